@@ -1,0 +1,216 @@
+"""How fast the machinery is, side by side in one run: `python benchmarks/engine.py [--embedded]`.
+
+Prints, and writes to `benchmarks/results/engine.md`: cells a second through the whole stack with a scripted instant
+model, cold and on replay; wall time over a bare asyncio client's against one local HTTP server; peak memory of a
+million cells; the time of `promptopt --help` and `import promptopt`; with `--embedded`, the wall time of the same 500
+evaluations on the embedded model, grouped by prefix and not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from promptopt.api import optimize
+from promptopt.run import Run
+from promptopt.tasks.task import Task
+from promptopt.testing import planted_model, planted_task
+from promptopt.types import Message, Proposal, Request, Sampling
+
+RESULTS = Path(__file__).parent / "results" / "engine.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Scores `prompts` prompts on all of train, one after the other: nothing but the stack itself."""
+
+    prompts: int
+
+    def optimize(self, run: Run) -> None:
+        """Propose and score."""
+        for number in range(self.prompts):
+            prompt = run.initial.replace("instruction", f"Answer the question, take {number}.")
+            run.evaluate(run.propose([Proposal(prompt)]), run.train)
+
+
+def sweep(store: Path, prompts: int, examples: int) -> tuple[float, float]:
+    """(cells a second of the search, seconds of the whole run)."""
+    task: Task = planted_task(train=examples, dev=10, test=10)
+    begun = time.perf_counter()
+    result = optimize(task, Sweep(prompts), model=planted_model(lambda _: 0.5), store=store)
+    seconds = time.perf_counter() - begun
+    return result.spent.evaluations / seconds, seconds
+
+
+def cells() -> list[str]:
+    """Cold and replayed, three times each; medians."""
+    cold: list[float] = []
+    warm: list[float] = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            cold.append(sweep(Path(folder) / "store.db", 40, 500)[0])
+            warm.append(sweep(Path(folder) / "store.db", 40, 500)[0])
+    return [
+        f"| cells a second, cold (20,000 cells) | {statistics.median(cold):,.0f} | at least 5,000 |",
+        f"| cells a second, replayed | {statistics.median(warm):,.0f} | at least 20,000 |",
+    ]
+
+
+def memory_of_a_million() -> None:
+    """Runs in a process of its own; prints its peak memory in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        sweep(Path(folder) / "store.db", 1_000, 1_000)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def memory() -> list[str]:
+    """Peak resident memory of a process that scores a million cells."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--million"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    return [f"| peak memory of a million cells | {float(done[-1]):,.0f} MB | at most 500 MB |"]
+
+
+def median_seconds(command: list[str], times: int = 9) -> float:
+    """Median wall time of a whole process, after one warm-up."""
+    seconds: list[float] = []
+    for _ in range(times + 1):
+        begun = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds[1:])
+
+
+def start_up() -> list[str]:
+    """Whole processes, interpreter included; the bare interpreter beside them."""
+    script = shutil.which("promptopt", path=str(Path(sys.executable).parent))
+    assert script is not None, "install the package first: pip install -e ."
+    bare = median_seconds([sys.executable, "-c", "pass"])
+    imported = median_seconds([sys.executable, "-c", "import promptopt"])
+    helped = median_seconds([script, "--help"])
+    return [
+        f"| `import promptopt` (bare interpreter: {bare:.3f} s) | {imported:.3f} s | at most 0.15 s |",
+        f"| `promptopt --help` | {helped:.3f} s | at most 0.25 s |",
+    ]
+
+
+def over_http(count: int = 2_000) -> list[str]:
+    """The same requests to the same server, 64 at a time: a bare asyncio client, and our backend."""
+    from promptopt.models.openai import OpenAIModel
+    from tests.servers import latency_server
+
+    requests = [Request((Message("user", f"question {n}"),), Sampling(max_tokens=4)) for n in range(count)]
+    ratios: list[float] = []
+    bare_seconds: list[float] = []
+    with latency_server(latency_s=0.02) as url:
+        model = OpenAIModel("fake", base_url=url, concurrency=64)
+        for _ in range(5):
+            begun = time.perf_counter()
+            asyncio.run(bare_client(url, requests))
+            bare = time.perf_counter() - begun
+            begun = time.perf_counter()
+            assert len(list(model.generate(requests))) == count
+            ratios.append((time.perf_counter() - begun) / bare)
+            bare_seconds.append(bare)
+    return [
+        f"| wall time over a bare asyncio client's, {count:,} requests of 20 ms, 64 at a time "
+        f"({statistics.median(bare_seconds):.2f} s bare) | {statistics.median(ratios):.3f} | at most 1.05 |"
+    ]
+
+
+async def bare_client(url: str, requests: list[Request]) -> None:
+    """The least a client can do: 64 workers over `openai.AsyncOpenAI`, no retries, no store."""
+    from openai import AsyncOpenAI
+
+    queue: asyncio.Queue[Request] = asyncio.Queue()
+    for request in requests:
+        queue.put_nowait(request)
+    async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+
+        async def work() -> None:
+            while not queue.empty():
+                request = queue.get_nowait()
+                messages = [{"role": m.role, "content": m.content} for m in request.content if isinstance(m, Message)]
+                await client.chat.completions.create(
+                    model="fake",
+                    messages=messages,  # pyright: ignore[reportArgumentType]
+                    temperature=0,
+                    max_tokens=request.sampling.max_tokens,
+                )
+
+        await asyncio.gather(*(work() for _ in range(64)))
+
+
+def grouped_or_not() -> list[str]:
+    """500 evaluations of 10 prompts on the embedded model: grouped by prefix, and with the prompts interleaved."""
+    from promptopt.models.specs import open_model
+    from promptopt.tasks.catalogue import load_task
+
+    task = load_task("support-intent")
+    model = open_model("embedded")
+    prompts = [
+        task.initial.replace("instruction", f"{task.initial['instruction']} This is wording number {n} of ten.")
+        for n in range(10)
+    ]
+    batch: list[Request] = []
+    for prompt in prompts:
+        for example in task.train[:50]:
+            content, shared = task.render(prompt, example)
+            batch.append(Request(content, task.sampling, shared=shared))
+    grouped = timed(lambda: list(model.generate(batch)))
+    alone = [replace(request, shared=0) for request in batch]
+    ungrouped = timed(lambda: list(model.generate(alone)))
+    return [
+        f"| the same 500 evaluations on the embedded model: shared prefixes computed once ({grouped:.0f} s), each "
+        f"prompt computed whole ({ungrouped:.0f} s) | {ungrouped / grouped:.2f} times faster | |"
+    ]
+
+
+def timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--embedded", action="store_true", help="measure the embedded model too (minutes)")
+    parser.add_argument("--million", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.million:
+        memory_of_a_million()
+        return
+    begun = time.perf_counter()
+    rows = [*cells(), *over_http(), *memory(), *start_up(), *(grouped_or_not() if chosen.embedded else [])]
+    lines = [
+        "# The engine's own cost",
+        "",
+        f"`python benchmarks/engine.py{' --embedded' if chosen.embedded else ''}`, {datetime.date.today()}, "
+        f"Python {platform.python_version()}, {json.dumps(platform.machine())}, two cores; "
+        f"{time.perf_counter() - begun:.0f} s in all.",
+        "",
+        "| what | measured | aim |",
+        "| --- | --- | --- |",
+        *rows,
+    ]
+    print("\n".join(lines))
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Finds better prompts for language models, and proves on sealed data that they are better."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promptopt.api import Evaluation, evaluate, optimize
+    from promptopt.budget import Budget, Ledger
+    from promptopt.errors import PromptoptError
+    from promptopt.optimizers.apo import APO
+    from promptopt.result import Result
+    from promptopt.run import Optimizer, Run, Selector
+    from promptopt.tasks.task import Task
+    from promptopt.types import Estimate, Example, Prompt, Proposal, Reply, Request, Sampling, Score
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "optimize": "api",
+    "evaluate": "api",
+    "Evaluation": "api",
+    "Budget": "budget",
+    "Ledger": "budget",
+    "PromptoptError": "errors",
+    "APO": "optimizers.apo",
+    "Result": "result",
+    "Optimizer": "run",
+    "Run": "run",
+    "Selector": "run",
+    "Task": "tasks.task",
+    "Estimate": "types",
+    "Example": "types",
+    "Prompt": "types",
+    "Proposal": "types",
+    "Reply": "types",
+    "Request": "types",
+    "Sampling": "types",
+    "Score": "types",
+}
+
+__all__ = [
+    "APO",
+    "Budget",
+    "Estimate",
+    "Evaluation",
+    "Example",
+    "Ledger",
+    "Optimizer",
+    "Prompt",
+    "PromptoptError",
+    "Proposal",
+    "Reply",
+    "Request",
+    "Result",
+    "Run",
+    "Sampling",
+    "Score",
+    "Selector",
+    "Task",
+    "evaluate",
+    "optimize",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Names are imported when first used: `import promptopt` and `promptopt --help` stay quick.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'promptopt' has no attribute {name!r}")
+    value = getattr(import_module(f"promptopt.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

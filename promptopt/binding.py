@@ -1,0 +1,174 @@
+"""From what a user names to the objects of a run, and to the fingerprint that says which run it is."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.budget import Budget, Plan, plan
+from promptopt.errors import ConfigError
+from promptopt.models.prices import Price, price_of
+from promptopt.protocols import Evaluator, Model, Role, Task
+from promptopt.run import Optimizer
+from promptopt.store.runs import Store
+from promptopt.types import Content, digest
+
+
+def bind_task(task: str | Path | Task, seed: int) -> Task:
+    """A task by name or file, or the one given. Raises ConfigError where a split is empty."""
+    if isinstance(task, str | Path):
+        from promptopt.tasks.catalogue import load_task
+
+        task = load_task(str(task), seed=seed)
+    for split in ("train", "dev", "test"):
+        if not getattr(task, split):
+            raise ConfigError(
+                f"task {task.name!r} has no {split} examples: a search needs train and dev, and a verdict needs test; "
+                f"give it more data, or other split sizes"
+            )
+    return task
+
+
+def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """A method by its registered name, with its default settings, or the object given."""
+    if isinstance(optimizer, str):
+        from promptopt.registry import load
+
+        return cast("Optimizer", load("optimizers", optimizer)())
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "optimize", None)):
+        raise ConfigError(f"{optimizer!r} is not an optimizer: pass an object with a method optimize(run)")
+    return optimizer
+
+
+def bind_evaluator(evaluator: str | Evaluator | None, task: Task) -> Evaluator:
+    """An evaluator by name, the one given, or generation with the task's own metric."""
+    if evaluator is None:
+        from promptopt.evaluators.generation import Generation
+
+        return Generation.for_task(task)
+    if isinstance(evaluator, str):
+        from promptopt.registry import load
+
+        return cast("Evaluator", load("evaluators", evaluator).for_task(task))
+    return evaluator
+
+
+def bind_models(
+    model: str | Model, proposer: str | Model | None, judge: str | Model | None, base_url: str | None
+) -> dict[Role, Model]:
+    """The models by role; the proposer is the task model, and the judge the proposer, where none is named."""
+    task_model = _open(model, base_url)
+    proposing = task_model if proposer is None else _open(proposer, base_url if _same_server(proposer, model) else None)
+    judging = proposing if judge is None else _open(judge, base_url if _same_server(judge, model) else None)
+    return {"task": task_model, "proposer": proposing, "judge": judging}
+
+
+def _open(model: str | Model, base_url: str | None) -> Model:
+    if isinstance(model, str):
+        from promptopt.models.specs import open_model
+
+        return open_model(model, base_url=base_url)
+    return model
+
+
+def _same_server(spec: str | Model, other: str | Model) -> bool:
+    if not isinstance(spec, str) or not isinstance(other, str):
+        return False
+    return spec.partition("/")[0] == other.partition("/")[0]
+
+
+def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:
+    """The price of each role's tokens; None where it is unknown."""
+    return {role: price_of(model.name) for role, model in models.items()}
+
+
+def arrange(
+    budget: Budget, task: Task, evaluator: Evaluator, models: Mapping[Role, Model], known: Mapping[Role, Price | None]
+) -> Plan:
+    """The plan for this budget: tokens and dollars a cell are estimated from the start prompt on some examples."""
+    tokens, usd = 0.0, None
+    if budget.tokens is not None or budget.usd is not None:
+        from promptopt.models.tokens import estimate_tokens
+
+        sample = task.train[:32]
+        texts = [_flat(task.render(task.initial, example)[0]) for example in sample]
+        reading = sum(estimate_tokens(text, models["task"].name) for text in texts) / len(texts)
+        # Long replies seldom use all of their allowance, short ones (labels) often do.
+        writing = task.sampling.max_tokens if task.sampling.max_tokens <= 32 else task.sampling.max_tokens / 2
+        tokens = evaluator.calls_per_cell * (reading + writing)
+        price = known["task"]
+        if all(known[role] is not None for role in known) and price is not None:
+            usd = evaluator.calls_per_cell * (reading * price.prompt_usd + writing * price.completion_usd)
+    return plan(
+        budget,
+        dev=len(task.dev),
+        test=len(task.test),
+        calls_per_cell=evaluator.calls_per_cell,
+        tokens_per_cell=tokens,
+        usd_per_cell=usd,
+    )
+
+
+def _flat(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+@contextmanager
+def opened(store: Store | str | Path | None) -> Iterator[Store]:
+    """The store given, or one opened here and closed at the end."""
+    if isinstance(store, Store):
+        yield store
+        return
+    with Store(store) as fresh:
+        yield fresh
+
+
+def method_name(optimizer: Optimizer) -> str:
+    """The name a method is registered under, or its class name in lower case."""
+    from promptopt.registry import names
+
+    kind = type(optimizer)
+    guess = kind.__name__.lower()
+    registered = getattr(kind, "name", guess)
+    return registered if isinstance(registered, str) and registered in names("optimizers") else guess
+
+
+def describe(value: object) -> Any:
+    """JSON that changes when a setting changes: what goes into the fingerprint for objects a user may pass.
+
+    Dataclasses give their fields, functions their name and source, other objects their class and attributes.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"is": _path(type(value)), **{item.name: describe(getattr(value, item.name)) for item in fields(value)}}
+    if callable(value) and hasattr(value, "__qualname__"):
+        return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}
+    return {"is": _path(type(value)), **{name: describe(item) for name, item in vars(value).items()}}
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _source(function: Callable[..., object]) -> str:
+    try:
+        return digest(inspect.getsource(function))
+    except (OSError, TypeError):
+        return ""
+
+
+def versions() -> dict[str, str]:
+    """What a replay depends on besides the fingerprint: random draws may change between Python's minor versions."""
+    from promptopt import __version__
+
+    return {"python": ".".join(platform.python_version_tuple()[:2]), "promptopt": __version__}

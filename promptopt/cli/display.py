@@ -1,0 +1,212 @@
+"""How a run looks while it works: a live table in a terminal, plain lines elsewhere, nothing when quiet.
+
+A reader of the run's events and snapshots; everything goes to stderr, so that stdout is the result alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from promptopt.cli.output import say
+from promptopt.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.reports import words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from promptopt.run import Run
+
+BAR = 20
+"""Characters of the bar that shows how much of a cap is used."""
+PHASES = {
+    "search": "searching",
+    "dev": "final choice: the finalists and the start on dev",
+    "test": "sealed test: start and winner on examples nobody has seen",
+}
+
+
+class Quiet:
+    """Shows nothing at all."""
+
+    def __call__(self, event: Event) -> None:
+        """Ignore the event."""
+
+    def watch(self, run: Run) -> None:
+        """Ignore the run."""
+
+
+class Lines:
+    """One line for each thing that happened: for logs, pipes and files."""
+
+    def __init__(self, write: Callable[[str], None] = say) -> None:
+        """`write` takes one line without its end."""
+        self._write = write
+
+    def watch(self, run: Run) -> None:
+        """Lines need events only."""
+
+    def __call__(self, event: Event) -> None:
+        """Write what the event says."""
+        match event:
+            case Planned():
+                for line in planned(event):
+                    self._write(line)
+            case PhaseBegun():
+                self._write(PHASES.get(event.name, event.name) + (f" ({event.reason})" if event.reason else ""))
+            case StepDone():
+                self._write(self._step(event))
+            case Warned():
+                self._write(f"warning: {event.message}")
+
+    def _step(self, event: StepDone) -> str:
+        scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
+        best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
+        shown = "nothing scored" if best is None else f"best {words.score(best.mean)} on {words.plural(best.count, 'example')}"
+        spent = event.spent
+        return (
+            f"step {event.number}: {shown}; {words.plural(len(event.pool), 'prompt')} compared; so far "
+            f"{words.plural(spent.evaluations, 'evaluation')}, {words.plural(spent.calls, 'call')}, "
+            f"{words.plural(spent.tokens, 'token')}" + (f", {words.dollars(spent.usd)}" if spent.usd else "")
+        )
+
+
+def planned(event: Planned) -> list[str]:
+    """The run's name, what is set aside, what the test can show, and what is already paid for."""
+    lines = [
+        f"run {event.run_id}",
+        event.plan.says(),
+        f"on {words.plural(event.plan.test, 'test example')} a true gain of {100 * event.smallest_gain:.0f} points or more is "
+        f"found four times in five",
+    ]
+    if event.recorded:
+        lines.append(f"going on after {words.plural(event.recorded, 'call')} of an earlier execution, free of charge")
+    return lines
+
+
+class Live:
+    """A table that redraws itself four times a second, with the lines that matter kept above it."""
+
+    def __init__(self, title: str, console: Console, minutes: float | None = None) -> None:
+        """`title` names what runs. `minutes`: the cap on wall clock, if there is one."""
+        from rich.live import Live as RichLive
+
+        self._title, self._console, self._minutes = title, console, minutes
+        self._run: Run | None = None
+        self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self.table, transient=True)
+
+    def __enter__(self) -> Live:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def watch(self, run: Run) -> None:
+        """Begin to follow a run."""
+        self._run = run
+
+    def __call__(self, event: Event) -> None:
+        """Keep what must not scroll away: the plan and the warnings."""
+        if isinstance(event, Planned):
+            for line in planned(event):
+                self._console.print(line, markup=False, highlight=False)
+        elif isinstance(event, Warned):
+            self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
+
+    def table(self) -> Table:
+        """The table as it stands now."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=Text(self._title, style="bold"), title_justify="left", box=None, show_header=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(overflow="fold")
+        if self._run is None:
+            table.add_row("now", "getting the task and the model ready")
+            return table
+        for name, value in rows(self._run.snapshot(), self._minutes):
+            table.add_row(name, Text(value))
+        return table
+
+
+def rows(snapshot: Snapshot, minutes: float | None) -> list[tuple[str, str]]:
+    """(name, value) of everything the live table shows, in order."""
+    spent, limits = snapshot.spent, snapshot.limits
+    shown = [("best so far", _best(snapshot)), ("now", _now(snapshot))]
+    for name, used, cap in (
+        ("evaluations", spent.evaluations, limits.evaluations),
+        ("calls", spent.calls, limits.calls),
+        ("tokens", spent.tokens, limits.tokens),
+    ):
+        shown.append((name, _against(f"{used:,}", used, cap, "" if cap is None else f"{cap:,}")))
+    usd = 0.0 if spent.usd is None else spent.usd
+    shown.append(("dollars", _against(words.dollars(spent.usd), usd, limits.usd, words.dollars(limits.usd))))
+    left = time_left(snapshot, minutes)
+    clock = words.duration(snapshot.seconds)
+    if left is not None:
+        clock += f", at most about {words.duration(left)} left"
+    shown.append(("time", clock))
+    rate = snapshot.paid.tokens / snapshot.seconds if snapshot.seconds > 0 else 0.0
+    shown.append(("speed", f"{rate:,.0f} tokens a second" if rate else "no new calls so far"))
+    return shown
+
+
+def _best(snapshot: Snapshot) -> str:
+    best, start = snapshot.best, snapshot.start
+    if best is None or not best.count:
+        return "nothing scored yet"
+    text = f"{words.score(best.mean)} on {words.plural(best.count, 'example')}"
+    return text if start is None or not start.count else f"{text} (the start: {words.score(start.mean)} on {start.count:,})"
+
+
+def _now(snapshot: Snapshot) -> str:
+    return f"step {snapshot.step} of the search" if snapshot.phase == "search" else PHASES.get(snapshot.phase, snapshot.phase)
+
+
+def _against(text: str, used: float, cap: float | None, cap_text: str) -> str:
+    if cap is None:
+        return text
+    share = min(1.0, used / cap) if cap > 0 else 1.0
+    filled = round(share * BAR)
+    return f"{text} of {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
+
+
+def time_left(snapshot: Snapshot, minutes: float | None) -> float | None:
+    """Seconds until the first cap is reached at the speed of this session, or None where nothing says.
+
+    Speed is measured on what was paid for: what the store already held takes no time, and says nothing about it.
+    """
+    spent, paid, limits = snapshot.spent, snapshot.paid, snapshot.limits
+    left: list[float] = []
+    if minutes is not None:
+        left.append(max(0.0, minutes * 60 - snapshot.seconds))
+    for cap, used, bought in (
+        (limits.evaluations, spent.evaluations, paid.evaluations),
+        (limits.calls, spent.calls, paid.calls),
+        (limits.tokens, spent.tokens, paid.tokens),
+        (limits.usd, spent.usd, paid.usd),
+    ):
+        if cap is not None and used is not None and bought:
+            left.append(max(0.0, cap - used) * snapshot.seconds / bought)
+    return min(left) if left else None
+
+
+@contextmanager
+def display(title: str, *, quiet: bool, minutes: float | None, stream: TextIO | None = None) -> Iterator[Quiet | Lines | Live]:
+    """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
+    stream = sys.stderr if stream is None else stream
+    if quiet:
+        yield Quiet()
+    elif not stream.isatty():
+        lines = Lines()
+        say(title)
+        yield lines
+    else:
+        from rich.console import Console
+
+        with Live(title, Console(file=stream), minutes) as live:
+            yield live

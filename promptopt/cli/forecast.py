@@ -1,0 +1,216 @@
+"""`--dry-run`: what a run will take, by role, from settings and examples alone. No model is opened or asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from promptopt.budget import Plan
+from promptopt.config import RunConfig, build_optimizer
+from promptopt.models.prices import Price, price_of
+from promptopt.models.tokens import estimate_tokens
+from promptopt.protocols import Task
+from promptopt.reports import words
+from promptopt.types import Content, Expected
+
+SAMPLE = 32
+"""Examples whose rendered length stands for all of them."""
+SHOWN_TO_PROPOSER = 8
+"""Examples a request to the proposer is taken to show, beside the prompt."""
+ENOUGH_CALLS = 50
+"""Calls an earlier run must have paid for before its speed says anything."""
+
+
+@runtime_checkable
+class _Foresighted(Protocol):
+    """An optimizer that knows from its settings alone what a search can take at most."""
+
+    def expected(self, train: int) -> Expected:
+        """Upper bounds for `train` training examples."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoleForecast:
+    """What one role will take. None: nothing says. `usd` None: the price is unknown."""
+
+    role: str
+    model: str
+    calls: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The whole run, by role. `minutes` None: no earlier run with these models says how fast they are."""
+
+    config: RunConfig
+    roles: tuple[RoleForecast, ...]
+    minutes: float | None
+    speed_from: int
+    plan: Plan
+    smallest_gain: float
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "dry_run": True,
+            "task": self.config.task,
+            "method": self.config.method,
+            "seed": self.config.seed,
+            "roles": {role.role: asdict(role) for role in self.roles},
+            "minutes": self.minutes,
+            "reserve": asdict(self.plan.reserve),
+            "smallest_gain": self.smallest_gain,
+            "warnings": list(self.warnings),
+        }
+
+    def says(self) -> str:
+        """The forecast for people."""
+        head = ["at most", "calls", "tokens read", "tokens written", "dollars", "model"]
+        rows = [head, *(_row(role) for role in self.roles)]
+        total = RoleForecast(
+            "together",
+            "",
+            _sum([role.calls for role in self.roles]),
+            _sum([role.prompt_tokens for role in self.roles]),
+            _sum([role.completion_tokens for role in self.roles]),
+            _sum_usd([role.usd for role in self.roles]),
+        )
+        rows.append(_row(total))
+        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), self.plan.says() + "."]
+        lines.append(
+            f"On {words.plural(self.plan.test, 'test example')} a true gain of {100 * self.smallest_gain:.0f} points or "
+            f"more is found four times in five."
+        )
+        unpriced = dict.fromkeys(role.model for role in self.roles if role.usd is None)
+        if unpriced:
+            lines.append(f"No price is known for {', '.join(unpriced)}: dollars are not guessed.")
+        lines += [f"Warning: {warning}" for warning in self.warnings]
+        lines.append("Nothing was asked of any model. Calls that are already in the store cost nothing.")
+        return "\n".join(lines)
+
+    def _time(self) -> str:
+        if self.minutes is None:
+            return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
+        runs = words.plural(self.speed_from, "earlier run")
+        return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
+
+
+def _row(role: RoleForecast) -> list[str]:
+    def number(value: int | None) -> str:
+        return "unknown" if value is None else f"{value:,}"
+
+    usd = words.dollars(role.usd)
+    return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _sum_usd(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def forecast(config: RunConfig) -> Forecast:
+    """Work it out. Raises what a run with this config would raise before its first call."""
+    from promptopt.binding import bind_evaluator, bind_task
+    from promptopt.budget import plan
+    from promptopt.cli.request import budget_of, task_of
+    from promptopt.stats import smallest_detectable
+
+    optimizer = build_optimizer(config.method, config.settings)
+    own = task_of(config)
+    task = bind_task(own, config.seed)
+    evaluator = bind_evaluator(config.evaluator, task)
+    per_cell = evaluator.calls_per_cell
+    proposer = config.model if config.proposer is None else config.proposer
+    reading = _mean_tokens(task, config.model)
+    writing = task.sampling.max_tokens
+    prices = {config.model: price_of(config.model), proposer: price_of(proposer)}
+    cost = _usd(prices[config.model], math.ceil(reading), writing)
+    arranged = plan(
+        budget_of(config),
+        dev=len(task.dev),
+        test=len(task.test),
+        calls_per_cell=per_cell,
+        tokens_per_cell=per_cell * (reading + writing),
+        usd_per_cell=None if cost is None or prices[proposer] is None else per_cell * cost,
+    )
+    expected = optimizer.expected(len(task.train)) if isinstance(optimizer, _Foresighted) else None
+    cells, proposals = _searched(expected, arranged, per_cell)
+    calls = None if cells is None else (cells + arranged.reserve.evaluations) * per_cell
+    read = None if calls is None else math.ceil(calls * reading)
+    written = None if calls is None else calls * writing
+    shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * reading
+    proposer_read = None if proposals is None else math.ceil(proposals * shown)
+    proposer_written = None if proposals is None or expected is None else expected.completion_tokens
+    roles = (
+        RoleForecast("task", config.model, calls, read, written, _usd(prices[config.model], read, written)),
+        RoleForecast("proposer", proposer, proposals, proposer_read, proposer_written,
+                     _usd(prices[proposer], proposer_read, proposer_written)),
+        RoleForecast("judge", proposer, 0, 0, 0, 0.0),
+    )  # fmt: skip
+    speed, runs = _speed(config.model, proposer)
+    tokens = _sum([read, written, proposer_read, proposer_written])
+    minutes = None if speed is None or tokens is None else tokens / speed / 60
+    return Forecast(config, roles, minutes, runs, arranged, smallest_detectable(arranged.test), own.warnings)
+
+
+def _searched(expected: Expected | None, arranged: Plan, per_cell: int) -> tuple[int | None, int | None]:
+    """(evaluations, proposer calls) of the search at most: by the method's word, and by the caps."""
+    caps: list[int] = []
+    if arranged.search.evaluations is not None:
+        caps.append(arranged.search.evaluations)
+    if arranged.search.calls is not None:
+        caps.append(arranged.search.calls // per_cell)
+    if expected is None:
+        return (min(caps) if caps else None), None
+    proposals = expected.proposer_calls
+    if arranged.search.calls is not None:
+        proposals = min(proposals, arranged.search.calls)
+    return min([expected.evaluations, *caps]), proposals
+
+
+def _mean_tokens(task: Task, model: str) -> float:
+    """Tokens of a rendered example of the start prompt, on average over a sample."""
+    sample = task.train[:SAMPLE]
+    return sum(estimate_tokens(_flat(task.render(task.initial, example)[0]), model) for example in sample) / len(sample)
+
+
+def _flat(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def _usd(price: Price | None, read: int | None, written: int | None) -> float | None:
+    if price is None or read is None or written is None:
+        return None
+    return read * price.prompt_usd + written * price.completion_usd
+
+
+def _speed(model: str, proposer: str) -> tuple[float | None, int]:
+    """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
+    from promptopt.store.database import home
+    from promptopt.store.runs import Store
+
+    if not (home() / "store.db").exists():
+        return None, 0
+    tokens, seconds, runs = 0, 0.0, 0
+    with Store() as store:
+        for record in store.runs():
+            result, config = record.result, record.config
+            if result is None or config.get("model") != model or config.get("proposer", model) != proposer:
+                continue
+            if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
+                tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]
+                seconds += result["wall_s"]
+                runs += 1
+    return (tokens / seconds, runs) if runs else (None, 0)

@@ -1,0 +1,74 @@
+"""The `promptopt` command: its list of commands, each imported only when it is used, and its exit codes.
+
+Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same command again to go on).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: dict[str, str] = {
+    "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
+    "evaluate": "Score one prompt on a task, or every layout of the task with that prompt.",
+    "runs": "List, show, compare, delete and export what was run.",
+    "methods": "List the search methods, or show one with its settings.",
+    "tasks": "List the built-in tasks, or show one.",
+    "models": "List the embedded models, show one, or fetch one.",
+    "init": "Write a task file from your own CSV, TSV, JSONL or Parquet file.",
+    "cache": "Show how large the store is, or drop from it what no run needs.",
+}
+"""Every command with the one line that `promptopt --help` shows, so that the list needs no imports."""
+
+
+class Commands(TyperGroup):
+    """The top group: commands are imported when asked for, and failures end in one sentence and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command itself. Raises UnknownName with the nearest names."""
+        if cmd_name not in COMMANDS:
+            from promptopt.errors import UnknownName
+
+            raise UnknownName("command", cmd_name, COMMANDS)
+        command = typer.main.get_command(import_module(f"promptopt.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; every failure becomes one sentence on stderr and an exit code."""
+        from promptopt.cli.output import exit_code_of
+
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last place: what is not said here is a traceback)
+            raise typer.Exit(exit_code_of(error)) from None
+
+
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def promptopt() -> None:
+    """Finds better prompts for language models, and proves on sealed data that they are better.
+
+    Begin with: promptopt optimize --task support-intent --method apo
+    """
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="promptopt")

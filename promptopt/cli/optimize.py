@@ -1,0 +1,143 @@
+"""`promptopt optimize`: one run, from what was typed to the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
+from promptopt.config import RunConfig, build_optimizer, config_from, load_config, parse_settings
+from promptopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from promptopt.result import Result
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def optimize(
+    task: Annotated[str | None, typer.Option(help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")] = None,
+    method: Annotated[str | None, typer.Option(help="The search method (`promptopt methods list`).")] = None,
+    model: Annotated[str | None, typer.Option(help="The model that answers the task; default: embedded.")] = None,
+    proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same model.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")] = None,
+    evaluator: Annotated[str | None, typer.Option(help="How replies are scored; default: as the task says.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="FILE", help="Use these examples instead of the task's own.")] = None,
+    train: Annotated[int | None, typer.Option(metavar="N", help="Examples to learn from.")] = None,
+    dev: Annotated[int | None, typer.Option(metavar="N", help="Examples to choose the winner by.")] = None,
+    test: Annotated[int | None, typer.Option(metavar="N", help="Sealed examples for the verdict.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice; default: 0.")] = None,
+    max_evaluations: Annotated[int | None, typer.Option(metavar="N", help="Cap: prompts scored on one example each.")] = None,
+    max_calls: Annotated[int | None, typer.Option(metavar="N", help="Cap: replies asked of any model.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Cap: tokens read and written by any model.")] = None,
+    max_usd: Annotated[float | None, typer.Option(metavar="X", help="Cap: dollars.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(metavar="X", help="Minutes until the run is suspended.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be repeated (`promptopt methods show`)."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Read options from a file; the command line wins.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the winner here (.txt, .json or .py).")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
+) -> None:
+    """Search for a better prompt, and prove on unseen data whether it is one.
+
+    Running the same command again goes on where it stopped, and pays for nothing twice.
+    """
+    if resume is not None and config is not None:
+        raise ConfigError("--resume takes its options from the run itself; leave out --config")
+    base = RunConfig() if config is None else load_config(config)
+    if resume is not None:
+        base = _earlier(resume)
+    given: dict[str, Any] = {
+        "task": task, "method": method, "model": model, "proposer": proposer, "base_url": base_url,
+        "evaluator": evaluator, "data": data, "train": train, "dev": dev, "test": test, "seed": seed,
+        "max_evaluations": max_evaluations, "max_calls": max_calls, "max_tokens": max_tokens, "max_usd": max_usd,
+        "max_minutes": max_minutes, "settings": parse_settings([] if setting is None else setting), "out": out,
+    }  # fmt: skip
+    from promptopt.cli.request import merged, named
+
+    chosen = named(merged(base, given))
+    if dry_run:
+        from promptopt.cli.forecast import forecast
+
+        foreseen = forecast(chosen)
+        if json:
+            show_json(foreseen.to_json())
+        else:
+            show(foreseen.says())
+        return
+    result = run(chosen, quiet=quiet, expected_run=resume)
+    if json:
+        show_json(result.to_json())
+    else:
+        from promptopt.reports.summary import summarise
+
+        show(summarise(result.to_json()))
+    if result.status == "suspended":
+        raise typer.Exit(SUSPENDED)
+
+
+def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> Result:
+    """Conduct the run that `config` describes, showing its progress on stderr, and write its winner where asked.
+
+    `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
+    """
+    from promptopt import api
+    from promptopt.cli.display import display
+    from promptopt.cli.request import budget_of, stored, task_of
+    from promptopt.reports.export import export, export_of, format_for
+
+    out = None if config.out is None else Path(config.out)
+    form = format_for(out, None)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
+    optimizer = build_optimizer(config.method, config.settings)
+    budget = budget_of(config)
+    task = task_of(config)
+    title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
+    with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
+        if not quiet:
+            for warning in task.warnings:
+                say(f"warning: {warning}")
+        result = api.optimize(
+            task,
+            optimizer,
+            model=config.model,
+            proposer=config.proposer,
+            base_url=config.base_url,
+            evaluator=config.evaluator,
+            budget=budget,
+            seed=config.seed,
+            observers=[shown],
+            watch=shown.watch,
+            interrupt=interrupt,
+            config=stored(config),
+        )
+    # The registered name is what the user typed and what --method takes.
+    result = dataclasses.replace(result, method=config.method)
+    if expected_run is not None and not result.run_id.startswith(expected_run):
+        say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
+    if out is not None and result.status != "suspended":
+        out.write_text(export(export_of(task, result.prompt, result.model), form), encoding="utf-8")
+        if not quiet:
+            say(f"the winner is in {out}")
+    return result
+
+
+def _earlier(run_id: str) -> RunConfig:
+    """What an earlier run was started with. Raises ConfigError when it was not started from the command line."""
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        record = store.find(run_id)
+    if not record.config:
+        raise ConfigError(f"run {record.id} was started from Python; run the same program again to go on with it")
+    return config_from(record.config)

@@ -1,0 +1,89 @@
+"""What every command says, and where: results on stdout, everything else on stderr, secrets nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import typer
+
+from promptopt.errors import ConfigError, DataError, PromptoptError
+
+FINISHED, FAILED, USAGE, SUSPENDED = 0, 1, 2, 3
+"""Exit codes."""
+
+
+def show(text: str) -> None:
+    """A result, on stdout."""
+    typer.echo(text)
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """One object on stdout; NaN, which JSON does not know, is refused rather than written."""
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """A remark, on stderr."""
+    typer.echo(text, err=True)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Say in one sentence what went wrong, and give the exit code for it.
+
+    `PROMPTOPT_DEBUG=1` shows the traceback too.
+    """
+    if os.environ.get("PROMPTOPT_DEBUG"):
+        say(without_secrets("".join(traceback.format_exception(error))))
+    if isinstance(error, KeyboardInterrupt):
+        say("stopped; run the same command again to go on")
+        return SUSPENDED
+    if isinstance(error, PromptoptError):
+        say(f"Error: {without_secrets(str(error))}")
+        return USAGE if isinstance(error, ConfigError | DataError) else FAILED
+    what = without_secrets(f"{type(error).__name__}: {error}")
+    if isinstance(error, OSError):
+        say(f"Error: {what}")
+    else:
+        say(f"Error: {what}; this should not happen: run it again with PROMPTOPT_DEBUG=1 to see where, and report it")
+    return FAILED
+
+
+_SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+
+
+def without_secrets(text: str) -> str:
+    """The text with every value of a secret-looking environment variable taken out: the last line of defence."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES):
+            text = text.replace(value, f"(the value of {name})")
+    return text
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second raises KeyboardInterrupt."""
+    interrupt = threading.Event()
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if interrupt.is_set():
+            raise KeyboardInterrupt
+        interrupt.set()
+        say("finishing calls in flight; press Ctrl-C again to stop now")
+
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may handle signals; elsewhere Ctrl-C is the host program's business.
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)

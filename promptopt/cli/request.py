@@ -1,0 +1,92 @@
+"""From what was typed to the objects of a run: the task with its data and splits, the caps, the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from promptopt.config import RunConfig
+from promptopt.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from promptopt.budget import Budget
+    from promptopt.tasks.task import Task
+    from promptopt.types import Prompt
+
+def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """`base` (a file, an earlier run) with what the command line gave on top; settings are merged name by name."""
+    said = {name: value for name, value in given.items() if value is not None}
+    settings = {**base.settings, **said.pop("settings", {})}
+    return dataclasses.replace(base, **said, settings=settings)
+
+
+def named(config: RunConfig) -> RunConfig:
+    """`config`, once it is sure to name a task and a method. Raises ConfigError."""
+    if not config.task:
+        raise ConfigError("which task? name one with --task (`promptopt tasks list` shows them), or a task file")
+    if not config.method:
+        raise ConfigError("which method? name one with --method (`promptopt methods list` shows them)")
+    return config
+
+
+def stored(config: RunConfig) -> dict[str, Any]:
+    """The config as it is kept with the run: no empty entries, and no password in an address."""
+    kept = {name: value for name, value in dataclasses.asdict(config).items() if value is not None and value != {}}
+    if config.base_url is not None:
+        parts = urlsplit(config.base_url)
+        kept["base_url"] = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    for name in ("data", "task"):
+        # A run may be resumed from another folder.
+        if name in kept and (name == "data" or kept[name].endswith(".toml")):
+            kept[name] = str(Path(kept[name]).expanduser().absolute())
+    return kept
+
+
+def budget_of(config: RunConfig) -> Budget:
+    """The caps. Raises ConfigError for one that leaves nothing to spend."""
+    from promptopt.budget import Budget
+
+    return Budget(config.max_evaluations, config.max_calls, config.max_tokens, config.max_usd, config.max_minutes)
+
+
+def task_of(config: RunConfig) -> Task:
+    """The task named, with the splits asked for, on its own data or on that of `config.data`."""
+    from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.splits import Sizes
+
+    sizes = Sizes(config.train, config.dev, config.test)
+    for name, value in (("train", config.train), ("dev", config.dev), ("test", config.test)):
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
+    return load_task(config.task, data=config.data, sizes=sizes, seed=config.seed)
+
+
+def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
+    """The prompt meant by a text, a file's name, or an exported file, and the task in the layout it was exported in.
+
+    Raises ConfigError and DataError.
+    """
+    from promptopt.reports.export import from_text
+
+    if text is None:
+        return task, task.initial
+    path = Path(text)
+    if _is_file(path):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as cause:
+            raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
+    elif path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
+        raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
+    return from_text(task, text, exported=path.suffix == ".json")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A long prompt, or one with a null character, is no name of a file.
+        return False

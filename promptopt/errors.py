@@ -1,0 +1,92 @@
+"""Everything promptopt raises, as one tree.
+
+    PromptoptError (Exception)
+    ├── ConfigError            the user asked for something that cannot be; exit code 2
+    │   └── UnknownName        no such task, method, model, option; offers the nearest names
+    ├── DataError              a file, row or label is not what the task needs; exit code 2
+    ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
+    ├── EvaluatorError         a metric or judge failed on one cell; carries prompt id, example id and cause
+    └── StoreError             the store cannot be read or written
+        └── ReplayDiverged     a replay asked something else than the journal holds
+
+    StopRun (BaseException)    control flow: only `promptopt.api` catches it
+    ├── BudgetSpent            a limit on what the run spends is reached: the search ends, the final choice follows
+    └── Suspended              weather (clock, interrupt, a dead engine): run again to go on
+
+Stops derive from `BaseException`, so that no `except Exception` in a user's metric can swallow one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PromptoptError(Exception):
+    """Base of every mistake and failure; its text is one sentence that says what to do next."""
+
+
+class ConfigError(PromptoptError, ValueError):
+    """A setting, option or argument that cannot be used."""
+
+
+class UnknownName(ConfigError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """`kind` is the noun shown to the user ("task"), `known` every name that would have worked."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names) or 'none'}."
+        super().__init__(f"no {kind} is named {name!r}; {hint}")
+        self.kind, self.name, self.near = kind, name, near
+
+
+class DataError(PromptoptError, ValueError):
+    """Data that cannot be read, or that the task cannot use; names the file and the row."""
+
+
+class BackendError(PromptoptError):
+    """An engine or server that failed beyond its retries."""
+
+
+class EvaluatorError(PromptoptError):
+    """A metric or judge that failed on one (prompt, example) cell."""
+
+    def __init__(self, message: str, *, prompt_id: str, example_id: str) -> None:
+        """The cause goes into `__cause__` (raise … from)."""
+        super().__init__(f"{message} (prompt {prompt_id}, example {example_id})")
+        self.prompt_id, self.example_id = prompt_id, example_id
+
+
+class StoreError(PromptoptError):
+    """The store cannot be opened, read or written."""
+
+
+class ReplayDiverged(StoreError):
+    """A replayed run asked something else than its journal holds."""
+
+    def __init__(self, *, run_id: str, position: int, expected: str, asked: str) -> None:
+        """`expected` and `asked` are the two requests as JSON text."""
+        super().__init__(
+            f"run {run_id} asked something else at call {position} than when it was recorded, so it cannot be resumed; "
+            f"its code, data or libraries have changed: start it afresh with another seed, or delete it with "
+            f"`promptopt runs delete {run_id}`.\n  recorded: {_clip(expected)}\n  asked now: {_clip(asked)}"
+        )
+        self.run_id, self.position, self.expected, self.asked = run_id, position, expected, asked
+
+
+def _clip(text: str, limit: int = 400) -> str:
+    return text if len(text) <= limit else text[:limit] + " …"
+
+
+class StopRun(BaseException):
+    """A run must stop; carries the sentence shown to the user, and no result."""
+
+
+class BudgetSpent(StopRun):
+    """A limit on `spent` is reached."""
+
+
+class Suspended(StopRun):
+    """The run can go on later: running the same command again continues it."""

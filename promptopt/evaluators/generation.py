@@ -1,0 +1,168 @@
+"""Generation: the task model answers, the answer is read out of the reply, and a metric says what it is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from numbers import Real
+from typing import Any, Self
+
+from promptopt.errors import EvaluatorError
+from promptopt.evaluators import answers, metrics
+from promptopt.protocols import Ask, Metric, Reader, Task
+from promptopt.text import shorten
+from promptopt.types import Cell, Reply, Request, Score
+
+SHOWN = 200
+"""Characters of an answer, or of an expected answer, in a feedback sentence."""
+
+REMEMBERED = 8_192
+"""Judgements kept to be shared by cells that got the same reply: a million cells of eight labels need few scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One reply a cell, worth what `metric` says of the answer that `answer` reads out of it.
+
+    An answer that cannot be read is worth 0 whatever the right answer is, and `Score.parsed` is False.
+    Costs one call of the task model a cell.
+    """
+
+    task: Task
+    metric: str | Metric = "exact"
+    answer: str | Reader = "text"
+    _measure: Metric = field(init=False, repr=False, compare=False)
+    _read: Reader = field(init=False, repr=False, compare=False)
+    _expected: str = field(init=False, repr=False, compare=False)
+    _known: dict[tuple[str, str, str, tuple[str, ...]], Score] | None = field(init=False, repr=False, compare=False)
+
+    calls_per_cell = 1
+
+    def __post_init__(self) -> None:
+        measure = metrics.resolve(self.metric)
+        object.__setattr__(self, "_measure", measure)
+        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels))
+        object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
+        # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
+        shared = metrics.is_builtin(measure) and isinstance(self.answer, str)
+        object.__setattr__(self, "_known", {} if shared else None)
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        """The evaluator with the task's own metric and answer. Raises ConfigError where either cannot be resolved."""
+        return cls(task, task.metric, task.answer)
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it."""
+        replies = self._replies(cells, ask)
+        return [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Metric and answer by name, own functions with a digest of their source; the rendering is the task's."""
+        return {
+            "evaluator": "generation",
+            "metric": metrics.described(self.metric),
+            "answer": metrics.described(self.answer),
+        }
+
+    def _replies(self, cells: Sequence[Cell], ask: Ask) -> list[Reply]:
+        sampling, render = self.task.sampling, self.task.render
+        asked: dict[int, list[int]] = {}
+        requests: list[Request] = []
+        for position, cell in enumerate(cells):
+            content, shared = render(cell.prompt, cell.example)
+            requests.append(Request(content, sampling, shared=shared))
+            asked.setdefault(cell.repetition, []).append(position)
+        if len(asked) == 1:
+            return ask(requests, role="task", repetition=cells[0].repetition)
+        replies: dict[int, Reply] = {}
+        for repetition, positions in asked.items():
+            drawn = ask([requests[position] for position in positions], role="task", repetition=repetition)
+            replies.update(zip(positions, drawn, strict=True))
+        return [replies[position] for position in range(len(cells))]
+
+    def _scored(self, cell: Cell, reply: Reply) -> Score:
+        if self._known is None:
+            return self._judged(cell, reply)
+        key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)
+        score = self._known.get(key)
+        if score is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            score = self._known[key] = self._judged(cell, reply)
+        return score
+
+    def _judged(self, cell: Cell, reply: Reply) -> Score:
+        if reply.finish == "rejected":
+            return Score(0.0, reply.text, parsed=False, feedback="the prompt is too long for the model's context")
+        answer = self._answer(cell, reply)
+        if answer is None:
+            return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
+        score = self._measured(cell, answer)
+        feedback = score.feedback
+        if not feedback and score.value < 1.0:
+            limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
+            feedback = _wrong(answer, cell.example.target, cell.example.accepted, limit)
+        return replace(score, output=reply.text, answer=answer, feedback=feedback)
+
+    def _answer(self, cell: Cell, reply: Reply) -> str | None:
+        if isinstance(self.answer, str):
+            return self._read(reply.text)
+        try:
+            answer: object = self._read(reply.text)
+        except Exception as cause:  # noqa: BLE001 - the user's function may raise anything
+            raise _failed("answer reader", self.answer, cell, f"failed: {type(cause).__name__}: {cause}") from cause
+        if answer is None or isinstance(answer, str):
+            return answer
+        raise _failed("answer reader", self.answer, cell, f"gave {answer!r}: expected a text, or None for no answer")
+
+    def _measured(self, cell: Cell, answer: str) -> Score:
+        try:
+            result: object = self._measure(answer, cell.example)
+        except Exception as cause:  # noqa: BLE001 - the user's function may raise anything
+            raise _failed("metric", self.metric, cell, f"failed: {type(cause).__name__}: {cause}") from cause
+        score = result if isinstance(result, Score) else None
+        value: object = result if score is None else score.value
+        if type(value) is not float:
+            if not isinstance(value, Real) and type(value).__name__ not in {"bool", "bool_"}:
+                raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1], or a Score")
+            value = float(value)  # pyright: ignore[reportArgumentType]
+        if math.isnan(value) or not 0.0 <= value <= 1.0:
+            raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
+        return Score(value) if score is None else replace(score, value=value)
+
+    def _unreadable(self, reply: Reply) -> str:
+        if reply.finish == "length":
+            return f"the reply was cut off at {self.task.sampling.max_tokens} tokens before an answer could be read"
+        if reply.finish in ("filter", "refusal"):
+            return f"the model did not answer ({reply.finish}): {self._expected}"
+        return f"no answer could be read: {self._expected}"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _wrong(answer: str, target: str, accepted: tuple[str, ...], limit: int) -> str:
+    expected = " or ".join(shorten(right, SHOWN) for right in (target, *accepted)[:3])
+    cut = f" (the reply was cut off at {limit} tokens)" if limit else ""
+    return f"answered {shorten(answer, SHOWN)}, expected {expected}{cut}"
+
+
+def _expected(answer: str | Reader, labels: Sequence[str]) -> str:
+    if not isinstance(answer, str):
+        return f"{_name(answer)} found none"
+    if answer == "label":
+        return shorten(f"expected one of {', '.join(labels)}", 2 * SHOWN)
+    if answer.startswith("regex:"):
+        return f"expected a match of {answer.removeprefix('regex:')}"
+    wanted = {"number": "a number", "choice": "the letter of one option, such as (B)"}
+    return f"expected {wanted[answer]}" if answer in wanted else "the reply is empty"
+
+
+def _failed(noun: str, function: str | Metric | Reader, cell: Cell, what: str) -> EvaluatorError:
+    message = f"{noun} {_name(function)!r} {what}"
+    return EvaluatorError(message, prompt_id=cell.prompt.id, example_id=cell.example.id)
+
+
+def _name(function: str | Metric | Reader) -> str:
+    return function if isinstance(function, str) else getattr(function, "__qualname__", type(function).__name__)

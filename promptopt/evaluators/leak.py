@@ -1,0 +1,98 @@
+"""The leak scan: does a winning prompt repeat training examples instead of describing the task?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from promptopt.text import shorten
+from promptopt.types import Example
+
+LISTED = 10
+"""Findings given in full; the rest are counted in one more sentence."""
+
+COMMON = 0.1
+"""A run of words that more than this share of the examples have is the task's own phrasing, not a leak."""
+
+_WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|\w+")
+"""A word; in scripts written without spaces, a character."""
+
+
+def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = (), words: int = 8) -> list[str]:
+    """One sentence for each training text or answer that stands in `text`, the longest first; empty where all is well.
+
+    text: what the search wrote (demonstrations are examples on purpose: leave them out). words: how many words in a row
+    must be shared with an input; case and punctuation do not count. Answers count from two words or twelve characters
+    on, and labels never.
+    """
+    spoken = _words(text)
+    findings = _shared_inputs(spoken, train, words) + _verbatim_answers(spoken, train, labels)
+    findings.sort(key=lambda finding: -finding[0])
+    sentences = [sentence for _, sentence in findings[:LISTED]]
+    if len(findings) > LISTED:
+        sentences.append(f"{len(findings) - LISTED} more passages of the prompt also stand in training examples")
+    return sentences
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> list[tuple[int, str]]:
+    grams = set(zip(*(spoken[start:] for start in range(size)), strict=False))
+    holders: dict[str, list[Example]] = {}
+    for example in train:
+        passages: dict[str, None] = {}
+        for _, value in example.fields:
+            heard = _words(value)
+            shifted = [heard[start:] for start in range(size)]
+            if not grams.isdisjoint(zip(*shifted, strict=False)):
+                passages.update(dict.fromkeys(_passages(heard, grams, size)))
+        for passage in passages:
+            holders.setdefault(passage, []).append(example)
+    found: list[tuple[int, str]] = []
+    for passage, examples in holders.items():
+        if len(examples) > 1 and len(examples) > COMMON * len(train):
+            continue
+        count = passage.count(" ") + 1
+        others = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
+        sentence = f'shares {count} words in a row with training example {examples[0].id}{others}: "{_shown(passage)}"'
+        found.append((len(passage), sentence))
+    return found
+
+
+def _passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[str]:
+    """The maximal runs of words all of whose n-grams are in `grams`."""
+    passages: list[str] = []
+    begin = -1
+    for start in range(len(heard) - size + 2):
+        if start <= len(heard) - size and tuple(heard[start : start + size]) in grams:
+            begin = start if begin < 0 else begin
+        elif begin >= 0:
+            passages.append(" ".join(heard[begin : start + size - 1]))
+            begin = -1
+    return passages
+
+
+def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Collection[str]) -> list[tuple[int, str]]:
+    joined, vocabulary = f" {' '.join(spoken)} ", set(spoken)
+    ignored = {" ".join(_words(label)) for label in labels}
+    holders: dict[str, list[Example]] = {}
+    for example in train:
+        for answer in (example.target, *example.accepted):
+            heard = _words(answer)
+            folded = " ".join(heard)
+            if (len(heard) < 2 and len(folded) < 12) or folded in ignored or heard[0] not in vocabulary:
+                continue
+            if folded in holders or f" {folded} " in joined:
+                holders.setdefault(folded, []).append(example)
+    found: list[tuple[int, str]] = []
+    for answer, examples in holders.items():
+        others = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
+        sentence = f'gives away the answer of training example {examples[0].id}{others}: "{_shown(answer)}"'
+        found.append((len(answer), sentence))
+    return found
+
+
+def _shown(passage: str) -> str:
+    return shorten(passage, 160)

@@ -1,0 +1,277 @@
+"""Fan-out over a server: a batch in, a stream of replies out; adaptive concurrency, retries and stopping in one place.
+
+An event loop in a thread of its own sends; the caller reads a queue. The loop lives as long as its dispatcher, so that
+connections outlast a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+import queue
+import random
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from promptopt.errors import BackendError, PromptoptError
+from promptopt.types import Reply, Request
+
+_STOP_CHECK_S = 0.25
+"""How often a request that waits for its next try looks whether the run is stopping."""
+
+
+class Weather(Exception):
+    """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False, unreachable: bool = False
+    ) -> None:
+        """`overloaded`: the server asked for less; `unreachable`: no connection came about."""
+        super().__init__(message)
+        self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request is tried again, in seconds over all of its tries and waits.
+
+    Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
+    together. A server that was never reached is given up after `contact_s`: its address is likelier wrong than its
+    weather bad.
+    """
+
+    total_s: float = 300.0
+    contact_s: float = 10.0
+    first_s: float = 0.5
+    longest_s: float = 20.0
+
+    def wait_s(self, tries: int, weather: Weather, draw: float) -> float:
+        """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
+        backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (1 - draw / 2)
+        return backoff if weather.retry_after_s is None else weather.retry_after_s + backoff * draw
+
+
+def retry_after_s(header: str | None, now: float) -> float | None:
+    """Seconds from `now` (Unix time) that a Retry-After header asks for, given as seconds or as an HTTP date."""
+    if header is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
+    return None
+
+
+class Window:
+    """How many requests may be in flight: the cap at first, half on overload, then one more for each full window.
+
+    A single request goes first: a wrong key or name is found by one try. Starting at the cap instead of growing towards
+    it keeps short batches fast; a server that has to refuse some of the first requests says so, and they are retried.
+    """
+
+    def __init__(self, cap: int) -> None:
+        """`cap`: the most requests in flight, at least 1."""
+        self.cap, self.limit = cap, 1.0
+        self._shrunk_at = float("-inf")
+        self.opened = False
+
+    def open(self) -> None:
+        """The server has answered for the first time."""
+        self.opened, self.limit = True, float(self.cap)
+
+    def shrink(self, began: float, now: float) -> None:
+        """Halve, once for all requests that were already under way when it was last halved."""
+        if began > self._shrunk_at:
+            self.limit, self._shrunk_at = max(1.0, self.limit / 2), now
+
+    def grow(self) -> None:
+        """A reply came: a full window of these makes it one wider."""
+        self.limit = min(float(self.cap), self.limit + 1 / self.limit)
+
+
+class _Loop:
+    """An event loop in a daemon thread, and what has to be closed with it."""
+
+    def __init__(self) -> None:
+        self.resources = contextlib.AsyncExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="promptopt models", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        closing = self.submit(self._close())
+        # The garbage collector may call from the loop's own thread, which cannot wait for itself.
+        if threading.current_thread() is not self._thread:
+            closing.result()
+            self._thread.join()
+            self._loop.close()
+
+    async def _close(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.resources.aclose()
+        self._loop.call_soon(self._loop.stop)
+
+
+class Dispatcher:
+    """Sends requests through `send`, an async function that returns a Reply or raises Weather or a PromptoptError.
+
+    Weather is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in all
+    that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
+    request, so it ends the batch at once.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Request], Awaitable[Reply]],
+        *,
+        server: str,
+        concurrency: int = 64,
+        patience: Patience = Patience(),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests."""
+        self.send, self.server, self.patience, self.sleep, self.clock = send, server, patience, sleep, clock
+        self.window = Window(concurrency)
+        self.answered = 0
+        self.draw = random.Random().random
+        self._loop: _Loop | None = None
+        self._starting = threading.Lock()
+
+    def stream(self, requests: Sequence[Request], stopping: Callable[[], bool]) -> Iterator[tuple[int, Reply]]:
+        """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
+        arrivals: queue.SimpleQueue[tuple[int, Reply] | None] = queue.SimpleQueue()
+        running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
+        running.add_done_callback(lambda _: arrivals.put(None))
+        try:
+            while (arrival := arrivals.get()) is not None:
+                yield arrival
+            running.result()
+        finally:
+            running.cancel()
+
+    def _started(self) -> _Loop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = _Loop()
+                weakref.finalize(self, self._loop.close)
+            return self._loop
+
+    async def until_closed(self, resource: contextlib.AbstractAsyncContextManager[Any]) -> None:
+        """Enter `resource` on the loop; it is left when the dispatcher is closed."""
+        await self._started().resources.enter_async_context(resource)
+
+    def close(self) -> None:
+        """Close connections and end the thread; the next batch starts anew."""
+        with self._starting:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close()
+
+
+class _Batch:
+    """One call of `Dispatcher.stream`, on the loop's side."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        requests: Sequence[Request],
+        stopping: Callable[[], bool],
+        settled: Callable[[tuple[int, Reply]], None],
+    ) -> None:
+        self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
+        self.next = self.active = 0
+        self.fatal: PromptoptError | None = None
+        self.failed: list[Weather] = []
+        self.ended = False
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as self.workers:
+                self._fill()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        if self.fatal is not None:
+            raise self.fatal
+        if self.failed:
+            raise BackendError(
+                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of {len(self.requests)} requests "
+                f"failed beyond their retries: see that the server is up, then run the same command again to go on"
+            ) from self.failed[-1]
+
+    def _fill(self) -> None:
+        """Start workers up to the window; each takes requests until none is left or the window has shrunk."""
+        wanted = min(int(self.dispatcher.window.limit), self.active + len(self.requests) - self.next)
+        while self.active < wanted and not self._ending():
+            self.active += 1
+            self.workers.create_task(self._work())
+
+    def _ending(self) -> bool:
+        self.ended = self.ended or self.fatal is not None or self.stopping()
+        return self.ended
+
+    async def _work(self) -> None:
+        window = self.dispatcher.window
+        try:
+            while self.next < len(self.requests) and self.active <= max(1.0, window.limit) and not self._ending():
+                index = self.next
+                self.next += 1
+                reply = await self._settle(self.requests[index])
+                if reply is not None:
+                    self.settled((index, reply))
+                self._fill()
+        except PromptoptError as permanent:
+            self.fatal = self.fatal if self.fatal is not None else permanent
+        finally:
+            self.active -= 1
+
+    async def _settle(self, request: Request) -> Reply | None:
+        """The reply, or None when the batch ended or the patience ran out first."""
+        dispatcher, patience, spent_s, tries = self.dispatcher, self.dispatcher.patience, 0.0, 0
+        answered_before = dispatcher.answered
+        while True:
+            began = dispatcher.clock()
+            try:
+                reply = await dispatcher.send(request)
+            except Weather as weather:
+                now, tries = dispatcher.clock(), tries + 1
+                if weather.overloaded:
+                    dispatcher.window.shrink(began, now)
+                wait_s = patience.wait_s(tries, weather, dispatcher.draw())
+                spent_s += now - began
+                never_reached = weather.unreachable and not dispatcher.window.opened
+                if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
+                    self.failed.append(weather)
+                    self.ended = self.ended or dispatcher.answered == answered_before
+                    return None
+                spent_s += wait_s
+                if not await self._wait(wait_s):
+                    return None
+            else:
+                dispatcher.answered += 1
+                if dispatcher.window.opened:
+                    dispatcher.window.grow()
+                else:
+                    dispatcher.window.open()
+                return reply
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait; whether the request may then be tried again."""
+        while seconds > 0 and not self._ending():
+            await self.dispatcher.sleep(min(seconds, _STOP_CHECK_S))
+            seconds -= _STOP_CHECK_S
+        return not self._ending()

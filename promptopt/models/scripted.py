@@ -1,0 +1,89 @@
+"""A scripted model for tests and benchmarks: a function or a queue answers, after a delay, until it fails."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from promptopt.errors import BackendError
+from promptopt.types import Reply, Request, ScoreRequest, TokenLogProbs
+
+Answer = Callable[[Request], str | Reply]
+
+
+class Scripted:
+    """`protocols.Model` and `TextScorer` over a function of the request, or a list of replies given in order.
+
+    `calls` counts the requests it was asked, `log` keeps them.
+    """
+
+    def __init__(
+        self,
+        answers: Answer | Sequence[str | Reply],
+        *,
+        name: str = "scripted",
+        latency_s: float = 0.0,
+        fail_at: int | None = None,
+        kill_at: int | None = None,
+        error: BaseException | None = None,
+        scores: Callable[[ScoreRequest], Sequence[float]] | None = None,
+    ) -> None:
+        """`fail_at`: the call (counted from 1) that raises `error` (a BackendError where none is given).
+
+        `kill_at`: the call at which the whole process ends at once, as by kill -9. `scores` gives the log-probs of a
+        continuation, one value a token.
+        """
+        self.name = name
+        self.calls = 0
+        self.log: list[Request | ScoreRequest] = []
+        self._answers = answers
+        self._latency_s, self._fail_at, self._kill_at, self._scores = latency_s, fail_at, kill_at, scores
+        self._error = BackendError("the scripted model failed, as it was told to") if error is None else error
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """Answer in order."""
+        for index, request in enumerate(requests):
+            if stopping():
+                return
+            self._count(request)
+            answer = self._answers(request) if callable(self._answers) else self._answers[self.calls - 1]
+            yield index, answer if isinstance(answer, Reply) else self._reply(request, answer)
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, TokenLogProbs]]:
+        """Score in order."""
+        if self._scores is None:
+            raise BackendError("this scripted model has no scores")
+        for index, request in enumerate(requests):
+            if stopping():
+                return
+            self._count(request)
+            logprobs = tuple(self._scores(request))
+            words = tuple(request.continuation.split())[: len(logprobs)]
+            yield index, TokenLogProbs(words, logprobs, self.count_tokens(_text(request)), self.name)
+
+    def count_tokens(self, text: str) -> int:
+        """Words: a token is a word here."""
+        return len(text.split())
+
+    def _count(self, request: Request | ScoreRequest) -> None:
+        self.calls += 1
+        if self._kill_at == self.calls:
+            os._exit(137)
+        if self._fail_at == self.calls:
+            raise self._error
+        self.log.append(request)
+        if self._latency_s:
+            time.sleep(self._latency_s)
+
+    def _reply(self, request: Request, text: str) -> Reply:
+        return Reply(text, "stop", self.count_tokens(_text(request)), self.count_tokens(text), served=self.name)
+
+
+def _text(request: Request | ScoreRequest) -> str:
+    content = request.content
+    return content if isinstance(content, str) else " ".join(message.content for message in content)

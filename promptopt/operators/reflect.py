@@ -1,0 +1,157 @@
+"""Reflection: mistakes shown to a model, its tagged replies read back, and edited texts checked before they cost anything.
+
+The rules are those of apo.md, "Parsing required here"; methods that criticise and rewrite prompts share them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+
+from promptopt.protocols import Task
+from promptopt.run import Run
+from promptopt.text import find_spans, normalise, shorten, strip_fence
+from promptopt.types import Example, Message, Prompt, Reply, Sampling, Score
+
+Mistake = tuple[Example, Score]
+"""An example, and what the prompt made of it."""
+
+FIELD = 600
+"""Characters of one field, target or reply that are shown: four mistakes on 10,000-token inputs fit any context."""
+WORKING = 40
+"""A reply longer than its answer by more than this holds working that is worth showing."""
+
+_STRUCTURE = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
+)
+"""What chat templates read as the end of a message, or the start of another."""
+_PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
+r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
+
+
+def show_mistakes(mistakes: Sequence[Mistake]) -> str:
+    """Numbered: the input, the right answer, and the answer given; what is long is shortened with a visible mark."""
+    return "\n\n".join(f"{number}. {_show(*mistake)}" for number, mistake in enumerate(mistakes, 1))
+
+
+def _show(example: Example, score: Score) -> str:
+    lines = [f"{name}: {shorten(value, FIELD)}" for name, value in example.fields]
+    if example.target:
+        lines.append(f"Right answer: {shorten(example.target, FIELD)}")
+    output = score.output.strip()
+    if not score.parsed:
+        lines.append(f"Answer given: unreadable: {shorten(output, FIELD)}")
+    elif score.answer:
+        lines.append(f"Answer given: {shorten(score.answer, FIELD)}")
+        if len(output) > len(score.answer) + WORKING:
+            lines.append(f"In full: {shorten(output, FIELD)}")
+    elif output:
+        lines.append(f"Answer given: {shorten(output, FIELD)}")
+    if score.feedback:
+        lines.append(f"Feedback: {shorten(score.feedback, FIELD)}")
+    return "\n   ".join(lines)
+
+
+def show_task(task: Task, prompt: Prompt) -> str:
+    """What a proposer must know of the task: its description, its labels, and the parts it cannot change."""
+    lines: list[str] = []
+    if task.description:
+        lines.append(f"Task: {task.description}")
+    if task.labels:
+        lines.append(f"Possible answers: {', '.join(task.labels)}")
+    fixed = [text for part, text in prompt.texts if part != task.editable and text.strip()]
+    if fixed:
+        lines.append("Text that stands beside the instruction and never changes:")
+        lines += [shorten(text, FIELD) for text in fixed]
+    return "\n".join(lines)
+
+
+def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
+    """For each text one call of the proposer, and the spans between its `<tag>` and `</tag>`: at most `wanted`.
+
+    Calls that gave fewer are asked once more, together, with a reminder of the contract; then what there is counts.
+    Every reply that falls short is counted as rejected, under `who`. Equal texts are separate draws.
+    """
+    found = _ask_once(run, texts, tag, wanted, sampling, who)
+    again = [index for index, spans in enumerate(found) if spans is not None and len(spans) < wanted]
+    reminded = [f"{texts[index]}\n\n{_reminder(tag, wanted)}" for index in again]
+    for index, more in zip(again, _ask_once(run, reminded, tag, wanted, sampling, who), strict=True):
+        # The last ones: models that give more than was asked tend to quote what they were shown first.
+        found[index] = [*(found[index] or ()), *(more or ())][-wanted:]
+    return [[] if spans is None else spans for spans in found]
+
+
+def _reminder(tag: str, wanted: int) -> str:
+    form = f"begin with <{tag}> and end with </{tag}>"
+    return f"Only write the {tag}: {form}." if wanted == 1 else f"Write {wanted} times a {tag}: each must {form}."
+
+
+def _ask_once(
+    run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str
+) -> list[list[str] | None]:
+    """The spans of each reply; None where the request can never fit the model, so that asking again is futile."""
+    found: list[list[str] | None] = []
+    for reply in run.generate([(Message("user", text),) for text in texts], sampling):
+        spans = read_tagged(reply, tag)[-wanted:]
+        if len(spans) < wanted:
+            run.reject(f"{who}: {_shortfall(reply, spans)}")
+        found.append(None if reply.finish == "rejected" else spans)
+    return found
+
+
+def _shortfall(reply: Reply, spans: Sequence[str]) -> str:
+    if reply.finish == "length":
+        return "cut at length"
+    if reply.finish != "stop":
+        return reply.finish
+    return "too few" if spans else "no tags"
+
+
+def read_tagged(reply: Reply, tag: str) -> list[str]:
+    """The texts between `<tag>` and `</tag>`; a missing last end tag is forgiven unless the reply was cut short.
+
+    Case, white space in tags, code fences and the triple quotes that prompts are shown in make no difference. Empty
+    spans are left out.
+    """
+    spans = find_spans(reply.text, tag)
+    tags = list(_tags((tag,)).finditer(reply.text))
+    if tags and "/" not in tags[-1].group() and reply.finish == "stop":
+        spans.append(reply.text[tags[-1].end() :].strip().removesuffix("```"))
+    return [bare for span in spans if (bare := strip_fence(span).removeprefix('"""').removesuffix('"""').strip())]
+
+
+@lru_cache(maxsize=64)
+def _tags(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
+
+
+def unusable(
+    text: str, parent: str, *, longest: int, tags: Collection[str], count_tokens: Callable[[str], int]
+) -> str | None:
+    """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
+
+    `longest`: tokens. A parent that is longer still may grow by a quarter. `tags`: those of the reply contract.
+    """
+    if not text.strip():
+        return "empty"
+    if normalise(text) == normalise(parent):
+        return "same as its parent"
+    if _tags(tuple(tags)).search(text):
+        return "tags in the text"
+    if _STRUCTURE.search(text):
+        return "reads as chat structure"
+    before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
+    if before - after:
+        return "lost placeholder"
+    if after - before:
+        return "unresolved placeholder"
+    if _UNFILLED.search(text) and not _UNFILLED.search(parent):
+        return "form not filled in"
+    if count_tokens(text) > max(longest, count_tokens(parent) * 5 // 4):
+        return "too long"
+    return None
+
+
+_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
+"""A line of the reply form that was copied as it stood."""

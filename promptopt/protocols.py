@@ -1,0 +1,128 @@
+"""The seams, on one page. Anything that fits a Protocol here can be passed to `promptopt.optimize`.
+
+Laws every implementation keeps (contract suites in `promptopt.testing` check them):
+- a model's `name` names the served snapshot and is part of every stored key;
+- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; weather (429, 5xx, time-outs) is
+  retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
+- evaluators and tasks never see the run: they are handed an `Ask`.
+
+`Optimizer` and `Selector` take a run, and therefore close `run.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from promptopt.types import Cell, Content, Example, Prompt, Reply, Request, Sampling, Score, ScoreRequest, TokenLogProbs
+
+Role = Literal["task", "proposer", "judge"]
+"""The task model answers, the proposer writes prompts, the judge scores."""
+
+
+Metric = Callable[[str, Example], float | Score]
+"""(answer, example) to a value in [0, 1], or to a whole Score. The answer is what the task's Reader read."""
+
+Reader = Callable[[str], str | None]
+"""Reads the answer out of a reply; None where there is none to be read."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A language model: requests in, replies out as they settle."""
+
+    name: str
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """Yield `(index, reply)` for every request, in any order, each as soon as it is known.
+
+        Once `stopping()` is true no further request is begun; those in flight are still yielded, then it ends.
+        Raises BackendError, after yielding what could be had, when requests failed beyond their retries.
+        """
+        ...
+
+
+@runtime_checkable
+class TextScorer(Protocol):
+    """A model that can also give the log-likelihood of a given text."""
+
+    name: str
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, TokenLogProbs]]:
+        """Yield `(index, log-probs)`, under the laws of `Model.generate`."""
+        ...
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """A model that can count its own tokens without a call that costs anything."""
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has."""
+        ...
+
+
+class Ask(Protocol):
+    """The run's own door to the models: cached, charged, recorded. Order in is order out."""
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        """Replies to `requests`. Raises StopRun when a limit is reached or the run is suspended."""
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[TokenLogProbs]:
+        """Log-probs of given texts. Raises ConfigError when the model of that role is no TextScorer."""
+        ...
+
+
+class Task(Protocol):
+    """Examples, the starting prompt, and how a prompt is laid out around an example."""
+
+    name: str
+    description: str
+    """One or two sentences on what the task is; shown to proposers."""
+    initial: Prompt
+    editable: str
+    """The name of the prompt part that methods edit."""
+    labels: tuple[str, ...]
+    """The answers there are, for classification; empty otherwise."""
+    metric: str | Metric
+    """What a right answer is: a name (`exact`, `number`, ...) or a function."""
+    answer: str | Reader
+    """How the answer is read out of a reply: a name (`label`, `number`, ...) or a function."""
+    sampling: Sampling
+    """How the task model is asked: greedy unless the task says otherwise."""
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+    def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
+        """What the model reads, and how many leading characters of it do not depend on the example."""
+        ...
+
+    def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
+        """The clause of the task's contract that `prompt` breaks, in two or three words, or None."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON that changes whenever anything changes that could change a score."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Gives every (prompt, example) cell a score, asking a model."""
+
+    calls_per_cell: int
+    """The most calls one cell can take; lets the run cut a batch exactly at a call limit."""
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises EvaluatorError naming the cell when a metric fails."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON that changes whenever the evaluator could score a cell differently."""
+        ...

@@ -1,0 +1,41 @@
+"""Names to objects through entry points: our own methods, evaluators and models register as any plug-in does."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from promptopt.errors import ConfigError, UnknownName
+
+Group = Literal["optimizers", "evaluators", "models", "tasks", "selection"]
+
+_NOUNS: dict[Group, str] = {
+    "optimizers": "method",
+    "evaluators": "evaluator",
+    "models": "model provider",
+    "tasks": "task",
+    "selection": "selector",
+}
+
+
+def _entries(group: Group) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"promptopt.{group}")}
+
+
+def names(group: Group) -> list[str]:
+    """Every registered name, sorted. Imports nothing."""
+    return sorted(_entries(group))
+
+
+def load(group: Group, name: str) -> Any:
+    """The object registered under `name`. Raises UnknownName, or ConfigError when a plug-in cannot be imported."""
+    entries = _entries(group)
+    if name not in entries:
+        raise UnknownName(_NOUNS[group], name, entries)
+    try:
+        return entries[name].load()
+    except (ImportError, AttributeError) as cause:
+        raise ConfigError(
+            f"the {_NOUNS[group]} {name!r} ({entries[name].value}) cannot be imported: {cause}; "
+            f"reinstall the package that provides it"
+        ) from cause

@@ -1,0 +1,244 @@
+"""A prompt to take away: what the model was sent when the prompt was measured, with a place for the input.
+
+The instruction alone would not behave as measured: layout, demonstrations and answer format are part of the score.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.protocols import Task as AnyTask
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Sampling, digest
+
+Format = Literal["txt", "json", "messages", "python"]
+FORMATS: Mapping[Format, str] = {
+    "txt": "plain text, the input as {name}",
+    "json": "everything: messages or text, inputs, parts, demonstrations, sampling, model",
+    "messages": "the messages of an OpenAI request, the input as {name}",
+    "python": "a Python file with a function that gives the messages for an input",
+}
+_SUFFIXES: Mapping[str, Format] = {".txt": "txt", ".md": "txt", ".json": "json", ".py": "python"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One message (`role` empty: a plain text to be continued); `texts` and `inputs` alternate, a text first."""
+
+    role: str
+    texts: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    def show(self, names: Mapping[str, str]) -> str:
+        """The whole content, every input as `names` spells it."""
+        rest = (names[name] + text for name, text in zip(self.inputs, self.texts[1:], strict=True))
+        return self.texts[0] + "".join(rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request."""
+
+    prompt: Prompt
+    pieces: tuple[Piece, ...]
+    inputs: tuple[str, ...]
+    sampling: Sampling
+    model: str = ""
+
+    def placeholders(self) -> dict[str, str]:
+        """How each input is spelt: `{name}`, with underscores added where the prompt itself says that."""
+        fixed = "\n".join(text for piece in self.pieces for text in piece.texts)
+        spelt: dict[str, str] = {}
+        for name in self.inputs:
+            mark = name
+            while f"{{{mark}}}" in fixed:
+                mark += "_"
+            spelt[name] = f"{{{mark}}}"
+        return spelt
+
+
+def export_of(task: AnyTask, prompt: Prompt, model: str = "") -> Exported:
+    """Render `prompt` as the task lays it out, around marks that stand for the input.
+
+    Raises ConfigError where the task shows no example (it has no train split).
+    """
+    if not task.train:
+        raise ConfigError(f"task {task.name!r} has no examples, so its inputs are unknown; load it with its data")
+    inputs = tuple(name for name, _ in task.train[0].fields)
+    # A mark that no prompt holds: it is made of the prompt's own id.
+    marks = {name: f"<<{name}:{digest([prompt.id, name])}>>" for name in inputs}
+    content, _ = task.render(prompt, Example(tuple(marks.items())))
+    sent = [("", content)] if isinstance(content, str) else [(message.role, message.content) for message in content]
+    names = {mark: name for name, mark in marks.items()}
+    pattern = re.compile("|".join(map(re.escape, marks.values())))
+    pieces = tuple(
+        Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text))) for role, text in sent
+    )
+    return Exported(prompt, pieces, inputs, task.sampling, model)
+
+
+def format_for(path: str | Path | None, chosen: str | None) -> Format:
+    """The format chosen, or the one the file's ending asks for, or plain text. Raises ConfigError."""
+    if chosen is not None:
+        for known in FORMATS:
+            if known == chosen:
+                return known
+        raise ConfigError(f"there is no export format {chosen!r}; it is one of {', '.join(FORMATS)}")
+    if path is None:
+        return "txt"
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix not in _SUFFIXES:
+        raise ConfigError(
+            f"cannot tell from the ending of {str(path)!r} what to write; end it with {', '.join(_SUFFIXES)}"
+        )
+    return _SUFFIXES.get(suffix, "txt")
+
+
+def export(exported: Exported, form: Format) -> str:
+    """The prompt in one of `FORMATS`; plain text is exact to the last character, so it need not end with a line break."""
+    match form:
+        case "txt":
+            return _as_text(exported)
+        case "json":
+            return json.dumps(_as_json(exported), indent=2, ensure_ascii=False) + "\n"
+        case "messages":
+            return json.dumps(_as_messages(exported), indent=2, ensure_ascii=False) + "\n"
+        case "python":
+            return _as_python(exported)
+
+
+def _as_text(exported: Exported) -> str:
+    spelt = exported.placeholders()
+    if len(exported.pieces) == 1:
+        return exported.pieces[0].show(spelt)
+    return "\n\n".join(f"[{piece.role}]\n{piece.show(spelt)}" for piece in exported.pieces)
+
+
+def _as_messages(exported: Exported) -> list[dict[str, str]]:
+    spelt = exported.placeholders()
+    # A plain text goes out as one user message: the nearest that a chat server can be sent.
+    return [{"role": piece.role if piece.role else "user", "content": piece.show(spelt)} for piece in exported.pieces]
+
+
+def _as_json(exported: Exported) -> dict[str, Any]:
+    sampling, prompt = exported.sampling, exported.prompt
+    spelt = exported.placeholders()
+    plain = exported.pieces[0].role == ""
+    return {
+        "prompt_id": prompt.id,
+        "model": exported.model,
+        "text": exported.pieces[0].show(spelt) if plain else None,
+        "messages": None if plain else _as_messages(exported),
+        "inputs": spelt,
+        "sampling": {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "stop": list(sampling.stop),
+        },
+        "parts": dict(prompt.texts),
+        "demos": [{"fields": dict(demo.fields), "target": demo.target} for demo in prompt.demos],
+    }
+
+
+def _as_python(exported: Exported) -> str:
+    arguments = [_identifier(name, position) for position, name in enumerate(exported.inputs)]
+    spelt = dict(zip(exported.inputs, arguments, strict=True))
+    typed = ", ".join(f"{argument}: str" for argument in arguments)
+    sampling = exported.sampling
+    settings = f"temperature={sampling.temperature}, top_p={sampling.top_p}, max_tokens={sampling.max_tokens}"
+    if sampling.stop:
+        settings += f", stop={list(sampling.stop)!r}"
+    measured = f" on {exported.model}" if exported.model else ""
+    head = (
+        f'"""Prompt {exported.prompt.id}, laid out as it was measured{measured}.\n\n'
+        f'Ask with {settings}.\n"""\n\n\n'.replace("\\", "\\\\")
+    )
+    if exported.pieces[0].role == "":
+        return (
+            f'{head}def text({typed}) -> str:\n    """What the model is to continue."""\n'
+            f"    return {_joined(exported.pieces[0], spelt)}\n"
+        )
+    lines = [
+        f'{head}def messages({typed}) -> list[dict[str, str]]:\n    """The messages of one request."""',
+        "    return [",
+        *(f'        {{"role": {piece.role!r}, "content": {_joined(piece, spelt)}}},' for piece in exported.pieces),
+        "    ]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:
+    """The content as a Python expression: quoted texts and arguments, added up."""
+    terms: list[str] = [repr(piece.texts[0])] if piece.texts[0] else []
+    for name, text in zip(piece.inputs, piece.texts[1:], strict=True):
+        terms += [spelt[name], *([repr(text)] if text else [])]
+    return " + ".join(terms) if terms else "''"
+
+
+def _identifier(name: str, position: int) -> str:
+    import keyword
+
+    cleaned = re.sub(r"\W", "_", name)
+    return cleaned if cleaned.isidentifier() and not keyword.iskeyword(cleaned) else f"input_{position + 1}"
+
+
+def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]]) -> Prompt:
+    """A prompt from the parts and demonstrations of a stored result or an exported JSON file."""
+    shown: list[Example] = []
+    for demo in demos:
+        fields = demo.get("fields")
+        # A stored result has the fields and the target side by side; an export keeps them apart.
+        values = dict(fields) if isinstance(fields, Mapping) else {k: v for k, v in demo.items() if k != "target"}
+        shown.append(Example(tuple(values.items()), str(demo["target"])))
+    return Prompt(tuple(parts.items()), tuple(shown))
+
+
+def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, Prompt]:
+    """A prompt as a user gives it: the editable text, a whole pattern as `export` writes it, or its JSON (`exported`).
+
+    Returns the task in the layout that the pattern has, and the prompt. Raises ConfigError and DataError.
+    """
+    if exported:
+        return task, _from_json(task, text)
+    for layout in (task.layout, *task.layouts):
+        if layout is None:
+            continue
+        laid_out = task.with_layout(layout.name)
+        instruction = _inside(laid_out, text)
+        if instruction is not None:
+            return laid_out, task.initial.replace(task.editable, instruction)
+    return task, task.starting_from(text)
+
+
+def _from_json(task: Task, text: str) -> Prompt:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as cause:
+        raise DataError(f"the prompt file is not valid JSON ({cause}); export it again") from cause
+    parts = value.get("parts") if isinstance(value, dict) else None
+    if not isinstance(parts, dict) or task.editable not in parts:
+        raise DataError(f"the prompt file lacks 'parts' with {task.editable!r}; write it with `promptopt runs export`")
+    return prompt_of(parts, value.get("demos", []))
+
+
+def _inside(task: Task, text: str) -> str | None:
+    """The editable part of a whole pattern in the task's layout, or None where `text` is no such pattern."""
+    mark = f"<<{task.editable}:{digest(text)}>>"
+    whole = export(export_of(task, task.initial.replace(task.editable, mark)), "txt")
+    if whole.count(mark) != 1:
+        return None
+    before, after = whole.split(mark)
+    # Editors add and remove the last line break.
+    inner = text.rstrip("\n")
+    after = after.rstrip("\n")
+    if not before + after or not inner.startswith(before) or not inner.endswith(after):
+        return None
+    found = inner[len(before) : len(inner) - len(after)].strip()
+    return found if found else None

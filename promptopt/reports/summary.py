@@ -1,0 +1,143 @@
+"""What a run found, in words first: the verdict, both prompts, the scores side by side, the cost, how to use it.
+
+Everything here reads the JSON of a `Result` (the contract of `--json`), so that a stored run reads as a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptopt.reports import words
+
+Report = Mapping[str, Any]
+"""The object of `Result.to_json()`."""
+
+
+def verdict_line(report: Report) -> str:
+    """The verdict as one sentence, numbers included."""
+    start, best, gain = report["start"], report["best"], report["gain"]
+    if report["status"] == "suspended":
+        reason = str(report["reason"]).rstrip(".") if report["reason"] else "the run was stopped"
+        return f"Suspended: {reason}. Run the same command again to go on; what was done is not paid for again."
+    if gain is None or best["test"] is None or start["test"] is None:
+        return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
+    on = f"on {words.count(best['test']['n'])} sealed test items"
+    before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
+    if best["prompt_id"] == start["prompt_id"]:
+        low, high = start["test"]["ci95"]
+        return (
+            f"Keep your prompt: the search found none that is better. It scores {before} {on} "
+            f"(95 % interval {words.score(low)} to {words.score(high)})."
+        )
+    low, high = gain["ci95"]
+    numbers = (
+        f"{words.difference(gain['mean'])}, 95 % interval {words.difference(low)} to {words.difference(high)}, "
+        f"{gain['test']} {words.p_value(gain['p_value'])}"
+    )
+    if report["verdict"] == "better":
+        return f"Better: {before} -> {after} {on} ({numbers})."
+    said = "the best one found is worse" if report["verdict"] == "worse" else "no evidence that the best one found is better"
+    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers})."
+
+
+def summarise(report: Report) -> str:
+    """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns."""
+    sections = [verdict_line(report), _scores(report), _prompts(report), _costs(report), _notes(report), _use(report)]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _scores(report: Report) -> str:
+    start, best = report["start"], report["best"]
+    if start["dev"] is None and start["test"] is None and best["dev"] is None and best["test"] is None:
+        return ""
+    rows = [["score", "start", "best", ""]]
+    for split, meaning in (("dev", "the winner was chosen by these"), ("test", "seen by nobody before the end")):
+        first, second = start[split], best[split]
+        if first is None and second is None:
+            continue
+        number = (second if first is None else first)["n"]
+        rows.append([split, _score_of(first), _score_of(second), f"{words.plural(number, 'example')}, {meaning}"])
+        if split == "test":
+            rows.append(["  from", _bound(first, 0), _bound(second, 0), "95 % interval"])
+            rows.append(["  to", _bound(first, 1), _bound(second, 1), ""])
+        if _unreadable(first) or _unreadable(second):
+            meaning = "replies without an answer that could be read; each scores 0"
+            rows.append(["  unreadable", words.count(_unreadable(first)), words.count(_unreadable(second)), meaning])
+    return words.columns(rows, right=(1, 2))
+
+
+def _score_of(measured: Report | None) -> str:
+    return words.score(None if measured is None else measured["score"])
+
+
+def _bound(measured: Report | None, end: int) -> str:
+    return words.score(None if measured is None else measured["ci95"][end])
+
+
+def _unreadable(measured: Report | None) -> int | None:
+    return None if measured is None else measured.get("unreadable")
+
+
+def _prompts(report: Report) -> str:
+    start, best = report["start"], report["best"]
+    first = f"Start prompt ({start['prompt_id']}):\n{words.block(start['prompt'])}"
+    if best["prompt_id"] == start["prompt_id"]:
+        return first
+    demos = len(best.get("demos", ()))
+    shown = f", shown with {words.plural(demos, 'worked example')}" if demos else ""
+    return f"{first}\n\nBest prompt ({best['prompt_id']}{shown}):\n{words.block(best['prompt'])}"
+
+
+COSTS: tuple[tuple[str, str], ...] = (
+    ("evaluations", "prompts scored on one example each"),
+    ("calls", "replies asked of any model"),
+    ("proposer_calls", "of them, of the model that writes prompts"),
+    ("prompt_tokens", "read by the models"),
+    ("completion_tokens", "written by the models"),
+)
+
+
+def _costs(report: Report) -> str:
+    spent, paid = report["spent"], report["paid"]
+    rows = [["cost", "whole run", "this time", ""]]
+    for name, meaning in COSTS:
+        rows.append([name.replace("_", " "), words.count(spent[name]), words.count(paid[name]), meaning])
+    rows.append(["dollars", words.dollars(spent["usd"]), words.dollars(paid["usd"]), ""])
+    rows.append(["time", "", words.duration(report["wall_s"]), ""])
+    return words.columns(rows, right=(1, 2))
+
+
+def _notes(report: Report) -> str:
+    notes: list[str] = []
+    if report["status"] == "budget":
+        notes.append(f"The search ended at a limit: {report['reason']}. A higher limit continues it where it stood.")
+    optimism = report["optimism"]
+    if optimism is not None:
+        notes.append(
+            f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: what being chosen by "
+            f"dev flatters it by)."
+        )
+    considered = len(report["candidates"])
+    rejected = report["rejected"]
+    if considered > 1 or rejected:
+        total = sum(rejected.values())
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(rejected.items(), key=lambda item: -item[1]))
+        notes.append(
+            f"Considered {words.plural(considered, 'prompt')}; could not use {words.plural(total, 'other')}"
+            + (f": {reasons}." if reasons else ".")
+        )
+    notes += [f"Warning: {warning}" for warning in report["warnings"]]
+    return "\n".join(notes)
+
+
+def _use(report: Report) -> str:
+    run = report["run_id"]
+    if report["status"] == "suspended":
+        return f"Run {run}"
+    rows = [
+        ["Use it:", f"promptopt runs export {run} --out prompt.txt", "the whole pattern, with the place of the input"],
+        ["", f"promptopt runs export {run} --out prompt.py", "then in Python: from prompt import messages"],
+        ["See it:", f"promptopt runs show {run}", "this again"],
+    ]
+    return words.columns(rows)

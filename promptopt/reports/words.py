@@ -1,0 +1,88 @@
+"""Numbers as a person reads them, the same in the live table, the summary and every list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def score(value: float | None) -> str:
+    """Three decimals; "-" where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def difference(value: float) -> str:
+    """Signed, three decimals; never "-0.000"."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
+def count(value: int | None) -> str:
+    """With separators at the thousands; "-" where there is none."""
+    return "-" if value is None else f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """`1 call`, `1,204 calls`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def dollars(value: float | None) -> str:
+    """Cents, and four decimals below a dollar; an unknown price is said, never guessed."""
+    if value is None:
+        return "price unknown"
+    return f"${value:.2f}" if value == 0 or value >= 1 else f"${value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(octets: int) -> str:
+    """`1.1 GB`, `94 MB`, `12 kB`: decimal units, as download pages give them."""
+    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if octets >= unit:
+            number = octets / unit
+            return f"{number:.1f} {name}" if number < 10 else f"{number:.0f} {name}"
+    return f"{octets} B"
+
+
+def p_value(value: float) -> str:
+    """`p = 0.012`: two digits that say something, and no exponents."""
+    if value < 1e-6:
+        return "p < 0.000001"
+    if value >= 0.1:
+        return f"p = {value:.2f}"
+    digits = 1 - math.floor(math.log10(value))
+    return f"p = {value:.{digits}f}"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
+    """Rows of cells as aligned lines; the columns numbered in `right` end on one edge, as numbers should."""
+    widths = [max(len(row[place]) for row in rows if place < len(row)) for place in range(max(map(len, rows), default=0))]
+    lines: list[str] = []
+    for row in rows:
+        cells = [
+            cell.rjust(widths[place]) if place in right else cell.ljust(widths[place]) for place, cell in enumerate(row)
+        ]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def block(text: str, indent: str = "    ") -> str:
+    """A text set off from the left, every line of it; control characters shown, so that none moves the cursor."""
+    shown = "".join(
+        character if character.isprintable() or character in "\n\t" else f"\\x{ord(character):02x}" for character in text
+    )
+    return "\n".join((indent + line).rstrip() for line in shown.split("\n"))
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """A text on one line, cut with an ellipsis where it is longer than `limit` characters."""
+    flat = "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"

@@ -1,0 +1,150 @@
+"""What a run ends with: a verdict, both prompts with their scores, the lineage, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from promptopt.budget import Ledger
+from promptopt.events import StepDone
+from promptopt.run import Candidate
+from promptopt.stats import Gain
+from promptopt.types import Prompt
+
+Status = Literal["finished", "budget", "suspended"]
+"""`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
+Verdict = Literal["better", "no_evidence", "worse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read."""
+
+    score: float
+    ci95: tuple[float, float]
+    n: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """The start or the winner: its score on dev (what it was chosen by) and on the sealed test (what it is worth)."""
+
+    prompt: Prompt
+    text: str
+    """The editable part, which is what a method writes and a user takes away."""
+    dev: Measured | None
+    test: Measured | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `--json`: `{prompt, prompt_id, dev: {score, n}, test: {score, ci95, n}}`, and more."""
+        dev, test = self.dev, self.test
+        return {
+            "prompt": self.text,
+            "prompt_id": self.prompt.id,
+            "parts": dict(self.prompt.texts),
+            "demos": [{**dict(demo.fields), "target": demo.target} for demo in self.prompt.demos],
+            "dev": None if dev is None else {"score": dev.score, "n": dev.n, "unreadable": dev.unreadable},
+            "test": None
+            if test is None
+            else {"score": test.score, "ci95": list(test.ci95), "n": test.n, "unreadable": test.unreadable},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of `promptopt.optimize`. `prompt` is the winner; the start, where nothing better was found."""
+
+    run_id: str
+    task: str
+    method: str
+    seed: int
+    model: str
+    proposer: str
+    status: Status
+    reason: str
+    """Why the search ended, in words; empty when the method was done."""
+    start: Contender
+    best: Contender
+    gain: Gain | None
+    """The paired difference on the sealed test; None while suspended."""
+    verdict: Verdict
+    optimism: float | None
+    """The winner's dev score minus its test score: what choosing by dev made look better than it is."""
+    spent: Ledger
+    paid: Ledger
+    wall_s: float
+    lineage: tuple[Candidate, ...]
+    steps: tuple[StepDone, ...]
+    rejected: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def prompt(self) -> Prompt:
+        """The winner."""
+        return self.best.prompt
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every prompt that was considered, with its parents, in the order it first came up."""
+        return self.lineage
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints, and the store keeps."""
+        gain = self.gain
+        return {
+            "run_id": self.run_id,
+            "task": self.task,
+            "method": self.method,
+            "seed": self.seed,
+            "model": self.model,
+            "proposer": self.proposer,
+            "status": self.status,
+            "reason": self.reason,
+            "start": self.start.to_json(),
+            "best": self.best.to_json(),
+            "gain": None
+            if gain is None
+            else {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test},
+            "verdict": self.verdict,
+            "optimism": self.optimism,
+            "spent": asdict(self.spent),
+            "paid": asdict(self.paid),
+            "wall_s": round(self.wall_s, 3),
+            "candidates": [_candidate_json(candidate) for candidate in self.lineage],
+            "steps": [_step_json(step) for step in self.steps],
+            "rejected": dict(self.rejected),
+            "warnings": list(self.warnings),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(target)
+        return target
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+    proposal = candidate.proposal
+    return {
+        "prompt_id": candidate.prompt.id,
+        "parts": dict(candidate.prompt.texts),
+        "parents": [parent.id for parent in proposal.parents],
+        "operator": proposal.operator,
+        "note": proposal.note,
+        "search": {"score": candidate.search.mean, "n": candidate.search.count} if candidate.search.count else None,
+        "dev": {"score": candidate.dev.mean, "n": candidate.dev.count} if candidate.dev.count else None,
+    }
+
+
+def _step_json(step: StepDone) -> dict[str, Any]:
+    return {
+        "number": step.number,
+        "pool": [{"prompt_id": e.prompt.id, "score": e.mean if e.count else None, "n": e.count} for e in step.pool],
+        "kept": [prompt.id for prompt in step.kept],
+        "spent": asdict(step.spent),
+    }

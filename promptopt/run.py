@@ -1,0 +1,291 @@
+"""A run: what an optimizer may do, metered, recorded, and repeatable. The only door to the outside.
+
+`Optimizer` and `Selector`, the two seams that take a run, close the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from promptopt.ask import Door
+
+from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
+from promptopt.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.protocols import Evaluator, Role, Task, Tokenizer
+from promptopt.types import (
+    Cell,
+    Content,
+    Estimate,
+    Example,
+    Prompt,
+    Proposal,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreMatrix,
+    canonical,
+)
+
+SHRINK = 10
+"""Examples' worth of the start's score that every candidate's mean is drawn towards when they are ranked: a handful of
+lucky examples outranks nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A prompt the search considered: its lineage, and what it scored on the examples the search showed it."""
+
+    proposal: Proposal
+    search: Estimate
+    dev: Estimate
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt itself."""
+        return self.proposal.prompt
+
+
+class Run:
+    """Binds a task, an evaluator and the models for one search. Test examples are not reachable from here."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        evaluator: Evaluator,
+        door: Door,
+        seed: int,
+        observers: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        self.task, self.seed = task, seed
+        self.initial: Prompt = task.initial
+        self.train: tuple[Example, ...] = task.train
+        self.dev: tuple[Example, ...] = task.dev
+        self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self._rngs: dict[str, random.Random] = {}
+        self._cells: dict[Prompt, dict[str, Score]] = {}
+        self._lineage: dict[Prompt, Proposal] = {self.initial: Proposal(self.initial, operator="start")}
+        self._thread = threading.get_ident()
+        self._phase = "search"
+        self._begun = time.monotonic()
+        self._warned: dict[str, None] = {}
+        self.steps: list[StepDone] = []
+        """Every round so far, with its pool, its means and counts, and what was spent by then."""
+        self.rejected: Counter[str] = Counter()
+        """Replies and candidates that could not be used, by reason."""
+
+    # What methods and selectors use
+
+    def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], *, repetition: int = 0) -> ScoreMatrix:
+        """Score every prompt on every example; cells already scored are free.
+
+        Cells are charged prompt by prompt in the order given. Where a limit leaves room for only some, those are
+        scored and kept, and BudgetSpent ends the search: a matrix is always complete.
+        """
+        self._check_thread()
+        wanted = tuple(dict.fromkeys(examples))
+        cells = self._unscored(prompts, wanted, repetition)
+        for cell in cells:
+            left = self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
+            size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
+            if size == 0:
+                raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+            self._score([cell, *islice(cells, size - 1)])
+        rows = {
+            prompt: [self._cells[prompt][_cell_name(example, repetition)] for example in examples] for prompt in prompts
+        }
+        return ScoreMatrix(examples, rows)
+
+    def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
+        """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
+        self._check_thread()
+        return self._door.generate([Request(content, sampling) for content in contents], role)
+
+    def propose(self, proposals: Sequence[Proposal]) -> list[Prompt]:
+        """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
+
+        The first proposal of a prompt is its lineage.
+        """
+        admitted: dict[Prompt, None] = {}
+        for proposal in proposals:
+            prompt = proposal.prompt
+            broken = self.task.broken_by(prompt, self.count_tokens)
+            if broken is not None:
+                self.reject(broken)
+            elif prompt not in admitted:
+                admitted[prompt] = None
+                self._lineage.setdefault(prompt, proposal)
+        return list(admitted)
+
+    def reject(self, reason: str, count: int = 1) -> None:
+        """Count a reply or a candidate that could not be used."""
+        self.rejected[reason] += count
+
+    def rng(self, stream: str) -> random.Random:
+        """One generator for each named stream of the run's seed: a new draw in one place moves no other."""
+        if stream not in self._rngs:
+            self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
+        return self._rngs[stream]
+
+    def step(self, pool: Sequence[Estimate], kept: Sequence[Prompt]) -> None:
+        """Record a round: everything that was compared, and what goes on."""
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
+        self.steps.append(done)
+        self.tell(done)
+
+    def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
+        """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
+
+        `name` and `inputs` must determine the result. It is kept in the store as text, and costs nothing on replay.
+        """
+        return self._door.memo(name, inputs, compute)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text`, by the task model's own tokenizer where it has one, else an estimate."""
+        model = self._door.models["task"]
+        if isinstance(model, Tokenizer):
+            return model.count_tokens(text)
+        from promptopt.models.tokens import estimate_tokens
+
+        return estimate_tokens(text, model.name)
+
+    def warn(self, message: str) -> None:
+        """Tell the user a sentence, once."""
+        if message not in self._warned:
+            self._warned[message] = None
+            self.tell(Warned(message))
+
+    # What the run's owner uses
+
+    @property
+    def door(self) -> Door:
+        """The ledgers, the limits and the way to the models."""
+        return self._door
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What scores the cells."""
+        return self._evaluator
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every warning so far, in order."""
+        return tuple(self._warned)
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to every observer."""
+        for observer in self._observers:
+            observer(event)
+
+    def begin_phase(self, name: str, reason: str = "") -> None:
+        """Mark the change from the search to the final choice, and from there to the sealed test."""
+        self._phase = name
+        self.tell(PhaseBegun(name, reason))
+
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
+        """The mean over those of `examples` that `prompt` was scored on."""
+        known = self._cells.get(prompt, {})
+        values = [
+            known[name].value for name in (_cell_name(example, repetition) for example in examples) if name in known
+        ]
+        return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
+
+    def candidates(self) -> list[Candidate]:
+        """Every prompt that was proposed or scored, in the order it first came up, the start first."""
+        order = dict.fromkeys([*self._lineage, *self._cells])
+        return [
+            Candidate(
+                self._lineage.get(prompt, Proposal(prompt, operator="given")),
+                self.estimate(prompt, self.train),
+                self.estimate(prompt, self.dev),
+            )
+            for prompt in order
+        ]
+
+    def ranked(self) -> list[Estimate]:
+        """The candidates that were scored, best first by their mean shrunk towards the start's; ties to the earlier."""
+        examples = list(dict.fromkeys([*self.train, *self.dev]))
+        estimates = [self.estimate(prompt, examples) for prompt in dict.fromkeys([*self._lineage, *self._cells])]
+        start = estimates[0]
+        prior = start.mean if start.count else 0.0
+        scored = [estimate for estimate in estimates if estimate.count]
+        return sorted(
+            scored,
+            key=lambda estimate: (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
+            reverse=True,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Where the run stands; safe from another thread."""
+        best = start = None
+        if self.steps:
+            pool = {estimate.prompt: estimate for estimate in self.steps[-1].pool}
+            best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
+            start = next((e for e in self.steps[0].pool if e.prompt == self.initial), None)
+        door = self._door
+        seconds = time.monotonic() - self._begun
+        return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
+
+    def _unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
+        for prompt in dict.fromkeys(prompts):
+            known = self._cells.setdefault(prompt, {})
+            for example in examples:
+                if _cell_name(example, repetition) not in known:
+                    yield Cell(prompt, example, repetition)
+
+    def _score(self, cells: Sequence[Cell]) -> None:
+        paid = self._door.paid.calls
+        scores = self._evaluator.score(cells, self._door)
+        for cell, score in zip(cells, scores, strict=True):
+            if score.value != score.value:
+                raise EvaluatorError(
+                    "the evaluator gave NaN; a score must be a number",
+                    prompt_id=cell.prompt.id,
+                    example_id=cell.example.id,
+                )
+            self._cells[cell.prompt][_cell_name(cell.example, cell.repetition)] = score
+        door = self._door
+        door.spent = door.spent.with_evaluations(len(cells))
+        fresh = -(-(door.paid.calls - paid) // self._evaluator.calls_per_cell)
+        door.paid = door.paid.with_evaluations(min(len(cells), fresh))
+
+    def _check_thread(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise ConfigError("a run can only be used from the thread that began it: calls would lose their order")
+
+
+def _cell_name(example: Example, repetition: int) -> str:
+    return example.id if repetition == 0 else f"{example.id}/{repetition}"
+
+
+def run_id(fingerprint: Mapping[str, object]) -> str:
+    """Twelve hex digits of the fingerprint: the same command is the same run."""
+    return hashlib.sha256(canonical(fingerprint).encode()).hexdigest()[:12]
+
+
+class Optimizer(Protocol):
+    """A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run."""
+
+    def optimize(self, run: Run) -> None:
+        """Search until done. Stops (BudgetSpent, Suspended) pass through; the run remembers what was scored."""
+        ...
+
+
+class Selector(Protocol):
+    """Finds the best of many prompts at a bounded cost; a value that any optimizer can hold."""
+
+    def select(self, run: Run, prompts: Sequence[Prompt], examples: Sequence[Example], keep: int) -> list[Estimate]:
+        """All prompts, ranked best first; those never evaluated come last, with count 0.
+
+        `keep` is how many of them the caller will go on with.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Which prompts go on: best-arm identification on a budget of evaluations. Compared in `benchmarks/selectors.py`."""

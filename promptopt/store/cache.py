@@ -1,0 +1,113 @@
+"""Calls by content: written the moment they settle, read back by key."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sql
+
+from promptopt.errors import StoreError
+from promptopt.store.database import CALLS, insert_new, sentences
+
+READ_AT_ONCE = 500
+"""Keys asked for in one SELECT; SQLite allows 32,766 variables, and past a few hundred it gets no faster."""
+
+
+def call_key(model: str, request: str, draw: str) -> bytes:
+    """sha256 over (served model, canonical request JSON, draw)."""
+    text = f"{model}\n{draw}\n{request}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class Cache:
+    """The table of calls. Writes go through one thread that commits whatever has settled, as soon as it can.
+
+    So each reply is safe within a moment of its arrival, while a thousand replies a second share their commits.
+    """
+
+    def __init__(self, engine: sql.Engine, where: str) -> None:
+        self._engine = engine
+        self._where = where
+        self._insert = insert_new(engine, CALLS)
+        self._select = sql.select(CALLS.c.key, CALLS.c.reply).where(
+            CALLS.c.key.in_(sql.bindparam("keys", expanding=True))
+        )
+        self._waiting: list[dict[str, object]] = []
+        self._changed = threading.Condition()
+        self._busy = self._closed = False
+        self._failure: StoreError | None = None
+        self._thread: threading.Thread | None = None
+
+    def put(self, key: bytes, model: str, request: str, reply: str) -> None:
+        """Hand over one settled call. Raises StoreError when an earlier write failed."""
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="promptopt-store", daemon=True)
+                self._thread.start()
+            self._waiting.append({"key": key, "model": model, "request": request, "reply": reply})
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything handed over is committed. Raises StoreError when it could not be."""
+        with self._changed:
+            while (self._waiting or self._busy) and self._failure is None:
+                self._changed.wait()
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+
+    def close(self) -> None:
+        """Commit what is left and end the thread."""
+        self.flush()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                rows, self._waiting, self._busy = self._waiting, [], True
+            failure: StoreError | None = None
+            try:
+                with sentences(self._where), self._engine.begin() as connection:
+                    connection.execute(self._insert, rows)
+            except StoreError as error:
+                failure = error
+            with self._changed:
+                self._busy = False
+                if failure is not None:
+                    self._failure = failure
+                    self._waiting.clear()
+                self._changed.notify_all()
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """The stored replies (JSON text) of those keys that have one."""
+        found: dict[bytes, str] = {}
+        with sentences(self._where), self._engine.connect() as connection:
+            for start in range(0, len(keys), READ_AT_ONCE):
+                rows = connection.execute(self._select, {"keys": list(keys[start : start + READ_AT_ONCE])})
+                found.update((bytes(key), reply) for key, reply in rows)
+        return found
+
+    def request(self, key: bytes) -> str | None:
+        """The canonical JSON of what was asked under `key`."""
+        with sentences(self._where), self._engine.connect() as connection:
+            return connection.execute(sql.select(CALLS.c.request).where(CALLS.c.key == key)).scalar_one_or_none()
+
+    def calls_by_model(self) -> Iterator[tuple[str, int, int]]:
+        """`(model, calls, bytes)` for every model in the store, by name."""
+        size = sql.func.sum(sql.func.length(CALLS.c.request) + sql.func.length(CALLS.c.reply))
+        query = sql.select(CALLS.c.model, sql.func.count(), size).group_by(CALLS.c.model).order_by(CALLS.c.model)
+        with sentences(self._where), self._engine.connect() as connection:
+            for model, calls, size_bytes in connection.execute(query):
+                yield str(model), int(calls), int(size_bytes)

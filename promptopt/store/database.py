@@ -1,0 +1,131 @@
+"""One SQLite file (or any SQLAlchemy URL): its tables, its version, and its errors as sentences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+from platformdirs import user_data_path
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from promptopt.errors import StoreError
+
+VERSION = 1
+"""Of the tables below. A store of a newer version is refused, not guessed at."""
+
+METADATA = sql.MetaData()
+
+META = sql.Table("meta", METADATA, sql.Column("name", sql.String, primary_key=True), sql.Column("value", sql.String))
+
+CALLS = sql.Table(
+    "calls",
+    METADATA,
+    sql.Column("key", sql.LargeBinary(32), primary_key=True),
+    sql.Column("model", sql.String, nullable=False),
+    sql.Column("request", sql.Text, nullable=False),
+    sql.Column("reply", sql.Text, nullable=False),
+)
+"""Every reply ever had, by the sha256 of (served model, request, draw). A record, not a cache: nothing expires."""
+
+RUNS = sql.Table(
+    "runs",
+    METADATA,
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("fingerprint", sql.Text, nullable=False),
+    sql.Column("config", sql.Text, nullable=False),
+    sql.Column("status", sql.String, nullable=False),
+    sql.Column("result", sql.Text),
+    sql.Column("created", sql.Float, nullable=False),
+    sql.Column("updated", sql.Float, nullable=False),
+)
+
+JOURNAL = sql.Table(
+    "journal",
+    METADATA,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("position", sql.Integer, primary_key=True),
+    sql.Column("key", sql.LargeBinary(32), nullable=False),
+)
+"""The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
+
+
+def home() -> Path:
+    """The folder of the store: `PROMPTOPT_HOME`, or the user's data folder."""
+    chosen = os.environ.get("PROMPTOPT_HOME")
+    return Path(chosen).expanduser() if chosen else user_data_path("promptopt", appauthor=False)
+
+
+def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
+    """An INSERT that leaves rows already there as they are: the first writer wins."""
+    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+@contextmanager
+def sentences(where: str) -> Iterator[None]:
+    """Turn the driver's errors into one sentence each."""
+    try:
+        yield
+    except SQLAlchemyError as cause:
+        detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
+        if "full" in detail or "No space" in detail:
+            advice = "the disk is full: free some space and run the same command again; nothing stored is lost"
+        elif "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
+            advice = "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
+        elif "locked" in detail:
+            advice = "another process holds it: wait for that one to end, then run the same command again"
+        elif "malformed" in detail or "not a database" in detail:
+            advice = "the file is damaged or not a store: move it away, or set PROMPTOPT_HOME to another folder"
+        else:
+            advice = detail
+        raise StoreError(f"store {where}: {advice}") from cause
+
+
+def open_engine(location: str | Path | None) -> sql.Engine:
+    """Open the store, making its folder and tables where they are missing.
+
+    `location`: an SQLAlchemy URL, a file, or None for `store.db` in `home()`.
+    Raises StoreError for a folder that cannot be written, a damaged file, or a store of a newer version.
+    """
+    where = str(location) if location is not None else str(home() / "store.db")
+    url = where if "://" in where else f"sqlite:///{where}"
+    shown = sql.make_url(url).render_as_string(hide_password=True) if "://" in where else where
+    if url.startswith("sqlite:///"):
+        try:
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise StoreError(
+                f"store {shown}: its folder cannot be made ({cause.strerror}); set PROMPTOPT_HOME to a folder that you "
+                f"can write to"
+            ) from cause
+    try:
+        engine = sql.create_engine(url)
+    except (SQLAlchemyError, ModuleNotFoundError) as cause:
+        raise StoreError(f"store {shown}: cannot be opened ({cause}); install its driver, or correct the URL") from cause
+    if engine.dialect.name == "sqlite":
+        sql.event.listen(engine, "connect", _prepare_sqlite)
+    with sentences(shown):
+        METADATA.create_all(engine)
+        with engine.begin() as connection:
+            connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
+            found = int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
+    if found > VERSION:
+        engine.dispose()
+        raise StoreError(
+            f"store {shown} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
+            f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
+        )
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL with NORMAL survives kill -9 at any moment; only a power cut can lose the last commits.
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,67 @@
+"""Tasks by name: the library shipped in the package, tasks that plug-ins register, and task files by path."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from promptopt import registry
+from promptopt.errors import ConfigError, UnknownName
+from promptopt.tasks.splits import Sizes
+from promptopt.tasks.task import Task
+from promptopt.tasks.task_file import load_task_file, read_table
+
+
+def load_task(
+    name_or_path: str | Path, *, data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
+) -> Task:
+    """The task of that name or in that task file, its splits drawn with `seed`.
+
+    `data`: a file whose rows replace the task's own examples; its columns are named as the task's. Raises UnknownName,
+    ConfigError and DataError.
+    """
+    name = str(name_or_path)
+    family, _, member = name.partition("/")
+    if name in _library():
+        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, sizes=sizes, seed=seed)
+    path = Path(name)
+    if path.suffix == ".toml":
+        return load_task_file(path, data=data, sizes=sizes, seed=seed)
+    if name in registry.names("tasks"):
+        return _plugged_in(name, data, Sizes() if sizes is None else sizes, seed)
+    if path.is_file():
+        raise ConfigError(
+            f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
+        )
+    raise UnknownName("task", name, task_names())
+
+
+def task_names() -> list[str]:
+    """Every task that can be loaded by name, sorted."""
+    return sorted({*_library(), *registry.names("tasks")})
+
+
+def _plugged_in(name: str, data: str | Path | None, sizes: Sizes, seed: int) -> Task:
+    made = registry.load("tasks", name)
+    task = made() if callable(made) else made
+    if not isinstance(task, Task):
+        raise ConfigError(
+            f"the plug-in task {name!r} is a {type(task).__name__}, expected a Task or a function giving one"
+        )
+    if data is not None:
+        raise ConfigError(f"the plug-in task {name!r} brings its own examples; leave --data out")
+    if task.pool is None:
+        return task
+    return task.with_splits(sizes.train, sizes.dev, sizes.test, seed)
+
+
+def _folder() -> Path:
+    return Path(str(files("promptopt.tasks") / "library"))
+
+
+def _library() -> list[str]:
+    names: list[str] = []
+    for path in sorted(_folder().glob("*.toml")):
+        family = read_table(path).get("tasks")
+        names += [path.stem] if family is None else [f"{path.stem}/{member}" for member in family]
+    return names

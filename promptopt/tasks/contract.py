@@ -1,0 +1,98 @@
+"""The contract between a task and a search: what no candidate may lose, checked before a candidate costs anything."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from promptopt.types import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Clauses on the editable part, and the names of the parts that may not change at all.
+
+    `placeholders`: field names; `{name}` occurs in the editable part exactly as often as in the start's.
+    `frozen`: spans that stay, verbatim and in this order. `max_tokens`: the most tokens the editable part may have.
+    `frozen_parts`: prompt parts that stay byte for byte those of the start.
+    """
+
+    placeholders: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    must_contain: tuple[str, ...] = ()
+    must_not_contain: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    frozen_parts: tuple[str, ...] = ()
+
+    def broken_by(
+        self, prompt: Prompt, initial: Prompt, editable: str, count_tokens: Callable[[str], int]
+    ) -> str | None:
+        """The first clause that `prompt` breaks, in a few words, or None. Tokens are counted last, they cost most."""
+        start, given = dict(initial.texts), dict(prompt.texts)
+        text = given.get(editable, "")
+        if not text.strip():
+            return "empty"
+        return (
+            _unprintable(text)
+            or self._changed_part(start, given)
+            or self._placeholder(start.get(editable, ""), text)
+            or self._spans(text)
+            or self._too_long(text, count_tokens)
+        )
+
+    def to_json(self) -> list[object]:
+        """What a fingerprint is made of."""
+        return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,
+                self.frozen_parts]  # fmt: skip
+
+    def _changed_part(self, start: dict[str, str], given: dict[str, str]) -> str | None:
+        for part in self.frozen_parts:
+            if given.get(part) != start.get(part):
+                return f"lost frozen part {part}" if part not in given else f"changed frozen part {part}"
+        return None
+
+    def _placeholder(self, start: str, text: str) -> str | None:
+        for name in self.placeholders:
+            slot = f"{{{name}}}"
+            wanted, found = start.count(slot), text.count(slot)
+            if found < wanted:
+                return f"lost placeholder {slot}"
+            if found > wanted:
+                return f"repeated placeholder {slot}" if wanted else f"added placeholder {slot}"
+        return None
+
+    def _spans(self, text: str) -> str | None:
+        position = 0
+        for span in self.frozen:
+            found = text.find(span, position)
+            if found < 0:
+                return f"lost frozen text {_quoted(span)}"
+            position = found + len(span)
+        for span in self.must_contain:
+            if span not in text:
+                return f"does not contain {_quoted(span)}"
+        for span in self.must_not_contain:
+            if span in text:
+                return f"contains {_quoted(span)}"
+        return None
+
+    def _too_long(self, text: str, count_tokens: Callable[[str], int]) -> str | None:
+        if self.max_tokens is not None and count_tokens(text) > self.max_tokens:
+            return f"longer than {self.max_tokens} tokens"
+        return None
+
+
+def _unprintable(text: str) -> str | None:
+    # Cc: control characters; Cs: lone surrogates, which no server accepts. Joiners and direction marks (Cf) are
+    # ordinary spelling in many scripts.
+    if text.isprintable():
+        return None
+    for character in text:
+        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
+            return f"control character U+{ord(character):04X}"
+    return None
+
+
+def _quoted(span: str, limit: int = 40) -> str:
+    return repr(span if len(span) <= limit else span[: limit - 1] + "…")

@@ -1,0 +1,70 @@
+"""Lines of text files, with a sentence for every way in which bytes are not UTF-8 text."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from promptopt.errors import DataError
+
+_BLOCK = 1 << 20
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file with their ends, without a byte-order mark; UTF-16 is read where its mark says so.
+
+    Raises DataError with the byte and the line for anything that is not UTF-8, and for NUL characters, which
+    tokenizers and databases cannot hold.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    encoding = "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8-sig"
+    try:
+        with path.open(encoding=encoding, newline="") as stream:
+            for number, line in enumerate(stream, start=1):
+                if "\0" in line:
+                    raise DataError(_nul(path, head, number))
+                yield line
+    except UnicodeError as cause:
+        raise DataError(_misencoded(path, encoding)) from cause
+
+
+def _nul(path: Path, head: bytes, line: int) -> str:
+    if 0 in head[:2]:
+        return f"{path} looks like UTF-16; convert it with `iconv -f UTF-16LE -t UTF-8 {path.name} > utf8-{path.name}`"
+    return (
+        f"{path}, line {line}: holds a NUL character; remove it with `tr -d '\\000' < {path.name} > clean-{path.name}`"
+    )
+
+
+def _misencoded(path: Path, encoding: str) -> str:
+    offset, line = _first_bad_byte(path, encoding)
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        byte = stream.read(1)
+    found = f"byte 0x{byte[0]:02x}" if byte else "the end of the file"
+    return (
+        f"{path} is not {encoding.upper().removesuffix('-SIG')}: {found} at offset {offset} (line {line}); "
+        f"convert it, for example with `iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}`"
+    )
+
+
+def _first_bad_byte(path: Path, encoding: str) -> tuple[int, int]:
+    """Offset and line number of the first byte that does not decode. The reader's own count is within a block."""
+    decoder = codecs.getincrementaldecoder(encoding.removesuffix("-sig"))()
+    offset, line = 0, 1
+    with path.open("rb") as stream:
+        while True:
+            block = stream.read(_BLOCK)
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as cause:
+                bad = offset - pending + cause.start
+                return bad, line + block[: max(0, bad - offset)].count(b"\n")
+            offset += len(block)
+            line += block.count(b"\n")
+            if not block:
+                return offset, line

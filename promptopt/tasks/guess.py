@@ -1,0 +1,117 @@
+"""A first task file for a user's data: labels, metric and reply length guessed from the targets, said in comments."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from promptopt.errors import ConfigError
+from promptopt.tasks.files import read_examples
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.prompt_text import default_layouts, is_number
+
+_LOOKED_AT = 5_000
+_MOST_LABELS = 25
+_LETTER = re.compile(r"\(?[A-Z]\)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """What the targets look like, why it was concluded, and the settings that follow."""
+
+    why: str
+    metric: str
+    answer: str
+    max_tokens: int
+    instruction: str
+    answer_format: str
+    labels: tuple[str, ...] = ()
+
+
+def guess_task(path: str | Path, input: str | Sequence[str], target: str, name: str) -> str:
+    """The TOML text of a task file for `path`, to be saved in the current folder and then edited.
+
+    Raises DataError and ConfigError for what is wrong with the file or its columns.
+    """
+    path = Path(path)
+    found = read_examples(path, input=input, target=target, most=_LOOKED_AT)
+    fields = (input,) if isinstance(input, str) else tuple(input)
+    if not fields:
+        raise ConfigError(f"name at least one input column of {path}")
+    guess = _from_targets([example.target for example in found.examples], fields[-1])
+    lines = [
+        f"name = {quoted(name)}",
+        "# One or two sentences on what the task is; shown to the model that writes prompts.",
+        f"description = {quoted(f'From {path.name}: {target} of each {fields[-1]}.')}",
+        f"# {guess.why}",
+        *([f"labels = [{', '.join(map(quoted, guess.labels))}]"] if guess.labels else []),
+        f"metric = {quoted(guess.metric)}   # exact | contains | regex | number | choice | f1 | module:function",
+        f"answer = {quoted(guess.answer)}   # read from the reply as: label | number | choice | line | text | regex:…",
+        f"max_tokens = {guess.max_tokens}   # of a reply",
+        "# The prompt you use today goes here, without the input: this is the part that is optimized.",
+        f"instruction = {quoted(guess.instruction)}",
+        "",
+        "# Shown with the instruction, and never edited.",
+        "[parts]",
+        f"answer_format = {quoted(guess.answer_format)}",
+        "",
+        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 200.",
+        "# [splits]",
+        "# train = 200",
+        "# dev = 100",
+        "# test = 200",
+        "",
+        "[data]",
+        f"file = {quoted(path.as_posix())}   # as seen from this file",
+        f"input = [{', '.join(map(quoted, fields))}]" if len(fields) > 1 else f"input = {quoted(fields[0])}",
+        f"target = {quoted(target)}",
+        "",
+        "# Where things stand in what the model reads; the first is used, `promptopt evaluate --layouts` ranks them.",
+    ]
+    for layout in default_layouts(fields, ("instruction", "answer_format")):
+        lines += [*_layout(layout), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _from_targets(targets: Sequence[str], field: str) -> _Guess:
+    counts = Counter(targets)
+    letters = all(_LETTER.fullmatch(target) for target in counts)
+    few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
+    if letters and len(counts) > 1:
+        return _Guess("Every target is an option letter.", "choice", "choice", 64, f"Answer the {field}.",
+                      "Answer with the letter of the right option in brackets, such as (A).")  # fmt: skip
+    if all(is_number(target) for target in counts) and not (few and len(counts) <= 10):
+        return _Guess("Every target is a number.", "number", "number", 256, f"Work out the answer to the {field}.",
+                      "End with a last line that says: The answer is <number>.")  # fmt: skip
+    if few:
+        labels = tuple(sorted(counts))
+        why = f"{len(labels)} different targets in {len(targets):,} rows: taken for labels."
+        if all(is_number(label) for label in labels):
+            why += ' They are numbers: models do better with words, which [data] classes = { 0 = "…", … } gives them.'
+        longest = max(map(len, labels))
+        return _Guess(why, "exact", "label", 8 + longest // 3, f"Classify the {field}.",
+                      f"Answer with one of: {', '.join(labels)}.", labels)  # fmt: skip
+    tokens = min(512, max(16, 2 * max(map(len, counts)) // 3))
+    if median(len(target.split()) for target in targets) <= 5:
+        return _Guess("The targets are short texts: an answer is right if it is the same but for case and spaces.",
+                      "exact", "line", tokens, f"Answer the {field}.", "Answer on one line.")  # fmt: skip
+    return _Guess("The targets are long texts: scored by the words they share with the answer (f1).",
+                  "f1", "text", tokens, f"Answer the {field}.", "Answer briefly.")  # fmt: skip
+
+
+def _layout(layout: Layout) -> list[str]:
+    body = f"text = {quoted(layout.text)}"
+    if layout.messages:
+        pairs = ", ".join(f"[{quoted(role)}, {quoted(pattern)}]" for role, pattern in layout.messages)
+        body = f"messages = [{pairs}]"
+    return ["[[layouts]]", f"name = {quoted(layout.name)}", body, f"demo = {quoted(layout.demo)}"]
+
+
+def quoted(text: str) -> str:
+    """A TOML basic string. JSON's escapes are TOML's too, but for DEL, which JSON leaves as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

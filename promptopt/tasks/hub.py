@@ -1,0 +1,131 @@
+"""Public data sets: from the local data home, from what was fetched before, from the hub at a pinned revision.
+
+A fetch verifies the checksum before the file appears under its name, and gives up within seconds where nothing
+answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from promptopt.errors import DataError
+
+_TIMEOUT_S = 3.0
+"""For finding the hub's address, for connecting, and for each read."""
+_BLOCK = 1 << 16
+
+
+def locate(relative: str, url: str | None) -> Path:
+    """The local file for `relative` (a path laid out like the data home), fetched from `url` where need be.
+
+    Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. Raises DataError saying where to put the file.
+    """
+    data_home = os.environ.get("PROMPTOPT_DATA_HOME")
+    if data_home:
+        own = Path(data_home).expanduser() / relative
+        if own.exists():
+            return own
+    cached = _home() / "data" / relative
+    if cached.exists():
+        return cached
+    advice = (
+        f"put the file there as {relative} and set PROMPTOPT_DATA_HOME to that folder (now "
+        f"{repr(data_home) if data_home else 'not set'}), or put it at {cached}"
+    )
+    if url is None:
+        raise DataError(f"the data file {relative} is not on this machine and no hub has it; {advice}")
+    if os.environ.get("HF_HUB_OFFLINE", "0").strip().upper() in ("1", "TRUE", "YES", "ON"):
+        raise DataError(
+            f"the data file {relative} is not on this machine and HF_HUB_OFFLINE forbids fetching; {advice}"
+        )
+    _fetch(url, cached, checksums().get(relative), advice)
+    return cached
+
+
+def checksums() -> dict[str, str]:
+    """The known sha256 of data files, by their path in the data home (`library/SHA256SUMS`)."""
+    listing = (files("promptopt.tasks") / "library" / "SHA256SUMS").read_text("utf-8")
+    pairs = (line.split(maxsplit=1) for line in listing.splitlines() if line.strip())
+    return {name.strip(): checksum for checksum, name in pairs}
+
+
+def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    host = urlsplit(url).hostname
+    seen = hashlib.sha256()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A part file of its own for each process: two may fetch at once, and the last rename wins with equal bytes.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", suffix=".part", delete=False) as part:
+            try:
+                _check_resolves(url)
+                with urlopen(url, timeout=_TIMEOUT_S) as response:
+                    while block := response.read(_BLOCK):
+                        seen.update(block)
+                        part.write(block)
+                part.flush()
+                if checksum is not None and seen.hexdigest() != checksum:
+                    raise DataError(
+                        f"{url} gave a file with sha256 {seen.hexdigest()[:16]}…, expected {checksum[:16]}…; try again "
+                        f"later, or {advice}"
+                    )
+                os.replace(part.name, path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except HTTPError as cause:
+        raise DataError(f"{host} answered {cause.code} for {url}; {advice}") from cause
+    except OSError as cause:
+        if cause.filename is not None or cause.errno == 28:
+            raise DataError(
+                f"cannot write {path} ({cause.strerror}); set PROMPTOPT_HOME to a folder that can be written to"
+            ) from cause
+        raise DataError(f"the data hub {host} does not answer ({_reason(cause)}); {advice}") from cause
+
+
+def _check_resolves(url: str) -> None:
+    """Raises TimeoutError when the host's address is not found in time: socket time-outs do not cover that step."""
+    from urllib.request import getproxies
+
+    parts = urlsplit(url)
+    if parts.hostname is None or parts.scheme in getproxies():
+        return
+    failure: list[OSError | None] = []
+
+    def resolve() -> None:
+        try:
+            socket.getaddrinfo(parts.hostname, parts.port)
+            failure.append(None)
+        except OSError as cause:
+            failure.append(cause)
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    thread.start()
+    thread.join(_TIMEOUT_S)
+    if not failure:
+        raise TimeoutError("its address was not found in time")
+    if failure[0] is not None:
+        raise ConnectionError(failure[0].strerror)
+
+
+def _reason(cause: OSError) -> str:
+    reason = getattr(cause, "reason", cause)
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+def _home() -> Path:
+    chosen = os.environ.get("PROMPTOPT_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("promptopt", appauthor=False)

@@ -1,0 +1,164 @@
+"""From a user's prompt text to an editable instruction and the frozen layout around it.
+
+The rule, in order, for a text with slots such as `{question}`:
+
+1. Lines stand before the line that holds the first slot: they are the instruction; that line and all after it are
+   the layout.
+2. The first slot's own line begins with a sentence (at least three words, ended by . ! ? or, if there is none, by a
+   colon): that much is the instruction, the rest is the layout.
+3. Otherwise ("Given {question}, answer briefly.") the whole text is editable, and its slots are placeholders that
+   no candidate may lose.
+
+A text without slots is an instruction, and the default layouts go around it. White space between instruction and
+layout belongs to the layout, so the start prompt is rendered exactly as it was written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.errors import ConfigError
+from promptopt.tasks.layout import Layout
+from promptopt.text import Pattern
+from promptopt.types import Prompt
+
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？؟]")
+_COLON = re.compile(r"[:：](?=\s|$)")
+_SLOT_LIKE = re.compile(r"\{([^\W\d][\w -]{0,39})\}")
+_INPUT_NAMES = frozenset({"input", "text", "question", "sentence", "query", "document", "message", "context", "x"})
+
+
+@dataclass(frozen=True, slots=True)
+class StartText:
+    """A user's prompt taken apart. `pattern`: the layout, holding `{instruction}`; None where the text has no slots."""
+
+    instruction: str
+    pattern: str | None
+    demo: str = ""
+
+
+def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") -> StartText:
+    """Split a user's prompt by the rule above; `editable` is the part that will hold the instruction.
+
+    Raises ConfigError when the text has slots but does not show every field, or has what looks like a misspelt slot.
+    """
+    text = text.replace("\r\n", "\n")
+    if not text.strip():
+        raise ConfigError("the prompt is empty; write at least one sentence that says what the model should do")
+    pattern = Pattern(text, (*fields, "demos"))
+    _check_slots(text, pattern, fields)
+    if not pattern.slots:
+        return StartText(text.strip(), None)
+    first = len(pattern.pieces[0])
+    line = text.rfind("\n", 0, first) + 1
+    end = line if text[:line].strip() else _sentence_end(text[:first])
+    head = text[:end]
+    if not head.strip():
+        return StartText(text, f"{{demos}}{{{editable}}}", labelled(fields))
+    instruction = head.strip()
+    before, after = head.split(instruction, 1)
+    rest = text[end:]
+    shown = f"{before}{{{editable}}}{after}"
+    if "demos" in pattern.slots:
+        return StartText(instruction, shown + rest, _as_demo(rest.replace("{demos}", "")))
+    return StartText(instruction, f"{shown}{{demos}}{rest}", _as_demo(rest))
+
+
+def _sentence_end(head: str) -> int:
+    for boundary in (_SENTENCE_END, _COLON):
+        ends = [match.end() for match in boundary.finditer(head) if len(head[: match.end()].split()) >= 3]
+        if ends:
+            return ends[-1]
+    return 0
+
+
+def _as_demo(rest: str) -> str:
+    return f"{rest.strip()} {{target}}\n\n"
+
+
+def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
+    shown = " and ".join(f"{{{name}}}" for name in fields)
+    missing: list[str] = [name for name in fields if name not in pattern.slots]
+    for name in map(str, _SLOT_LIKE.findall(text)):
+        if name in fields or name == "demos":
+            continue
+        near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.6)
+        if near:
+            raise ConfigError(f"the prompt has {{{name}}}, which is no field of the data; did you mean {{{near[0]}}}?")
+        if not pattern.slots and name.lower() in _INPUT_NAMES:
+            raise ConfigError(f"the prompt has {{{name}}}, but the input of this task is {shown}; write that instead")
+    if pattern.slots and missing:
+        raise ConfigError(
+            f"the prompt lacks the input slot {{{missing[0]}}} (the data's inputs are {shown}); add it where the input "
+            f"belongs, or write the prompt without any slot and the input is put after it"
+        )
+
+
+def labelled(fields: Sequence[str]) -> str:
+    """One demonstration as lines of `Field: value`, the answer last."""
+    return _lines(fields) + "Answer: {target}\n\n"
+
+
+def _lines(fields: Sequence[str]) -> str:
+    return "".join(f"{name[:1].upper()}{name[1:].replace('_', ' ')}: {{{name}}}\n" for name in fields)
+
+
+def default_layouts(fields: Sequence[str], parts: Sequence[str], editable: str = "instruction") -> tuple[Layout, ...]:
+    """Chat (all in one user message), chat with the prompt in the system message, and plain text; the input last.
+
+    `parts` are the prompt parts shown, in order, one paragraph each.
+    """
+    prompt = "\n\n".join(f"{{{part}}}" for part in parts)
+    asked, demo = f"{{demos}}{_lines(fields)}Answer:", labelled(fields)
+    return (
+        Layout("chat", messages=(("user", f"{prompt}\n\n{asked}"),), demo=demo),
+        Layout("system", messages=(("system", prompt), ("user", asked)), demo=demo),
+        Layout("text", text=f"{prompt}\n\n{asked}", demo=demo),
+    )
+
+
+def own_layouts(start: StartText) -> tuple[Layout, ...]:
+    """A user's own pattern, as one user message and as plain text."""
+    pattern = start.pattern if start.pattern is not None else ""
+    return (
+        Layout("chat", messages=(("user", pattern),), demo=start.demo),
+        Layout("text", text=pattern, demo=start.demo),
+    )
+
+
+def start_prompt(
+    prompt: str | Prompt, fields: Sequence[str], labels: Sequence[str], layout: Layout | Sequence[Layout] | None
+) -> tuple[Prompt, tuple[Layout, ...]]:
+    """The start prompt and the layouts of a task made from a user's prompt.
+
+    Labels that the prompt does not name are put into a part of their own, `answer_format`, which no method edits.
+    """
+    given = None if layout is None else (layout,) if isinstance(layout, Layout) else tuple(layout)
+    if isinstance(prompt, Prompt):
+        return prompt, default_layouts(fields, _first(prompt.parts)) if given is None else given
+    if given is not None:
+        return Prompt.of(take_apart(prompt, fields).instruction), given
+    start = take_apart(prompt, fields)
+    if start.pattern is not None:
+        return Prompt.of(start.instruction), own_layouts(start)
+    if all(label.lower() in start.instruction.lower() for label in labels):
+        return Prompt.of(start.instruction), default_layouts(fields, ("instruction",))
+    initial = Prompt.of(start.instruction, answer_format=f"Answer with one of: {', '.join(labels)}.")
+    return initial, default_layouts(fields, ("instruction", "answer_format"))
+
+
+def _first(parts: Sequence[str]) -> tuple[str, ...]:
+    """The order parts are read in: system, instruction, then the others by name."""
+    return tuple(sorted(parts, key=lambda part: (part != "system", part != "instruction", part)))
+
+
+def is_number(text: str) -> bool:
+    """Whether a target is a plain number: digits with an optional sign, thousands commas and decimal point."""
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return any(character.isdigit() for character in text)

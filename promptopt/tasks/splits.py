@@ -1,0 +1,193 @@
+"""Disjoint seeded splits: propose from train, select on dev, and a test that no search ever sees."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.errors import DataError
+from promptopt.text import normalise
+from promptopt.types import Example
+
+_SHARES = (0.4, 0.2, 0.4)
+_MOST = (200, 100, 200)
+_TOO_BLUNT = 0.10
+"""A test split that can only show gains above this is warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many examples each split should have; None: a share of what there is (40/20/40 %, at most 200/100/200)."""
+
+    train: int | None = None
+    dev: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """All examples of a task, and what was noticed when they were read.
+
+    `dev` and `test` are empty where the data has no official split of that name: `rows` then feeds it.
+    """
+
+    rows: tuple[Example, ...]
+    dev: tuple[Example, ...] = ()
+    test: tuple[Example, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Three disjoint sets of examples, each in shuffled order, and what the user should know about them."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def same_input(example: Example) -> tuple[str, ...]:
+    """What two examples share that count as duplicates: their inputs, but for white space."""
+    return tuple(normalise(value) for _, value in example.fields)
+
+
+def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """The examples with the first of every set of equal inputs, and one warning for each kind of duplicate met."""
+    first: dict[tuple[str, ...], Example] = {}
+    repeats, conflicts = 0, list[Example]()
+    for example in examples:
+        kept = first.setdefault(same_input(example), example)
+        if kept is not example:
+            repeats += 1
+            if kept.target != example.target:
+                conflicts.append(kept)
+    warnings: list[str] = []
+    if repeats:
+        warnings.append(f"{_count(repeats, 'example', 'examples')} left out: same input as an earlier one")
+    if conflicts:
+        warnings.append(
+            f"{_count(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
+            f"is kept), such as {_clip(conflicts[0].fields[0][1])}"
+        )
+    return tuple(first.values()), tuple(warnings)
+
+
+def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]) -> None:
+    """Raises DataError when one input stands in two splits: what was trained on would then be tested on."""
+    seen: dict[tuple[str, ...], str] = {}
+    for name, split in (("train", train), ("dev", dev), ("test", test)):
+        for example in split:
+            other = seen.setdefault(same_input(example), name)
+            if other != name:
+                raise DataError(
+                    f"the same input stands in {other} and in {name}: {_clip(example.fields[0][1])}; remove it from "
+                    f"one of them, or give all examples as one set and let it be split"
+                )
+
+
+def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> Splits:
+    """Train, dev and test out of `pool`, at random from the stream "splits" of `seed`.
+
+    With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
+    or test is taken from itself alone; rows that repeat one of its inputs are left out of the others. Raises DataError
+    when the examples do not suffice.
+    """
+    rng = random.Random(f"{seed}/splits")
+    warnings = list(pool.warnings)
+    test, notes = without_duplicates(pool.test)
+    warnings += notes
+    dev, notes = without_duplicates(_apart(pool.dev, test, "dev", "test", warnings))
+    warnings += notes
+    rows, notes = without_duplicates(_apart(pool.rows, (*dev, *test), "train", "another split", warnings))
+    warnings += notes
+
+    shared = [0 if split else share for split, share in zip((None, dev, test), _SHARES, strict=True)]
+    wanted: list[int] = []
+    for asked, official, share, most in zip(
+        (sizes.train, sizes.dev, sizes.test), ((), dev, test), shared, _MOST, strict=True
+    ):
+        there = len(official) if official else int(len(rows) * share / sum(shared))
+        wanted.append(min(there, most) if asked is None else asked)
+    _check_enough(wanted, rows, dev, test)
+
+    ordered = _mixed(rows, rng, stratify=stratify)
+    ordered_dev, ordered_test = _mixed(dev, rng, stratify=stratify), _mixed(test, rng, stratify=stratify)
+    # Test first: asking for more train or dev examples leaves the sealed set as it was.
+    test_part, ordered = _take(wanted[2], ordered_test, ordered)
+    dev_part, ordered = _take(wanted[1], ordered_dev, ordered)
+    splits = Splits(ordered[: wanted[0]], dev_part, test_part)
+    return Splits(splits.train, splits.dev, splits.test, (*warnings, *size_warnings(splits)))
+
+
+def size_warnings(splits: Splits) -> list[str]:
+    """What the sizes of the splits will not allow: an empty split, or a test too small to show an ordinary gain."""
+    from promptopt.stats import smallest_detectable
+
+    found = [f"the {name} split is empty" for name in ("train", "dev", "test") if not getattr(splits, name)]
+    count = len(splits.test)
+    if count:
+        gain = smallest_detectable(count)
+        if gain > _TOO_BLUNT:
+            found.append(
+                f"the test split has {_count(count, 'example', 'examples')}: gains below {100 * gain:.0f} points "
+                f"cannot be told from chance; give more data"
+            )
+    return found
+
+
+def _apart(
+    examples: Sequence[Example], others: Sequence[Example], name: str, other: str, warnings: list[str]
+) -> Sequence[Example]:
+    taken = {same_input(example) for example in others}
+    kept = [example for example in examples if same_input(example) not in taken]
+    if len(kept) < len(examples):
+        warnings.append(f"{_count(len(examples) - len(kept), 'input', 'inputs')} of {name} left out: also in {other}")
+    return kept
+
+
+def _check_enough(
+    wanted: Sequence[int], rows: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]
+) -> None:
+    from_rows = wanted[0] + (0 if dev else wanted[1]) + (0 if test else wanted[2])
+    for name, asked, there in (
+        ("dev", wanted[1], len(dev) if dev else wanted[1]),
+        ("test", wanted[2], len(test) if test else wanted[2]),
+        ("all splits together", from_rows, len(rows)),
+    ):
+        if asked > there:
+            raise DataError(f"{asked} examples are asked for {name}, and there are {there}; ask for fewer, or add data")
+    if not rows:
+        raise DataError("there are no examples to split; give the task at least a few labelled examples")
+
+
+def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -> tuple[Example, ...]:
+    """Shuffled; stratified, every prefix (and every slice) holds the targets in nearly the same proportions."""
+    shuffled = rng.sample(examples, len(examples))
+    if not stratify:
+        return tuple(shuffled)
+    groups: dict[str, list[Example]] = {}
+    for example in shuffled:
+        groups.setdefault(example.target, []).append(example)
+    # The k-th of n examples of a target belongs at (k + u) / n of the way through; u differs by target.
+    places: list[tuple[float, int, Example]] = []
+    for number, target in enumerate(sorted(groups)):
+        offset = rng.random()
+        members = groups[target]
+        places += [((index + offset) / len(members), number, example) for index, example in enumerate(members)]
+    return tuple(example for _, _, example in sorted(places, key=lambda place: place[:2]))
+
+
+def _take(
+    count: int, official: tuple[Example, ...], rest: tuple[Example, ...]
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    return (official[:count], rest) if official else (rest[:count], rest[count:])
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _clip(text: str, limit: int = 60) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

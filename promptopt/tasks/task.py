@@ -1,0 +1,297 @@
+"""The task: examples in three splits, the starting prompt, its layouts, and what a right answer is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.protocols import Metric, Reader
+from promptopt.tasks.contract import Contract
+from promptopt.tasks.layout import RESERVED, Layout, Rendering
+from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
+from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut
+from promptopt.types import Content, Example, Prompt, Sampling, digest
+
+_RENDERINGS = 256
+"""Prompts whose compiled layouts are kept; more than any round scores side by side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One task, complete; made by `from_examples`, `from_file` or `promptopt.tasks.load_task`.
+
+    `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the names of the inputs
+    that every example has. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
+    the data. Two tasks that could score a prompt differently differ in `fingerprint()`.
+    """
+
+    name: str
+    initial: Prompt
+    layouts: tuple[Layout, ...]
+    train: tuple[Example, ...] = field(default=(), repr=False)
+    dev: tuple[Example, ...] = field(default=(), repr=False)
+    test: tuple[Example, ...] = field(default=(), repr=False)
+    description: str = ""
+    editable: str = "instruction"
+    labels: tuple[str, ...] = ()
+    metric: str | Metric = "exact"
+    answer: str | Reader = "text"
+    sampling: Sampling = field(default_factory=Sampling)
+    contract: Contract = field(default_factory=Contract)
+    layout: Layout | None = None
+    pool: Pool | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False)
+    fields: tuple[str, ...] = field(init=False, repr=False)
+    _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
+    _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
+
+    def __post_init__(self) -> None:
+        if not self.layouts:
+            raise ConfigError(f"task {self.name!r} has no layout; give at least one")
+        if self.layout is None:
+            object.__setattr__(self, "layout", self.layouts[0])
+        object.__setattr__(self, "fields", self._common_fields())
+        placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
+        object.__setattr__(self, "_placeholders", placeholders)
+        self._check()
+
+    @classmethod
+    def from_examples(
+        cls,
+        examples: Iterable[Example],
+        *,
+        prompt: str | Prompt,
+        metric: str | Metric | None = None,
+        name: str = "task",
+        description: str = "",
+        labels: Sequence[str] = (),
+        answer: str | Reader | None = None,
+        max_tokens: int | None = None,
+        seed: int = 0,
+        train: int | None = None,
+        dev: int | None = None,
+        test: int | None = None,
+        layout: Layout | Sequence[Layout] | None = None,
+    ) -> Task:
+        """A task from labelled examples, split at random into train, dev and test (default 40/20/40 %).
+
+        `prompt`: the prompt in use today, with or without `{field}` slots (the rule is in `tasks/prompt_text.py`).
+        `metric`: by default `number` where every target is a number, else `exact`. `labels`: the answers there are,
+        for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. Raises ConfigError
+        and DataError for what does not fit together.
+        """
+        given = tuple(examples)
+        if not given:
+            raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
+        fields = tuple(field_name for field_name, _ in given[0].fields)
+        chosen = metric if metric is not None else _default_metric(given, labels)
+        initial, layouts = start_prompt(prompt, fields, labels, layout)
+        task = cls(
+            name=name,
+            description=description,
+            initial=initial,
+            layouts=layouts,
+            labels=tuple(labels),
+            metric=chosen,
+            answer=answer if answer is not None else _default_answer(chosen, labels),
+            sampling=Sampling(max_tokens=max_tokens if max_tokens is not None else 16 if labels else 256),
+            contract=Contract(placeholders=fields, frozen_parts=tuple(p for p in initial.parts if p != "instruction")),
+            pool=Pool(given),
+        )
+        return task.with_splits(train, dev, test, seed)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        prompt: str | None = None,
+        input: str | Sequence[str] | None = None,
+        target: str | None = None,
+        metric: str | Metric | None = None,
+        name: str | None = None,
+        description: str = "",
+        labels: Sequence[str] = (),
+        answer: str | Reader | None = None,
+        max_tokens: int | None = None,
+        seed: int = 0,
+        train: int | None = None,
+        dev: int | None = None,
+        test: int | None = None,
+        layout: Layout | Sequence[Layout] | None = None,
+    ) -> Task:
+        """A task from a CSV, TSV, JSON, JSON Lines, Parquet or OpenAI-Evals file, or from a task file (`.toml`).
+
+        `input`: the column (or columns) the model is shown, `target`: the column with the right answer. They may be
+        left out for OpenAI-Evals samples, whose common system message is then the prompt, and for task files, which
+        say everything themselves but the sizes of the splits and the seed. Otherwise as `from_examples`.
+        """
+        source = Path(path)
+        if source.suffix == ".toml":
+            from promptopt.tasks.task_file import load_task_file
+
+            return load_task_file(source, seed=seed, sizes=Sizes(train, dev, test))
+        from promptopt.tasks.files import read_examples
+
+        found = read_examples(source, input=input, target=target, seed=seed)
+        text = prompt if prompt is not None else found.prompt
+        if text is None:
+            raise ConfigError(f"{source} holds no prompt; pass prompt='…', the instruction you use today")
+        task = cls.from_examples(
+            found.examples, prompt=text, metric=metric, name=source.stem if name is None else name,
+            description=description, labels=labels, answer=answer, max_tokens=max_tokens, seed=seed, train=train,
+            dev=dev, test=test, layout=layout,
+        )  # fmt: skip
+        return replace(
+            task, pool=Pool(found.examples, warnings=found.warnings), warnings=(*found.warnings, *task.warnings)
+        )
+
+    def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
+        """What the model reads, and how many leading characters of it do not depend on the example."""
+        rendering = self._renderings.get(prompt.id)
+        if rendering is None:
+            rendering = self._in_use.compile(prompt, self.fields, self._placeholders)
+            if len(self._renderings) >= _RENDERINGS:
+                self._renderings.pop(next(iter(self._renderings)), None)
+            self._renderings[prompt.id] = rendering
+        return rendering(example)
+
+    def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
+        """The clause of the task's contract that `prompt` breaks, in a few words, or None."""
+        return self.contract.broken_by(prompt, self.initial, self.editable, count_tokens)
+
+    @property
+    def frozen_parts(self) -> tuple[str, ...]:
+        """The prompt parts that stay as the task wrote them."""
+        return self.contract.frozen_parts
+
+    def with_layout(self, name: str) -> Task:
+        """The same task read in another of its layouts. Raises UnknownName."""
+        for layout in self.layouts:
+            if layout.name == name:
+                return replace(self, layout=layout)
+        raise UnknownName("layout", name, (layout.name for layout in self.layouts))
+
+    def with_splits(
+        self, train: int | None = None, dev: int | None = None, test: int | None = None, seed: int = 0
+    ) -> Task:
+        """The same task with other splits of its examples; None is the default size.
+
+        Raises DataError where there are too few examples, or the task was made with fixed splits only.
+        """
+        if self.pool is None:
+            raise DataError(
+                f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
+            )
+        splits = cut(self.pool, Sizes(train, dev, test), seed=seed, stratify=bool(self.labels))
+        return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=splits.warnings)
+
+    def starting_from(self, text: str) -> Prompt:
+        """A user's prompt as a prompt of this task: the task's own, with another editable part.
+
+        A text with slots must lay the input out as one of the task's layouts does. Raises ConfigError.
+        """
+        placeholders = self._placeholders.get(self.editable, ())
+        if placeholders:
+            lost = [name for name in placeholders if f"{{{name}}}" not in text]
+            if lost:
+                raise ConfigError(f"the prompt lacks {{{lost[0]}}}, which the task's own start prompt has; put it in")
+            return self.initial.replace(self.editable, text.strip())
+        start = take_apart(text, self.fields, self.editable)
+        if start.pattern is not None and not any(start.pattern in layout.patterns for layout in self.layouts):
+            raise ConfigError(
+                f"the prompt has input slots, and task {self.name!r} lays out its input itself; give the instruction "
+                f"alone, without {' or '.join(f'{{{name}}}' for name in self.fields)}"
+            )
+        return self.initial.replace(self.editable, start.instruction)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON that changes whenever anything changes that could change a score."""
+        sampling = self.sampling
+        return {
+            "name": self.name,
+            "description": self.description,
+            "initial": self.initial.id,
+            "editable": self.editable,
+            "layout": digest(self._in_use.to_json()),
+            "labels": list(self.labels),
+            "metric": _named(self.metric),
+            "answer": _named(self.answer),
+            "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, list(sampling.stop)],
+            "contract": digest(self.contract.to_json()),
+            "examples": {
+                name: digest([example.id for example in split])
+                for name, split in (("train", self.train), ("dev", self.dev), ("test", self.test))
+            },
+        }
+
+    @property
+    def _in_use(self) -> Layout:
+        return self.layouts[0] if self.layout is None else self.layout
+
+    def _everything(self) -> Iterable[Example]:
+        pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)
+        return (*self.train, *self.dev, *self.test, *pool)
+
+    def _common_fields(self) -> tuple[str, ...]:
+        names: tuple[str, ...] | None = None
+        for example in self._everything():
+            found = tuple(name for name, _ in example.fields)
+            if names is None:
+                names = found
+            elif found != names:
+                raise DataError(
+                    f"task {self.name!r}: example {example.id} has the fields {', '.join(found) or 'none'}, the first "
+                    f"one {', '.join(names)}; every example needs the same fields in the same order"
+                )
+        if not names:
+            raise DataError(f"task {self.name!r} has no examples with input fields; give it some")
+        return names
+
+    def _check(self) -> None:
+        parts = self.initial.parts
+        for name in self.fields:
+            if name in RESERVED or name in parts:
+                raise ConfigError(f"task {self.name!r}: the input {name!r} has the name of a prompt part; rename it")
+        if self.editable not in parts:
+            raise UnknownName("prompt part", self.editable, parts)
+        known = (*parts, *self.fields, "demos")
+        for layout in self.layouts:
+            inner = [name for part in layout.slots(parts) for name in self._placeholders[part]]
+            for name in (self.editable, *self.fields):
+                if name not in layout.slots(known) and name not in inner:
+                    raise ConfigError(
+                        f"task {self.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
+                    )
+        broken = replace(self.contract, max_tokens=None).broken_by(self.initial, self.initial, self.editable, len)
+        if broken is not None:
+            raise ConfigError(f"task {self.name!r}: its own start prompt breaks the contract ({broken}); change either")
+        for example in self._everything() if self.labels else ():
+            if example.target not in self.labels:
+                raise DataError(f"task {self.name!r}: {UnknownName('label', example.target, self.labels)}")
+        check_disjoint(self.train, self.dev, self.test)
+
+
+def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:
+    return "number" if not labels and all(is_number(example.target) for example in examples) else "exact"
+
+
+def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:
+    if labels:
+        return "label"
+    return metric if metric in ("number", "choice") and isinstance(metric, str) else "text"
+
+
+def _named(function: str | Callable[..., object]) -> str:
+    """A name as it is; a function by where it is defined and by what its source says."""
+    if isinstance(function, str):
+        return function
+    described = f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+    try:
+        return f"{described}@{digest(inspect.getsource(function))}"
+    except (OSError, TypeError):
+        return described

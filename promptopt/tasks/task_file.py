@@ -1,0 +1,222 @@
+"""Task files: TOML in, `Task` out. Strict: a key that nobody reads is an error that offers the nearest one.
+
+name, description, labels, metric, answer, max_tokens, stop, instruction
+[parts]       further prompt parts, frozen: `answer_format`, `system`
+[splits]      train, dev, test: default sizes
+[data]        where the examples are and which column is what (`Source` below)
+[[layouts]]   name, messages or text, demo; the first is the default
+[contract]    frozen, must_contain, must_not_contain, max_tokens
+[tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.contract import Contract
+from promptopt.tasks.files import Columns, Found, examples_from, read_rows
+from promptopt.tasks.hub import locate
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.prompt_text import default_layouts
+from promptopt.tasks.splits import Pool, Sizes
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Sampling
+
+Table = Mapping[str, Any]
+
+_KEYS = ("name", "description", "labels", "metric", "answer", "max_tokens", "stop", "instruction", "parts", "splits",
+         "data", "layouts", "contract")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The `[data]` table. One of `file`, `home` and `generator` says where the examples are.
+
+    `file`: beside the task file. `home`: for each split a path in the data home; `hub`: a `base` address at a pinned
+    revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `generator`:
+    `module:function`, called with (`count`, 0). `input`: a column, a list of columns, or a table from field to column
+    (or to a list of names it may have). `target`, `classes`, `target_after`: as in `tasks.files.Columns`.
+    """
+
+    file: str = ""
+    home: Mapping[str, str] = field(default_factory=dict[str, str])
+    hub: Mapping[str, str] = field(default_factory=dict[str, str])
+    seeds: Sequence[int] = ()
+    generator: str = ""
+    count: int = 0
+    input: str | Sequence[str] | Mapping[str, str | Sequence[str]] = "text"
+    target: str | None = "target"
+    classes: Mapping[str, str] | None = None
+    target_after: str | None = None
+
+    def columns(self) -> Columns:
+        """Which columns become what."""
+        if isinstance(self.input, Mapping):
+            inputs = tuple(
+                (name, (column,) if isinstance(column, str) else tuple(column)) for name, column in self.input.items()
+            )
+            return Columns(inputs, self.target, self.classes, self.target_after)
+        plain = Columns.of(self.input, self.target)
+        return Columns(plain.inputs, self.target, self.classes, self.target_after)
+
+
+def load_task_file(
+    path: str | Path, *, member: str = "", data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
+) -> Task:
+    """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
+
+    Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says.
+    """
+    path = Path(path)
+    table = read_table(path)
+    family = cast("Mapping[str, Table]", table.pop("tasks", {}))
+    if member:
+        if member not in family:
+            raise UnknownName("task", f"{path.stem}/{member}", (f"{path.stem}/{name}" for name in family))
+        table = _merged(table, family[member])
+    elif family:
+        raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
+    _only(path, "key", table, _KEYS)
+    source = _source(path, table)
+    pool = _pool(path, source, seed) if data is None else _own_data(Path(data), source, seed)
+    return _task(path, table, pool, Sizes() if sizes is None else sizes, seed)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The TOML of a file. Raises DataError where there is none to be read, ConfigError where it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as cause:
+        raise DataError(f"the task file {path} cannot be read: {cause.strerror}; check the path") from cause
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise ConfigError(f"the task file {path} is not valid TOML: {cause}; repair it there") from cause
+
+
+def _merged(base: Table, own: Table) -> dict[str, Any]:
+    """`base` with the keys of `own` on top, table by table."""
+    merged = dict(base)
+    for key, value in own.items():
+        tables = isinstance(base.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merged(base[key], value) if tables else value
+    return merged
+
+
+def _task(path: Path, table: Table, pool: Pool, sizes: Sizes, seed: int) -> Task:
+    parts = cast("dict[str, str]", table.get("parts", {}))
+    initial = Prompt((("instruction", _required(path, table, "instruction")), *parts.items()))
+    names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
+    layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
+    labels = tuple(cast("list[str]", table.get("labels", [])))
+    clauses = cast("dict[str, Any]", table.get("contract", {}))
+    _only(path, "contract clause", clauses, ("frozen", "must_contain", "must_not_contain", "max_tokens"))
+    default = cast("dict[str, int]", table.get("splits", {}))
+    _only(path, "split", default, ("train", "dev", "test"))
+    task = Task(
+        name=str(table.get("name", path.stem)),
+        description=str(table.get("description", "")),
+        initial=initial,
+        layouts=layouts if layouts else default_layouts(names, ("instruction", *parts)),
+        labels=labels,
+        metric=str(table.get("metric", "exact")),
+        answer=str(table.get("answer", "label" if labels else "text")),
+        sampling=Sampling(max_tokens=int(table.get("max_tokens", 256)), stop=tuple(table.get("stop", ()))),
+        contract=Contract(
+            placeholders=names,
+            frozen=tuple(clauses.get("frozen", ())),
+            must_contain=tuple(clauses.get("must_contain", ())),
+            must_not_contain=tuple(clauses.get("must_not_contain", ())),
+            max_tokens=clauses.get("max_tokens"),
+            frozen_parts=tuple(parts),
+        ),
+        pool=pool,
+    )
+    wanted = {name: getattr(sizes, name) for name in ("train", "dev", "test")}
+    chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
+    return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], seed)
+
+
+def _layout(path: Path, entry: Table) -> Layout:
+    _only(path, "layout key", entry, ("name", "messages", "text", "demo"))
+    messages = cast("list[list[str]]", entry.get("messages", []))
+    for message in messages:
+        if len(message) != 2 or message[0] not in ("system", "user", "assistant"):
+            raise ConfigError(
+                f"{path}: a message is {message!r}, expected [role, pattern], role one of system, user, …"
+            )
+    return Layout(
+        name=_required(path, entry, "name"),
+        messages=tuple((cast("Any", role), pattern) for role, pattern in messages),
+        text=str(entry.get("text", "")),
+        demo=str(entry.get("demo", "")),
+    )
+
+
+def _source(path: Path, table: Table) -> Source:
+    data = cast("dict[str, Any]", table.get("data", {}))
+    _only(path, "data key", data, tuple(entry.name for entry in fields(Source)))
+    source = Source(**data)
+    if bool(source.file) + bool(source.home) + bool(source.generator) != 1:
+        raise ConfigError(f"{path}: [data] needs exactly one of file, home and generator to say where the examples are")
+    return source
+
+
+def _pool(path: Path, source: Source, seed: int) -> Pool:
+    if source.generator:
+        return Pool(_generated(path, source))
+    if source.file:
+        found = _read(path.parent / source.file, source, seed)
+        return Pool(found.examples, warnings=found.warnings)
+    folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
+    parts: dict[str, Found] = {}
+    for split, relative in source.home.items():
+        url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
+        file = locate(relative.replace("{seed}", folder), url)
+        parts[split] = _read(file, source, seed)
+    _only(path, "split", parts, ("train", "dev", "test"))
+    nothing = Found(())
+    dev, test = parts.get("dev", nothing), parts.get("test", nothing)
+    warnings = tuple(warning for found in parts.values() for warning in found.warnings)
+    return Pool(parts.get("train", nothing).examples, dev.examples, test.examples, warnings)
+
+
+def _own_data(path: Path, source: Source, seed: int) -> Pool:
+    """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
+    columns = source.columns()
+    inputs = tuple((field, (*names, field)) for field, names in columns.inputs)
+    found = examples_from(path, read_rows(path), Columns(inputs, source.target, source.classes, source.target_after),
+                          seed=seed)  # fmt: skip
+    return Pool(found.examples, warnings=found.warnings)
+
+
+def _read(path: Path, source: Source, seed: int) -> Found:
+    return examples_from(path, read_rows(path), source.columns(), seed=seed)
+
+
+def _generated(path: Path, source: Source) -> tuple[Example, ...]:
+    module, _, function = source.generator.partition(":")
+    try:
+        generate = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as cause:
+        raise ConfigError(f"{path}: the generator {source.generator!r} cannot be imported: {cause}; name it as "
+                          f"'module:function'") from cause  # fmt: skip
+    # The stories stay the same; the run's seed only splits them.
+    return tuple(generate(source.count, 0))
+
+
+def _required(path: Path, table: Table, key: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f'{path}: {key} is {value!r}, expected a text; write {key} = "…"')
+    return value
+
+
+def _only(path: Path, kind: str, table: Mapping[str, object], known: Sequence[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{path}: {UnknownName(kind, key, known)}")

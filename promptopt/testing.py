@@ -1,0 +1,263 @@
+"""Contract suites for plug-in authors, and planted tasks whose truth is known.
+
+Subclass a contract in your tests and give it what it asks for; pytest finds the rest:
+
+    class TestMine(OptimizerContract):
+        optimizer = Mine(steps=3)
+        def propose(self, request): return "Answer carefully."
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from promptopt.api import optimize
+from promptopt.budget import Budget
+from promptopt.events import Event, PhaseBegun
+from promptopt.models.scripted import Scripted
+from promptopt.protocols import Model
+from promptopt.result import Result
+from promptopt.run import Optimizer
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Message, Request, Sampling
+
+Accuracy = Callable[[str], float]
+"""The true accuracy of an instruction, in [0, 1]."""
+
+
+def planted_task(
+    *, train: int = 60, dev: int = 40, test: int = 60, seed: int = 0, instruction: str = "Answer the question."
+) -> Task:
+    """A task whose examples are numbered questions, all answered "yes"."""
+    examples = [Example.of("yes", question=f"question {number} of {seed}") for number in range(train + dev + test)]
+    return Task.from_examples(
+        examples, prompt=instruction, name="planted", metric="exact", train=train, dev=dev, test=test, seed=seed
+    )
+
+
+def planted_model(accuracy: Accuracy, *, common: float = 0.7, name: str = "planted") -> Scripted:
+    """Answers "yes" with exactly the accuracy that the instruction has in truth.
+
+    `common`: the share of questions whose difficulty is the same for every instruction; the outcome of the others is
+    drawn anew for each instruction. 1 makes all comparisons paired, 0 makes them independent.
+    """
+
+    def answer(request: Request) -> str:
+        instruction, question = split_planted(request)
+        shared = uniform("shared", question) < common
+        draw = uniform("difficulty", question) if shared else uniform("difficulty", question, instruction)
+        return "yes" if draw < accuracy(instruction) else "no"
+
+    return Scripted(answer, name=name)
+
+
+def split_planted(request: Request) -> tuple[str, str]:
+    """(instruction, question) of a request that a planted task rendered."""
+    content = request.content
+    text = content if isinstance(content, str) else "\n\n".join(message.content for message in content)
+    instruction, _, question = text.rpartition("\n\n")
+    return instruction, question
+
+
+def uniform(*parts: str) -> float:
+    """A number in [0, 1) that only depends on `parts`."""
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") / 2**64
+
+
+def feature_accuracy(words: Sequence[str], *, base: float = 0.5, each: float = 0.1) -> Accuracy:
+    """`base`, and `each` more for every one of `words` in the instruction."""
+
+    def accuracy(instruction: str) -> float:
+        return min(1.0, base + each * sum(word in instruction for word in words))
+
+    return accuracy
+
+
+class OptimizerContract:
+    """What every optimizer keeps; `optimizer` and `propose` (the scripted proposer) are the subclass's."""
+
+    optimizer: Optimizer
+    words: tuple[str, ...] = ("carefully", "exactly", "twice")
+    """Words that make an instruction better in truth; the scripted proposer should come up with some of them."""
+    base = 0.4
+    each = 0.15
+    budget: Budget = Budget(evaluations=1_500)
+    sizes: tuple[int, ...] = (40, 90, 170, 333)
+    """Budgets, in evaluations, that a run is cut at."""
+
+    def propose(self, request: Request) -> str:
+        """What the proposer answers. A function of the request, so that runs can be repeated."""
+        raise NotImplementedError
+
+    def conduct(
+        self,
+        home: Path,
+        *,
+        budget: Budget | None = None,
+        seed: int = 0,
+        task_model: Model | None = None,
+        proposer: Model | None = None,
+        observers: Sequence[Callable[[Event], None]] = (),
+    ) -> Result:
+        """One run on the planted task, in a store of its own under `home`."""
+        return optimize(
+            planted_task(),
+            self.optimizer,
+            model=self.task_model() if task_model is None else task_model,
+            proposer=Scripted(self.propose, name="proposer") if proposer is None else proposer,
+            budget=self.budget if budget is None else budget,
+            seed=seed,
+            store=home / "store.db",
+            observers=observers,
+        )
+
+    def task_model(self) -> Scripted:
+        """The planted task model."""
+        return planted_model(feature_accuracy(self.words, base=self.base, each=self.each))
+
+    def test_replay_pays_nothing(self, tmp_path: Path) -> None:
+        """The second time everything comes from the store, and the result is the same."""
+        first = self.conduct(tmp_path)
+        second = self.conduct(tmp_path)
+        assert first.paid.calls > 0
+        assert second.paid.calls == 0
+        assert second.paid.evaluations == 0
+        assert outcome(second) == outcome(first)
+
+    def test_survives_a_crash_at_any_call(self, tmp_path: Path) -> None:
+        """Failing at call k, then running again, ends as an undisturbed run does, and pays nothing twice."""
+        whole = self.conduct(tmp_path / "whole")
+        for role, total in (
+            ("task", whole.spent.calls - whole.spent.proposer_calls),
+            ("proposer", whole.spent.proposer_calls),
+        ):
+            for call in sorted({1, 2, total // 3, total // 2, total - 1, total} - {0}):
+                home = tmp_path / f"{role}-{call}"
+                task_model, proposer = self.task_model(), Scripted(self.propose, name="proposer")
+                broken = task_model if role == "task" else proposer
+                broken._fail_at = call  # pyright: ignore[reportPrivateUsage]
+                stopped = self.conduct(home, task_model=task_model, proposer=proposer)
+                assert stopped.status == "suspended", f"{role} call {call} of {total}"
+                resumed = self.conduct(home)
+                assert outcome(resumed) == outcome(whole)
+                assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
+
+    def test_same_run_under_other_hash_seeds(self, tmp_path: Path) -> None:
+        """Nothing depends on the order of a set or on string hashing: three processes, one journal."""
+        kind = type(self)
+        program = (
+            "import sys, json, importlib; from pathlib import Path; from promptopt.testing import outcome; "
+            f"kind = importlib.import_module({kind.__module__!r}).{kind.__qualname__}; "
+            "print(json.dumps(outcome(kind().conduct(Path(sys.argv[1])))))"
+        )
+        ends: list[object] = []
+        for hash_seed in ("0", "1", "2"):
+            environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(tmp_path / hash_seed)],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            ends.append(json.loads(done.stdout))
+        assert ends[0] == ends[1] == ends[2]
+
+    def test_budget_is_exact(self, tmp_path: Path) -> None:
+        """A cap on evaluations or calls is never passed, and is used up when the search is cut by it."""
+        for size in self.sizes:
+            result = self.conduct(tmp_path / f"evaluations-{size}", budget=Budget(evaluations=size))
+            assert result.spent.evaluations <= size
+            assert result.best.test is not None
+            called = self.conduct(tmp_path / f"calls-{size}", budget=Budget(calls=size))
+            assert called.spent.calls <= size
+            assert called.best.test is not None
+
+    def test_raised_budget_continues(self, tmp_path: Path) -> None:
+        """A run that a small budget ended goes on from there under a larger one, to the same end."""
+        whole = self.conduct(tmp_path / "whole")
+        self.conduct(tmp_path / "grown", budget=Budget(evaluations=self.sizes[-1]))
+        grown = self.conduct(tmp_path / "grown")
+        assert outcome(grown) == outcome(whole)
+
+    def test_test_split_stays_sealed(self, tmp_path: Path) -> None:
+        """No test example reaches any model before the sealed test, and nothing draws from a global generator."""
+        sealed = {example["question"] for example in planted_task().test}
+        task_model, proposer = self.task_model(), Scripted(self.propose, name="proposer")
+        seen: list[str] = []
+
+        def watch(event: Event) -> None:
+            if isinstance(event, PhaseBegun) and event.name == "test":
+                for request in [*task_model.log, *proposer.log]:
+                    content = request.content
+                    texts = [content] if isinstance(content, str) else [message.content for message in content]
+                    seen.extend(line for text in texts for line in text.splitlines())
+
+        state = random.getstate()
+        self.conduct(tmp_path, task_model=task_model, proposer=proposer, observers=[watch])
+        assert seen
+        assert sealed.isdisjoint(seen)
+        assert random.getstate() == state
+
+    def test_beats_its_start_on_a_planted_landscape(self, tmp_path: Path) -> None:
+        """Where better prompts exist and the proposer offers them, one is found."""
+        result = self.conduct(tmp_path)
+        accuracy = feature_accuracy(self.words, base=self.base, each=self.each)
+        assert accuracy(result.best.text) > accuracy(result.start.text)
+
+
+def outcome(result: Result) -> dict[str, object]:
+    """What two executions of one run must agree on: everything but the clock and what this session paid."""
+    data = result.to_json()
+    return {name: value for name, value in data.items() if name not in ("paid", "wall_s", "warnings")}
+
+
+class ModelContract:
+    """What every backend keeps; `model()` opens a fresh one that can answer short prompts."""
+
+    def model(self) -> Model:
+        """The backend under test."""
+        raise NotImplementedError
+
+    def requests(self) -> list[Request]:
+        """A few short requests, chat and plain."""
+        sampling = Sampling(max_tokens=4)
+        words = ("red", "green", "blue", "yellow", "black")
+        return [Request((Message("user", f"Say the word {word}."),), sampling) for word in words]
+
+    def test_every_request_is_answered_once(self) -> None:
+        """Every index comes up once, and replies count their tokens."""
+        requests = self.requests()
+        replies = dict(self.model().generate(requests))
+        assert sorted(replies) == list(range(len(requests)))
+        assert all(reply.prompt_tokens > 0 for reply in replies.values())
+
+    def test_no_requests_no_replies(self) -> None:
+        """An empty batch is fine."""
+        assert list(self.model().generate([])) == []
+
+    def test_greedy_replies_do_not_depend_on_company(self) -> None:
+        """Order and batch change nothing at temperature 0."""
+        requests = self.requests()
+        model = self.model()
+        together = {index: reply.text for index, reply in model.generate(requests)}
+        backwards = {index: reply.text for index, reply in model.generate(requests[::-1])}
+        alone = {index: reply.text for index in range(len(requests)) for _, reply in model.generate([requests[index]])}
+        assert together == alone
+        assert together == {len(requests) - 1 - index: text for index, text in backwards.items()}
+
+    def test_stopping_begins_nothing_new(self) -> None:
+        """Once told to stop, a backend begins no further request."""
+        assert len(list(self.model().generate(self.requests(), lambda: True))) == 0
+
+    def test_name_is_the_served_snapshot(self) -> None:
+        """The name is stable and not empty: it is part of every key."""
+        assert self.model().name
+        assert self.model().name == self.model().name

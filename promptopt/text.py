@@ -1,0 +1,80 @@
+"""Templates and reply parsing: pure text in, text out. Nothing here executes what it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+
+
+class Pattern:
+    """A text with slots. `{name}` is a slot where `name` is known; every other brace is itself.
+
+    Rendering is one pass: what fills a slot is never scanned for slots, so braces and template syntax in data survive.
+    """
+
+    __slots__ = ("pieces", "slots", "source")
+
+    def __init__(self, source: str, known: Collection[str]) -> None:
+        """`known`: the names that are slots here."""
+        self.source = source
+        names = "|".join(sorted(map(re.escape, known), key=len, reverse=True))
+        parts = re.split(r"\{(" + names + r")\}", source) if names else [source]
+        self.pieces: tuple[str, ...] = tuple(parts)
+        """Literal texts at even positions, slot names at odd ones."""
+        self.slots: tuple[str, ...] = tuple(parts[1::2])
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The text with every slot filled. Raises KeyError for a slot without a value."""
+        pieces = list(self.pieces)
+        pieces[1::2] = [values[name] for name in self.slots]
+        return "".join(pieces)
+
+    def bind(self, values: Mapping[str, str]) -> Pattern:
+        """The pattern with the slots in `values` filled for good, and the others still open."""
+        bound = Pattern("", ())
+        pieces: list[str] = [self.pieces[0]]
+        for name, literal in zip(self.slots, self.pieces[2::2], strict=True):
+            if name in values:
+                pieces[-1] += values[name] + literal
+            else:
+                pieces += [name, literal]
+        bound.pieces, bound.slots, bound.source = tuple(pieces), tuple(pieces[1::2]), self.source
+        return bound
+
+
+@lru_cache(maxsize=64)
+def _tag_pattern(tag: str) -> re.Pattern[str]:
+    name = re.escape(tag)
+    return re.compile(rf"<\s*{name}\s*>(.*?)<\s*/\s*{name}\s*>", re.IGNORECASE | re.DOTALL)
+
+
+def find_spans(text: str, tag: str) -> list[str]:
+    """The trimmed texts between `<tag>` and `</tag>`, in order; code fences around a span are taken off.
+
+    Tags may differ in case and inner spaces. A start tag without an end tag ends the scan (apo.md, Parsing).
+    """
+    return [strip_fence(match.group(1)) for match in _tag_pattern(tag).finditer(text)]
+
+
+_FENCE = re.compile(r"^\s*```[^\n`]*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+
+
+def strip_fence(text: str) -> str:
+    """The text without one pair of code fences around all of it, trimmed."""
+    match = _FENCE.match(text)
+    return (match.group(1) if match else text).strip()
+
+
+def normalise(text: str) -> str:
+    """The text with every run of white space as one space, trimmed: two texts that differ in nothing else are equal."""
+    return " ".join(text.split())
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters: the middle of a longer text gives way to a visible mark with the number left out."""
+    if len(text) <= limit:
+        return text
+    mark = f" […{len(text) - limit} characters left out…] "
+    head = limit * 2 // 3
+    return text[:head] + mark + text[len(text) - (limit - head) :]

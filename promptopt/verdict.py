@@ -1,0 +1,89 @@
+"""The final phase: finalists on dev, then start and winner once on the sealed test, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptopt.budget import Plan
+from promptopt.errors import BudgetSpent
+from promptopt.result import Contender, Measured
+from promptopt.run import Run
+from promptopt.types import Estimate, Example, Prompt, Score
+
+PAIRS = 16
+"""Test examples that start and winner are scored on at a time, where a cap could end the test early."""
+
+
+def choose(run: Run, plan: Plan) -> Prompt:
+    """Re-score the finalists and the start on the same dev examples and return the best of them.
+
+    Ties go to the shorter prompt, then to the earlier; a prompt that was not scored on all of them is not compared.
+    Where the budget does not even score the start, the start is kept.
+    """
+    run.begin_phase("dev")
+    examples = run.dev[: plan.dev]
+    repetition = fresh(run)
+    ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    contenders = [run.initial, *ranked[: plan.finalists]]
+    try:
+        run.evaluate(contenders, examples, repetition=repetition)
+    except BudgetSpent as spent:
+        run.warn(f"the final choice on dev was cut short: {spent}")
+    scored = [run.estimate(prompt, examples, repetition=repetition) for prompt in contenders]
+    complete = [estimate for estimate in scored if estimate.count == len(examples) and examples]
+    if not complete or complete[0].prompt != run.initial:
+        return run.initial
+    return max(complete, key=_preference).prompt
+
+
+def _preference(estimate: Estimate) -> tuple[float, int]:
+    # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
+    return estimate.mean, -sum(len(text) for _, text in estimate.prompt.texts)
+
+
+def sealed_test(run: Run, examples: Sequence[Example], plan: Plan, winner: Prompt) -> tuple[list[Score], list[Score]]:
+    """The scores of start and winner on the same test examples, in order; fewer than planned where a cap ends it."""
+    run.begin_phase("test")
+    chosen = list(examples[: plan.test])
+    repetition = fresh(run)
+    prompts = list(dict.fromkeys([run.initial, winner]))
+    size = PAIRS if run.door.limits.metered else len(chosen)
+    before: list[Score] = []
+    after: list[Score] = []
+    for begin in range(0, len(chosen), max(1, size)):
+        pairs = chosen[begin : begin + size]
+        try:
+            matrix = run.evaluate(prompts, pairs, repetition=repetition)
+        except BudgetSpent as spent:
+            run.warn(f"the sealed test was cut to {len(before)} examples: {spent}")
+            break
+        before += matrix[run.initial]
+        after += matrix[winner]
+    return before, after
+
+
+def fresh(run: Run) -> int:
+    """The repetition of the final phase: a new draw where the task model samples, so that luck is not counted twice."""
+    return 1 if run.task.sampling.temperature > 0 else 0
+
+
+def measured(scores: Sequence[Score], seed: int) -> Measured | None:
+    """Mean, interval and unreadable count of some scores; None for none."""
+    from promptopt.stats import mean_interval
+
+    if not scores:
+        return None
+    values = [score.value for score in scores]
+    unreadable = sum(not score.parsed for score in scores)
+    return Measured(sum(values) / len(values), mean_interval(values, seed), len(values), unreadable)
+
+
+def contender(run: Run, prompt: Prompt, plan: Plan, test: Measured | None) -> Contender:
+    """A prompt with what it scored on dev and test."""
+    examples = run.dev[: plan.dev]
+    repetition = fresh(run)
+    dev = None
+    if examples and run.estimate(prompt, examples, repetition=repetition).count == len(examples):
+        # Every cell is known, so this asks nothing.
+        dev = measured(run.evaluate([prompt], examples, repetition=repetition)[prompt], run.seed)
+    return Contender(prompt, prompt[run.task.editable], dev, test)

@@ -1,0 +1,185 @@
+"""The store: first writer wins, nothing is lost, and every failure is a sentence."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sql
+
+from promptopt.errors import ConfigError, ReplayDiverged, StoreError
+from promptopt.store.cache import Cache, call_key
+from promptopt.store.database import META, home, open_engine
+from promptopt.store.runs import Store
+
+
+def test_first_writer_wins(tmp_path: Path) -> None:
+    key = call_key("model", '{"content":"a"}', "greedy")
+    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+        one.cache.put(key, "model", "{}", '"first"')
+        one.cache.flush()
+        two.cache.put(key, "model", "{}", '"second"')
+        two.cache.flush()
+        assert two.cache.get([key]) == {key: '"first"'}
+
+
+def test_keys_tell_models_requests_and_draws_apart() -> None:
+    keys = {call_key(model, request, draw) for model in "ab" for request in "cd" for draw in "ef"}
+    assert len(keys) == 8
+    assert call_key("a", "\ud800", "c")  # a lone surrogate in data must not stop a run
+
+
+def test_many_threads_and_two_stores_lose_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+
+        def write(store: Store, start: int) -> None:
+            for number in range(start, start + 200):
+                store.cache.put(call_key("m", str(number), "greedy"), "m", str(number), str(number))
+
+        threads = [threading.Thread(target=write, args=(store, 100 * i)) for i, store in enumerate([one, two, one, two])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        one.cache.flush()
+        two.cache.flush()
+        keys = [call_key("m", str(number), "greedy") for number in range(500)]
+        assert len(one.cache.get(keys)) == 500
+
+
+def test_what_was_flushed_survives_kill_9(tmp_path: Path) -> None:
+    program = (
+        "import sys, os; from promptopt.store.runs import Store; from promptopt.store.cache import call_key\n"
+        "store = Store(sys.argv[1])\n"
+        "store.cache.put(call_key('m', 'q', 'greedy'), 'm', 'q', '1'); store.cache.flush(); os._exit(137)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "store.db")], check=False)
+    assert done.returncode == 137
+    with Store(tmp_path / "store.db") as store:
+        assert store.cache.get([call_key("m", "q", "greedy")])
+
+
+def test_a_reply_is_safe_soon_after_it_came_without_a_flush(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+        key = call_key("m", "q", "greedy")
+        one.cache.put(key, "m", "q", "1")
+        for _ in range(200):
+            if two.cache.get([key]):
+                return
+            threading.Event().wait(0.01)
+        pytest.fail("two seconds after it was handed over, the reply is not in the file")
+
+
+def test_read_only_home_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a file, not a folder"
+    file.write_text("x")
+    monkeypatch.setenv("PROMPTOPT_HOME", str(file / "below"))
+    with pytest.raises(StoreError, match="PROMPTOPT_HOME"):
+        Store()
+    assert home() == file / "below"
+
+
+def test_store_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    Store(tmp_path / "store.db").close()
+    engine = sql.create_engine(f"sqlite:///file:{tmp_path}/store.db?mode=ro&uri=true")
+    cache = Cache(engine, "store.db")
+    cache.put(b"k" * 32, "m", "q", "1")
+    with pytest.raises(StoreError, match="cannot be written: set PROMPTOPT_HOME"):
+        cache.flush()
+    engine.dispose()
+
+
+def test_full_disk_is_one_sentence_and_keeps_what_was_stored(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    key = call_key("m", "q", "greedy")
+    store.cache.put(key, "m", "q", "1")
+    store.cache.flush()
+
+    @sql.event.listens_for(store.engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    store.cache.put(call_key("m", "other", "greedy"), "m", "other", "2")
+    with pytest.raises(StoreError, match="the disk is full: free some space and run the same command again"):
+        store.cache.flush()
+    sql.event.remove(store.engine, "before_cursor_execute", fail)
+    assert store.cache.get([key]) == {key: "1"}
+    store.close()
+
+
+def test_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"not a database at all, but long enough to be taken for one" * 100)
+    with pytest.raises(StoreError, match="damaged or not a store"):
+        Store(tmp_path / "store.db")
+
+
+def test_newer_store_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path / "store.db").close()
+    engine = open_engine(tmp_path / "store.db")
+    with engine.begin() as connection:
+        connection.execute(sql.update(META).values(value="99"))
+    engine.dispose()
+    with pytest.raises(StoreError, match=r"newer promptopt \(store version 99"):
+        Store(tmp_path / "store.db")
+
+
+def test_passwords_in_urls_are_never_shown() -> None:
+    with pytest.raises(StoreError) as caught:
+        Store("postgresql://me:secret@127.0.0.1:1/nothing")
+    assert "secret" not in str(caught.value)
+
+
+def test_journal_checks_a_replay(tmp_path: Path) -> None:
+    keys = [bytes([n]) * 32 for n in range(5)]
+    asked = [f"request {n}" for n in range(5)]
+    with Store(tmp_path / "store.db") as store:
+        for key, text in zip(keys, asked, strict=True):
+            store.cache.put(key, "m", text, "1")
+        store.cache.flush()
+        first = store.journal("run")
+        first.follow(keys[:3], store.cache.request, asked[:3])
+        again = store.journal("run")
+        assert again.recorded == 3
+        again.follow(keys[:2], store.cache.request, asked[:2])
+        again.follow(keys[2:], store.cache.request, asked[2:])
+        assert store.journal("run").recorded == 5
+        third = store.journal("run")
+        with pytest.raises(ReplayDiverged) as caught:
+            third.follow([keys[0], keys[4]], store.cache.request, ["request 0", "request 4"])
+        assert "request 1" in str(caught.value)
+        assert "request 4" in str(caught.value)
+        assert caught.value.position == 1
+
+
+def test_collect_keeps_what_a_run_needs(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        keys = [bytes([n]) * 32 for n in range(3)]
+        for key in keys:
+            store.cache.put(key, "m", "q", "1")
+        store.cache.flush()
+        store.begin("kept", fingerprint={}, config={})
+        store.journal("kept").follow(keys[:1], store.cache.request, ["q"])
+        store.final_journal("kept").follow(keys[1:2], store.cache.request, ["q"])
+        assert store.collect() == 1
+        assert sorted(store.cache.get(keys)) == keys[:2]
+        store.delete("kept")
+        assert store.collect() == 2
+        assert store.runs() == []
+
+
+def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        for name in ("abc1", "abd2"):
+            store.begin(name, fingerprint={"seed": 1}, config={"task": "t"})
+        store.end("abc1", status="finished", result={"verdict": "better"})
+        assert store.find("abc").status == "finished"
+        assert store.find("abc").result == {"verdict": "better"}
+        with pytest.raises(ConfigError, match="2 runs"):
+            store.find("ab")
+        with pytest.raises(ConfigError, match="no run"):
+            store.find("zzz")

@@ -1,0 +1,106 @@
+"""Identity is content, in every process."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.types import (
+    Example,
+    Message,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreMatrix,
+    Token,
+    TokenLogProbs,
+    canonical,
+    digest,
+)
+
+texts = st.text(max_size=30)
+
+
+@given(st.dictionaries(texts, texts, max_size=5))
+def test_digest_ignores_the_order_of_keys(data: dict[str, str]) -> None:
+    assert digest(data) == digest(dict(reversed(data.items())))
+
+
+@given(texts, texts)
+def test_prompts_are_what_they_say(one: str, other: str) -> None:
+    assert (Prompt.of(one) == Prompt.of(other)) == (one == other)
+    assert (Prompt.of(one).id == Prompt.of(other).id) == (one == other)
+    assert Prompt.of(one, system=other) == Prompt((("system", other), ("instruction", one)))
+
+
+def test_replace_changes_one_part() -> None:
+    prompt = Prompt.of("a", system="b", demos=[Example.of("y", text="x")])
+    changed = prompt.replace("instruction", "c")
+    assert dict(changed.texts) == {"instruction": "c", "system": "b"}
+    assert changed.demos == prompt.demos
+    assert prompt["instruction"] == "a"
+    assert prompt.with_demos([]) != prompt
+    with pytest.raises(KeyError):
+        prompt["missing"]
+
+
+def test_example_fields_and_id() -> None:
+    example = Example.of("yes", ["y"], text="is it?", hint="maybe")
+    assert example["hint"] == "maybe"
+    assert example.id == Example((("text", "is it?"), ("hint", "maybe")), "yes", ("y",)).id
+    assert example.id != Example.of("no", ["y"], text="is it?", hint="maybe").id
+    with pytest.raises(KeyError):
+        example["missing"]
+
+
+def test_ids_do_not_depend_on_the_process() -> None:
+    program = "from promptopt.types import Prompt, Example; print(Prompt.of('a', demos=[Example.of('t', x='é')]).id)"
+    ids = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in "12"
+    }
+    assert ids == {Prompt.of("a", demos=[Example.of("t", x="é")]).id + "\n"}
+
+
+def test_types_are_frozen() -> None:
+    for value in (Prompt.of("a"), Example.of("t", x="y"), Score(1.0), Request("a"), Reply("a")):
+        first = dataclasses.fields(value)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, first, "b")
+
+
+@given(texts, st.floats(-50, 0), st.integers(0, 10_000))
+def test_replies_survive_the_store(text: str, logprob: float, tokens: int) -> None:
+    import json
+
+    reply = Reply(text, "length", tokens, 3, (Token(text, logprob, ((text, logprob), ("b", -1.5))),), "m-1")
+    assert Reply.from_json(json.loads(canonical(reply.to_json()))) == reply
+    scored = TokenLogProbs((text,), (logprob,), tokens, "m")
+    assert TokenLogProbs.from_json(json.loads(canonical(scored.to_json()))) == scored
+
+
+def test_seed_is_not_part_of_a_request() -> None:
+    request = Request((Message("user", "hi"),), Sampling(temperature=1.0), shared=1)
+    assert dataclasses.replace(request, seed=7) == request
+    assert dataclasses.replace(request, seed=7).to_json() == request.to_json()
+    assert dataclasses.replace(request, shared=2).to_json() != request.to_json()
+
+
+def test_matrix_keeps_the_order_asked() -> None:
+    examples = [Example.of("a", x="1"), Example.of("b", x="2")]
+    one, two = Prompt.of("one"), Prompt.of("two")
+    matrix = ScoreMatrix(examples, {two: [Score(1.0), Score(0.0)], one: [Score(0.5), Score(0.5)]})
+    assert matrix.prompts == tuple(matrix) == (two, one)
+    assert matrix.means() == {two: 0.5, one: 0.5}
+    assert matrix.values(two) == [1.0, 0.0]
+    assert len(matrix) == 2
+    assert ScoreMatrix([], {one: []}).means()[one] != ScoreMatrix([], {one: []}).means()[one]
