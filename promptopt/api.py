@@ -158,7 +158,7 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
 
 
 def _warn_of_winner(run: Run, winner: Prompt) -> None:
-    from promptopt.evaluators.leak import leaks
+    from promptopt.evaluators.leak import find_leaks
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
@@ -166,7 +166,7 @@ def _warn_of_winner(run: Run, winner: Prompt) -> None:
             f"the search proposed no usable candidate, so the start is kept ({reasons if reasons else 'no replies'})"
         )
     if winner != run.initial:
-        for finding in leaks(winner, run.train, labels=run.task.labels):
+        for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
             run.warn(finding)
 
 

@@ -136,10 +136,9 @@ class Door:
             batch = asked[start : start + self.slice_size()]
             admitted = self._admit(batch)
             replies = self._fetch(batch[:admitted], role)
-            for call in batch[:admitted]:
-                value = json.loads(replies[call.key])
-                self._charge(call.key, role, value)
-                yield value
+            values = [json.loads(replies[call.key]) for call in batch[:admitted]]
+            self._charge(batch, values, role)
+            yield from values
             if admitted < len(batch):
                 raise BudgetSpent(f"{self.spent.calls:,} calls are spent")
             start += admitted
@@ -158,25 +157,37 @@ class Door:
                 return position
         return len(batch)
 
-    def _charge(self, key: bytes, role: Role, reply: Any) -> None:
-        short = _short(key)
-        if short in self._used:
-            return
-        self._used.add(short)
-        prompt_tokens, completion_tokens = _usage(reply)
-        self.spent = self.spent.with_call(
+    def _charge(self, batch: Sequence[_Asked], replies: Sequence[Any], role: Role) -> None:
+        """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
+        calls = prompt_tokens = completion_tokens = 0
+        for call, reply in zip(batch, replies, strict=False):
+            short = _short(call.key)
+            if short not in self._used:
+                self._used.add(short)
+                reading, writing = _usage(reply)
+                calls, prompt_tokens, completion_tokens = (
+                    calls + 1,
+                    prompt_tokens + reading,
+                    completion_tokens + writing,
+                )
+                if reply["served"] != self._served.get(role):
+                    self._note_served(role, reply["served"])
+        self.spent = self.spent.with_calls(
+            calls,
             proposer=role == "proposer",
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             usd=self._usd(role, prompt_tokens, completion_tokens),
         )
-        served = reply["served"]
-        if self._served.setdefault(role, served) != served:
+
+    def _note_served(self, role: Role, served: str) -> None:
+        before = self._served.get(role)
+        self._served[role] = served
+        if before is not None:
             self._warn(
-                f"the {role} model {self.models[role].name!r} changed during the run: it was served as "
-                f"{self._served[role]!r}, now as {served!r}; scores before and after are not comparable"
+                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {before!r}, now as "
+                f"{served!r}; scores before and after are not comparable"
             )
-            self._served[role] = served
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
         price = self._prices.get(role)
@@ -217,7 +228,8 @@ class Door:
                     value = reply.to_json()
                     self._cache.put(call.key, model.name, call.text, canonical(value))
                     prompt_tokens, completion_tokens = _usage(value)
-                    self.paid = self.paid.with_call(
+                    self.paid = self.paid.with_calls(
+                        1,
                         proposer=role == "proposer",
                         prompt_tokens=prompt_tokens,
                         completion_tokens=completion_tokens,

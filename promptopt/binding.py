@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.budget import Budget, Plan, plan
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
-from promptopt.protocols import Evaluator, Model, Role, Task
+from promptopt.protocols import Evaluator, Model, Placed, Role, Task
 from promptopt.run import Optimizer
 from promptopt.store.runs import Store
 from promptopt.types import Content, digest
@@ -21,16 +22,21 @@ from promptopt.types import Content, digest
 
 def bind_task(task: str | Path | Task, seed: int) -> Task:
     """A task by name or file, or the one given. Raises ConfigError where a split is empty."""
-    if isinstance(task, str | Path):
-        from promptopt.tasks.catalogue import load_task
-
-        task = load_task(str(task), seed=seed)
+    task = _named_task(task, seed)
     for split in ("train", "dev", "test"):
         if not getattr(task, split):
             raise ConfigError(
                 f"task {task.name!r} has no {split} examples: a search needs train and dev, and a verdict needs test; "
                 f"give it more data, or other split sizes"
             )
+    return task
+
+
+def _named_task(task: str | Path | Task, seed: int) -> Task:
+    if isinstance(task, str | Path):
+        from promptopt.tasks.catalogue import load_task
+
+        return load_task(str(task), seed=seed)
     return task
 
 
@@ -84,7 +90,9 @@ def _same_server(spec: str | Model, other: str | Model) -> bool:
 
 def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:
     """The price of each role's tokens; None where it is unknown."""
-    return {role: price_of(model.name) for role, model in models.items()}
+    return {
+        role: price_of(model.name, local=isinstance(model, Placed) and model.local) for role, model in models.items()
+    }
 
 
 def arrange(
@@ -119,7 +127,7 @@ def _flat(content: Content) -> str:
 
 
 @contextmanager
-def opened(store: Store | str | Path | None) -> Iterator[Store]:
+def opened(store: Store | str | Path | None) -> Generator[Store]:
     """The store given, or one opened here and closed at the end."""
     if isinstance(store, Store):
         yield store
@@ -169,6 +177,4 @@ def _source(function: Callable[..., object]) -> str:
 
 def versions() -> dict[str, str]:
     """What a replay depends on besides the fingerprint: random draws may change between Python's minor versions."""
-    from promptopt import __version__
-
-    return {"python": ".".join(platform.python_version_tuple()[:2]), "promptopt": __version__}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), "promptopt": version("promptopt-engine")}

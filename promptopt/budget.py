@@ -45,12 +45,14 @@ class Ledger:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
-    def with_call(self, *, proposer: bool, prompt_tokens: int, completion_tokens: int, usd: float | None) -> Ledger:
-        """The ledger after one more call."""
+    def with_calls(
+        self, calls: int, *, proposer: bool, prompt_tokens: int, completion_tokens: int, usd: float | None
+    ) -> Ledger:
+        """The ledger after `calls` more calls, which used so much together."""
         return replace(
             self,
-            calls=self.calls + 1,
-            proposer_calls=self.proposer_calls + proposer,
+            calls=self.calls + calls,
+            proposer_calls=self.proposer_calls + (calls if proposer else 0),
             prompt_tokens=self.prompt_tokens + prompt_tokens,
             completion_tokens=self.completion_tokens + completion_tokens,
             usd=None if usd is None or self.usd is None else self.usd + usd,

@@ -12,13 +12,12 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 
 if typing.TYPE_CHECKING:
-    from promptopt.protocols import Evaluator
     from promptopt.run import Optimizer
 
 Setting = str | int | float | bool
@@ -33,8 +32,6 @@ class RunConfig:
     `max_*`: caps on everything the run does. `settings`: dotted names of the method's settings, such as `rounds` or
     `selector.c`. `out`: where the winner is written.
     """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {"strict": True, "extra": "forbid"}
 
     task: str = ""
     method: str = ""
@@ -84,11 +81,13 @@ def config_from(data: Mapping[str, Any]) -> RunConfig:
     if isinstance(values.get("settings"), Mapping):
         values["settings"] = _flat(values["settings"])
     hints = typing.get_type_hints(RunConfig)
-    try:
-        return TypeAdapter(RunConfig).validate_python(values)
-    except ValidationError as cause:
-        name = str(cause.errors()[0]["loc"][0])
-        raise _wrong_type(f"option {name!r}", values.get(name), hints[name]) from cause
+    for name, value in values.items():
+        adapter: TypeAdapter[Any] = TypeAdapter(hints[name])
+        try:
+            values[name] = adapter.validate_python(value, strict=True)
+        except ValidationError as cause:
+            raise _wrong_type(f"option {name!r}", value, hints[name]) from cause
+    return RunConfig(**values)
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -118,11 +117,6 @@ def parse_settings(texts: typing.Sequence[str]) -> dict[str, Setting]:
 def build_optimizer(name: str, settings: Mapping[str, Setting]) -> Optimizer:
     """The method registered as `name` with its settings changed as told. Raises UnknownName and ConfigError."""
     return _build(registry.load("optimizers", name), settings, name)
-
-
-def build_evaluator(name: str, settings: Mapping[str, Setting]) -> Evaluator:
-    """The evaluator registered as `name`, likewise."""
-    return _build(registry.load("evaluators", name), settings, name)
 
 
 _GROUPS: Mapping[str, registry.Group] = {

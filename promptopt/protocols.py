@@ -31,7 +31,10 @@ Reader = Callable[[str], str | None]
 class Model(Protocol):
     """A language model: requests in, replies out as they settle."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The served snapshot; part of every key."""
+        ...
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -48,7 +51,10 @@ class Model(Protocol):
 class TextScorer(Protocol):
     """A model that can also give the log-likelihood of a given text."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The served snapshot; part of every key."""
+        ...
 
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
@@ -63,6 +69,16 @@ class Tokenizer(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has."""
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A model that knows whether it runs on this machine, where tokens cost nothing."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine."""
         ...
 
 
@@ -81,23 +97,60 @@ class Ask(Protocol):
 class Task(Protocol):
     """Examples, the starting prompt, and how a prompt is laid out around an example."""
 
-    name: str
-    description: str
-    """One or two sentences on what the task is; shown to proposers."""
-    initial: Prompt
-    editable: str
-    """The name of the prompt part that methods edit."""
-    labels: tuple[str, ...]
-    """The answers there are, for classification; empty otherwise."""
-    metric: str | Metric
-    """What a right answer is: a name (`exact`, `number`, ...) or a function."""
-    answer: str | Reader
-    """How the answer is read out of a reply: a name (`label`, `number`, ...) or a function."""
-    sampling: Sampling
-    """How the task model is asked: greedy unless the task says otherwise."""
-    train: tuple[Example, ...]
-    dev: tuple[Example, ...]
-    test: tuple[Example, ...]
+    @property
+    def name(self) -> str:
+        """What the task is called."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """One or two sentences on what the task is; shown to proposers."""
+        ...
+
+    @property
+    def initial(self) -> Prompt:
+        """The prompt in use today: what every candidate has to beat."""
+        ...
+
+    @property
+    def editable(self) -> str:
+        """The name of the prompt part that methods edit."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The answers there are, for classification; empty otherwise."""
+        ...
+
+    @property
+    def metric(self) -> str | Metric:
+        """What a right answer is: a name (`exact`, `number`, ...) or a function."""
+        ...
+
+    @property
+    def answer(self) -> str | Reader:
+        """How the answer is read out of a reply: a name (`label`, `number`, ...) or a function."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the task model is asked: greedy unless the task says otherwise."""
+        ...
+
+    @property
+    def train(self) -> tuple[Example, ...]:
+        """What a method may learn from."""
+        ...
+
+    @property
+    def dev(self) -> tuple[Example, ...]:
+        """What the final choice is made on."""
+        ...
+
+    @property
+    def test(self) -> tuple[Example, ...]:
+        """Sealed: start and winner are scored on it once, at the end."""
+        ...
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it do not depend on the example."""
@@ -116,8 +169,10 @@ class Task(Protocol):
 class Evaluator(Protocol):
     """Gives every (prompt, example) cell a score, asking a model."""
 
-    calls_per_cell: int
-    """The most calls one cell can take; lets the run cut a batch exactly at a call limit."""
+    @property
+    def calls_per_cell(self) -> int:
+        """The most calls one cell can take; lets the run cut a batch exactly at a call limit."""
+        ...
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when a metric fails."""

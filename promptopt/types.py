@@ -16,9 +16,13 @@ Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
 """Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
 
 
+# One encoder for all: `json.dumps` would build one at every call.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values have equal texts in every process."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -197,7 +201,8 @@ class Reply:
     def from_json(cls, data: Mapping[str, Any]) -> Reply:
         """The inverse of `to_json`."""
         tokens = tuple(Token(text, logprob, tuple((t, p) for t, p in top)) for text, logprob, top in data["tokens"])
-        return cls(data["text"], data["finish"], *data["usage"], tokens, data["served"])
+        prompt_tokens, completion_tokens = data["usage"]
+        return cls(data["text"], data["finish"], prompt_tokens, completion_tokens, tokens, data["served"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""A real HTTP server on the loopback address that speaks OpenAI's dialect and misbehaves on request. Standard library only.
+"""A real HTTP server on the loopback address that speaks OpenAI's dialect and misbehaves on request; stdlib only.
 
-`FakeServer(script)` runs in a thread of this process, for tests; `latency_server(seconds)` runs in a process of its own, for
-benchmarks. As a program (`python tests/servers.py 0.02`) it prints its base URL and serves until its stdin closes.
+`FakeServer(script)` runs in a thread of this process, for tests; `latency_server(seconds)` in a process of its own,
+for benchmarks. As a program (`python tests/servers.py 0.02`) it prints its base URL and serves until its stdin closes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as the server saw it; `nth` counts from 0 over all requests, `again` over those with an equal body."""
+    """One request as the server saw it; `nth` counts from 0 over all, `again` over those with an equal body."""
 
     path: str
     headers: Mapping[str, str]
@@ -69,7 +69,7 @@ def reply(
     logprobs: Mapping[str, Any] | None = None,
     served: str = "fake-1",
 ) -> Answer:
-    """A well-formed answer of either endpoint; `message` adds to the chat message (a refusal), `usage` is (prompt, completion)."""
+    """A well-formed answer; `message` adds to the chat message (a refusal), `usage` is (prompt, completion)."""
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": logprobs}
     choice |= {"message": {"role": "assistant", "content": text, **(message or {})}} if chat else {"text": text}
     body: dict[str, Any] = {"id": "x", "created": 1, "model": served, "choices": [choice]}
@@ -79,7 +79,9 @@ def reply(
     return Answer(json.dumps(body).encode(), latency_s=latency_s)
 
 
-def failure(status: int, message: str = "no", *, code: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+def failure(
+    status: int, message: str = "no", *, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
     """An error in OpenAI's shape."""
     body = {"error": {"message": message, "type": "error", "param": None, "code": code}}
     return Answer(json.dumps(body).encode(), status, headers or {})
@@ -136,7 +138,8 @@ class _Connection(asyncio.Protocol):
     def send(self, answer: Answer) -> None:
         self.server.in_flight -= 1
         extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-        head = f"HTTP/1.1 {answer.status} X\r\nContent-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n{extra}\r\n"
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
+        head = f"HTTP/1.1 {answer.status} X\r\n{kind}{extra}\r\n"
         if answer.fault == "cut":
             self.transport.write(head.encode() + answer.body[: len(answer.body) // 2])
             self.transport.close()

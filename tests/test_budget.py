@@ -67,17 +67,17 @@ def test_free_models_never_reach_a_dollar_cap() -> None:
 
 
 def test_ledger_does_not_invent_dollars() -> None:
-    known = Ledger().with_call(proposer=True, prompt_tokens=3, completion_tokens=2, usd=0.5)
+    known = Ledger().with_calls(1, proposer=True, prompt_tokens=3, completion_tokens=2, usd=0.5)
     assert (known.calls, known.proposer_calls, known.tokens, known.usd) == (1, 1, 5, 0.5)
-    assert known.with_call(proposer=False, prompt_tokens=1, completion_tokens=1, usd=None).usd is None
+    assert known.with_calls(1, proposer=False, prompt_tokens=1, completion_tokens=1, usd=None).usd is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=20))
 def test_charges_never_fall(calls: list[tuple[int, int]]) -> None:
     ledger = Ledger()
     for prompt_tokens, completion_tokens in calls:
-        after = ledger.with_call(
-            proposer=False, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=0.0
+        after = ledger.with_calls(
+            1, proposer=False, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=0.0
         )
         assert after.tokens >= ledger.tokens
         assert after.calls == ledger.calls + 1

@@ -275,7 +275,12 @@ def test_second_interrupt_stops_at_once_and_loses_nothing(tmp_path: Path) -> Non
     model = Scripted(lambda _: "yes", name="m", fail_at=11, error=KeyboardInterrupt())
     result = conduct(tmp_path / "s.db", model=model)
     assert (result.status, result.reason) == ("suspended", "interrupted")
-    assert evaluate(planted_task(), model=Scripted(lambda _: "yes", name="m"), split="train", store=tmp_path / "s.db").paid.calls == 50
+    assert (
+        evaluate(
+            planted_task(), model=Scripted(lambda _: "yes", name="m"), split="train", store=tmp_path / "s.db"
+        ).paid.calls
+        == 50
+    )
 
 
 # Law 7: the journal checks
@@ -412,7 +417,9 @@ def test_empty_splits_are_refused(tmp_path: Path) -> None:
     from dataclasses import replace
 
     with pytest.raises(ConfigError, match="no test examples"):
-        optimize(replace(planted_task(), test=()), Rewrites(), model=planted_model(lambda _: 0.5), store=tmp_path / "s.db")
+        optimize(
+            replace(planted_task(), test=()), Rewrites(), model=planted_model(lambda _: 0.5), store=tmp_path / "s.db"
+        )
 
 
 def test_a_class_is_not_an_optimizer(tmp_path: Path) -> None:

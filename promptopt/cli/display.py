@@ -5,8 +5,9 @@ A reader of the run's events and snapshots; everything goes to stderr, so that s
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -65,7 +66,11 @@ class Lines:
     def _step(self, event: StepDone) -> str:
         scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
         best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
-        shown = "nothing scored" if best is None else f"best {words.score(best.mean)} on {words.plural(best.count, 'example')}"
+        shown = (
+            "nothing scored"
+            if best is None
+            else f"best {words.score(best.mean)} on {words.plural(best.count, 'example')}"
+        )
         spent = event.spent
         return (
             f"step {event.number}: {shown}; {words.plural(len(event.pool), 'prompt')} compared; so far "
@@ -79,12 +84,19 @@ def planned(event: Planned) -> list[str]:
     lines = [
         f"run {event.run_id}",
         event.plan.says(),
-        f"on {words.plural(event.plan.test, 'test example')} a true gain of {100 * event.smallest_gain:.0f} points or more is "
-        f"found four times in five",
+        smallest(event.plan.test, event.smallest_gain),
     ]
     if event.recorded:
         lines.append(f"going on after {words.plural(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
+
+
+def smallest(test: int, gain: float) -> str:
+    """What the sealed test can show."""
+    if not math.isfinite(gain):
+        return f"{words.plural(test, 'test example')} can hardly show any gain; give more data or a larger budget"
+    examples = words.plural(test, "test example")
+    return f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five"
 
 
 class Live:
@@ -160,11 +172,19 @@ def _best(snapshot: Snapshot) -> str:
     if best is None or not best.count:
         return "nothing scored yet"
     text = f"{words.score(best.mean)} on {words.plural(best.count, 'example')}"
-    return text if start is None or not start.count else f"{text} (the start: {words.score(start.mean)} on {start.count:,})"
+    return (
+        text
+        if start is None or not start.count
+        else f"{text} (the start: {words.score(start.mean)} on {start.count:,})"
+    )
 
 
 def _now(snapshot: Snapshot) -> str:
-    return f"step {snapshot.step} of the search" if snapshot.phase == "search" else PHASES.get(snapshot.phase, snapshot.phase)
+    return (
+        f"step {snapshot.step} of the search"
+        if snapshot.phase == "search"
+        else PHASES.get(snapshot.phase, snapshot.phase)
+    )
 
 
 def _against(text: str, used: float, cap: float | None, cap_text: str) -> str:
@@ -196,17 +216,19 @@ def time_left(snapshot: Snapshot, minutes: float | None) -> float | None:
 
 
 @contextmanager
-def display(title: str, *, quiet: bool, minutes: float | None, stream: TextIO | None = None) -> Iterator[Quiet | Lines | Live]:
+def display(
+    title: str, *, quiet: bool, minutes: float | None, stream: TextIO | None = None
+) -> Generator[Quiet | Lines | Live]:
     """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
-    stream = sys.stderr if stream is None else stream
+    place = sys.stderr if stream is None else stream
     if quiet:
         yield Quiet()
-    elif not stream.isatty():
+    elif not place.isatty():
         lines = Lines()
         say(title)
         yield lines
     else:
         from rich.console import Console
 
-        with Live(title, Console(file=stream), minutes) as live:
+        with Live(title, Console(file=place), minutes) as live:
             yield live

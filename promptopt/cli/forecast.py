@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from promptopt.budget import Plan
+from promptopt.cli.display import smallest
 from promptopt.config import RunConfig, build_optimizer
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
@@ -83,11 +84,8 @@ class Forecast:
             _sum_usd([role.usd for role in self.roles]),
         )
         rows.append(_row(total))
-        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), self.plan.says() + "."]
-        lines.append(
-            f"On {words.plural(self.plan.test, 'test example')} a true gain of {100 * self.smallest_gain:.0f} points or "
-            f"more is found four times in five."
-        )
+        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.says())]
+        lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
         unpriced = dict.fromkeys(role.model for role in self.roles if role.usd is None)
         if unpriced:
             lines.append(f"No price is known for {', '.join(unpriced)}: dollars are not guessed.")
@@ -100,6 +98,10 @@ class Forecast:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
         runs = words.plural(self.speed_from, "earlier run")
         return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _row(role: RoleForecast) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.config import RunConfig, build_optimizer, config_from, load_config, parse_settings
 from promptopt.errors import ConfigError
@@ -20,32 +21,38 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def optimize(
-    task: Annotated[str | None, typer.Option(help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="The search method (`promptopt methods list`).")] = None,
     model: Annotated[str | None, typer.Option(help="The model that answers the task; default: embedded.")] = None,
-    proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same model.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")] = None,
-    evaluator: Annotated[str | None, typer.Option(help="How replies are scored; default: as the task says.")] = None,
-    data: Annotated[str | None, typer.Option(metavar="FILE", help="Use these examples instead of the task's own.")] = None,
-    train: Annotated[int | None, typer.Option(metavar="N", help="Examples to learn from.")] = None,
-    dev: Annotated[int | None, typer.Option(metavar="N", help="Examples to choose the winner by.")] = None,
-    test: Annotated[int | None, typer.Option(metavar="N", help="Sealed examples for the verdict.")] = None,
+    proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same.")] = None,
+    base_url: options.BaseUrl = None,
+    evaluator: options.EvaluatorName = None,
+    data: options.DataFile = None,
+    train: options.Train = None,
+    dev: options.Dev = None,
+    test: options.Test = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice; default: 0.")] = None,
-    max_evaluations: Annotated[int | None, typer.Option(metavar="N", help="Cap: prompts scored on one example each.")] = None,
-    max_calls: Annotated[int | None, typer.Option(metavar="N", help="Cap: replies asked of any model.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Cap: tokens read and written by any model.")] = None,
-    max_usd: Annotated[float | None, typer.Option(metavar="X", help="Cap: dollars.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(metavar="X", help="Minutes until the run is suspended.")] = None,
+    max_evaluations: options.MaxEvaluations = None,
+    max_calls: options.MaxCalls = None,
+    max_tokens: options.MaxTokens = None,
+    max_usd: options.MaxUsd = None,
+    max_minutes: options.MaxMinutes = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be repeated (`promptopt methods show`)."),
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, once or more (`methods show`)."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Read options from a file; the command line wins.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Read options from a file; the command line wins.")
+    ] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the winner here (.txt, .json or .py).")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
 ) -> None:
     """Search for a better prompt, and prove on unseen data whether it is one.
 
@@ -91,7 +98,9 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
     from promptopt import api
+    from promptopt.binding import bind_evaluator
     from promptopt.cli.display import display
+    from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, stored, task_of
     from promptopt.reports.export import export, export_of, format_for
 
@@ -102,6 +111,9 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     optimizer = build_optimizer(config.method, config.settings)
     budget = budget_of(config)
     task = task_of(config)
+    # Every mistake that can be found without a model is found before one is fetched.
+    evaluator = bind_evaluator(config.evaluator, task)
+    make_ready([config.model, *([] if config.proposer is None else [config.proposer])], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
@@ -113,7 +125,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
             model=config.model,
             proposer=config.proposer,
             base_url=config.base_url,
-            evaluator=config.evaluator,
+            evaluator=evaluator,
             budget=budget,
             seed=config.seed,
             observers=[shown],

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -26,8 +27,18 @@ def show(text: str) -> None:
 
 
 def show_json(value: Mapping[str, Any]) -> None:
-    """One object on stdout; NaN, which JSON does not know, is refused rather than written."""
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def say(text: str) -> None:
@@ -68,7 +79,7 @@ def without_secrets(text: str) -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
+def interruptible() -> Generator[threading.Event]:
     """An event that the first Ctrl-C sets; the second raises KeyboardInterrupt."""
     interrupt = threading.Event()
 

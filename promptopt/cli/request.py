@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
+
 def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
     """`base` (a file, an earlier run) with what the command line gave on top; settings are merged name by name."""
     said = {name: value for name, value in given.items() if value is not None}

@@ -31,8 +31,8 @@ def resolve(reader: str | Reader, labels: Sequence[str] = ()) -> Reader:
     if reader == "label":
         return LabelReader(tuple(labels))
     if reader == "choice":
-        letters = [choice(label) if len(label.strip()) <= 3 else None for label in labels]
-        return _ChoiceReader(tuple(letter for letter in letters if letter is not None)) if all(letters) else choice
+        letters = [letter for label in labels if len(label.strip()) <= 3 and (letter := choice(label)) is not None]
+        return _ChoiceReader(tuple(letters)) if letters and len(letters) == len(labels) else choice
     plain: dict[str, Reader] = {"text": text, "line": line, "number": number}
     if reader not in plain:
         raise UnknownName("answer reader", reader, NAMES)
@@ -198,7 +198,7 @@ _CLOSING_LETTER = re.compile(r"(?<![\w'’.])([B-HJ-Z])\W*$")
 
 
 def choice(reply: str) -> str | None:
-    """The letter of the option chosen, as "(B)": from "(b)", "B.", "**B**", "Option B", "The answer is B", …
+    """The letter of the option chosen, as "(B)": from "(b)", "B.", "**B**", "Option B", "The answer is B".
 
     An explicit answer (boxed, after "####", after "answer is") comes first, the last one given. Otherwise the reply
     must mention one option only, or open with one on a line of its own and not go on listing others. Letters only.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from promptopt.errors import EvaluatorError
 from promptopt.evaluators import answers, metrics
@@ -100,28 +100,30 @@ class Generation:
         answer = self._answer(cell, reply)
         if answer is None:
             return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
-        score = self._measured(cell, answer)
-        feedback = score.feedback
-        if not feedback and score.value < 1.0:
+        value, own = self._measured(cell, answer)
+        feedback = "" if own is None else own.feedback
+        if not feedback and value < 1.0:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
             feedback = _wrong(answer, cell.example.target, cell.example.accepted, limit)
-        return replace(score, output=reply.text, answer=answer, feedback=feedback)
+        return Score(value, reply.text, answer, own is None or own.parsed, feedback)
 
     def _answer(self, cell: Cell, reply: Reply) -> str | None:
         if isinstance(self.answer, str):
             return self._read(reply.text)
         try:
-            answer: object = self._read(reply.text)
-        except Exception as cause:  # noqa: BLE001 - the user's function may raise anything
+            answer = cast("object", self._read(reply.text))
+        except Exception as cause:
             raise _failed("answer reader", self.answer, cell, f"failed: {type(cause).__name__}: {cause}") from cause
-        if answer is None or isinstance(answer, str):
-            return answer
-        raise _failed("answer reader", self.answer, cell, f"gave {answer!r}: expected a text, or None for no answer")
+        if answer is not None and not isinstance(answer, str):
+            problem = f"gave {answer!r}: expected a text, or None for no answer"
+            raise _failed("answer reader", self.answer, cell, problem)
+        return answer
 
-    def _measured(self, cell: Cell, answer: str) -> Score:
+    def _measured(self, cell: Cell, answer: str) -> tuple[float, Score | None]:
+        """The value, and the whole Score where the metric gave one."""
         try:
-            result: object = self._measure(answer, cell.example)
-        except Exception as cause:  # noqa: BLE001 - the user's function may raise anything
+            result = cast("object", self._measure(answer, cell.example))
+        except Exception as cause:
             raise _failed("metric", self.metric, cell, f"failed: {type(cause).__name__}: {cause}") from cause
         score = result if isinstance(result, Score) else None
         value: object = result if score is None else score.value
@@ -131,7 +133,7 @@ class Generation:
             value = float(value)  # pyright: ignore[reportArgumentType]
         if math.isnan(value) or not 0.0 <= value <= 1.0:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
-        return Score(value) if score is None else replace(score, value=value)
+        return value, score
 
     def _unreadable(self, reply: Reply) -> str:
         if reply.finish == "length":

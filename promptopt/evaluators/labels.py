@@ -71,8 +71,8 @@ class Labels:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
 
-        Raises ConfigError where the engine reports no alternatives or two labels share their first token; EvaluatorError
-        where an example's target is no label.
+        Raises ConfigError where the engine reports no alternatives, or where two labels share their first token;
+        EvaluatorError where an example's target is no label.
         """
         requests: list[Request] = []
         for cell in cells:
@@ -86,8 +86,8 @@ class Labels:
         gold = [label for label, fold in self._folded if any(fold == _fold(answer) for answer in right)]
         if not gold:
             raise EvaluatorError(
-                f"target {cell.example.target!r} is none of the task's labels {', '.join(self.task.labels)}; correct the "
-                f"data, or add the label",
+                f"target {cell.example.target!r} is none of the task's labels {', '.join(self.task.labels)}; correct "
+                f"the data, or add the label",
                 prompt_id=cell.prompt.id,
                 example_id=cell.example.id,
             )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals
@@ -99,8 +99,12 @@ def described(function: str | Callable[..., Any]) -> Any:
     if isinstance(function, str):
         return function if ":" not in function or function.startswith("regex:") else described(_imported(function))
     import dataclasses
+    import functools
     import inspect
 
+    if isinstance(function, functools.partial):
+        wrapped: Any = function.func
+        return {"partial": described(wrapped), "bound": repr((function.args, sorted(function.keywords.items())))}
     named: Any = function if hasattr(function, "__qualname__") else type(function)
     try:
         source = digest(inspect.getsource(named))
@@ -109,7 +113,8 @@ def described(function: str | Callable[..., Any]) -> Any:
     closure = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
     fields = repr(function) if dataclasses.is_dataclass(function) else ""
-    return {"name": f"{named.__module__}:{named.__qualname__}", "source": source, "closure": plain, "fields": fields}
+    name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
+    return {"name": name, "source": source, "closure": plain, "fields": fields}
 
 
 def _imported(name: str) -> Metric:
@@ -129,7 +134,7 @@ def _imported(name: str) -> Metric:
         found = getattr(found, part)
     if not callable(found):
         raise ConfigError(f"metric {name!r} is a {type(found).__name__}: expected a function of (answer, example)")
-    return found
+    return cast("Metric", found)
 
 
 def _right(example: Example) -> tuple[str, ...]:

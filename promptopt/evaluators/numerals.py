@@ -26,6 +26,7 @@ _NUMBER = re.compile(
 )
 _SPACED = re.compile(r"(?<=\d)[\u00a0\u2009\u202f'’](?=\d{3}(?!\d))")
 _VULGAR = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215e])")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070-\u207f]+")
 _CURRENCY = re.compile(r"\\?[$€£¥₹₽₩]|\b(?:US|CA|AU|NZ|HK)(?=\\?\$)")
 _SIGNED_CURRENCY = re.compile(r"([-−–])\s?\\?[$€£¥₹₽₩]\s?")
@@ -42,9 +43,9 @@ _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)")
 
 
 def number(reply: str) -> str | None:
-    """The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
+    r"""The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
 
-    The last "####", else the last `\\boxed{}`, else the last "answer is" says where to look: behind the last "=" of
+    The last "####", else the last `\boxed{}`, else the last "answer is" says where to look: behind the last "=" of
     that sentence, else at its first number. Without such a cue, or no number there, it is the last number of the reply.
     A minus belongs to the number unless something stands before it that can be subtracted from: "5-3" gives 3.
     """
@@ -83,6 +84,7 @@ def _plain(reply: str) -> str:
         text = _SUPERSCRIPT.sub(" ", text)
         text = _SPACED.sub("", text)
         text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text)).replace("\u2044", "/")
+        text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.digit(match.group())), text)
     if "\\" in text:
         text = text.replace("{,}", ",").replace(",\\!", ",").replace("\\,", "")
         text = _FRACTION.sub(r" \1/\2", text)

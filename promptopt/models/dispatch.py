@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import math
 import queue
 import random
 import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ from promptopt.types import Reply, Request
 
 _STOP_CHECK_S = 0.25
 """How often a request that waits for its next try looks whether the run is stopping."""
+
+_ALONE_S = 1.0
+"""How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
 
 
 class Weather(Exception):
@@ -57,12 +61,16 @@ class Patience:
         return backoff if weather.retry_after_s is None else weather.retry_after_s + backoff * draw
 
 
+PATIENCE = Patience()
+
+
 def retry_after_s(header: str | None, now: float) -> float | None:
     """Seconds from `now` (Unix time) that a Retry-After header asks for, given as seconds or as an HTTP date."""
     if header is None:
         return None
     with contextlib.suppress(ValueError):
-        return max(0.0, float(header))
+        seconds = float(header)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     with contextlib.suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
     return None
@@ -71,7 +79,7 @@ def retry_after_s(header: str | None, now: float) -> float | None:
 class Window:
     """How many requests may be in flight: the cap at first, half on overload, then one more for each full window.
 
-    A single request goes first: a wrong key or name is found by one try. Starting at the cap instead of growing towards
+    A single request goes first, until it is answered or a second has passed: a wrong key is found by one try. Starting at the cap instead of growing towards
     it keeps short batches fast; a server that has to refuse some of the first requests says so, and they are retried.
     """
 
@@ -82,7 +90,7 @@ class Window:
         self.opened = False
 
     def open(self) -> None:
-        """The server has answered for the first time."""
+        """The first request has been answered, or nearly so."""
         self.opened, self.limit = True, float(self.cap)
 
     def shrink(self, began: float, now: float) -> None:
@@ -140,7 +148,7 @@ class Dispatcher:
         *,
         server: str,
         concurrency: int = 64,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -161,6 +169,8 @@ class Dispatcher:
             while (arrival := arrivals.get()) is not None:
                 yield arrival
             running.result()
+        except CancelledError:
+            raise BackendError(f"{self.server}: the model was closed while a batch was under way") from None
         finally:
             running.cancel()
 
@@ -198,13 +208,17 @@ class _Batch:
         self.fatal: PromptoptError | None = None
         self.failed: list[Weather] = []
         self.ended = False
+        self.troubled = False
 
     async def run(self) -> None:
+        patient = asyncio.get_running_loop().call_later(_ALONE_S, self._go_on)
         try:
             async with asyncio.TaskGroup() as self.workers:
                 self._fill()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
+        finally:
+            patient.cancel()
         if self.fatal is not None:
             raise self.fatal
         if self.failed:
@@ -219,6 +233,12 @@ class _Batch:
         while self.active < wanted and not self._ending():
             self.active += 1
             self.workers.create_task(self._work())
+
+    def _go_on(self) -> None:
+        """The first request takes its time, but has not failed: the others need not wait for it."""
+        if not self.dispatcher.window.opened and not self.troubled:
+            self.dispatcher.window.open()
+            self._fill()
 
     def _ending(self) -> bool:
         self.ended = self.ended or self.fatal is not None or self.stopping()
@@ -248,12 +268,12 @@ class _Batch:
             try:
                 reply = await dispatcher.send(request)
             except Weather as weather:
-                now, tries = dispatcher.clock(), tries + 1
+                now, tries, self.troubled = dispatcher.clock(), tries + 1, True
                 if weather.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = patience.wait_s(tries, weather, dispatcher.draw())
                 spent_s += now - began
-                never_reached = weather.unreachable and not dispatcher.window.opened
+                never_reached = weather.unreachable and not dispatcher.answered
                 if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
                     self.failed.append(weather)
                     self.ended = self.ended or dispatcher.answered == answered_before

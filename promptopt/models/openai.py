@@ -1,8 +1,8 @@
 """Any server that speaks OpenAI's HTTP dialect: OpenAI, vLLM, llama.cpp, Ollama, LM Studio.
 
-Spoken with aiohttp, not with the vendor's client: that one spends 1.0 to 5 ms of processor time on a call (2.x over httpx,
-whose connection pool is quadratic in its connections, is the slow end), where 0.3 ms is all there is when 64 requests of
-20 ms are in flight. `benchmarks/engine.py` measures it.
+Spoken with aiohttp, not with the vendor's client. With 64 requests of 20 ms in flight there is 0.31 ms of processor
+time for a call; that client took 1.1 ms at its barest, and 5 ms in its 2.x releases (the pool of httpx is quadratic in
+its connections); aiohttp takes 0.13 ms.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from promptopt.errors import ConfigError
-from promptopt.models.dispatch import Dispatcher, Patience, Weather
+from promptopt.models.dispatch import PATIENCE, Dispatcher, Patience, Weather
 from promptopt.models.tokens import estimate_tokens
-from promptopt.models.wire import Failure, read_reply, scrub
+from promptopt.models.wire import Failure, as_object, read_reply, require_tokens, scrub
 from promptopt.types import Reply, Request
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class OpenAIModel:
         key_variable: str = "OPENAI_API_KEY",
         concurrency: int = 64,
         timeout_s: float = 120.0,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connects to nothing yet. Raises ConfigError for a base URL that is none, or when OpenAI's key is missing.
@@ -111,8 +111,8 @@ class OpenAIModel:
         self.base_url = address.rstrip("/")
         self.local = _is_loopback(host)
         self._model, self._key, self._key_variable, self._timeout_s = model, key, key_variable, timeout_s
-        self._server = f"the server {urlsplit(address).netloc.rpartition('@')[2]}"
-        self._dialect = _Dialect()
+        self._server = f"the server {urlsplit(address).netloc}"
+        self._dialect: _Dialect = _Dialect()
         self._session: aiohttp.ClientSession | None = None
         self._dispatcher = Dispatcher(
             self._send, server=self._server, concurrency=concurrency, patience=patience, sleep=sleep
@@ -171,12 +171,9 @@ class OpenAIModel:
         except (aiohttp.ClientError, OSError) as cause:
             raise Weather(f"broke the connection off ({type(cause).__name__})") from None
         try:
-            answer = json.loads(raw)
+            return as_object(json.loads(raw))
         except ValueError:
             raise Weather("answered with something else than JSON; see that the base URL is its API") from None
-        if not isinstance(answer, dict):
-            raise Weather("answered with JSON that is no object; see that the base URL is its API")
-        return answer
 
     async def _connect(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -187,18 +184,14 @@ class OpenAIModel:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_trusted() if https else True),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(_CONNECT_S, self._timeout_s)),
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self.base_url),
+            proxy=None if self.local else _proxy(self.base_url),
         )
         await self._dispatcher.until_closed(self._session)
         return self._session
 
     def _read(self, request: Request, answer: Mapping[str, Any], dialect: _Dialect) -> Reply:
         reply = read_reply(answer, request, self._model)
-        if request.logprobs and reply.text and reply.finish in ("stop", "length") and not reply.tokens:
-            raise ConfigError(
-                f"{self._server} gave no log-probabilities for the model {self.name!r}; OpenAI's chat models, vLLM, the "
-                f"server of llama.cpp and the embedded engine have them: use one, or the evaluator 'generation'"
-            )
+        require_tokens(reply, request, self._server, self.name)
         if "stop" in dialect.without:
             ends = [found for text in request.sampling.stop if (found := reply.text.find(text)) >= 0]
             return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends else reply
@@ -223,10 +216,10 @@ def _host(address: str) -> str:
         parts = urlsplit(address)
         host = parts.hostname if parts.scheme in ("http", "https") else None
     except ValueError:
-        host = None
-    if not host:
+        parts = host = None
+    if not host or parts is None or "@" in parts.netloc:
         # The address itself stays out of the message: it may carry a password.
-        raise ConfigError("the base URL is none: it must look like 'http://localhost:8000/v1'")
+        raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
     return host
 
 
@@ -238,7 +231,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _proxy(address: str) -> str | None:
-    """The environment's proxy for `address`. Asked once: aiohttp's own `trust_env` starts a thread's work for each call."""
+    """The environment's proxy for `address`, asked once: aiohttp's `trust_env` hands each call to a thread to ask."""
     parts = urlsplit(address)
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 

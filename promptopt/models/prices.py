@@ -1,4 +1,4 @@
-"""What tokens cost: the user's own table, then what runs at home, then litellm's table. What none of them knows is unknown.
+"""What tokens cost: the user's own table, then what runs at home, then litellm's table. The rest is unknown.
 
 The user's table is `prices.toml` in `PROMPTOPT_HOME`, in dollars for a million tokens:
 
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from platformdirs import user_data_path
 
@@ -50,7 +50,7 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
         return Price(0.0, 0.0)
     table = _litellm_table()
     entry = table.get(name)
-    if entry is None and table.get(rest, {}).get("litellm_provider") == provider:
+    if entry is None and str(table.get(rest, {}).get("litellm_provider")).partition("-")[0] == provider:
         entry = table[rest]
     if entry is None or "input_cost_per_token" not in entry or "output_cost_per_token" not in entry:
         return None
@@ -70,12 +70,13 @@ def read_prices(path: Path) -> dict[str, Price]:
 
 def _own_price(path: Path, name: str, entry: Any) -> Price:
     wrong = ConfigError(
-        f"the price table {str(path)!r} has {entry!r} for {name!r}; write a table of two numbers that are not negative, "
+        f"the price table {str(path)!r} has {entry!r} for {name!r}; write a table of two numbers, none negative, "
         f"`prompt` and `completion`, in dollars for a million tokens"
     )
-    if not isinstance(entry, dict) or set(entry) != {"prompt", "completion"}:
+    numbers = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    if set(numbers) != {"prompt", "completion"}:
         raise wrong
-    prompt, completion = entry["prompt"], entry["completion"]
+    prompt, completion = numbers["prompt"], numbers["completion"]
     for value in (prompt, completion):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise wrong
@@ -94,4 +95,6 @@ def _litellm_table() -> Mapping[str, Mapping[str, Any]]:
     if found is None or not found.submodule_search_locations:
         return {}
     file = Path(found.submodule_search_locations[0]) / "model_prices_and_context_window_backup.json"
-    return json.loads(file.read_bytes()) if file.is_file() else {}
+    table: dict[str, dict[str, Any]] = json.loads(file.read_bytes()) if file.is_file() else {}
+    table.pop("sample_spec", None)
+    return table

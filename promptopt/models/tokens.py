@@ -1,4 +1,4 @@
-"""Token counts where the engine gives none: tiktoken where its tables are at hand, else a rule of thumb. Never online."""
+"""Token counts where the engine gives none: by tiktoken where its tables are at hand, else by rule. Never online."""
 
 from __future__ import annotations
 

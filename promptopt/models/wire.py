@@ -10,17 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import BackendError
+from promptopt.errors import BackendError, ConfigError
 from promptopt.models.dispatch import Weather, retry_after_s
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Finish, Message, Reply, Request, Token
+from promptopt.types import Finish, Reply, Request, Token
 
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|maximum model length|string_above_max_length"
     r"|context (size|length|window)|prompt is too long|too many (input )?tokens",
     re.IGNORECASE,
 )
-_FILTERED = re.compile(r"content_filter|content_policy_violation|content management policy|invalid_prompt", re.IGNORECASE)
+_FILTERED = re.compile(
+    r"content_filter|content_policy_violation|content management policy|invalid_prompt", re.IGNORECASE
+)
 _NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
 _REFUSES = re.compile(r"unsupported|not support|unknown|unrecognized|not permitted|extra inputs", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
@@ -46,13 +48,11 @@ class Failure:
         retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
         waits_s = retry_after_s(retry_after, time.time())
         try:
-            parsed = json.loads(body)
+            parsed = as_object(json.loads(body))
         except ValueError:
             return cls(status, body, retry_after_s=waits_s)
-        error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-        if not isinstance(error, dict):
-            return cls(status, str(error), retry_after_s=waits_s)
-        said = next((error[name] for name in ("message", "detail") if error.get(name)), body)
+        error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
+        said = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
         param = error.get("param")
         return cls(status, str(said), code, str(param) if param else "", waits_s)
@@ -102,49 +102,68 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply
     Where the server counts no tokens they are estimated for `model`.
     """
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        shown = scrub(json.dumps(answer.get("error", "")))[:_SHOWN]
-        raise Weather(f"answered without a choice (error: {shown})" if "error" in answer else "answered without a choice")
-    choice = cast("dict[str, Any]", choices[0])
-    message = choice.get("message")
+    if not isinstance(choices, list) or not choices:
+        error = f" (error: {scrub(json.dumps(answer['error']))[:_SHOWN]})" if "error" in answer else ""
+        raise Weather(f"answered without a choice{error}")
+    try:
+        choice = as_object(cast("list[object]", choices)[0])
+        message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
+        tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
+    except (KeyError, TypeError, ValueError):
+        raise Weather("answered with a choice that is malformed") from None
     finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
-    text = message.get("content") if isinstance(message, dict) else choice.get("text")
-    if isinstance(message, dict) and message.get("refusal"):
+    text = message.get("content")
+    if message.get("refusal"):
         text, finish = message["refusal"], "refusal"
     text = text if isinstance(text, str) else ""
-    usage = answer.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
+    counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
     prompt_tokens, completion_tokens = counts.get("prompt_tokens"), counts.get("completion_tokens")
     if not isinstance(prompt_tokens, int):
         prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
     if not isinstance(completion_tokens, int):
         completion_tokens = estimate_tokens(text, model)
     served = " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
-    tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
     return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served)
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """`value` as a JSON object. Raises ValueError where it is none."""
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def require_tokens(reply: Reply, request: Request, server: str, model: str) -> None:
+    """Raises ConfigError where log-probabilities were asked of a server that does not give them."""
+    if request.logprobs and reply.text and reply.finish in ("stop", "length") and not reply.tokens:
+        raise ConfigError(
+            f"{server} gave no log-probabilities for the model {model!r}; OpenAI's chat models, vLLM, the server of "
+            f"llama.cpp and the embedded engine have them: use one of these, or the evaluator 'generation'"
+        )
 
 
 def _texts(request: Request) -> Sequence[str]:
     content = request.content
-    return [content] if isinstance(content, str) else [cast("Message", message).content for message in content]
+    return [content] if isinstance(content, str) else [message.content for message in content]
 
 
-def _tokens(logprobs: Any) -> Iterable[Token]:
+def _tokens(logprobs: object) -> Iterable[Token]:
     """Tokens from the chat form (`content`: objects) or the completions form (parallel lists)."""
-    if not isinstance(logprobs, dict):
+    if logprobs is None:
         return
-    if isinstance(logprobs.get("content"), list):
-        for entry in logprobs["content"]:
-            top = [(str(other["token"]), float(other["logprob"])) for other in entry.get("top_logprobs") or ()]
+    form = as_object(logprobs)
+    if form.get("content") is not None:
+        for entry in map(as_object, form["content"]):
+            others = entry.get("top_logprobs")
+            top = {} if others is None else {str(other["token"]): float(other["logprob"]) for other in others}
             yield Token(str(entry["token"]), float(entry["logprob"]), _best_first(top))
-    elif isinstance(logprobs.get("tokens"), list):
-        texts, values = logprobs["tokens"], logprobs.get("token_logprobs") or ()
-        alternatives = logprobs.get("top_logprobs") or [None] * len(texts)
-        for text, value, top in zip(texts, values, alternatives, strict=False):
+    elif form.get("tokens") is not None:
+        texts, values = form["tokens"], form["token_logprobs"]
+        tops = form.get("top_logprobs")
+        for text, value, top in zip(texts, values, [None] * len(texts) if tops is None else tops, strict=True):
             if value is not None:
-                pairs = [(str(other), float(number)) for other, number in (top or {}).items()]
-                yield Token(str(text), float(value), _best_first(pairs))
+                yield Token(str(text), float(value), _best_first({} if top is None else as_object(top)))
 
 
-def _best_first(pairs: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
+def _best_first(top: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(((text, float(value)) for text, value in top.items()), key=lambda pair: -pair[1]))

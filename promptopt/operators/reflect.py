@@ -1,4 +1,4 @@
-"""Reflection: mistakes shown to a model, its tagged replies read back, and edited texts checked before they cost anything.
+"""Reflection: mistakes shown to a model, its tagged replies read back, edited texts checked before they cost anything.
 
 The rules are those of apo.md, "Parsing required here"; methods that criticise and rewrite prompts share them.
 """
@@ -12,7 +12,7 @@ from functools import lru_cache
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.text import find_spans, normalise, shorten, strip_fence
-from promptopt.types import Example, Message, Prompt, Reply, Sampling, Score
+from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
 
 Mistake = tuple[Example, Score]
 """An example, and what the prompt made of it."""
@@ -28,6 +28,14 @@ _STRUCTURE = re.compile(
 """What chat templates read as the end of a message, or the start of another."""
 _PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
 r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
+_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
+"""A line of the reply form that was copied as it stood."""
+
+
+def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float) -> list[Mistake]:
+    """The examples on which `prompt` scored below `threshold`, in the order they were scored."""
+    pairs = zip(scores.examples, scores[prompt], strict=True)
+    return [(example, score) for example, score in pairs if score.value < threshold]
 
 
 def show_mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -48,13 +56,18 @@ def _show(example: Example, score: Score) -> str:
             lines.append(f"In full: {shorten(output, FIELD)}")
     elif output:
         lines.append(f"Answer given: {shorten(output, FIELD)}")
-    if score.feedback:
-        lines.append(f"Feedback: {shorten(score.feedback, FIELD)}")
+    # The feedback of built-in metrics repeats what stands above; what it says beyond that is worth showing.
+    note = score.feedback.replace(f"answered {score.answer}, expected {example.target}", "").strip(" ()")
+    if note:
+        lines.append(f"Feedback: {shorten(note, FIELD)}")
     return "\n   ".join(lines)
 
 
 def show_task(task: Task, prompt: Prompt) -> str:
-    """What a proposer must know of the task: its description, its labels, and the parts it cannot change."""
+    """What a proposer must know of the task: its description, its labels, and the parts it cannot change.
+
+    Ends in a blank line; empty where there is nothing to say.
+    """
     lines: list[str] = []
     if task.description:
         lines.append(f"Task: {task.description}")
@@ -64,7 +77,7 @@ def show_task(task: Task, prompt: Prompt) -> str:
     if fixed:
         lines.append("Text that stands beside the instruction and never changes:")
         lines += [shorten(text, FIELD) for text in fixed]
-    return "\n".join(lines)
+    return "".join(f"{line}\n" for line in [*lines, ""] if lines)
 
 
 def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
@@ -126,12 +139,17 @@ def _tags(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
 
 
+def room(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
+    """Tokens that an edit of `section` may have: `longest`, or a quarter more than the section has."""
+    return max(longest, count_tokens(section) * 5 // 4)
+
+
 def unusable(
-    text: str, parent: str, *, longest: int, tags: Collection[str], count_tokens: Callable[[str], int]
+    text: str, parent: str, *, most: int, tags: Collection[str], count_tokens: Callable[[str], int]
 ) -> str | None:
     """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
 
-    `longest`: tokens. A parent that is longer still may grow by a quarter. `tags`: those of the reply contract.
+    `most`: its tokens. `tags`: those of the reply contract.
     """
     if not text.strip():
         return "empty"
@@ -148,10 +166,37 @@ def unusable(
         return "unresolved placeholder"
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
-    if count_tokens(text) > max(longest, count_tokens(parent) * 5 // 4):
+    if count_tokens(text) > most:
         return "too long"
     return None
 
 
-_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
-"""A line of the reply form that was copied as it stood."""
+class Drafts:
+    """The distinct usable texts written for one parent's editable part: who wrote each, and the reason behind it."""
+
+    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str]) -> None:
+        """`most` and `tags`: as in `unusable`."""
+        self._run, self._parent, self._most, self._tags = run, parent, most, tags
+        self._found: dict[str, tuple[str, str, str]] = {}
+
+    def add(self, texts: Sequence[str], who: str, reason: str) -> None:
+        """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`."""
+        section, count_tokens = self._parent[self._run.task.editable], self._run.count_tokens
+        for text in texts:
+            why = unusable(text, section, most=self._most, tags=self._tags, count_tokens=count_tokens)
+            if why is not None:
+                self._run.reject(f"{who}: {why}")
+            else:
+                self._found.setdefault(normalise(text), (text, who, reason))
+
+    def sections(self) -> list[tuple[str, str]]:
+        """(text, reason), in the order they came."""
+        return [(text, reason) for text, _, reason in self._found.values()]
+
+    def proposals(self) -> list[Proposal]:
+        """The parent with its editable part exchanged for each text."""
+        editable = self._run.task.editable
+        return [
+            Proposal(self._parent.replace(editable, text), (self._parent,), who, reason)
+            for text, who, reason in self._found.values()
+        ]

@@ -14,24 +14,23 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from promptopt.errors import ConfigError
-from promptopt.operators.reflect import Mistake, ask, show_mistakes, show_task, unusable
+from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
 from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB
-from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Expected, Prompt, Proposal, Sampling, ScoreMatrix
+from promptopt.text import Pattern
+from promptopt.types import Estimate, Expected, Prompt, Sampling, ScoreMatrix
 
+_Item = TypeVar("_Item")
 _SLOTS = ("task", "section", "mistakes", "reason", "advice", "reasons", "words", "count")
 
 CRITIC = Pattern(
     '''A language model follows an instruction and makes mistakes.
 
-{task}
-
-Instruction:
+{task}Instruction:
 """
 {section}
 """
@@ -39,7 +38,8 @@ Instruction:
 Mistakes:
 {mistakes}
 
-What does the instruction fail to say, so that these mistakes happen? {advice}Speak of all inputs of that kind, not of one.
+What does the instruction fail to say, so that these mistakes happen? {advice}\
+Speak of all inputs of that kind, not of one.
 {reasons}, in this form:
 <reason>The instruction does not say ...</reason>''',
     _SLOTS,
@@ -49,9 +49,7 @@ CONFUSED = "Name the answers that were confused and what tells them apart. "
 EDITOR = Pattern(
     '''Improve an instruction for a language model.
 
-{task}
-
-Instruction now:
+{task}Instruction now:
 """
 {section}
 """
@@ -61,7 +59,9 @@ Mistakes it led to:
 
 What is wrong with it: {reason}
 
-Keep what the instruction says now, and add one to three short rules of the kind {advice}. A rule must hold for all inputs of that kind: do not copy the inputs above. Do not rename the answers, and do not change the form of the answer.
+Keep what the instruction says now, and add one to three short rules of the kind {advice}. \
+A rule must hold for all inputs of that kind: do not copy the inputs above. \
+Do not rename the answers, and do not change the form of the answer.
 Write the whole new instruction{count}, in at most {words} words, in this form:
 <instruction>
 {section}
@@ -79,16 +79,22 @@ PARAPHRASER = Pattern(
 {section}
 """
 
-Write the new text in this form, and nothing else:
-<instruction>
-...
-</instruction>''',
+Write the new text between <instruction> and </instruction>, and nothing else.''',
     _SLOTS,
 )
 
 TAGS = ("reason", "instruction")
+SELECTOR = UCB(budget=2048)
+SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
 FILTER = 16
 """Mistakes of the parent that its children are compared on where `filter_on_errors` is set (code)."""
+
+
+def _at_least(settings: APO | Expansion, **least: int) -> None:
+    for name, bound in least.items():
+        value: int = getattr(settings, name)
+        if value < bound:
+            raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bound} or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +138,21 @@ class APO:
     """A score below this is a mistake."""
     expand: Expansion = Expansion()
     """From a parent to its children."""
-    selector: Selector = UCB(budget=2048)
+    selector: Selector = SELECTOR
     """What picks the beam, from scores on training examples."""
-    sampling: Sampling = Sampling(temperature=0.7, max_tokens=1024)
+    sampling: Sampling = SAMPLING
     """How the proposer is asked. Code; the paper: temperature 1.0."""
 
     def __post_init__(self) -> None:
         _at_least(self, rounds=0, beam=1, minibatch=1)
 
     def optimize(self, run: Run) -> None:
-        """Search. Raises ConfigError when there is nothing to edit or to learn from."""
-        _check(run)
+        """Search, from the task's start prompt; the selector works on training examples only."""
         beam = [run.initial]
         for _ in range(self.rounds):
             minibatch = run.rng("minibatch").sample(run.train, min(self.minibatch, len(run.train)))
             scores = run.evaluate(beam, minibatch)
-            mistakes = {parent: self._mistakes(scores, parent) for parent in beam}
+            mistakes = {parent: find_mistakes(scores, parent, self.threshold) for parent in beam}
             # Parents compete again, first in line, so that a tie goes to the prompt that is already there.
             pool = list(dict.fromkeys([*beam, *self._expand(run, mistakes)]))
             if len(pool) > self.beam:
@@ -176,14 +181,11 @@ class APO:
             parents = min(self.beam, pool)
         return Expected(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
 
-    def _mistakes(self, scores: ScoreMatrix, parent: Prompt) -> list[Mistake]:
-        pairs = zip(scores.examples, scores[parent], strict=True)
-        return [(example, score) for example, score in pairs if score.value < self.threshold]
-
     def _expand(self, run: Run, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
         expand, editable = self.expand, run.task.editable
-        drafts = {parent: _Drafts(run, parent[editable], expand.longest) for parent in mistakes}
+        most = {parent: room(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
+        drafts = {parent: Drafts(run, parent, most[parent], TAGS) for parent in mistakes}
 
         groups = [
             (parent, group)
@@ -194,11 +196,9 @@ class APO:
         reasons = ask(run, metas, "reason", expand.reasons, self.sampling, "critic")
 
         gradients = [
-            (parent, group, reason)
-            for (parent, group), found in zip(groups, reasons, strict=True)
-            for reason in found
+            (parent, group, reason) for (parent, group), found in zip(groups, reasons, strict=True) for reason in found
         ]
-        metas = [self._editor(run, *gradient) for gradient in gradients]
+        metas = [self._editor(run, *gradient, most[gradient[0]]) for gradient in gradients]
         edits = ask(run, metas, "instruction", expand.edits, self.sampling, "editor")
         for (parent, _, reason), texts in zip(gradients, edits, strict=True):
             drafts[parent].add(texts, "editor", reason)
@@ -217,7 +217,7 @@ class APO:
         return [
             child
             for parent, errors in mistakes.items()
-            for child in self._cap(run, run.propose(drafts[parent].proposals(parent, editable)), errors)
+            for child in self._cap(run, run.propose(drafts[parent].proposals()), errors)
         ]
 
     def _critic(self, run: Run, parent: Prompt, group: Sequence[Mistake]) -> str:
@@ -233,18 +233,18 @@ class APO:
             }
         )
 
-    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str) -> str:
-        count, section = self.expand.edits, parent[run.task.editable]
+    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str, most: int) -> str:
+        count = self.expand.edits
         return EDITOR.render(
             {
                 "task": show_task(run.task, parent),
-                "section": section,
+                "section": parent[run.task.editable],
                 "mistakes": show_mistakes(group),
                 "reason": reason,
                 "advice": LABEL_RULES if run.task.labels else OTHER_RULES,
                 "count": "" if count == 1 else f" in {count} different ways, each",
                 # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(self.expand.longest, run.count_tokens(section) * 5 // 4) * 2 // 3),
+                "words": str(most * 2 // 3),
             }
         )
 
@@ -260,33 +260,6 @@ class APO:
         return [estimate.prompt for estimate in _ranked(run.evaluate(some, examples))[:most]]
 
 
-class _Drafts:
-    """The distinct usable sections written for one parent, with what made each and the reason behind it."""
-
-    def __init__(self, run: Run, parent: str, longest: int) -> None:
-        self._run, self._parent, self._longest = run, parent, longest
-        self._found: dict[str, tuple[str, str, str]] = {}
-
-    def add(self, texts: Sequence[str], who: str, reason: str) -> None:
-        for text in texts:
-            why = unusable(
-                text, self._parent, longest=self._longest, tags=TAGS, count_tokens=self._run.count_tokens
-            )
-            if why is not None:
-                self._run.reject(f"{who}: {why}")
-            else:
-                self._found.setdefault(normalise(text), (text, who, reason))
-
-    def sections(self) -> list[tuple[str, str]]:
-        return [(text, reason) for text, _, reason in self._found.values()]
-
-    def proposals(self, parent: Prompt, editable: str) -> list[Proposal]:
-        return [
-            Proposal(parent.replace(editable, text), (parent,), who, reason)
-            for text, who, reason in self._found.values()
-        ]
-
-
 def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int) -> list[list[Mistake]]:
     """Up to `count` draws of `size` mistakes; a draw that repeats an earlier one, in the same order, is drawn anew."""
     size = min(size, len(errors))
@@ -298,7 +271,7 @@ def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int
     return [[errors[index] for index in group] for group in drawn]
 
 
-def _some[T](rng: random.Random, items: Sequence[T], most: int) -> list[T]:
+def _some(rng: random.Random, items: Sequence[_Item], most: int) -> list[_Item]:
     """At most `most` of the items, at random, in the order they came."""
     if len(items) <= most:
         return list(items)
@@ -310,26 +283,8 @@ def _ranked(scores: ScoreMatrix) -> list[Estimate]:
     return sorted(estimates, key=lambda estimate: estimate.mean, reverse=True)
 
 
-def _check(run: Run) -> None:
-    editable = run.task.editable
-    if not run.initial[editable].strip():
-        raise ConfigError(
-            f"the part {editable!r} of task {run.task.name!r} is empty, and APO improves what is there; "
-            f"start it with one sentence that says what to do"
-        )
-    if not run.train:
-        raise ConfigError(f"task {run.task.name!r} has no training examples, and APO learns from mistakes; give it some")
-
-
 @runtime_checkable
 class _Budgeted(Protocol):
     """A selector whose evaluations have a cap."""
 
     budget: int
-
-
-def _at_least(settings: APO | Expansion, **least: int) -> None:
-    for setting in fields(settings):
-        value: object = getattr(settings, setting.name)
-        if setting.name in least and isinstance(value, int) and value < least[setting.name]:
-            raise ConfigError(f"the setting {setting.name!r} is {value!r}; set it to {least[setting.name]} or more")

@@ -6,14 +6,14 @@ The instruction alone would not behave as measured: layout, demonstrations and a
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.protocols import Task as AnyTask
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling, digest
 
@@ -63,7 +63,7 @@ class Exported:
         return spelt
 
 
-def export_of(task: AnyTask, prompt: Prompt, model: str = "") -> Exported:
+def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
     """Render `prompt` as the task lays it out, around marks that stand for the input.
 
     Raises ConfigError where the task shows no example (it has no train split).
@@ -78,7 +78,8 @@ def export_of(task: AnyTask, prompt: Prompt, model: str = "") -> Exported:
     names = {mark: name for name, mark in marks.items()}
     pattern = re.compile("|".join(map(re.escape, marks.values())))
     pieces = tuple(
-        Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text))) for role, text in sent
+        Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
+        for role, text in sent
     )
     return Exported(prompt, pieces, inputs, task.sampling, model)
 
@@ -101,7 +102,7 @@ def format_for(path: str | Path | None, chosen: str | None) -> Format:
 
 
 def export(exported: Exported, form: Format) -> str:
-    """The prompt in one of `FORMATS`; plain text is exact to the last character, so it need not end with a line break."""
+    """The prompt in one of `FORMATS`. Plain text is exact to the last character: it seldom ends with a line break."""
     match form:
         case "txt":
             return _as_text(exported)
@@ -143,7 +144,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
             "stop": list(sampling.stop),
         },
         "parts": dict(prompt.texts),
-        "demos": [{"fields": dict(demo.fields), "target": demo.target} for demo in prompt.demos],
+        "demos": [{**dict(demo.fields), "target": demo.target} for demo in prompt.demos],
     }
 
 
@@ -168,7 +169,10 @@ def _as_python(exported: Exported) -> str:
     lines = [
         f'{head}def messages({typed}) -> list[dict[str, str]]:\n    """The messages of one request."""',
         "    return [",
-        *(f'        {{"role": {piece.role!r}, "content": {_joined(piece, spelt)}}},' for piece in exported.pieces),
+        *(
+            f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
+            for piece in exported.pieces
+        ),
         "    ]",
     ]
     return "\n".join(lines) + "\n"
@@ -176,15 +180,18 @@ def _as_python(exported: Exported) -> str:
 
 def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:
     """The content as a Python expression: quoted texts and arguments, added up."""
-    terms: list[str] = [repr(piece.texts[0])] if piece.texts[0] else []
+    terms: list[str] = [_quoted(piece.texts[0])] if piece.texts[0] else []
     for name, text in zip(piece.inputs, piece.texts[1:], strict=True):
-        terms += [spelt[name], *([repr(text)] if text else [])]
-    return " + ".join(terms) if terms else "''"
+        terms += [spelt[name], *([_quoted(text)] if text else [])]
+    return " + ".join(terms) if terms else '""'
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a Python string too, and always in double quotes.
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _identifier(name: str, position: int) -> str:
-    import keyword
-
     cleaned = re.sub(r"\W", "_", name)
     return cleaned if cleaned.isidentifier() and not keyword.iskeyword(cleaned) else f"input_{position + 1}"
 
@@ -193,10 +200,8 @@ def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]]) -> P
     """A prompt from the parts and demonstrations of a stored result or an exported JSON file."""
     shown: list[Example] = []
     for demo in demos:
-        fields = demo.get("fields")
-        # A stored result has the fields and the target side by side; an export keeps them apart.
-        values = dict(fields) if isinstance(fields, Mapping) else {k: v for k, v in demo.items() if k != "target"}
-        shown.append(Example(tuple(values.items()), str(demo["target"])))
+        fields = tuple((name, str(value)) for name, value in demo.items() if name != "target")
+        shown.append(Example(fields, str(demo["target"])))
     return Prompt(tuple(parts.items()), tuple(shown))
 
 
@@ -219,13 +224,14 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
 
 def _from_json(task: Task, text: str) -> Prompt:
     try:
-        value = json.loads(text)
+        value: object = json.loads(text)
     except json.JSONDecodeError as cause:
         raise DataError(f"the prompt file is not valid JSON ({cause}); export it again") from cause
-    parts = value.get("parts") if isinstance(value, dict) else None
+    data = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    parts: object = data.get("parts")
     if not isinstance(parts, dict) or task.editable not in parts:
         raise DataError(f"the prompt file lacks 'parts' with {task.editable!r}; write it with `promptopt runs export`")
-    return prompt_of(parts, value.get("demos", []))
+    return prompt_of(cast("dict[str, str]", parts), data.get("demos", []))
 
 
 def _inside(task: Task, text: str) -> str | None:

@@ -37,7 +37,11 @@ def verdict_line(report: Report) -> str:
     )
     if report["verdict"] == "better":
         return f"Better: {before} -> {after} {on} ({numbers})."
-    said = "the best one found is worse" if report["verdict"] == "worse" else "no evidence that the best one found is better"
+    said = (
+        "the best one found is worse"
+        if report["verdict"] == "worse"
+        else "no evidence that the best one found is better"
+    )
     return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers})."
 
 
@@ -115,18 +119,16 @@ def _notes(report: Report) -> str:
     optimism = report["optimism"]
     if optimism is not None:
         notes.append(
-            f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: what being chosen by "
-            f"dev flatters it by)."
+            f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: by so much being "
+            f"chosen by dev flatters it)."
         )
     considered = len(report["candidates"])
     rejected = report["rejected"]
-    if considered > 1 or rejected:
-        total = sum(rejected.values())
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(rejected.items(), key=lambda item: -item[1]))
-        notes.append(
-            f"Considered {words.plural(considered, 'prompt')}; could not use {words.plural(total, 'other')}"
-            + (f": {reasons}." if reasons else ".")
-        )
+    notes.append(f"Considered {words.plural(considered, 'prompt')}, the start among them.")
+    if rejected:
+        ordered = sorted(rejected.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)
+        notes.append(f"Replies and prompts that could not be used: {reasons}.")
     notes += [f"Warning: {warning}" for warning in report["warnings"]]
     return "\n".join(notes)
 

@@ -64,7 +64,9 @@ def p_value(value: float) -> str:
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
     """Rows of cells as aligned lines; the columns numbered in `right` end on one edge, as numbers should."""
-    widths = [max(len(row[place]) for row in rows if place < len(row)) for place in range(max(map(len, rows), default=0))]
+    widths = [
+        max(len(row[place]) for row in rows if place < len(row)) for place in range(max(map(len, rows), default=0))
+    ]
     lines: list[str] = []
     for row in rows:
         cells = [
@@ -76,9 +78,7 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: st
 
 def block(text: str, indent: str = "    ") -> str:
     """A text set off from the left, every line of it; control characters shown, so that none moves the cursor."""
-    shown = "".join(
-        character if character.isprintable() or character in "\n\t" else f"\\x{ord(character):02x}" for character in text
-    )
+    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else f"\\x{ord(letter):02x}" for letter in text)
     return "\n".join((indent + line).rstrip() for line in shown.split("\n"))
 
 

@@ -1,1 +1,1 @@
-"""Which prompts go on: best-arm identification on a budget of evaluations. Compared in `benchmarks/selectors.py`."""
+"""Which prompts go on: best-arm identification on a budget of evaluations. Compared in `benchmarks/selection.py`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
 from platformdirs import user_data_path
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -67,7 +68,7 @@ def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
 
 
 @contextmanager
-def sentences(where: str) -> Iterator[None]:
+def sentences(where: str) -> Generator[None]:
     """Turn the driver's errors into one sentence each."""
     try:
         yield
@@ -108,7 +109,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     except (SQLAlchemyError, ModuleNotFoundError) as cause:
         raise StoreError(f"store {shown}: cannot be opened ({cause}); install its driver, or correct the URL") from cause
     if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite)
     with sentences(shown):
         METADATA.create_all(engine)
         with engine.begin() as connection:

@@ -41,7 +41,7 @@ def fold_sample(path: Path, row: Mapping[str, object]) -> tuple[str, Example]:
 
 
 def _message(path: Path, entry: object) -> tuple[str, str]:
-    message = cast("Mapping[str, object]", entry) if isinstance(entry, dict) else {}
+    message: Mapping[str, object] = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not isinstance(content, str):
         raise DataError(f"{path}: a message is {entry!r:.80}, expected an object with 'role' and 'content' texts")

@@ -12,8 +12,9 @@ import random
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.encoding import read_lines
@@ -130,7 +131,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 def _separated(path: Path) -> Iterator[Row]:
     reader = csv.reader(read_lines(path), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, list[str]())]
         repeated = [name for name in header if header.count(name) > 1]
         if repeated:
             raise DataError(f"{path}: the header names the column {repeated[0]!r} twice; rename one of them")
@@ -167,8 +168,8 @@ def _json(path: Path) -> Iterator[Row]:
     except json.JSONDecodeError as cause:
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
     if isinstance(value, dict):
-        lists = [entry for entry in cast("dict[str, object]", value).values() if isinstance(entry, list)]
-        value = lists[0] if len(lists) == 1 else value
+        lists = [entry for entry in cast("dict[str, list[object]]", value).values() if isinstance(entry, list)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        value = lists[0] if len(lists) == 1 else None
     if not isinstance(value, list):
         raise DataError(
             f"{path} holds no list of rows; write a JSON array of objects, or an object with one such array"
@@ -179,16 +180,15 @@ def _json(path: Path) -> Iterator[Row]:
 
 def _parquet(path: Path) -> Iterator[Row]:
     try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError as cause:
         raise ConfigError(
             f"reading {path} needs pyarrow; install it with `pip install pyarrow`, or convert the file to CSV"
         ) from cause
     try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=4096):  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            yield from cast("list[Row]", batch.to_pylist())  # pyright: ignore[reportUnknownMemberType]
-    except arrow.ArrowInvalid as cause:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=4096):
+            yield from batch.to_pylist()
+    except ValueError as cause:
         raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
 
 
@@ -247,4 +247,6 @@ def _file_errors(path: Path) -> Generator[None, None, None]:
     except FileNotFoundError as cause:
         raise DataError(f"there is no file {path} (looked in {path.absolute().parent}); check the path") from cause
     except OSError as cause:
-        raise DataError(f"{path} cannot be read: {cause.strerror}; check what it is and who may read it") from cause
+        raise DataError(
+            f"{path} cannot be read: {cause.strerror if cause.strerror else cause}; check that you may read it"
+        ) from cause

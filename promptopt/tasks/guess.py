@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from promptopt.errors import ConfigError
 from promptopt.tasks.files import read_examples
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.prompt_text import default_layouts, is_number
@@ -40,9 +39,7 @@ def guess_task(path: str | Path, input: str | Sequence[str], target: str, name: 
     """
     path = Path(path)
     found = read_examples(path, input=input, target=target, most=_LOOKED_AT)
-    fields = (input,) if isinstance(input, str) else tuple(input)
-    if not fields:
-        raise ConfigError(f"name at least one input column of {path}")
+    fields = [input] if isinstance(input, str) else list(input)
     guess = _from_targets([example.target for example in found.examples], fields[-1])
     lines = [
         f"name = {quoted(name)}",
@@ -68,7 +65,7 @@ def guess_task(path: str | Path, input: str | Sequence[str], target: str, name: 
         "",
         "[data]",
         f"file = {quoted(path.as_posix())}   # as seen from this file",
-        f"input = [{', '.join(map(quoted, fields))}]" if len(fields) > 1 else f"input = {quoted(fields[0])}",
+        f"input = [{', '.join(map(quoted, fields))}]",
         f"target = {quoted(target)}",
         "",
         "# Where things stand in what the model reads; the first is used, `promptopt evaluate --layouts` ranks them.",
@@ -98,7 +95,7 @@ def _from_targets(targets: Sequence[str], field: str) -> _Guess:
                       f"Answer with one of: {', '.join(labels)}.", labels)  # fmt: skip
     tokens = min(512, max(16, 2 * max(map(len, counts)) // 3))
     if median(len(target.split()) for target in targets) <= 5:
-        return _Guess("The targets are short texts: an answer is right if it is the same but for case and spaces.",
+        return _Guess("The targets are short texts: an answer is right if it is the same but for spaces.",
                       "exact", "line", tokens, f"Answer the {field}.", "Answer on one line.")  # fmt: skip
     return _Guess("The targets are long texts: scored by the words they share with the answer (f1).",
                   "f1", "text", tokens, f"Answer the {field}.", "Answer briefly.")  # fmt: skip

@@ -57,6 +57,7 @@ def checksums() -> dict[str, str]:
 
 
 def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
+    from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
@@ -69,10 +70,13 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
             try:
                 _check_resolves(url)
                 with urlopen(url, timeout=_TIMEOUT_S) as response:
+                    expected = response.headers.get("Content-Length")
                     while block := response.read(_BLOCK):
                         seen.update(block)
                         part.write(block)
                 part.flush()
+                if expected is not None and part.tell() != int(expected):
+                    raise DataError(f"{url} broke off after {part.tell()} of {expected} bytes; try again, or {advice}")
                 if checksum is not None and seen.hexdigest() != checksum:
                     raise DataError(
                         f"{url} gave a file with sha256 {seen.hexdigest()[:16]}…, expected {checksum[:16]}…; try again "
@@ -83,7 +87,10 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
                 Path(part.name).unlink(missing_ok=True)
                 raise
     except HTTPError as cause:
+        cause.close()
         raise DataError(f"{host} answered {cause.code} for {url}; {advice}") from cause
+    except HTTPException as cause:
+        raise DataError(f"{host} did not speak HTTP for {url} ({cause!r}); {advice}") from cause
     except OSError as cause:
         if cause.filename is not None or cause.errno == 28:
             raise DataError(

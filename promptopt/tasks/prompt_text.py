@@ -48,6 +48,8 @@ def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") 
     text = text.replace("\r\n", "\n")
     if not text.strip():
         raise ConfigError("the prompt is empty; write at least one sentence that says what the model should do")
+    if f"{{{editable}}}" in text:
+        raise ConfigError(f"the prompt holds {{{editable}}}, the mark of the part that is edited; write it another way")
     pattern = Pattern(text, (*fields, "demos"))
     _check_slots(text, pattern, fields)
     if not pattern.slots:
@@ -57,6 +59,8 @@ def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") 
     end = line if text[:line].strip() else _sentence_end(text[:first])
     head = text[:end]
     if not head.strip():
+        if "demos" in pattern.slots:
+            raise ConfigError("the prompt has {demos} and no instruction before its slots; begin with a sentence of it")
         return StartText(text, f"{{demos}}{{{editable}}}", labelled(fields))
     instruction = head.strip()
     before, after = head.split(instruction, 1)
@@ -106,7 +110,7 @@ def _lines(fields: Sequence[str]) -> str:
     return "".join(f"{name[:1].upper()}{name[1:].replace('_', ' ')}: {{{name}}}\n" for name in fields)
 
 
-def default_layouts(fields: Sequence[str], parts: Sequence[str], editable: str = "instruction") -> tuple[Layout, ...]:
+def default_layouts(fields: Sequence[str], parts: Sequence[str]) -> tuple[Layout, ...]:
     """Chat (all in one user message), chat with the prompt in the system message, and plain text; the input last.
 
     `parts` are the prompt parts shown, in order, one paragraph each.

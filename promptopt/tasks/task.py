@@ -195,6 +195,7 @@ class Task:
 
         A text with slots must lay the input out as one of the task's layouts does. Raises ConfigError.
         """
+        text = text.replace("\r\n", "\n")
         placeholders = self._placeholders.get(self.editable, ())
         if placeholders:
             lost = [name for name in placeholders if f"{{{name}}}" not in text]

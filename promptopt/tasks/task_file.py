@@ -102,8 +102,9 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
     """`base` with the keys of `own` on top, table by table."""
     merged = dict(base)
     for key, value in own.items():
-        tables = isinstance(base.get(key), dict) and isinstance(value, dict)
-        merged[key] = _merged(base[key], value) if tables else value
+        below = base.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merged(cast("Table", below), cast("Table", value)) if both else value
     return merged
 
 

@@ -83,6 +83,7 @@ def test_a_wide_beam_is_measured_beyond_one_round_of_arms(selector):
         landscape, landscape.prompts, landscape.examples, 5
     )
     assert [estimate.count for estimate in estimates] == [40] * 5 + [10] * 4
+    assert [len(arms) for arms, _ in landscape.log[:3]] == [9, 2, 2]
 
 
 def test_a_small_budget_keeps_half_for_adapting():

@@ -38,6 +38,14 @@ def test_a_share_below_one_example_still_gives_one():
     assert batches(run(SuccessiveHalving(budget=40), 36, 1)) == [(36, 1), (3, 1)]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_ties_go_to_the_earlier_arm_whoever_led_before(seed):
+    landscape = Landscape([[0, 1], [1, 0], [0, 0], [0, 0]], seed=seed)
+    estimates = SuccessiveHalving(8).select(landscape, landscape.prompts, landscape.examples, 1)
+    assert [estimate.mean for estimate in estimates[:2]] == [0.5, 0.5]
+    assert estimates[0].prompt == landscape.prompts[0]
+
+
 @pytest.mark.parametrize("planned_for", ["keep", "one"])
 def test_the_dropped_stand_in_the_order_they_held_out(planned_for):
     landscape = Landscape(np.random.default_rng(7).random((12, 100)))

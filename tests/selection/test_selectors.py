@@ -92,8 +92,9 @@ def test_negative_scores_never_lose_to_unevaluated_prompts(make):
 
 
 @every_selector
-def test_equal_prompts_stay_in_the_order_given(make):
-    landscape = Landscape(np.full((11, 50), 0.1))
+@pytest.mark.parametrize("value", [1.0, 0.7, 0.1])
+def test_equal_prompts_stay_in_the_order_given(make, value):
+    landscape = Landscape(np.full((11, 50), value))
     estimates = select(make, landscape, budget=300, keep=4)
     assert [landscape.arm[estimate.prompt] for estimate in estimates[:4]] == [0, 1, 2, 3]
 

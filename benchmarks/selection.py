@@ -1,10 +1,11 @@
 """The selectors side by side on planted arms: apo.md's synthetic check. No model is asked.
 
-    python -m benchmarks.selectors [--trials 300] [--out benchmarks/results/selectors.md]
+    python -m benchmarks.selection [--trials 300] [--out benchmarks/results/selection.md]
 
-Each trial plants 36 arms with accuracies from N(0.70, 0.05) and 400 examples whose difficulty all arms share, lets every
-selector choose four arms with 2,048 evaluations, and compares them with the truth. apo.md does not say how difficulty
-was planted; the spread used here (probit, 0.8) was chosen so that uniform allocation gains what it gains there.
+Each trial plants 36 arms with accuracies from N(0.70, 0.05) and 400 examples whose difficulty all arms share, lets
+every selector choose four arms with 2,048 evaluations, and compares them with the truth. apo.md does not say how it
+planted difficulty; with the first spread used here (probit, 0.8) uniform allocation gains what it gains there, with
+the second (2.0) most examples are easy, or hard, for all arms alike.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from promptopt.run import Selector
+from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
@@ -63,7 +65,7 @@ def simulate(trials: int, difficulty: float) -> dict[str, Tally]:
         accuracy = right.mean(axis=1)
         for name, (selector, _) in SELECTORS.items():
             landscape = Landscape(right, seed=trial)
-            estimates = selector.select(landscape, landscape.prompts, landscape.examples, KEEP)  # type: ignore[arg-type]
+            estimates = selector.select(cast(Run, landscape), landscape.prompts, landscape.examples, KEEP)
             beam = [landscape.arm[estimate.prompt] for estimate in estimates[:KEEP]]
             tally = tallies[name]
             tally.gain.append(float(accuracy[beam].mean() - accuracy.mean()))
@@ -108,12 +110,11 @@ def main() -> None:
     for difficulty in DIFFICULTIES:
         lines += [f"## Difficulty {difficulty}", "", *table(simulate(options.trials, difficulty)), ""]
     lines += [
-        "gain: mean accuracy of the four, on all 400 examples, minus that of all arms; unseen data: the same with the "
-        "planted accuracies.",
-        "over exhaustive: paired over trials, with a 95 % interval. batches: calls of `run.evaluate`; prefixes: prompts "
-        "in them, summed: what an engine that reuses prompt prefixes reads anew.",
+        "gain: mean accuracy of the four on all 400 examples, minus that of all arms; on unseen data: the same with "
+        "the planted accuracies. over exhaustive: paired over trials, with a 95 % interval. batches: calls of "
+        "`run.evaluate`; prefixes: prompts in them, summed, which is what an engine that reuses prefixes reads anew.",
         "",
-        f"Command: `python -m benchmarks.selectors --trials {options.trials}`, {datetime.date.today().isoformat()}, "
+        f"Command: `python -m benchmarks.selection --trials {options.trials}`, {datetime.date.today().isoformat()}, "
         f"Python {sys.version.split()[0]}, numpy {np.__version__}. Cost: no model calls, "
         f"{time.process_time() - spent:.0f} s of one core ({time.perf_counter() - begun:.0f} s by the clock).",
     ]

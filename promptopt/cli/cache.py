@@ -1,0 +1,49 @@
+"""`promptopt cache`: the store's size, and what no run needs any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from promptopt.cli.output import show
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Show how large the store is, or drop from it what no run needs.",
+)
+
+
+@app.command()
+def info() -> None:
+    """Show where the store is, and what it holds."""
+    from promptopt.reports import words
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        rows = [["model", "calls", "size"]]
+        rows += [
+            [model, words.count(calls), words.size(octets)] for model, calls, octets in store.cache.calls_by_model()
+        ]
+        runs = len(store.runs())
+        where = store.where
+    file = Path(where)
+    taken = f", {words.size(file.stat().st_size)} on disk" if file.is_file() else ""
+    show(f"{where}: {words.plural(runs, 'run')}{taken}")
+    show(words.columns(rows, right=(1, 2)) if len(rows) > 1 else "It holds no calls yet.")
+
+
+@app.command()
+def gc() -> None:
+    """Drop the calls that no run needs.
+
+    What is asked again later is paid for again.
+    """
+    from promptopt.reports import words
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        dropped = store.collect()
+    show(f"dropped {words.plural(dropped, 'call')} that no run needs")

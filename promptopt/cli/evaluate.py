@@ -1,0 +1,143 @@
+"""`promptopt evaluate`: what one prompt scores, in one layout of the task or in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.cli import options
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
+from promptopt.config import RunConfig
+from promptopt.errors import BackendError, ConfigError
+
+if TYPE_CHECKING:
+    from promptopt.api import Evaluation
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def evaluate(
+    task: options.TaskName,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "test",
+    model: Annotated[str, typer.Option(help="The model that answers the task.")] = "embedded",
+    base_url: options.BaseUrl = None,
+    evaluator: options.EvaluatorName = None,
+    data: options.DataFile = None,
+    train: options.Train = None,
+    dev: options.Dev = None,
+    test: options.Test = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the random splits.")] = 0,
+    max_evaluations: options.MaxEvaluations = None,
+    max_calls: options.MaxCalls = None,
+    max_tokens: options.MaxTokens = None,
+    max_usd: options.MaxUsd = None,
+    max_minutes: options.MaxMinutes = None,
+    layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Score one prompt on a task, or every layout of the task with that prompt.
+
+    Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
+    """
+    from promptopt.cli.request import prompt_from, task_of
+
+    if split not in ("train", "dev", "test"):
+        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
+    config = RunConfig(
+        task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, train=train, dev=dev, test=test,
+        seed=seed, max_evaluations=max_evaluations, max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd,
+        max_minutes=max_minutes,
+    )  # fmt: skip
+    laid_out, chosen = prompt_from(task_of(config), prompt)
+    names = [layout.name for layout in laid_out.layouts]
+    used = "" if laid_out.layout is None else laid_out.layout.name
+    wanted = names if layouts else [used if used in names else names[0]]
+
+    from promptopt import api
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import budget_of
+    from promptopt.models.specs import open_model
+
+    budget = budget_of(config)
+    make_ready([model], quiet=quiet)
+    engine = open_model(model, base_url=base_url)
+    found: list[tuple[str, Evaluation]] = []
+    with interruptible() as interrupt:
+        for name in wanted:
+            if not quiet:
+                say(f"scoring on {split}: {laid_out.name}, layout {name!r}")
+            try:
+                evaluation = api.evaluate(
+                    laid_out.with_layout(name) if layouts else laid_out,
+                    chosen,
+                    model=engine,
+                    evaluator=evaluator,
+                    split=split,
+                    budget=budget,
+                    seed=seed,
+                    interrupt=interrupt,
+                )
+            except BackendError:
+                if not interrupt.is_set():
+                    raise
+                say("stopped; run the same command again to go on")
+                raise typer.Exit(SUSPENDED) from None
+            found.append((name, evaluation))
+    found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
+    if json:
+        show_json(_as_json(found, laid_out.editable))
+    else:
+        show(_as_text(found))
+
+
+def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str, Any]:
+    first = found[0][1]
+    return {
+        "task": first.task,
+        "model": first.model,
+        "split": first.split,
+        "prompt": first.prompt[editable],
+        "prompt_id": first.prompt.id,
+        "layouts": [
+            {
+                "layout": name,
+                "score": evaluation.measured.score,
+                "ci95": list(evaluation.measured.ci95),
+                "n": evaluation.measured.n,
+                "unreadable": evaluation.measured.unreadable,
+                "spent": asdict(evaluation.spent),
+                "paid": asdict(evaluation.paid),
+            }
+            for name, evaluation in found
+        ],
+    }
+
+
+def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
+    from promptopt.reports import words
+
+    first = found[0][1]
+    rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
+    for name, evaluation in found:
+        measured = evaluation.measured
+        low, high = measured.ci95
+        rows.append(
+            [name, words.score(measured.score), words.score(low), words.score(high), words.count(measured.unreadable),
+             words.count(evaluation.paid.calls)]
+        )  # fmt: skip
+    lines = [
+        f"{first.task}, {words.plural(first.measured.n, f'{first.split} example')}, {first.model}",
+        "",
+        words.columns(rows, right=(1, 2, 3, 4, 5)),
+        "",
+        "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
+    ]
+    return "\n".join(lines)

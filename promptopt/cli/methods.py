@@ -1,0 +1,127 @@
+"""`promptopt methods`: the search methods there are, and what each can be told."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+import typing
+from typing import Annotated
+
+import typer
+
+from promptopt.cli.output import show
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List the search methods, or show one with its settings.",
+)
+
+GROUP = "(below)"
+"""Stands for the default of a field that is a group of settings."""
+
+
+@app.command("list")
+def list_methods() -> None:
+    """List every method, in a line each."""
+    from promptopt import registry
+    from promptopt.reports import words
+
+    names = registry.names("optimizers")
+    show(words.columns([[name, _card(registry.load("optimizers", name)).partition("\n")[0]] for name in names]))
+
+
+@app.command("show")
+def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name.")]) -> None:
+    """Show a method, and every setting it has."""
+    from promptopt import registry
+    from promptopt.reports import words
+
+    made = registry.load("optimizers", name)
+    parts = [_card(made)]
+    rows = settings(made)
+    if rows:
+        parts.append("Settings, for --set name=value:\n" + words.columns(rows, indent="  "))
+    for field, default in _selectable(made):
+        chosen = settings(default)
+        if chosen:
+            rows = [[f"{field}.{row[0]}", *row[1:]] for row in chosen]
+            name = registered_name(default)
+            of = f"Of {field}" if name == GROUP else f"Of {field}={name}, the default"
+            parts.append(f"{of}:\n" + words.columns(rows, indent="  "))
+    show("\n\n".join(parts))
+
+
+def _card(made: type) -> str:
+    """The module's docstring, which is the method's card; the class's own where the module has none."""
+    module = inspect.getmodule(made)
+    text = inspect.getdoc(module) if module is not None else None
+    own = inspect.getdoc(made)
+    return text if text else own if own else "(no description)"
+
+
+def settings(made: object) -> list[list[str]]:
+    """[name, default, what it takes, meaning] of every field of a dataclass, or of an instance of one."""
+    from promptopt.config import describe_type
+
+    if not dataclasses.is_dataclass(made):
+        return []
+    kind = made if isinstance(made, type) else type(made)
+    hints, meanings = typing.get_type_hints(kind), field_docstrings(kind)
+    rows: list[list[str]] = []
+    for field in dataclasses.fields(kind):
+        if field.init:
+            default = _default(field) if isinstance(made, type) else getattr(made, field.name)
+            taken, meaning = describe_type(hints[field.name]), meanings.get(field.name, "")
+            rows.append([field.name, registered_name(default), taken, meaning])
+    return rows
+
+
+def _default(field: dataclasses.Field[object]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _selectable(made: type) -> list[tuple[str, object]]:
+    """(field, default) of the fields that hold a group of settings or a selector."""
+    if not dataclasses.is_dataclass(made):
+        return []
+    pairs = [(field.name, _default(field)) for field in dataclasses.fields(made) if field.init]
+    return [(name, value) for name, value in pairs if dataclasses.is_dataclass(value) and not isinstance(value, type)]
+
+
+def registered_name(value: object) -> str:
+    """A default as a person would type it: a selector by its registered name, everything else as it is."""
+    from promptopt import registry
+
+    if value is dataclasses.MISSING:
+        return "(required)"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for name in registry.names("selection"):
+            if registry.load("selection", name) is type(value):
+                return name
+        return GROUP
+    if isinstance(value, tuple):
+        return ",".join(map(str, typing.cast("tuple[object, ...]", value)))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def field_docstrings(kind: type) -> dict[str, str]:
+    """The text that stands below each field in the source of a class, on one line; empty where there is no source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    found: dict[str, str] = {}
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    for statement, below in itertools.pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            value = below.value if isinstance(below, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found[statement.target.id] = " ".join(value.value.split())
+    return found

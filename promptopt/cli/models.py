@@ -1,0 +1,144 @@
+"""`promptopt models`: the embedded models, and how a missing one is fetched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptopt.cli.output import say, show
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List the embedded models, show one, or fetch one.",
+)
+
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded model's name (`promptopt models list`).")]
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the embedded models, and what else --model takes."""
+    from promptopt.models import catalogue
+    from promptopt.reports import words
+    from promptopt.store.database import home
+
+    here = {model.name for model in catalogue.installed()}
+    rows = [["name", "size", "licence", "here", ""]]
+    for model in catalogue.MODELS:
+        default = "The default. " if model.name == catalogue.DEFAULT else ""
+        there = "yes" if model.name in here else "no"
+        rows.append([model.name, words.size(model.size), model.licence, there, default + model.description])
+    show(words.columns(rows, right=(1,)))
+    show(f"\nEmbedded models are kept in {catalogue.folder()}. For --model and --proposer:")
+    shapes = [
+        ["embedded", "the default of the list above, fetched when it is first used"],
+        ["embedded/NAME", "one of the list above"],
+        ["llamacpp/FILE.gguf", "a model file of your own, in this process"],
+        ["openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)"],
+        ["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'],
+    ]
+    show(words.columns(shapes, indent="  "))
+    show(f"\nKeys come from the environment, such as OPENAI_API_KEY. Your own prices go into {home() / 'prices.toml'}:")
+    show(words.block('["openai/NAME"]\nprompt = 0.15       # dollars for a million tokens\ncompletion = 0.60', "  "))
+
+
+@app.command("show")
+def show_model(name: ModelName) -> None:
+    """Show an embedded model, and where it comes from."""
+    from promptopt.models import catalogue
+    from promptopt.reports import words
+
+    model = catalogue.find(_bare(name))
+    path = catalogue.locate(model.name)
+    repository, revision, file = model.hub
+    rows = [
+        ["description", model.description],
+        ["licence", model.licence],
+        ["size", f"{words.size(model.size)} ({model.size:,} bytes)"],
+        ["sha256", model.sha256],
+        ["file", f"not here yet; it will be {catalogue.folder() / model.file}" if path is None else str(path)],
+        ["from", f"{repository} at {revision}: {file}"],
+        [
+            "or from",
+            f"{words.plural(len(model.wheels), 'wheel')} of the package registry, where the hub is out of reach",
+        ],
+        ["use it", f"--model embedded/{model.name}"],
+    ]
+    show(f"{model.name}\n" + words.columns(rows, indent="  "))
+
+
+@app.command()
+def pull(name: ModelName) -> None:
+    """Fetch an embedded model, or check the one that is here.
+
+    An interrupted fetch goes on where it stopped.
+    """
+    show(str(fetch(_bare(name), quiet=False)))
+
+
+def _bare(name: str) -> str:
+    from promptopt.models import catalogue
+
+    return catalogue.DEFAULT if name == "embedded" else name.removeprefix("embedded/")
+
+
+def fetch(name: str, *, quiet: bool) -> Path:
+    """The file of an embedded model, fetched and checked, with the progress on stderr."""
+    from promptopt.models import catalogue
+    from promptopt.reports import words
+
+    model = catalogue.find(name)
+    if quiet:
+        return catalogue.pull(name)
+    with progress(f"{name}, {words.size(model.size)}", model.size) as advance:
+        path = catalogue.pull(name, advance)
+    say(f"{name} is here, its checksum is right")
+    return path
+
+
+def make_ready(specs: Iterable[str], *, quiet: bool) -> None:
+    """Fetch every embedded model among `specs` that is not here yet, so that the wait is a visible one."""
+    from promptopt.models import catalogue
+
+    for spec in dict.fromkeys(specs):
+        provider, _, _ = spec.partition("/")
+        if provider == "embedded" and catalogue.locate(_bare(spec)) is None:
+            if not quiet:
+                say(f"fetching the embedded model {_bare(spec)!r}; this is needed once")
+            fetch(_bare(spec), quiet=quiet)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Generator[Callable[[int, int], None]]:
+    """What takes (bytes done, bytes in total): a bar in a terminal, elsewhere a line at every tenth."""
+    if not sys.stderr.isatty():
+        tenths: list[int] = [0]
+
+        def line(done: int, size: int) -> None:
+            tenth = 10 * done // size if size else 10
+            if tenth > tenths[-1]:
+                tenths.append(tenth)
+                say(f"{title}: {10 * tenth} %")
+
+        yield line
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    # The title is no markup: names may hold brackets.
+    shown = rich.TextColumn("{task.description}", markup=False)
+    columns = (shown, rich.BarColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+
+        def advance(done: int, size: int) -> None:
+            bar.update(task, completed=done, total=size)
+
+        yield advance

@@ -1,0 +1,156 @@
+"""`promptopt runs`: what was run, and what is to be taken away from it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.cli import options
+from promptopt.cli.output import say, show, show_json
+from promptopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from promptopt.store.runs import RunRecord
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List, show, compare, delete and export what was run.",
+)
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or its first few characters.")]
+
+
+def _find(name: str) -> RunRecord:
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        return store.find(name)
+
+
+def _result(record: RunRecord) -> Any:
+    if record.result is None:
+        raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); run its command again to go on")
+    return record.result
+
+
+@app.command("list")
+def list_runs(json: options.AsJson = False) -> None:
+    """List every run, the newest first."""
+    from promptopt.reports import words
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        records = store.runs()
+        where = store.where
+    if json:
+        show_json({"store": where, "runs": [_listed(record) for record in records]})
+        return
+    if not records:
+        show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
+        return
+    rows = [["run", "last used", "task", "method", "status", "verdict", "start", "best", "gain"]]
+    for record in records:
+        entry = _listed(record)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
+        gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
+        rows.append(
+            [record.id, when, entry["task"], entry["method"], entry["status"], entry["verdict"].replace("_", " "),
+             words.score(entry["start"]), words.score(entry["best"]), gain]
+        )  # fmt: skip
+    show(words.columns(rows, right=(6, 7, 8)))
+
+
+def _listed(record: RunRecord) -> dict[str, Any]:
+    result, config = record.result, record.config
+    if result is None:
+        return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
+                "status": record.status, "verdict": "-", "start": None, "best": None, "gain": None}  # fmt: skip
+    start, best = result["start"]["test"], result["best"]["test"]
+    return {
+        "run_id": record.id,
+        "task": result["task"],
+        "method": result["method"],
+        "status": record.status,
+        "verdict": "-" if result["gain"] is None else result["verdict"],
+        "start": None if start is None else start["score"],
+        "best": None if best is None else best["score"],
+        "gain": None if result["gain"] is None else result["gain"]["mean"],
+    }
+
+
+@app.command("show")
+def show_run(run: RunName, json: options.AsJson = False) -> None:
+    """Show what a run found, as it was shown at its end."""
+    result = _result(_find(run))
+    if json:
+        show_json(result)
+        return
+    from promptopt.reports.summary import summarise
+
+    show(summarise(result))
+
+
+@app.command()
+def diff(first: RunName, second: RunName) -> None:
+    """Compare two runs, and their winners word by word."""
+    from promptopt.reports.diff import compare
+
+    show(compare(_result(_find(first)), _result(_find(second))))
+
+
+@app.command()
+def delete(run: RunName) -> None:
+    """Forget a run.
+
+    Its calls stay in the store until `promptopt cache gc`.
+    """
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        record = store.find(run)
+        store.delete(record.id)
+    say(f"run {record.id} is forgotten; until `promptopt cache gc`, running its command again costs nothing")
+
+
+@app.command()
+def export(
+    run: RunName,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: stdout.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),
+    ] = None,
+) -> None:
+    """Write the winner the way it was measured.
+
+    That is the whole pattern that the model read, with a place for the input.
+    """
+    from promptopt.cli.request import task_of
+    from promptopt.config import config_from
+    from promptopt.reports import export as exports
+    from promptopt.tasks.catalogue import load_task
+
+    record = _find(run)
+    result = _result(record)
+    chosen = exports.format_for(out, form)
+    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], seed=result["seed"])
+    recorded = record.fingerprint["task"]
+    now = task.fingerprint()
+    changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
+    if changed:
+        raise ConfigError(
+            f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
+            f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
+        )
+    prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
+    text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
+    if out is None:
+        show(text.rstrip("\n"))
+        return
+    out.write_text(text, encoding="utf-8")
+    say(f"the winner of run {record.id} is in {out}")

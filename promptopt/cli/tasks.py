@@ -1,0 +1,79 @@
+"""`promptopt tasks`: the tasks that come with the package or a plug-in."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptopt.cli.output import show
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List the built-in tasks, or show one.",
+)
+
+
+@app.command("list")
+def list_tasks() -> None:
+    """List every task.
+
+    A task file is a task too: `promptopt init` writes one.
+    """
+    from promptopt.reports import words
+    from promptopt.tasks.catalogue import task_names
+
+    show(words.columns([[name, words.one_line(_description(name), 90)] for name in task_names()]))
+
+
+def _description(name: str) -> str:
+    """What the library says of a task, without loading its data; empty for a plug-in's."""
+    from promptopt.tasks.task_file import read_table
+
+    family, _, member = name.partition("/")
+    path = Path(str(files("promptopt.tasks") / "library")) / f"{family}.toml"
+    if not path.is_file():
+        return "(from a plug-in)"
+    table = read_table(path)
+    own = table.get("tasks", {}).get(member, {})
+    return str(own.get("description", table.get("description", "")))
+
+
+@app.command("show")
+def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's name, or a task file.")]) -> None:
+    """Show a task, its start prompt, and one example.
+
+    With its splits and layouts, and how answers are scored.
+    """
+    from promptopt.reports import words
+    from promptopt.reports.export import export, export_of
+    from promptopt.tasks.catalogue import load_task
+
+    task = load_task(name)
+    splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
+    rows = [
+        ["description", task.description],
+        ["examples", splits],
+        ["inputs", ", ".join(task.fields)],
+        ["labels", ", ".join(task.labels) if task.labels else "(free answers)"],
+        ["metric", _named(task.metric)],
+        ["answer", f"{_named(task.answer)}, read from at most {words.plural(task.sampling.max_tokens, 'token')}"],
+        ["layouts", ", ".join(layout.name for layout in task.layouts) + " (the first is used)"],
+    ]
+    parts = [task.name, words.columns(rows, indent="  ")]
+    parts.append(f"Start prompt (what a method edits):\n{words.block(task.initial[task.editable])}")
+    parts.append(f"As the model reads it:\n{words.block(export(export_of(task, task.initial), 'txt'))}")
+    if task.train:
+        first = task.train[0]
+        shown = "\n".join(f"{field}: {value}" for field, value in first.fields)
+        parts.append(f"An example:\n{words.block(f'{shown}{chr(10)}target: {first.target}')}")
+    parts += [f"Warning: {warning}" for warning in task.warnings]
+    show("\n\n".join(parts))
+
+
+def _named(choice: object) -> str:
+    return choice if isinstance(choice, str) else str(getattr(choice, "__qualname__", type(choice).__qualname__))

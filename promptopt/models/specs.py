@@ -1,0 +1,78 @@
+"""Model names, as users write them, to models: `embedded`, `llamacpp/PATH.gguf`, `openai/NAME`, `provider/NAME`.
+
+The part before the first slash is looked up among the entry points of the group `promptopt.models`; each is a factory
+`(rest, base_url) -> Model`. What is not registered goes to litellm where it is one of its providers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from promptopt import registry
+from promptopt.errors import ConfigError, UnknownName
+from promptopt.models.prices import litellm_providers
+from promptopt.protocols import Model
+
+Factory = Callable[[str, str | None], Model]
+
+_HOSTED = (
+    "anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks_ai", "gemini", "groq", "mistral",
+    "ollama", "openrouter", "perplexity", "together_ai", "vertex_ai", "xai",
+)  # fmt: skip
+"""Providers known without litellm, so that their names lead to the extra to install."""
+
+_NOT_HOSTED = frozenset({"vllm", "hf"})
+"""Engines in this process: litellm gives these names to servers."""
+
+
+def open_model(spec: str, *, base_url: str | None = None) -> Model:
+    """The model that `spec` names; `base_url` is the address of its server, where it has one.
+
+    Raises UnknownName for an unknown provider, ConfigError where the model cannot be opened.
+    """
+    provider, _, rest = spec.partition("/")
+    known = registry.names("models")
+    if provider in known:
+        return cast("Factory", registry.load("models", provider))(rest, base_url)
+    hosted = sorted({*_HOSTED, *litellm_providers()} - _NOT_HOSTED)
+    if provider in hosted and rest:
+        from promptopt.models.litellm import LiteLLMModel
+
+        return LiteLLMModel(spec, base_url=base_url)
+    raise UnknownName("model provider", provider, [*known, *_HOSTED])
+
+
+def open_openai(rest: str, base_url: str | None) -> Model:
+    """`openai/NAME`: a model behind an OpenAI-compatible server."""
+    from promptopt.models.openai import OpenAIModel
+
+    return OpenAIModel(rest, base_url=base_url)
+
+
+def open_llamacpp(rest: str, base_url: str | None) -> Model:
+    """`llamacpp/PATH.gguf`: a model file, run in this process. Raises ConfigError where there is no such file."""
+    _refuse_address("llamacpp", base_url)
+    path = Path(rest).expanduser()
+    if not rest or not path.is_file():
+        raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
+    from promptopt.models.llamacpp import LlamaCpp
+
+    return LlamaCpp(path)
+
+
+def open_embedded(rest: str, base_url: str | None) -> Model:
+    """`embedded` or `embedded/NAME`: a model of the catalogue, fetched where it is not here yet."""
+    _refuse_address("embedded", base_url)
+    from promptopt.models import catalogue
+    from promptopt.models.llamacpp import LlamaCpp
+
+    name = rest if rest else catalogue.DEFAULT
+    found = catalogue.locate(name)
+    return LlamaCpp(catalogue.pull(name) if found is None else found, name=f"embedded/{name}")
+
+
+def _refuse_address(provider: str, base_url: str | None) -> None:
+    if base_url is not None:
+        raise ConfigError(f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'")

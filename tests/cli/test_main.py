@@ -1,0 +1,123 @@
+"""The top of the command line: its lists, its suggestions, its exit codes, and what it must not import or show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+import typer
+from conftest import Invoke
+
+from promptopt.cli import output
+from promptopt.cli.main import COMMANDS
+from promptopt.errors import BackendError, ConfigError, DataError, EvaluatorError, StoreError, UnknownName
+
+HEAVY = ("rich", "pydantic", "sqlalchemy", "numpy", "scipy", "openai", "tiktoken", "xllamacpp", "litellm")
+
+
+def commands() -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name in COMMANDS:
+        command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
+        found.append((name, command))
+        found += [(f"{name} {inner}", each) for inner, each in getattr(command, "commands", {}).items()]
+    return found
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom promptopt.cli.main import main\nsys.argv = ['promptopt', '--help']\n"
+        f"try:\n    main()\nfinally:\n    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.startswith("Usage: promptopt")
+
+
+def test_every_command_is_listed_with_its_own_first_line(invoke: Invoke) -> None:
+    shown = " ".join(invoke("--help").stdout.split())
+    for name, command in commands():
+        if " " not in name:
+            first = " ".join(command.help.split("\n\n")[0].split())
+            assert first == COMMANDS[name]
+            assert f"{name} {first}" in shown
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_every_command_and_option_says_what_it_does(name: str, invoke: Invoke) -> None:
+    command = dict(commands())[name]
+    assert command.help
+    for parameter in command.params:
+        assert getattr(parameter, "help", "shown") or parameter.name == "help", parameter.name
+    result = invoke(*name.split(), "--help")
+    assert result.exit_code == 0
+    # A line that ends in "..." is a description too long for the list of commands.
+    assert "...\n" not in result.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["optimise"], "no command is named 'optimise'; did you mean 'optimize'?"),
+        (["runs", "shw"], "Did you mean 'show'?"),
+        (["optimize", "--methd", "apo"], "--method"),
+        (["optimize", "--task", "support-intnt", "--method", "climb"], "did you mean 'support-intent'?"),
+        (["optimize", "--method", "climb"], "which task?"),
+        (["optimize", "--task", "support-intent"], "which method?"),
+        (["methods", "show", "clmb"], "did you mean 'climb'?"),
+        (["models", "show", "smolm2-135m"], "did you mean 'smollm2-135m'?"),
+        (["tasks", "show", "gsm9k"], "did you mean 'gsm8k'?"),
+        (["runs", "show", "nowhere"], "promptopt runs list"),
+        (["optimize", "--task", "no.toml", "--method", "climb"], "no.toml"),
+        (["evaluate"], "--task"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_exit_2(arguments: list[str], expected: str, invoke: Invoke) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("x"), 2),
+        (UnknownName("task", "x", ["y"]), 2),
+        (DataError("x"), 2),
+        (BackendError("x"), 1),
+        (StoreError("x"), 1),
+        (EvaluatorError("x", prompt_id="p", example_id="e"), 1),
+        (RuntimeError("x"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (KeyboardInterrupt(), 3),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert output.exit_code_of(error) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:
+    monkeypatch.setenv("PROMPTOPT_DEBUG", "1")
+    assert "Traceback" in invoke("methods", "show", "clmb").stderr
+
+
+def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123")
+    monkeypatch.setenv("PROMPTOPT_DEBUG", "1")
+    output.exit_code_of(RuntimeError("the header was Bearer sk-very-secret-0123"))
+    said = capsys.readouterr()
+    assert "sk-very-secret-0123" not in said.err + said.out
+    assert "(the value of OPENAI_API_KEY)" in said.err
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_json({"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": 1}})
+    assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": 1}}\n'

@@ -1,0 +1,273 @@
+"""`promptopt optimize`: the JSON contract, exit codes, streams, caps, resuming, interrupting, dry runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import BETTER, START, Invoke, answer
+
+from promptopt.errors import BackendError
+from promptopt.models import specs
+from promptopt.models.scripted import Scripted
+
+BASE = ("optimize", "--method", "climb", "--model", "scripted", "--task")
+LEDGER = {"evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens", "usd"}
+
+
+def use(monkeypatch: pytest.MonkeyPatch, model: Scripted) -> None:
+    monkeypatch.setattr(specs, "open_model", lambda spec, *, base_url=None: model)
+
+
+def test_the_json_contract(optimized: dict[str, Any]) -> None:
+    assert optimized["task"] == "mood"
+    assert optimized["method"] == "climb"
+    assert optimized["seed"] == 0
+    assert optimized["model"] == optimized["proposer"] == "scripted/one"
+    assert optimized["status"] == "finished"
+    assert optimized["verdict"] == "better"
+    assert len(optimized["run_id"]) == 12
+    for who, prompt in (("start", START), ("best", BETTER)):
+        entry = optimized[who]
+        assert entry["prompt"] == prompt
+        assert len(entry["prompt_id"]) == 16
+        assert {"score", "n"} <= set(entry["dev"])
+        assert {"score", "ci95", "n"} <= set(entry["test"])
+        assert entry["test"]["ci95"][0] <= entry["test"]["score"] <= entry["test"]["ci95"][1]
+    gain = optimized["gain"]
+    assert set(gain) == {"mean", "ci95", "p_value", "test"}
+    assert gain["mean"] == pytest.approx(optimized["best"]["test"]["score"] - optimized["start"]["test"]["score"])
+    assert optimized["optimism"] == optimized["best"]["dev"]["score"] - optimized["best"]["test"]["score"]
+    for ledger in ("spent", "paid"):
+        assert set(optimized[ledger]) == LEDGER
+    assert optimized["spent"] == optimized["paid"]
+    assert optimized["spent"]["proposer_calls"] == 2
+    assert optimized["wall_s"] > 0
+    assert [entry["operator"] for entry in optimized["candidates"]] == ["start", "rewrite"]
+    assert optimized["rejected"] == {}
+    assert isinstance(optimized["warnings"], list)
+
+
+def test_json_is_one_object_on_stdout_and_nothing_else(invoke: Invoke, task_file: str) -> None:
+    result = invoke(*BASE, task_file, "--json")
+    assert result.stdout.count("\n") == 1
+    json.loads(result.stdout)
+    assert "run " in result.stderr
+    assert "step 0" in result.stderr
+
+
+def test_plain_lines_hold_no_escape_codes(invoke: Invoke, task_file: str) -> None:
+    result = invoke(*BASE, task_file)
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert result.stdout.startswith("Better: ")
+    assert BETTER in result.stdout
+
+
+def test_quiet_prints_the_result_alone(invoke: Invoke, task_file: str) -> None:
+    result = invoke(*BASE, task_file, "--quiet")
+    assert result.stderr == ""
+    assert result.stdout.startswith("Better: ")
+
+
+def test_keep_your_prompt_is_a_success(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Scripted(lambda request: "good", name="scripted/deaf"))
+    result = invoke(*BASE, task_file, "--quiet")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Keep your prompt: ")
+
+
+def test_the_same_command_again_pays_nothing(invoke: Invoke, task_file: str, model: Scripted) -> None:
+    first = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    calls = model.calls
+    second = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    assert model.calls == calls
+    assert second["paid"]["calls"] == 0
+    assert second["spent"] == first["spent"]
+    assert second["run_id"] == first["run_id"]
+
+
+def test_a_dead_engine_suspends_and_the_same_command_goes_on(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Scripted(answer, name="scripted/one", fail_at=150, error=BackendError("the server is down"))
+    use(monkeypatch, failing)
+    stopped = invoke(*BASE, task_file, "--json")
+    assert stopped.exit_code == 3
+    found = json.loads(stopped.stdout)
+    assert found["status"] == "suspended"
+    assert found["gain"] is None
+    shown = invoke("runs", "show", found["run_id"])
+    assert shown.stdout.startswith("Suspended: the server is down. Run the same command again")
+    whole = Scripted(answer, name="scripted/one")
+    use(monkeypatch, whole)
+    ended = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    assert ended["run_id"] == found["run_id"]
+    assert ended["paid"]["calls"] == ended["spent"]["calls"] - 149
+
+
+def test_ctrl_c_once_suspends(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(request: Any) -> str:
+        if model.calls == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer(request)
+
+    before = signal.getsignal(signal.SIGINT)
+    model = Scripted(interrupted, name="scripted/one")
+    use(monkeypatch, model)
+    result = invoke(*BASE, task_file)
+    assert result.exit_code == 3
+    assert model.calls == 100
+    assert "press Ctrl-C again to stop now" in result.stderr
+    assert result.stdout.startswith("Suspended: interrupted.")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_twice_stops_at_once(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(request: Any) -> str:
+        if model.calls == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer(request)
+
+    model = Scripted(interrupted, name="scripted/one")
+    use(monkeypatch, model)
+    result = invoke(*BASE, task_file)
+    assert result.exit_code == 3
+    assert model.calls == 100
+    use(monkeypatch, Scripted(answer, name="scripted/one"))
+    ended = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    assert ended["status"] == "finished"
+    assert ended["paid"]["calls"] == ended["spent"]["calls"] - 99
+
+
+def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    path = workplace / task_file
+    path.write_text(path.read_text().replace("max_tokens = 4", 'max_tokens = 4\nmetric = "math:sqrt"'))
+    result = invoke(*BASE, task_file, "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: metric")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--max-evaluations", "5"], "allow at least 10"),
+        (["--max-usd", "0"], "leaves nothing to spend"),
+        (["--max-calls", "many"], "--max-calls"),
+        (["--train", "0"], "--train is 0"),
+        (["--train", "9999"], "9999"),
+        (["--set", "steps"], "name=value"),
+        (["--set", "stps=3"], "did you mean 'steps'?"),
+        (["--set", "steps=few"], "expected a whole number"),
+        (["--set", "selector=exhaustve"], "did you mean 'exhaustive'?"),
+        (["--evaluator", "genration"], "did you mean 'generation'?"),
+        (["--data", "nowhere.csv"], "nowhere.csv"),
+        (["--config", "nowhere.toml"], "nowhere.toml"),
+        (["--out", "no/folder/prompt.txt"], "make it first"),
+        (["--out", "prompt.docx"], "prompt.docx"),
+        (["--resume", "zzz"], "promptopt runs list"),
+    ],
+)
+def test_bad_options_are_exit_2_before_any_call(
+    options: list[str], expected: str, invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    result = invoke(*BASE, task_file, *options)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert model.calls == 0
+
+
+def test_settings_reach_the_method(invoke: Invoke, task_file: str) -> None:
+    found = json.loads(invoke(*BASE, task_file, "--json", "--set", "steps=1").stdout)
+    assert found["spent"]["proposer_calls"] == 1
+
+
+def test_a_cap_ends_the_search_and_is_kept(invoke: Invoke, task_file: str) -> None:
+    found = json.loads(invoke(*BASE, task_file, "--json", "--max-evaluations", "100").stdout)
+    assert found["status"] == "budget"
+    assert found["spent"]["evaluations"] <= 100
+
+
+def test_the_command_line_beats_the_file(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    (workplace / "run.toml").write_text(
+        f'task = "{task_file}"\nmethod = "climb"\nmodel = "scripted"\nseed = 3\n[settings]\nsteps = 1\n'
+    )
+    plain = json.loads(invoke("optimize", "--config", "run.toml", "--json").stdout)
+    assert plain["seed"] == 3
+    assert plain["spent"]["proposer_calls"] == 1
+    given = json.loads(invoke("optimize", "--config", "run.toml", "--json", "--seed", "4", "--set", "steps=2").stdout)
+    assert given["seed"] == 4
+    assert given["spent"]["proposer_calls"] == 2
+
+
+def test_resume_needs_nothing_but_the_run(
+    invoke: Invoke, task_file: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = json.loads(invoke(*BASE, task_file, "--json", "--set", "steps=1", "--max-evaluations", "100").stdout)
+    (workplace / "elsewhere").mkdir()
+    monkeypatch.chdir(workplace / "elsewhere")
+    again = json.loads(invoke("optimize", "--resume", first["run_id"][:6], "--json", "--max-evaluations", "600").stdout)
+    assert again["run_id"] == first["run_id"]
+    assert again["status"] == "finished"
+    assert again["spent"]["evaluations"] > first["spent"]["evaluations"]
+    other = invoke("optimize", "--resume", first["run_id"], "--seed", "5")
+    assert "a run of their own" in other.stderr
+
+
+def test_passwords_in_addresses_are_not_stored(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    invoke(*BASE, task_file, "--base-url", "http://me:hunter2secret@server:8000/v1")
+    held = b"".join(path.read_bytes() for path in (workplace / "home").iterdir())
+    assert b"server:8000" in held
+    assert b"hunter2secret" not in held
+
+
+def test_out_writes_what_was_measured(invoke: Invoke, task_file: str, workplace: Path, model: Scripted) -> None:
+    invoke(*BASE, task_file, "--out", "prompt.txt")
+    written = (workplace / "prompt.txt").read_text()
+    sent = [request.content[0].content for request in model.log if not isinstance(request.content, str)]
+    assert written.startswith(BETTER)
+    assert any(text == written.replace("{text}", text.rpartition("Text: ")[2].partition("\n")[0]) for text in sent)
+
+
+def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_file: str, model: Scripted) -> None:
+    shown = invoke(*BASE, task_file, "--dry-run")
+    assert shown.exit_code == 0
+    assert model.calls == 0
+    for role in ("task", "proposer", "judge", "together"):
+        assert f"\n{role} " in shown.stdout
+    assert "Time: unknown" in shown.stdout
+    found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json").stdout)
+    real = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    task, proposer = found["roles"]["task"], found["roles"]["proposer"]
+    assert task["calls"] >= real["spent"]["evaluations"]
+    assert proposer["calls"] == real["spent"]["proposer_calls"]
+    assert task["usd"] == 0.0
+    assert found["minutes"] is None
+
+
+def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:
+    invoke(*BASE, task_file)
+    assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0
+    other = invoke("optimize", "--task", task_file, "--method", "climb", "--model", "openai/x", "--dry-run")
+    assert "Time: unknown" in other.stdout
+
+
+def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) -> None:
+    result = invoke(
+        "optimize", "--task", task_file, "--method", "climb", "--model", "openai/nobody-sells-this", "--dry-run"
+    )
+    assert "price unknown" in result.stdout
+    assert "No price is known for openai/nobody-sells-this: dollars are not guessed." in result.stdout
+
+
+def test_dry_run_keeps_to_the_caps(invoke: Invoke, task_file: str) -> None:
+    found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--max-evaluations", "120").stdout)
+    assert found["roles"]["task"]["calls"] <= 120

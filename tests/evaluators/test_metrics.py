@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.evaluators import metrics
+from promptopt.types import Example
+
+TEXTS = st.text(max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "target", "value"),
+    [
+        ("exact", " two  words", "two words", 1.0),
+        ("exact", "Yes", "yes", 0.0),
+        ("contains", "It was PARIS, France.", "paris", 1.0),
+        ("contains", "comparison", "paris", 0.0),
+        ("contains", "a comparison of Paris", "paris", 1.0),
+        ("contains", "anything", "", 0.0),
+        ("contains", "cost: $5.", "$5", 1.0),
+        ("regex", "abc123", r"c\d+$", 1.0),
+        ("regex", "abc", r"^c", 0.0),
+        ("number", "$1,234.00", "1234", 1.0),
+        ("number", "1235", "1234", 0.0),
+        ("number", "0.75", "3/4", 1.0),
+        ("number", "1e999", "1", 0.0),
+        ("number", "none", "1234", 0.0),
+        ("number", "72", "48/2=24\n24+48=72\n#### 72", 1.0),
+        ("choice", "(B)", "b.", 1.0),
+        ("choice", "(B)", "(A)", 0.0),
+        ("f1", "the cat sat", "A cat sat.", 1.0),
+        ("f1", "cat", "cat sat", pytest.approx(2 / 3)),
+        ("f1", "dog", "cat sat", 0.0),
+        ("f1", "the", "an", 1.0),
+    ],
+)
+def test_what_an_answer_is_worth(name: str, answer: str, target: str, value: float) -> None:
+    assert metrics.resolve(name)(answer, Example.of(target, q="?")) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "right"),
+    [("exact", "b", "b"), ("contains", "so b it is", "b"), ("regex", "bb", "b+"), ("f1", "b", "b")],
+)
+def test_the_best_over_target_and_accepted_counts(name: str, answer: str, right: str) -> None:
+    metric = metrics.resolve(name)
+    assert metric(answer, Example.of("zzz", [right], q="?")) == 1.0
+    assert metric(answer, Example.of("zzz", ["yyy"], q="?")) == 0.0
+
+
+@settings(deadline=None)
+@given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3))
+def test_every_metric_is_in_range_and_gives_the_target_itself_full_marks(answer: str, right: list[str]) -> None:
+    example = Example.of(right[0], right[1:], q="?")
+    for metric in (metrics.exact, metrics.contains, metrics.f1):
+        assert 0.0 <= metric(answer, example) <= 1.0  # type: ignore[operator]
+        assert metric(right[-1], example) == 1.0
+
+
+@pytest.mark.parametrize(("name", "target"), [("number", "many"), ("regex", "("), ("choice", "the red one")])
+def test_a_target_that_the_metric_cannot_use_is_bad_data(name: str, target: str) -> None:
+    with pytest.raises(DataError, match="target"):
+        metrics.resolve(name)("1", Example.of(target, q="?"))
+
+
+def test_own_functions_are_imported_by_name() -> None:
+    assert metrics.resolve("operator:contains") is __import__("operator").contains
+    with pytest.raises(ConfigError, match="PYTHONPATH"):
+        metrics.resolve("no_such_module:f")
+    with pytest.raises(ConfigError, match="has no function"):
+        metrics.resolve("math:nothing")
+    with pytest.raises(ConfigError, match="is a float"):
+        metrics.resolve("math:pi")
+    with pytest.raises(UnknownName, match="did you mean 'exact'"):
+        metrics.resolve("exakt")
+
+
+def test_the_description_of_a_function_changes_with_its_source_and_its_closure() -> None:
+    def strict(limit: float) -> object:
+        def metric(answer: str, example: Example) -> float:
+            return float(len(answer) < limit)
+
+        return metric
+
+    def other(answer: str, example: Example) -> float:
+        return 0.5
+
+    describe = metrics.described
+    assert describe("exact") == "exact"
+    assert describe(strict(3)) == describe(strict(3))  # type: ignore[arg-type]
+    assert describe(strict(3)) != describe(strict(4))  # type: ignore[arg-type]
+    assert describe(other)["name"].endswith("other")
+    assert describe(other)["source"]
+    assert " at 0x" not in str([describe(other), describe(partial(other))])
+    assert describe(partial(other, "x")) != describe(partial(other, "y"))

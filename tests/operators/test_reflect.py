@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.operators.reflect import FIELD, ask, read_tagged, show_mistakes, show_task, unusable
+from promptopt.testing import planted_task
+from promptopt.types import Content, Example, Reply, Sampling, Score
+
+SAMPLING = Sampling()
+
+
+class FakeRun:
+    """Answers from a list, call after call; keeps what was asked and rejected."""
+
+    def __init__(self, *replies: str | Reply) -> None:
+        self.replies = list(replies)
+        self.asked: list[str] = []
+        self.rejected: Counter[str] = Counter()
+
+    def generate(self, contents: Sequence[Content], sampling: Sampling) -> list[Reply]:
+        self.asked += [content if isinstance(content, str) else content[0].content for content in contents]
+        taken = [self.replies.pop(0) for _ in contents]
+        return [reply if isinstance(reply, Reply) else Reply(reply) for reply in taken]
+
+    def reject(self, reason: str, count: int = 1) -> None:
+        self.rejected[reason] += count
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("<reason>a</reason>", ["a"]),
+        ("Sure!\n< Reason >\n a\n</ REASON > Bye", ["a"]),
+        ("```xml\n<reason>a</reason>\n```", ["a"]),
+        ("<reason>\n```\na\n```\n</reason>", ["a"]),
+        ('<reason>"""\na\n"""</reason>', ["a"]),
+        ("<reason>a</reason> and <reason>b</reason>", ["a", "b"]),
+        ("<reason>a", ["a"]),
+        ("<reason>a</reason><reason>b", ["a", "b"]),
+        ("```\n<reason>a\n```", ["a"]),
+        ("<reason> </reason>", []),
+        ("</reason>a<reason>", []),
+        ("a", []),
+        ("", []),
+    ],
+)
+def test_reads_what_small_models_write(text: str, spans: list[str]) -> None:
+    assert read_tagged(Reply(text), "reason") == spans
+
+
+def test_a_reply_cut_at_length_gives_its_complete_spans_only() -> None:
+    assert read_tagged(Reply("<reason>a</reason><reason>b", "length"), "reason") == ["a"]
+
+
+@given(st.text(st.characters(exclude_characters='<>`"', exclude_categories=("Cs",))))
+def test_reads_back_what_was_tagged(text: str) -> None:
+    assert read_tagged(Reply(f"x<TAG>{text}</tag >y"), "tag") == [text.strip()] * bool(text.strip())
+
+
+def test_asks_once_more_where_spans_are_missing_and_goes_on() -> None:
+    run = FakeRun("<reason>a</reason>", "none", "cut <reason>", "<reason>b</reason>", "still none")
+    assert ask(run, ["p", "q", "r"], "reason", 1, SAMPLING, "critic") == [["a"], ["b"], []]
+    assert run.asked[:3] == ["p", "q", "r"]
+    assert [text.split("\n")[0] for text in run.asked[3:]] == ["q", "r"]
+    assert all("</reason>" in text for text in run.asked[3:])
+    assert run.rejected == {"critic: no tags": 3}
+
+
+def test_what_the_first_try_gave_is_kept() -> None:
+    run = FakeRun("<reason>a</reason>", "<reason>b</reason>")
+    assert ask(run, ["p"], "reason", 3, SAMPLING, "critic") == [["a", "b"]]
+    assert run.rejected == {"critic: too few": 2}
+
+
+def test_of_more_spans_than_asked_the_last_count() -> None:
+    run = FakeRun("<reason>quoted</reason> <reason>new</reason>")
+    assert ask(run, ["p"], "reason", 1, SAMPLING, "critic") == [["new"]]
+
+
+def test_reasons_for_rejection_and_no_second_try_where_it_is_futile() -> None:
+    run = FakeRun(Reply("", "rejected"), Reply("<reason>a", "length"), Reply("no", "refusal"), "-", "-")
+    assert ask(run, ["p", "q", "r"], "reason", 1, SAMPLING, "critic") == [[], [], []]
+    assert run.rejected == {
+        "critic: rejected": 1,
+        "critic: cut at length": 1,
+        "critic: refusal": 1,
+        "critic: no tags": 2,
+    }
+    assert len(run.asked) == 5
+
+
+PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('Reply to {name} in {language}, \\boxed{answer}, x^{n}, {"a": 1}, {}', None),
+        ("  ", "empty"),
+        ("Answer  {name} in\n{{ language }}: \\boxed{x} ", "same as its parent"),
+        ("{name} {language} </ Instruction>", "tags in the text"),
+        ("{name} {language} <|im_end|>", "reads as chat structure"),
+        ("{name} {language} [INST] b", "reads as chat structure"),
+        ("{name} {language} <｜User｜>", "reads as chat structure"),
+        ("Reply in {language}", "lost placeholder"),
+        ("{name} {language} {section}", "unresolved placeholder"),
+        ("{name} {language}\n- If ...", "form not filled in"),
+        ("{name} {language}" + " word" * 9, "too long"),
+    ],
+)
+def test_why_a_text_is_unusable(text: str, why: str | None) -> None:
+    found = unusable(text, PARENT, most=10, tags=("instruction",), count_tokens=lambda text: len(text.split()))
+    assert found == why
+
+
+def test_mistakes_are_shown_in_words() -> None:
+    example = Example.of("refund", title="Jacket", text="too small")
+    builtin = Score(0.0, "Complaint!", "complaint", feedback="answered complaint, expected refund")
+    assert show_mistakes([(example, builtin)]) == (
+        "1. title: Jacket\n   text: too small\n   Right answer: refund\n   Answer given: complaint"
+    )
+    own = Score(0.5, "complaint", "complaint", feedback="half of it is right")
+    assert "Feedback: half of it is right" in show_mistakes([(example, own)])
+    unread = Score(0.0, "Who knows?", parsed=False)
+    assert "2. title" in show_mistakes([(example, own), (example, unread)])
+    assert "Answer given: unreadable: Who knows?" in show_mistakes([(example, unread)])
+    worked = Score(0.0, "Three and four make eight, so I say that it is 8", "8")
+    assert "Answer given: 8\n   In full: Three and" in show_mistakes([(example, worked)])
+
+
+def test_ten_thousand_tokens_are_shortened_with_a_mark() -> None:
+    example = Example.of("right " * 10_000, text="word " * 10_000)
+    shown = show_mistakes([(example, Score(0.0, "wrong " * 10_000, "wrong " * 10_000))] * 4)
+    assert len(shown) < 4 * 3 * (FIELD + 80)
+    assert shown.count("left out") == 12
+
+
+def test_the_task_is_shown_with_its_frozen_parts() -> None:
+    task = planted_task()
+    prompt = task.initial.replace("system", "You are terse.")
+    assert "You are terse." in show_task(task, prompt)
+    assert prompt["instruction"] not in show_task(task, prompt)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptopt.tasks.contract import Contract
+from promptopt.types import Prompt
+
+START = Prompt.of("Given {question}, answer. Be kind.", answer_format="One word.")
+CONTRACT = Contract(
+    placeholders=("question", "context"),
+    frozen=("answer", "kind"),
+    must_contain=("Be",),
+    must_not_contain=("secret",),
+    max_tokens=9,
+    frozen_parts=("answer_format",),
+)
+
+
+def broken(text: str, contract: Contract = CONTRACT) -> str | None:
+    return contract.broken_by(START.replace("instruction", text), START, "instruction", lambda t: len(t.split()))
+
+
+def test_the_start_keeps_its_own_contract() -> None:
+    assert broken(START["instruction"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        (" \n\t\u3000", "empty"),
+        ("Given, answer. Be kind.", "lost placeholder {question}"),
+        ("{question} {question} answer. Be kind.", "repeated placeholder {question}"),
+        ("{question} {context} answer. Be kind.", "added placeholder {context}"),
+        ("Given {question}: kind answer. Be.", "lost frozen text 'kind'"),
+        ("Given {question}, answer kind.", "does not contain 'Be'"),
+        ("Given {question}, answer. Be secret, kind.", "contains 'secret'"),
+        ("Given {question}, answer. Be kind, be very kind, be kindest.", "longer than 9 tokens"),
+        ("Given {question}, answer. Be kind\x07.", "control character U+0007"),
+        ("Given {question}, answer. Be kind\r\n.", "control character U+000D"),
+        ("Given {question}, answer. Be kind\udc80.", "control character U+DC80"),
+        ("Given {question},\n\tanswer. Be kind.", None),
+        ("‏با {question} answer. Be\u200c kind.", None),
+    ],
+)
+def test_each_clause_has_its_reason(text: str, reason: str | None) -> None:
+    assert broken(text) == reason
+
+
+def test_frozen_parts_stay_byte_identical() -> None:
+    changed = START.replace("answer_format", "One word. ")
+    assert CONTRACT.broken_by(changed, START, "instruction", len) == "changed frozen part answer_format"
+    lost = Prompt.of(START["instruction"])
+    assert CONTRACT.broken_by(lost, START, "instruction", len) == "lost frozen part answer_format"
+
+
+def test_tokens_are_not_counted_without_a_cap() -> None:
+    def never(text: str) -> int:
+        raise AssertionError(text)
+
+    assert Contract().broken_by(START, START, "instruction", never) is None
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_what_passes_is_neither_blank_nor_holds_control_characters(text: str) -> None:
+    if broken(text, Contract()) is None:
+        assert text.strip()
+        assert not any(ord(character) < 32 and character not in "\n\t" for character in text)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from promptopt.errors import DataError
+from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut, same_input, without_duplicates
+from promptopt.types import Example
+
+ROWS = tuple(Example.of("yes" if number % 4 else "no", text=f"row {number}") for number in range(400))
+
+texts = st.lists(st.sampled_from(["a", "a ", " a", "b", "b\n", "c", "d", "e", "f", "g", "h"]), max_size=12)
+pools = st.builds(
+    lambda rows, dev, test: Pool(*(tuple(Example.of(t.strip(), text=t) for t in part) for part in (rows, dev, test))),
+    texts.filter(bool), texts, texts,
+)  # fmt: skip
+
+
+@settings(deadline=None)  # the first small test split imports scipy
+@given(pool=pools, seed=st.integers(0, 5), stratify=st.booleans())
+def test_splits_are_disjoint_and_come_from_where_they_should(pool: Pool, seed: int, stratify: bool) -> None:
+    official = {same_input(example) for example in (*pool.dev, *pool.test)}
+    assume(any(same_input(example) not in official for example in pool.rows))
+    splits = cut(pool, Sizes(), seed=seed, stratify=stratify)
+    parts = [{same_input(example) for example in part} for part in (splits.train, splits.dev, splits.test)]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == sum(map(len, (splits.train, splits.dev, splits.test)))
+    assert set(splits.test) <= set(pool.test if pool.test else pool.rows)
+    assert splits == cut(pool, Sizes(), seed=seed, stratify=stratify)
+
+
+def test_default_sizes_are_shares_with_a_ceiling() -> None:
+    small = cut(Pool(ROWS[:100]), Sizes(), seed=0, stratify=False)
+    assert (len(small.train), len(small.dev), len(small.test)) == (40, 20, 40)
+    asked = cut(Pool(ROWS), Sizes(test=310), seed=0, stratify=False)
+    assert (len(asked.train), len(asked.dev), len(asked.test)) == (60, 30, 310)
+    many = tuple(Example.of(text=str(number)) for number in range(2_000))
+    large = cut(Pool(many), Sizes(), seed=0, stratify=False)
+    assert (len(large.train), len(large.dev), len(large.test)) == (200, 100, 200)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 50))
+def test_stratified_splits_hold_the_targets_in_proportion(seed: int) -> None:
+    splits = cut(Pool(ROWS), Sizes(100, 60, 80), seed=seed, stratify=True)
+    for part in (splits.train, splits.dev, splits.test):
+        assert abs(Counter(example.target for example in part)["no"] - len(part) / 4) <= 1
+
+
+def test_the_seed_moves_the_splits_and_larger_train_leaves_test_alone() -> None:
+    first = cut(Pool(ROWS), Sizes(50, 50, 100), seed=1, stratify=True)
+    assert cut(Pool(ROWS), Sizes(50, 50, 100), seed=2, stratify=True).test != first.test
+    assert cut(Pool(ROWS), Sizes(200, 50, 100), seed=1, stratify=True).test == first.test
+
+
+def test_duplicates_and_contradictions_are_reported_and_the_first_kept() -> None:
+    rows = (Example.of("no", text="a  b"), Example.of("yes", text=" a b"), Example.of("no", text="a b"), ROWS[0])
+    kept, warnings = without_duplicates(rows)
+    assert kept == (rows[0], rows[3])
+    assert warnings == (
+        "2 examples left out: same input as an earlier one",
+        "1 repeated input has more than one target (the first is kept), such as 'a  b'",
+    )
+
+
+def test_an_official_test_keeps_its_rows_and_train_loses_them() -> None:
+    pool = Pool(ROWS[:60], test=(*ROWS[50:60], *ROWS[100:200]))
+    splits = cut(pool, Sizes(), seed=0, stratify=False)
+    assert set(splits.test) <= set(pool.test)
+    assert "10 inputs of train left out: also in another split" in splits.warnings
+
+
+def test_a_small_test_split_says_what_it_cannot_show() -> None:
+    splits = cut(Pool(ROWS[:50]), Sizes(), seed=0, stratify=False)
+    assert any("the test split has only 20 examples: true gains below" in warning for warning in splits.warnings)
+    tiny = cut(Pool(ROWS[:5]), Sizes(1, 1, 3), seed=0, stratify=False)
+    assert any("only 3 examples: gains of any size" in warning for warning in tiny.warnings)
+    assert not cut(Pool(ROWS), Sizes(10, 10, 380), seed=0, stratify=False).warnings
+
+
+@pytest.mark.parametrize(
+    ("pool", "sizes", "message"),
+    [
+        (Pool(ROWS[:10]), Sizes(8, 2, 2), "12 examples are asked for all splits together, and there are 10"),
+        (Pool(ROWS[:10], test=ROWS[20:25]), Sizes(2, 2, 6), "6 examples are asked for test, and there are 5"),
+        (Pool(()), Sizes(), "there are no examples to split"),
+    ],
+)
+def test_too_few_examples_are_an_error(pool: Pool, sizes: Sizes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        cut(pool, sizes, seed=0, stratify=False)
+
+
+def test_one_input_in_two_splits_is_refused() -> None:
+    with pytest.raises(DataError, match="the same input stands in train and in test: 'row  0'"):
+        check_disjoint(ROWS[:3], ROWS[3:5], [Example.of("no", text="row  0")])

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
+from promptopt.evaluators import answers, metrics
+from promptopt.tasks import load_task, task_names
+from promptopt.tasks.guess import guess_task
+from promptopt.tasks.hub import checksums
+from promptopt.tasks.splits import Sizes, same_input
+from promptopt.tasks.task_file import load_task_file
+from promptopt.types import Example
+
+OWN_DATA = ("support-intent", "word-problems")
+LIBRARY = Path(str(files("promptopt.tasks") / "library"))
+
+ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
+MINIMAL = """
+labels = ["a", "b"]
+instruction = "Classify."
+[data]
+file = "rows.csv"
+"""
+
+
+@pytest.fixture(scope="module")
+def data_home() -> Path:
+    default = Path(__file__).parents[3] / "shared" / "data"
+    home = Path(os.environ.get("PROMPTOPT_DATA_HOME", default))
+    if not home.is_dir():
+        pytest.skip(f"no local data home at {home} (set PROMPTOPT_DATA_HOME)")
+    return home
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "rows.csv").write_text(ROWS, encoding="utf-8")
+    (folder / "mine.toml").write_text(text, encoding="utf-8")
+    return folder / "mine.toml"
+
+
+def test_the_library_has_the_tasks_that_were_promised() -> None:
+    names = task_names()
+    assert names == sorted(names)
+    assert sum(name.startswith("bbh/") for name in names) == 22
+    promised = {"gsm8k", "sst-2", "sst-5", "mr", "cr", "agnews", "liar", *OWN_DATA}
+    assert promised <= set(names)
+
+
+@pytest.mark.parametrize("name", [name for name in task_names() if name not in OWN_DATA])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_public_tasks_load_and_render(name: str, seed: int, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    check_task(name, seed)
+
+
+@pytest.mark.parametrize("name", OWN_DATA)
+def test_starter_tasks_load_and_render_without_any_data_home(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMPTOPT_DATA_HOME", raising=False)
+    check_task(name, 0)
+    task = load_task(name)
+    assert (len(task.train), len(task.dev), len(task.test)) == (200, 100, 200)
+    assert not task.warnings
+
+
+def check_task(name: str, seed: int) -> None:
+    task = load_task(name, seed=seed)
+    assert task.name == name
+    assert task.description
+    metrics.resolve(task.metric)
+    reader = answers.resolve(task.answer, task.labels)
+    parts = [{same_input(example) for example in split} for split in (task.train, task.dev, task.test)]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(set().union(*parts))
+    assert {"chat", "text"} <= {layout.name for layout in task.layouts}
+    assert 2 <= len(task.layouts) <= 4
+    assert all(example.target.strip() for split in (task.train, task.dev, task.test) for example in split)
+    if task.labels:
+        assert all(reader(label) == label for label in task.labels)
+        assert {example.target for example in task.train} == set(task.labels)
+    prompt = task.initial.with_demos(task.train[:2])
+    for layout in task.layouts:
+        laid = task.with_layout(layout.name)
+        prefixes = set[str]()
+        for example in task.test[:20]:
+            content, shared = laid.render(prompt, example)
+            text = content if isinstance(content, str) else "".join(message.content for message in content)
+            prefixes.add(text[:shared])
+            assert all(value in text for _, value in example.fields)
+            assert task.initial["answer_format"] in text
+            assert task.train[0].target in text
+        assert len(prefixes) == 1
+
+
+def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader and metric of every task accept the target itself, said as plainly as the answer format asks."""
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    for name in task_names():
+        task = load_task(name)
+        read, metric = answers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
+        for example in task.test:
+            if name == "bbh/movie_recommendation" and not example.target.startswith("("):
+                continue  # one upstream target is a film, not a letter
+            answer = read(f"The answer is {example.target}." if task.answer == "number" else example.target)
+            assert answer is not None
+            assert metric(answer, example) == 1.0, (name, example.target, answer)
+
+
+def test_official_splits_are_kept(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    task = load_task("gsm8k", sizes=Sizes(7_000, 400, 1_319))
+    assert [len(split) for split in (task.train, task.dev, task.test)] == [7_000, 400, 1_319]
+    lines = (data_home / "gsm8k" / "test.jsonl").read_text("utf-8").splitlines()
+    assert {example["question"] for example in task.test} == {json.loads(line)["question"] for line in lines}
+    draws = {load_task("sst-2", seed=seed).train for seed in (0, 1, 2)}
+    assert len({frozenset(draw) for draw in draws}) == 3
+    assert set(load_task("sst-2", seed=0).train) == set(load_task("sst-2", seed=3).train)
+
+
+def test_every_known_checksum_is_of_a_file_that_a_task_uses() -> None:
+    used = set[str]()
+    for path in sorted(LIBRARY.glob("*.toml")):
+        table = tomllib.loads(path.read_text("utf-8"))
+        for entry in table.get("tasks", {"": table}).values():
+            for relative in entry["data"].get("home", {}).values():
+                used |= {relative.replace("{seed}", str(seed)) for seed in table["data"].get("seeds", [0])}
+    assert used == set(checksums())
+
+
+def test_a_users_task_file_needs_little(tmp_path: Path) -> None:
+    task = load_task(write(tmp_path, MINIMAL), seed=5)
+    assert (task.name, task.metric, task.answer, task.labels) == ("mine", "exact", "label", ("a", "b"))
+    assert len(task.test) == 160
+    assert task.fingerprint() == load_task(tmp_path / "mine.toml", seed=5).fingerprint()
+    sized = load_task(tmp_path / "mine.toml", sizes=Sizes(test=155))
+    assert (len(sized.train), len(sized.test)) == (163, 155)
+
+
+def test_a_family_shares_what_its_members_do_not_say(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'labels = ["a", "b"]\ninstruction = "One."\ndata.file = "rows.csv"\n'
+        '[tasks.x]\n[tasks.y]\ninstruction = "Two."\n',
+    )
+    assert load_task_file(path, member="x").initial["instruction"] == "One."
+    assert load_task_file(path, member="y").initial["instruction"] == "Two."
+    with pytest.raises(UnknownName, match="'mine/z'"):
+        load_task_file(path, member="z")
+    with pytest.raises(ConfigError, match="describes several tasks; name one, such as 'mine/x'"):
+        load_task_file(path)
+
+
+def test_own_data_replaces_a_tasks_examples(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,target\n" + "".join(f"m{n},{'refund' if n % 2 else 'cancel'}\n" for n in range(400)))
+    task = load_task("support-intent", data=path, sizes=Sizes(20, 20, 160))
+    assert len(task.train) == 20
+    assert task.train[0]["text"].startswith("m")
+    path.write_text("txt,target\na,refund\n")
+    with pytest.raises(DataError, match="no column is named 'text'; did you mean 'txt'"):
+        load_task("support-intent", data=path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL + "colour = 1", "no data key is named 'colour'"),
+        ("instructions = 'x'\n" + MINIMAL, "no key is named 'instructions'; did you mean 'instruction'"),
+        (MINIMAL.replace("Classify.", " "), "instruction is ' ', expected a text"),
+        (MINIMAL.replace('file = "rows.csv"', ""), "needs exactly one of file, home and generator"),
+        (MINIMAL.replace("rows", "row"), r"there is no file .*row\.csv"),
+        (MINIMAL.replace('"b"]', '"c"]'), "no label is named 'b'"),
+        (MINIMAL + '[[layouts]]\nname = "l"\nmessages = [["human", "x"]]', r"a message is \['human', 'x'\]"),
+        (MINIMAL + '[[layouts]]\nname = "l"\ntext = "{instruction}"', r"layout 'l' does not show \{text\}"),
+        (MINIMAL + "[contract]\nmust_contian = []", "did you mean 'must_contain'"),
+        (MINIMAL + '[contract]\nmust_contain = ["label"]', r"breaks the contract \(does not contain 'label'\)"),
+        (MINIMAL.replace('file = "rows.csv"', 'generator = "no.such:thing"'), "'no.such:thing' cannot be imported"),
+        ("labels = [", "is not valid TOML"),
+    ],
+)
+def test_mistakes_in_a_task_file_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(PromptoptError, match=message):
+        load_task(write(tmp_path, text))
+
+
+def test_unknown_tasks_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="no task is named 'gsmk8'; did you mean 'gsm8k'"):
+        load_task("gsmk8")
+    with pytest.raises(DataError, match=r"the task file .*nowhere\.toml cannot be read"):
+        load_task(tmp_path / "nowhere.toml")
+    write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match="is a data file, not a task; `promptopt init"):
+        load_task(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("targets", "metric", "answer", "labels"),
+    [
+        (["yes", "no"] * 150, "exact", "label", ("no", "yes")),
+        (["0", "1"] * 150, "exact", "label", ("0", "1")),
+        ([f"{n},500" for n in range(300)], "number", "number", ()),
+        (["A", "(B)", "C"] * 100, "choice", "choice", ()),
+        ([f"name {n}" for n in range(300)], "exact", "line", ()),
+        ([f"a much longer answer that nobody would repeat word by word {n}" for n in range(300)], "f1", "text", ()),
+    ],
+)
+def test_a_guessed_task_file_loads(
+    tmp_path: Path, targets: list[str], metric: str, answer: str, labels: tuple[str, ...]
+) -> None:
+    data = tmp_path / "my data.csv"
+    rows = "".join(f'"what is ""{n}""?","{target}"\n' for n, target in enumerate(targets))
+    data.write_text(f"the question,right\n{rows}", encoding="utf-8")
+    text = guess_task(data, "the question", "right", 'my "task"')
+    (tmp_path / "t.toml").write_text(text, encoding="utf-8")
+    task = load_task(tmp_path / "t.toml")
+    assert (task.name, task.metric, task.answer, task.labels) == ('my "task"', metric, answer, labels)
+    content, _ = task.with_layout("text").render(task.initial, Example((("the question", "{x}"),)))
+    assert str(content).endswith("The question: {x}\nAnswer:")
+    assert set(dict(task.train[0].fields)) == {"the question"}
+
+
+def test_guessing_from_a_wrong_column_offers_the_right_one(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    with pytest.raises(DataError, match="no column is named 'targets'; did you mean 'target'"):
+        guess_task(tmp_path / "rows.csv", "text", "targets", "t")
