@@ -31,7 +31,7 @@ from promptopt.run import Optimizer, Run, run_id
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
-from promptopt.verdict import choose, contender, measured, sealed_test
+from promptopt.verdict import be_exact, choose, contender, measured, sealed_test
 
 
 def optimize(
@@ -115,6 +115,7 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
         run.door.limits, run.door.journal = plan.total, store.final_journal(name)
+        be_exact(run)
         winner = choose(run, plan)
         before, after = sealed_test(run, run.task.test, plan, winner)
     except Suspended as stop:

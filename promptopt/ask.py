@@ -185,8 +185,8 @@ class Door:
         self._served[role] = served
         if before is not None:
             self._warn(
-                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {before!r}, now as "
-                f"{served!r}; scores before and after are not comparable"
+                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {before!r}, now "
+                f"as {served!r}; scores before and after are not comparable"
             )
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:

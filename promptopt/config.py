@@ -79,7 +79,7 @@ def config_from(data: Mapping[str, Any]) -> RunConfig:
         if name not in known:
             raise UnknownName("option", name, known)
     if isinstance(values.get("settings"), Mapping):
-        values["settings"] = _flat(values["settings"])
+        values["settings"] = flat_settings(values["settings"])
     hints = typing.get_type_hints(RunConfig)
     for name, value in values.items():
         adapter: TypeAdapter[Any] = TypeAdapter(hints[name])
@@ -90,12 +90,12 @@ def config_from(data: Mapping[str, Any]) -> RunConfig:
     return RunConfig(**values)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"selector": {"name": "ucb", "c": 0.5}}` as `{"selector": "ucb", "selector.c": 0.5}`."""
+def flat_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tables as dotted names: `{"selector": {"name": "ucb", "c": 0.5}}` as `{"selector": "ucb", "selector.c": 0.5}`."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            flat |= _flat(typing.cast("Mapping[str, Any]", value), f"{prefix}{key}.")
+            flat |= flat_settings(typing.cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         elif isinstance(value, list):
             flat[prefix + key] = ",".join(map(str, typing.cast("list[object]", value)))
         else:
@@ -161,26 +161,21 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
 def _field(hint: Any, default: Any, inner: Mapping[str, Setting], path: str) -> Any:
     """The value of one field, from what was set on it (under "") and below it."""
     below = {name: value for name, value in inner.items() if name}
-    core = _without_none(hint)
-    group = _GROUPS.get(getattr(core, "__name__", "")) if getattr(core, "_is_protocol", False) else None
-    if "" in inner:
-        value = inner[""]
-        if group is not None:
-            return _build(registry.load(group, str(value)), below, f"{path.partition('.')[2]} {value}")
-        if dataclasses.is_dataclass(core):
-            raise ConfigError(f"{path!r} is a group of settings; set one of them, such as {path.split('.')[-1]}.NAME=…")
-        if below:
-            raise ConfigError(f"{path!r} is one value, so there is no setting {path + '.' + next(iter(below))!r}")
-        return _leaf(hint, value, path)
-    if dataclasses.is_dataclass(default) and not isinstance(default, type):
+    kind = _without_none(hint)
+    group = _GROUPS.get(getattr(kind, "__name__", "")) if getattr(kind, "_is_protocol", False) else None
+    if "" in inner and group is not None:
+        return _build(registry.load(group, str(inner[""])), below, path)
+    if "" not in inner and dataclasses.is_dataclass(default) and not isinstance(default, type):
         return _build(default, below, path)
-    if dataclasses.is_dataclass(core) or group is None:
-        target = core if dataclasses.is_dataclass(core) else None
-        if target is not None:
-            return _build(target, below, path)
+    if "" not in inner and group is not None:
+        raise ConfigError(f"say first which {path!r} is meant: {' or '.join(map(repr, registry.names(group)))}")
+    if dataclasses.is_dataclass(kind):
+        if "" not in inner:
+            return _build(kind, below, path)
+        raise ConfigError(f"{path!r} is a group of settings; set one of them, such as {path.split('.')[-1]}.NAME=…")
+    if below:
         raise ConfigError(f"{path!r} is one value, so there is no setting {path + '.' + next(iter(below))!r}")
-    choices = " or ".join(map(repr, registry.names(group)))
-    raise ConfigError(f"say first which {path!r} is meant: {choices}")
+    return _leaf(hint, inner[""], path)
 
 
 def _leaf(hint: Any, value: Setting, path: str) -> Any:

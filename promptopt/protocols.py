@@ -73,6 +73,19 @@ class Tokenizer(Protocol):
 
 
 @runtime_checkable
+class Inexact(Protocol):
+    """A model that may trade exactness for speed: its replies can depend on what else it is asked."""
+
+    def exact(self) -> Model:
+        """The same model, answering each request alike in any company; itself, where it already does."""
+        ...
+
+    def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
+        """How many of `requests` it answers otherwise than `exact()` does, and how many were asked."""
+        ...
+
+
+@runtime_checkable
 class Placed(Protocol):
     """A model that knows whether it runs on this machine, where tokens cost nothing."""
 

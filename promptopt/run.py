@@ -16,10 +16,9 @@ from itertools import islice
 from typing import Protocol
 
 from promptopt.ask import Door
-
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.events import Event, PhaseBegun, Snapshot, StepDone, Warned
-from promptopt.protocols import Evaluator, Role, Task, Tokenizer
+from promptopt.protocols import Evaluator, Model, Role, Task, Tokenizer
 from promptopt.types import (
     Cell,
     Content,
@@ -82,6 +81,8 @@ class Run:
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
+        self.final_repetition = 1 if task.sampling.temperature > 0 else 0
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only."""
 
     # What methods and selectors use
 
@@ -186,6 +187,11 @@ class Run:
         for observer in self._observers:
             observer(event)
 
+    def exchange_task_model(self, model: Model) -> None:
+        """Ask another task model from here on; what the one before it answered stays with the search."""
+        self._door.models["task"] = model
+        self.final_repetition = 1
+
     def begin_phase(self, name: str, reason: str = "") -> None:
         """Mark the change from the search to the final choice, and from there to the sealed test."""
         self._phase = name
@@ -226,11 +232,12 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
-        best = start = None
+        best = None
         if self.steps:
             pool = {estimate.prompt: estimate for estimate in self.steps[-1].pool}
             best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
-            start = next((e for e in self.steps[0].pool if e.prompt == self.initial), None)
+        scored = self.estimate(self.initial, self.train)
+        start = scored if scored.count else None
         door = self._door
         seconds = time.monotonic() - self._begun
         return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)

@@ -157,17 +157,16 @@ class OptimizerContract:
             f"kind = importlib.import_module({kind.__module__!r}).{kind.__qualname__}; "
             "print(json.dumps(outcome(kind().conduct(Path(sys.argv[1])))))"
         )
-        ends: list[object] = []
-        for hash_seed in ("0", "1", "2"):
-            environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-            done = subprocess.run(
+        processes = [
+            subprocess.Popen(
                 [sys.executable, "-c", program, str(tmp_path / hash_seed)],
-                env=environment,
-                capture_output=True,
+                env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdout=subprocess.PIPE,
                 text=True,
-                check=True,
             )
-            ends.append(json.loads(done.stdout))
+            for hash_seed in ("0", "1", "2")
+        ]
+        ends = [json.loads(process.communicate()[0]) for process in processes]
         assert ends[0] == ends[1] == ends[2]
 
     def test_budget_is_exact(self, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from promptopt.budget import Plan
 from promptopt.errors import BudgetSpent
+from promptopt.protocols import Inexact
 from promptopt.result import Contender, Measured
 from promptopt.run import Run
-from promptopt.types import Estimate, Example, Prompt, Score
+from promptopt.types import Estimate, Example, Prompt, Request, Score
 
 PAIRS = 16
 """Test examples that start and winner are scored on at a time, where a cap could end the test early."""
@@ -22,7 +23,7 @@ def choose(run: Run, plan: Plan) -> Prompt:
     """
     run.begin_phase("dev")
     examples = run.dev[: plan.dev]
-    repetition = fresh(run)
+    repetition = run.final_repetition
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
     contenders = [run.initial, *ranked[: plan.finalists]]
     try:
@@ -45,7 +46,7 @@ def sealed_test(run: Run, examples: Sequence[Example], plan: Plan, winner: Promp
     """The scores of start and winner on the same test examples, in order; fewer than planned where a cap ends it."""
     run.begin_phase("test")
     chosen = list(examples[: plan.test])
-    repetition = fresh(run)
+    repetition = run.final_repetition
     prompts = list(dict.fromkeys([run.initial, winner]))
     size = PAIRS if run.door.limits.metered else len(chosen)
     before: list[Score] = []
@@ -62,9 +63,25 @@ def sealed_test(run: Run, examples: Sequence[Example], plan: Plan, winner: Promp
     return before, after
 
 
-def fresh(run: Run) -> int:
-    """The repetition of the final phase: a new draw where the task model samples, so that luck is not counted twice."""
-    return 1 if run.task.sampling.temperature > 0 else 0
+def be_exact(run: Run) -> None:
+    """Where the task model trades exactness for speed, say how much, and go on with the exact one.
+
+    32 dev examples under the start prompt are asked both ways, outside the budget: only local engines have two ways.
+    """
+    model = run.door.models["task"]
+    if not isinstance(model, Inexact) or model.exact() is model:
+        return
+    requests: list[Request] = []
+    for example in run.dev[:32]:
+        content, shared = run.task.render(run.initial, example)
+        requests.append(Request(content, run.task.sampling, shared=shared))
+
+    def compare() -> str:
+        return " of ".join(map(str, model.flips(requests)))
+
+    flipped = run.memo("flips", compare, model.name, run.initial.id, *(example.id for example in run.dev[:32]))
+    run.warn(f"the search ran in fast mode, which changes {flipped} answers; the final choice and the test are exact")
+    run.exchange_task_model(model.exact())
 
 
 def measured(scores: Sequence[Score], seed: int) -> Measured | None:
@@ -81,7 +98,7 @@ def measured(scores: Sequence[Score], seed: int) -> Measured | None:
 def contender(run: Run, prompt: Prompt, plan: Plan, test: Measured | None) -> Contender:
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: plan.dev]
-    repetition = fresh(run)
+    repetition = run.final_repetition
     dev = None
     if examples and run.estimate(prompt, examples, repetition=repetition).count == len(examples):
         # Every cell is known, so this asks nothing.

@@ -18,34 +18,8 @@ from promptopt.models.scripted import Scripted
 from promptopt.run import Run
 from promptopt.store.runs import Store
 from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task
-from promptopt.types import Estimate, Proposal, Reply, Request, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrites:
-    """The smallest search: a few rewrites a step, all scored on train, the best kept."""
-
-    steps: int = 3
-    breadth: int = 3
-
-    def optimize(self, run: Run) -> None:
-        best = run.initial
-        scores = run.evaluate([best], run.train).means()
-        for _ in range(self.steps):
-            replies = run.generate([f"Rewrite: {best['instruction']}"] * self.breadth, Sampling(temperature=1.0))
-            fresh = run.propose(
-                [Proposal(best.replace("instruction", r.text), (best,), "rewrite", "because") for r in replies]
-            )
-            scores |= run.evaluate(fresh, run.train).means()
-            best = max(scores, key=lambda prompt: scores[prompt])
-            run.step([Estimate(prompt, mean, len(run.train)) for prompt, mean in scores.items()], [best])
-
-
-def rewrite(request: Request) -> str:
-    """A scripted proposer: adds a word that depends on the request and its seed only."""
-    assert isinstance(request.content, str)
-    word = random.Random(f"{request.content}{request.seed}").choice(["carefully", "exactly", "twice", "soon", "please"])
-    return f"{request.content.removeprefix('Rewrite: ')} {word}"
+from promptopt.types import Reply, Request, Sampling
+from tests.rewrites import Rewrites, rewrite
 
 
 class TestRewrites(OptimizerContract):
@@ -409,7 +383,7 @@ def test_metric_that_raises_names_prompt_and_example(tmp_path: Path) -> None:
         def fingerprint(self) -> dict[str, str]:
             return {"kind": "broken"}
 
-    with pytest.raises(EvaluatorError, match="mine.*prompt p1, example e1"):
+    with pytest.raises(EvaluatorError, match=r"mine.*prompt p1, example e1"):
         conduct(tmp_path / "s.db", evaluator=Broken())
 
 
@@ -434,3 +408,30 @@ def test_result_saves_whole(tmp_path: Path) -> None:
     path = result.save(tmp_path / "result.json")
     assert json.loads(path.read_text()) == json.loads(json.dumps(result.to_json()))
     assert not list(tmp_path.glob("*.partial"))
+
+
+class Hasty(Scripted):
+    """A model with a fast mode that gets some answers wrong which its exact twin gets right."""
+
+    def exact(self) -> Scripted:
+        return self.twin
+
+    def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
+        ours = dict(self.generate(requests))
+        theirs = dict(self.twin.generate(requests))
+        return sum(ours[index].text != theirs[index].text for index in ours), len(requests)
+
+
+def test_fast_mode_says_what_it_flips_and_the_final_phase_is_exact(tmp_path: Path) -> None:
+    accuracy = feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)
+    model = Hasty(lambda _: "no", name="hasty:fast")
+    model.twin = planted_model(accuracy, name="hasty:exact")
+    result = conduct(tmp_path / "s.db", model=model)
+    assert any("fast mode, which changes" in w and "of 32 answers" in w for w in result.warnings)
+    exact = evaluate(planted_task(), result.best.prompt, model=model.twin, store=tmp_path / "s.db")
+    assert result.best.test is not None
+    assert result.best.test.score == exact.measured.score > 0
+    assert exact.paid.calls == 0
+    calls = model.calls
+    assert outcome(conduct(tmp_path / "s.db", model=model)) == outcome(result)
+    assert model.calls == calls

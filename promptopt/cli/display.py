@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from promptopt.budget import Limits
 from promptopt.cli.output import say
 from promptopt.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.reports import words
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
     from promptopt.run import Run
 
+PULSE_S = 30.0
+"""Seconds between signs of life where there is no live table."""
 BAR = 20
 """Characters of the bar that shows how much of a cap is used."""
 PHASES = {
@@ -41,14 +44,32 @@ class Quiet:
 
 
 class Lines:
-    """One line for each thing that happened: for logs, pipes and files."""
+    """One line for each thing that happened, and a sign of life in between: for logs, pipes and files."""
 
-    def __init__(self, write: Callable[[str], None] = say) -> None:
-        """`write` takes one line without its end."""
-        self._write = write
+    def __init__(self, write: Callable[[str], None] = say, pulse_s: float = PULSE_S) -> None:
+        """`write` takes one line without its end; `pulse_s`: seconds between signs of life."""
+        self._write, self._pulse_s = write, pulse_s
+        self._run: Run | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._pulse, name="promptopt-lines", daemon=True)
+
+    def __enter__(self) -> Lines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
     def watch(self, run: Run) -> None:
-        """Lines need events only."""
+        """Begin to follow a run."""
+        self._run = run
+
+    def _pulse(self) -> None:
+        while not self._over.wait(self._pulse_s):
+            if self._run is not None:
+                state = self._run.snapshot()
+                self._write(f"  {words.duration(state.seconds)}: {speed(state)}")
 
     def __call__(self, event: Event) -> None:
         """Write what the event says."""
@@ -108,6 +129,7 @@ class Live:
 
         self._title, self._console, self._minutes = title, console, minutes
         self._run: Run | None = None
+        self._caps: Limits | None = None
         self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self.table, transient=True)
 
     def __enter__(self) -> Live:
@@ -124,30 +146,35 @@ class Live:
     def __call__(self, event: Event) -> None:
         """Keep what must not scroll away: the plan and the warnings."""
         if isinstance(event, Planned):
+            self._caps = event.plan.total
             for line in planned(event):
                 self._console.print(line, markup=False, highlight=False)
         elif isinstance(event, Warned):
             self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
 
-    def table(self) -> Table:
-        """The table as it stands now."""
+    def table(self) -> Group:
+        """The title and the table as they stand now."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self._title, style="bold"), title_justify="left", box=None, show_header=False)
+        table = Table(box=None, show_header=False)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
         if self._run is None:
             table.add_row("now", "getting the task and the model ready")
-            return table
-        for name, value in rows(self._run.snapshot(), self._minutes):
-            table.add_row(name, Text(value))
-        return table
+        else:
+            for name, value in rows(self._run.snapshot(), self._minutes, self._caps):
+                table.add_row(name, Text(value))
+        return Group(Text(self._title, style="bold"), table)
 
 
-def rows(snapshot: Snapshot, minutes: float | None) -> list[tuple[str, str]]:
-    """(name, value) of everything the live table shows, in order."""
-    spent, limits = snapshot.spent, snapshot.limits
+def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> list[tuple[str, str]]:
+    """(name, value) of everything the live table shows, in order.
+
+    `caps`: those of the whole run; the snapshot's own, without what is set aside for its end, until they are known.
+    """
+    spent, limits = snapshot.spent, snapshot.limits if caps is None else caps
     shown = [("best so far", _best(snapshot)), ("now", _now(snapshot))]
     for name, used, cap in (
         ("evaluations", spent.evaluations, limits.evaluations),
@@ -162,9 +189,16 @@ def rows(snapshot: Snapshot, minutes: float | None) -> list[tuple[str, str]]:
     if left is not None:
         clock += f", at most about {words.duration(left)} left"
     shown.append(("time", clock))
-    rate = snapshot.paid.tokens / snapshot.seconds if snapshot.seconds > 0 else 0.0
-    shown.append(("speed", f"{rate:,.0f} tokens a second" if rate else "no new calls so far"))
+    shown.append(("speed", speed(snapshot)))
     return shown
+
+
+def speed(snapshot: Snapshot) -> str:
+    """How fast replies come, and how many came: what moves even while a large batch is under way."""
+    if not snapshot.paid.calls:
+        return "no new replies so far"
+    rate = snapshot.paid.tokens / max(snapshot.seconds, 1e-3)
+    return f"{rate:,.0f} tokens a second, {words.plural(snapshot.paid.calls, 'new call')} answered"
 
 
 def _best(snapshot: Snapshot) -> str:
@@ -224,9 +258,9 @@ def display(
     if quiet:
         yield Quiet()
     elif not place.isatty():
-        lines = Lines()
         say(title)
-        yield lines
+        with Lines() as lines:
+            yield lines
     else:
         from rich.console import Console
 

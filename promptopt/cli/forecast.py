@@ -97,7 +97,7 @@ class Forecast:
         if self.minutes is None:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
         runs = words.plural(self.speed_from, "earlier run")
-        return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
+        return f"Time: at most about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 
 
 def _sentence(text: str) -> str:
@@ -126,11 +126,11 @@ def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
     from promptopt.binding import bind_evaluator, bind_task
     from promptopt.budget import plan
-    from promptopt.cli.request import budget_of, task_of
+    from promptopt.cli.request import budget_of, settings_of, task_of
     from promptopt.stats import smallest_detectable
 
-    optimizer = build_optimizer(config.method, config.settings)
     own = task_of(config)
+    optimizer = build_optimizer(config.method, settings_of(config, own))
     task = bind_task(own, config.seed)
     evaluator = bind_evaluator(config.evaluator, task)
     per_cell = evaluator.calls_per_cell
@@ -200,7 +200,7 @@ def _usd(price: Price | None, read: int | None, written: int | None) -> float | 
 
 def _speed(model: str, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
-    from promptopt.store.database import home
+    from promptopt.places import home
     from promptopt.store.runs import Store
 
     if not (home() / "store.db").exists():

@@ -21,6 +21,8 @@ app = typer.Typer(
     help="List the search methods, or show one with its settings.",
 )
 
+WIDEST = 25
+"""Characters of the column that says what a setting takes; a longer list of names goes with the meaning."""
 GROUP = "(below)"
 """Stands for the default of a field that is a group of settings."""
 
@@ -77,6 +79,8 @@ def settings(made: object) -> list[list[str]]:
         if field.init:
             default = _default(field) if isinstance(made, type) else getattr(made, field.name)
             taken, meaning = describe_type(hints[field.name]), meanings.get(field.name, "")
+            if len(taken) > WIDEST:
+                taken, meaning = "a name", f"{meaning} One of {taken}.".lstrip()
             rows.append([field.name, registered_name(default), taken, meaning])
     return rows
 

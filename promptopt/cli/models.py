@@ -26,8 +26,8 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded mode
 def list_models() -> None:
     """List the embedded models, and what else --model takes."""
     from promptopt.models import catalogue
+    from promptopt.places import home
     from promptopt.reports import words
-    from promptopt.store.database import home
 
     here = {model.name for model in catalogue.installed()}
     rows = [["name", "size", "licence", "here", ""]]
@@ -86,7 +86,10 @@ def pull(name: ModelName) -> None:
 def _bare(name: str) -> str:
     from promptopt.models import catalogue
 
-    return catalogue.DEFAULT if name == "embedded" else name.removeprefix("embedded/")
+    provider, slash, rest = name.partition("/")
+    if provider not in ("embedded", "embedded-fast"):
+        return name
+    return rest if slash else catalogue.DEFAULT
 
 
 def fetch(name: str, *, quiet: bool) -> Path:
@@ -109,7 +112,7 @@ def make_ready(specs: Iterable[str], *, quiet: bool) -> None:
 
     for spec in dict.fromkeys(specs):
         provider, _, _ = spec.partition("/")
-        if provider == "embedded" and catalogue.locate(_bare(spec)) is None:
+        if provider in ("embedded", "embedded-fast") and catalogue.locate(_bare(spec)) is None:
             if not quiet:
                 say(f"fetching the embedded model {_bare(spec)!r}; this is needed once")
             fetch(_bare(spec), quiet=quiet)

@@ -10,7 +10,7 @@ import typer
 
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.config import RunConfig, build_optimizer, config_from, load_config, parse_settings
+from promptopt.config import RunConfig, build_optimizer, config_from, flat_settings, load_config, parse_settings
 from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,22 +101,25 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.binding import bind_evaluator
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, stored, task_of
+    from promptopt.cli.request import budget_of, settings_of, stored, task_of
     from promptopt.reports.export import export, export_of, format_for
 
     out = None if config.out is None else Path(config.out)
     form = format_for(out, None)
     if out is not None and not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
-    optimizer = build_optimizer(config.method, config.settings)
     budget = budget_of(config)
     task = task_of(config)
+    optimizer = build_optimizer(config.method, settings_of(config, task))
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = bind_evaluator(config.evaluator, task)
     make_ready([config.model, *([] if config.proposer is None else [config.proposer])], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
+            if shipped := task.settings.get(config.method):
+                listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
+                say(f"settings this task ships for {config.method} (--set changes them): {listed}")
             for warning in task.warnings:
                 say(f"warning: {warning}")
         result = api.optimize(

@@ -51,7 +51,7 @@ def exit_code_of(error: BaseException) -> int:
 
     `PROMPTOPT_DEBUG=1` shows the traceback too.
     """
-    if os.environ.get("PROMPTOPT_DEBUG"):
+    if os.environ.get("PROMPTOPT_DEBUG", "0") not in ("", "0"):
         say(without_secrets("".join(traceback.format_exception(error))))
     if isinstance(error, KeyboardInterrupt):
         say("stopped; run the same command again to go on")

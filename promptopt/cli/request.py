@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from promptopt.config import RunConfig
+from promptopt.config import RunConfig, Setting, flat_settings
 from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ def stored(config: RunConfig) -> dict[str, Any]:
     return kept
 
 
+def settings_of(config: RunConfig, task: Task) -> dict[str, Setting]:
+    """The settings of the method: the user's, on top of those that the task ships for that method."""
+    return {**flat_settings(task.settings.get(config.method, {})), **config.settings}
+
+
 def budget_of(config: RunConfig) -> Budget:
     """The caps. Raises ConfigError for one that leaves nothing to spend."""
     from promptopt.budget import Budget
@@ -75,13 +80,14 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
     if text is None:
         return task, task.initial
     path = Path(text)
-    if _is_file(path):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as cause:
-            raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
-    elif path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
-        raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
+    if not _is_file(path):
+        if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
+            raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
+        return from_text(task, text)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
     return from_text(task, text, exported=path.suffix == ".json")
 
 

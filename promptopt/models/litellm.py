@@ -140,6 +140,7 @@ class LiteLLMModel:
 def _litellm() -> Any:
     """The package, silenced: imported here because it takes seconds and goes online for prices unless told not to."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOG", "ERROR")  # some of its warnings go to standard output
     litellm: Any = import_module("litellm")
     litellm.telemetry = False
     litellm.suppress_debug_info = True

@@ -1,8 +1,9 @@
 """The embedded engine: llama.cpp in this process, one single-threaded engine a core.
 
-Two modes. `exact` (the default): a reply is a function of the request alone, whatever ran before it, beside it, on which
-engine or in which process, and requests that share a candidate's text still evaluate it only once. `fast`: continuous
-batching over several slots and llama.cpp's own prompt cache; replies depend on their company, and `flips` says how often.
+Two modes. `exact` (the default): a reply is a function of the request alone, whatever ran before it, beside it, on
+which engine or in which process, and requests that share a candidate's text still evaluate it only once. `fast`:
+continuous batching over several slots and llama.cpp's own prompt cache; replies depend on their company, and `flips`
+says how often.
 """
 
 from __future__ import annotations
@@ -44,19 +45,20 @@ class LlamaCpp:
     ) -> None:
         """`name`: how the model is called (default: its file's name). `engines`: default one a core, as memory allows.
 
-        `context`: tokens that prompt and reply can have together. The full name carries all that can change an answer:
-        the file's SHA-256, the mode, the context and the engine's version.
+        `context`: tokens that prompt and reply can have together, rounded up to a multiple of 256. The full name
+        carries all that can change an answer: the file's SHA-256, the mode, the context and the engine's version.
         Raises ConfigError when xllamacpp is not installed or the file is not GGUF.
         """
         version = require_xllamacpp().__version__
         _check_gguf(path)
         called = path.stem if name is None else name
-        self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{context}:{version}"
-        self.path, self.mode, self.context = path, mode, context
+        self.path, self.mode, self.context = path, mode, -(-context // 256) * 256
+        self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{self.context}:{version}"
         self._called = called
         self._count = _engines_that_fit(path) if engines is None else engines
         self._engines: list[Engine | None] = [None] * self._count
         self._locks = [threading.Lock() for _ in range(self._count)]
+        self._twin: LlamaCpp | None = None
         self._folder: Path | None = None
         self._states: PrefixStates | None = None
         self._opening = threading.Lock()
@@ -113,19 +115,25 @@ class LlamaCpp:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
         return self._counted(text)
 
+    def exact(self) -> LlamaCpp:
+        """The same model in exact mode; itself, where that is its mode."""
+        if self.mode == "exact":
+            return self
+        if self._twin is None:
+            self._twin = LlamaCpp(self.path, name=self._called, mode="exact", engines=self._count, context=self.context)
+        return self._twin
+
     def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
         """How many of `requests` this mode answers with another text than exact mode, and how many were asked."""
-        exact = LlamaCpp(self.path, name=self._called, mode="exact", engines=self._count, context=self.context)
-        try:
-            theirs = dict(exact.generate(requests))
-        finally:
-            exact.close()
+        theirs = dict(self.exact().generate(requests))
         ours = dict(self.generate(requests))
         return sum(ours[index].text != theirs[index].text for index in theirs), len(requests)
 
     def close(self) -> None:
         """End the engines and remove their files; a later call starts them again."""
         atexit.unregister(self.close)
+        if self._twin is not None:
+            self._twin.close()
         for number, lock in enumerate(self._locks):
             with lock:
                 engine, self._engines[number] = self._engines[number], None
@@ -142,8 +150,7 @@ class LlamaCpp:
             engine = self._engines[number]
             if engine is None:
                 slots = 1 if self.mode == "exact" else FAST_SLOTS
-                threads = max(1, usable_cores() // self._count)
-                engine = Engine(EngineSettings(self.path, self.context, slots, threads), states, number)
+                engine = Engine(EngineSettings(self.path, self.context, slots), states, number)
                 self._engines[number] = engine
             return engine
 
@@ -182,7 +189,7 @@ class LlamaCpp:
 
 
 class PrefixQueue:
-    """Pending requests in groups of one prefix. A lane stays with its group; then come groups that no other lane has."""
+    """Pending requests in groups of one prefix: a lane stays with its group, then come groups that no other has."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         """Groups stand in order of first appearance, requests within a group in order."""

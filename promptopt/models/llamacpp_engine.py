@@ -1,11 +1,11 @@
 """One llama.cpp engine in this process: text to tokens, tokens to a reply, and a prefix whose bits never vary.
 
-Why bits vary at all: llama.cpp evaluates a prompt in batches, and the last digits of a token's state depend on the batch
-it was in. Its prompt cache reuses whatever the slot happens to hold, so the batches, and with them now and then a greedy
-answer, depend on the request before. `complete` therefore takes the number of leading tokens to be evaluated as a step
-of their own: the slot is brought to exactly that prefix (evaluated on an empty slot, or restored from a saved copy, which
-is the same to the bit and takes milliseconds), and the rest is evaluated in one further step. Thread count and engine
-change nothing (tests/integration/test_llamacpp.py).
+Why bits vary at all: llama.cpp evaluates a prompt in batches, and the last digits of a token's state depend on the
+batch it was in. Its prompt cache reuses whatever the slot happens to hold, so the batches, and with them now and then a
+greedy answer, depend on the request before. `complete` therefore takes the number of leading tokens to be evaluated as
+a step of their own: the slot is brought to exactly that prefix (evaluated on an empty slot, or restored from a saved
+copy, which is the same to the bit and takes milliseconds), and the rest is evaluated in one further step. Engines have
+one thread each: beyond 512 tokens the number of threads decides how attention is summed up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROBE = (1, 2, 3, 4)
 def require_xllamacpp() -> Any:
     """The xllamacpp module. Raises ConfigError when it is not installed."""
     try:
-        import xllamacpp
+        import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise ConfigError(
             "embedded models need xllamacpp, which is not installed: pip install 'promptopt-engine[local]'."
@@ -83,7 +83,6 @@ class EngineSettings:
     path: Path
     context: int
     slots: int
-    threads: int
 
 
 class Engine:
@@ -100,8 +99,8 @@ class Engine:
         parameters.n_ctx = settings.context * settings.slots
         parameters.n_parallel = settings.slots
         parameters.kv_unified = False
-        parameters.cpuparams.n_threads = settings.threads
-        parameters.cpuparams_batch.n_threads = settings.threads
+        parameters.cpuparams.n_threads = 1
+        parameters.cpuparams_batch.n_threads = 1
         parameters.n_gpu_layers = 0
         parameters.fit_params = False
         parameters.warmup = False
@@ -114,11 +113,11 @@ class Engine:
         parameters.slot_save_path = f"{states.folder}/"
         parameters.api_keys = [self._secret]
         try:
-            self._server = xllamacpp.Server(parameters)
+            self._server: Any = xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise BackendError(
-                f"llama.cpp cannot load {str(settings.path)!r}: the file is damaged, of an unknown architecture, or too "
-                f"large for the memory that is free."
+                f"llama.cpp cannot load {str(settings.path)!r}: the file is damaged, of an unknown architecture, or "
+                f"too large for the memory that is free."
             ) from error
         self._address = str(self._server.listening_address).removeprefix("http://")
         self.keeps_prefixes = settings.slots == 1 and self._keeps_a_prefix()
@@ -265,7 +264,7 @@ class Engine:
         return chunks
 
     def _post(self, path: str, body: dict[str, Any], *, strict: bool = True) -> dict[str, Any]:
-        """Ask the engine's own port; `strict` makes its refusals errors. The connection is not kept: that costs 0.1 ms."""
+        """Ask the engine's own port; `strict` makes its refusals errors. A fresh connection costs 0.1 ms."""
         connection = http.client.HTTPConnection(self._address, timeout=600)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._secret}"}
         try:

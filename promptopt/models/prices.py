@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from platformdirs import user_data_path
-
 from promptopt.errors import ConfigError
+from promptopt.places import home
 
 _AT_HOME = ("embedded", "llamacpp", "hf", "vllm", "scripted")
 
@@ -40,9 +38,7 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
     `local`: it is served from this machine, so it is free unless the user's table says otherwise. Raises ConfigError
     for a user's table that cannot be read.
     """
-    home = os.environ.get("PROMPTOPT_HOME")
-    folder = Path(home).expanduser() if home else user_data_path("promptopt", appauthor=False)
-    own = read_prices(folder / "prices.toml")
+    own = read_prices(home() / "prices.toml")
     if name in own:
         return own[name]
     provider, _, rest = name.partition("/")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.prices import litellm_providers
 from promptopt.protocols import Model
 
+Mode = Literal["exact", "fast"]
 Factory = Callable[[str, str | None], Model]
 
 _HOSTED = (
@@ -53,24 +54,42 @@ def open_openai(rest: str, base_url: str | None) -> Model:
 
 def open_llamacpp(rest: str, base_url: str | None) -> Model:
     """`llamacpp/PATH.gguf`: a model file, run in this process. Raises ConfigError where there is no such file."""
+    return _llamacpp(rest, base_url, "exact")
+
+
+def open_llamacpp_fast(rest: str, base_url: str | None) -> Model:
+    """`llamacpp-fast/PATH.gguf`: the same with continuous batching, where a reply can depend on its company."""
+    return _llamacpp(rest, base_url, "fast")
+
+
+def open_embedded(rest: str, base_url: str | None) -> Model:
+    """`embedded` or `embedded/NAME`: a model of the catalogue, fetched where it is not here yet."""
+    return _embedded(rest, base_url, "exact")
+
+
+def open_embedded_fast(rest: str, base_url: str | None) -> Model:
+    """`embedded-fast` or `embedded-fast/NAME`: the same with continuous batching."""
+    return _embedded(rest, base_url, "fast")
+
+
+def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
     _refuse_address("llamacpp", base_url)
     path = Path(rest).expanduser()
     if not rest or not path.is_file():
         raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
     from promptopt.models.llamacpp import LlamaCpp
 
-    return LlamaCpp(path)
+    return LlamaCpp(path, mode=mode)
 
 
-def open_embedded(rest: str, base_url: str | None) -> Model:
-    """`embedded` or `embedded/NAME`: a model of the catalogue, fetched where it is not here yet."""
+def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
     _refuse_address("embedded", base_url)
     from promptopt.models import catalogue
     from promptopt.models.llamacpp import LlamaCpp
 
     name = rest if rest else catalogue.DEFAULT
     found = catalogue.locate(name)
-    return LlamaCpp(catalogue.pull(name) if found is None else found, name=f"embedded/{name}")
+    return LlamaCpp(catalogue.pull(name) if found is None else found, name=f"embedded/{name}", mode=mode)
 
 
 def _refuse_address(provider: str, base_url: str | None) -> None:

@@ -84,5 +84,5 @@ def block(text: str, indent: str = "    ") -> str:
 
 def one_line(text: str, limit: int = 60) -> str:
     """A text on one line, cut with an ellipsis where it is longer than `limit` characters."""
-    flat = "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
+    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from platformdirs import user_data_path
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from promptopt.errors import StoreError
+from promptopt.places import home
 
 VERSION = 1
 """Of the tables below. A store of a newer version is refused, not guessed at."""
@@ -53,12 +52,6 @@ JOURNAL = sql.Table(
     sql.Column("key", sql.LargeBinary(32), nullable=False),
 )
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
-
-
-def home() -> Path:
-    """The folder of the store: `PROMPTOPT_HOME`, or the user's data folder."""
-    chosen = os.environ.get("PROMPTOPT_HOME")
-    return Path(chosen).expanduser() if chosen else user_data_path("promptopt", appauthor=False)
 
 
 def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
@@ -107,7 +100,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     try:
         engine = sql.create_engine(url)
     except (SQLAlchemyError, ModuleNotFoundError) as cause:
-        raise StoreError(f"store {shown}: cannot be opened ({cause}); install its driver, or correct the URL") from cause
+        raise StoreError(f"store {shown}: {cause}; install its driver, or correct the URL") from cause
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     with sentences(shown):

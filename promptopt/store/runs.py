@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sql
 
 from promptopt.errors import ConfigError
+from promptopt.places import home
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, home, insert_new, open_engine, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUNS, insert_new, open_engine, sentences
 from promptopt.store.journal import Journal
 from promptopt.types import canonical
 
@@ -102,8 +103,8 @@ class Store:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
         matches = [record for record in self.runs() if record.id.startswith(run_id)]
         if len(matches) != 1:
-            found = "no run" if not matches else f"{len(matches)} runs"
-            raise ConfigError(f"{found} in {self.where} begin with {run_id!r}; `promptopt runs list` shows them all")
+            found = "no run" if not matches else f"more than one run ({len(matches)})"
+            raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")
         return matches[0]
 
     def delete(self, run_id: str) -> None:

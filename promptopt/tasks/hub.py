@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from promptopt.errors import DataError
+from promptopt.places import home
 
 _TIMEOUT_S = 3.0
 """For finding the hub's address, for connecting, and for each read."""
@@ -32,7 +33,7 @@ def locate(relative: str, url: str | None) -> Path:
         own = Path(data_home).expanduser() / relative
         if own.exists():
             return own
-    cached = _home() / "data" / relative
+    cached = home() / "data" / relative
     if cached.exists():
         return cached
     advice = (
@@ -127,12 +128,3 @@ def _check_resolves(url: str) -> None:
 def _reason(cause: OSError) -> str:
     reason = getattr(cause, "reason", cause)
     return str(getattr(reason, "strerror", None) or reason)
-
-
-def _home() -> Path:
-    chosen = os.environ.get("PROMPTOPT_HOME")
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("promptopt", appauthor=False)

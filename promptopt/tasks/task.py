@@ -25,8 +25,9 @@ class Task:
     """One task, complete; made by `from_examples`, `from_file` or `promptopt.tasks.load_task`.
 
     `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the names of the inputs
-    that every example has. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
-    the data. Two tasks that could score a prompt differently differ in `fingerprint()`.
+    that every example has. `settings`: by method, what the command line uses for this task where the user says
+    nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about the data. Two
+    tasks that could score a prompt differently differ in `fingerprint()`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     sampling: Sampling = field(default_factory=Sampling)
     contract: Contract = field(default_factory=Contract)
     layout: Layout | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]], repr=False)
     pool: Pool | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)

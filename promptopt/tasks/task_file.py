@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +31,7 @@ from promptopt.types import Example, Prompt, Sampling
 Table = Mapping[str, Any]
 
 _KEYS = ("name", "description", "labels", "metric", "answer", "max_tokens", "stop", "instruction", "parts", "splits",
-         "data", "layouts", "contract")  # fmt: skip
+         "data", "layouts", "contract", "settings")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Source:
     revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `generator`:
     `module:function`, called with (`count`, 0). `input`: a column, a list of columns, or a table from field to column
     (or to a list of names it may have). `target`, `classes`, `target_after`: as in `tasks.files.Columns`.
+    `drop`: targets that are broken where the data comes from; their rows are left out.
     """
 
     file: str = ""
@@ -54,6 +55,7 @@ class Source:
     target: str | None = "target"
     classes: Mapping[str, str] | None = None
     target_after: str | None = None
+    drop: Sequence[str] = ()
 
     def columns(self) -> Columns:
         """Which columns become what."""
@@ -136,6 +138,7 @@ def _task(path: Path, table: Table, pool: Pool, sizes: Sizes, seed: int) -> Task
             frozen_parts=tuple(parts),
         ),
         pool=pool,
+        settings=cast("dict[str, Table]", table.get("settings", {})),
     )
     wanted = {name: getattr(sizes, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
@@ -196,7 +199,10 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 
 def _read(path: Path, source: Source, seed: int) -> Found:
-    return examples_from(path, read_rows(path), source.columns(), seed=seed)
+    found = examples_from(path, read_rows(path), source.columns(), seed=seed)
+    if not source.drop:
+        return found
+    return replace(found, examples=tuple(example for example in found.examples if example.target not in source.drop))
 
 
 def _generated(path: Path, source: Source) -> tuple[Example, ...]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import START, Climb, Invoke, answer
 from typer.testing import CliRunner, Result
 
 from promptopt import registry
@@ -16,62 +15,8 @@ from promptopt.cli.main import app
 from promptopt.errors import UnknownName
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
-from promptopt.run import Run, Selector
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
-from promptopt.types import Expected, Proposal, Sampling
-
-START = "Say what the text is."
-BETTER = "Say carefully what the text is."
-Invoke = Callable[..., Result]
-
-
-@dataclass(frozen=True, slots=True)
-class Climb:
-    """Asks for one rewrite a step, and keeps the better prompt."""
-
-    steps: int = 2
-    """How often the proposer is asked."""
-    selector: Selector = Exhaustive()
-    """What compares the prompts."""
-    sampling: Sampling = Sampling(temperature=1.0, max_tokens=64)
-    """How the proposer is asked."""
-    keep_ties: bool = True
-    """Whether an equal prompt stays."""
-
-    def optimize(self, run: Run) -> None:
-        """Search."""
-        best = run.initial
-        for _ in range(self.steps):
-            part = run.task.editable
-            replies = run.generate([f"Improve: {best[part]}"], self.sampling)
-            children = run.propose([Proposal(best.replace(part, reply.text), (best,), "rewrite") for reply in replies])
-            ranked = self.selector.select(run, [best, *children], run.train, 1)
-            best = ranked[0].prompt
-            run.step(ranked, [best])
-
-    def expected(self, train: int) -> Expected:
-        """At most."""
-        return Expected(self.steps * 2 * train, self.steps, self.steps * self.sampling.max_tokens)
-
-
-def text_of(request: Any) -> str:
-    content = request.content
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
-
-
-def answer(request: Any) -> str:
-    """Right for every text under the better prompt; under any other, `bad` for every third text, and one unreadable."""
-    text = text_of(request)
-    if text.startswith("Improve:"):
-        return BETTER
-    item = text.rpartition("item ")[2].split()
-    number, right = int(item[0]), item[1]
-    if "carefully" in text:
-        return right
-    if number == 7:
-        return "hm"
-    return "bad" if number % 3 == 0 else right
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from promptopt.errors import BackendError, ConfigError, PromptoptError
 from promptopt.models.dispatch import Patience
 from promptopt.models.openai import OpenAIModel
 from promptopt.protocols import Model, Tokenizer
+from promptopt.testing import ModelContract
 from promptopt.types import Message, Reply, Request, Sampling, Token
 from tests.servers import (
     CUT,
@@ -84,6 +85,18 @@ def ask(model: Model, *requests: Request) -> list[Reply]:
     replies = dict(model.generate(requests))
     assert sorted(replies) == list(range(len(requests)))
     return [replies[index] for index in range(len(requests))]
+
+
+class TestContract(ModelContract):
+    @pytest.fixture(autouse=True)
+    def serve(self) -> Iterator[None]:
+        with FakeServer() as server:
+            self.served = OpenAIModel("tiny", base_url=server.url)
+            yield
+            self.served.close()
+
+    def model(self) -> Model:
+        return self.served
 
 
 def test_it_is_a_model_that_counts_tokens(opened: Opening) -> None:

@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sql
 
 from promptopt.errors import ConfigError, ReplayDiverged, StoreError
+from promptopt.places import home
 from promptopt.store.cache import Cache, call_key
-from promptopt.store.database import META, home, open_engine
+from promptopt.store.database import META, open_engine
 from promptopt.store.runs import Store
 
 
@@ -40,7 +41,9 @@ def test_many_threads_and_two_stores_lose_nothing(tmp_path: Path) -> None:
             for number in range(start, start + 200):
                 store.cache.put(call_key("m", str(number), "greedy"), "m", str(number), str(number))
 
-        threads = [threading.Thread(target=write, args=(store, 100 * i)) for i, store in enumerate([one, two, one, two])]
+        threads = [
+            threading.Thread(target=write, args=(store, 100 * i)) for i, store in enumerate([one, two, one, two])
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -179,7 +182,7 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
         store.end("abc1", status="finished", result={"verdict": "better"})
         assert store.find("abc").status == "finished"
         assert store.find("abc").result == {"verdict": "better"}
-        with pytest.raises(ConfigError, match="2 runs"):
+        with pytest.raises(ConfigError, match="more than one run"):
             store.find("ab")
         with pytest.raises(ConfigError, match="no run"):
             store.find("zzz")

@@ -71,7 +71,9 @@ def test_values_reach_the_model_byte_for_byte(instruction: str, text: str, other
 @settings(deadline=None)
 @given(pattern=st.text(alphabet="ab{}%\n ") | anything, text=anything, others=st.lists(anything, max_size=3))
 def test_the_shared_prefix_is_the_same_for_every_example(pattern: str, text: str, others: list[str]) -> None:
-    layout = Layout("chat", messages=(("system", "{instruction}"), ("user", f"{pattern}{{text}}{pattern}")))
+    layout = Layout(
+        "chat", messages=(("system", "{instruction}"), ("user", f"{pattern}{{text}}{pattern}"), ("assistant", "So:"))
+    )
     rendering = layout.compile(Prompt.of("Do it."), ("text",), {})
     prefixes = set[str]()
     for value in (text, *others):

@@ -17,6 +17,7 @@ from promptopt.types import Example, Prompt
         ("Classify it.\n\nMessage: {text}\nLabel:", "Classify it.", "{instruction}\n\n{demos}Message: {text}\nLabel:"),
         ("\nA.\n\nB: c.\n{text}", "A.\n\nB: c.", "\n{instruction}\n{demos}{text}"),
         ("Is the message spam? Message: {text}", "Is the message spam?", "{instruction}{demos} Message: {text}"),
+        ("Read it all. Is it spam? Mail: {text}", "Read it all. Is it spam?", "{instruction}{demos} Mail: {text}"),
         ("Classify this review: {text}\nLabel:", "Classify this review:", "{instruction}{demos} {text}\nLabel:"),
         ("Given {text}, answer yes or no.", "Given {text}, answer yes or no.", "{demos}{instruction}"),
         ("Q: {text}\nA:", "Q: {text}\nA:", "{demos}{instruction}"),

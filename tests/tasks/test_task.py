@@ -115,6 +115,7 @@ def test_more_prompts_than_are_cached_still_render() -> None:
         content, _ = laid.render(prompt, EXAMPLES[0])
         assert isinstance(content, str)
         assert content.startswith(prompt["instruction"])
+    assert len(laid._renderings) <= 256
 
 
 BARE = Layout("bare", text="{instruction}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer
-from conftest import Invoke
+from command_line import Invoke
 
 from promptopt.cli import output
 from promptopt.cli.main import COMMANDS

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BETTER, START, Invoke, answer
+from command_line import BETTER, START, Invoke, answer
 
 from promptopt.errors import BackendError
 from promptopt.models import specs
@@ -178,8 +179,9 @@ def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace
 def test_bad_options_are_exit_2_before_any_call(
     options: list[str], expected: str, invoke: Invoke, task_file: str, model: Scripted
 ) -> None:
-    result = invoke(*BASE, task_file, *options)
+    result = invoke(*BASE, task_file, *options, "--json")
     assert result.exit_code == 2
+    assert result.stdout == ""
     assert expected in result.stderr
     assert "Traceback" not in result.stderr
     assert model.calls == 0
@@ -271,3 +273,46 @@ def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) ->
 def test_dry_run_keeps_to_the_caps(invoke: Invoke, task_file: str) -> None:
     found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--max-evaluations", "120").stdout)
     assert found["roles"]["task"]["calls"] <= 120
+
+
+def test_the_clock_suspends(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Scripted(answer, name="scripted/one", latency_s=0.02))
+    result = invoke(*BASE, task_file, "--max-minutes", "0.005")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("Suspended: 0.005 minutes are over.")
+
+
+def test_a_store_that_cannot_be_written_or_is_newer(
+    invoke: Invoke, task_file: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(*BASE, task_file)
+    with sqlite3.connect(workplace / "home" / "store.db") as connection:
+        connection.execute("update meta set value = '99' where name = 'version'")
+    connection.close()
+    newer = invoke(*BASE, task_file, "--quiet")
+    (workplace / "file").touch()
+    monkeypatch.setenv("PROMPTOPT_HOME", str(workplace / "file"))
+    unwritable = invoke(*BASE, task_file, "--quiet")
+    for result, expected in ((newer, "newer promptopt"), (unwritable, "set PROMPTOPT_HOME")):
+        assert result.exit_code == 1
+        assert expected in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_strange_data_goes_through(invoke: Invoke, task_file: str, workplace: Path, model: Scripted) -> None:
+    strange = [
+        "{text} {instruction} {{",
+        "\u202eright to left",
+        "zero\u200bwidth",
+        "\x1b[31mred",
+        "%s {0} \\n",
+        "long " * 3000,
+    ]
+    rows = [{"text": f"{strange[number % 6]} item {number} good", "label": "good"} for number in range(60)]
+    (workplace / "strange.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    result = invoke(*BASE, task_file, "--data", "strange.jsonl", "--json", "--set", "steps=1")
+    assert result.exit_code == 0, result.stderr
+    sent = "".join(request.content[0].content for request in model.log if not isinstance(request.content, str))
+    assert all(text in sent for text in strange)
+    shown = invoke("runs", "show", json.loads(result.stdout)["run_id"])
+    assert "\x1b" not in shown.stdout

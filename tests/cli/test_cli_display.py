@@ -1,0 +1,153 @@
+"""The live table in a fake terminal of 80 columns, the plain lines, and the numbers in them."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from promptopt.budget import Ledger, Limits, Plan
+from promptopt.cli.display import Lines, Live, Quiet, display, rows, smallest, time_left
+from promptopt.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.types import Estimate, Prompt
+
+START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
+SPENT = Ledger(1_204, 1_300, 96, 80_000, 3_211, 0.0123)
+PLAN = Plan(3, 100, 200, Ledger(), Limits(), Limits())
+
+
+def snapshot(
+    limits: Limits | None = None, paid: Ledger = SPENT, phase: str = "search", seconds: float = 60.0
+) -> Snapshot:
+    caps = Limits(evaluations=2_000, usd=0.05) if limits is None else limits
+    return Snapshot(phase, 3, Estimate(BEST, 0.74, 128), Estimate(START, 0.61, 64), SPENT, paid, caps, seconds)
+
+
+class FakeRun:
+    def __init__(self, state: Snapshot) -> None:
+        self.state = state
+
+    def snapshot(self) -> Snapshot:
+        return self.state
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_table_fits_eighty_columns_and_says_everything() -> None:
+    screen = Terminal()
+    live = Live("promptopt optimize: mood", Console(file=screen, width=80, force_terminal=True, color_system=None))
+    live.watch(cast("Any", FakeRun(snapshot())))
+    Console(file=screen, width=80, color_system=None).print(live.table())
+    text = screen.getvalue()
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for expected in (
+        "promptopt optimize: mood",
+        "0.740 on 128 examples (the start: 0.610 on 64)",
+        "step 3 of the search",
+        "1,204 of 2,000",
+        "60 %",
+        "$0.0123 of $0.0500",
+        "83,211",
+        "1 min 00 s, at most about 40 s left",
+        "1,387 tokens a second, 1,300 new calls answered",
+    ):
+        assert expected in text
+
+
+def test_before_the_run_the_table_says_so() -> None:
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(Live("x", Console(file=screen)).table())
+    assert "getting the task and the model ready" in screen.getvalue()
+
+
+def test_a_terminal_gets_the_live_table_and_keeps_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Terminal()
+    with display("mood", quiet=False, minutes=None, stream=screen) as shown:
+        assert isinstance(shown, Live)
+        shown.watch(cast("Any", FakeRun(snapshot())))
+        shown(Planned("abc123", PLAN, 0.09, 12))
+        shown(Warned("a [bold] warning"))
+    assert "run abc123" in screen.getvalue()
+    assert "warning: a [bold] warning" in screen.getvalue()
+
+
+def test_elsewhere_plain_lines() -> None:
+    with display("mood", quiet=False, minutes=None, stream=io.StringIO()) as shown:
+        assert isinstance(shown, Lines)
+    with display("mood", quiet=True, minutes=None, stream=Terminal()) as shown:
+        assert isinstance(shown, Quiet)
+
+
+def test_lines_say_what_happened() -> None:
+    lines: list[str] = []
+    show = Lines(lines.append)
+    show(Planned("abc123", PLAN, 0.09, 12))
+    show(PhaseBegun("search"))
+    show(StepDone(1, (Estimate(START, 0.61, 64), Estimate(BEST, 0.74, 128)), (BEST,), SPENT))
+    show(StepDone(2, (Estimate(START, float("nan"), 0),), (START,), Ledger()))
+    show(Warned("careful"))
+    show(PhaseBegun("dev", "1,204 evaluations are spent"))
+    assert lines == [
+        "run abc123",
+        PLAN.says(),
+        "on 200 test examples a true gain of 9 points or more is found four times in five",
+        "going on after 12 calls of an earlier execution, free of charge",
+        "searching",
+        "step 1: best 0.740 on 128 examples; 2 prompts compared; so far 1,204 evaluations, 1,300 calls, 83,211 tokens, "
+        "$0.0123",
+        "step 2: nothing scored; 1 prompt compared; so far 0 evaluations, 0 calls, 0 tokens",
+        "warning: careful",
+        "final choice: the finalists and the start on dev (1,204 evaluations are spent)",
+    ]
+
+
+def test_lines_give_a_sign_of_life() -> None:
+    lines: list[str] = []
+    alive = threading.Event()
+
+    def write(line: str) -> None:
+        lines.append(line)
+        alive.set()
+
+    with Lines(write, pulse_s=0.01) as shown:
+        shown.watch(cast("Any", FakeRun(snapshot())))
+        assert alive.wait(5)
+    count = len(lines)
+    assert lines[0] == "  1 min 00 s: 1,387 tokens a second, 1,300 new calls answered"
+    assert not any(thread.name == "promptopt-lines" for thread in threading.enumerate())
+    assert len(lines) == count
+
+
+def test_the_caps_shown_are_those_of_the_whole_run() -> None:
+    assert dict(rows(snapshot(), None, Limits(evaluations=3_010)))["evaluations"].startswith(
+        "1,204 of 3,010  ████████░"
+    )
+
+
+def test_time_left_comes_from_what_was_paid_for() -> None:
+    # 796 evaluations left at 1,204 a minute; dollars last longer.
+    assert time_left(snapshot(Limits(evaluations=2_000)), None) == pytest.approx(796 * 60 / 1_204)
+    assert time_left(snapshot(Limits(evaluations=2_000)), 1.5) == pytest.approx(30)
+    assert time_left(snapshot(Limits(evaluations=1_000)), None) == 0
+    # A replay is no measure of speed.
+    assert time_left(snapshot(Limits(evaluations=2_000), paid=Ledger()), None) is None
+    assert time_left(snapshot(Limits()), None) is None
+
+
+def test_rows_without_caps_and_beyond_the_search() -> None:
+    shown = dict(rows(snapshot(Limits(), paid=Ledger(), phase="test"), None))
+    assert shown["evaluations"] == "1,204"
+    assert shown["now"].startswith("sealed test")
+    assert shown["speed"] == "no new replies so far"
+
+
+def test_a_test_that_shows_nothing_is_said() -> None:
+    assert "can hardly show any gain" in smallest(3, float("inf"))

@@ -1,0 +1,86 @@
+"""`promptopt evaluate`: prompts from text and files, layouts side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import BETTER, START, Invoke
+
+from promptopt.models.scripted import Scripted
+
+BASE = ("evaluate", "--model", "scripted", "--task")
+
+
+def test_the_start_on_test_by_default(invoke: Invoke, task_file: str) -> None:
+    found = json.loads(invoke(*BASE, task_file, "--json").stdout)
+    assert set(found) == {"task", "model", "split", "prompt", "prompt_id", "layouts"}
+    assert found["prompt"] == START
+    assert found["split"] == "test"
+    (entry,) = found["layouts"]
+    assert set(entry) == {"layout", "score", "ci95", "n", "unreadable", "spent", "paid"}
+    assert entry["n"] == 96
+    assert entry["ci95"][0] < entry["score"] < entry["ci95"][1]
+
+
+def test_a_prompt_from_text_or_file(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    (workplace / "mine.md").write_text(BETTER + "\n", encoding="utf-8")
+    texts = [json.loads(invoke(*BASE, task_file, "--json", "--prompt", each).stdout) for each in (BETTER, "mine.md")]
+    assert texts[0]["prompt_id"] == texts[1]["prompt_id"]
+    assert texts[0]["layouts"][0]["score"] == 1.0
+
+
+def test_layouts_are_ranked_and_unreadable_replies_counted(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The model only understands the system layout.
+    monkeypatch.setattr(
+        model,
+        "_answers",
+        lambda request: (
+            request.content[-1].content.partition("item ")[2].split()[1]
+            if not isinstance(request.content, str) and request.content[0].role == "system"
+            else "what?"
+        ),
+    )
+    found = json.loads(invoke(*BASE, task_file, "--layouts", "--json", "--split", "dev").stdout)
+    assert found["layouts"][0]["layout"] == "system"
+    assert {entry["layout"] for entry in found["layouts"]} == {"chat", "system", "text"}
+    assert [entry["score"] for entry in found["layouts"]] == [1.0, 0.0, 0.0]
+    assert [entry["unreadable"] for entry in found["layouts"]] == [0, 48, 48]
+    lines = invoke(*BASE, task_file, "--layouts", "--split", "dev", "--quiet").stdout.splitlines()
+    assert lines[2].split() == ["layout", "score", "from", "to", "unreadable", "calls", "paid"]
+    assert lines[3].split()[:2] == ["system", "1.000"]
+    assert {len(line) for line in lines[2:6]} == {len(lines[2])}
+
+
+def test_a_prompt_that_looks_like_a_file_name_is_still_a_prompt(invoke: Invoke, task_file: str) -> None:
+    text = "Say carefully what stands in texts.json"
+    assert json.loads(invoke(*BASE, task_file, "--json", "--prompt", text).stdout)["prompt"] == text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--split", "tst"], "one of train, dev, test"),
+        (["--prompt", "missing.txt"], "missing.txt"),
+        (["--prompt", ""], "empty"),
+        (["--prompt", "Judge {txt}"], "did you mean {text}?"),
+        (["--data", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_what_cannot_be(options: list[str], expected: str, invoke: Invoke, task_file: str, model: Scripted) -> None:
+    result = invoke(*BASE, task_file, *options)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert model.calls == 0
+
+
+def test_own_data_replaces_the_tasks(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    rows = "".join(
+        f"item {number} {('good', 'bad')[number % 2]}\t{('good', 'bad')[number % 2]}\n" for number in range(50)
+    )
+    (workplace / "own.tsv").write_text("text\tlabel\n" + rows, encoding="utf-8")
+    found = json.loads(invoke(*BASE, task_file, "--data", "own.tsv", "--json").stdout)
+    assert found["layouts"][0]["n"] == 20

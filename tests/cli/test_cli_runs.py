@@ -1,0 +1,107 @@
+"""`promptopt runs` and `promptopt cache`: what is stored, shown, compared, taken away and forgotten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import BETTER, START, Invoke
+
+from promptopt.models.scripted import Scripted
+
+
+def test_an_empty_store_says_how_to_begin(invoke: Invoke) -> None:
+    result = invoke("runs", "list")
+    assert result.exit_code == 0
+    assert "promptopt optimize --task support-intent" in result.stdout
+
+
+def test_list_and_show(optimized: dict[str, Any], invoke: Invoke) -> None:
+    listed = invoke("runs", "list").stdout.splitlines()
+    assert listed[0].split()[:2] == ["run", "last"]
+    assert optimized["run_id"] in listed[1]
+    assert "better" in listed[1]
+    # Numbers end on one edge.
+    assert len(listed[0]) == len(listed[1])
+    entry = json.loads(invoke("runs", "list", "--json").stdout)["runs"][0]
+    assert entry["gain"] == optimized["gain"]["mean"]
+    shown = invoke("runs", "show", optimized["run_id"][:4])
+    assert shown.stdout.startswith("Better: ")
+    assert json.loads(invoke("runs", "show", optimized["run_id"], "--json").stdout) == optimized
+
+
+def test_diff(optimized: dict[str, Any], invoke: Invoke, task_file: str) -> None:
+    other = json.loads(
+        invoke(
+            "optimize", "--task", task_file, "--method", "climb", "--model", "scripted", "--seed", "1", "--json"
+        ).stdout
+    )
+    text = invoke("runs", "diff", optimized["run_id"], other["run_id"]).stdout
+    assert optimized["run_id"] in text.splitlines()[0]
+    assert other["run_id"] in text.splitlines()[0]
+    assert f"Both end with the same prompt ({optimized['best']['prompt_id']})" in text
+
+
+@pytest.mark.parametrize("ending", ["txt", "json"])
+def test_an_exported_prompt_scores_what_the_run_measured(
+    ending: str, optimized: dict[str, Any], invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    assert invoke("runs", "export", optimized["run_id"], "--out", f"best.{ending}").exit_code == 0
+    calls = model.calls
+    result = invoke("evaluate", "--task", task_file, "--prompt", f"best.{ending}", "--model", "scripted", "--json")
+    found = json.loads(result.stdout)
+    assert found["prompt_id"] == optimized["best"]["prompt_id"]
+    assert found["layouts"][0]["score"] == optimized["best"]["test"]["score"]
+    # The very same requests: all of them were in the store.
+    assert model.calls == calls
+
+
+def test_exported_python_builds_the_same_messages(
+    optimized: dict[str, Any], invoke: Invoke, workplace: Path, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("runs", "export", optimized["run_id"], "--out", "best_prompt.py")
+    monkeypatch.syspath_prepend(str(workplace))
+    import best_prompt  # pyright: ignore[reportMissingImports]
+
+    built = best_prompt.messages(text="item 3 bad")
+    sent = [
+        [{"role": message.role, "content": message.content} for message in request.content]
+        for request in model.log
+        if not isinstance(request.content, str)
+    ]
+    assert built in sent
+
+
+def test_export_to_stdout_and_formats(optimized: dict[str, Any], invoke: Invoke) -> None:
+    run = optimized["run_id"]
+    assert invoke("runs", "export", run).stdout == f"{BETTER}\n\nText: {{text}}\nAnswer:\n"
+    messages = json.loads(invoke("runs", "export", run, "--format", "messages").stdout)
+    assert messages == [{"role": "user", "content": f"{BETTER}\n\nText: {{text}}\nAnswer:"}]
+    wrong = invoke("runs", "export", run, "--format", "yaml")
+    assert wrong.exit_code == 2
+    assert "txt, json, messages, python" in wrong.stderr
+
+
+def test_export_refuses_another_layout(
+    optimized: dict[str, Any], invoke: Invoke, workplace: Path, task_file: str
+) -> None:
+    with (workplace / task_file).open("a") as file:
+        file.write('\n[[layouts]]\nname = "own"\ntext = "{instruction} {text}"\n')
+    result = invoke("runs", "export", optimized["run_id"])
+    assert result.exit_code == 2
+    assert "layout" in result.stderr
+    assert START not in result.stdout
+
+
+def test_delete_and_gc(optimized: dict[str, Any], invoke: Invoke, task_file: str, model: Scripted) -> None:
+    calls = model.calls
+    info = invoke("cache", "info").stdout
+    assert "1 run" in info
+    assert f"{calls:,}" in info
+    assert invoke("cache", "gc").stdout == "dropped 0 calls that no run needs\n"
+    assert invoke("runs", "delete", optimized["run_id"]).exit_code == 0
+    assert invoke("runs", "show", optimized["run_id"]).exit_code == 2
+    assert invoke("cache", "gc").stdout == f"dropped {calls:,} calls that no run needs\n"
+    assert "It holds no calls yet." in invoke("cache", "info").stdout

@@ -1,0 +1,132 @@
+"""Exports: the whole pattern, exactly as the model reads it, whatever the prompt and the data hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.reports.export import Exported, export, export_of, format_for, from_text, prompt_of
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Sampling
+
+EXAMPLES = tuple(Example.of(("yes", "no")[n % 2], text=f"text {n}", name=f"name {n}") for n in range(60))
+CHAT = Layout(
+    "chat",
+    messages=(("system", "{instruction}"), ("user", "{demos}{name}: {text}\nAnswer:")),
+    demo="{name}: {text}\nAnswer: {target}\n\n",
+)
+TEXT = Layout("text", text="{name} says {text}. {instruction}\nAnswer:")
+NASTY = "Mind \"quotes\", {text}-like {braces}, \\n, ''' and % signs\u2028…\x7f"
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return Task.from_examples(EXAMPLES, prompt=Prompt.of("Say yes or no."), labels=["yes", "no"], layout=[CHAT, TEXT])
+
+
+def rendered(exported: Exported, code: str, **fields: str) -> Any:
+    space: dict[str, Any] = {}
+    exec(code, space)
+    return space["messages" if exported.pieces[0].role else "text"](**fields)
+
+
+@pytest.mark.parametrize("layout", ["chat", "text"])
+@pytest.mark.parametrize("text", ["Say it.", NASTY])
+def test_python_gives_exactly_what_the_model_reads(task: Task, layout: str, text: str) -> None:
+    laid_out = task.with_layout(layout)
+    prompt = task.initial.replace("instruction", text)
+    exported = export_of(laid_out, prompt, "embedded/small")
+    for value in ("plain", NASTY, "{name}", "<<text:0>>", ""):
+        content, _ = laid_out.render(prompt, Example.of("yes", text=value, name="Ann"))
+        found = rendered(exported, export(exported, "python"), text=value, name="Ann")
+        expected = content if isinstance(content, str) else [{"role": m.role, "content": m.content} for m in content]
+        assert found == expected
+
+
+def test_demonstrations_are_part_of_it(task: Task) -> None:
+    prompt = task.initial.with_demos([EXAMPLES[0], Example.of("no", text="a {text}", name="b")])
+    exported = export_of(task, prompt)
+    text = export(exported, "txt")
+    assert "name 0: text 0\nAnswer: yes\n\n" in text
+    # The demonstration says {text} itself, so the input is spelt otherwise.
+    assert exported.placeholders() == {"text": "{text_}", "name": "{name}"}
+    assert text.endswith("{name}: {text_}\nAnswer:")
+
+
+def test_json_holds_everything_and_reads_back(task: Task) -> None:
+    prompt = task.initial.replace("instruction", NASTY).with_demos(EXAMPLES[:2])
+    text = export(export_of(task, prompt, "embedded/small"), "json")
+    data = json.loads(text)
+    assert data["model"] == "embedded/small"
+    assert data["sampling"] == {"temperature": 0.0, "top_p": 1.0, "max_tokens": 16, "stop": []}
+    assert [message["role"] for message in data["messages"]] == ["system", "user"]
+    assert from_text(task, text, exported=True)[1] == prompt
+
+
+@pytest.mark.parametrize("layout", ["chat", "text"])
+@given(text=st.text(alphabet="abc.{}<> \n", min_size=1, max_size=40).map(str.strip).filter(bool))
+def test_plain_text_reads_back(task: Task, layout: str, text: str) -> None:
+    prompt = task.initial.replace("instruction", text)
+    written = export(export_of(task.with_layout(layout), prompt), "txt")
+    for saved in (written, written + "\n"):
+        again, found = from_text(task, saved)
+        assert found == prompt
+        assert again.layout is not None
+        assert again.layout.name == layout
+
+
+def test_an_instruction_alone_is_one(task: Task) -> None:
+    assert from_text(task, "Only this.")[1] == task.initial.replace("instruction", "Only this.")
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"parts": {"system": "x"}}'])
+def test_json_of_another_kind_is_refused(task: Task, text: str) -> None:
+    with pytest.raises(DataError):
+        from_text(task, text, exported=True)
+
+
+def test_formats_by_ending() -> None:
+    assert [format_for(path, None) for path in (None, "a.txt", "a.JSON", "a.py", "a")] == [
+        "txt",
+        "txt",
+        "json",
+        "python",
+        "txt",
+    ]
+    assert format_for("a.txt", "messages") == "messages"
+    for path, chosen in (("a.docx", None), (None, "yaml")):
+        with pytest.raises(ConfigError):
+            format_for(path, chosen)
+
+
+def test_inputs_with_odd_names_become_arguments() -> None:
+    examples = [Example((("the text", f"t{n}"), ("class", f"c{n}")), "x") for n in range(30)]
+    layout = Layout("text", text="{the text} {class} {instruction}")
+    odd = Task.from_examples(examples, prompt=Prompt.of("Say."), layout=layout)
+    code = export(export_of(odd, odd.initial), "python")
+    assert "def text(the_text: str, input_2: str)" in code
+
+
+def test_stops_are_said(task: Task) -> None:
+    exported = Exported(Prompt.of("a"), (), (), Sampling(stop=("\n",)))
+    assert exported.sampling.stop == ("\n",)
+    from dataclasses import replace
+
+    with_stop = replace(task, sampling=Sampling(max_tokens=8, stop=("\n",)))
+    code = export(export_of(with_stop, task.initial), "python")
+    assert "max_tokens=8" in code
+    space: dict[str, Any] = {}
+    exec(code, space)
+    assert "stop=['\\n']" in space["__doc__"]
+
+
+def test_prompt_of() -> None:
+    assert prompt_of({"instruction": "a", "system": "b"}, [{"text": "t", "target": "x"}]) == Prompt.of(
+        "a", demos=[Example.of("x", text="t")], system="b"
+    )

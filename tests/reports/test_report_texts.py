@@ -1,0 +1,188 @@
+"""Summary, words and differences: what a person reads, from a stored result alone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.reports import words
+from promptopt.reports.diff import compare, word_diff
+from promptopt.reports.summary import summarise, verdict_line
+
+LEDGER = {"evaluations": 2_000, "calls": 2_100, "proposer_calls": 100, "prompt_tokens": 90_000,
+          "completion_tokens": 8_000, "usd": None}  # fmt: skip
+BETTER: dict[str, Any] = {
+    "run_id": "abc123def456",
+    "task": "mood",
+    "method": "apo",
+    "seed": 0,
+    "model": "embedded/small",
+    "proposer": "embedded/small",
+    "status": "finished",
+    "reason": "",
+    "start": {
+        "prompt": "Say it.", "prompt_id": "s" * 16, "parts": {"instruction": "Say it."}, "demos": [],
+        "dev": {"score": 0.6, "n": 100, "unreadable": 4},
+        "test": {"score": 0.61, "ci95": [0.54, 0.68], "n": 200, "unreadable": 9},
+    },
+    "best": {
+        "prompt": "Say it well.\nIn one word.", "prompt_id": "b" * 16, "parts": {"instruction": "Say it well."},
+        "demos": [], "dev": {"score": 0.8, "n": 100, "unreadable": 0},
+        "test": {"score": 0.78, "ci95": [0.72, 0.83], "n": 200, "unreadable": 0},
+    },
+    "gain": {"mean": 0.17, "ci95": [0.1, 0.24], "p_value": 0.00002, "test": "McNemar exact"},
+    "verdict": "better",
+    "optimism": 0.02,
+    "spent": LEDGER,
+    "paid": {**LEDGER, "calls": 7, "usd": 1.5},
+    "wall_s": 125.0,
+    "candidates": [{}, {}, {}],
+    "steps": [],
+    "rejected": {"too long": 2, "no tags": 5},
+    "warnings": ["the winner holds the answer of a training row"],
+}  # fmt: skip
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    report = copy.deepcopy(BETTER)
+    report.update(changes)
+    return report
+
+
+def test_the_verdict_comes_first_in_plain_words() -> None:
+    assert verdict_line(BETTER) == (
+        "Better: 0.610 -> 0.780 on 200 sealed test items (+0.170, 95 % interval +0.100 to +0.240, "
+        "McNemar exact p = 0.000020)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "begins", "holds"),
+    [
+        (
+            changed(verdict="no_evidence"),
+            "Keep your prompt: no evidence that the best one found is better (0.610",
+            "p =",
+        ),
+        (changed(verdict="worse"), "Keep your prompt: the best one found is worse (0.610", "p ="),
+        (
+            changed(verdict="no_evidence", best=BETTER["start"]),
+            "Keep your prompt: the search found none",
+            "0.540 to 0.680",
+        ),
+        (
+            changed(status="suspended", gain=None, reason="3 minutes are over"),
+            "Suspended: 3 minutes are over.",
+            "again",
+        ),
+        (changed(gain=None), "No verdict: ", "sealed test"),
+    ],
+)
+def test_every_other_ending(report: dict[str, Any], begins: str, holds: str) -> None:
+    line = verdict_line(report)
+    assert line.startswith(begins)
+    assert holds in line
+    assert summarise(report).startswith(line)
+
+
+def test_the_summary_says_everything_and_keeps_its_columns() -> None:
+    text = summarise(BETTER)
+    lines = text.splitlines()
+    table = lines[lines.index("") + 1 :]
+    numbers = [(line, end) for line in table[:7] for end in ("0.800", "0.780", "0.720", "0.830") if end in line]
+    assert len(numbers) == 4
+    assert len({line.index(number) for line, number in numbers}) == 1
+    for expected in (
+        "    Say it well.\n    In one word.",
+        "price unknown",
+        "$1.50",
+        "2 min 05 s",
+        "Optimism: +0.020",
+        "Considered 3 prompts",
+        "could not be used: 5 no tags, 2 too long.",
+        "Warning: the winner holds the answer",
+        "promptopt runs export abc123def456 --out prompt.txt",
+        "replies without an answer that could be read",
+    ):
+        assert expected in text
+    assert max(map(len, lines)) <= 120
+
+
+def test_a_limit_is_said() -> None:
+    text = summarise(changed(status="budget", reason="2,000 evaluations are spent"))
+    assert "The search ended at a limit: 2,000 evaluations are spent." in text
+
+
+def test_a_suspended_run_without_scores() -> None:
+    none = {"dev": None, "test": None}
+    report = changed(status="suspended", gain=None, optimism=None, start={**BETTER["start"], **none},
+                     best={**BETTER["best"], **none})  # fmt: skip
+    text = summarise(report)
+    assert "score" not in text.partition("Start prompt")[0]
+    assert "export" not in text
+
+
+def test_control_characters_cannot_move_the_cursor() -> None:
+    report = changed(best={**BETTER["best"], "prompt": "red \x1b[31m text\rover"})
+    assert "\x1b" not in summarise(report)
+    assert "\\x1b[31m" in summarise(report)
+
+
+def test_runs_side_by_side() -> None:
+    other = changed(run_id="fff", task="other", best={**BETTER["best"], "prompt": "Say it better.", "prompt_id": "c"})
+    text = compare(BETTER, other)
+    assert "Say it [-well.\n    In one word.-]{+better.+}" in text
+    assert "different tasks" in text
+    assert "different tasks" not in compare(BETTER, BETTER)
+
+
+@given(st.text(alphabet="ab \n", max_size=30), st.text(alphabet="ab \n", max_size=30))
+def test_a_word_diff_holds_both_texts(before: str, after: str) -> None:
+    pieces = word_diff(before, after, lambda text: f"<{text}>", lambda text: f"({text})")
+    import re
+
+    assert re.sub(r"<[^>]*>", "", pieces).replace("(", "").replace(")", "") == after
+    assert re.sub(r"\([^)]*\)", "", pieces).replace("<", "").replace(">", "") == before
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (words.score(0.5), "0.500"),
+        (words.score(float("nan")), "-"),
+        (words.difference(-0.0001), "+0.000"),
+        (words.difference(-0.1), "-0.100"),
+        (words.dollars(0.0), "$0.00"),
+        (words.dollars(0.00123), "$0.0012"),
+        (words.dollars(12.3), "$12.30"),
+        (words.dollars(None), "price unknown"),
+        (words.duration(59.4), "59 s"),
+        (words.duration(61), "1 min 01 s"),
+        (words.duration(7_800), "2 h 10 min"),
+        (words.size(1_117_320_768), "1.1 GB"),
+        (words.size(98_362_432), "98 MB"),
+        (words.size(12), "12 B"),
+        (words.p_value(0.00002), "p = 0.000020"),
+        (words.p_value(0.04), "p = 0.040"),
+        (words.p_value(1.0), "p = 1.00"),
+        (words.p_value(1e-9), "p < 0.000001"),
+        (words.plural(1, "call"), "1 call"),
+        (words.plural(1_204, "call"), "1,204 calls"),
+        (words.one_line("a\nb  c\x1b", 60), "a b c"),
+        (words.one_line("abcdef", 4), "abc…"),
+        (words.columns([["a", "1"], ["bb", "10"]], right=(1,)), "a    1\nbb  10"),
+        (words.columns([]), ""),
+    ],
+)
+def test_words(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+@given(st.floats(min_value=1e-6, max_value=1.0))
+def test_a_p_value_is_never_shown_as_zero(value: float) -> None:
+    shown = float(words.p_value(value).rpartition(" ")[2])
+    assert shown == pytest.approx(value, rel=0.06)
