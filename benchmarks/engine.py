@@ -134,24 +134,22 @@ def over_http(count: int = 2_000) -> list[str]:
 
 
 async def bare_client(url: str, requests: list[Request]) -> None:
-    """The least a client can do: 64 workers over `openai.AsyncOpenAI`, no retries, no store."""
-    from openai import AsyncOpenAI
+    """The least a client can do: 64 workers over one aiohttp session, no retries, nothing read but the text."""
+    import aiohttp
 
     queue: asyncio.Queue[Request] = asyncio.Queue()
     for request in requests:
         queue.put_nowait(request)
-    async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
 
         async def work() -> None:
             while not queue.empty():
                 request = queue.get_nowait()
                 messages = [{"role": m.role, "content": m.content} for m in request.content if isinstance(m, Message)]
-                await client.chat.completions.create(
-                    model="fake",
-                    messages=messages,  # pyright: ignore[reportArgumentType]
-                    temperature=0,
-                    max_tokens=request.sampling.max_tokens,
-                )
+                body = {"model": "fake", "messages": messages, "temperature": 0, "max_tokens": 4}
+                async with session.post(f"{url}/chat/completions", json=body) as response:
+                    reply = await response.json()
+                    assert reply["choices"][0]["message"]["content"]
 
         await asyncio.gather(*(work() for _ in range(64)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from promptopt.binding import (
     versions,
 )
 from promptopt.budget import Budget, Ledger, Limits, Plan
-from promptopt.errors import BudgetSpent, ConfigError, Suspended
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, ReplayDiverged, StoreError, Suspended
 from promptopt.events import Event, Planned
 from promptopt.protocols import Evaluator, Model, Task
 from promptopt.result import Measured, Result, Status
@@ -98,7 +99,9 @@ def optimize(
         run.tell(Planned(name, arranged, smallest_detectable(arranged.test), journal.recorded))
         _warn_of_versions(run, store, name)
         result = _conduct(run, optimizer, arranged, store, name, begun)
-        store.end(name, status=result.status, result=result.to_json())
+        # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
+        with suppress(StoreError) if result.status == "suspended" else nullcontext():
+            store.end(name, status=result.status, result=result.to_json())
         return result
 
 
@@ -118,7 +121,9 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
         be_exact(run)
         winner = choose(run, plan)
         before, after = sealed_test(run, run.task.test, plan, winner)
-    except Suspended as stop:
+    except ReplayDiverged:
+        raise
+    except (Suspended, StoreError) as stop:
         status, reason = "suspended", str(stop)
     except KeyboardInterrupt:
         status, reason = "suspended", "interrupted"
@@ -268,6 +273,4 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
             raise ConfigError("the budget does not allow a single evaluation; raise it") from None
         return run.evaluate([prompt], examples[:scored])
     except Suspended as stop:
-        from promptopt.errors import BackendError
-
         raise BackendError(f"{stop}; run the same command again to go on") from stop

@@ -67,11 +67,25 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task) -> Evaluator:
 def bind_models(
     model: str | Model, proposer: str | Model | None, judge: str | Model | None, base_url: str | None
 ) -> dict[Role, Model]:
-    """The models by role; the proposer is the task model, and the judge the proposer, where none is named."""
+    """The models by role; the proposer is the task model, and the judge the proposer, where none is named.
+
+    The one exception is `embedded`, whose model can answer but hardly edit: its larger sister writes its prompts.
+    """
     task_model = _open(model, base_url)
+    if proposer is None and isinstance(model, str):
+        proposer = default_proposer(model)
     proposing = task_model if proposer is None else _open(proposer, base_url if _same_server(proposer, model) else None)
     judging = proposing if judge is None else _open(judge, base_url if _same_server(judge, model) else None)
     return {"task": task_model, "proposer": proposing, "judge": judging}
+
+
+def default_proposer(model: str) -> str | None:
+    """The proposer of a task model named without one; None is the model itself."""
+    if model not in ("embedded", "embedded-fast"):
+        return None
+    from promptopt.models.catalogue import PROPOSER
+
+    return f"{model}/{PROPOSER}"
 
 
 def _open(model: str | Model, base_url: str | None) -> Model:

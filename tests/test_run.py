@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from promptopt.api import evaluate, optimize
 from promptopt.budget import Budget
@@ -255,6 +257,23 @@ def test_second_interrupt_stops_at_once_and_loses_nothing(tmp_path: Path) -> Non
         ).paid.calls
         == 50
     )
+
+
+def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
+    whole = conduct(tmp_path / "whole.db")
+    with Store(tmp_path / "s.db") as store:
+        model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))
+
+        def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if model.calls > 70 and statement.startswith(("INSERT", "UPDATE")):
+                raise sqlite3.OperationalError("database or disk is full")
+
+        event.listen(store.engine, "before_cursor_execute", fail)
+        stopped = conduct(store, model=model)
+        event.remove(store.engine, "before_cursor_execute", fail)
+    assert stopped.status == "suspended"
+    assert "the disk is full: free some space and run the same command again" in stopped.reason
+    assert outcome(conduct(tmp_path / "s.db")) == outcome(whole)
 
 
 # Law 7: the journal checks

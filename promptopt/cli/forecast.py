@@ -124,7 +124,7 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
-    from promptopt.binding import bind_evaluator, bind_task
+    from promptopt.binding import bind_evaluator, bind_task, default_proposer
     from promptopt.budget import plan
     from promptopt.cli.request import budget_of, settings_of, task_of
     from promptopt.stats import smallest_detectable
@@ -134,7 +134,8 @@ def forecast(config: RunConfig) -> Forecast:
     task = bind_task(own, config.seed)
     evaluator = bind_evaluator(config.evaluator, task)
     per_cell = evaluator.calls_per_cell
-    proposer = config.model if config.proposer is None else config.proposer
+    default = default_proposer(config.model)
+    proposer = config.proposer if config.proposer is not None else config.model if default is None else default
     reading = _mean_tokens(task, config.model)
     writing = task.sampling.max_tokens
     prices = {config.model: price_of(config.model), proposer: price_of(proposer)}

@@ -98,7 +98,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
     from promptopt import api
-    from promptopt.binding import bind_evaluator
+    from promptopt.binding import bind_evaluator, default_proposer
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, settings_of, stored, task_of
@@ -113,7 +113,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     optimizer = build_optimizer(config.method, settings_of(config, task))
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = bind_evaluator(config.evaluator, task)
-    make_ready([config.model, *([] if config.proposer is None else [config.proposer])], quiet=quiet)
+    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
+    make_ready([config.model, *([] if proposer is None else [proposer])], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:

@@ -59,7 +59,7 @@ Mistakes it led to:
 
 What is wrong with it: {reason}
 
-Keep what the instruction says now, and add one to three short rules of the kind {advice}. \
+Keep what the instruction says now, and add {advice}. \
 A rule must hold for all inputs of that kind: do not copy the inputs above. \
 Do not rename the answers, and do not change the form of the answer.
 Write the whole new instruction{count}, in at most {words} words, in this form:
@@ -69,8 +69,8 @@ Write the whole new instruction{count}, in at most {words} words, in this form:
 </instruction>''',
     _SLOTS,
 )
-LABEL_RULES = '"If the input ..., answer ..." that tell the confused answers apart'
-OTHER_RULES = '"If the input ..., then ..." that would have prevented the mistakes'
+LABEL_RULES = 'one short rule for each possible answer, of the kind "If the input ..., answer ...", so that none is confused'
+OTHER_RULES = 'one to three short rules of the kind "If the input ..., then ..." that would have prevented the mistakes'
 
 PARAPHRASER = Pattern(
     '''Say this instruction in other words, with the same meaning. Keep every rule and every name of an answer.
