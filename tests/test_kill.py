@@ -41,3 +41,11 @@ def test_killed_twice_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None
     # Of the calls that were answered before each kill, only the last can have been on its way to the file still.
     answered = 29 + 99
     assert paid <= calls - answered + 2
+
+
+def test_two_processes_on_one_store_end_alike(tmp_path: Path) -> None:
+    program = PROGRAM.format(root=str(Path(__file__).parent.parent))
+    command = [sys.executable, "-c", program, str(tmp_path / "s.db"), "0"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = [json.loads(process.communicate()[0])[0] for process in processes]
+    assert ends[0] == ends[1]

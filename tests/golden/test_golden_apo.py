@@ -49,7 +49,9 @@ def journal(tmp_path: Path) -> str:
         lines.append(f"ask {hashlib.sha256(text.encode()).hexdigest()[:12]} {text.splitlines()[0]}")
     for step in result.steps:
         kept = " | ".join(names[prompt.id] for prompt in step.kept)
-        lines.append(f"round {step.number}: {len(step.pool)} compared, {step.spent.evaluations} evaluations; kept {kept}")
+        lines.append(
+            f"round {step.number}: {len(step.pool)} compared, {step.spent.evaluations} evaluations; kept {kept}"
+        )
     asked = "\n".join(str(request.content) for request in model.log)
     lines.append(f"task model: {model.calls} calls, {hashlib.sha256(asked.encode()).hexdigest()[:12]}")
     lines.append(f"end: {result.verdict}, {result.best.text}")
