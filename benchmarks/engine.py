@@ -1,4 +1,4 @@
-"""How fast the machinery is, side by side in one run: `python benchmarks/engine.py [--embedded]`.
+"""How fast the machinery is, side by side in one run: `python -m benchmarks.engine [--embedded]`.
 
 Prints, and writes to `benchmarks/results/engine.md`: cells a second through the whole stack with a scripted instant
 model, cold and on replay; wall time over a bare asyncio client's against one local HTTP server; peak memory of a
@@ -23,8 +23,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from promptopt.api import optimize
 from promptopt.run import Run
@@ -81,7 +79,7 @@ def memory_of_a_million() -> None:
 def memory() -> list[str]:
     """Peak resident memory of a process that scores a million cells."""
     done = subprocess.run(
-        [sys.executable, __file__, "--million"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.engine", "--million"], capture_output=True, text=True, check=True
     ).stdout.split()
     return [f"| peak memory of a million cells | {float(done[-1]):,.0f} MB | at most 500 MB |"]
 
@@ -198,7 +196,7 @@ def main() -> None:
     lines = [
         "# The engine's own cost",
         "",
-        f"`python benchmarks/engine.py{' --embedded' if chosen.embedded else ''}`, {datetime.date.today()}, "
+        f"`python -m benchmarks.engine{' --embedded' if chosen.embedded else ''}`, {datetime.date.today()}, "
         f"Python {platform.python_version()}, {json.dumps(platform.machine())}, two cores; "
         f"{time.perf_counter() - begun:.0f} s in all.",
         "",

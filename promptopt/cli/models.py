@@ -38,9 +38,13 @@ def list_models() -> None:
     show(words.columns(rows, right=(1,)))
     show(f"\nEmbedded models are kept in {catalogue.folder()}. For --model and --proposer:")
     shapes = [
-        ["embedded", "the default of the list above, fetched when it is first used"],
-        ["embedded/NAME", "one of the list above"],
+        [
+            "embedded",
+            f"the default of the list above; where no proposer is named, {catalogue.PROPOSER} writes its prompts",
+        ],
+        ["embedded/NAME", "one of the list above; fetched when it is first used"],
         ["llamacpp/FILE.gguf", "a model file of your own, in this process"],
+        ["embedded-fast, llamacpp-fast", "the same with continuous batching: answers can depend on what else is asked"],
         ["openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)"],
         ["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'],
     ]

@@ -69,7 +69,9 @@ Write the whole new instruction{count}, in at most {words} words, in this form:
 </instruction>''',
     _SLOTS,
 )
-LABEL_RULES = 'one short rule for each possible answer, of the kind "If the input ..., answer ...", so that none is confused'
+LABEL_RULES = (
+    'one short rule for each possible answer, of the kind "If the input ..., answer ...", so that none is confused'
+)
 OTHER_RULES = 'one to three short rules of the kind "If the input ..., then ..." that would have prevented the mistakes'
 
 PARAPHRASER = Pattern(

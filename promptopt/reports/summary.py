@@ -19,7 +19,8 @@ def verdict_line(report: Report) -> str:
     start, best, gain = report["start"], report["best"], report["gain"]
     if report["status"] == "suspended":
         reason = str(report["reason"]).rstrip(".") if report["reason"] else "the run was stopped"
-        return f"Suspended: {reason}. Run the same command again to go on; what was done is not paid for again."
+        advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
+        return f"Suspended: {reason}{advice}; what was done is not paid for again."
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     on = f"on {words.count(best['test']['n'])} sealed test items"
