@@ -1,8 +1,8 @@
 """The embedded engine's ways of working, side by side: `python -m benchmarks.embedded [smollm2-135m …]`.
 
-For each model the same 40 short answers after one shared prompt: one engine with all threads and llama.cpp's own prompt
-cache, as llama.cpp comes; then ours, one single-threaded engine a core: each prompt computed whole, exact (shared prefixes
-brought back to the bit), and fast (continuous batching). And how many answers fast and the engine as it comes flip.
+For each model the same 40 short answers after one shared prompt: one engine with all threads and llama.cpp's own
+prompt cache, as llama.cpp comes; then ours, one single-threaded engine a core: each prompt computed whole, exact
+(shared prefixes brought back to the bit), and fast (continuous batching). And how many answers differ from exact.
 """
 
 from __future__ import annotations
