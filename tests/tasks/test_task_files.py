@@ -64,7 +64,9 @@ def test_starter_tasks_load_and_render_without_any_data_home(name: str, monkeypa
     monkeypatch.delenv("PROMPTOPT_DATA_HOME", raising=False)
     check_task(name, 0)
     task = load_task(name)
-    assert (len(task.train), len(task.dev), len(task.test)) == (200, 100, 200)
+    # support-intent spends less on dev, so that the first command of the README ends within ten minutes.
+    dev = 50 if name == "support-intent" else 100
+    assert (len(task.train), len(task.dev), len(task.test)) == (200, dev, 200)
     assert not task.warnings
 
 
