@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
 from promptopt.errors import StoreError
 from promptopt.places import home
@@ -104,10 +106,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     with sentences(shown):
-        METADATA.create_all(engine)
-        with engine.begin() as connection:
-            connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
-            found = int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
+        found = _prepared(engine)
     if found > VERSION:
         engine.dispose()
         raise StoreError(
@@ -115,6 +114,25 @@ def open_engine(location: str | Path | None) -> sql.Engine:
             f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
         )
     return engine
+
+
+def _prepared(engine: sql.Engine, tries: int = 40) -> int:
+    """Make what is missing, and return the version of the store.
+
+    Processes that open a new store at the same moment meet here: SQLite does not wait for the change to WAL, however
+    long its time-out, so a locked store is tried again, for two seconds in all.
+    """
+    try:
+        with engine.begin() as connection:
+            for table in METADATA.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+            connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
+            return int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
+    except OperationalError as busy:
+        if tries == 0 or "locked" not in str(busy.orig):
+            raise
+    time.sleep(0.05)
+    return _prepared(engine, tries - 1)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
