@@ -30,18 +30,6 @@ class Pattern:
         pieces[1::2] = [values[name] for name in self.slots]
         return "".join(pieces)
 
-    def bind(self, values: Mapping[str, str]) -> Pattern:
-        """The pattern with the slots in `values` filled for good, and the others still open."""
-        bound = Pattern("", ())
-        pieces: list[str] = [self.pieces[0]]
-        for name, literal in zip(self.slots, self.pieces[2::2], strict=True):
-            if name in values:
-                pieces[-1] += values[name] + literal
-            else:
-                pieces += [name, literal]
-        bound.pieces, bound.slots, bound.source = tuple(pieces), tuple(pieces[1::2]), self.source
-        return bound
-
 
 @lru_cache(maxsize=64)
 def _tag_pattern(tag: str) -> re.Pattern[str]:

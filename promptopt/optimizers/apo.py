@@ -6,7 +6,8 @@ Calls    per round and parent: minibatch of the task model, G + G*q + (G*q*s + 1
 Departs  a parent without mistakes is only paraphrased (the code asks its critic about nothing); the start is first
          scored among its children (code: a made-up 1.0); children replace the editable part, never a string in
          the prompt; v samples of the paraphraser are v calls; all parents of a round are asked side by side; a pool
-         that fits the beam is kept whole and scored on the minibatch; the wording is for small models too.
+         that fits the beam is kept whole and scored on the minibatch; UCB explores with c = 0.25 on 16 examples a pull
+         (code: 1.0 on 32), which found better beams in simulation; the wording is for small models too.
 """
 
 from __future__ import annotations
