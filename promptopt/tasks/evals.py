@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import DataError
+from promptopt.tasks.conversations import transcript
 from promptopt.types import Example
 
 
@@ -36,8 +37,7 @@ def fold_sample(path: Path, row: Mapping[str, object]) -> tuple[str, Example]:
     if not asked:
         raise DataError(f"{path}: a sample has no user message in 'input' (found {given!r:.80}); add one")
     system = "\n\n".join(content for role, content in messages if role == "system")
-    turns = [content if len(asked) == 1 else f"{role}: {content}" for role, content in asked]
-    return system, Example((("input", "\n\n".join(turns)),), target, tuple(accepted))
+    return system, Example((("input", transcript(asked)),), target, tuple(accepted))
 
 
 def _message(path: Path, entry: object) -> tuple[str, str]:

@@ -9,41 +9,21 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.columns import Columns, Row, listed_columns
 from promptopt.tasks.encoding import read_lines
 from promptopt.tasks.evals import fold_sample, is_sample
-from promptopt.types import Example, canonical
+from promptopt.types import Example
 
-Row = Mapping[str, object]
 KEPT = 50_000
 """The most rows kept of one file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which columns become what. `inputs`: for each field, the column names it may have, the likeliest first.
-
-    `classes` maps what stands in the target column to the word a model should answer; `target_after` cuts a longer
-    solution down to what follows the last such mark.
-    """
-
-    inputs: tuple[tuple[str, tuple[str, ...]], ...]
-    target: str | None = None
-    classes: Mapping[str, str] | None = None
-    target_after: str | None = None
-
-    @classmethod
-    def of(cls, input: str | Sequence[str], target: str | None) -> Columns:
-        """Columns that are fields of the same name."""
-        names = (input,) if isinstance(input, str) else tuple(input)
-        return cls(tuple((name, (name,)) for name in names), target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +36,28 @@ class Found:
 
 
 def read_examples(
-    path: Path, *, input: str | Sequence[str] | None = None, target: str | None = None, seed: int = 0, most: int = KEPT
+    path: Path,
+    *,
+    input: str | Sequence[str] | None = None,
+    target: str | None = None,
+    rejected: str | Sequence[str] | None = None,
+    solution: str | None = None,
+    seed: int = 0,
+    most: int = KEPT,
 ) -> Found:
     """The examples in a file. Without `input`, the file has to hold OpenAI-Evals samples.
 
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
     """
     if input is not None:
-        return examples_from(path, read_rows(path), Columns.of(input, target), seed=seed, most=most)
+        return examples_from(path, read_rows(path), Columns.of(input, target, rejected, solution), seed=seed, most=most)
     rows = read_rows(path)
     first = next(rows)
-    if not is_sample(first):
-        raise ConfigError(f"which column of {path} is the input? it has {_listed(first)}; say input='…' and target='…'")
-    samples = [first, *_reservoir(rows, most, seed)[0]]
+    if not is_sample(first) or rejected is not None or solution is not None:
+        raise ConfigError(
+            f"which column of {path} is the input? it has {listed_columns(first)}; say input='…' and target='…'"
+        )
+    samples = [first, *(row for _, row in _reservoir(rows, most, seed)[0])]
     folded = [fold_sample(path, sample) for sample in samples]
     systems = {system: None for system, _ in folded}
     if len(systems) == 1:
@@ -81,33 +70,36 @@ def read_examples(
 def examples_from(path: Path, rows: Iterator[Row], columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
     """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
 
-    Raises DataError for a column that is not there, a row without a target, and a target that is not in `classes`.
+    Raises DataError for a column that is not there, a row without a target, and whatever `Columns.example` refuses.
     """
     kept, total = _reservoir(rows, most, seed)
     if not kept:
         raise DataError(f"{path} has no rows; it needs at least one below its header")
-    chosen = tuple((field, _column(path, names, kept[0])) for field, names in columns.inputs)
-    target = None if columns.target is None else _column(path, (columns.target,), kept[0])
-    examples: list[Example] = []
-    blank, unlabelled = 0, list[Row]()
-    for row in kept:
-        fields = tuple((field, _text(row.get(column))) for field, column in chosen)
-        if not any(value.strip() for _, value in fields):
-            blank += 1
-            continue
-        answer = "" if target is None else _target(path, row.get(target), columns)
-        if target is not None and not answer:
-            unlabelled.append(row)
-        examples.append(Example(fields, answer))
-    if unlabelled:
+    settled = columns.settled(path, kept[0][1])
+    read = [(number, settled.example(path, number, row)) for number, row in kept]
+    examples = [
+        (number, example) for number, example in read if example is not None and example.target not in columns.drop
+    ]
+    unlabelled = [example for _, example in examples if not example.target]
+    if unlabelled and columns.target is not None:
+        field, text = unlabelled[0].fields[0]
         raise DataError(
-            f"{len(unlabelled)} of {len(kept)} rows of {path} have nothing in the target column {target!r}, such as "
-            f"the one with {chosen[0][0]} {_text(unlabelled[0].get(chosen[0][1]))[:60]!r}; fill them in or remove them"
+            f"{len(unlabelled)} of {len(kept)} rows of {path} have nothing in the target column {columns.target!r}, "
+            f"such as the one with {field} {text[:60]!r}; fill them in or remove them"
         )
-    warnings = [f"{path.name}: {blank} row(s) with a blank input left out"] if blank else []
+    warnings: list[str] = []
+    blank = sum(example is None for _, example in read)
+    if blank:
+        warnings.append(f"{path.name}: {blank} row(s) with a blank input left out")
+    unmatched = [number for number, example in examples if columns.options and not example.rejected]
+    if unmatched:
+        warnings.append(
+            f"{path.name}: in {len(unmatched)} row(s), such as row {unmatched[0]}, {columns.options!r} does not find "
+            f"the target and another option in the input: nothing is rejected there"
+        )
     if total > len(kept):
         warnings.append(f"{path.name} has {total:,} rows; a random {len(kept):,} of them (by the seed) are used")
-    return Found(tuple(examples), None, tuple(warnings))
+    return Found(tuple(example for _, example in examples), None, tuple(warnings))
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -198,46 +190,21 @@ def _object(path: Path, where: str, value: object) -> Row:
     return cast("dict[str, object]", value)
 
 
-def _column(path: Path, names: Sequence[str], row: Row) -> str:
-    for name in names:
-        if name in row:
-            return name
-    raise DataError(f"{path}: {UnknownName('column', names[0], row)}")
+def _reservoir(rows: Iterable[Row], most: int, seed: int) -> tuple[list[tuple[int, Row]], int]:
+    """At most `most` rows with their numbers (from 1), each equally likely (algorithm R), in the order of the file.
 
-
-def _target(path: Path, value: object, columns: Columns) -> str:
-    text = _text(value).strip()
-    if columns.target_after is not None:
-        text = text.rpartition(columns.target_after)[2].strip()
-    if columns.classes is None or not text:
-        return text
-    if text not in columns.classes:
-        raise DataError(f"{path}: {UnknownName('class', text, columns.classes)}")
-    return columns.classes[text]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else canonical(value)
-
-
-def _reservoir(rows: Iterable[Row], most: int, seed: int) -> tuple[list[Row], int]:
-    """At most `most` rows, each equally likely (algorithm R), in the order of the file; and how many there were."""
+    And how many there were.
+    """
     rng = random.Random(f"{seed}/rows")
     kept: list[tuple[int, Row]] = []
     total = 0
     for index, row in enumerate(rows):
         total += 1
         if index < most:
-            kept.append((index, row))
+            kept.append((index + 1, row))
         elif (place := int(rng.random() * total)) < most:
-            kept[place] = (index, row)
-    return [row for _, row in sorted(kept, key=lambda entry: entry[0])], total
-
-
-def _listed(row: Row) -> str:
-    return "the columns " + ", ".join(map(repr, row))
+            kept[place] = (index + 1, row)
+    return sorted(kept, key=lambda entry: entry[0]), total
 
 
 @contextmanager

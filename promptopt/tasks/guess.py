@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from promptopt.tasks.files import read_examples
-from promptopt.tasks.layout import Layout
+from promptopt.errors import ConfigError
+from promptopt.tasks.columns import Columns, Row, listed_columns, names_of
+from promptopt.tasks.conversations import messages_in
+from promptopt.tasks.files import examples_from, read_rows
+from promptopt.tasks.layout import RESERVED, Layout
 from promptopt.tasks.prompt_text import default_layouts, is_number
 
 _LOOKED_AT = 5_000
 _MOST_LABELS = 25
+_ASKED = ("system", "instruction", "context", "question", "query", "message", "input", "text")
+"""What stands for the prompt, or for a part of it, in published preference data without a column `prompt`."""
+_TAKEN = ("instruction", "answer_format", *RESERVED)
+_PAIRS = "# Preference data: --method pmpo --evaluator preference goes by which reply the model finds likelier."
 _LETTER = re.compile(r"\(?[A-Z]\)?")
 
 
@@ -32,19 +40,33 @@ class _Guess:
     labels: tuple[str, ...] = ()
 
 
-def guess_task(path: str | Path, input: str | Sequence[str], target: str, name: str) -> str:
+def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str | None, name: str) -> str:
     """The TOML text of a task file for `path`, to be saved in the current folder and then edited.
 
-    Raises DataError and ConfigError for what is wrong with the file or its columns.
+    `input` and `target` may be None for preference data, which has the columns `chosen` and `rejected`. Raises
+    DataError and ConfigError for what is wrong with the file or its columns.
     """
     path = Path(path)
-    found = read_examples(path, input=input, target=target, most=_LOOKED_AT)
-    fields = [input] if isinstance(input, str) else list(input)
+    rows = read_rows(path)
+    first = next(rows)
+    rejected: tuple[str, ...] = ()
+    if target in (None, "chosen") and {"chosen", "rejected"} <= first.keys():
+        target, rejected = "chosen", ("rejected",)
+    if target is None or (input is None and not rejected):
+        raise ConfigError(
+            f"which columns of {path} are input and target? it has {listed_columns(first)}; name both (only data with "
+            f"'chosen' and 'rejected' explains itself)"
+        )
+    asked = _asked_of(path, first) if input is None else {_field(column): column for column in names_of(input)}
+    columns = Columns(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
+    found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
+    fields = tuple(asked)
     guess = _from_targets([example.target for example in found.examples], fields[-1])
     lines = [
         f"name = {quoted(name)}",
         "# One or two sentences on what the task is; shown to the model that writes prompts.",
         f"description = {quoted(f'From {path.name}: {target} of each {fields[-1]}.')}",
+        *([_PAIRS] if rejected else []),
         f"# {guess.why}",
         *([f"labels = [{', '.join(map(quoted, guess.labels))}]"] if guess.labels else []),
         f"metric = {quoted(guess.metric)}   # exact | contains | regex | number | choice | f1 | module:function",
@@ -65,14 +87,39 @@ def guess_task(path: str | Path, input: str | Sequence[str], target: str, name: 
         "",
         "[data]",
         f"file = {quoted(path.as_posix())}   # as seen from this file",
-        f"input = [{', '.join(map(quoted, fields))}]",
+        f"input = {_inputs(asked)}",
         f"target = {quoted(target)}",
+        *(f"rejected = {quoted(column)}   # what the target is preferred to" for column in rejected),
         "",
         "# Where things stand in what the model reads; the first is used, `promptopt evaluate --layouts` ranks them.",
     ]
     for layout in default_layouts(fields, ("instruction", "answer_format")):
         lines += [*_layout(layout), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _asked_of(path: Path, row: Row) -> dict[str, str]:
+    """For each field the column it is read from, in preference data: its prompt, or all that may be a part of one."""
+    known = ("prompt",) if "prompt" in row else tuple(column for column in row if column in _ASKED)
+    if known:
+        return {_field(column): column for column in known}
+    if messages_in(row["chosen"]) is not None:
+        return {"prompt": "chosen"}
+    raise ConfigError(
+        f"{path} says which replies are chosen and rejected, and not what they answer: it has {listed_columns(row)}; "
+        f"name the column of the input"
+    )
+
+
+def _field(column: str) -> str:
+    """The field of a column: its name, but where a prompt has a part of that name."""
+    return f"given {column}" if column in _TAKEN else column
+
+
+def _inputs(asked: Mapping[str, str]) -> str:
+    if all(field == column for field, column in asked.items()):
+        return f"[{', '.join(map(quoted, asked))}]"
+    return f"{{ {', '.join(f'{quoted(field)} = {quoted(column)}' for field, column in asked.items())} }}"
 
 
 def _from_targets(targets: Sequence[str], field: str) -> _Guess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.errors import DataError
 from promptopt.text import normalise
@@ -55,16 +55,29 @@ def same_input(example: Example) -> tuple[str, ...]:
 
 
 def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """The examples with the first of every set of equal inputs, and one warning for each kind of duplicate met."""
+    """The examples with the first of every set of equal inputs, and one warning for each kind of duplicate met.
+
+    An example whose rejected outputs alone are others is joined to the first: data sets of preferences give one input
+    several times, a pair each.
+    """
     first: dict[tuple[str, ...], Example] = {}
-    repeats, conflicts = 0, list[Example]()
+    repeats, joined, conflicts = 0, 0, list[Example]()
     for example in examples:
-        kept = first.setdefault(same_input(example), example)
-        if kept is not example:
-            repeats += 1
-            if kept.target != example.target:
-                conflicts.append(kept)
+        key = same_input(example)
+        kept = first.setdefault(key, example)
+        if kept is example:
+            continue
+        rejected = tuple(dict.fromkeys((*kept.rejected, *example.rejected)))
+        if rejected != kept.rejected and _right(example) == _right(kept):
+            joined += 1
+            first[key] = replace(kept, rejected=rejected)
+            continue
+        repeats += 1
+        if kept.target != example.target:
+            conflicts.append(kept)
     warnings: list[str] = []
+    if joined:
+        warnings.append(f"{_count(joined, 'example', 'examples')} joined to an earlier one: same input and target")
     if repeats:
         warnings.append(f"{_count(repeats, 'example', 'examples')} left out: same input as an earlier one")
     if conflicts:
@@ -131,6 +144,10 @@ def size_warnings(splits: Splits) -> list[str]:
             f"data"
         )
     return found
+
+
+def _right(example: Example) -> tuple[object, ...]:
+    return example.target, example.accepted, example.solution
 
 
 def _apart(

@@ -10,8 +10,9 @@ from typing import Any
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric, Reader
+from promptopt.tasks.consistency import check_prompt, check_targets, common_fields
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.layout import RESERVED, Layout, Rendering
+from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
 from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
@@ -56,10 +57,12 @@ class Task:
             raise ConfigError(f"task {self.name!r} has no layout; give at least one")
         if self.layout is None:
             object.__setattr__(self, "layout", self.layouts[0])
-        object.__setattr__(self, "fields", self._common_fields())
+        object.__setattr__(self, "fields", common_fields(self.name, self._everything()))
         placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
         object.__setattr__(self, "_placeholders", placeholders)
-        self._check()
+        check_prompt(self, placeholders)
+        check_targets(self.name, self._everything(), self.labels)
+        check_disjoint(self.train, self.dev, self.test)
 
     @classmethod
     def from_examples(
@@ -114,6 +117,8 @@ class Task:
         prompt: str | None = None,
         input: str | Sequence[str] | None = None,
         target: str | None = None,
+        rejected: str | Sequence[str] | None = None,
+        solution: str | None = None,
         metric: str | Metric | None = None,
         name: str | None = None,
         description: str = "",
@@ -130,7 +135,8 @@ class Task:
 
         `input`: the column (or columns) the model is shown, `target`: the column with the right answer. They may be
         left out for OpenAI-Evals samples, whose common system message is then the prompt, and for task files, which
-        say everything themselves but the sizes of the splits and the seed. Otherwise as `from_examples`.
+        say everything themselves but the sizes of the splits and the seed. `rejected`: the column (or columns) with
+        outputs worse than the target; `solution`: the one with worked solutions. Otherwise as `from_examples`.
         """
         source = Path(path)
         if source.suffix == ".toml":
@@ -139,7 +145,7 @@ class Task:
             return load_task_file(source, seed=seed, sizes=Sizes(train, dev, test))
         from promptopt.tasks.files import read_examples
 
-        found = read_examples(source, input=input, target=target, seed=seed)
+        found = read_examples(source, input=input, target=target, rejected=rejected, solution=solution, seed=seed)
         text = prompt if prompt is not None else found.prompt
         if text is None:
             raise ConfigError(f"{source} holds no prompt; pass prompt='…', the instruction you use today")
@@ -239,44 +245,6 @@ class Task:
     def _everything(self) -> Iterable[Example]:
         pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)
         return (*self.train, *self.dev, *self.test, *pool)
-
-    def _common_fields(self) -> tuple[str, ...]:
-        names: tuple[str, ...] | None = None
-        for example in self._everything():
-            found = tuple(name for name, _ in example.fields)
-            if names is None:
-                names = found
-            elif found != names:
-                raise DataError(
-                    f"task {self.name!r}: example {example.id} has the fields {', '.join(found) or 'none'}, the first "
-                    f"one {', '.join(names)}; every example needs the same fields in the same order"
-                )
-        if not names:
-            raise DataError(f"task {self.name!r} has no examples with input fields; give it some")
-        return names
-
-    def _check(self) -> None:
-        parts = self.initial.parts
-        for name in self.fields:
-            if name in RESERVED or name in parts:
-                raise ConfigError(f"task {self.name!r}: the input {name!r} has the name of a prompt part; rename it")
-        if self.editable not in parts:
-            raise UnknownName("prompt part", self.editable, parts)
-        known = (*parts, *self.fields, "demos")
-        for layout in self.layouts:
-            inner = [name for part in layout.slots(parts) for name in self._placeholders[part]]
-            for name in (self.editable, *self.fields):
-                if name not in layout.slots(known) and name not in inner:
-                    raise ConfigError(
-                        f"task {self.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
-                    )
-        broken = replace(self.contract, max_tokens=None).broken_by(self.initial, self.initial, self.editable, len)
-        if broken is not None:
-            raise ConfigError(f"task {self.name!r}: its own start prompt breaks the contract ({broken}); change either")
-        for example in self._everything() if self.labels else ():
-            if example.target not in self.labels:
-                raise DataError(f"task {self.name!r}: {UnknownName('label', example.target, self.labels)}")
-        check_disjoint(self.train, self.dev, self.test)
 
 
 def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:

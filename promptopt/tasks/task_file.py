@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.columns import Columns, Solution, names_of
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.files import Columns, Found, examples_from, read_rows
+from promptopt.tasks.files import Found, examples_from, read_rows
 from promptopt.tasks.hub import locate
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.prompt_text import default_layouts
@@ -32,6 +33,7 @@ Table = Mapping[str, Any]
 
 _KEYS = ("name", "description", "labels", "metric", "answer", "max_tokens", "stop", "instruction", "parts", "splits",
          "data", "layouts", "contract", "settings")  # fmt: skip
+_SOLUTION_KEYS = tuple(entry.name for entry in fields(Solution))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class Source:
     `file`: beside the task file. `home`: for each split a path in the data home; `hub`: a `base` address at a pinned
     revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `generator`:
     `module:function`, called with (`count`, 0). `input`: a column, a list of columns, or a table from field to column
-    (or to a list of names it may have). `target`, `classes`, `target_after`: as in `tasks.files.Columns`.
-    `drop`: targets that are broken where the data comes from; their rows are left out.
+    (or to a list of names it may have). `rejected`: a column or a list of them. `solution`: a column, or a table of
+    `column`, `without` and `end`. These and the others: as in `tasks.columns.Columns` and `Solution`.
     """
 
     file: str = ""
@@ -55,17 +57,25 @@ class Source:
     target: str | None = "target"
     classes: Mapping[str, str] | None = None
     target_after: str | None = None
+    rejected: str | Sequence[str] = ()
+    options: str = ""
+    solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
 
     def columns(self) -> Columns:
-        """Which columns become what."""
-        if isinstance(self.input, Mapping):
-            inputs = tuple(
-                (name, (column,) if isinstance(column, str) else tuple(column)) for name, column in self.input.items()
-            )
-            return Columns(inputs, self.target, self.classes, self.target_after)
-        plain = Columns.of(self.input, self.target)
-        return Columns(plain.inputs, self.target, self.classes, self.target_after)
+        """Which columns become what. Raises ConfigError for what does not go together."""
+        given = self.input if isinstance(self.input, Mapping) else {name: name for name in names_of(self.input)}
+        solution = {"column": self.solution} if isinstance(self.solution, str) else self.solution
+        return Columns(
+            tuple((name, names_of(column)) for name, column in given.items()),
+            self.target,
+            self.classes,
+            self.target_after,
+            names_of(self.rejected),
+            self.options,
+            None if solution is None else Solution(**solution),
+            tuple(self.drop),
+        )
 
 
 def load_task_file(
@@ -164,10 +174,30 @@ def _layout(path: Path, entry: Table) -> Layout:
 def _source(path: Path, table: Table) -> Source:
     data = cast("dict[str, Any]", table.get("data", {}))
     _only(path, "data key", data, tuple(entry.name for entry in fields(Source)))
+    solution: object = data.get("solution")
+    _only(path, "solution key", cast("Table", solution) if isinstance(solution, dict) else {}, _SOLUTION_KEYS)
+    _check_texts(path, data)
     source = Source(**data)
+    try:
+        source.columns()
+    except ConfigError as cause:
+        raise ConfigError(f"{path}: [data] {cause}") from cause
     if bool(source.file) + bool(source.home) + bool(source.generator) != 1:
         raise ConfigError(f"{path}: [data] needs exactly one of file, home and generator to say where the examples are")
     return source
+
+
+def _check_texts(path: Path, data: Table) -> None:
+    """Raises ConfigError where a key of `[data]` on other outputs holds something else than texts."""
+    rejected, solution = data.get("rejected", []), data.get("solution", {})
+    held: dict[str, object] = {
+        "rejected": rejected if isinstance(rejected, list) else [rejected],
+        "options": [data.get("options", "")],
+        "solution": list(cast("Table", solution).values()) if isinstance(solution, dict) else [solution],
+    }
+    for key, values in held.items():
+        if not all(isinstance(value, str) for value in cast("list[object]", values)):
+            raise ConfigError(f"{path}: [data] {key} is {data[key]!r}, expected texts; see the tutorial for its forms")
 
 
 def _pool(path: Path, source: Source, seed: int) -> Pool:
@@ -193,16 +223,12 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
     """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
     columns = source.columns()
     inputs = tuple((field, (*names, field)) for field, names in columns.inputs)
-    found = examples_from(path, read_rows(path), Columns(inputs, source.target, source.classes, source.target_after),
-                          seed=seed)  # fmt: skip
+    found = examples_from(path, read_rows(path), replace(columns, inputs=inputs, drop=()), seed=seed)
     return Pool(found.examples, warnings=found.warnings)
 
 
 def _read(path: Path, source: Source, seed: int) -> Found:
-    found = examples_from(path, read_rows(path), source.columns(), seed=seed)
-    if not source.drop:
-        return found
-    return replace(found, examples=tuple(example for example in found.examples if example.target not in source.drop))
+    return examples_from(path, read_rows(path), source.columns(), seed=seed)
 
 
 def _generated(path: Path, source: Source) -> tuple[Example, ...]:

@@ -96,3 +96,47 @@ def test_too_few_examples_are_an_error(pool: Pool, sizes: Sizes, message: str) -
 def test_one_input_in_two_splits_is_refused() -> None:
     with pytest.raises(DataError, match="the same input stands in train and in test: 'row  0'"):
         check_disjoint(ROWS[:3], ROWS[3:5], [Example.of("no", text="row  0")])
+
+
+def test_pairs_of_one_input_and_target_are_joined() -> None:
+    rows = (
+        Example.of("yes", (), ["no"], text="a"),
+        Example.of("yes", (), ["never", "no"], text=" a"),
+        Example.of("yes", (), ["no"], text="a"),
+        Example.of("no", (), ["yes"], text="a"),
+        Example.of("yes", (), ["hm"], text="b"),
+    )
+    kept, warnings = without_duplicates(rows)
+    assert kept == (Example.of("yes", (), ["no", "never"], text="a"), rows[4])
+    assert [warning.split(";")[0] for warning in warnings] == [
+        "1 example joined to an earlier one: same input and target",
+        "2 examples left out: same input as an earlier one",
+        "1 repeated input has more than one target (the first is kept), such as 'a'",
+    ]
+
+
+outputs = st.lists(st.sampled_from(["x", "y", "z"]), max_size=2, unique=True)
+worked = st.builds(
+    Example, st.sampled_from(["a", "a ", "b", "c", "d", "e"]).map(lambda text: (("text", text),)), st.just("t"),
+    st.just(()), outputs.map(tuple), st.sampled_from(["", "Because."]),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(rows=st.lists(worked, min_size=1, max_size=12), test=st.lists(worked, max_size=4))
+def test_rejected_outputs_and_solutions_keep_no_input_in_two_splits(rows: list[Example], test: list[Example]) -> None:
+    official = {same_input(example) for example in test}
+    assume(any(same_input(example) not in official for example in rows))
+    splits = cut(Pool(tuple(rows), (), tuple(test)), Sizes(), seed=0, stratify=False)
+    inputs = [same_input(example) for part in (splits.train, splits.dev, splits.test) for example in part]
+    assert len(inputs) == len(set(inputs))
+    given_outputs = {same_input(e): {o for r in (*rows, *test) if same_input(r) == same_input(e) for o in r.rejected}
+                     for e in (*rows, *test)}  # fmt: skip
+    for part in (splits.train, splits.dev, splits.test):
+        assert all(set(example.rejected) <= given_outputs[same_input(example)] for example in part)
+
+
+def test_other_rejected_outputs_do_not_make_another_input() -> None:
+    one, two = Example.of("t", (), ["x"], text="a"), Example.of("t", (), ["y"], "Because.", text="a")
+    with pytest.raises(DataError, match="the same input stands in train and in test"):
+        check_disjoint([one], [], [two])

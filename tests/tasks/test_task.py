@@ -176,3 +176,17 @@ def test_from_file_takes_the_prompt_of_samples(tmp_path: Path) -> None:
     )
     task = Task.from_file(path)
     assert (task.initial, task.metric) == (Prompt.of("Add up."), "number")
+
+
+def test_from_file_reads_rejected_outputs_and_solutions(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    rows = "".join(f"ask {n},good {n},bad {n},so {n}\n" for n in range(400))
+    path.write_text(f"ask,chosen,rejected,why\n{rows}", encoding="utf-8")
+    plain = Task.from_file(path, prompt="Answer.", input="ask", target="chosen")
+    task = Task.from_file(path, prompt="Answer.", input="ask", target="chosen", rejected="rejected", solution="why")
+    for example in task.train:
+        number = example["ask"].removeprefix("ask ")
+        assert example == Example.of(f"good {number}", (), [f"bad {number}"], f"so {number}", ask=f"ask {number}")
+    assert task.fingerprint() != plain.fingerprint()
+    with pytest.raises(ConfigError, match=r"which column of .* is the input"):
+        Task.from_file(path, prompt="Answer.", rejected="rejected")

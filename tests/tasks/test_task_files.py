@@ -17,7 +17,22 @@ from promptopt.tasks.splits import Sizes, same_input
 from promptopt.tasks.task_file import load_task_file
 from promptopt.types import Example
 
-OWN_DATA = ("support-intent", "word-problems")
+OWN_DATA = ("support-intent", "support-replies", "word-problems")
+SIZES = {"support-intent": (200, 50, 200), "support-replies": (50, 30, 160), "word-problems": (200, 100, 200)}
+LETTERED = [
+    "date_understanding",
+    "geometric_shapes",
+    "hyperbaton",
+    "logical_deduction_five_objects",
+    "logical_deduction_seven_objects",
+    "logical_deduction_three_objects",
+    "movie_recommendation",
+    "penguins_in_a_table",
+    "reasoning_about_colored_objects",
+    "tracking_shuffled_objects_five_objects",
+    "tracking_shuffled_objects_seven_objects",
+    "tracking_shuffled_objects_three_objects",
+]
 LIBRARY = Path(str(files("promptopt.tasks") / "library"))
 
 ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
@@ -64,9 +79,7 @@ def test_starter_tasks_load_and_render_without_any_data_home(name: str, monkeypa
     monkeypatch.delenv("PROMPTOPT_DATA_HOME", raising=False)
     check_task(name, 0)
     task = load_task(name)
-    # support-intent spends less on dev, so that the first command of the README ends within ten minutes.
-    dev = 50 if name == "support-intent" else 100
-    assert (len(task.train), len(task.dev), len(task.test)) == (200, dev, 200)
+    assert (len(task.train), len(task.dev), len(task.test)) == SIZES[name]
     assert not task.warnings
 
 
@@ -122,6 +135,41 @@ def test_official_splits_are_kept(data_home: Path, monkeypatch: pytest.MonkeyPat
     draws = {load_task("sst-2", seed=seed).train for seed in (0, 1, 2)}
     assert len({frozenset(draw) for draw in draws}) == 3
     assert set(load_task("sst-2", seed=0).train) == set(load_task("sst-2", seed=3).train)
+
+
+@pytest.mark.parametrize("member", LETTERED)
+def test_the_other_options_are_rejected(member: str, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    task = load_task(f"bbh/{member}")
+    assert task.pool is not None
+    for example in task.pool.rows:
+        options = sorted((example.target, *example.rejected))
+        assert options == [f"({letter})" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(options)]]
+        assert len(options) == example["input"].count("\n(") >= 2
+    assert not any("reject" in warning for warning in task.warnings)
+
+
+def test_only_lettered_tasks_have_options(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    names = [name for name in task_names() if name.startswith("bbh/") and load_task(name).metric == "choice"]
+    assert names == [f"bbh/{member}" for member in LETTERED]
+    assert not any(example.rejected for example in load_task("bbh/navigate").train)
+
+
+def test_worked_solutions_close_as_the_answer_format_asks(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    task = load_task("gsm8k")
+    assert "The answer is <number>." in task.initial["answer_format"]
+    assert task.pool is not None
+    read, metric = answers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
+    for example in (*task.pool.rows, *task.pool.test):
+        worked, _, last = example.solution.rpartition("\n")
+        assert last == f"The answer is {example.target}."
+        assert worked
+        assert not any(mark in example.solution for mark in ("<<", ">>", "####"))
+        answer = read(example.solution)
+        assert answer is not None
+        assert metric(answer, example) == 1.0
 
 
 def test_every_known_checksum_is_of_a_file_that_a_task_uses() -> None:
@@ -183,11 +231,44 @@ def test_own_data_replaces_a_tasks_examples(tmp_path: Path) -> None:
         (MINIMAL + '[contract]\nmust_contain = ["label"]', r"breaks the contract \(does not contain 'label'\)"),
         (MINIMAL.replace('file = "rows.csv"', 'generator = "no.such:thing"'), "'no.such:thing' cannot be imported"),
         ("labels = [", "is not valid TOML"),
+        (MINIMAL + 'options = "("', r"mine\.toml: \[data\] '\(' is no regular expression"),
+        (MINIMAL + 'options = "x"\nrejected = "text"', r"mine\.toml: \[data\] both rejected and options say"),
+        (MINIMAL + "rejected = 3", r"\[data\] rejected is 3, expected texts"),
+        (MINIMAL + 'rejected = "worse"', "no column is named 'worse'"),
+        (MINIMAL + 'solution = ["a"]', r"\[data\] solution is \['a'\], expected texts"),
+        (MINIMAL + "solution = { ends = 'x' }", "no solution key is named 'ends'; did you mean 'end'"),
+        (MINIMAL + "solution.without = '['", r"'\[' is no regular expression"),
     ],
 )
 def test_mistakes_in_a_task_file_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(PromptoptError, match=message):
         load_task(write(tmp_path, text))
+
+
+def test_a_task_file_names_rejected_outputs_and_solutions(tmp_path: Path) -> None:
+    rows = [{"text": f"t{n}", "target": "a", "worse": ["b", "c"], "bad": f"d{n}", "why": f"{n}."} for n in range(400)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for said, rejected, solution in (
+        ('rejected = "worse"', ("b", "c"), ""),
+        ('rejected = ["worse", "bad"]\nsolution = "why"', ("b", "c", "d"), "."),
+        ('solution = { column = "why", end = "So {target}." }', (), ".\nSo a."),
+    ):
+        path = tmp_path / "mine.toml"
+        path.write_text(f'instruction = "Say."\n[data]\nfile = "rows.jsonl"\n{said}', encoding="utf-8")
+        for example in load_task(path).train:
+            number = example["text"][1:]
+            assert example.rejected == tuple(text + number if text == "d" else text for text in rejected)
+            assert example.solution == (number + solution if solution else "")
+
+
+def test_own_data_brings_its_own_rejected_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,chosen,rejected\n" + "".join(f"m{n},yes {n},no {n}\n" for n in range(400)))
+    task = load_task("support-replies", data=path)
+    assert all(example.rejected == (example.target.replace("yes", "no"),) for example in task.train)
+    path.write_text("text,chosen\na,b\n")
+    with pytest.raises(DataError, match="no column is named 'rejected'"):
+        load_task("support-replies", data=path)
 
 
 def test_unknown_tasks_are_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""What has to hold between the pieces of a task, said once it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.layout import RESERVED
+from promptopt.types import Example
+
+if TYPE_CHECKING:
+    from promptopt.tasks.task import Task
+
+
+def common_fields(task: str, examples: Iterable[Example]) -> tuple[str, ...]:
+    """The names of the inputs that all examples have. Raises DataError where they differ, or there are none."""
+    names: tuple[str, ...] | None = None
+    for example in examples:
+        found = tuple(name for name, _ in example.fields)
+        if names is None:
+            names = found
+        elif found != names:
+            raise DataError(
+                f"task {task!r}: example {example.id} has the fields {', '.join(found) or 'none'}, the first one "
+                f"{', '.join(names)}; every example needs the same fields in the same order"
+            )
+    if not names:
+        raise DataError(f"task {task!r} has no examples with input fields; give it some")
+    return names
+
+
+def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises ConfigError or UnknownName where prompt, fields, layouts and contract do not fit together.
+
+    `placeholders`: for each prompt part, the fields that are slots inside its text.
+    """
+    parts = task.initial.parts
+    for name in task.fields:
+        if name in RESERVED or name in parts:
+            raise ConfigError(f"task {task.name!r}: the input {name!r} has the name of a prompt part; rename it")
+    if task.editable not in parts:
+        raise UnknownName("prompt part", task.editable, parts)
+    known = (*parts, *task.fields, "demos")
+    for layout in task.layouts:
+        inner = [name for part in layout.slots(parts) for name in placeholders[part]]
+        for name in (task.editable, *task.fields):
+            if name not in layout.slots(known) and name not in inner:
+                raise ConfigError(
+                    f"task {task.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
+                )
+    broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editable, len)
+    if broken is not None:
+        raise ConfigError(f"task {task.name!r}: its own start prompt breaks the contract ({broken}); change either")
+
+
+def check_targets(task: str, examples: Iterable[Example], labels: tuple[str, ...]) -> None:
+    """Raises DataError where there are labels and a target is none of them."""
+    for example in examples if labels else ():
+        if example.target not in labels:
+            raise DataError(f"task {task!r}: {UnknownName('label', example.target, labels)}")

@@ -1,0 +1,33 @@
+"""Demonstrations as JSON: what results and exported prompts keep of them, and how they are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from promptopt.errors import DataError
+from promptopt.types import Example
+
+
+def demo_to_json(demo: Example) -> dict[str, Any]:
+    """The inputs by name beside the `target`.
+
+    Where there is more than that, `{"fields": {…}, "target": …, "accepted": […], …}`: an input may have any name but
+    `target`, and is never anything but a text, so the two forms cannot be confused.
+    """
+    more = {"accepted": list(demo.accepted), "rejected": list(demo.rejected), "solution": demo.solution}
+    if not any(more.values()):
+        return {**dict(demo.fields), "target": demo.target}
+    return {"fields": dict(demo.fields), "target": demo.target, **{name: kept for name, kept in more.items() if kept}}
+
+
+def demo_from_json(data: Mapping[str, Any]) -> Example:
+    """The inverse of `demo_to_json`. Raises DataError where there is no target."""
+    if "target" not in data:
+        raise DataError(f"a demonstration has only {', '.join(map(repr, data))}, and lacks its 'target'; add it")
+    target, inputs = str(data["target"]), data.get("fields")
+    if not isinstance(inputs, dict):
+        return Example(tuple((name, str(value)) for name, value in data.items() if name != "target"), target)
+    fields = tuple((name, str(value)) for name, value in cast("dict[str, object]", inputs).items())
+    accepted, rejected = tuple(data.get("accepted", ())), tuple(data.get("rejected", ()))
+    return Example(fields, target, accepted, rejected, str(data.get("solution", "")))
