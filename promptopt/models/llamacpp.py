@@ -13,22 +13,24 @@ import os
 import shutil
 import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import ConfigError
+from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
+from promptopt.models.cores import usable_cores
 from promptopt.models.fingerprints import sha256_of
-from promptopt.models.llamacpp_engine import Engine, EngineSettings, PrefixStates, require_xllamacpp
-from promptopt.types import Content, Reply, Request
+from promptopt.models.llamacpp_engine import Engine
+from promptopt.models.llamacpp_lanes import in_lanes
+from promptopt.models.llamacpp_scoring import Texts, Value, force, likelihoods, read_tree
+from promptopt.models.llamacpp_server import EngineSettings, require_xllamacpp
+from promptopt.models.llamacpp_states import PrefixStates, whole_steps
+from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest
 
 FAST_SLOTS = 4
-SHORTEST_PREFIX = 16
-"""Tokens. Below it, evaluating a prefix anew costs less than bringing it back."""
 
 
 class LlamaCpp:
@@ -46,16 +48,19 @@ class LlamaCpp:
         """`name`: how the model is called (default: its file's name). `engines`: default one a core, as memory allows.
 
         `context`: tokens that prompt and reply can have together, rounded up to a multiple of 256. The full name
-        carries all that can change an answer: the file's SHA-256, the mode, the context and the engine's version.
+        carries all that can change an answer: the file's SHA-256, the mode, the context, the kind of attention, and the
+        engine's version.
         Raises ConfigError when xllamacpp is not installed or the file is not GGUF.
         """
         version = require_xllamacpp().__version__
         _check_gguf(path)
         called = path.stem if name is None else name
         self.path, self.mode, self.context = path, mode, -(-context // 256) * 256
-        self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{self.context}:{version}"
+        attention = "plain" if mode == "exact" else "flash"
+        self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
         self._called = called
         self._count = _engines_that_fit(path) if engines is None else engines
+        self._slots = 1 if mode == "exact" else FAST_SLOTS
         self._engines: list[Engine | None] = [None] * self._count
         self._locks = [threading.Lock() for _ in range(self._count)]
         self._twin: LlamaCpp | None = None
@@ -73,43 +78,26 @@ class LlamaCpp:
         A request that does not fit into the context settles as `rejected`. Raises BackendError at the end when requests
         failed. Leaving the iterator ends what is under way at its next token.
         """
-        slots = 1 if self.mode == "exact" else FAST_SLOTS
+
         # Engines come first, then their further slots: a few requests spread over all cores.
-        lanes = [lane % self._count for lane in range(self._count * slots)][: len(requests)]
-        if not lanes:
-            return
-        queue, failure, given_up, stopped = PrefixQueue(requests), None, threading.Event(), False
-        holding: dict[int, Content] = {}
-        running: dict[Future[Reply], tuple[int, int]] = {}
-        pool = ThreadPoolExecutor(len(lanes), thread_name_prefix="llamacpp")
+        def answer(lane: int, request: Request, given_up: Callable[[], bool]) -> Reply:
+            return self._answer(lane % self._count, request, given_up)
 
-        def begin(lane: int) -> None:
-            nonlocal stopped
-            stopped = stopped or stopping()
-            if queue and not stopped:
-                others = [prefix for other, prefix in holding.items() if other != lane]
-                index, holding[lane] = queue.take(holding.get(lane), others)
-                future = pool.submit(self._answer, lanes[lane], requests[index], given_up.is_set)
-                running[future] = (lane, index)
+        return in_lanes(requests, self._count * self._slots, answer, stopping)
 
-        try:
-            for lane in range(len(lanes)):
-                begin(lane)
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    lane, index = running.pop(future)
-                    begin(lane)  # before yielding: the engine works while the caller stores
-                    try:
-                        reply = future.result()
-                    except BackendError as error:
-                        failure = error
-                    else:
-                        yield index, reply
-        finally:
-            given_up.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-        if failure is not None:
-            raise failure
+    def can_score(self) -> bool:
+        """Every model of this engine can."""
+        return True
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """Yield `(index, likelihoods)` as they settle; see `TextScorer.score`. Raises BackendError as `generate` does.
+
+        A text's log-probs are those of the weights and of llama.cpp's arithmetic, which rounds activations to eight
+        bits where weights are quantized.
+        """
+        return in_lanes(requests, self._count * self._slots, self._likelihoods, stopping)
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
@@ -149,8 +137,8 @@ class LlamaCpp:
         with self._locks[number]:
             engine = self._engines[number]
             if engine is None:
-                slots = 1 if self.mode == "exact" else FAST_SLOTS
-                engine = Engine(EngineSettings(self.path, self.context, slots), states, number)
+                settings = EngineSettings(self.path, self.context, self._slots, flash=self.mode == "fast")
+                engine = Engine(settings, states, number)
                 self._engines[number] = engine
             return engine
 
@@ -170,15 +158,28 @@ class LlamaCpp:
         step = self._step(tokens, request) if self.mode == "exact" else 0
         return replace(engine.complete(tokens, step, request, given_up), served=self.name)
 
-    def _step(self, tokens: list[int], request: Request) -> int:
-        """How many leading tokens come from the candidate alone: a function of the request, never of the moment."""
+    def _likelihoods(self, lane: int, request: ScoreRequest, given_up: Callable[[], bool]) -> Likelihoods:
+        slot, number = divmod(lane, self._count)
+        engine = self._engine(number)
+        forced = force(engine, request)
+        if forced.longest > self.context:
+            return Likelihoods((), forced.prompt_tokens, "rejected", served=self.name)
+
+        def read(texts: Texts, root: int) -> dict[tuple[int, ...], Value]:
+            step = self._step(forced.context[: root - 1], request) if self.mode == "exact" else 0
+            return read_tree(engine, texts, root, step, slot, given_up)
+
+        return replace(likelihoods(forced, read), served=self.name)
+
+    def _step(self, tokens: Sequence[int], request: Request | ScoreRequest) -> int:
+        """How many of `tokens`, from their start, are a step of their own.
+
+        They come from the candidate alone: a function of the request, never of the moment.
+        """
         if request.shared <= 0:
             return 0
-        step = 0
-        for token, shared in zip(tokens[:-1], self._cut_tokens(cut(request.content, request.shared)), strict=False):
-            if token != shared:
-                break
-            step += 1
+        shared = common_length(tokens, self._cut_tokens(cut(request.content, request.shared)))
+        step = whole_steps(shared, len(tokens))
         return step if step >= SHORTEST_PREFIX else 0
 
     def _encode_cut(self, content: Content) -> tuple[int, ...]:
@@ -186,58 +187,6 @@ class LlamaCpp:
 
     def _count_tokens(self, text: str) -> int:
         return len(self._engine(0).tokenize(text.encode("utf-8", "replace").decode(), special=False, first=False))
-
-
-class PrefixQueue:
-    """Pending requests in groups of one prefix: a lane stays with its group, then come groups that no other has."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        """Groups stand in order of first appearance, requests within a group in order."""
-        self._groups: dict[Content, deque[int]] = {}
-        for index, request in enumerate(requests):
-            self._groups.setdefault(cut(request.content, request.shared), deque()).append(index)
-
-    def __bool__(self) -> bool:
-        return bool(self._groups)
-
-    def take(self, own: Content | None, others: Collection[Content]) -> tuple[int, Content]:
-        """The next request's index and its group, for a lane that last had `own` beside lanes with `others`."""
-        if own is not None and own in self._groups:
-            prefix = own
-        else:
-            free = [prefix for prefix in self._groups if prefix not in others]
-            prefix = free[0] if free else max(self._groups, key=lambda group: len(self._groups[group]))
-        group = self._groups[prefix]
-        index = group.popleft()
-        if not group:
-            del self._groups[prefix]
-        return index, prefix
-
-
-def cut(content: Content, shared: int) -> Content:
-    """`content` with only its first `shared` characters, and without the white space where it was cut.
-
-    White space at the cut would be a token of its own here, and a part of the example's first token in the whole.
-    """
-    if isinstance(content, str):
-        return content if shared >= len(content) else content[: max(0, shared)].rstrip()
-    messages = list(content)
-    for index, message in enumerate(content):
-        if shared < len(message.content):
-            messages[index] = replace(message, content=message.content[: max(0, shared)].rstrip())
-        shared -= len(message.content)
-    return tuple(messages)
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its affinity, and the container's share of processor time where there is one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        share = int(quota) // int(period)
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        share = cores
-    return max(1, min(cores if cores is not None else 1, share if share is not None else 1))
 
 
 def _engines_that_fit(path: Path) -> int:

@@ -6,83 +6,27 @@ greedy answer, depend on the request before. `complete` therefore takes the numb
 a step of their own: the slot is brought to exactly that prefix (evaluated on an empty slot, or restored from a saved
 copy, which is the same to the bit and takes milliseconds), and the rest is evaluated in one further step. Engines have
 one thread each: beyond 512 tokens the number of threads decides how attention is summed up.
+
+Last digits are not small here: weights of few bits go with activations rounded to eight, so a difference in the last
+digit becomes one of 0.1 nats at once. `whole_steps` says which steps leave every digit as it is.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import http.client
-import json
-import secrets
-import threading
-from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.llamacpp_server import EngineSettings, LlamaServer
+from promptopt.models.llamacpp_states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token
 
-STATE_BYTES = 256 << 20
-"""How much saved prefix state is kept on disk; the least recently used goes first. One prefix is 1 to 10 MB."""
 MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
 PROBE = (1, 2, 3, 4)
 """Any tokens will do to see whether a model can keep a prefix."""
-
-
-def require_xllamacpp() -> Any:
-    """The xllamacpp module. Raises ConfigError when it is not installed."""
-    try:
-        import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError as error:
-        raise ConfigError(
-            "embedded models need xllamacpp, which is not installed: pip install 'promptopt-engine[local]'."
-        ) from error
-    return xllamacpp
-
-
-class PrefixStates:
-    """The saved states of one model's prefixes, shared by its engines: files named by their tokens."""
-
-    def __init__(self, folder: Path) -> None:
-        """`folder` exists and belongs to this process alone."""
-        self.folder = folder
-        self._sizes: OrderedDict[str, int] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @staticmethod
-    def name(prefix: Sequence[int]) -> str:
-        """The file name of a prefix."""
-        return hashlib.sha256(array("q", prefix).tobytes()).hexdigest()
-
-    def has(self, name: str) -> bool:
-        """Whether the state is there; counts as a use."""
-        with self._lock:
-            if name in self._sizes:
-                self._sizes.move_to_end(name)
-                return True
-            return False
-
-    def add(self, written: str, name: str) -> None:
-        """Take over the file `written` as the state `name`, and drop the oldest beyond `STATE_BYTES`."""
-        with self._lock, contextlib.suppress(OSError):  # a state that cannot be kept is evaluated again
-            self._sizes[name] = (self.folder / written).replace(self.folder / name).stat().st_size
-            while sum(self._sizes.values()) > STATE_BYTES:
-                oldest, _ = self._sizes.popitem(last=False)
-                (self.folder / oldest).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """`slots`: requests answered side by side, each with `context` tokens. `exact` needs one slot."""
-
-    path: Path
-    context: int
-    slots: int
 
 
 class Engine:
@@ -90,69 +34,71 @@ class Engine:
 
     def __init__(self, settings: EngineSettings, states: PrefixStates, number: int) -> None:
         """Takes seconds. `number` tells the engines of one model apart. Raises BackendError when it does not load."""
-        xllamacpp = require_xllamacpp()
         self._settings, self._states, self._number = settings, states, number
-        # The binding opens a port on 127.0.0.1; a secret keeps other users of the machine out of it.
-        self._secret = secrets.token_hex()
-        parameters = xllamacpp.CommonParams()
-        parameters.model.path = str(settings.path)
-        parameters.n_ctx = settings.context * settings.slots
-        parameters.n_parallel = settings.slots
-        parameters.kv_unified = False
-        parameters.cpuparams.n_threads = 1
-        parameters.cpuparams_batch.n_threads = 1
-        parameters.n_gpu_layers = 0
-        parameters.fit_params = False
-        parameters.warmup = False
-        parameters.verbosity = -1
-        parameters.ui = False
-        # Nothing may bring back state that this module did not ask for.
-        parameters.cache_ram_mib = 0
-        parameters.n_ctx_checkpoints = 0
-        parameters.swa_full = True
-        parameters.slot_save_path = f"{states.folder}/"
-        parameters.api_keys = [self._secret]
-        try:
-            self._server: Any = xllamacpp.Server(parameters)
-        except RuntimeError as error:
-            raise BackendError(
-                f"llama.cpp cannot load {str(settings.path)!r}: the file is damaged, of an unknown architecture, or "
-                f"too large for the memory that is free."
-            ) from error
-        self._address = str(self._server.listening_address).removeprefix("http://")
+        self.server = LlamaServer(settings, states.folder)
+        self._generation_prompt = lru_cache(maxsize=256)(self._find_generation_prompt)
+        self._tail_tokens = lru_cache(maxsize=65_536)(self._tokenize_tail)
+        self.marker_text = lru_cache(maxsize=256)(self._find_marker_text)
         self.keeps_prefixes = settings.slots == 1 and self._keeps_a_prefix()
+        self.rereads = self.keeps_prefixes or settings.slots > 1
 
     def close(self) -> None:
         """Stop the engine and free its memory."""
-        self._server = None
+        self.server.close()
 
     # --- text and tokens ---
 
     def tokenize(self, text: str, *, special: bool, first: bool = True) -> list[int]:
         """The tokens of `text`. `special`: markers such as <|im_end|> are tokens, not text. `first`: add BOS if any."""
-        return self._post("/tokenize", {"content": text, "add_special": first, "parse_special": special})["tokens"]
+        return self.server.ask("/tokenize", {"content": text, "add_special": first, "parse_special": special})["tokens"]
 
-    def encode(self, content: Content) -> list[int]:
-        """The tokens that the model reads.
+    def encode(self, content: Content, continuation: str = "") -> list[int]:
+        """The tokens that the model reads, and those of a continuation after it.
 
         Plain text: as it stands, with the model's BOS if it has one; markers in it are text. Messages: through the
-        model's own template; markers that stand in a message's content stay text there.
+        model's own template; markers that stand in a message's content, or in the continuation, stay text.
         """
+        continuation = _clean(continuation)
         if isinstance(content, str):
-            return self.tokenize(_clean(content), special=False)
+            return self.tokenize(_clean(content) + continuation, special=False)
         texts = [_clean(message.content) for message in content]
         rendered = self._template(content, texts)
-        if not any("<" in text or "[" in text for text in texts):  # no marker without one of these in any known model
-            return self.tokenize(rendered, special=True)
-        suspicious = [
-            self.tokenize(text, special=True, first=False) != self.tokenize(text, special=False, first=False)
-            for text in texts
-        ]
-        if not any(suspicious):
-            return self.tokenize(rendered, special=True)
-        return self._encode_apart(content, texts, rendered)
+        if not any(map(self._holds_marker, (*texts, continuation))):
+            return self.tokenize(rendered + continuation, special=True)
+        return self._encode_apart(content, texts, rendered, continuation)
 
-    def _encode_apart(self, content: tuple[Message, ...], texts: list[str], rendered: str) -> list[int]:
+    def encode_after(self, content: Content, tokens: list[int], continuation: str) -> list[int]:
+        """`encode(content, continuation)`, given `tokens`, which are `encode(content)`.
+
+        No token reaches over a marker, so only the text behind the template's last one is tokenised, once for all
+        contents.
+        """
+        if not isinstance(content, str):
+            continuation = _clean(continuation)
+            tail = self._generation_prompt(tuple(replace(message, content="") for message in content))
+            known = self._tail_tokens(tail)
+            if known and tuple(tokens[-len(known) :]) == known and not self._holds_marker(continuation):
+                return [*tokens[: -len(known)], *self._tail_tokens(tail + continuation)]
+        return self.encode(content, continuation)
+
+    def end_of(self, content: Content) -> int:
+        """The token that ends a reply: the first that the template writes after one; for plain text the model's EOS."""
+        return self._end_of_text if isinstance(content, str) else self._end_of_turn
+
+    @cached_property
+    def opening(self) -> int:
+        """The token that stands before a text which has none before it."""
+        found = self._marker("bos_token")
+        return self._end_of_text if found is None else found
+
+    def _holds_marker(self, text: str) -> bool:
+        if "<" not in text and "[" not in text:  # no marker without one of these in any known model
+            return False
+        return self.tokenize(text, special=True, first=False) != self.tokenize(text, special=False, first=False)
+
+    def _encode_apart(
+        self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
+    ) -> list[int]:
         """Tokens of the template's text and of the contents one by one, so that only the former can hold markers."""
         marks = [MARK.format(number) for number in range(len(texts))]
         frame = self._template(content, marks)
@@ -164,6 +110,10 @@ class Engine:
                 pieces += [(before, True), (text if found else "", False)]
             pieces.append((rest, True))
             if "".join(text for text, _ in pieces) == rendered:
+                if self._holds_marker(continuation):
+                    pieces.append((continuation, False))
+                else:
+                    pieces[-1] = (rest + continuation, True)
                 tokens = [
                     self.tokenize(text, special=special, first=not index)
                     for index, (text, special) in enumerate(pieces)
@@ -177,7 +127,50 @@ class Engine:
 
     def _template(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
         messages = [{"role": message.role, "content": text} for message, text in zip(content, texts, strict=True)]
-        return self._post("/apply-template", {"messages": messages})["prompt"]
+        return self.server.ask("/apply-template", {"messages": messages})["prompt"]
+
+    def _find_generation_prompt(self, speakers: tuple[Message, ...]) -> str:
+        """What the template writes after the last message's content; "" unless it begins with a marker."""
+        marks = [MARK.format(number) for number in range(len(speakers))]
+        after = self._template(speakers, marks).rpartition(marks[-1])[2]
+        return after if after and self._starts_with_marker(after) else ""
+
+    def _starts_with_marker(self, text: str) -> bool:
+        return self.tokenize(text, special=True, first=False)[0] != self.tokenize(text, special=False, first=False)[0]
+
+    def _tokenize_tail(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenize(text, special=True, first=False)) if text else ()
+
+    @cached_property
+    def letter(self) -> int:
+        """A token that is a whole character."""
+        return self.tokenize("a", special=False, first=False)[-1]
+
+    @cached_property
+    def _end_of_turn(self) -> int:
+        # The server takes an assistant's message that comes last for one to be gone on with, so a further one follows.
+        said = (Message("user", "a"), Message("assistant", ""), Message("user", "b"))
+        after = self._template(said, ["a", MARK, "b"]).partition(MARK)[2]
+        tokens = self.tokenize(after, special=True, first=False)
+        return tokens[0] if tokens else self._end_of_text
+
+    @cached_property
+    def _end_of_text(self) -> int:
+        found = self._marker("eos_token")
+        if found is None:
+            raise ConfigError(
+                f"{self._settings.path.name!r} names no token that ends a text, so the end of a reply cannot be "
+                f"scored; leave it out (`ends`), or use a model that has one."
+            )
+        return found
+
+    def _find_marker_text(self, token: int) -> bytes:
+        return self.server.ask("/detokenize", {"tokens": [token]})["content"].encode()
+
+    def _marker(self, name: str) -> int | None:
+        text = self.server.ask("/props", None).get(name)
+        tokens = self.tokenize(text, special=True, first=False) if text else []
+        return tokens[0] if len(tokens) == 1 else None
 
     # --- replies ---
 
@@ -191,7 +184,7 @@ class Engine:
         keep = step > 0 and self.keeps_prefixes
         if keep:
             self._enter(tokens[:step])
-        chunks = self._stream(
+        chunks = self.server.stream(
             {
                 "prompt": tokens,
                 "n_predict": sampling.max_tokens,
@@ -207,19 +200,34 @@ class Engine:
             given_up,
         )
         choices = [choice for chunk in chunks for choice in chunk["choices"]]
-        usage = chunks[-1].get("usage")
-        if usage is None:
-            raise BackendError("llama.cpp ended a reply before its end; run the same command again.")
-        if self._settings.slots == 1 and usage["prompt_tokens_details"]["cached_tokens"] != (step if keep else 0):
-            raise BackendError("llama.cpp did not evaluate a prompt in the steps asked for; use mode='fast'.")
+        self.check_steps(chunks, step if keep else 0)
         found = [entry for choice in choices if choice["logprobs"] for entry in choice["logprobs"]["content"]]
         return Reply(
             text="".join(choice["text"] for choice in choices),
             finish="length" if choices[-1]["finish_reason"] == "length" else "stop",
-            prompt_tokens=usage["prompt_tokens"],
-            completion_tokens=usage["completion_tokens"],
+            prompt_tokens=chunks[-1]["usage"]["prompt_tokens"],
+            completion_tokens=chunks[-1]["usage"]["completion_tokens"],
             tokens=tuple(_token(entry) for entry in found) if request.logprobs else (),
         )
+
+    def check_steps(self, chunks: list[dict[str, Any]], cached: int) -> None:
+        """Raise BackendError unless the answer is whole, and its first `cached` tokens were not evaluated for it.
+
+        Where slots work side by side, what is evaluated is their affair.
+        """
+        usage = chunks[-1].get("usage")
+        if usage is None:
+            raise BackendError("llama.cpp ended a reply before its end; run the same command again.")
+        if self._settings.slots == 1 and usage["prompt_tokens_details"]["cached_tokens"] != cached:
+            raise BackendError("llama.cpp did not evaluate a prompt in the steps asked for; use mode='fast'.")
+
+    def hold(self, tokens: list[int], step: int, slot: int) -> None:
+        """Leave a slot with exactly `tokens` in it, the first `step` of them evaluated as a step of their own."""
+        keep = step > 0 and self.keeps_prefixes
+        if keep:
+            self._enter(tokens[:step])
+        cached = keep or self._settings.slots > 1
+        self.server.stream({"prompt": tokens, "n_predict": 0, "cache_prompt": cached, "id_slot": slot})
 
     def _enter(self, prefix: list[int]) -> None:
         """Leave the slot with exactly `prefix` in it, as evaluated on an empty slot."""
@@ -232,51 +240,16 @@ class Engine:
             self._states.add(written, name)
 
     def _evaluate(self, prefix: list[int]) -> None:
-        self._stream({"prompt": prefix, "n_predict": 0, "cache_prompt": False}, lambda: False)
+        self.server.stream({"prompt": prefix, "n_predict": 0, "cache_prompt": False})
 
     def _keeps_a_prefix(self) -> bool:
         """Whether a prefix survives as it is; not so with recurrent layers, which then always start from nothing."""
         self._evaluate(list(PROBE))
-        last = self._stream({"prompt": [*PROBE, 5], "n_predict": 0, "cache_prompt": True}, lambda: False)[-1]
+        last = self.server.stream({"prompt": [*PROBE, 5], "n_predict": 0, "cache_prompt": True})[-1]
         return last["usage"]["prompt_tokens_details"]["cached_tokens"] == len(PROBE)
 
     def _slot(self, action: str, file: str) -> dict[str, Any]:
-        return self._post(f"/slots/0?action={action}", {"filename": file}, strict=False)
-
-    # --- the binding ---
-
-    def _stream(self, body: dict[str, Any], given_up: Callable[[], bool]) -> list[dict[str, Any]]:
-        chunks: list[dict[str, Any]] = []
-
-        def take(chunk: dict[str, Any]) -> bool:
-            chunks.append(chunk)
-            return given_up()
-
-        try:
-            self._server.handle_completions({**body, "stream": True}, take)
-        except (RuntimeError, ValueError) as error:
-            raise BackendError(f"llama.cpp failed: {error}; run the same command again.") from error
-        for chunk in chunks:
-            if "error" in chunk:
-                raise BackendError(f"llama.cpp refused a request: {chunk['error'].get('message')}.")
-        if not chunks:
-            raise BackendError("llama.cpp gave no answer; run the same command again.")
-        return chunks
-
-    def _post(self, path: str, body: dict[str, Any], *, strict: bool = True) -> dict[str, Any]:
-        """Ask the engine's own port; `strict` makes its refusals errors. A fresh connection costs 0.1 ms."""
-        connection = http.client.HTTPConnection(self._address, timeout=600)
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._secret}"}
-        try:
-            connection.request("POST", path, json.dumps(body), headers)
-            answer = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise BackendError(f"llama.cpp does not answer ({error}); run the same command again.") from error
-        finally:
-            connection.close()
-        if strict and "error" in answer:
-            raise BackendError(f"llama.cpp refused a text: {answer['error'].get('message')}.")
-        return answer
+        return self.server.ask(f"/slots/0?action={action}", {"filename": file}, strict=False)
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,169 @@
+"""What a model kept in a transformers folder reads: chat messages and plain texts as its own tokens.
+
+Markers such as <|im_end|> are tokens where the model's template writes them; where they stand in a message's content,
+in a plain text or in a continuation, they stay text. The tokenizer is one of transformers'; nothing else of it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+from promptopt.errors import ConfigError
+from promptopt.models.boundary import Forced, common_length, continuation_start, cut
+from promptopt.types import Content, Message, ScoreRequest
+
+MARK = "\ue000{}\ue001"
+"""Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
+
+
+class ChatTokens:
+    """Texts to tokens, by one model's tokenizer and chat template."""
+
+    def __init__(self, tokenizer: Any, name: str) -> None:
+        """`tokenizer`: a fast tokenizer of transformers. `name`: what errors call the model."""
+        self._tokenizer, self._name = tokenizer, name
+        added = tokenizer.added_tokens_decoder.values()
+        markers = sorted((token.content for token in added if token.special and token.content), key=len, reverse=True)
+        self._markers = tuple(markers)
+        self.text_of = lru_cache(maxsize=65_536)(self._text_of)
+        self._cut_tokens = lru_cache(maxsize=1024)(self.encode)
+
+    def encode(self, content: Content, continuation: str = "") -> tuple[int, ...]:
+        """The tokens that the model reads, the generation prompt included, and of a continuation after it.
+
+        Plain text: with the model's BOS if it has one. Raises ConfigError where the model has no chat template, or one
+        that refuses these messages.
+        """
+        continuation = _clean(continuation)
+        if isinstance(content, str):
+            return (*self._first, *self._plain(_clean(content) + continuation))
+        texts = [_clean(message.content) for message in content]
+        rendered = self._render(content, texts)
+        if not any(marker in text for text in (*texts, continuation) for marker in self._markers):
+            return tuple(self._tokenizer(rendered + continuation, add_special_tokens=False, verbose=False)["input_ids"])
+        return self._encode_apart(content, texts, rendered, continuation)
+
+    def force(self, request: ScoreRequest) -> Forced:
+        """Context and continuations of a request: which tokens are scored is the law of `boundary`."""
+        context = self.encode(request.content)
+        end = [self._end(request.content)] if request.ends else []
+        # Without a token before it the first token would have no probability: the model's own first token stands there.
+        bare = [self.encode(request.content, text) if text else context for text in request.continuations]
+        if not context or any(not common_length(context, whole) for whole in bare if whole):
+            context, bare = (self._opening, *context), [(self._opening, *whole) for whole in bare]
+        found = [continuation_start(context, whole) for whole in bare]
+        return Forced(
+            context,
+            tuple((*whole, *end) for whole in bare),
+            tuple(start for start, _ in found),
+            any(merged for _, merged in found),
+        )
+
+    def shared(self, content: Content, shared: int, tokens: Sequence[int]) -> int:
+        """How many of `tokens`, those of `content`, come from its first `shared` characters alone."""
+        return common_length(self._cut_tokens(cut(content, shared)), tokens) if shared > 0 else 0
+
+    def count(self, text: str) -> int:
+        """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
+        return len(self._plain(_clean(text)))
+
+    def _text_of(self, token: int) -> str:
+        # A token alone may lose the space before it, so it is read behind another one.
+        anchor = self._anchor
+        return self._decode([anchor, token])[len(self._decode([anchor])) :]
+
+    def _decode(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def _plain(self, text: str) -> list[int]:
+        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+
+    @cached_property
+    def _anchor(self) -> int:
+        return self._plain("a")[-1]
+
+    @cached_property
+    def _first(self) -> tuple[int, ...]:
+        bos = self._tokenizer.bos_token_id
+        return (bos,) if bos is not None and bos in self._tokenizer("")["input_ids"][:1] else ()
+
+    @cached_property
+    def _opening(self) -> int:
+        bos = self._tokenizer.bos_token_id
+        return self._end_of_text if bos is None else bos
+
+    @cached_property
+    def _end_of_text(self) -> int:
+        eos = self._tokenizer.eos_token_id
+        if eos is None:
+            raise ConfigError(
+                f"the tokenizer of {self._name!r} names no token that ends a text (eos_token), so the end of a reply "
+                f"cannot be scored; add it to tokenizer_config.json."
+            )
+        return eos
+
+    @cached_property
+    def _end_of_turn(self) -> int:
+        """The first token that the template writes after what the assistant says."""
+        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": MARK}]
+        _, _, after = self._apply(messages, generate=False).partition(MARK)
+        tokens = self._tokenizer(after, add_special_tokens=False, verbose=False)["input_ids"]
+        return tokens[0] if tokens else self._end_of_text
+
+    def _end(self, content: Content) -> int:
+        return self._end_of_text if isinstance(content, str) else self._end_of_turn
+
+    def _render(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
+        messages = [{"role": message.role, "content": text} for message, text in zip(content, texts, strict=True)]
+        return self._apply(messages, generate=True)
+
+    def _apply(self, messages: list[dict[str, str]], *, generate: bool) -> str:
+        refused: type[Exception] = importlib.import_module("jinja2").TemplateError
+
+        if self._tokenizer.chat_template is None:
+            raise ConfigError(
+                f"the model {self._name!r} has no chat template, so it cannot read chat messages; use its instruction-"
+                f"tuned variant, or a layout of plain text."
+            )
+        try:
+            return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate)
+        except refused as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ConfigError(
+                f"the chat template of {self._name!r} refuses messages by {roles} ({error}); use another layout."
+            ) from error
+
+    def _encode_apart(
+        self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
+    ) -> tuple[int, ...]:
+        """Tokens where a content or the continuation holds a marker: only the template's own become tokens."""
+        marks = [MARK.format(number) for number in range(len(texts))]
+        pieces = re.split("(" + "|".join(map(re.escape, self._markers)) + ")", self._render(content, marks))
+        for variant in (texts, [text.strip() for text in texts]):  # some templates trim
+            filled = [_fill(piece, marks, variant) for piece in pieces]
+            if "".join(filled) == rendered:
+                filled[-1] += continuation
+                return tuple(
+                    token
+                    for number, text in enumerate(filled)
+                    for token in ([self._tokenizer.convert_tokens_to_ids(text)] if number % 2 else self._plain(text))
+                )
+        raise ConfigError(
+            f"the chat template of {self._name!r} rewrites its messages, so markers such as {self._markers[0]!r} "
+            f"inside of them cannot be kept apart from the template's own; remove them from the data."
+        )
+
+
+def _fill(piece: str, marks: Sequence[str], texts: Sequence[str]) -> str:
+    for mark, text in zip(marks, texts, strict=True):
+        piece = piece.replace(mark, text)
+    return piece
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
