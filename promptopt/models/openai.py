@@ -8,30 +8,20 @@ its connections); aiohttp takes 0.13 ms.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
 import logging
-import os
-import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.dispatch import PATIENCE, Dispatcher, Patience, Weather
+from promptopt.models.dispatch import PATIENCE, Dispatcher, Patience
+from promptopt.models.openai_http import Channel, Server
+from promptopt.models.openai_scoring import Scorer
 from promptopt.models.tokens import estimate_tokens
-from promptopt.models.wire import Failure, as_object, read_reply, require_tokens, scrub
-from promptopt.types import Reply, Request
-
-if TYPE_CHECKING:
-    import aiohttp
+from promptopt.models.wire import Failure, read_reply, require_tokens
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 _log = logging.getLogger(__name__)
-_OPENAI = "https://api.openai.com/v1"
-_CONNECT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ class _Dialect:
 
 
 class OpenAIModel:
-    """A model behind an OpenAI-compatible server, as a `promptopt.protocols.Model`.
+    """A model behind an OpenAI-compatible server, as a `promptopt.protocols.Model`, and as a `TextScorer` where it can.
 
     Chat messages go to `/chat/completions`, plain texts to `/completions`. `local`: the server is on this machine, so
     its tokens are free. The key is read from the environment and kept out of every error, log and repr.
@@ -99,24 +89,16 @@ class OpenAIModel:
         """
         if not model:
             raise ConfigError("openai/ needs the name of a model, as in 'openai/gpt-4o-mini'")
-        address = os.environ.get("OPENAI_BASE_URL", _OPENAI) if base_url is None else base_url
-        host = _host(address)
-        key = os.environ.get(key_variable, "")
-        if not key and host == "api.openai.com":
-            raise ConfigError(
-                f"the model {'openai/' + model!r} needs a key: set the environment variable {key_variable}, "
-                f"or give the base URL of a server that needs none"
-            )
+        server = Server(model, base_url, key_variable)
         self.name = f"openai/{model}"
-        self.base_url = address.rstrip("/")
-        self.local = _is_loopback(host)
-        self._model, self._key, self._key_variable, self._timeout_s = model, key, key_variable, timeout_s
-        self._server = f"the server {urlsplit(address).netloc}"
+        self.base_url, self.local = server.api, server.local
+        self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
-        self._session: aiohttp.ClientSession | None = None
         self._dispatcher = Dispatcher(
-            self._send, server=self._server, concurrency=concurrency, patience=patience, sleep=sleep
+            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep
         )
+        self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
+        self._scorer = Scorer(server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep)
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._model!r})"
@@ -127,6 +109,16 @@ class OpenAIModel:
         """See `Model.generate`. `stopping` is called from another thread. Raises BackendError or ConfigError."""
         return self._dispatcher.stream(requests, stopping)
 
+    def can_score(self) -> bool:
+        """Whether the server gives the log-probabilities of given texts; it is asked once. Raises BackendError."""
+        return self._scorer.can_score()
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """See `TextScorer.score`. `stopping` is called from another thread. Raises BackendError or ConfigError."""
+        return self._scorer.score(requests, stopping)
+
     def count_tokens(self, text: str) -> int:
         """An estimate: servers do not tell beforehand."""
         return estimate_tokens(text, self._model)
@@ -134,113 +126,29 @@ class OpenAIModel:
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
-        self._session = None
+        self._channel.forget()
+        self._scorer.close()
 
     async def _send(self, request: Request) -> Reply:
+        path = "/completions" if isinstance(request.content, str) else "/chat/completions"
         while True:
             dialect = self._dialect
-            answer = await self._post(request, dialect.body(self._model, request))
+            answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
             if not isinstance(answer, Failure):
-                return self._read(request, answer, dialect)
+                reply = read_reply(answer, request, self._model)
+                require_tokens(reply, request, self._server.name, self.name)
+                return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
-                return answer.settle(self._server, self._advice(answer.status))
+                return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
-                _log.info("%s refuses parameters: %s", self._server, answer.message)
+                _log.info("%s refuses parameters: %s", self._server.name, answer.message)
             self._dialect = replace(
                 known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
             )
 
-    async def _post(self, request: Request, body: Mapping[str, Any]) -> Mapping[str, Any] | Failure:
-        """The answer's JSON, or how it failed. Raises Weather where there was no whole answer."""
-        import aiohttp
 
-        session = self._session if self._session is not None else await self._connect()
-        path = "/completions" if isinstance(request.content, str) else "/chat/completions"
-        try:
-            async with session.post(self.base_url + path, json=body, allow_redirects=False) as response:
-                raw = await response.read()
-                if response.status != 200:
-                    return Failure.of(response.status, self._scrub(raw), response.headers)
-        except aiohttp.ConnectionTimeoutError:
-            raise Weather("takes no connection", unreachable=True) from None
-        except TimeoutError:
-            raise Weather(f"gave no answer within {self._timeout_s:g} s", overloaded=True) from None
-        except aiohttp.ClientConnectorError as cause:
-            raise Weather(f"cannot be reached ({self._scrub(str(cause.os_error))})", unreachable=True) from None
-        except (aiohttp.ClientError, OSError) as cause:
-            raise Weather(f"broke the connection off ({type(cause).__name__})") from None
-        try:
-            return as_object(json.loads(raw))
-        except ValueError:
-            raise Weather("answered with something else than JSON; see that the base URL is its API") from None
-
-    async def _connect(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        https = self.base_url.startswith("https:")
-        self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {self._key if self._key else 'none'}"},
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_trusted() if https else True),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(_CONNECT_S, self._timeout_s)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=None if self.local else _proxy(self.base_url),
-        )
-        await self._dispatcher.until_closed(self._session)
-        return self._session
-
-    def _read(self, request: Request, answer: Mapping[str, Any], dialect: _Dialect) -> Reply:
-        reply = read_reply(answer, request, self._model)
-        require_tokens(reply, request, self._server, self.name)
-        if "stop" in dialect.without:
-            ends = [found for text in request.sampling.stop if (found := reply.text.find(text)) >= 0]
-            return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends else reply
-        return reply
-
-    def _advice(self, status: int) -> str:
-        if status in (401, 403):
-            return f"set the environment variable {self._key_variable} to a key that this server takes"
-        if status == 404:
-            return (
-                f"see that it has the model {self._model!r} (it lists its models at /models), and that the base URL is "
-                f"right; most end in /v1"
-            )
-        return "change what the message names; trying again would not help"
-
-    def _scrub(self, text: str | bytes) -> str:
-        return scrub(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, self._key)
-
-
-def _host(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:
-        parts = host = None
-    if not host or parts is None or "@" in parts.netloc:
-        # The address itself stays out of the message: it may carry a password.
-        raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
-    return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _proxy(address: str) -> str | None:
-    """The environment's proxy for `address`, asked once: aiohttp's `trust_env` hands each call to a thread to ask."""
-    parts = urlsplit(address)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-
-
-def _trusted() -> ssl.SSLContext:
-    """What the system and SSL_CERT_FILE trust, and certifi's list where it is installed: some systems have none."""
-    context = ssl.create_default_context()
-    if find_spec("certifi") is not None:
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+def _cut_at_stops(reply: Reply, request: Request) -> Reply:
+    """`reply` up to the first of the request's stop texts, for a server that takes none."""
+    ends = [found for text in request.sampling.stop if (found := reply.text.find(text)) >= 0]
+    return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends else reply

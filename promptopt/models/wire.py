@@ -122,8 +122,12 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply
         prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
     if not isinstance(completion_tokens, int):
         completion_tokens = estimate_tokens(text, model)
-    served = " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
-    return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served)
+    return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served_by(answer))
+
+
+def served_by(answer: Mapping[str, Any]) -> str:
+    """The snapshot that the server says has answered."""
+    return " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
 
 
 def as_object(value: object) -> dict[str, Any]:
