@@ -18,16 +18,18 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, PromptoptError
-from promptopt.types import Reply, Request
 
 _STOP_CHECK_S = 0.25
 """How often a request that waits for its next try looks whether the run is stopping."""
 
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
 
 
 class Weather(Exception):
@@ -135,8 +137,8 @@ class _Loop:
         self._loop.call_soon(self._loop.stop)
 
 
-class Dispatcher:
-    """Sends requests through `send`, an async function that returns a Reply or raises Weather or a PromptoptError.
+class Dispatcher(Generic[Asked, Given]):
+    """Sends requests through `send`, an async function that returns a reply or raises Weather or a PromptoptError.
 
     Weather is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in all
     that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
@@ -145,7 +147,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        send: Callable[[Request], Awaitable[Reply]],
+        send: Callable[[Asked], Awaitable[Given]],
         *,
         server: str,
         concurrency: int = 64,
@@ -161,9 +163,9 @@ class Dispatcher:
         self._loop: _Loop | None = None
         self._starting = threading.Lock()
 
-    def stream(self, requests: Sequence[Request], stopping: Callable[[], bool]) -> Iterator[tuple[int, Reply]]:
+    def stream(self, requests: Sequence[Asked], stopping: Callable[[], bool]) -> Iterator[tuple[int, Given]]:
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
-        arrivals: queue.SimpleQueue[tuple[int, Reply] | None] = queue.SimpleQueue()
+        arrivals: queue.SimpleQueue[tuple[int, Given] | None] = queue.SimpleQueue()
         running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
         running.add_done_callback(lambda _: arrivals.put(None))
         try:
@@ -194,15 +196,15 @@ class Dispatcher:
             loop.close()
 
 
-class _Batch:
+class _Batch(Generic[Asked, Given]):
     """One call of `Dispatcher.stream`, on the loop's side."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
-        requests: Sequence[Request],
+        dispatcher: Dispatcher[Asked, Given],
+        requests: Sequence[Asked],
         stopping: Callable[[], bool],
-        settled: Callable[[tuple[int, Reply]], None],
+        settled: Callable[[tuple[int, Given]], None],
     ) -> None:
         self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
         self.next = self.active = 0
@@ -260,7 +262,7 @@ class _Batch:
         finally:
             self.active -= 1
 
-    async def _settle(self, request: Request) -> Reply | None:
+    async def _settle(self, request: Asked) -> Given | None:
         """The reply, or None when the batch ended or the patience ran out first."""
         dispatcher, patience, spent_s, tries = self.dispatcher, self.dispatcher.patience, 0.0, 0
         answered_before = dispatcher.answered

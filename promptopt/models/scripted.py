@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from promptopt.errors import BackendError
-from promptopt.types import Reply, Request, ScoreRequest, TokenLogProbs
+from promptopt.errors import BackendError, ConfigError
+from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 Answer = Callable[[Request], str | Reply]
 
@@ -27,12 +27,13 @@ class Scripted:
         fail_at: int | None = None,
         kill_at: int | None = None,
         error: BaseException | None = None,
-        scores: Callable[[ScoreRequest], Sequence[float]] | None = None,
+        scores: Callable[[Content, str], Sequence[float]] | None = None,
     ) -> None:
         """`fail_at`: the call (counted from 1) that raises `error` (a BackendError where none is given).
 
-        `kill_at`: the call at which the whole process ends at once, as by kill -9. `scores` gives the log-probs of a
-        continuation, one value a token.
+        `kill_at`: the call at which the whole process ends at once, as by kill -9. `scores` gives the log-probs
+        of a continuation after a content, one value a token; a token is a word here, and where the end of the reply is
+        scored too, one more.
         """
         self.name = name
         self.calls = 0
@@ -52,19 +53,26 @@ class Scripted:
             answer = self._answers(request) if callable(self._answers) else self._answers[self.calls - 1]
             yield index, answer if isinstance(answer, Reply) else self._reply(request, answer)
 
+    def can_score(self) -> bool:
+        """Whether it was given `scores`."""
+        return self._scores is not None
+
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[int, TokenLogProbs]]:
+    ) -> Iterator[tuple[int, Likelihoods]]:
         """Score in order."""
         if self._scores is None:
-            raise BackendError("this scripted model has no scores")
+            raise ConfigError("this scripted model has no scores; give it some")
         for index, request in enumerate(requests):
             if stopping():
                 return
             self._count(request)
-            logprobs = tuple(self._scores(request))
-            words = tuple(request.continuation.split())[: len(logprobs)]
-            yield index, TokenLogProbs(words, logprobs, self.count_tokens(_text(request)), self.name)
+            scored: list[TokenLogProbs] = []
+            for text in request.continuations:
+                logprobs = tuple(self._scores(request.content, text))
+                scored.append(TokenLogProbs((*text.split(), "<end>")[: len(logprobs)], logprobs))
+            tokens = self.count_tokens(_text(request)) + sum(len(each.tokens) for each in scored)
+            yield index, Likelihoods(tuple(scored), tokens, served=self.name)
 
     def count_tokens(self, text: str) -> int:
         """Words: a token is a word here."""

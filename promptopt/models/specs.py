@@ -24,8 +24,8 @@ _HOSTED = (
 )  # fmt: skip
 """Providers known without litellm, so that their names lead to the extra to install."""
 
-_NOT_HOSTED = frozenset({"vllm", "hf"})
-"""Engines in this process: litellm gives these names to servers."""
+IN_PROCESS = frozenset({"embedded", "embedded-fast", "llamacpp", "llamacpp-fast", "hf", "hf-masked", "vllm"})
+"""Engines in this process; litellm gives some of these names to servers."""
 
 
 def open_model(spec: str, *, base_url: str | None = None) -> Model:
@@ -37,7 +37,7 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
     known = registry.names("models")
     if provider in known:
         return cast("Factory", registry.load("models", provider))(rest, base_url)
-    hosted = sorted({*_HOSTED, *litellm_providers()} - _NOT_HOSTED)
+    hosted = sorted({*_HOSTED, *litellm_providers()} - IN_PROCESS)
     if provider in hosted and rest:
         from promptopt.models.litellm import LiteLLMModel
 
@@ -50,6 +50,24 @@ def open_openai(rest: str, base_url: str | None) -> Model:
     from promptopt.models.openai import OpenAIModel
 
     return OpenAIModel(rest, base_url=base_url)
+
+
+def open_hf(rest: str, base_url: str | None) -> Model:
+    """`hf/ID-or-PATH`: a model run by transformers in this process; a folder, a GGUF file, or a name on the hub."""
+    return _hf(rest, base_url, masked=None)
+
+
+def open_hf_masked(rest: str, base_url: str | None) -> Model:
+    """`hf-masked/ID-or-PATH`: the same, as a masked language model: labels are scored at the mask token."""
+    return _hf(rest, base_url, masked=True)
+
+
+def open_vllm(rest: str, base_url: str | None) -> Model:
+    """`vllm/ID-or-PATH`: a model run by vLLM in this process."""
+    _refuse_address("vllm", base_url)
+    from promptopt.models.vllm import VLLM
+
+    return VLLM(rest)
 
 
 def open_llamacpp(rest: str, base_url: str | None) -> Model:
@@ -80,6 +98,13 @@ def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
     from promptopt.models.llamacpp import LlamaCpp
 
     return LlamaCpp(path, mode=mode)
+
+
+def _hf(rest: str, base_url: str | None, masked: bool | None) -> Model:
+    _refuse_address("hf", base_url)
+    from promptopt.models.transformers import Transformers
+
+    return Transformers(rest, masked=masked)
 
 
 def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
