@@ -1,8 +1,8 @@
-"""Labels: classification by the log-probabilities of the labels' first tokens; nothing is generated but one token.
+"""Labels: classification by the log-probabilities of the labels; no text is generated, and no answer has to be parsed.
 
-Engines report the k likeliest alternatives of a generated token. A label's share is the probability of the tokens
-among them that begin it. Asking for no text, this tells apart prompts that generation scores alike, and never fails to
-parse: but the layout must end where the label begins.
+Where the task model scores given texts, each label is scored whole, so labels may have any number of tokens and begin
+alike. Elsewhere the label is read from the alternatives of one generated token (`first_token.py`). Either way prompts
+are told apart that generation scores alike; but the layout must end where the label begins.
 """
 
 from __future__ import annotations
@@ -10,150 +10,247 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Self
 
-from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.errors import ConfigError, EvaluatorError, UnknownName
+from promptopt.evaluators import targets
+from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokens, Reading, fold
 from promptopt.protocols import Ask, Task
-from promptopt.types import Cell, Reply, Request, Sampling, Score
+from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Score, ScoreRequest
 
-ALTERNATIVES = 20
-"""Log-probabilities asked for a token: the most that OpenAI-compatible servers give."""
+CONTENT_FREE = ("N/A", "", "[MASK]")
+"""Inputs that say nothing (Zhao et al. 2021, section 5)."""
 
-_WAYS_OUT = (
-    "rename them so that their first words differ (such as 'great' and 'terrible'), or use evaluator 'generation'"
-)
+_NO_NUMBER = "the labels have no probabilities: the model gave NaN or minus infinity for them"
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The label whose first token is likeliest, out of the task's labels. Costs one call of one token a cell.
+    """The likeliest of the task's labels. Costs one call a cell, and with `calibrated` three more a prompt.
 
-    value: "accuracy" is 1 where the likeliest label is right; "margin" is P(right label), normalised over the labels,
-    which also moves when the answer does not. A label that is not among the reported alternatives is given the smallest
-    log-probability reported, an upper bound, and the feedback says so. Where no label is among them, the cell is
-    unreadable and worth 0.
+    value: "accuracy" is 1 where the likeliest label is right (of equally likely ones the first); "probability" is
+    P(right label), normalised over the labels, in [0, 1]; "margin" is P(right label) minus the largest P(wrong label),
+    in [-1, 1]: the gap of RLPrompt (Deng et al. 2022, arXiv:2205.12548) and PromptQuine, before their scaling.
+
+    calibrated: contextual calibration (Zhao et al. 2021, "Calibrate Before Use"): P(label) is divided by what the same
+    prompt gives the label after content-free inputs, W = diag(p_cf)^-1 and b = 0, then normalised again. p_cf is the
+    mean over `CONTENT_FREE` of the normalised probabilities, as their section 5 has it (their code normalises after the
+    mean). An input that leaves a message empty is passed over. It needs a model that scores given texts.
+
+    verbalizers: the words that stand for a label where these are not the label itself, in the casing the reply has;
+    P(label) is the sum over its words. As a text: "negative:terrible|awful,positive:great".
     """
 
     task: Task
-    value: Literal["accuracy", "margin"] = "accuracy"
-    _folded: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
-
-    calls_per_cell = 1
+    value: Literal["accuracy", "probability", "margin"] = "accuracy"
+    calibrated: bool = False
+    verbalizers: str | Mapping[str, str | Sequence[str]] = field(
+        default_factory=dict[str, str | Sequence[str]], hash=False
+    )
+    _words: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    _texts: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _longer: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.task.labels:
             raise ConfigError(f"task {self.task.name!r} has no labels: evaluator 'labels' needs them; use 'generation'")
-        if self.value not in ("accuracy", "margin"):
-            raise ConfigError(f"value {self.value!r} of evaluator 'labels': expected 'accuracy' or 'margin'")
-        folded = tuple((label, _fold(label)) for label in self.task.labels)
-        first_words: dict[str, str] = {}
-        for label, fold in folded:
-            # The words of a label are tokens of their own, so an equal first word is an equal first token.
-            other = first_words.setdefault(fold.split(" ")[0], label)
-            if other != label:
-                raise _same_start(other, label, fold.split(" ")[0])
-        object.__setattr__(self, "_folded", folded)
+        if self.value not in ("accuracy", "probability", "margin"):
+            raise ConfigError(
+                f"value {self.value!r} of evaluator 'labels': expected 'accuracy', 'probability' or 'margin'"
+            )
+        words = _words_of(self.task.labels, self.verbalizers)
+        texts = tuple(chain.from_iterable(words.values()))
+        object.__setattr__(self, "_words", words)
+        object.__setattr__(self, "_texts", texts)
+        object.__setattr__(self, "_longer", targets.extensions(texts))
 
     @classmethod
     def for_task(cls, task: Task) -> Self:
-        """Accuracy on the task's labels. Raises ConfigError without labels, or where two share their first word."""
+        """Accuracy on the task's labels, each standing for itself. Raises ConfigError without labels."""
         return cls(task)
 
+    @property
+    def calls_per_cell(self) -> int:
+        """The first cell of a prompt also asks for what calibrates all of them."""
+        return 1 + len(CONTENT_FREE) if self.calibrated else 1
+
     def fingerprint(self) -> Mapping[str, Any]:
-        """The value asked for, and the labels; the rendering is the task's."""
+        """The value asked for, the labels and their words, and the calibration; the rendering is the task's."""
         return {
             "evaluator": "labels",
             "value": self.value,
             "alternatives": ALTERNATIVES,
-            "labels": list(self.task.labels),
+            "labels": [[label, list(words)] for label, words in self._words.items()],
+            "calibrated": list(CONTENT_FREE) if self.calibrated else [],
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
 
-        Raises ConfigError where the engine reports no alternatives, or where two labels share their first token;
-        EvaluatorError where an example's target is no label.
+        A cell without usable probabilities is worth 0 and unreadable. Raises EvaluatorError where an example's target
+        is no label or a label has no tokens; ConfigError where calibration is asked of a model that cannot score given
+        texts, and, for such a model, where labels begin alike or no alternatives are reported.
         """
-        requests: list[Request] = []
-        for cell in cells:
-            content, shared = self.task.render(cell.prompt, cell.example)
-            requests.append(Request(content, Sampling(max_tokens=1), logprobs=ALTERNATIVES, shared=shared))
-        replies = ask(requests, role="task", repetition=0)
-        return [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        rights = [self._right(cell) for cell in cells]
+        if ask.can_score():
+            return self._by_likelihood(cells, rights, ask)
+        if self.calibrated:
+            raise ConfigError(
+                "evaluator 'labels' can be calibrated only with a model that gives the log-probabilities of given "
+                "texts (hf/, vllm/, llamacpp/, or a vLLM server); use one of these, or leave out calibrated"
+            )
+        return self._by_first_token(cells, rights, ask)
 
-    def _scored(self, cell: Cell, reply: Reply) -> Score:
-        right = (cell.example.target, *cell.example.accepted)
-        gold = [label for label, fold in self._folded if any(fold == _fold(answer) for answer in right)]
-        if not gold:
+    def _right(self, cell: Cell) -> list[str]:
+        """The labels that are right, at least one: those spelled as the answers are, else those that read alike."""
+        answers, labels = targets.right_answers(cell.example), self.task.labels
+        right = [label for label in labels if label in answers]
+        right = right if right else [label for label in labels if fold(label) in map(fold, answers)]
+        if not right:
             raise EvaluatorError(
-                f"target {cell.example.target!r} is none of the task's labels {', '.join(self.task.labels)}; correct "
-                f"the data, or add the label",
+                f"target {cell.example.target!r} is none of the task's labels {', '.join(labels)}; correct the data, "
+                f"or add the label",
                 prompt_id=cell.prompt.id,
                 example_id=cell.example.id,
             )
-        if reply.finish == "rejected":
-            return Score(0.0, reply.text, parsed=False, feedback="the prompt is too long for the model's context")
-        if not reply.tokens and not reply.text:
-            return Score(0.0, parsed=False, feedback="the model ended its reply before the first token")
-        if not reply.tokens or not reply.tokens[0].top:
-            raise ConfigError(
-                "evaluator 'labels' needs the log-probabilities of generated tokens, and the task model reports none: "
-                "use the embedded engine (llama.cpp), vLLM, or an OpenAI-compatible server that returns top_logprobs; "
-                "or use evaluator 'generation'"
-            )
-        top = reply.tokens[0].top
-        mass = self._mass(top)
-        if not mass:
-            seen = ", ".join(repr(token) for token, _ in top[:3])
-            return Score(
-                0.0, reply.text, parsed=False, feedback=f"no label among the likeliest first tokens ({seen}, …)"
-            )
-        best = max(mass, key=mass.__getitem__)
-        missing = [label for label in gold if label not in mass]
-        note = f"{missing[0]} is not among the {len(top)} likeliest first tokens" if missing else ""
-        if best not in gold:
-            note = f"answered {best}, expected {gold[0]}" + (f"; {note}" if note else "")
+        return right
+
+    def _by_likelihood(self, cells: Sequence[Cell], rights: Sequence[list[str]], ask: Ask) -> list[Score]:
+        render = self.task.render
+        requests = [self._request(*render(cell.prompt, cell.example)) for cell in cells]
+        free: dict[Prompt, list[ScoreRequest]] = {}
+        for cell in cells if self.calibrated else ():
+            if cell.prompt not in free:
+                free[cell.prompt] = self._content_free(cell)
+        found = ask.score([*requests, *chain.from_iterable(free.values())])
+        asked, rest = found[: len(cells)], iter(found[len(cells) :])
+        biases: dict[Prompt, Sequence[float]] = {}
+        for cell in cells:
+            if cell.prompt in free and cell.prompt not in biases:
+                biases[cell.prompt] = self._bias(cell, [next(rest) for _ in free[cell.prompt]])
+        uncalibrated = [0.0] * len(self._words)
+        return [
+            self._likeliest(cell, right, likelihoods, biases.get(cell.prompt, uncalibrated))
+            for cell, right, likelihoods in zip(cells, rights, asked, strict=True)
+        ]
+
+    def _request(self, content: Content, shared: int) -> ScoreRequest:
+        return ScoreRequest(content, targets.attached(self._texts, content), shared)
+
+    def _content_free(self, cell: Cell) -> list[ScoreRequest]:
+        """What calibrates a prompt: equal for all its cells, since examples of a task have the same fields."""
+        requests: list[ScoreRequest] = []
+        for text in CONTENT_FREE:
+            example = Example(tuple((name, text) for name, _ in cell.example.fields))
+            requests.append(self._request(*self.task.render(cell.prompt, example)))
+        # An empty input can leave a message out, and what is read then is no longer of the same form.
+        return [request for request in requests if _roles(request.content) == _roles(requests[0].content)]
+
+    def _bias(self, cell: Cell, found: Sequence[Likelihoods]) -> list[float]:
+        """The log of p_cf for every label, up to a constant; NaN or -inf where the model gave no usable probability."""
+        logs = [_normalised(self._logs(cell, each)) for each in found if each.finish != "rejected"]
+        return [targets.log_sum_exp(row) for row in zip(*logs, strict=True)]
+
+    def _logs(self, cell: Cell, found: Likelihoods) -> list[float]:
+        """The log-probability of every label: the sum over its words, each without what only goes on from it."""
+        targets.check_tokens(cell, self._texts, found, ends=False)
+        values = iter(targets.exclusive(found.continuations, self._longer))
+        return [targets.log_sum_exp([next(values) for _ in words]) for words in self._words.values()]
+
+    def _likeliest(self, cell: Cell, right: list[str], found: Likelihoods, bias: Sequence[float]) -> Score:
+        if found.finish == "rejected":
+            return Score(0.0, parsed=False, feedback="the prompt is too long for the model's context")
+        if not bias or not all(map(math.isfinite, bias)):
+            return Score(0.0, parsed=False, feedback=f"{_NO_NUMBER} after content-free inputs, so nothing calibrates")
+        logs = [log - start for log, start in zip(self._logs(cell, found), bias, strict=True)]
+        shares = self._shares(logs)
+        if shares is None:
+            return Score(0.0, parsed=False, feedback=_NO_NUMBER)
+        best = max(shares, key=shares.__getitem__)
+        feedback = ""
+        if best not in right:
+            odds = f"({best} has probability {shares[best]:.2g}, {right[0]} {shares[right[0]]:.2g})"
+            feedback = f"answered {best}, expected {right[0]} {odds}"
+        return Score(self._worth(shares, best, right), answer=best, feedback=feedback)
+
+    def _by_first_token(self, cells: Sequence[Cell], rights: Sequence[list[str]], ask: Ask) -> list[Score]:
+        reader = FirstTokens(self._words)
+        requests = [reader.request(*self.task.render(cell.prompt, cell.example)) for cell in cells]
+        replies = ask(requests, role="task", repetition=0)
+        return [
+            self._begun(right, reader.read(reply), reply.text) for right, reply in zip(rights, replies, strict=True)
+        ]
+
+    def _begun(self, right: list[str], reading: Reading, output: str) -> Score:
+        """A label that is not among the reported alternatives gets the smallest log-probability, an upper bound."""
+        if reading.problem:
+            return Score(0.0, output, parsed=False, feedback=reading.problem)
+        shares = self._shares([reading.seen.get(label, reading.floor) for label in self._words])
+        if shares is None:
+            return Score(0.0, output, parsed=False, feedback=_NO_NUMBER)
+        best = max((label for label in self._words if label in reading.seen), key=shares.__getitem__)
+        missing = [label for label in right if label not in reading.seen]
+        note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
+        if best not in right:
+            note = f"answered {best}, expected {right[0]}" + (f"; {note}" if note else "")
+        return Score(self._worth(shares, best, right), output, best, feedback=note)
+
+    def _shares(self, logs: Sequence[float]) -> dict[str, float] | None:
+        """Label to probability, adding up to 1; None where the logs give none."""
+        shares = [math.exp(log) for log in _normalised(logs)]
+        return None if any(map(math.isnan, shares)) else dict(zip(self._words, shares, strict=True))
+
+    def _worth(self, shares: Mapping[str, float], best: str, right: Sequence[str]) -> float:
         if self.value == "accuracy":
-            return Score(float(best in gold), reply.text, best, feedback=note)
-        floor = min(logprob for _, logprob in top)
-        share = {label: math.exp(mass.get(label, floor)) for label in self.task.labels}
+            return float(best in right)
         # In exact arithmetic at most 1; rounding must not make it more.
-        value = min(1.0, sum(share[label] for label in gold) / sum(share.values()))
-        return Score(value, reply.text, best, feedback=note)
-
-    def _mass(self, top: Sequence[tuple[str, float]]) -> dict[str, float]:
-        """The log-probability that a label begins, for each label that a reported token begins.
-
-        Of a label's prefixes among the tokens only the longest counts (in all its spellings): " no" does not begin
-        "normal" where " normal" is a token too.
-        """
-        begun: dict[str, dict[str, float]] = {}
-        for token, logprob in top:
-            start = _fold(token)
-            if len(start) > 1 or not start.isascii() or any(start == fold for _, fold in self._folded):
-                for label, fold in self._folded:
-                    if start and fold.startswith(start):
-                        spellings = begun.setdefault(label, {})
-                        spellings[start] = spellings.get(start, 0.0) + math.exp(logprob)
-        chosen = {label: max(spellings, key=len) for label, spellings in begun.items()}
-        owners: dict[str, str] = {}
-        for label, start in chosen.items():
-            if (other := owners.setdefault(start, label)) != label:
-                raise _same_start(other, label, start)
-        return {label: _log(begun[label][start]) for label, start in chosen.items()}
+        gained = min(1.0, math.fsum(shares[label] for label in right))
+        if self.value == "probability":
+            return gained
+        return gained - min(1.0, max((share for label, share in shares.items() if label not in right), default=0.0))
 
 
-def _log(probability: float) -> float:
-    return math.log(probability) if probability > 0.0 else -math.inf
+def _normalised(logs: Sequence[float]) -> list[float]:
+    """Log-probabilities that add up to 1; all NaN where one is NaN or none is above minus infinity."""
+    total = targets.log_sum_exp(logs)
+    return [log - total if math.isfinite(total) else math.nan for log in logs]
 
 
-def _fold(text: str) -> str:
-    """Case, underscores, quotes, markup and outer white space make no difference to what a token begins."""
-    return " ".join(text.replace("_", " ").replace("-", " ").strip(" \t\n*\"'`([▁Ġ").casefold().split())
+def _roles(content: Content) -> list[str]:
+    return [] if isinstance(content, str) else [message.role for message in content]
 
 
-def _same_start(first: str, second: str, start: str) -> ConfigError:
-    return ConfigError(
-        f"labels {first!r} and {second!r} both begin with {start!r}, so their first token cannot tell them apart: "
-        f"{_WAYS_OUT}"
-    )
+def _words_of(
+    labels: Sequence[str], verbalizers: str | Mapping[str, str | Sequence[str]]
+) -> Mapping[str, tuple[str, ...]]:
+    """For every label, in the task's order, the words that stand for it. Raises UnknownName and ConfigError."""
+    given = _parsed(verbalizers) if isinstance(verbalizers, str) else verbalizers
+    for label in given:
+        if label not in labels:
+            raise UnknownName("label", label, labels)
+    words: dict[str, tuple[str, ...]] = {}
+    owners: dict[str, str] = {}
+    for label in labels:
+        spelled = given.get(label, label)
+        words[label] = tuple(dict.fromkeys([spelled] if isinstance(spelled, str) else spelled))
+        if not words[label] or not all(word.strip() for word in words[label]):
+            raise ConfigError(f"label {label!r} has an empty verbalizer; give it at least one word")
+        for word in words[label]:
+            if owners.setdefault(word, label) != label:
+                raise ConfigError(
+                    f"labels {owners[word]!r} and {label!r} both stand for themselves as {word!r}; give each its own "
+                    f"words"
+                )
+    return words
+
+
+def _parsed(text: str) -> Mapping[str, Sequence[str]]:
+    """`negative:terrible|awful,positive:great` as a mapping. Raises ConfigError."""
+    words: dict[str, Sequence[str]] = {}
+    for entry in filter(None, map(str.strip, text.split(","))):
+        label, colon, spelled = entry.partition(":")
+        if not colon:
+            raise ConfigError(f"verbalizers {text!r}: expected LABEL:WORD|WORD,LABEL:WORD, found {entry!r}")
+        words[label.strip()] = [word.strip() for word in spelled.split("|")]
+    return words

@@ -1,125 +1,315 @@
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
-from fake_task import FakeAsk, FakeTask
-from hypothesis import given, settings
+from fake_task import FakeAsk, FakeTask, words
+from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.errors import ConfigError, EvaluatorError
-from promptopt.evaluators.labels import ALTERNATIVES, Labels
-from promptopt.protocols import Evaluator
-from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score, Token
+from promptopt.config import adjust
+from promptopt.errors import ConfigError, EvaluatorError, UnknownName
+from promptopt.evaluators.labels import CONTENT_FREE, Labels
+from promptopt.models.scripted import Scripted
+from promptopt.operators.reflect import show_mistakes
+from promptopt.protocols import Evaluator, Forcing, Surrogate
+from promptopt.tasks.task import Task
+from promptopt.testing import EvaluatorContract, uniform
+from promptopt.types import Cell, Content, Example, Likelihoods, Message, Prompt, Request, Score, ScoreRequest
 
 TASK = FakeTask(labels=("positive", "negative"))
 CELL = Cell(Prompt.of("Sentiment?"), Example.of("positive", text="fine"))
 
 
-def reply(**top: float) -> Reply:
-    """A reply whose first token had these alternatives; probabilities, not logs. "_" stands for a space."""
-    ranked = sorted(((token.replace("_", " "), math.log(share)) for token, share in top.items()), key=lambda t: -t[1])
-    token, logprob = ranked[0]
-    return Reply(token, "length", tokens=(Token(token, logprob, tuple(ranked)),))
+def odds(*shares: float) -> Callable[[Content, str], Sequence[float]]:
+    """Labels positive, negative (and neutral) have these probabilities, whatever is read."""
+    labels = ("positive", "negative", "neutral")[: len(shares)]
+    return words(**{label: math.log(share) for label, share in zip(labels, shares, strict=True)})
 
 
-def score(answer: Reply, task: FakeTask = TASK, cell: Cell = CELL, **settings: str) -> Score:
-    return Labels(task, **settings).score([cell], FakeAsk(answer))[0]  # type: ignore[arg-type]
+def score(ask: FakeAsk, task: FakeTask = TASK, cell: Cell = CELL, **settings: object) -> Score:
+    return Labels(task, **settings).score([cell], ask)[0]  # type: ignore[arg-type]
 
 
-def test_the_likeliest_label_is_the_answer() -> None:
-    assert score(reply(_positive=0.6, _negative=0.3)) == Score(1.0, " positive", "positive")
-    wrong = score(reply(_the=0.5, Negative=0.3, _positive=0.2))
-    assert (wrong.value, wrong.answer, wrong.parsed) == (0.0, "negative", True)
-    assert wrong.feedback == "answered negative, expected positive"
+def test_all_labels_are_scored_in_one_request_and_nothing_is_generated() -> None:
+    ask = FakeAsk(scores=odds(0.6, 0.2))
+    assert score(ask) == Score(1.0, answer="positive")
+    assert ask.scored == [ScoreRequest("Sentiment? fine", (" positive", " negative"), shared=10, ends=False)]
+    assert ask.asked == []
+    assert Labels(TASK).calls_per_cell == 1
 
 
-def test_spellings_of_a_first_token_are_added_up() -> None:
-    assert score(reply(_negative=0.3, _positive=0.2, Positive=0.15)).answer == "positive"
+def test_in_a_chat_labels_stand_as_they_are() -> None:
+    ask = FakeAsk(scores=odds(0.6, 0.2))
+    score(ask, FakeTask(labels=TASK.labels, chat=True))
+    assert ask.scored[0].continuations == ("positive", "negative")
 
 
-def test_the_margin_is_the_share_of_the_right_label() -> None:
-    got = score(reply(_positive=0.6, _negative=0.2, _the=0.1), value="margin")
-    assert got.value == pytest.approx(0.75)
+def test_a_wrong_answer_names_the_likeliest_label_and_its_probability() -> None:
+    got = score(FakeAsk(scores=odds(0.1, 0.3)))
+    assert (got.value, got.answer) == (0.0, "negative")
+    assert got.feedback == ("answered negative, expected positive (negative has probability 0.75, positive 0.25)")
+    shown = show_mistakes([(CELL.example, got)])
+    assert shown.count("expected") == 0
+    assert "Feedback: negative has probability 0.75, positive 0.25" in shown
 
 
-def test_an_absent_label_gets_the_smallest_share_and_the_feedback_says_so() -> None:
-    got = score(reply(_negative=0.6, _the=0.2), value="margin")
-    assert got.value == pytest.approx(0.25)
-    assert got.feedback == "answered negative, expected positive; positive is not among the 2 likeliest first tokens"
+def test_probability_and_margin_are_normalised_over_the_labels() -> None:
+    ask = FakeAsk(scores=odds(0.3, 0.1))
+    assert score(ask, value="probability").value == pytest.approx(0.75)
+    assert score(ask, value="margin").value == pytest.approx(0.5)
 
 
-def test_no_label_among_the_alternatives_is_unreadable() -> None:
-    got = score(reply(_the=0.6, _I=0.2))
-    assert (got.value, got.parsed) == (0.0, False)
-    assert "no label among the likeliest first tokens (' the', ' I'" in got.feedback
+@pytest.mark.parametrize(
+    ("logits", "gold", "gap"), [((2, 0, 1), 0, 0.420512), ((0, 1, 1), 1, 0.0), ((0, 0, 3), 0, -0.864164)]
+)
+def test_the_margin_is_the_gap_of_rlprompt(logits: tuple[int, ...], gold: int, gap: float) -> None:
+    # Acceptance check 6 of rlprompt.md, before its factors of 180 and 200.
+    labels = ("positive", "negative", "neutral")
+    scores = words(**{label: float(logit) - 3.0 for label, logit in zip(labels, logits, strict=True)})
+    cell = Cell(CELL.prompt, Example.of(labels[gold], text="fine"))
+    got = score(FakeAsk(scores=scores), FakeTask(labels=labels), cell, value="margin")
+    assert got.value == pytest.approx(gap, abs=1e-6)
 
 
-def test_only_the_longest_prefix_of_a_label_counts() -> None:
-    task = FakeTask(labels=("normal", "broken"))
-    cell = Cell(CELL.prompt, Example.of("broken", text="x"))
-    assert score(reply(_no=0.5, _broken=0.3, _normal=0.2), task, cell).answer == "broken"
-    assert score(reply(_nor=0.5, _broken=0.3), task, cell).answer == "normal"
+def test_a_label_is_worth_the_sum_over_all_its_tokens() -> None:
+    task = FakeTask(labels=("very good", "very bad"))
+    cell = Cell(CELL.prompt, Example.of("very bad", text="fine"))
+    scores = words(very_good=(-0.1, -3.0), very_bad=(-0.1, -1.0))
+    got = score(FakeAsk(scores=scores), task, cell, value="probability")
+    assert got.answer == "very bad"
+    assert got.value == pytest.approx(1 / (1 + math.exp(-2.0)))
 
 
-def test_one_token_with_its_alternatives_is_asked() -> None:
-    ask = FakeAsk(reply(_positive=0.6, _negative=0.3))
-    evaluator = Labels.for_task(TASK)
-    evaluator.score([CELL], ask)
-    request = Request("Sentiment? fine", Sampling(max_tokens=1), logprobs=ALTERNATIVES, shared=10)
-    assert ask.asked == [(request, "task", 0)]
-    assert isinstance(evaluator, Evaluator)
-    assert evaluator.calls_per_cell == 1
+def test_a_label_that_another_goes_on_from_counts_without_it() -> None:
+    """P(order) = 0.9, of which 0.6 goes on as "order change": "order" and nothing more has 0.3."""
+    task = FakeTask(labels=("order", "order change", "refund"))
+    cell = Cell(CELL.prompt, Example.of("order change", text="fine"))
+    first = math.log(0.9)
+    scores = words(order=first, order_change=(first, math.log(2 / 3)), refund=math.log(0.1))
+    got = score(FakeAsk(scores=scores), task, cell, value="probability")
+    assert got.answer == "order change"
+    assert got.value == pytest.approx(0.6)
 
 
-def test_labels_that_begin_alike_are_refused_before_anything_is_asked() -> None:
-    with pytest.raises(ConfigError, match=r"'very good' and 'very bad' both begin with 'very'.*rename"):
-        Labels(FakeTask(labels=("very good", "very bad")))
-    with pytest.raises(ConfigError, match=r"'order_status'.*'order_change'"):
-        Labels(FakeTask(labels=("order_status", "order_change")))
+def test_words_that_stand_for_a_label_are_added_up() -> None:
+    verbalizers = {"positive": ["great", "truly good"], "negative": "terrible"}
+    scores = words(great=math.log(0.2), truly_good=(math.log(0.5), math.log(0.2)), terrible=math.log(0.1))
+    ask = FakeAsk(scores=scores)
+    got = score(ask, value="probability", verbalizers=verbalizers)
+    assert got == Score(pytest.approx(0.75), answer="positive")  # type: ignore[arg-type]
+    assert ask.scored[0].continuations == (" great", " truly good", " terrible")
+
+
+def test_words_not_given_are_the_labels_themselves() -> None:
+    ask = FakeAsk(scores=words(great=-1.0, negative=-2.0))
+    assert score(ask, verbalizers={"positive": "great"}).answer == "positive"
+
+
+def test_verbalizers_as_a_text_say_the_same() -> None:
+    mapping = Labels(TASK, verbalizers={"negative": ["terrible", "so bad"], "positive": "great"})
+    text = Labels(TASK, verbalizers="negative:terrible|so bad, positive:great")
+    assert text.fingerprint() == mapping.fingerprint() != Labels(TASK).fingerprint()
+
+
+def test_mistakes_in_the_settings_are_told_at_once() -> None:
     with pytest.raises(ConfigError, match="has no labels"):
         Labels(FakeTask())
-    with pytest.raises(ConfigError, match="'accuracy' or 'margin'"):
+    with pytest.raises(ConfigError, match="'accuracy', 'probability' or 'margin'"):
         Labels(TASK, "gain")  # type: ignore[arg-type]
+    with pytest.raises(UnknownName, match=r"no label is named 'positiv'; did you mean 'positive'"):
+        Labels(TASK, verbalizers={"positiv": "great"})
+    with pytest.raises(ConfigError, match=r"'positive' and 'negative' both stand for themselves as 'negative'"):
+        Labels(TASK, verbalizers={"positive": "negative"})
+    for empty in ("", [], ["great", " "]):
+        with pytest.raises(ConfigError, match="'positive' has an empty verbalizer"):
+            Labels(TASK, verbalizers={"positive": empty})
+    with pytest.raises(ConfigError, match=r"LABEL:WORD\|WORD.*found 'great'"):
+        Labels(TASK, verbalizers="positive:good,great")
 
 
-def test_labels_whose_first_token_turns_out_to_be_the_same_are_refused() -> None:
-    task = FakeTask(labels=("refund", "return"))
-    with pytest.raises(ConfigError, match="'refund' and 'return' both begin with 're'"):
-        score(reply(_re=0.6, _the=0.3), task, Cell(CELL.prompt, Example.of("refund", text="x")))
+def test_settings_come_from_the_command_line() -> None:
+    texts = {"value": "margin", "calibrated": "true", "verbalizers": "positive:great|good"}
+    told = adjust(Labels.for_task(TASK), texts, "labels")
+    expected = Labels(TASK, "margin", calibrated=True, verbalizers={"positive": ("great", "good")})
+    assert told.fingerprint() == expected.fingerprint()
+    with pytest.raises(ConfigError, match="'accuracy' or 'probability' or 'margin'"):
+        adjust(Labels.for_task(TASK), {"value": "gain"}, "labels")
 
 
-@pytest.mark.parametrize("answer", [Reply("positive"), Reply("positive", tokens=(Token("positive", -0.1),))])
-def test_an_engine_without_alternatives_is_named_as_the_cause(answer: Reply) -> None:
-    with pytest.raises(ConfigError, match=r"llama\.cpp.*vLLM"):
-        score(answer)
+def test_the_fingerprint_tells_every_setting_apart() -> None:
+    evaluators = [
+        Labels(TASK),
+        Labels(TASK, "margin"),
+        Labels(TASK, calibrated=True),
+        Labels(TASK, verbalizers={"positive": "great"}),
+        Labels(FakeTask(labels=("a", "b"))),
+    ]
+    prints = {json.dumps(evaluator.fingerprint()) for evaluator in evaluators}
+    assert len(prints) == len(evaluators)
 
 
-def test_outcomes_without_a_token_are_unreadable() -> None:
-    for outcome in (Reply("", "rejected"), Reply("", "filter"), Reply("")):
-        got = score(outcome)
-        assert (got.value, got.parsed) == (0.0, False)
+def test_equally_likely_labels_give_the_first() -> None:
+    assert score(FakeAsk(scores=odds(0.4, 0.4))).answer == "positive"
+    assert score(FakeAsk(scores=odds(0.4, 0.4)), FakeTask(labels=("negative", "positive"))).answer == "negative"
 
 
-def test_a_target_that_is_no_label_names_the_cell() -> None:
-    cell = Cell(CELL.prompt, Example.of("neutral", text="x"))
-    with pytest.raises(EvaluatorError, match="'neutral' is none of the task's labels") as caught:
-        score(reply(_positive=0.6), cell=cell)
-    assert caught.value.example_id == cell.example.id
+def test_every_accepted_label_is_right() -> None:
+    task = FakeTask(labels=("positive", "negative", "neutral"))
+    cell = Cell(CELL.prompt, Example.of("positive", ["neutral"], text="fine"))
+    ask = FakeAsk(scores=odds(0.1, 0.3, 0.6))
+    assert score(ask, task, cell).value == 1.0
+    assert score(ask, task, cell, value="probability").value == pytest.approx(0.7)
+    assert score(ask, task, cell, value="margin").value == pytest.approx(0.4)
 
 
-def test_the_fingerprint_tells_values_and_labels_apart() -> None:
-    evaluators = [Labels(TASK), Labels(TASK, "margin"), Labels(FakeTask(labels=("a", "b")))]
-    assert len({str(evaluator.fingerprint()) for evaluator in evaluators}) == 3
+def test_labels_that_differ_in_case_only_are_told_apart() -> None:
+    task = FakeTask(labels=("a", "A"))
+    cell = Cell(CELL.prompt, Example.of("A", text="fine"))
+    assert score(FakeAsk(scores=words(a=-1.0, A=-2.0)), task, cell).value == 0.0
 
 
-@settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(["_positive", "neg", "negative", "the", "_Positive", "_x"]), st.floats(1e-9, 1)))
-def test_values_stay_in_range_and_margins_agree_with_the_answer(shares: dict[str, float]) -> None:
-    if not shares:
-        return
-    accuracy, margin = score(reply(**shares)), score(reply(**shares), value="margin")
-    assert accuracy.parsed == margin.parsed
-    assert 0.0 <= margin.value <= 1.0
-    if margin.value > 0.5 + 1e-9:
-        assert accuracy.value == 1.0
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_number_for_one_label_is_no_answer(value: float) -> None:
+    got = score(FakeAsk(scores=words(positive=-1.0, negative=(-1.0, value))), value="margin")
+    assert (got.value, got.parsed, got.answer) == (0.0, False, "")
+    assert "NaN or minus infinity" in got.feedback
+
+
+def test_a_label_without_any_probability_is_never_likeliest() -> None:
+    got = score(FakeAsk(scores=words(positive=-900.0, negative=-math.inf)), value="margin")
+    assert (got.value, got.answer, got.parsed) == (1.0, "positive", True)
+    none = score(FakeAsk(scores=words(positive=-math.inf, negative=-math.inf)))
+    assert (none.value, none.parsed) == (0.0, False)
+
+
+def test_what_does_not_fit_is_unreadable() -> None:
+    class Full(FakeAsk):
+        def score(self, requests: Sequence[ScoreRequest], *, role: str = "task") -> list[Likelihoods]:
+            return [Likelihoods(finish="rejected") for _ in requests]
+
+    got = score(Full(scores=odds(0.5, 0.5)), value="margin")
+    assert got == Score(0.0, parsed=False, feedback="the prompt is too long for the model's context")
+    assert not score(Full(scores=odds(0.5, 0.5)), calibrated=True).parsed
+
+
+def test_a_label_without_tokens_names_the_cell() -> None:
+    with pytest.raises(EvaluatorError, match="the text 'negative' has no tokens") as caught:
+        score(FakeAsk(scores=words(positive=-1.0, negative=())))
+    assert (caught.value.prompt_id, caught.value.example_id) == (CELL.prompt.id, CELL.example.id)
+
+
+def test_a_target_that_is_no_label_costs_nothing() -> None:
+    ask = FakeAsk(scores=odds(0.5, 0.5))
+    with pytest.raises(EvaluatorError, match="'neutral' is none of the task's labels"):
+        score(ask, cell=Cell(CELL.prompt, Example.of("neutral", text="x")))
+    assert ask.scored == []
+
+
+# Calibration
+
+
+def leaning(content: Content, text: str) -> Sequence[float]:
+    """A model that leans to "positive" whatever it reads: for "fine" 0.6, for the three empty inputs 0.7 on average."""
+    read = content if isinstance(content, str) else content[-1].content
+    positive, mass = {"N/A": (0.8, 0.1), "": (0.6, 1.0), "[MASK]": (0.7, 0.5)}.get(
+        read.removeprefix("Sentiment?").strip(), (0.6, 1.0)
+    )
+    return [math.log(mass * (positive if text.strip() == "positive" else 1.0 - positive))]
+
+
+def test_calibration_by_hand() -> None:
+    """p = (0.6, 0.4), p_cf = mean of (0.8, 0.2), (0.6, 0.4), (0.7, 0.3): 0.6 / 0.7 : 0.4 / 0.3 = 0.857 : 1.333."""
+    ask = FakeAsk(scores=leaning)
+    assert score(ask).answer == "positive"
+    got = score(ask, value="probability", calibrated=True)
+    assert got.answer == "negative"
+    assert got.value == pytest.approx((0.6 / 0.7) / (0.6 / 0.7 + 0.4 / 0.3))
+
+
+def test_calibration_is_asked_once_a_prompt() -> None:
+    ask = FakeAsk(scores=leaning)
+    evaluator = Labels(TASK, calibrated=True)
+    cells = [Cell(prompt, Example.of("positive", text=text)) for prompt in (CELL.prompt, Prompt.of("Mood?"))
+             for text in ("fine", "poor", "odd")]  # fmt: skip
+    evaluator.score(cells, ask)
+    assert len(ask.scored) == len(cells) + 2 * len(CONTENT_FREE)
+    free = ask.scored[len(cells) : len(cells) + 3]
+    assert [request.content for request in free] == ["Sentiment? N/A", "Sentiment? ", "Sentiment? [MASK]"]
+    assert [request.shared for request in free] == [10, 10, 10]
+    assert evaluator.calls_per_cell == 4
+
+
+def test_an_input_that_leaves_a_message_empty_is_passed_over() -> None:
+    ask = FakeAsk(scores=leaning)
+    got = score(ask, replace(TASK, chat=True), value="probability", calibrated=True)
+    assert [request.content[-1] for request in ask.scored[1:]] == [Message("user", "N/A"), Message("user", "[MASK]")]
+    assert got.value == pytest.approx((0.6 / 0.75) / (0.6 / 0.75 + 0.4 / 0.25))
+
+
+def test_a_label_without_probability_after_nothing_cannot_be_calibrated() -> None:
+    def scores(content: Content, text: str) -> Sequence[float]:
+        return [-math.inf if "fine" not in content and "negative" in text else -1.0]
+
+    got = score(FakeAsk(scores=scores), calibrated=True)
+    assert (got.value, got.parsed) == (0.0, False)
+    assert "content-free" in got.feedback
+
+
+# Invariants
+
+
+@given(st.lists(st.floats(-2_000, 0), min_size=2, max_size=5), st.booleans())
+def test_probabilities_add_up_and_margins_stay_in_range(logprobs: list[float], calibrated: bool) -> None:
+    labels = tuple("abcde"[: len(logprobs)])
+    task = FakeTask(labels=labels)
+    table = dict(zip(labels, logprobs, strict=True))
+
+    def scores(content: Content, text: str) -> Sequence[float]:
+        return [table[text.strip()]] if "fine" in content else [-1.0]
+
+    cells = [Cell(CELL.prompt, Example.of(label, text="fine")) for label in labels]
+    by_value = {
+        value: Labels(task, value, calibrated).score(cells, FakeAsk(scores=scores))  # type: ignore[arg-type]
+        for value in ("accuracy", "probability", "margin")
+    }
+    assert math.fsum(each.value for each in by_value["probability"]) == pytest.approx(1.0)
+    assert [each.value for each in by_value["accuracy"]].count(1.0) == 1
+    for accuracy, margin in zip(by_value["accuracy"], by_value["margin"], strict=True):
+        assert -1.0 <= margin.value <= 1.0
+        assert margin.value <= 0.0 or accuracy.value == 1.0
+        assert margin.value >= 0.0 or accuracy.value == 0.0
+
+
+@given(st.floats(-30, 0), st.floats(-30, 0), st.floats(-30, 30))
+def test_what_all_labels_share_changes_nothing(positive: float, negative: float, shift: float) -> None:
+    one, other = (
+        score(FakeAsk(scores=words(positive=positive + move, negative=negative + move)), value="margin").value
+        for move in (0.0, shift)
+    )
+    assert one == pytest.approx(other, abs=1e-9)
+
+
+class TestLabelsByLikelihood(EvaluatorContract):
+    calibrated = False
+
+    def evaluator(self, task: Task) -> Evaluator:
+        return Labels(replace(task, labels=("yes", "no")), "margin", self.calibrated)
+
+    def answer(self, request: Request) -> str:
+        return "yes"
+
+    def model(self) -> Scripted:
+        return Scripted(self.answer, name="answers", scores=lambda content, text: [-uniform(str(content), text)])
+
+
+class TestCalibratedLabels(TestLabelsByLikelihood):
+    calibrated = True
+
+
+def test_labels_are_their_own_verdict() -> None:
+    assert isinstance(Labels(TASK), Evaluator)
+    assert not isinstance(Labels(TASK), Surrogate | Forcing)
