@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -28,6 +29,12 @@ _STRUCTURE = re.compile(
 """What chat templates read as the end of a message, or the start of another."""
 _PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
 r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
+_REFUSAL = re.compile(
+    r"(?:i['’]?m |i am )?(?:very |really |so )?(?:sorry|afraid|unable)\b|i (?:can(?:no|['’])t|won['’]t)\b|as an ai\b",
+    re.IGNORECASE,
+)
+"""How a model begins that will not do what it is asked."""
+_NO_TAGS = "no tags"
 _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
 """A line of the reply form that was copied as it stood."""
 
@@ -61,6 +68,15 @@ def _show(example: Example, score: Score) -> str:
     if note:
         lines.append(f"Feedback: {shorten(note, FIELD)}")
     return "\n   ".join(lines)
+
+
+def show_example(example: Example) -> str:
+    """Input and expected output; for preference data, the preferred output and a rejected one."""
+    lines = [f"{name}: {shorten(value, FIELD)}" for name, value in example.fields]
+    output = example.solution if example.solution else example.target
+    lines.append(f"{'Preferred' if example.rejected else 'Expected'} output: {shorten(output, FIELD)}")
+    lines += [f"Rejected output: {shorten(text, FIELD)}" for text in example.rejected[:1]]
+    return "\n".join(lines)
 
 
 def show_task(task: Task, prompt: Prompt) -> str:
@@ -105,7 +121,7 @@ def _ask_once(
 ) -> list[list[str] | None]:
     """The spans of each reply; None where the request can never fit the model, so that asking again is futile."""
     found: list[list[str] | None] = []
-    for reply in run.generate([(Message("user", text),) for text in texts], sampling):
+    for reply in _generate(run, texts, sampling):
         spans = read_tagged(reply, tag)[-wanted:]
         if len(spans) < wanted:
             run.reject(f"{who}: {_shortfall(reply, spans)}")
@@ -113,12 +129,76 @@ def _ask_once(
     return found
 
 
+def ask_whole(
+    run: Run, texts: Sequence[str], tag: str, sampling: Sampling, who: str, *, bare: bool = False
+) -> list[str | None]:
+    """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
+
+    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped
+    (pmpo.md, "Meta-prompts"). `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small
+    models forget the tags but not the task. What is dropped is counted under `who`. Equal texts are separate draws.
+    """
+    found: list[str | None] = [None] * len(texts)
+
+    def take(indices: Sequence[int], asked: Sequence[str]) -> list[int]:
+        untagged: list[int] = []
+        for index, reply in zip(indices, _generate(run, asked, sampling), strict=True):
+            found[index], why = _whole(reply, tag, bare)
+            if why:
+                run.reject(f"{who}: {why}")
+            if why == _NO_TAGS:
+                untagged.append(index)
+        return untagged
+
+    again = take(range(len(texts)), texts)
+    take(again, [f"{texts[index]}\n\n{_reminder(tag, 1)}" for index in again])
+    return found
+
+
+def _generate(run: Run, texts: Sequence[str], sampling: Sampling) -> list[Reply]:
+    return run.generate([(Message("user", text),) for text in texts], sampling)
+
+
+def _whole(reply: Reply, tag: str, bare: bool) -> tuple[str | None, str]:
+    """(text, "") or (None, why not)."""
+    if reply.finish not in ("stop", "length"):
+        return None, reply.finish
+    text = read_last(reply, tag)
+    if text is None and _tags((tag,)).search(reply.text):
+        return None, _shortfall(reply, ())
+    if text is None:
+        said = strip_fence(reply.text)
+        if _REFUSAL.match(said):
+            return None, "refusal"
+        if not bare or reply.finish != "stop":
+            return None, _NO_TAGS
+        if said.startswith(("{", "[")) and said.endswith(("}", "]")):
+            return None, "JSON"
+        text = said
+    return (text, "") if text else (None, "empty")
+
+
 def _shortfall(reply: Reply, spans: Sequence[str]) -> str:
     if reply.finish == "length":
         return "cut at length"
     if reply.finish != "stop":
         return reply.finish
-    return "too few" if spans else "no tags"
+    return "too few" if spans else _NO_TAGS
+
+
+def read_last(reply: Reply, tag: str) -> str | None:
+    """The text of the last complete pair of tags, "" where nothing stands in it; None where there is no such pair.
+
+    A last tag that is not closed reaches to the end of a reply that stopped by itself; one that was cut short says
+    nothing then, for what was complete before was quoted. Lenient as `read_tagged`.
+    """
+    tags = list(_tags((tag,)).finditer(reply.text))
+    if tags and "/" not in tags[-1].group():
+        return _bare(reply.text[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
+    for begin, end in reversed(list(pairwise(tags))):
+        if "/" in end.group() and "/" not in begin.group():
+            return _bare(reply.text[begin.end() : end.start()])
+    return None
 
 
 def read_tagged(reply: Reply, tag: str) -> list[str]:
@@ -131,7 +211,11 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
     tags = list(_tags((tag,)).finditer(reply.text))
     if tags and "/" not in tags[-1].group() and reply.finish == "stop":
         spans.append(reply.text[tags[-1].end() :].strip().removesuffix("```"))
-    return [bare for span in spans if (bare := strip_fence(span).removeprefix('"""').removesuffix('"""').strip())]
+    return [bare for span in spans if (bare := _bare(span))]
+
+
+def _bare(span: str) -> str:
+    return strip_fence(span).removeprefix('"""').removesuffix('"""').strip()
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.operators.reflect import FIELD, ask, read_tagged, show_mistakes, show_task, unusable
+from promptopt.operators.reflect import (
+    FIELD,
+    ask,
+    ask_whole,
+    read_last,
+    read_tagged,
+    show_example,
+    show_mistakes,
+    show_task,
+    unusable,
+)
 from promptopt.testing import planted_task
 from promptopt.types import Content, Example, Reply, Sampling, Score
 
@@ -145,3 +155,64 @@ def test_the_task_is_shown_with_its_frozen_parts() -> None:
     prompt = task.initial.replace("system", "You are terse.")
     assert "You are terse." in show_task(task, prompt)
     assert prompt["instruction"] not in show_task(task, prompt)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<reason>a</reason>", "a"),
+        ("<reason>a</reason> then <reason>b</reason> Bye", "b"),
+        ("I use <reason> tags: <reason>a</reason>", "a"),
+        ("<reason>a</reason></reason>", "a"),
+        ("<reason>a</reason> <reason>b", "b"),
+        ("< Reason >```\na\n```</ REASON>", "a"),
+        ("<reason> </reason>", ""),
+        ("</reason>a", None),
+        ("a", None),
+        ("", None),
+    ],
+)
+def test_the_last_complete_pair_counts(text: str, found: str | None) -> None:
+    assert read_last(Reply(text), "reason") == found
+
+
+def test_an_open_tag_in_a_reply_cut_short_voids_what_was_quoted_before() -> None:
+    assert read_last(Reply("<reason>a</reason> <reason>b", "length"), "reason") is None
+    assert read_last(Reply("<reason>a</reason> and so", "length"), "reason") == "a"
+
+
+def test_only_a_reply_without_tags_is_asked_for_again() -> None:
+    run = FakeRun(
+        "<reason>a</reason>",
+        "none",
+        Reply("<reason>cut", "length"),
+        "Sorry, I can't.",
+        Reply("", "filter"),
+        "<reason></reason>",
+        "<reason>b</reason>",
+    )
+    assert ask_whole(run, list("pqrstu"), "reason", SAMPLING, "critic") == ["a", "b", None, None, None, None]
+    assert run.rejected == {
+        "critic: no tags": 1,
+        "critic: cut at length": 1,
+        "critic: refusal": 1,
+        "critic: filter": 1,
+        "critic: empty": 1,
+    }
+    assert run.asked[-1].startswith("q\n")
+    assert len(run.asked) == 7
+
+
+def test_a_bare_reply_is_taken_where_it_may_be_one() -> None:
+    run = FakeRun("Answer well.", '["Answer well."]', "I cannot do that.", Reply("Answer", "length"), "Answer now.")
+    found = ask_whole(run, list("pqrs"), "reason", SAMPLING, "critic", bare=True)
+    assert found == ["Answer well.", None, None, "Answer now."]
+    assert run.rejected == {"critic: JSON": 1, "critic: refusal": 1, "critic: no tags": 1}
+
+
+def test_an_example_is_shown_with_what_is_right() -> None:
+    assert show_example(Example.of("b", text="a")) == "text: a\nExpected output: b"
+    assert show_example(Example.of("b", (), (), "c so b", text="a")) == "text: a\nExpected output: c so b"
+    pair = Example.of("b", (), ("c", "d"), text="a" * 2000)
+    assert show_example(pair).endswith("\nPreferred output: b\nRejected output: c")
+    assert len(show_example(pair)) < 2 * FIELD

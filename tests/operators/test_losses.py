@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.operators.losses import Losses, better_than, hardest, paired
+from promptopt.types import Example, Prompt
+
+EXAMPLES = [Example.of("yes", question=str(number)) for number in range(6)]
+
+
+def losses(text: str, *values: float) -> Losses:
+    return Losses(Prompt.of(text), dict(zip(EXAMPLES, values, strict=False)))
+
+
+def test_the_mean_loss_and_the_mean_score_differ_in_sign() -> None:
+    found = losses("a", 1.0, 2.0, 6.0)
+    assert found.loss == 3.0
+    assert (found.estimate.mean, found.estimate.count) == (-3.0, 3)
+
+
+def test_the_hardest_are_the_largest_and_ties_go_by_id() -> None:
+    by = dict(zip(EXAMPLES, [1.0, 5.0, 3.0, 5.0, 0.0, 2.0], strict=True))
+    tied = sorted([EXAMPLES[1], EXAMPLES[3]], key=lambda example: example.id)
+    assert hardest(by, [], 3) == [*tied, EXAMPLES[2]]
+    assert hardest(by, [], 99) == [*tied, EXAMPLES[2], EXAMPLES[5], EXAMPLES[0], EXAMPLES[4]]
+    assert hardest(dict(reversed(by.items())), [], 2) == tied
+
+
+def test_those_that_rest_come_last() -> None:
+    by = dict(zip(EXAMPLES, [1.0, 5.0, 3.0, 4.0, 0.0, 2.0], strict=True))
+    assert hardest(by, [[EXAMPLES[1]], [EXAMPLES[3]]], 2) == [EXAMPLES[2], EXAMPLES[5]]
+    assert hardest(by, [EXAMPLES[:5]], 3) == [EXAMPLES[5], EXAMPLES[1], EXAMPLES[3]]
+
+
+RUN = SimpleNamespace(task=SimpleNamespace(editable="instruction"), count_tokens=lambda text: len(text.split()))
+
+
+@pytest.mark.parametrize(
+    ("others", "winner"),
+    [
+        ({}, None),
+        ({"b": 1.0}, None),
+        ({"b": 0.9}, None),
+        ({"b": 0.89}, "b"),
+        ({"b b b": 0.7, "c": 0.75, "d": 0.81}, "c"),
+        ({"b b": 0.7, "c c": 0.75}, "b b"),
+        ({"b b": 0.85, "c": 0.91}, "b b"),
+    ],
+)
+def test_the_shortest_of_the_best_that_gain_enough(others: dict[str, float], winner: str | None) -> None:
+    pool = [losses("a", 1.0), *(losses(text, value) for text, value in others.items())]
+    found = better_than(RUN, pool, 0.1)  # pyright: ignore[reportArgumentType]
+    assert (None if found is None else found.prompt["instruction"]) == winner
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20), st.floats(-1e3, 1e3))
+def test_the_error_of_a_mean_does_not_depend_on_the_mean(differences: list[float], shift: float) -> None:
+    mean, error = paired(differences)
+    moved, same = paired([each + shift for each in differences])
+    assert error >= 0.0
+    assert moved == pytest.approx(mean + shift, abs=1e-6)
+    assert same == pytest.approx(error, abs=1e-6)
+
+
+def test_one_difference_has_no_error_to_speak_of() -> None:
+    assert paired([2.0]) == (2.0, math.inf)
+    assert paired([1.0, 3.0]) == (2.0, 1.0)

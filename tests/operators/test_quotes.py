@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from promptopt.operators.quotes import Quotes
+from promptopt.types import Example
+
+EXAMPLES = [
+    Example.of("positive", text="A warm and funny film that never once outstays its welcome."),
+    Example.of("negative", text="dull beyond words"),
+    Example.of("positive", text="See the chapter on rivers: it is worth every minute of it."),
+    Example.of(
+        "4 apples", (), ("5 apples",), "Two and two apples make four apples in all, so it is 4 apples.", text="2 + 2?"
+    ),
+]
+PARENT = "Classify the review as positive or negative."
+
+
+@pytest.mark.parametrize(
+    ("text", "quotes"),
+    [
+        ("Say positive or negative; words such as funny or dull tell.", False),
+        ("Say: a WARM and funny film, that never once outstays... is positive.", True),
+        ("a warm and funny film that never", False),
+        ("If it is dull beyond words, say negative.", True),
+        ("It is dull beyond all words.", False),
+        ("Write it as in: two apples make four apples in all, so it is.", True),
+        ("Answer 4 apples.", True),
+        ("Do not answer 5 apples.", True),
+        ("Count apples.", False),
+    ],
+)
+def test_eight_words_or_a_whole_short_text_are_a_quote(text: str, quotes: bool) -> None:
+    assert Quotes(EXAMPLES, ("positive", "negative")).new_in(text, PARENT) is quotes
+
+
+def test_what_the_parent_quotes_already_is_no_news() -> None:
+    parent = f"{PARENT} If it is dull beyond words, say negative."
+    assert not Quotes(EXAMPLES, ()).new_in(f"{parent} Be quick.", parent)
+    assert Quotes(EXAMPLES, ()).new_in(f"{parent} Answer 4 apples.", parent)
+
+
+def test_what_several_examples_share_is_the_tasks_own() -> None:
+    examples = [Example.of("not spam", options="yes and no", text=f"mail {number}") for number in range(4)]
+    assert not Quotes(examples, ()).new_in("Say not spam where it is; yes and no are options.", PARENT)
+    assert Quotes(examples, ()).new_in("Mail 3 is none.", PARENT)
