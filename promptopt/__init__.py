@@ -6,10 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptopt.api import Evaluation, evaluate, optimize
+    from promptopt.api import optimize
+    from promptopt.assess import Evaluation, Explanation, evaluate, explain
     from promptopt.budget import Budget, Ledger
     from promptopt.errors import PromptoptError
     from promptopt.optimizers.apo import APO
+    from promptopt.optimizers.pmpo import PMPO
     from promptopt.result import Result
     from promptopt.run import Optimizer, Run, Selector
     from promptopt.tasks.task import Task
@@ -19,12 +21,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "api",
-    "evaluate": "api",
-    "Evaluation": "api",
+    "evaluate": "assess",
+    "explain": "assess",
+    "Evaluation": "assess",
+    "Explanation": "assess",
     "Budget": "budget",
     "Ledger": "budget",
     "PromptoptError": "errors",
     "APO": "optimizers.apo",
+    "PMPO": "optimizers.pmpo",
     "Result": "result",
     "Optimizer": "run",
     "Run": "run",
@@ -42,10 +47,12 @@ _HOMES = {
 
 __all__ = [
     "APO",
+    "PMPO",
     "Budget",
     "Estimate",
     "Evaluation",
     "Example",
+    "Explanation",
     "Ledger",
     "Optimizer",
     "Prompt",
@@ -60,6 +67,7 @@ __all__ = [
     "Selector",
     "Task",
     "evaluate",
+    "explain",
     "optimize",
 ]
 

@@ -1,38 +1,40 @@
-"""`optimize` and `evaluate`: what the command line and Python programs call. The only catcher of stops."""
+"""`optimize`: what the command line and Python programs call to search."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptopt.ask import Door
 from promptopt.binding import (
     arrange,
-    bind_evaluator,
     bind_models,
     bind_optimizer,
     bind_task,
     describe,
     method_name,
     opened,
+    price_for,
     prices,
+    stopping,
     versions,
 )
-from promptopt.budget import Budget, Ledger, Limits, Plan
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, ReplayDiverged, StoreError, Suspended
+from promptopt.budget import Budget, Plan
+from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.events import Event, Planned
+from promptopt.measure import Measure, bind_evaluator, verdict_evaluator, without_misfits
 from promptopt.protocols import Evaluator, Model, Task
-from promptopt.result import Measured, Result, Status
+from promptopt.result import Guide, Result, Status
 from promptopt.run import Optimizer, Run, run_id
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
-from promptopt.types import Example, Prompt, Score, ScoreMatrix
-from promptopt.verdict import be_exact, choose, contender, measured, sealed_test
+from promptopt.types import Prompt, Score
+from promptopt.verdict import change_measure, choose, contender, measured, scorable, sealed_test
 
 
 def optimize(
@@ -44,6 +46,8 @@ def optimize(
     judge: str | Model | None = None,
     base_url: str | None = None,
     evaluator: str | Evaluator | None = None,
+    check_model: str | Model | None = None,
+    check_evaluator: str | Evaluator | None = None,
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
@@ -56,7 +60,9 @@ def optimize(
 
     `task`: a name, a task file, or a Task. `optimizer`: a name or an Optimizer. `model` answers, `proposer` (the same
     model, if None) writes prompts, `judge` scores, if the evaluator asks one; `base_url` is the server of `model`, and
-    of the others where they come from the same provider. `evaluator`: generation with the task's metric, if None.
+    of the others where they come from the same provider. `evaluator` guides the search: the method's own choice, if
+    None, which for most is generation with the task's metric. `check_model` and `check_evaluator` are what the final
+    choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
     `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `watch` is handed the run before it begins,
     `observers` every event; setting `interrupt` suspends the run once the calls in flight have settled. `config` is
     kept with the run, as what started it.
@@ -68,19 +74,23 @@ def optimize(
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
     task, optimizer = bind_task(task, seed), bind_optimizer(optimizer)
-    evaluator = bind_evaluator(evaluator, task)
+    search = bind_evaluator(evaluator, task, optimizer)
     with opened(store) as store:
-        models = bind_models(model, proposer, judge, base_url)
-        fingerprint = {
+        models, checked = bind_models(model, proposer, judge, base_url, check_model)
+        measure = Measure(verdict_evaluator(search, check_evaluator, task, checked), checked, price_for(checked))
+        task, misfits = without_misfits(task, [search, measure.evaluator], models["task"])
+        fingerprint: dict[str, Any] = {
             "task": task.fingerprint(),
             "method": describe(optimizer),
             "models": {role: each.name for role, each in models.items()},
-            "evaluator": evaluator.fingerprint(),
+            "evaluator": search.fingerprint(),
             "seed": seed,
         }
+        if check_model is not None or measure.evaluator is not search:
+            fingerprint["check"] = {"model": checked.name, "evaluator": measure.evaluator.fingerprint()}
         name = run_id(fingerprint)
         known = prices(models)
-        arranged = arrange(budget, task, evaluator, models, known)
+        arranged = arrange(budget, task, measure, known)
         journal = store.journal(name)
         door = Door(
             models=models,
@@ -89,23 +99,28 @@ def optimize(
             journal=journal,
             limits=arranged.search,
             seed=seed,
-            stopping=_stopping(budget, begun, interrupt),
+            stopping=stopping(budget, begun, interrupt),
             warn=lambda message: run.warn(message),
         )
-        run = Run(task=task, evaluator=evaluator, door=door, seed=seed, observers=observers)
+        run = Run(task=task, evaluator=search, door=door, seed=seed, observers=observers)
         store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config={} if config is None else config)
         if watch is not None:
             watch(run)
         run.tell(Planned(name, arranged, smallest_detectable(arranged.test), journal.recorded))
         _warn_of_versions(run, store, name)
-        result = _conduct(run, optimizer, arranged, store, name, begun)
+        if misfits is not None:
+            run.warn(misfits)
+        result = _conduct(run, optimizer, arranged, measure, store, name, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(name, status=result.status, result=result.to_json())
         return result
 
 
-def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str, begun: float) -> Result:
+def _conduct(
+    run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, store: Store, name: str, begun: float
+) -> Result:
+    searched = Measure(run.evaluator, run.door.models["task"], None)
     status: Status = "finished"
     reason = ""
     winner = run.initial
@@ -118,7 +133,7 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
         run.door.limits, run.door.journal = plan.total, store.final_journal(name)
-        be_exact(run)
+        change_measure(run, measure)
         winner = choose(run, plan)
         before, after = sealed_test(run, run.task.test, plan, winner)
     except ReplayDiverged:
@@ -132,20 +147,28 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
         before, after = [], []
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
-        _warn_of_winner(run, winner)
-    gain = (
-        paired_gain([score.value for score in before], [score.value for score in after], run.seed) if before else None
-    )
+        _warn_of_winner(run, winner, searched.name if measure.evaluator is not searched.evaluator else "")
+    first, second = scorable(before, after)
+    if len(first) < len(before):
+        run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
+    gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None
     start = contender(run, run.initial, plan, measured(before, run.seed))
     best = contender(run, winner, plan, measured(after, run.seed))
     models = run.door.models
+
+    def guided(prompt: Prompt) -> float | None:
+        estimate = run.searched(prompt)
+        return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
+
     return Result(
         run_id=name,
         task=run.task.name,
         method=method_name(optimizer),
         seed=run.seed,
-        model=models["task"].name,
+        model=measure.model.name,
+        evaluator=measure.name,
         proposer=models["proposer"].name,
+        search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
         status=status,
         reason=reason,
         start=start,
@@ -163,13 +186,21 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, store: Store, name: str
     )
 
 
-def _warn_of_winner(run: Run, winner: Prompt) -> None:
+def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
+    """`guide`: the evaluator that the search went by, where the verdict is by another one."""
     from promptopt.evaluators.leak import find_leaks
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
         run.warn(
             f"the search proposed no usable candidate, so the start is kept ({reasons if reasons else 'no replies'})"
+        )
+    ranked = run.ranked()
+    if guide and winner == run.initial and ranked and ranked[0].prompt != winner:
+        start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))
+        run.warn(
+            f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
+            f"beats the start by what the verdict is by: the {guide} does not stand for it here"
         )
     if winner != run.initial:
         for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
@@ -183,94 +214,3 @@ def _warn_of_versions(run: Run, store: Store, name: str) -> None:
             run.warn(
                 f"this run began under {what} {recorded[what]} and goes on under {now}; if it diverges, start afresh"
             )
-
-
-def _stopping(budget: Budget, begun: float, interrupt: threading.Event | None) -> Callable[[], str | None]:
-    def stopping() -> str | None:
-        if interrupt is not None and interrupt.is_set():
-            return "interrupted"
-        if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
-            return f"{budget.minutes:g} minutes are over"
-        return None
-
-    return stopping
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What one prompt scores on one split. `scores` are in the order of `examples`."""
-
-    task: str
-    model: str
-    split: str
-    prompt: Prompt
-    measured: Measured
-    examples: tuple[Example, ...]
-    scores: tuple[Score, ...]
-    spent: Ledger
-    paid: Ledger
-
-
-def evaluate(
-    task: str | Path | Task,
-    prompt: Prompt | None = None,
-    *,
-    model: str | Model = "embedded",
-    base_url: str | None = None,
-    evaluator: str | Evaluator | None = None,
-    split: str = "test",
-    budget: Budget | None = None,
-    seed: int = 0,
-    store: Store | str | Path | None = None,
-    interrupt: threading.Event | None = None,
-) -> Evaluation:
-    """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
-
-    Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
-    """
-    begun = time.monotonic()
-    budget = Budget() if budget is None else budget
-    task = bind_task(task, seed)
-    if split not in ("train", "dev", "test"):
-        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
-    examples: tuple[Example, ...] = getattr(task, split)
-    with opened(store) as store:
-        models = bind_models(model, None, None, base_url)
-        door = Door(
-            models=models,
-            prices=prices(models),
-            cache=store.cache,
-            journal=None,
-            limits=Limits.of(budget),
-            seed=seed,
-            stopping=_stopping(budget, begun, interrupt),
-            warn=lambda message: run.warn(message),
-        )
-        run = Run(task=task, evaluator=bind_evaluator(evaluator, task), door=door, seed=seed)
-        chosen = task.initial if prompt is None else prompt
-        matrix = _as_far_as_allowed(run, chosen, examples)
-        result = measured(matrix[chosen], seed)
-        assert result is not None
-        return Evaluation(
-            task.name,
-            models["task"].name,
-            split,
-            chosen,
-            result,
-            matrix.examples,
-            tuple(matrix[chosen]),
-            door.spent,
-            door.paid,
-        )
-
-
-def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
-    try:
-        return run.evaluate([prompt], examples)
-    except BudgetSpent:
-        scored = run.estimate(prompt, examples).count
-        if scored == 0:
-            raise ConfigError("the budget does not allow a single evaluation; raise it") from None
-        return run.evaluate([prompt], examples[:scored])
-    except Suspended as stop:
-        raise BackendError(f"{stop}; run the same command again to go on") from stop

@@ -14,10 +14,16 @@ from promptopt.models.prices import Price
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
-from promptopt.types import Reply, Request, ScoreRequest, TokenLogProbs, canonical
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 SLICE = 2048
 """Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
+
+
+SCORERS = (
+    "these engines can: embedded and llamacpp/ (llama.cpp in this process), hf/ (transformers), vllm/ (in this "
+    "process), and openai/NAME with the --base-url of a vLLM or llama.cpp server"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Door:
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served: dict[Role, str] = {}
+        self._scorers: dict[str, bool] = {}
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
@@ -71,20 +78,48 @@ class Door:
             asked.append(self._asked(request, role, f"generate {self._seed} {count}", text))
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[TokenLogProbs]:
-        """Log-probs of given texts. Raises ConfigError when the model of that role cannot give them."""
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
         model = self.models[role]
-        if not isinstance(model, TextScorer):
+        if not self.can_score(role):
             raise ConfigError(
-                f"the {role} model {model.name!r} cannot give log-probabilities of a given text; choose an engine that "
-                f"can (`promptopt models list` says which)"
+                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; {SCORERS}"
             )
         asked = [
             _Asked(request, text, call_key(model.name, text, "score"))
             for request in requests
             for text in (canonical(request.to_json()),)
         ]
-        return [TokenLogProbs.from_json(reply) for reply in self._settle(asked, role)]
+        found = [Likelihoods.from_json(reply) for reply in self._settle(asked, role)]
+        if any(each.merged for each in found):
+            self.warn(
+                "a token reaches from the prompt into the text that is scored after it; it counts as the text's (a "
+                "layout that ends in a letter or a space, before a text that goes on without one, causes this)"
+            )
+        return found
+
+    def can_score(self, role: Role = "task") -> bool:
+        """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
+        model = self.models[role]
+        if not isinstance(model, TextScorer):
+            return False
+        if model.name not in self._scorers:
+            try:
+                answer = self.memo("can score", [model.name], lambda: str(model.can_score()))
+            except BackendError as weather:
+                raise Suspended(str(weather)) from weather
+            self._scorers[model.name] = answer == str(True)
+        return self._scorers[model.name]
+
+    def warn(self, message: str) -> None:
+        """Tell the user a sentence, once."""
+        self._warn(message)
+
+    def exchange_task_model(self, model: Model, price: Price | None) -> None:
+        """Ask another task model from here on."""
+        if model is not self.models["task"]:
+            self.models["task"], self._prices["task"] = model, price
+            self._served.pop("task", None)
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
@@ -170,7 +205,8 @@ class Door:
                     prompt_tokens + reading,
                     completion_tokens + writing,
                 )
-                if reply["served"] != self._served.get(role):
+                # A request refused before any model saw it names none.
+                if reply["served"] and reply["served"] != self._served.get(role):
                     self._note_served(role, reply["served"])
         self.spent = self.spent.with_calls(
             calls,
@@ -240,7 +276,7 @@ class Door:
         except (BackendError, StoreError) as weather:
             raise Suspended(str(weather)) from weather
 
-    def _replies(self, model: Model, missing: Sequence[_Asked]) -> Iterator[tuple[int, Reply | TokenLogProbs]]:
+    def _replies(self, model: Model, missing: Sequence[_Asked]) -> Iterator[tuple[int, Reply | Likelihoods]]:
         def stopping() -> bool:
             return self._stopping() is not None
 
@@ -259,7 +295,5 @@ def _short(key: bytes) -> int:
 
 
 def _usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    """(prompt tokens, completion tokens) of a stored reply; a scored text completes nothing."""
-    if "usage" in reply:
-        return reply["usage"][0], reply["usage"][1]
-    return reply["prompt_tokens"], 0
+    """(prompt tokens, completion tokens) of a stored reply."""
+    return reply["usage"][0], reply["usage"][1]

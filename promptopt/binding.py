@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import platform
+import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -13,8 +15,9 @@ from typing import Any, cast
 
 from promptopt.budget import Budget, Plan, plan
 from promptopt.errors import ConfigError
+from promptopt.measure import Measure
 from promptopt.models.prices import Price, price_of
-from promptopt.protocols import Evaluator, Model, Placed, Role, Task
+from promptopt.protocols import Model, Placed, Role, Task
 from promptopt.run import Optimizer
 from promptopt.store.runs import Store
 from promptopt.types import Content, digest
@@ -51,32 +54,43 @@ def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
     return optimizer
 
 
-def bind_evaluator(evaluator: str | Evaluator | None, task: Task) -> Evaluator:
-    """An evaluator by name, the one given, or generation with the task's own metric."""
-    if evaluator is None:
-        from promptopt.evaluators.generation import Generation
-
-        return Generation.for_task(task)
-    if isinstance(evaluator, str):
-        from promptopt.registry import load
-
-        return cast("Evaluator", load("evaluators", evaluator).for_task(task))
-    return evaluator
-
-
 def bind_models(
-    model: str | Model, proposer: str | Model | None, judge: str | Model | None, base_url: str | None
-) -> dict[Role, Model]:
-    """The models by role; the proposer is the task model, and the judge the proposer, where none is named.
+    model: str | Model,
+    proposer: str | Model | None,
+    judge: str | Model | None,
+    base_url: str | None,
+    check: str | Model | None = None,
+) -> tuple[dict[Role, Model], Model]:
+    """The models by role, and the one that the verdict is about.
 
-    The one exception is `embedded`, whose model can answer but hardly edit: its larger sister writes its prompts.
+    The proposer is the task model, the judge the proposer, and the last one the task model, where none is named; the
+    one exception is `embedded`, whose model can answer but hardly edit: its larger sister writes its prompts.
+    `base_url` is the server of the first of them that has a server, and of the others of the same provider.
     """
-    task_model = _open(model, base_url)
+    taker = _server_of(model, proposer, judge, check)
+
+    def opened(spec: str | Model) -> Model:
+        if not isinstance(spec, str):
+            return spec
+        from promptopt.models.specs import open_model
+
+        return open_model(spec, base_url=base_url if spec.partition("/")[0] == taker else None)
+
+    task_model = opened(model)
     if proposer is None and isinstance(model, str):
         proposer = default_proposer(model)
-    proposing = task_model if proposer is None else _open(proposer, base_url if _same_server(proposer, model) else None)
-    judging = proposing if judge is None else _open(judge, base_url if _same_server(judge, model) else None)
-    return {"task": task_model, "proposer": proposing, "judge": judging}
+    proposing = task_model if proposer is None else opened(proposer)
+    judging = proposing if judge is None else opened(judge)
+    checked = task_model if check is None else opened(check)
+    return {"task": task_model, "proposer": proposing, "judge": judging}, checked
+
+
+def _server_of(*specs: str | Model | None) -> str:
+    """The provider a base URL belongs to; where all run in this process, the first one's, which will refuse it."""
+    from promptopt.models.specs import IN_PROCESS
+
+    providers = [spec.partition("/")[0] for spec in specs if isinstance(spec, str)]
+    return next((provider for provider in providers if provider not in IN_PROCESS), providers[0] if providers else "")
 
 
 def default_proposer(model: str) -> str | None:
@@ -88,49 +102,45 @@ def default_proposer(model: str) -> str | None:
     return f"{model}/{PROPOSER}"
 
 
-def _open(model: str | Model, base_url: str | None) -> Model:
-    if isinstance(model, str):
-        from promptopt.models.specs import open_model
-
-        return open_model(model, base_url=base_url)
-    return model
-
-
-def _same_server(spec: str | Model, other: str | Model) -> bool:
-    if not isinstance(spec, str) or not isinstance(other, str):
-        return False
-    return spec.partition("/")[0] == other.partition("/")[0]
-
-
 def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:
     """The price of each role's tokens; None where it is unknown."""
-    return {
-        role: price_of(model.name, local=isinstance(model, Placed) and model.local) for role, model in models.items()
-    }
+    return {role: price_for(model) for role, model in models.items()}
+
+
+def price_for(model: Model) -> Price | None:
+    """The price of a model's tokens; None where it is unknown."""
+    return price_of(model.name, local=isinstance(model, Placed) and model.local)
 
 
 def arrange(
-    budget: Budget, task: Task, evaluator: Evaluator, models: Mapping[Role, Model], known: Mapping[Role, Price | None]
+    budget: Budget,
+    task: Task,
+    measure: Measure,
+    known: Mapping[Role, Price | None],
 ) -> Plan:
-    """The plan for this budget: tokens and dollars a cell are estimated from the start prompt on some examples."""
+    """The plan for this budget: tokens and dollars a cell are estimated from the start prompt on some examples.
+
+    `measure`: what the final choice and the test are scored by, which is what the reserve pays for.
+    """
+    per_cell = measure.evaluator.calls_per_cell
     tokens, usd = 0.0, None
     if budget.tokens is not None or budget.usd is not None:
         from promptopt.models.tokens import estimate_tokens
 
         sample = task.train[:32]
         texts = [_flat(task.render(task.initial, example)[0]) for example in sample]
-        reading = sum(estimate_tokens(text, models["task"].name) for text in texts) / len(texts)
+        reading = sum(estimate_tokens(text, measure.model.name) for text in texts) / len(texts)
         # Long replies seldom use all of their allowance, short ones (labels) often do.
         writing = task.sampling.max_tokens if task.sampling.max_tokens <= 32 else task.sampling.max_tokens / 2
-        tokens = evaluator.calls_per_cell * (reading + writing)
-        price = known["task"]
+        tokens = per_cell * (reading + writing)
+        price = measure.price
         if all(known[role] is not None for role in known) and price is not None:
-            usd = evaluator.calls_per_cell * (reading * price.prompt_usd + writing * price.completion_usd)
+            usd = per_cell * (reading * price.prompt_usd + writing * price.completion_usd)
     return plan(
         budget,
         dev=len(task.dev),
         test=len(task.test),
-        calls_per_cell=evaluator.calls_per_cell,
+        calls_per_cell=per_cell,
         tokens_per_cell=tokens,
         usd_per_cell=usd,
     )
@@ -192,3 +202,16 @@ def _source(function: Callable[..., object]) -> str:
 def versions() -> dict[str, str]:
     """What a replay depends on besides the fingerprint: random draws may change between Python's minor versions."""
     return {"python": ".".join(platform.python_version_tuple()[:2]), "promptopt": version("promptopt-engine")}
+
+
+def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) -> Callable[[], str | None]:
+    """Gives the reason to suspend now, or None: an interrupt, or the minutes since `begun` (monotonic) are over."""
+
+    def reason() -> str | None:
+        if interrupt is not None and interrupt.is_set():
+            return "interrupted"
+        if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
+            return f"{budget.minutes:g} minutes are over"
+        return None
+
+    return reason

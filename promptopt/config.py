@@ -29,8 +29,9 @@ class RunConfig:
     """What `promptopt optimize` can be told, on the command line or in a file. None: the default of the task or method.
 
     `data`: a file that replaces the task's own examples. `train`, `dev`, `test`: how many examples each split gets.
-    `max_*`: caps on everything the run does. `settings`: dotted names of the method's settings, such as `rounds` or
-    `selector.c`. `out`: where the winner is written.
+    `check_model`, `check_evaluator`: what the verdict is by, where it is not what the search goes by. `max_*`: caps
+    on everything the run does. `settings`: dotted names of the method's settings, such as `rounds` or `selector.c`, and
+    of the evaluator's, such as `evaluator.value`. `out`: where the winner is written.
     """
 
     task: str = ""
@@ -39,6 +40,8 @@ class RunConfig:
     proposer: str | None = None
     base_url: str | None = None
     evaluator: str | None = None
+    check_model: str | None = None
+    check_evaluator: str | None = None
     data: str | None = None
     train: int | None = None
     dev: int | None = None
@@ -117,6 +120,11 @@ def parse_settings(texts: typing.Sequence[str]) -> dict[str, Setting]:
 def build_optimizer(name: str, settings: Mapping[str, Setting]) -> Optimizer:
     """The method registered as `name` with its settings changed as told. Raises UnknownName and ConfigError."""
     return _build(registry.load("optimizers", name), settings, name)
+
+
+def adjust(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
+    """`made`, an object with settings, with these changed. Raises UnknownName and ConfigError."""
+    return _build(made, settings, owner) if settings else made
 
 
 _GROUPS: Mapping[str, registry.Group] = {

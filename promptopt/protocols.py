@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from promptopt.types import Cell, Content, Example, Prompt, Reply, Request, Sampling, Score, ScoreRequest, TokenLogProbs
+from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
 
 Role = Literal["task", "proposer", "judge"]
 """The task model answers, the proposer writes prompts, the judge scores."""
@@ -56,10 +56,37 @@ class TextScorer(Protocol):
         """The served snapshot; part of every key."""
         ...
 
+    def can_score(self) -> bool:
+        """Whether this engine can; a server may be asked, once."""
+        ...
+
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[int, TokenLogProbs]]:
-        """Yield `(index, log-probs)`, under the laws of `Model.generate`."""
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """Yield `(index, likelihoods)`, under the laws of `Model.generate`.
+
+        Raises ConfigError, before anything is asked, where `can_score()` is false.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoresOnly(Protocol):
+    """A model that may be unable to generate (a masked language model)."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether `generate` works."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A model whose context is known beforehand."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that the content and what follows it can have together."""
         ...
 
 
@@ -102,8 +129,16 @@ class Ask(Protocol):
         """Replies to `requests`. Raises StopRun when a limit is reached or the run is suspended."""
         ...
 
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[TokenLogProbs]:
-        """Log-probs of given texts. Raises ConfigError when the model of that role is no TextScorer."""
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
+        ...
+
+    def can_score(self, role: Role = "task") -> bool:
+        """Whether the model of that role can give the log-likelihoods of given texts; recorded, so replay agrees."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the user a sentence, once."""
         ...
 
 
@@ -175,6 +210,24 @@ class Task(Protocol):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever anything changes that could change a score."""
+        ...
+
+
+@runtime_checkable
+class Forcing(Protocol):
+    """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
+
+    def forced(self, example: Example) -> tuple[str, ...]:
+        """Every text that may be scored after the example."""
+        ...
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
+
+    def verdict_by(self) -> Evaluator:
+        """What start and winner are compared by in the end: the task's own metric."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from promptopt.budget import Ledger
 from promptopt.events import StepDone
 from promptopt.run import Candidate
 from promptopt.stats import Gain
-from promptopt.types import Prompt
+from promptopt.tasks.demos import demo_to_json
+from promptopt.types import Estimate, Prompt
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
@@ -46,12 +48,22 @@ class Contender:
             "prompt": self.text,
             "prompt_id": self.prompt.id,
             "parts": dict(self.prompt.texts),
-            "demos": [{**dict(demo.fields), "target": demo.target} for demo in self.prompt.demos],
+            "demos": [demo_to_json(demo) for demo in self.prompt.demos],
             "dev": None if dev is None else {"score": dev.score, "n": dev.n, "unreadable": dev.unreadable},
             "test": None
             if test is None
             else {"score": test.score, "ci95": list(test.ci95), "n": test.n, "unreadable": test.unreadable},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What the search went by: an evaluator, the model it asked, and the means of start and winner on train."""
+
+    evaluator: str
+    model: str
+    start: float | None
+    best: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,11 @@ class Result:
     method: str
     seed: int
     model: str
+    """The model that the verdict is about."""
+    evaluator: str
+    """What the verdict is by."""
     proposer: str
+    search: Guide
     status: Status
     reason: str
     """Why the search ended, in words; empty when the method was done."""
@@ -100,7 +116,9 @@ class Result:
             "method": self.method,
             "seed": self.seed,
             "model": self.model,
+            "evaluator": self.evaluator,
             "proposer": self.proposer,
+            "search": asdict(self.search),
             "status": self.status,
             "reason": self.reason,
             "start": self.start.to_json(),
@@ -136,15 +154,24 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
         "parents": [parent.id for parent in proposal.parents],
         "operator": proposal.operator,
         "note": proposal.note,
-        "search": {"score": candidate.search.mean, "n": candidate.search.count} if candidate.search.count else None,
-        "dev": {"score": candidate.dev.mean, "n": candidate.dev.count} if candidate.dev.count else None,
+        "search": _estimate_json(candidate.search),
+        "dev": _estimate_json(candidate.dev),
     }
 
 
 def _step_json(step: StepDone) -> dict[str, Any]:
     return {
         "number": step.number,
-        "pool": [{"prompt_id": e.prompt.id, "score": e.mean if e.count else None, "n": e.count} for e in step.pool],
+        "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
     }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, Any] | None:
+    return {"score": _finite(estimate), "n": estimate.count} if estimate.count else None
+
+
+def _finite(estimate: Estimate) -> float | None:
+    # JSON has no infinities; a candidate that a log-probability of zero made invalid has no score.
+    return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Protocol
 from promptopt.ask import Door
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Model, Role, Task, Tokenizer
 from promptopt.types import (
     Cell,
@@ -74,6 +76,7 @@ class Run:
         self._cells: dict[Prompt, dict[str, Score]] = {}
         self._lineage: dict[Prompt, Proposal] = {self.initial: Proposal(self.initial, operator="start")}
         self._thread = threading.get_ident()
+        self._ranking: tuple[Example, ...] = ()
         self._phase = "search"
         self._begun = time.monotonic()
         self._warned: dict[str, None] = {}
@@ -82,7 +85,8 @@ class Run:
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
-        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only."""
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only;
+        and where the final phase measures by something else than the search, what tells its scores apart."""
 
     # What methods and selectors use
 
@@ -143,6 +147,13 @@ class Run:
         self.steps.append(done)
         self.tell(done)
 
+    def rank_by(self, examples: Sequence[Example]) -> None:
+        """For methods that score every candidate on one fixed set: rank by it, and by nothing else, in the end.
+
+        Candidates that were not scored on all of `examples` are no finalists.
+        """
+        self._ranking = tuple(examples)
+
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
 
@@ -187,9 +198,10 @@ class Run:
         for observer in self._observers:
             observer(event)
 
-    def exchange_task_model(self, model: Model) -> None:
-        """Ask another task model from here on; what the one before it answered stays with the search."""
-        self._door.models["task"] = model
+    def measure_by(self, evaluator: Evaluator, model: Model, price: Price | None) -> None:
+        """Score by another evaluator or ask another task model from here on; the search keeps its own scores."""
+        self._evaluator = evaluator
+        self._door.exchange_task_model(model, price)
         self.final_repetition = 1
 
     def begin_phase(self, name: str, reason: str = "") -> None:
@@ -211,19 +223,24 @@ class Run:
         return [
             Candidate(
                 self._lineage.get(prompt, Proposal(prompt, operator="given")),
-                self.estimate(prompt, self.train),
+                self.searched(prompt),
                 self.estimate(prompt, self.dev),
             )
             for prompt in order
         ]
 
+    def searched(self, prompt: Prompt) -> Estimate:
+        """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
+        return self.estimate(prompt, self._ranking if self._ranking else self.train)
+
     def ranked(self) -> list[Estimate]:
         """The candidates that were scored, best first by their mean shrunk towards the start's; ties to the earlier."""
-        examples = list(dict.fromkeys([*self.train, *self.dev]))
+        examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         estimates = [self.estimate(prompt, examples) for prompt in dict.fromkeys([*self._lineage, *self._cells])]
         start = estimates[0]
-        prior = start.mean if start.count else 0.0
-        scored = [estimate for estimate in estimates if estimate.count]
+        prior = start.mean if start.count and math.isfinite(start.mean) else 0.0
+        least = len(self._ranking) if self._ranking else 1
+        scored = [estimate for estimate in estimates if estimate.count >= least]
         return sorted(
             scored,
             key=lambda estimate: (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),

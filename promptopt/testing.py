@@ -16,18 +16,30 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promptopt.api import evaluate, optimize
+from promptopt.api import optimize
+from promptopt.assess import evaluate
 from promptopt.budget import Budget
 from promptopt.events import Event, PhaseBegun
 from promptopt.models.scripted import Scripted
-from promptopt.protocols import Evaluator, Model
+from promptopt.protocols import Evaluator, Model, TextScorer
 from promptopt.result import Result
 from promptopt.run import Optimizer, Run, Selector
 from promptopt.tasks.task import Task
-from promptopt.types import Estimate, Example, Message, Reply, Request, Sampling, Score
+from promptopt.types import (
+    Content,
+    Estimate,
+    Example,
+    Likelihoods,
+    Message,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreRequest,
+)
 
 Accuracy = Callable[[str], float]
 """The true accuracy of an instruction, in [0, 1]."""
@@ -89,6 +101,8 @@ class OptimizerContract:
     """Words that make an instruction better in truth; the scripted proposer should come up with some of them."""
     base = 0.4
     each = 0.15
+    evaluator: str | None = None
+    """What the search goes by; None: the method's own choice, or generation."""
     budget: Budget = Budget(evaluations=1_500)
     sizes: tuple[int, ...] = (40, 90, 170, 333)
     """Budgets, in evaluations, that a run is cut at."""
@@ -113,6 +127,7 @@ class OptimizerContract:
             self.optimizer,
             model=self.task_model() if task_model is None else task_model,
             proposer=Scripted(self.propose, name="proposer") if proposer is None else proposer,
+            evaluator=self.evaluator,
             budget=self.budget if budget is None else budget,
             seed=seed,
             store=home / "store.db",
@@ -230,6 +245,10 @@ class EvaluatorContract:
         """What the task model answers. A function of the request."""
         raise NotImplementedError
 
+    def model(self) -> Scripted:
+        """A fresh task model; for an evaluator of given texts, a subclass gives it `scores`."""
+        return Scripted(self.answer, name="answers")
+
     def scores(self, tmp_path: Path, count: int, batch: int) -> list[Score]:
         """The scores of `count` cells, asked for `batch` at a time through a run."""
         task = planted_task()
@@ -243,7 +262,7 @@ class EvaluatorContract:
 
         found: list[Score] = []
         evaluator, store = self.evaluator(task), tmp_path / f"{batch}.db"
-        optimize(task, Batches(), model=Scripted(self.answer, name="answers"), evaluator=evaluator, store=store)
+        optimize(task, Batches(), model=self.model(), evaluator=evaluator, store=store)
         return found
 
     def test_one_score_a_cell_whatever_the_batch(self, tmp_path: Path) -> None:
@@ -256,8 +275,7 @@ class EvaluatorContract:
         """No cell takes more calls than the evaluator says."""
         task = planted_task()
         evaluator = self.evaluator(task)
-        model = Scripted(self.answer, name="answers")
-        measured = evaluate(task, model=model, evaluator=evaluator, split="dev", store=tmp_path / "store.db")
+        measured = evaluate(task, model=self.model(), evaluator=evaluator, split="dev", store=tmp_path / "store.db")
         assert measured.spent.calls <= evaluator.calls_per_cell * measured.measured.n
 
     def test_fingerprint_is_stable_json(self) -> None:
@@ -356,3 +374,105 @@ class ModelContract:
         """The name is stable and not empty: it is part of every key."""
         assert self.model().name
         assert self.model().name == self.model().name
+
+
+class ScorerContract:
+    """What every backend that gives log-likelihoods keeps; `model()` opens one that reads chat and plain text."""
+
+    tolerance = 1e-4
+    """Nats a token that two ways to the same number may differ by."""
+
+    def model(self) -> TextScorer:
+        """The backend under test."""
+        raise NotImplementedError
+
+    def requests(self) -> list[ScoreRequest]:
+        """Chat and plain; one, several and long continuations; a prefix that the examples of a candidate share."""
+        rules = "Name the colour of the thing in one word. Think of the thing as most people know it. " * 2
+        found: list[ScoreRequest] = []
+        for thing in ("grass", "snow, fresh from the sky", "coal"):
+            chat: Content = (Message("user", f"{rules}\n\nThing: {thing}\nColour:"),)
+            found.append(ScoreRequest(chat, ("green", "white", "black as the night"), shared=len(rules)))
+            found.append(ScoreRequest(f"{rules}\n\nThing: {thing}\nColour:", (" white",), len(rules), ends=True))
+        return found
+
+    def scored(self, requests: Sequence[ScoreRequest]) -> list[Likelihoods]:
+        """What the backend gives, in the order asked."""
+        found = dict(self.model().score(requests))
+        assert sorted(found) == list(range(len(requests)))
+        return [found[index] for index in range(len(requests))]
+
+    def agree(self, one: Likelihoods, other: Likelihoods) -> None:
+        """Both hold the same tokens, and log-probs within the tolerance."""
+        assert [each.tokens for each in one.continuations] == [each.tokens for each in other.continuations]
+        for left, right in zip(one.continuations, other.continuations, strict=True):
+            for a, b in zip(left.logprobs, right.logprobs, strict=True):
+                assert abs(a - b) <= self.tolerance, (a, b, left.tokens)
+
+    def test_it_can_score(self) -> None:
+        """It says so itself."""
+        assert self.model().can_score()
+        assert list(self.model().score([])) == []
+
+    def test_a_value_a_token(self) -> None:
+        """Every continuation has tokens that spell it, each with a log-probability, and the usage is counted."""
+        requests = self.requests()
+        for request, found in zip(requests, self.scored(requests), strict=True):
+            assert found.finish == "stop"
+            assert found.prompt_tokens > sum(len(each.tokens) for each in found.continuations)
+            for text, each in zip(request.continuations, found.continuations, strict=True):
+                spelt = each.tokens[:-1] if request.ends else each.tokens
+                assert "".join(spelt).strip() == text.strip()
+                assert len(each.tokens) == len(each.logprobs) > 0
+                assert all(logprob <= 0.0 for logprob in each.logprobs)
+
+    def test_batched_equals_single(self) -> None:
+        """Order and batch change nothing."""
+        requests = self.requests()
+        together, backwards = self.scored(requests), self.scored(requests[::-1])[::-1]
+        for request, one, other in zip(requests, together, backwards, strict=True):
+            self.agree(one, other)
+            self.agree(one, self.scored([request])[0])
+
+    def test_shared_equals_unshared(self) -> None:
+        """Computing a candidate's prefix once gives what computing it each time gives."""
+        requests = self.requests()
+        for one, other in zip(
+            self.scored(requests), self.scored([replace(each, shared=0) for each in requests]), strict=True
+        ):
+            self.agree(one, other)
+
+    def test_alternatives_do_not_see_each_other(self) -> None:
+        """Scoring three continuations in one request gives what three requests give."""
+        request = self.requests()[0]
+        together = self.scored([request])[0]
+        for place, text in enumerate(request.continuations):
+            alone = self.scored([replace(request, continuations=(text,))])[0]
+            self.agree(Likelihoods((together.continuations[place],)), Likelihoods(alone.continuations))
+
+    def test_the_end_is_one_token_more(self) -> None:
+        """`ends` adds the token that ends the reply, and changes none before it."""
+        for request in self.requests()[:2]:
+            without, ended = (self.scored([replace(request, ends=ends)])[0] for ends in (False, True))
+            for one, other in zip(without.continuations, ended.continuations, strict=True):
+                assert len(other.tokens) == len(one.tokens) + 1
+                shorter = Likelihoods((replace(other, tokens=other.tokens[:-1], logprobs=other.logprobs[:-1]),))
+                self.agree(Likelihoods((one,)), shorter)
+
+    def test_a_text_without_tokens_has_none(self) -> None:
+        """An empty continuation is an empty answer, not a zero."""
+        request = replace(self.requests()[0], continuations=("", "white"))
+        empty, other = self.scored([request])[0].continuations
+        assert empty.tokens == empty.logprobs == ()
+        assert other.tokens
+
+    def test_what_does_not_fit_is_rejected(self) -> None:
+        """A text that is longer than any context is refused for good, alone, and nothing is cut off."""
+        fits = self.requests()[0]
+        found = self.scored([fits, ScoreRequest("word " * 300_000, (" more",))])
+        assert [each.finish for each in found] == ["stop", "rejected"]
+        assert found[1].continuations == ()
+
+    def test_stopping_begins_nothing_new(self) -> None:
+        """Once told to stop, a backend begins no further request."""
+        assert list(self.model().score(self.requests(), lambda: True)) == []

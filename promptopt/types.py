@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,21 +35,34 @@ def digest(value: Any) -> str:
 class Example:
     """One item of data: named input texts and the answer that is right.
 
-    `accepted` holds further right answers (aliases); metrics take the best over all of them.
+    `accepted` holds further right answers (aliases); metrics take the best over all of them. `rejected` holds outputs
+    that `target` is preferred to (preference data). `solution` is a worked solution that ends in the answer, where the
+    data has one: what a loss is taken on instead of the bare target.
     """
 
     fields: tuple[tuple[str, str], ...]
     target: str = ""
     accepted: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    solution: str = ""
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted]))
+        taught = [self.rejected, self.solution] if self.rejected or self.solution else []
+        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught]))
 
     @classmethod
-    def of(cls, target: str = "", accepted: Iterable[str] = (), /, **fields: str) -> Example:
+    def of(
+        cls,
+        target: str = "",
+        accepted: Iterable[str] = (),
+        rejected: Iterable[str] = (),
+        solution: str = "",
+        /,
+        **fields: str,
+    ) -> Example:
         """`Example.of("positive", text="what a film")`."""
-        return cls(tuple(fields.items()), target, tuple(accepted))
+        return cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution)
 
     def __getitem__(self, name: str) -> str:
         for key, value in self.fields:
@@ -155,15 +169,28 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """The log-likelihood of `continuation` after `content`, asked of a model."""
+    """The log-likelihoods of given texts after `content`, asked of a model.
+
+    `continuations`: each is scored on its own, directly after the same content (labels, options, a chosen and a
+    rejected output), so an engine reads the content once for all of them. For chat messages a continuation is what
+    the assistant says; for a plain text it goes on where the text ends, so it brings its own leading space.
+    `shared`: as in `Request`. `ends`: whether the token that ends the reply (end of turn; end of text for plain text)
+    is scored too, as the last token of every continuation.
+    """
 
     content: Content
-    continuation: str
+    continuations: tuple[str, ...]
     shared: int = 0
+    ends: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What the key is made of."""
-        return {"content": content_to_json(self.content), "continuation": self.continuation, "shared": self.shared}
+        return {
+            "content": content_to_json(self.content),
+            "continuations": self.continuations,
+            "shared": self.shared,
+            "ends": self.ends,
+        }
 
 
 def content_to_json(content: Content) -> str | list[list[str]]:
@@ -207,22 +234,51 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogProbs:
-    """log p(token | everything before it), in nats, one value for each token of a `ScoreRequest.continuation`."""
+    """log p(token | everything before it), in nats, from float32 log-softmax, a value for each token of one text.
+
+    Empty where the text has no tokens.
+    """
 
     tokens: tuple[str, ...]
     logprobs: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The log-likelihood of the whole text: the sum, in nats."""
+        return math.fsum(self.logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """What a model gives for a `ScoreRequest`: one `TokenLogProbs` a continuation, in the order asked.
+
+    `prompt_tokens`: tokens of the content once, and of every continuation, whatever the engine could share. `finish`:
+    `rejected` where content and continuation do not fit into the model's context; there are no continuations then, for
+    nothing is ever cut off. `merged`: a token reached from the content into a continuation; it counts as the
+    continuation's.
+    """
+
+    continuations: tuple[TokenLogProbs, ...] = ()
     prompt_tokens: int = 0
+    finish: Literal["stop", "rejected"] = "stop"
+    merged: bool = False
     served: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
-        return {"tokens": self.tokens, "logprobs": self.logprobs, "prompt_tokens": self.prompt_tokens,
-                "served": self.served}  # fmt: skip
+        return {
+            "continuations": [[each.tokens, each.logprobs] for each in self.continuations],
+            "usage": [self.prompt_tokens, 0],
+            "finish": self.finish,
+            "merged": self.merged,
+            "served": self.served,
+        }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TokenLogProbs:
+    def from_json(cls, data: Mapping[str, Any]) -> Likelihoods:
         """The inverse of `to_json`."""
-        return cls(tuple(data["tokens"]), tuple(data["logprobs"]), data["prompt_tokens"], data["served"])
+        scored = tuple(TokenLogProbs(tuple(tokens), tuple(values)) for tokens, values in data["continuations"])
+        return cls(scored, data["usage"][0], data["finish"], data["merged"], data["served"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from promptopt.budget import Plan
 from promptopt.errors import BudgetSpent
+from promptopt.measure import Measure
 from promptopt.protocols import Inexact
 from promptopt.result import Contender, Measured
 from promptopt.run import Run
@@ -63,14 +65,26 @@ def sealed_test(run: Run, examples: Sequence[Example], plan: Plan, winner: Promp
     return before, after
 
 
-def be_exact(run: Run) -> None:
-    """Where the task model trades exactness for speed, say how much, and go on with the exact one.
+def change_measure(run: Run, measure: Measure) -> None:
+    """Go on with what the verdict is by; with the exact model, where that one trades exactness for speed.
 
-    32 dev examples under the start prompt are asked both ways, outside the budget: only local engines have two ways.
+    Where the search itself ran in such a mode, 32 dev examples under the start prompt are asked both ways, outside the
+    budget (only local engines have two ways), and the user is told how many answers it changes.
     """
-    model = run.door.models["task"]
-    if not isinstance(model, Inexact) or model.exact() is model:
-        return
+    searched, model = run.door.models["task"], measure.model
+    if isinstance(model, Inexact) and model.exact() is not model:
+        if model is searched:
+            run.warn(
+                f"the search ran in fast mode, which changes {_flipped(run, model)} answers; the final choice and the "
+                f"test are exact"
+            )
+        model = model.exact()
+    if model is not searched or measure.evaluator is not run.evaluator:
+        run.measure_by(measure.evaluator, model, measure.price)
+
+
+def _flipped(run: Run, model: Inexact) -> str:
+    """`3 of 32`: the replies that its exact twin gives otherwise."""
     requests: list[Request] = []
     for example in run.dev[:32]:
         content, shared = run.task.render(run.initial, example)
@@ -79,18 +93,23 @@ def be_exact(run: Run) -> None:
     def compare() -> str:
         return " of ".join(map(str, model.flips(requests)))
 
-    flipped = run.memo("flips", compare, model.name, run.initial.id, *(example.id for example in run.dev[:32]))
-    run.warn(f"the search ran in fast mode, which changes {flipped} answers; the final choice and the test are exact")
-    run.exchange_task_model(model.exact())
+    name = run.door.models["task"].name
+    return run.memo("flips", compare, name, run.initial.id, *(example.id for example in run.dev[:32]))
+
+
+def scorable(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
+    """The pairs of scores that are both finite: a log-probability that is none cannot be compared."""
+    pairs = [pair for pair in zip(before, after, strict=True) if all(math.isfinite(score.value) for score in pair)]
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def measured(scores: Sequence[Score], seed: int) -> Measured | None:
-    """Mean, interval and unreadable count of some scores; None for none."""
+    """Mean, interval and unreadable count of the scores that are finite; None for none."""
     from promptopt.stats import mean_interval
 
-    if not scores:
+    values = [score.value for score in scores if math.isfinite(score.value)]
+    if not values:
         return None
-    values = [score.value for score in scores]
     unreadable = sum(not score.parsed for score in scores)
     return Measured(sum(values) / len(values), mean_interval(values, seed), len(values), unreadable)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +34,27 @@ def test_every_split_is_needed(split: str) -> None:
 
 def test_roles_fall_back() -> None:
     one, two = Scripted(["a"], name="one"), Scripted(["b"], name="two")
-    assert bind_models(one, None, None, None) == {"task": one, "proposer": one, "judge": one}
-    assert bind_models(one, two, None, None) == {"task": one, "proposer": two, "judge": two}
+    assert bind_models(one, None, None, None) == ({"task": one, "proposer": one, "judge": one}, one)
+    assert bind_models(one, two, None, None) == ({"task": one, "proposer": two, "judge": two}, one)
+    assert bind_models(one, None, None, None, check=two) == ({"task": one, "proposer": one, "judge": one}, two)
     assert default_proposer("openai/gpt") is None
     assert default_proposer("embedded/smollm2-135m") is None
     assert default_proposer("embedded") == "embedded/qwen2.5-coder-1.5b"
     assert default_proposer("embedded-fast") == "embedded-fast/qwen2.5-coder-1.5b"
+
+
+def test_a_base_url_goes_to_what_has_a_server(tmp_path: Path) -> None:
+    here = "http://127.0.0.1:9/v1"
+    local = Scripted(["a"], name="local")
+    models, checked = bind_models("openai/a", "openai/b", None, here, check="openai/c")
+    assert [each.base_url for each in (models["task"], models["proposer"], checked)] == [here] * 3
+    models, checked = bind_models(local, None, None, here, check="openai/c")
+    assert models["task"] is local
+    assert checked.base_url == here
+    model = tmp_path / "some.gguf"
+    model.write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match="takes no base URL"):
+        bind_models(f"llamacpp/{model}", None, None, here)
 
 
 def test_a_setting_that_changes_changes_the_fingerprint() -> None:

@@ -22,7 +22,7 @@ def blocks(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/log-probabilities.md"])
 def test_python_blocks_are_python(name: str) -> None:
     assert blocks(name)
     for block in blocks(name):

@@ -20,7 +20,7 @@ def test_every_entry_can_be_imported(group: str) -> None:
 
 
 def test_near_misses_are_named() -> None:
-    with pytest.raises(UnknownName, match=r"no method is named 'apoo'; did you mean 'apo'\?"):
+    with pytest.raises(UnknownName, match=r"no method is named 'apoo'; did you mean 'apo'"):
         load("optimizers", "apoo")
     with pytest.raises(UnknownName, match="no selector is named 'zzzzzz'; known: "):
         load("selection", "zzzzzz")

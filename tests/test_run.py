@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from promptopt.api import evaluate, optimize
+from promptopt.api import optimize
+from promptopt.assess import evaluate
 from promptopt.budget import Budget
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, EvaluatorError, ReplayDiverged
 from promptopt.events import Event, PhaseBegun, Planned, StepDone
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
 from promptopt.store.runs import Store
-from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task
+from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task, split_planted
 from promptopt.types import Reply, Request, Sampling
 from tests.rewrites import Rewrites, rewrite
 
@@ -454,3 +455,22 @@ def test_fast_mode_says_what_it_flips_and_the_final_phase_is_exact(tmp_path: Pat
     calls = model.calls
     assert outcome(conduct(tmp_path / "s.db", model=model)) == outcome(result)
     assert model.calls == calls
+
+
+@dataclass(frozen=True)
+class ScoreAll:
+    """Scores the start on train, one example at a time."""
+
+    def optimize(self, run: Run) -> None:
+        for example in run.train:
+            run.evaluate([run.initial], [example])
+
+
+@pytest.mark.parametrize(("served", "warned"), [("", False), ("another", True)])
+def test_a_model_that_changes_is_said_and_a_refusal_is_no_change(tmp_path: Path, served: str, warned: bool) -> None:
+    def answer(request: Request) -> Reply:
+        odd = "7 of 0" in split_planted(request)[1]
+        return Reply("yes", "rejected" if odd and not served else "stop", 5, 1, served=served if odd else "one")
+
+    result = optimize(planted_task(), ScoreAll(), model=Scripted(answer), store=tmp_path / "store.db")
+    assert any("changed during the run" in warning for warning in result.warnings) is warned

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt.types import (
     Example,
+    Likelihoods,
     Message,
     Prompt,
     Reply,
@@ -84,8 +85,8 @@ def test_replies_survive_the_store(text: str, logprob: float, tokens: int) -> No
 
     reply = Reply(text, "length", tokens, 3, (Token(text, logprob, ((text, logprob), ("b", -1.5))),), "m-1")
     assert Reply.from_json(json.loads(canonical(reply.to_json()))) == reply
-    scored = TokenLogProbs((text,), (logprob,), tokens, "m")
-    assert TokenLogProbs.from_json(json.loads(canonical(scored.to_json()))) == scored
+    scored = Likelihoods((TokenLogProbs((text,), (logprob,)), TokenLogProbs((), ())), tokens, merged=True, served="m")
+    assert Likelihoods.from_json(json.loads(canonical(scored.to_json()))) == scored
 
 
 def test_seed_is_not_part_of_a_request() -> None:

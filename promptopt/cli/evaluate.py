@@ -10,11 +10,11 @@ import typer
 
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.config import RunConfig
+from promptopt.config import RunConfig, parse_settings
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
-    from promptopt.api import Evaluation
+    from promptopt.assess import Evaluation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -29,6 +29,7 @@ def evaluate(
     model: Annotated[str, typer.Option(help="The model that answers the task.")] = "embedded",
     base_url: options.BaseUrl = None,
     evaluator: options.EvaluatorName = None,
+    setting: options.Settings = None,
     data: options.DataFile = None,
     train: options.Train = None,
     dev: options.Dev = None,
@@ -47,21 +48,21 @@ def evaluate(
 
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
     """
-    from promptopt.cli.request import prompt_from, task_of
+    from promptopt.cli.request import evaluator_of, prompt_from, task_of
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = RunConfig(
         task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, train=train, dev=dev, test=test,
         seed=seed, max_evaluations=max_evaluations, max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd,
-        max_minutes=max_minutes,
+        max_minutes=max_minutes, settings=parse_settings([] if setting is None else setting),
     )  # fmt: skip
     laid_out, chosen = prompt_from(task_of(config), prompt)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = names if layouts else [used if used in names else names[0]]
 
-    from promptopt import api
+    from promptopt import assess
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of
     from promptopt.models.specs import open_model
@@ -74,12 +75,13 @@ def evaluate(
         for name in wanted:
             if not quiet:
                 say(f"scoring on {split}: {laid_out.name}, layout {name!r}")
+            read = laid_out.with_layout(name) if layouts else laid_out
             try:
-                evaluation = api.evaluate(
-                    laid_out.with_layout(name) if layouts else laid_out,
+                evaluation = assess.evaluate(
+                    read,
                     chosen,
                     model=engine,
-                    evaluator=evaluator,
+                    evaluator=evaluator_of(config, read),
                     split=split,
                     budget=budget,
                     seed=seed,
@@ -91,6 +93,9 @@ def evaluate(
                 say("stopped; run the same command again to go on")
                 raise typer.Exit(SUSPENDED) from None
             found.append((name, evaluation))
+            if not quiet:
+                for warning in evaluation.warnings:
+                    say(f"warning: {warning}")
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out.editable))
@@ -103,6 +108,7 @@ def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str
     return {
         "task": first.task,
         "model": first.model,
+        "evaluator": first.evaluator,
         "split": first.split,
         "prompt": first.prompt[editable],
         "prompt_id": first.prompt.id,
@@ -133,8 +139,9 @@ def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
             [name, words.score(measured.score), words.score(low), words.score(high), words.count(measured.unreadable),
              words.count(evaluation.paid.calls)]
         )  # fmt: skip
+    examples = words.plural(first.measured.n, f"{first.split} example")
     lines = [
-        f"{first.task}, {words.plural(first.measured.n, f'{first.split} example')}, {first.model}",
+        f"{first.task}, {examples}, {first.evaluator} on {first.model}",
         "",
         words.columns(rows, right=(1, 2, 3, 4, 5)),
         "",

@@ -12,7 +12,7 @@ from promptopt.cli.display import smallest
 from promptopt.config import RunConfig, build_optimizer
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import Task
+from promptopt.protocols import Evaluator, Forcing, Task
 from promptopt.reports import words
 from promptopt.types import Content, Expected
 
@@ -124,48 +124,79 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
-    from promptopt.binding import bind_evaluator, bind_task, default_proposer
+    from promptopt.binding import bind_task, default_proposer
     from promptopt.budget import plan
-    from promptopt.cli.request import budget_of, settings_of, task_of
+    from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
+    from promptopt.measure import verdict_evaluator
     from promptopt.stats import smallest_detectable
 
     own = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, own))
     task = bind_task(own, config.seed)
-    evaluator = bind_evaluator(config.evaluator, task)
-    per_cell = evaluator.calls_per_cell
+    evaluator = evaluator_of(config, own, optimizer)
+    check = verdict_evaluator(evaluator, config.check_evaluator, task)
+    checked = config.model if config.check_model is None else config.check_model
     default = default_proposer(config.model)
     proposer = config.proposer if config.proposer is not None else config.model if default is None else default
-    reading = _mean_tokens(task, config.model)
-    writing = task.sampling.max_tokens
-    prices = {config.model: price_of(config.model), proposer: price_of(proposer)}
-    cost = _usd(prices[config.model], math.ceil(reading), writing)
+    prices = {spec: price_of(spec) for spec in (config.model, proposer, checked)}
+    searching = _Cell.of(task, evaluator, config.model)
+    final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
+    cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
+    priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     arranged = plan(
         budget_of(config),
         dev=len(task.dev),
         test=len(task.test),
-        calls_per_cell=per_cell,
-        tokens_per_cell=per_cell * (reading + writing),
-        usd_per_cell=None if cost is None or prices[proposer] is None else per_cell * cost,
+        calls_per_cell=final.calls,
+        tokens_per_cell=final.calls * (final.reads + final.writes),
+        usd_per_cell=final.calls * cost if cost is not None and priced else None,
     )
     expected = optimizer.expected(len(task.train)) if isinstance(optimizer, _Foresighted) else None
-    cells, proposals = _searched(expected, arranged, per_cell)
-    calls = None if cells is None else (cells + arranged.reserve.evaluations) * per_cell
-    read = None if calls is None else math.ceil(calls * reading)
-    written = None if calls is None else calls * writing
-    shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * reading
-    proposer_read = None if proposals is None else math.ceil(proposals * shown)
-    proposer_written = None if proposals is None or expected is None else expected.completion_tokens
-    roles = (
-        RoleForecast("task", config.model, calls, read, written, _usd(prices[config.model], read, written)),
-        RoleForecast("proposer", proposer, proposals, proposer_read, proposer_written,
-                     _usd(prices[proposer], proposer_read, proposer_written)),
-        RoleForecast("judge", proposer, 0, 0, 0, 0.0),
-    )  # fmt: skip
+    cells, proposals = _searched(expected, arranged, searching.calls)
+    if final is searching:
+        together = None if cells is None else cells + arranged.reserve.evaluations
+        roles = [searching.forecast("task", config.model, together, prices[config.model])]
+    else:
+        roles = [
+            searching.forecast("task", config.model, cells, prices[config.model]),
+            final.forecast("check", checked, arranged.reserve.evaluations, prices[checked]),
+        ]
+    shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
+    read = None if proposals is None else math.ceil(proposals * shown)
+    written = None if proposals is None or expected is None else expected.completion_tokens
+    roles.append(RoleForecast("proposer", proposer, proposals, read, written, _usd(prices[proposer], read, written)))
+    roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
     speed, runs = _speed(config.model, proposer)
-    tokens = _sum([read, written, proposer_read, proposer_written])
+    tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
     minutes = None if speed is None or tokens is None else tokens / speed / 60
-    return Forecast(config, roles, minutes, runs, arranged, smallest_detectable(arranged.test), own.warnings)
+    return Forecast(config, tuple(roles), minutes, runs, arranged, smallest_detectable(arranged.test), own.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What scoring one prompt on one example takes: calls, and tokens read and written by each."""
+
+    calls: int
+    reads: float
+    writes: int
+
+    @classmethod
+    def of(cls, task: Task, evaluator: Evaluator, model: str) -> _Cell:
+        """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
+        sample = task.train[:SAMPLE]
+        reads = sum(estimate_tokens(_flat(task.render(task.initial, example)[0]), model) for example in sample)
+        writes = task.sampling.max_tokens
+        if isinstance(evaluator, Forcing):
+            reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))
+            writes = 0
+        return cls(evaluator.calls_per_cell, reads / len(sample), writes)
+
+    def forecast(self, role: str, model: str, cells: int | None, price: Price | None) -> RoleForecast:
+        """Of so many cells."""
+        if cells is None:
+            return RoleForecast(role, model, None, None, None, None)
+        read, written = math.ceil(cells * self.calls * self.reads), cells * self.calls * self.writes
+        return RoleForecast(role, model, cells * self.calls, read, written, _usd(price, read, written))
 
 
 def _searched(expected: Expected | None, arranged: Plan, per_cell: int) -> tuple[int | None, int | None]:
@@ -181,12 +212,6 @@ def _searched(expected: Expected | None, arranged: Plan, per_cell: int) -> tuple
     if arranged.search.calls is not None:
         proposals = min(proposals, arranged.search.calls)
     return min([expected.evaluations, *caps]), proposals
-
-
-def _mean_tokens(task: Task, model: str) -> float:
-    """Tokens of a rendered example of the start prompt, on average over a sample."""
-    sample = task.train[:SAMPLE]
-    return sum(estimate_tokens(_flat(task.render(task.initial, example)[0]), model) for example in sample) / len(sample)
 
 
 def _flat(content: Content) -> str:

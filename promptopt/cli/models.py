@@ -45,10 +45,17 @@ def list_models() -> None:
         ["embedded/NAME", "one of the list above; fetched when it is first used"],
         ["llamacpp/FILE.gguf", "a model file of your own, in this process"],
         ["embedded-fast, llamacpp-fast", "the same with continuous batching: answers can depend on what else is asked"],
+        ["hf/PATH-or-ID", 'transformers in this process: a folder, a GGUF file, or a hub name (needs the extra "hf")'],
+        ["hf-masked/PATH-or-ID", "the same for a masked language model: labels at the mask token"],
+        ["vllm/PATH-or-ID", 'vLLM in this process (needs the extra "vllm")'],
         ["openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)"],
         ["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'],
     ]
     show(words.columns(shapes, indent="  "))
+    show(
+        "\nLog-probabilities of given texts (evaluators loss, preference; methods such as pmpo; explain): embedded, "
+        "llamacpp, hf, hf-masked,\nvllm, and openai/NAME with the --base-url of a vLLM or llama.cpp server."
+    )
     show(f"\nKeys come from the environment, such as OPENAI_API_KEY. Your own prices go into {home() / 'prices.toml'}:")
     show(words.block('["openai/NAME"]\nprompt = 0.15       # dollars for a million tokens\ncompletion = 0.60', "  "))
 

@@ -29,6 +29,12 @@ def optimize(
     proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same.")] = None,
     base_url: options.BaseUrl = None,
     evaluator: options.EvaluatorName = None,
+    check_model: Annotated[
+        str | None, typer.Option(help="The model the prompt is for: the verdict is on it; default: the same.")
+    ] = None,
+    check_evaluator: Annotated[
+        str | None, typer.Option(help="What the verdict is by; default: the task's metric.")
+    ] = None,
     data: options.DataFile = None,
     train: options.Train = None,
     dev: options.Dev = None,
@@ -41,7 +47,9 @@ def optimize(
     max_minutes: options.MaxMinutes = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, once or more (`methods show`)."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting of the method (`methods show`), or evaluator.NAME=…"
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Read options from a file; the command line wins.")
@@ -65,7 +73,8 @@ def optimize(
         base = _earlier(resume)
     given: dict[str, Any] = {
         "task": task, "method": method, "model": model, "proposer": proposer, "base_url": base_url,
-        "evaluator": evaluator, "data": data, "train": train, "dev": dev, "test": test, "seed": seed,
+        "evaluator": evaluator, "check_model": check_model, "check_evaluator": check_evaluator,
+        "data": data, "train": train, "dev": dev, "test": test, "seed": seed,
         "max_evaluations": max_evaluations, "max_calls": max_calls, "max_tokens": max_tokens, "max_usd": max_usd,
         "max_minutes": max_minutes, "settings": parse_settings([] if setting is None else setting), "out": out,
     }  # fmt: skip
@@ -98,10 +107,11 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
     from promptopt import api
-    from promptopt.binding import bind_evaluator, default_proposer
+    from promptopt.binding import default_proposer
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, settings_of, stored, task_of
+    from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
+    from promptopt.measure import bind_evaluator, name_of
     from promptopt.reports.export import export, export_of, format_for
 
     out = None if config.out is None else Path(config.out)
@@ -112,15 +122,17 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     # Every mistake that can be found without a model is found before one is fetched.
-    evaluator = bind_evaluator(config.evaluator, task)
+    evaluator = evaluator_of(config, task, optimizer)
+    check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    make_ready([config.model, *([] if proposer is None else [proposer])], quiet=quiet)
+    make_ready([spec for spec in (config.model, proposer, config.check_model) if spec is not None], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
-            if shipped := task.settings.get(config.method):
-                listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
-                say(f"settings this task ships for {config.method} (--set changes them): {listed}")
+            for named in (config.method, name_of(evaluator)):
+                if shipped := task.settings.get(named):
+                    listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
+                    say(f"settings this task ships for {named} (--set changes them): {listed}")
             for warning in task.warnings:
                 say(f"warning: {warning}")
         result = api.optimize(
@@ -130,6 +142,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
             proposer=config.proposer,
             base_url=config.base_url,
             evaluator=evaluator,
+            check_model=config.check_model,
+            check_evaluator=check,
             budget=budget,
             seed=config.seed,
             observers=[shown],

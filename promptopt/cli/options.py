@@ -8,7 +8,10 @@ from typer import Option
 
 TaskName = Annotated[str, Option("--task", help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")]
 BaseUrl = Annotated[str | None, Option(help="The address of an OpenAI-compatible server.")]
-EvaluatorName = Annotated[str | None, Option(help="How replies are scored; default: as the task says.")]
+EvaluatorName = Annotated[
+    str | None, Option(help="generation, labels, loss or preference; default: as the method or the task says.")
+]
+Settings = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help="A setting of the evaluator.")]
 DataFile = Annotated[str | None, Option(metavar="FILE", help="Use these examples instead of the task's own.")]
 Train = Annotated[int | None, Option(metavar="N", help="Examples to learn from.")]
 Dev = Annotated[int | None, Option(metavar="N", help="Examples to choose the winner by.")]

@@ -13,8 +13,14 @@ from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from promptopt.budget import Budget
+    from promptopt.protocols import Evaluator
+    from promptopt.run import Optimizer
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
+
+
+_EVALUATOR = "evaluator."
+"""What the names of an evaluator's settings begin with."""
 
 
 def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
@@ -48,7 +54,23 @@ def stored(config: RunConfig) -> dict[str, Any]:
 
 def settings_of(config: RunConfig, task: Task) -> dict[str, Setting]:
     """The settings of the method: the user's, on top of those that the task ships for that method."""
-    return {**flat_settings(task.settings.get(config.method, {})), **config.settings}
+    own = {name: value for name, value in config.settings.items() if not name.startswith(_EVALUATOR)}
+    return {**flat_settings(task.settings.get(config.method, {})), **own}
+
+
+def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
+    """What the search goes by: the evaluator named, or the method's own choice.
+
+    Its settings are the user's, on top of those that the task ships for it.
+    """
+    from promptopt.config import adjust
+    from promptopt.measure import bind_evaluator, name_of
+
+    made = bind_evaluator(config.evaluator, task, optimizer)
+    given = {
+        name.removeprefix(_EVALUATOR): value for name, value in config.settings.items() if name.startswith(_EVALUATOR)
+    }
+    return adjust(made, {**flat_settings(task.settings.get(name_of(made), {})), **given}, "evaluator")
 
 
 def budget_of(config: RunConfig) -> Budget:

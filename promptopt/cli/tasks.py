@@ -75,8 +75,11 @@ def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's
     parts.append(f"As the model reads it:\n{words.block(export(export_of(task, task.initial), 'txt'))}")
     if task.train:
         first = task.train[0]
-        shown = "\n".join(f"{field}: {value}" for field, value in first.fields)
-        parts.append(f"An example:\n{words.block(f'{shown}{chr(10)}target: {first.target}')}")
+        told = [*first.fields, ("target", first.target), *(("rejected", text) for text in first.rejected)]
+        if first.solution:
+            told.append(("solution", first.solution))
+        shown = "\n".join(f"{field}: {value}" for field, value in told)
+        parts.append(f"An example:\n{words.block(shown)}")
     parts += [f"Warning: {warning}" for warning in task.warnings]
     show("\n\n".join(parts))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling, digest
 
@@ -144,7 +145,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
             "stop": list(sampling.stop),
         },
         "parts": dict(prompt.texts),
-        "demos": [{**dict(demo.fields), "target": demo.target} for demo in prompt.demos],
+        "demos": [demo_to_json(demo) for demo in prompt.demos],
     }
 
 
@@ -198,11 +199,7 @@ def _identifier(name: str, position: int) -> str:
 
 def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]]) -> Prompt:
     """A prompt from the parts and demonstrations of a stored result or an exported JSON file."""
-    shown: list[Example] = []
-    for demo in demos:
-        fields = tuple((name, str(value)) for name, value in demo.items() if name != "target")
-        shown.append(Example(fields, str(demo["target"])))
-    return Prompt(tuple(parts.items()), tuple(shown))
+    return Prompt(tuple(parts.items()), tuple(map(demo_from_json, demos)))
 
 
 def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, Prompt]:

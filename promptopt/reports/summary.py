@@ -117,6 +117,7 @@ def _notes(report: Report) -> str:
     notes: list[str] = []
     if report["status"] == "budget":
         notes.append(f"The search ended at a limit: {report['reason']}. A higher limit continues it where it stood.")
+    notes += _guide(report)
     optimism = report["optimism"]
     if optimism is not None:
         notes.append(
@@ -132,6 +133,22 @@ def _notes(report: Report) -> str:
         notes.append(f"Replies and prompts that could not be used: {reasons}.")
     notes += [f"Warning: {warning}" for warning in report["warnings"]]
     return "\n".join(notes)
+
+
+def _guide(report: Report) -> list[str]:
+    """What the search went by, where the verdict is by something else."""
+    search = report.get("search")
+    if search is None or (search["evaluator"], search["model"]) == (report["evaluator"], report["model"]):
+        return []
+    numbers = ""
+    if search["start"] is not None and search["best"] is not None:
+        numbers = f", {words.score(search['start'])} -> {words.score(search['best'])} on train"
+        if search["evaluator"] in ("loss", "preference"):
+            numbers += " (nats, higher is better)"
+    return [
+        f"The search went by {search['evaluator']} on {search['model']}{numbers}; dev and test are by "
+        f"{report['evaluator']} on {report['model']}."
+    ]
 
 
 def _use(report: Report) -> str:

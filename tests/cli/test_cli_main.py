@@ -64,7 +64,7 @@ def test_every_command_and_option_says_what_it_does(name: str, invoke: Invoke) -
         (["optimise"], "no command is named 'optimise'; did you mean 'optimize'?"),
         (["runs", "shw"], "Did you mean 'show'?"),
         (["optimize", "--methd", "apo"], "--method"),
-        (["optimize", "--task", "support-intnt", "--method", "climb"], "did you mean 'support-intent'?"),
+        (["optimize", "--task", "support-intnt", "--method", "climb"], "did you mean 'support-intent'"),
         (["optimize", "--method", "climb"], "which task?"),
         (["optimize", "--task", "support-intent"], "which method?"),
         (["methods", "show", "clmb"], "did you mean 'climb'?"),

@@ -130,3 +130,12 @@ def test_prompt_of() -> None:
     assert prompt_of({"instruction": "a", "system": "b"}, [{"text": "t", "target": "x"}]) == Prompt.of(
         "a", demos=[Example.of("x", text="t")], system="b"
     )
+
+
+def test_a_demonstration_comes_back_with_all_its_answers(task: Task) -> None:
+    full = Example.of("yes", ["yeah"], ["no"], "So yes.", **dict(EXAMPLES[0].fields))
+    prompt = task.initial.with_demos([full, EXAMPLES[1]])
+    stored = json.loads(export(export_of(task, prompt), "json"))
+    again = prompt_of(stored["parts"], stored["demos"])
+    assert again == prompt
+    assert again.id == prompt.id

@@ -1,0 +1,164 @@
+"""`promptopt explain`: what each piece of a prompt does to its loss, measured by leaving it out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from promptopt.cli import options
+from promptopt.cli.output import SUSPENDED, interruptible, say, show_json
+from promptopt.config import RunConfig, parse_settings
+from promptopt.errors import BackendError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from promptopt.assess import Explanation
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+COLOURS = {"helps": "green", "hurts": "red", "neutral": "dim", "required": "cyan"}
+MEANINGS = {
+    "helps": "without it the loss is higher",
+    "hurts": "without it the loss is lower",
+    "neutral": "no clear effect",
+    "required": "the task needs it",
+}
+
+
+@app.command()
+def explain(
+    task: options.TaskName,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model whose log-probabilities are read.")] = "embedded",
+    proposer: Annotated[
+        str | None, typer.Option(help="The model that marks the pieces; without one they are cut by rule.")
+    ] = None,
+    base_url: options.BaseUrl = None,
+    evaluator: Annotated[str, typer.Option(help="What a piece is measured by.")] = "loss",
+    setting: options.Settings = None,
+    examples: Annotated[int, typer.Option(metavar="N", min=2, help="Training examples it is measured on.")] = 50,
+    pieces: Annotated[int, typer.Option(metavar="N", min=1, help="Pieces that are left out, at most.")] = 5,
+    mode: Annotated[
+        Literal["remove", "placeholder"], typer.Option(help="What stands in a piece's place: nothing, or a mark.")
+    ] = "remove",
+    data: options.DataFile = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the splits, and of which examples are taken.")] = 0,
+    max_calls: options.MaxCalls = None,
+    max_minutes: options.MaxMinutes = None,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.
+
+    Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
+    """
+    from promptopt import assess
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import budget_of, evaluator_of, prompt_from, task_of
+
+    config = RunConfig(
+        task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, seed=seed, max_calls=max_calls,
+        max_minutes=max_minutes, settings=parse_settings([] if setting is None else setting),
+    )  # fmt: skip
+    laid_out, chosen = prompt_from(task_of(config), prompt)
+    measured_by = evaluator_of(config, laid_out)
+    make_ready([model] if proposer is None else [model, proposer], quiet=quiet)
+    with interruptible() as interrupt:
+        if not quiet:
+            say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {evaluator} on {model}")
+        try:
+            found = assess.explain(
+                laid_out,
+                chosen,
+                model=model,
+                proposer=proposer,
+                base_url=base_url,
+                evaluator=measured_by,
+                examples=examples,
+                pieces=pieces,
+                mode=mode,
+                budget=budget_of(config),
+                seed=seed,
+                interrupt=interrupt,
+            )
+        except BackendError:
+            if not interrupt.is_set():
+                raise
+            say("stopped; run the same command again to go on")
+            raise typer.Exit(SUSPENDED) from None
+    if json:
+        show_json(_as_json(found, laid_out.editable))
+        return
+    _print(found, laid_out.editable)
+    if not quiet:
+        for warning in found.warnings:
+            say(f"warning: {warning}")
+
+
+def _as_json(found: Explanation, editable: str) -> dict[str, Any]:
+    return {
+        "task": found.task,
+        "model": found.model,
+        "evaluator": found.evaluator,
+        "prompt": found.prompt[editable],
+        "prompt_id": found.prompt.id,
+        "loss": found.loss,
+        "error": found.error,
+        "n": found.n,
+        "effects": [
+            {
+                "text": effect.segment.text,
+                "start": effect.segment.start,
+                "end": effect.segment.end,
+                "kind": effect.kind,
+                "delta": effect.delta,
+                "error": effect.error,
+            }
+            for effect in found.effects
+        ],
+        "spent": asdict(found.spent),
+        "paid": asdict(found.paid),
+        "warnings": list(found.warnings),
+    }
+
+
+def _print(found: Explanation, editable: str) -> None:
+    """The prompt with its pieces coloured, then a line a piece, on stdout; plain where that is no terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from promptopt.reports import words
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(f"{found.task}, {words.plural(found.n, 'training example')}, {found.evaluator} on {found.model}")
+    console.print(f"loss {found.loss:.4f} ± {found.error:.4f} with the whole prompt:\n")
+    console.print(coloured(found, editable))
+    if not found.effects:
+        console.print("\nIt has no piece that could be left out: a single sentence, or nothing was marked.")
+        return
+    rows = [["without", "± error", "", "piece"]]
+    for effect in found.effects:
+        finite = math.isfinite(effect.delta)
+        numbers = [f"{effect.delta:+.4f}", f"{effect.error:.4f}"] if finite else ["-", "-"]
+        rows.append([*numbers, f"{effect.kind}: {MEANINGS[effect.kind]}", words.one_line(effect.segment.text)])
+    head, *lines = words.columns(rows, right=(0, 1)).splitlines()
+    console.print(f"\n{head}")
+    for line, effect in zip(lines, found.effects, strict=True):
+        console.print(Text(line, style=COLOURS[effect.kind]))
+    console.print("\nWithout: what the loss is more when the piece is left out, on the same examples.")
+
+
+def coloured(found: Explanation, editable: str) -> Text:
+    """The prompt's text, each measured piece in the colour of what it does."""
+    from rich.text import Text
+
+    text = Text(found.prompt[editable])
+    for effect in found.effects:
+        text.stylize(COLOURS[effect.kind], effect.segment.start, effect.segment.end)
+    return text

@@ -1,0 +1,111 @@
+"""`promptopt init` on preference data: it explains itself, and the task file works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Invoke
+
+from promptopt.tasks import load_task
+from promptopt.tasks.guess import guess_task
+from promptopt.types import Example
+
+
+def pairs(number: int) -> dict[str, object]:
+    return {
+        "prompt": f"Ask {number}?",
+        "chosen": f"A kind answer to question number {number}.",
+        "rejected": f"No {number}.",
+    }
+
+
+def talks(number: int) -> dict[str, object]:
+    asked = {"role": "user", "content": f"Ask {number}?"}
+    said = pairs(number)
+    return {
+        key: [asked, {"role": "assistant", "content": said[key]}] for key in ("chosen", "rejected")
+    } | {"score_chosen": 1.5}  # fmt: skip
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("row", [pairs, talks])
+def test_preference_data_needs_no_columns(row: object, invoke: Invoke, workplace: Path) -> None:
+    assert callable(row)
+    write(workplace / "prefs.jsonl", [row(number) for number in range(400)])
+    made = invoke("init", "own", "--data", "prefs.jsonl")
+    assert made.exit_code == 0, made.stderr
+    assert "3. promptopt optimize --task own.toml --method pmpo --evaluator preference" in made.stdout
+    assert "2. promptopt evaluate --task own.toml --evaluator preference --layouts" in made.stdout
+    task = load_task("own.toml")
+    found = {(example["prompt"], example.target, example.rejected) for example in (*task.train, *task.dev, *task.test)}
+    assert len(found) == 400
+    assert found == {(f"Ask {n}?", f"A kind answer to question number {n}.", (f"No {n}.",)) for n in range(400)}
+    assert (task.metric, task.warnings) == ("f1", ())
+    content, _ = task.with_layout("text").render(task.initial, Example.of(prompt="Ask 1?"))
+    assert str(content).endswith("Prompt: Ask 1?\nAnswer:")
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        ({"system": "s", "question": "q"}, {"system": "s", "question": "q"}),
+        ({"id": 1, "instruction": "i", "input": "", "source": "x"}, {"given instruction": "i", "input": ""}),
+        ({"prompt": "p", "input": "x", "question": "y"}, {"prompt": "p"}),
+    ],
+)
+def test_the_prompt_of_published_pairs_is_found(
+    row: dict[str, object], fields: dict[str, str], workplace: Path
+) -> None:
+    rows: list[dict[str, object]] = [{**row, "chosen": "yes, surely", "rejected": ["no", "maybe"]}]
+    write(workplace / "prefs.jsonl", rows)
+    (workplace / "own.toml").write_text(guess_task("prefs.jsonl", None, None, "own"), encoding="utf-8")
+    task = load_task("own.toml")
+    assert task.pool is not None
+    assert task.pool.rows == (Example(tuple(fields.items()), "yes, surely", (), ("no", "maybe")),)
+
+
+def test_named_columns_are_taken_and_rejected_comes_along(invoke: Invoke, workplace: Path) -> None:
+    write(workplace / "prefs.jsonl", [{"ask": f"a{number}", **pairs(number)} for number in range(400)])
+    assert invoke("init", "own", "--data", "prefs.jsonl", "--input", "ask", "--target", "chosen").exit_code == 0
+    task = load_task("own.toml")
+    assert task.fields == ("ask",)
+    assert all(example.rejected for example in task.train)
+    assert invoke("init", "other", "--data", "prefs.jsonl", "--input", "ask", "--target", "rejected").exit_code == 0
+    assert not any(example.rejected for example in load_task("other.toml").train)
+
+
+@pytest.mark.parametrize(
+    ("row", "arguments", "expected"),
+    [
+        ({"text": "t", "label": "l"}, [], "which columns of own.jsonl are input and target? it has the columns 'text'"),
+        ({"text": "t", "label": "l"}, ["--input", "text"], "which columns of own.jsonl are input and target?"),
+        ({"text": "t", "label": "l"}, ["--target", "label"], "which columns of own.jsonl are input and target?"),
+        ({"chosen": "c", "rejected": "r"}, [], "says which replies are chosen and rejected, and not what they answer"),
+        ({"prompt": "p", "chosen": "c", "rejected": ""}, [], "own.jsonl, row 1: there is nothing in 'rejected'"),
+        (
+            {"prompt": "p", "chosen": "c", "rejected": "c"},
+            [],
+            "own.jsonl, row 1: what 'rejected' rejects is the target",
+        ),
+    ],
+)
+def test_what_does_not_explain_itself_is_asked_about(
+    row: dict[str, object], arguments: list[str], expected: str, invoke: Invoke, workplace: Path
+) -> None:
+    write(workplace / "own.jsonl", [row])
+    result = invoke("init", "own", "--data", "own.jsonl", *arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert not list(workplace.glob("own.toml*"))
+
+
+def test_a_task_with_pairs_shows_them(invoke: Invoke) -> None:
+    shown = invoke("tasks", "show", "support-replies").stdout
+    assert "\n    target: " in shown
+    assert "\n    rejected: " in shown
