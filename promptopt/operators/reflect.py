@@ -35,6 +35,8 @@ _REFUSAL = re.compile(
 )
 """How a model begins that will not do what it is asked."""
 _NO_TAGS = "no tags"
+SAME = "same as its parent"
+"""Why a text is of no use that says nothing new."""
 _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
 """A line of the reply form that was copied as it stood."""
 
@@ -238,7 +240,7 @@ def unusable(
     if not text.strip():
         return "empty"
     if normalise(text) == normalise(parent):
-        return "same as its parent"
+        return SAME
     if _tags(tuple(tags)).search(text):
         return "tags in the text"
     if _STRUCTURE.search(text):

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
-from promptopt.errors import ConfigError
 from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
+from promptopt.ranges import within
 from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB
 from promptopt.text import Pattern
@@ -93,13 +93,6 @@ FILTER = 16
 """Mistakes of the parent that its children are compared on where `filter_on_errors` is set (code)."""
 
 
-def _at_least(settings: APO | Expansion, **least: int) -> None:
-    for name, bound in least.items():
-        value: int = getattr(settings, name)
-        if value < bound:
-            raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bound} or more")
-
-
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """How one parent becomes children. Symbols are those of the paper."""
@@ -122,7 +115,8 @@ class Expansion:
     """Tokens a section may have; a parent that is longer may grow by a quarter."""
 
     def __post_init__(self) -> None:
-        _at_least(self, groups=0, errors=1, reasons=1, edits=1, paraphrases=0, children=1, longest=1)
+        least = {"groups": 0, "errors": 1, "reasons": 1, "edits": 1, "paraphrases": 0, "children": 1, "longest": 1}
+        within(self, **{name: (bound, math.inf) for name, bound in least.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ class APO:
     """How the proposer is asked. Code; the paper: temperature 1.0."""
 
     def __post_init__(self) -> None:
-        _at_least(self, rounds=0, beam=1, minibatch=1)
+        within(self, rounds=(0, math.inf), beam=(1, math.inf), minibatch=(1, math.inf))
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt; the selector works on training examples only."""

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from promptopt.errors import ConfigError
 from promptopt.operators.losses import Losses, better_than, hardest, losses_of, scorable
 from promptopt.operators.masks import SEGMENTER, TAGS, Effect, Mode, ablate, analyse, show_effects, summarise
 from promptopt.operators.noise import repeat_noise
@@ -26,6 +25,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.rationales import own_rationales, warn_of_targets
 from promptopt.operators.reflect import Drafts, ask_whole, room, show_example, show_task
 from promptopt.protocols import Task
+from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Expected, Prompt, Sampling
@@ -88,14 +88,6 @@ FEWEST = 3
 """Examples below which the search is known to write the examples into the prompt."""
 
 
-def _within(settings: object, **ranges: tuple[float, float]) -> None:
-    for name, (low, high) in ranges.items():
-        value: float = getattr(settings, name)
-        if not low <= value <= high:
-            bounds = f"{low} or more" if high == math.inf else f"a value from {low} to {high}"
-            raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bounds}")
-
-
 @dataclass(frozen=True, slots=True)
 class Masking:
     """How the parts of a prompt are found and left out."""
@@ -110,7 +102,7 @@ class Masking:
     """How the proposer is asked. Ours."""
 
     def __post_init__(self) -> None:
-        _within(self, most=(0, math.inf))
+        within(self, most=(0, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +121,7 @@ class Rewriting:
     """How the proposer is asked. Ours; the paper: top-p with temperature, no values."""
 
     def __post_init__(self) -> None:
-        _within(self, hard=(1, math.inf), samples=(1, math.inf), longest=(1, math.inf))
+        within(self, hard=(1, math.inf), samples=(1, math.inf), longest=(1, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +136,9 @@ class Acceptance:
     """The share of examples held out, to choose among accepted prompts: 0, or 0.2 to 0.5. Ours."""
 
     def __post_init__(self) -> None:
-        _within(self, min_delta=(0.0, 1.0), validation=(0.2, 0.5) if self.validation else (0.0, 0.5))
+        within(self, min_delta=(0.0, 1.0), validation=(0.2, 0.5) if self.validation else (0.0, 0.5))
         if self.patience is not None:
-            _within(self, patience=(1, math.inf))
+            within(self, patience=(1, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +153,7 @@ class Targets:
     """At which they are drawn. Ours."""
 
     def __post_init__(self) -> None:
-        _within(self, samples=(1, math.inf), temperature=(0.0, math.inf))
+        within(self, samples=(1, math.inf), temperature=(0.0, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +176,7 @@ class PMPO:
     """What is made probable."""
 
     def __post_init__(self) -> None:
-        _within(self, iterations=(0, math.inf), examples=(1, math.inf))
+        within(self, iterations=(0, math.inf), examples=(1, math.inf))
 
     def evaluator_for(self, task: Task) -> str:
         """The loss of the right outputs, or their margin over rejected ones, where the data has those."""

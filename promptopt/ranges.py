@@ -1,0 +1,16 @@
+"""Settings that must lie within a range: one sentence for each that does not."""
+
+from __future__ import annotations
+
+import math
+
+from promptopt.errors import ConfigError
+
+
+def within(settings: object, **ranges: tuple[float, float]) -> None:
+    """Raise ConfigError for the first field of `settings` that is outside its (lowest, highest) range, or NaN."""
+    for name, (low, high) in ranges.items():
+        value: float = getattr(settings, name)
+        if not low <= value <= high:
+            bounds = f"{low} or more" if high == math.inf else f"a value from {low} to {high}"
+            raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bounds}")
