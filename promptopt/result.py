@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -67,6 +67,43 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """A prompt that no other one beats in score without being longer.
+
+    `score`: its mean on the `n` examples that the search ranks by. `tokens`: those of its parts and demonstrations.
+    """
+
+    prompt: Prompt
+    score: float
+    n: int
+    tokens: int
+
+
+def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -> tuple[Tradeoff, ...]:
+    """The Pareto front of score against length, the shortest first.
+
+    Only candidates that were scored on as many examples as the one scored on most are compared; of equally good and
+    equally long ones the earlier stands for all.
+    """
+    most = max((candidate.search.count for candidate in candidates), default=0)
+    scored = [
+        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(_written(candidate.prompt)))
+        for candidate in candidates
+        if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
+    ]
+    found: list[Tradeoff] = []
+    for each in sorted(scored, key=lambda each: (each.tokens, -each.score)):
+        if not found or each.score > found[-1].score:
+            found.append(each)
+    return tuple(found)
+
+
+def _written(prompt: Prompt) -> str:
+    shown = [text for demo in prompt.demos for text in (*(value for _, value in demo.fields), demo.target)]
+    return "\n".join([*(text for _, text in prompt.texts), *shown])
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of `promptopt.optimize`. `prompt` is the winner; the start, where nothing better was found."""
 
@@ -94,6 +131,8 @@ class Result:
     paid: Ledger
     wall_s: float
     lineage: tuple[Candidate, ...]
+    front: tuple[Tradeoff, ...]
+    """Score against length: what a shorter prompt would cost. By the search's own scores, which flatter."""
     steps: tuple[StepDone, ...]
     rejected: Mapping[str, int]
     warnings: tuple[str, ...]
@@ -132,6 +171,10 @@ class Result:
             "paid": asdict(self.paid),
             "wall_s": round(self.wall_s, 3),
             "candidates": [_candidate_json(candidate) for candidate in self.lineage],
+            "front": [
+                {"prompt_id": each.prompt.id, "score": each.score, "n": each.n, "tokens": each.tokens}
+                for each in self.front
+            ],
             "steps": [_step_json(step) for step in self.steps],
             "rejected": dict(self.rejected),
             "warnings": list(self.warnings),

@@ -48,7 +48,15 @@ def verdict_line(report: Report) -> str:
 
 def summarise(report: Report) -> str:
     """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns."""
-    sections = [verdict_line(report), _scores(report), _prompts(report), _costs(report), _notes(report), _use(report)]
+    sections = [
+        verdict_line(report),
+        _scores(report),
+        _prompts(report),
+        _front(report),
+        _costs(report),
+        _notes(report),
+        _use(report),
+    ]
     return "\n\n".join(section for section in sections if section)
 
 
@@ -92,6 +100,25 @@ def _prompts(report: Report) -> str:
     demos = len(best.get("demos", ()))
     shown = f", shown with {words.plural(demos, 'worked example')}" if demos else ""
     return f"{first}\n\nBest prompt ({best['prompt_id']}{shown}):\n{words.block(best['prompt'])}"
+
+
+FRONT = 8
+"""Rows of the front that are shown: both ends, and between them what stands at equal distances."""
+
+
+def _front(report: Report) -> str:
+    """What a shorter prompt would cost, where there is a choice."""
+    points = report.get("front", ())
+    if len(points) < 2:
+        return ""
+    texts = {candidate["prompt_id"]: candidate["parts"] for candidate in report["candidates"]}
+    places = dict.fromkeys(round(step * (len(points) - 1) / (FRONT - 1)) for step in range(FRONT))
+    rows = [["tokens", "score", "score against length, by the search's own examples"]]
+    for point in (points[place] for place in places):
+        text = words.one_line(" / ".join(texts.get(point["prompt_id"], {}).values()))
+        mark = " (best)" if point["prompt_id"] == report["best"]["prompt_id"] else ""
+        rows.append([words.count(point["tokens"]), words.score(point["score"]), f"{point['prompt_id']}{mark} {text}"])
+    return words.columns(rows, right=(0, 1))
 
 
 COSTS: tuple[tuple[str, str], ...] = (
