@@ -6,6 +6,7 @@ The only user of pydantic. A key or setting that nobody reads is an error that o
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 import types
 import typing
@@ -100,7 +101,7 @@ def flat_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= flat_settings(typing.cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         elif isinstance(value, list):
-            flat[prefix + key] = ",".join(map(str, typing.cast("list[object]", value)))
+            flat[prefix + key] = json.dumps(value, ensure_ascii=False)
         else:
             flat[prefix[:-1] if key == "name" and prefix else prefix + key] = value
     return flat
@@ -197,6 +198,8 @@ def _leaf(hint: Any, value: Setting, path: str) -> Any:
         if type(None) in typing.get_args(hint) and value.lower() == "none":
             return None
         if typing.get_origin(_without_none(hint)) is tuple:
+            if value.lstrip().startswith("["):
+                return adapter.validate_json(value)
             items = [item.strip() for item in value.split(",") if item.strip()]
             return adapter.validate_python(tuple(items))
         return adapter.validate_strings(value)
@@ -233,7 +236,7 @@ def describe_type(hint: Any) -> str:
     if origin in (types.UnionType, typing.Union):
         return " or ".join(describe_type(arm) for arm in arms)
     if origin is tuple:
-        return "values separated by commas"
+        return "values separated by commas, or a JSON list of them"
     name = str(getattr(hint, "__name__", hint))
     if getattr(hint, "_is_protocol", False) and name in _GROUPS:
         return " or ".join(map(repr, registry.names(_GROUPS[name])))

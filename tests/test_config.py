@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt import registry
-from promptopt.config import RunConfig, build_optimizer, config_from, describe_type, load_config, parse_settings
+from promptopt.config import (
+    RunConfig,
+    adjust,
+    build_optimizer,
+    config_from,
+    describe_type,
+    load_config,
+    parse_settings,
+)
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.optimizers.evoprompt import EvoPromptGA
 from promptopt.run import Run, Selector
 
 
@@ -154,7 +163,7 @@ def test_load_config(tmp_path: Path) -> None:
     assert load_config(path) == RunConfig(
         task="gsm8k",
         max_usd=1.0,
-        settings={"steps": 4, "inner.depth": 2, "words": "a,b", "selector": "second", "selector.alpha": 0.1},
+        settings={"steps": 4, "inner.depth": 2, "words": '["a", "b"]', "selector": "second", "selector.alpha": 0.1},
     )
 
 
@@ -190,9 +199,21 @@ def test_config_from_keeps_flat_names() -> None:
     assert config_from({"settings": {"selector.c": 1}}).settings == {"selector.c": 1}
 
 
+def test_lists_of_texts_keep_their_commas() -> None:
+    seeds = ("Is it good, or bad?", "Judge it.")
+    listed = config_from({"settings": {"seeds": list(seeds)}}).settings
+    typed = parse_settings(['seeds=["Is it good, or bad?", "Judge it."]'])
+    for settings in (listed, typed):
+        assert adjust(EvoPromptGA(), settings, "evoprompt-ga") == EvoPromptGA(seeds=seeds)
+    assert adjust(EvoPromptGA(), {"seeds": "one, two"}, "evoprompt-ga") == EvoPromptGA(seeds=("one", "two"))
+    with pytest.raises(ConfigError, match="a JSON list"):
+        adjust(EvoPromptGA(), {"seeds": '["unfinished'}, "evoprompt-ga")
+
+
 @pytest.mark.parametrize(
     ("hint", "words"),
-    [(int, "a whole number"), (int | None, "a whole number or none"), (tuple[str, ...], "values separated by commas"),
+    [(int, "a whole number"), (int | None, "a whole number or none"),
+     (tuple[str, ...], "values separated by commas, or a JSON list of them"),
      (Selector, "'first' or 'second'"), (Inner, "a group of settings"), (Literal["a", "b"], "'a' or 'b'")],
 )  # fmt: skip
 def test_describe_type(hint: Any, words: str) -> None:
