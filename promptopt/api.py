@@ -27,9 +27,9 @@ from promptopt.binding import (
 from promptopt.budget import Budget, Plan
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.events import Event, Planned
-from promptopt.measure import Measure, bind_evaluator, verdict_evaluator, without_misfits
+from promptopt.measure import Measure, bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.protocols import Evaluator, Model, Task
-from promptopt.result import Guide, Result, Status
+from promptopt.result import Guide, Result, Status, front
 from promptopt.run import Optimizer, Run, run_id
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
@@ -73,7 +73,9 @@ def optimize(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    task, optimizer = bind_task(task, seed), bind_optimizer(optimizer)
+    given, optimizer = bind_task(task, seed), bind_optimizer(optimizer)
+    task = recast(given, optimizer)
+    evaluator, check_evaluator = (rebound(each, given, task) for each in (evaluator, check_evaluator))
     search = bind_evaluator(evaluator, task, optimizer)
     with opened(store) as store:
         models, checked = bind_models(model, proposer, judge, base_url, check_model)
@@ -102,7 +104,14 @@ def optimize(
             stopping=stopping(budget, begun, interrupt),
             warn=lambda message: run.warn(message),
         )
-        run = Run(task=task, evaluator=search, door=door, seed=seed, observers=observers)
+        run = Run(
+            task=task,
+            evaluator=search,
+            door=door,
+            seed=seed,
+            observers=observers,
+            final_journal=lambda: store.final_journal(name),
+        )
         store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config={} if config is None else config)
         if watch is not None:
             watch(run)
@@ -110,16 +119,14 @@ def optimize(
         _warn_of_versions(run, store, name)
         if misfits is not None:
             run.warn(misfits)
-        result = _conduct(run, optimizer, arranged, measure, store, name, begun)
+        result = _conduct(run, optimizer, arranged, measure, name, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(name, status=result.status, result=result.to_json())
         return result
 
 
-def _conduct(
-    run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, store: Store, name: str, begun: float
-) -> Result:
+def _conduct(run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, name: str, begun: float) -> Result:
     searched = Measure(run.evaluator, run.door.models["task"], None)
     status: Status = "finished"
     reason = ""
@@ -132,7 +139,8 @@ def _conduct(
             optimizer.optimize(run)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
-        run.door.limits, run.door.journal = plan.total, store.final_journal(name)
+        run.door.limits = plan.total
+        run.follow_budget()
         change_measure(run, measure)
         winner = choose(run, plan)
         before, after = sealed_test(run, run.task.test, plan, winner)
@@ -154,7 +162,7 @@ def _conduct(
     gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None
     start = contender(run, run.initial, plan, measured(before, run.seed))
     best = contender(run, winner, plan, measured(after, run.seed))
-    models = run.door.models
+    models, candidates = run.door.models, tuple(run.candidates())
 
     def guided(prompt: Prompt) -> float | None:
         estimate = run.searched(prompt)
@@ -179,7 +187,8 @@ def _conduct(
         spent=run.door.spent,
         paid=run.door.paid,
         wall_s=time.monotonic() - begun,
-        lineage=tuple(run.candidates()),
+        lineage=candidates,
+        front=front(candidates, run.count_tokens),
         steps=tuple(run.steps),
         rejected=dict(run.rejected),
         warnings=run.warnings,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.models.prices import Price
@@ -17,6 +17,7 @@ from promptopt.protocols import Bounded, Evaluator, Forcing, Model, ScoresOnly, 
 from promptopt.run import Optimizer
 from promptopt.types import Content, Example
 
+AnyTask = TypeVar("AnyTask", bound=Task)
 ROOM = 512
 """Tokens left free beside the start prompt and its example, for what a search adds and a chat template writes."""
 
@@ -25,9 +26,25 @@ ROOM = 512
 class Particular(Protocol):
     """A method that searches by an evaluator of its own choice where the user names none."""
 
-    def evaluator_for(self, task: Task) -> str:
-        """The registered name of that evaluator."""
+    def evaluator_for(self, task: Task) -> str | Evaluator:
+        """That evaluator, or its registered name."""
         ...
+
+
+@runtime_checkable
+class Recasting(Protocol):
+    """A method that needs the task in another form, which renders the start prompt byte for byte as it was."""
+
+    def recast(self, task: Task) -> Task:
+        """The task in that form; itself, where it is in it already. Raises ConfigError where it cannot be."""
+        ...
+
+
+@runtime_checkable
+class _Bound(Protocol):
+    """An evaluator that renders prompts as its task lays them out."""
+
+    task: Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,18 @@ class Measure:
 def name_of(evaluator: Evaluator) -> str:
     """What an evaluator is called."""
     return str(evaluator.fingerprint().get("evaluator", type(evaluator).__name__.lower()))
+
+
+def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
+    """The task in the form that the method works on: as it is, for most."""
+    return cast("AnyTask", optimizer.recast(task)) if isinstance(optimizer, Recasting) else task
+
+
+def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str | Evaluator | None:
+    """An evaluator that was made for the task `before`, for `after`; any other as it is."""
+    if before is not after and isinstance(evaluator, _Bound) and evaluator.task is before and is_dataclass(evaluator):
+        return cast("Evaluator", replace(cast("Any", evaluator), task=after))
+    return evaluator
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:

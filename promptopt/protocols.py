@@ -100,6 +100,18 @@ class Tokenizer(Protocol):
 
 
 @runtime_checkable
+class Segmenter(Protocol):
+    """A model that can cut a text into its own tokens without a call that costs anything."""
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as strings, none empty, which joined give the text back.
+
+        Tokens that hold a part of a character are one piece with their neighbours, until they hold all of it.
+        """
+        ...
+
+
+@runtime_checkable
 class Inexact(Protocol):
     """A model that may trade exactness for speed: its replies can depend on what else it is asked."""
 

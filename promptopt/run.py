@@ -20,7 +20,9 @@ from promptopt.ask import Door
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.models.prices import Price
-from promptopt.protocols import Evaluator, Model, Role, Task, Tokenizer
+from promptopt.protocols import Evaluator, Model, Role, Segmenter, Task, Tokenizer
+from promptopt.store.journal import Journal
+from promptopt.text import words
 from promptopt.types import (
     Cell,
     Content,
@@ -66,8 +68,11 @@ class Run:
         door: Door,
         seed: int,
         observers: Sequence[Callable[[Event], None]] = (),
+        final_journal: Callable[[], Journal] | None = None,
     ) -> None:
+        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded."""
         self.task, self.seed = task, seed
+        self._final_journal = final_journal
         self.initial: Prompt = task.initial
         self.train: tuple[Example, ...] = task.train
         self.dev: tuple[Example, ...] = task.dev
@@ -77,6 +82,7 @@ class Run:
         self._lineage: dict[Prompt, Proposal] = {self.initial: Proposal(self.initial, operator="start")}
         self._thread = threading.get_ident()
         self._ranking: tuple[Example, ...] = ()
+        self._order: dict[Prompt, int] = {}
         self._phase = "search"
         self._begun = time.monotonic()
         self._warned: dict[str, None] = {}
@@ -100,7 +106,7 @@ class Run:
         wanted = tuple(dict.fromkeys(examples))
         cells = self._unscored(prompts, wanted, repetition)
         for cell in cells:
-            left = self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
+            left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
             if size == 0:
                 raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
@@ -147,12 +153,14 @@ class Run:
         self.steps.append(done)
         self.tell(done)
 
-    def rank_by(self, examples: Sequence[Example]) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
         """For methods that score every candidate on one fixed set: rank by it, and by nothing else, in the end.
 
-        Candidates that were not scored on all of `examples` are no finalists.
+        Candidates that were not scored on all of `examples` are no finalists. `order`: the method's own ranking of some
+        of them, best first, where it goes by more than their means; the others follow.
         """
         self._ranking = tuple(examples)
+        self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
@@ -169,6 +177,37 @@ class Run:
         from promptopt.models.tokens import estimate_tokens
 
         return estimate_tokens(text, model.name)
+
+    def pieces(self, text: str) -> list[str]:
+        """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
+
+        The user is told where words stand in for tokens.
+        """
+        model = self._door.models["task"]
+        if not isinstance(model, Segmenter):
+            self.warn(f"the model {model.name!r} does not show its tokens, so words stand in for them")
+            return words(text)
+        found = model.pieces(text)
+        if "".join(found) != text:
+            self.warn(f"the tokens of {model.name!r} do not give the text back, so words stand in for them")
+            return words(text)
+        return [piece for piece in found if piece]
+
+    def evaluations_left(self) -> int | None:
+        """How many cells may still be scored by the caps on evaluations and calls; None is any number.
+
+        A method that sets something aside by it must call `follow_budget` before it acts otherwise than it would with
+        a larger budget. Caps on tokens and dollars are only known as replies are read, and are not in this number.
+        """
+        return self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
+
+    def follow_budget(self) -> None:
+        """Say that from here on the search depends on the budget, which another execution may raise.
+
+        Such calls are recorded anew each time, as those of the final choice are, instead of being checked.
+        """
+        if self._final_journal is not None:
+            self._door.journal, self._final_journal = self._final_journal(), None
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -243,7 +282,10 @@ class Run:
         scored = [estimate for estimate in estimates if estimate.count >= least]
         return sorted(
             scored,
-            key=lambda estimate: (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
+            key=lambda estimate: (
+                -self._order.get(estimate.prompt, len(self._order)),
+                (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
+            ),
             reverse=True,
         )
 

@@ -154,7 +154,7 @@ class OptimizerContract:
             ("task", whole.spent.calls - whole.spent.proposer_calls),
             ("proposer", whole.spent.proposer_calls),
         ):
-            for call in sorted({1, 2, total // 3, total // 2, total - 1, total} - {0}):
+            for call in sorted(call for call in {1, 2, total // 3, total // 2, total - 1, total} if 0 < call <= total):
                 home = tmp_path / f"{role}-{call}"
                 task_model, proposer = self.task_model(), Scripted(self.propose, name="proposer")
                 broken = task_model if role == "task" else proposer

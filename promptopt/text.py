@@ -54,6 +54,14 @@ def strip_fence(text: str) -> str:
     return (match.group(1) if match else text).strip()
 
 
+_WORD = re.compile(r"\n+|[^\S\n]*\S+|[^\S\n]+")
+
+
+def words(text: str) -> list[str]:
+    """The text in pieces which joined give it back: words with the spaces before them, and runs of line breaks."""
+    return _WORD.findall(text)
+
+
 def normalise(text: str) -> str:
     """The text with every run of white space as one space, trimmed: two texts that differ in nothing else are equal."""
     return " ".join(text.split())

@@ -127,11 +127,12 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding import bind_task, default_proposer
     from promptopt.budget import plan
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
-    from promptopt.measure import verdict_evaluator
+    from promptopt.measure import recast, verdict_evaluator
     from promptopt.stats import smallest_detectable
 
-    own = task_of(config)
-    optimizer = build_optimizer(config.method, settings_of(config, own))
+    given = task_of(config)
+    optimizer = build_optimizer(config.method, settings_of(config, given))
+    own = recast(given, optimizer)
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)

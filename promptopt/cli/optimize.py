@@ -111,7 +111,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
-    from promptopt.measure import bind_evaluator, name_of
+    from promptopt.measure import bind_evaluator, name_of, recast
     from promptopt.reports.export import export, export_of, format_for
 
     out = None if config.out is None else Path(config.out)
@@ -121,6 +121,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     budget = budget_of(config)
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
+    task = recast(task, optimizer)
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)

@@ -134,12 +134,15 @@ def export(
     from promptopt.config import config_from
     from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.inline import inlined
 
     record = _find(run)
     result = _result(record)
     chosen = exports.format_for(out, form)
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], seed=result["seed"])
     recorded = record.fingerprint["task"]
+    if "origin" in recorded:
+        task = inlined(task)
     now = task.fingerprint()
     changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
     if changed:

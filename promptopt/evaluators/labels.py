@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError, EvaluatorError, UnknownName
 from promptopt.evaluators import targets
 from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokens, Reading, fold
-from promptopt.protocols import Ask, Task
+from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Score, ScoreRequest
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
 """Inputs that say nothing (Zhao et al. 2021, section 5)."""
+
+REWARD, PENALTY = 200.0, 180.0
+"""What a right and a wrong gap are multiplied by in the piecewise reward (RLPrompt's code, and PromptQuine's)."""
 
 _NO_NUMBER = "the labels have no probabilities: the model gave NaN or minus infinity for them"
 
@@ -31,7 +34,9 @@ class Labels:
 
     value: "accuracy" is 1 where the likeliest label is right (of equally likely ones the first); "probability" is
     P(right label), normalised over the labels, in [0, 1]; "margin" is P(right label) minus the largest P(wrong label),
-    in [-1, 1]: the gap of RLPrompt (Deng et al. 2022, arXiv:2205.12548) and PromptQuine, before their scaling.
+    in [-1, 1]: the gap of RLPrompt (Deng et al. 2022, arXiv:2205.12548) and PromptQuine, before their scaling;
+    "piecewise" is that reward, 200 * gap above 0 and 180 * gap below, in [-180, 200]. It guides a search, and the
+    verdict is by accuracy.
 
     calibrated: contextual calibration (Zhao et al. 2021, "Calibrate Before Use"): P(label) is divided by what the same
     prompt gives the label after content-free inputs, W = diag(p_cf)^-1 and b = 0, then normalised again. p_cf is the
@@ -43,7 +48,7 @@ class Labels:
     """
 
     task: Task
-    value: Literal["accuracy", "probability", "margin"] = "accuracy"
+    value: Literal["accuracy", "probability", "margin", "piecewise"] = "accuracy"
     calibrated: bool = False
     verbalizers: str | Mapping[str, str | Sequence[str]] = field(
         default_factory=dict[str, str | Sequence[str]], hash=False
@@ -55,9 +60,10 @@ class Labels:
     def __post_init__(self) -> None:
         if not self.task.labels:
             raise ConfigError(f"task {self.task.name!r} has no labels: evaluator 'labels' needs them; use 'generation'")
-        if self.value not in ("accuracy", "probability", "margin"):
+        if self.value not in ("accuracy", "probability", "margin", "piecewise"):
             raise ConfigError(
-                f"value {self.value!r} of evaluator 'labels': expected 'accuracy', 'probability' or 'margin'"
+                f"value {self.value!r} of evaluator 'labels': expected 'accuracy', 'probability', 'margin' or "
+                f"'piecewise'"
             )
         words = _words_of(self.task.labels, self.verbalizers)
         texts = tuple(chain.from_iterable(words.values()))
@@ -69,6 +75,10 @@ class Labels:
     def for_task(cls, task: Task) -> Self:
         """Accuracy on the task's labels, each standing for itself. Raises ConfigError without labels."""
         return cls(task)
+
+    def verdict_by(self) -> Evaluator:
+        """Accuracy in place of the piecewise reward, whose scale says nothing to a user; else itself."""
+        return replace(self, value="accuracy") if self.value == "piecewise" else self
 
     @property
     def calls_per_cell(self) -> int:
@@ -88,7 +98,8 @@ class Labels:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
 
-        A cell without usable probabilities is worth 0 and unreadable. Raises EvaluatorError where an example's target
+        A cell without usable probabilities is unreadable and worth 0, of the piecewise reward the least: a prompt must
+        not gain by hiding the labels. Raises EvaluatorError where an example's target
         is no label or a label has no tokens; ConfigError where calibration is asked of a model that cannot score given
         texts, and, for such a model, where labels begin alike or no alternatives are reported.
         """
@@ -160,13 +171,17 @@ class Labels:
 
     def _likeliest(self, cell: Cell, right: list[str], found: Likelihoods, bias: Sequence[float]) -> Score:
         if found.finish == "rejected":
-            return Score(0.0, parsed=False, feedback="the prompt is too long for the model's context")
+            return Score(self._unreadable, parsed=False, feedback="the prompt is too long for the model's context")
         if not bias or not all(map(math.isfinite, bias)):
-            return Score(0.0, parsed=False, feedback=f"{_NO_NUMBER} after content-free inputs, so nothing calibrates")
+            return Score(
+                self._unreadable,
+                parsed=False,
+                feedback=f"{_NO_NUMBER} after content-free inputs, so nothing calibrates",
+            )
         logs = [log - start for log, start in zip(self._logs(cell, found), bias, strict=True)]
         shares = self._shares(logs)
         if shares is None:
-            return Score(0.0, parsed=False, feedback=_NO_NUMBER)
+            return Score(self._unreadable, parsed=False, feedback=_NO_NUMBER)
         best = max(shares, key=shares.__getitem__)
         feedback = ""
         if best not in right:
@@ -185,10 +200,10 @@ class Labels:
     def _begun(self, right: list[str], reading: Reading, output: str) -> Score:
         """A label that is not among the reported alternatives gets the smallest log-probability, an upper bound."""
         if reading.problem:
-            return Score(0.0, output, parsed=False, feedback=reading.problem)
+            return Score(self._unreadable, output, parsed=False, feedback=reading.problem)
         shares = self._shares([reading.seen.get(label, reading.floor) for label in self._words])
         if shares is None:
-            return Score(0.0, output, parsed=False, feedback=_NO_NUMBER)
+            return Score(self._unreadable, output, parsed=False, feedback=_NO_NUMBER)
         best = max((label for label in self._words if label in reading.seen), key=shares.__getitem__)
         missing = [label for label in right if label not in reading.seen]
         note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
@@ -208,7 +223,14 @@ class Labels:
         gained = min(1.0, math.fsum(shares[label] for label in right))
         if self.value == "probability":
             return gained
-        return gained - min(1.0, max((share for label, share in shares.items() if label not in right), default=0.0))
+        gap = gained - min(1.0, max((share for label, share in shares.items() if label not in right), default=0.0))
+        if self.value == "margin":
+            return gap
+        return REWARD * gap if gap > 0.0 else PENALTY * gap
+
+    @property
+    def _unreadable(self) -> float:
+        return -PENALTY if self.value == "piecewise" else 0.0
 
 
 def _normalised(logs: Sequence[float]) -> list[float]:

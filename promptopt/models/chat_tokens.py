@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 from promptopt.errors import ConfigError
@@ -70,6 +71,28 @@ class ChatTokens:
     def count(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
         return len(self._plain(_clean(text)))
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as strings which joined give it back; characters that several tokens share stay whole.
+
+        Characters that no token covers (spaces, for some vocabularies) go with the token after them.
+        """
+        # A lone surrogate is one character before and after it is made a question mark, so places stay what they are.
+        spans = self._tokenizer(
+            _clean(text),
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
+        )["offset_mapping"]
+        ends: list[int] = []
+        for start, end in spans:
+            if ends and start < ends[-1]:
+                ends[-1] = max(ends[-1], end)
+            elif end > start:
+                ends.append(end)
+        cuts = [0, *ends[:-1], len(text)]
+        return [text[start:end] for start, end in pairwise(cuts) if end > start]
 
     def _text_of(self, token: int) -> str:
         # A token alone may lose the space before it, so it is read behind another one.

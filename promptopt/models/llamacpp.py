@@ -23,7 +23,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
 from promptopt.models.cores import usable_cores
 from promptopt.models.fingerprints import sha256_of
-from promptopt.models.llamacpp_engine import Engine
+from promptopt.models.llamacpp_engine import Engine, whole_characters
 from promptopt.models.llamacpp_lanes import in_lanes
 from promptopt.models.llamacpp_scoring import Texts, Value, force, likelihoods, read_tree
 from promptopt.models.llamacpp_server import EngineSettings, require_xllamacpp
@@ -102,6 +102,10 @@ class LlamaCpp:
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
         return self._counted(text)
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as a part of a prompt, as strings; see `Segmenter.pieces`."""
+        return whole_characters(self._engine(0).spell(text.encode("utf-8", "replace").decode()))
 
     def exact(self) -> LlamaCpp:
         """The same model in exact mode; itself, where that is its mode."""

@@ -52,6 +52,15 @@ class Engine:
         """The tokens of `text`. `special`: markers such as <|im_end|> are tokens, not text. `first`: add BOS if any."""
         return self.server.ask("/tokenize", {"content": text, "add_special": first, "parse_special": special})["tokens"]
 
+    def spell(self, text: str) -> list[bytes]:
+        """The tokens of `text` as the bytes that each stands for, without a space that the vocabulary adds."""
+        asked = {"content": text, "add_special": False, "parse_special": False, "with_pieces": True}
+        pieces: list[str | list[int]] = [each["piece"] for each in self.server.ask("/tokenize", asked)["tokens"]]
+        found = [piece.encode() if isinstance(piece, str) else bytes(piece) for piece in pieces]
+        if found and b"".join(found) == b" " + text.encode():
+            found[0] = found[0][1:]
+        return [piece for piece in found if piece]
+
     def encode(self, content: Content, continuation: str = "") -> list[int]:
         """The tokens that the model reads, and those of a continuation after it.
 
@@ -264,3 +273,17 @@ def _token(entry: dict[str, Any]) -> Token:
 
 def _piece(entry: dict[str, Any]) -> str:
     return bytes(entry["bytes"]).decode("utf-8", "replace")
+
+
+def whole_characters(tokens: Sequence[bytes]) -> list[str]:
+    """Tokens as strings; those that hold a part of a character are joined until they hold all of it."""
+    found: list[str] = []
+    held = b""
+    for token in tokens:
+        held += token
+        try:
+            found.append(held.decode())
+        except UnicodeDecodeError:
+            continue
+        held = b""
+    return [*found, held.decode("utf-8", "replace")] if held else found

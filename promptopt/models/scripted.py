@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.text import words
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 Answer = Callable[[Request], str | Reply]
@@ -77,6 +78,10 @@ class Scripted:
     def count_tokens(self, text: str) -> int:
         """Words: a token is a word here."""
         return len(text.split())
+
+    def pieces(self, text: str) -> list[str]:
+        """Words: a token is a word here."""
+        return words(text)
 
     def _count(self, request: Request | ScoreRequest) -> None:
         self.calls += 1

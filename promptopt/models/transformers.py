@@ -98,6 +98,10 @@ class Transformers:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
         return self._counted(text)
 
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as a part of a prompt, as strings; see `Segmenter.pieces`."""
+        return self._tokens.pieces(text)
+
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Likelihoods]]:

@@ -76,6 +76,10 @@ class VLLM:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
         return self._tokens.count(text)
 
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as a part of a prompt, as strings; see `Segmenter.pieces`."""
+        return self._tokens.pieces(text)
+
     def close(self) -> None:
         """End the engine and free its memory; a later call starts it again."""
         atexit.unregister(self.close)

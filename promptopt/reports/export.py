@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demos import demo_from_json, demo_to_json
+from promptopt.tasks.inline import inlined
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling, digest
 
@@ -208,7 +209,12 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
     Returns the task in the layout that the pattern has, and the prompt. Raises ConfigError and DataError.
     """
     if exported:
-        return task, _from_json(task, text)
+        prompt = _from_json(task, text)
+        # Written by a method that edits the whole text, slots and all.
+        written, own = (
+            all(f"{{{name}}}" in each[task.editable] for name in task.fields) for each in (prompt, task.initial)
+        )
+        return inlined(task) if written and not own else task, prompt
     for layout in (task.layout, *task.layouts):
         if layout is None:
             continue

@@ -27,8 +27,9 @@ class Task:
 
     `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the names of the inputs
     that every example has. `settings`: by method, what the command line uses for this task where the user says
-    nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about the data. Two
-    tasks that could score a prompt differently differ in `fingerprint()`.
+    nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about the data.
+    `origin`: the task that this one says in another form (`tasks/inline.py`). Two tasks that could score a prompt
+    differently differ in `fingerprint()`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Task:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]], repr=False)
     pool: Pool | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
+    origin: Task | None = field(default=None, repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
@@ -221,7 +223,9 @@ class Task:
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever anything changes that could change a score."""
         sampling = self.sampling
+        origin = {} if self.origin is None else {"origin": digest(self.origin.fingerprint())}
         return {
+            **origin,
             "name": self.name,
             "description": self.description,
             "initial": self.initial.id,

@@ -118,7 +118,7 @@ def test_verbalizers_as_a_text_say_the_same() -> None:
 def test_mistakes_in_the_settings_are_told_at_once() -> None:
     with pytest.raises(ConfigError, match="has no labels"):
         Labels(FakeTask())
-    with pytest.raises(ConfigError, match="'accuracy', 'probability' or 'margin'"):
+    with pytest.raises(ConfigError, match="'accuracy', 'probability', 'margin' or 'piecewise'"):
         Labels(TASK, "gain")  # type: ignore[arg-type]
     with pytest.raises(UnknownName, match=r"no label is named 'positiv'; did you mean 'positive'"):
         Labels(TASK, verbalizers={"positiv": "great"})
@@ -312,4 +312,7 @@ class TestCalibratedLabels(TestLabelsByLikelihood):
 
 def test_labels_are_their_own_verdict() -> None:
     assert isinstance(Labels(TASK), Evaluator)
-    assert not isinstance(Labels(TASK), Surrogate | Forcing)
+    own = Labels(TASK)
+    assert isinstance(own, Surrogate)
+    assert own.verdict_by() is own
+    assert not isinstance(own, Forcing)
