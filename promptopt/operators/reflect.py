@@ -132,20 +132,28 @@ def _ask_once(
 
 
 def ask_whole(
-    run: Run, texts: Sequence[str], tag: str, sampling: Sampling, who: str, *, bare: bool = False
+    run: Run,
+    texts: Sequence[str],
+    tag: str,
+    sampling: Sampling,
+    who: str,
+    *,
+    bare: bool = False,
+    closed: bool = False,
 ) -> list[str | None]:
     """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
 
     A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped
     (pmpo.md, "Meta-prompts"). `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small
-    models forget the tags but not the task. What is dropped is counted under `who`. Equal texts are separate draws.
+    models forget the tags but not the task. `closed`: only complete pairs of tags count. What is dropped is counted
+    under `who`. Equal texts are separate draws.
     """
     found: list[str | None] = [None] * len(texts)
 
     def take(indices: Sequence[int], asked: Sequence[str]) -> list[int]:
         untagged: list[int] = []
         for index, reply in zip(indices, _generate(run, asked, sampling), strict=True):
-            found[index], why = _whole(reply, tag, bare)
+            found[index], why = _whole(reply, tag, bare, closed)
             if why:
                 run.reject(f"{who}: {why}")
             if why == _NO_TAGS:
@@ -157,20 +165,25 @@ def ask_whole(
     return found
 
 
+def refuses(text: str) -> bool:
+    """Whether `text` begins as models do that will not do what they are asked."""
+    return _REFUSAL.match(text) is not None
+
+
 def _generate(run: Run, texts: Sequence[str], sampling: Sampling) -> list[Reply]:
     return run.generate([(Message("user", text),) for text in texts], sampling)
 
 
-def _whole(reply: Reply, tag: str, bare: bool) -> tuple[str | None, str]:
+def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:
     """(text, "") or (None, why not)."""
     if reply.finish not in ("stop", "length"):
         return None, reply.finish
-    text = read_last(reply, tag)
+    text = read_last(reply, tag, closed=closed)
     if text is None and _tags((tag,)).search(reply.text):
         return None, _shortfall(reply, ())
     if text is None:
         said = strip_fence(reply.text)
-        if _REFUSAL.match(said):
+        if refuses(said):
             return None, "refusal"
         if not bare or reply.finish != "stop":
             return None, _NO_TAGS
@@ -188,14 +201,15 @@ def _shortfall(reply: Reply, spans: Sequence[str]) -> str:
     return "too few" if spans else _NO_TAGS
 
 
-def read_last(reply: Reply, tag: str) -> str | None:
+def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     """The text of the last complete pair of tags, "" where nothing stands in it; None where there is no such pair.
 
     A last tag that is not closed reaches to the end of a reply that stopped by itself; one that was cut short says
-    nothing then, for what was complete before was quoted. Lenient as `read_tagged`.
+    nothing then, for what was complete before was quoted. `closed`: only complete pairs count, whatever follows them.
+    Lenient as `read_tagged`.
     """
     tags = list(_tags((tag,)).finditer(reply.text))
-    if tags and "/" not in tags[-1].group():
+    if tags and "/" not in tags[-1].group() and not closed:
         return _bare(reply.text[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():

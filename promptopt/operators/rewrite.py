@@ -25,17 +25,18 @@ def rewrites(
     tag: str = TAG,
     tags: Collection[str] = (),
     bare: bool = False,
+    closed: bool = False,
 ) -> list[Prompt | None]:
     """For each (parent, request) the parent with its editable part exchanged for what was written; None for no use.
 
-    The last complete `tag` pair of a reply counts; a reply without tags is asked for once more (`bare`: as in
+    The last complete `tag` pair of a reply counts; a reply without tags is asked for once more (`bare`, `closed`: as in
     `reflect.ask_whole`). A text is dropped where it is empty, cut short, a refusal, longer than `longest` tokens (or a
     quarter longer than a parent that is long itself), loses or adds a placeholder, or holds one of the tags (`tags`:
     others of the contract); what is dropped is counted under `who`. A text equal to its parent gives the parent. Equal
     requests are separate draws.
     """
     editable = run.task.editable
-    texts = ask_whole(run, [request for _, request in asked], tag, sampling, who, bare=bare)
+    texts = ask_whole(run, [request for _, request in asked], tag, sampling, who, bare=bare, closed=closed)
     found: list[Prompt | None] = []
     for (parent, _), text in zip(asked, texts, strict=True):
         section = parent[editable]
