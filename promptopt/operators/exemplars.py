@@ -1,0 +1,51 @@
+"""Training examples shown to a proposer that writes an instruction: where it will stand, what is right, which are hard.
+
+The rules are those of opro.md, "Meta-prompts" and "Algorithm".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from promptopt.operators.reflect import FIELD
+from promptopt.run import Run
+from promptopt.text import shorten
+from promptopt.types import Example, Prompt
+
+MARK = "<INS>"
+"""Stands in an example where the instruction will stand."""
+
+
+def inputs_inside(run: Run) -> list[str]:
+    """The fields of an example that stand inside the editable part, as placeholders."""
+    return [name for name, _ in run.train[0].fields if f"{{{name}}}" in run.initial[run.task.editable]]
+
+
+def show_place(run: Run, example: Example) -> str:
+    """What the task model reads of an example, in any layout, with `MARK` for the instruction; and the right answer.
+
+    Messages follow each other; demonstrations are left out, and long fields shortened with a visible mark. Fields that
+    stand inside the instruction are named before it.
+    """
+    short = replace(example, fields=tuple((name, shorten(value, FIELD)) for name, value in example.fields))
+    marked = run.initial.with_demos(()).replace(run.task.editable, MARK)
+    content, _ = run.task.render(marked, short)
+    read = content if isinstance(content, str) else "\n".join(message.content for message in content)
+    lines = ["input:", *(f"{name}: {short[name]}" for name in inputs_inside(run)), read.strip()]
+    if example.target:
+        lines += ["output:", shorten(example.target, FIELD)]
+    return "\n".join(lines)
+
+
+def most_wrong(run: Run, prompts: Sequence[Prompt], scored: Sequence[Example]) -> list[Example]:
+    """The examples by what their scores under all the prompts lack to 1, most first; equals in random order.
+
+    Where scores are 0 and 1 that is the number of wrong answers; right ones under all come last. No cell is scored anew
+    that was scored before.
+    """
+    matrix = run.evaluate(prompts, scored)
+    rows = [matrix.values(prompt) for prompt in prompts]
+    lacking = {example: sum(1.0 - row[place] for row in rows) for place, example in enumerate(scored)}
+    shuffled = run.rng("exemplars").sample(scored, len(scored))
+    return sorted(shuffled, key=lacking.__getitem__, reverse=True)
