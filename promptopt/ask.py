@@ -83,7 +83,8 @@ class Door:
         model = self.models[role]
         if not self.can_score(role):
             raise ConfigError(
-                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; {SCORERS}"
+                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; {SCORERS}; "
+                f"a search by what the model writes, with --evaluator generation, needs none"
             )
         asked = [
             _Asked(request, text, call_key(model.name, text, "score"))

@@ -1,0 +1,461 @@
+"""The acceptance checks of ape.md, by number; 12 (hash seeds) is in the contract."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.api import optimize
+from promptopt.budget import Budget
+from promptopt.config import adjust
+from promptopt.errors import ConfigError
+from promptopt.evaluators.loss import Loss
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.ape import APE, Filtering, Proposing
+from promptopt.protocols import Evaluator
+from promptopt.result import Result
+from promptopt.selection.bandits import UCB
+from promptopt.tasks.task import Task
+from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
+from promptopt.types import Content, Example, Reply, Request, ScoreRequest, digest
+
+WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
+START = "Answer the question."
+SMALL = APE(propose=Proposing(candidates=12, samples=4), filter=Filtering(subset=6, finalists=2))
+
+
+def text_of(request: Request | ScoreRequest) -> str:
+    content = request.content
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def guessing(text: str) -> bool:
+    return text.startswith("Someone was given")
+
+
+def shown(text: str) -> list[str]:
+    """The inputs of the pairs in a request."""
+    return [line.removeprefix("question: ") for line in text.splitlines() if line.startswith("question: ")]
+
+
+def author(request: Request) -> str:
+    """Guesses with two words that may help; a variation has one word more."""
+    text = text_of(request)
+    draw = random.Random(f"{text}{request.seed}")
+    head = "Answer" if guessing(text) else text.split('"""')[1].strip()
+    return f"<prompt>{head} {draw.choice(WORDS)} {draw.choice(WORDS)}</prompt>"
+
+
+def inventive(request: Request) -> str:
+    """No two replies are alike."""
+    text = text_of(request)
+    head = "Guess" if guessing(text) else "Variation"
+    return f"<prompt>{head} {digest([text, request.seed])}</prompt>"
+
+
+def search(
+    home: Path,
+    optimizer: APE,
+    *,
+    proposer: Callable[[Request], str | Reply] | Scripted = inventive,
+    model: Scripted | None = None,
+    task: Task | None = None,
+    evaluator: Evaluator | None = None,
+    budget: Budget | None = None,
+) -> Result:
+    return optimize(
+        planted_task() if task is None else task,
+        optimizer,
+        model=planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
+        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        evaluator=evaluator,
+        check_evaluator=evaluator,
+        budget=budget,
+        store=home / "store.db",
+    )
+
+
+def guesses(result: Result) -> list[str]:
+    found = [each for each in result.candidates() if each.proposal.operator == "proposer"]
+    return [each.prompt["instruction"] for each in found]
+
+
+def asked_of(model: Scripted) -> dict[str, list[str]]:
+    """The questions each instruction was asked, in order."""
+    found: dict[str, list[str]] = {}
+    for request in model.log:
+        instruction, _, question = text_of(request).rpartition("\n\n")
+        found.setdefault(instruction, []).append(question.removeprefix("Question: ").removesuffix("\nAnswer:"))
+    return found
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds (check 12), exact budgets (check 11), the sealed test, a planted gain."""
+
+    optimizer = replace(SMALL, resampling=1)
+    budget = Budget(evaluations=700)
+    sizes = (40, 90, 170, 250)
+
+    def propose(self, request: Request) -> str:
+        return author(request)
+
+
+def test_check_1_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp_path: Path) -> None:
+    proposer, model = Scripted(inventive, name="inventive"), planted_model(lambda _: 0.5)
+    result = search(tmp_path, APE(), proposer=proposer, model=model)
+    requests = Counter(text_of(request) for request in proposer.log)
+    assert list(requests.values()) == [10] * 5
+    subsets = [frozenset(shown(text)) for text in requests]
+    assert len(set(subsets)) == 5
+    assert {len(subset) for subset in subsets} == {5}
+    train = {example["question"] for example in planted_task().train}
+    scored = {question for questions in asked_of(model).values() for question in questions} & train
+    assert frozenset().union(*subsets) <= train - scored
+    assert len(scored) == 30
+    assert len(guesses(result)) == 50
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("<prompt>Answer  the question.\n</prompt>", "written before"),
+        ("<prompt>Guess.</prompt>", "written before"),
+        ("<prompt> </prompt>", "empty"),
+        (Reply("<prompt>Answer the question in", "length"), "cut at length"),
+        ("<prompt>" + "Answer. " * 201 + "</prompt>", "too long"),
+        ("<prompt>If you are asked {number} of 0, answer yes.</prompt>", "unresolved placeholder"),
+    ],
+)
+def test_check_2_what_is_of_no_use_is_not_scored_and_asked_for_once_more(tmp_path: Path, reply, reason: str) -> None:
+    first: list[str] = []
+
+    def answer(request: Request) -> str | Reply:
+        first[:] = first if first else shown(text_of(request))
+        return "<prompt>Guess.</prompt>" if shown(text_of(request)) == first else reply
+
+    proposer = Scripted(answer, name="idle")
+    result = search(tmp_path, SMALL, proposer=proposer)
+    assert guesses(result) == ["Guess."]
+    assert any(reason in why for why in result.rejected)
+    # Twelve guesses, once more as fewer than six are of use; none lacks tags, so none is asked for again.
+    assert proposer.calls == 24
+    assert {estimate.prompt["instruction"] for step in result.steps for estimate in step.pool} == {START, "Guess."}
+
+
+def test_check_2_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
+    examples = [Example.of(f"the {number} colours of day {number}", text=f"item {number}") for number in range(90)]
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+
+    def quoting(request: Request) -> str:
+        output = text_of(request).split("Expected output: ")[1].split("\n")[0]
+        return f"<prompt>Say {output} {request.seed}</prompt>"
+
+    result = search(tmp_path, SMALL, proposer=quoting, task=task, model=Scripted(lambda _: "x"))
+    assert guesses(result) == []
+    assert result.rejected == {"proposer: quotes an example": 24}
+
+
+def test_check_2_enough_guesses_are_not_asked_for_again(tmp_path: Path) -> None:
+    def half(request: Request) -> str:
+        return inventive(request) if next(turn) % 2 else "<prompt></prompt>"
+
+    turn = iter(range(1000))
+    proposer = Scripted(half, name="half")
+    assert len(guesses(search(tmp_path, SMALL, proposer=proposer))) == 6
+    assert proposer.calls == 12
+
+
+def test_check_3_a_stage_scores_all_left_on_one_fresh_subset(tmp_path: Path) -> None:
+    model = planted_model(lambda _: 0.5)
+    settings = APE(propose=Proposing(candidates=16), filter=Filtering(subset=5, finalists=2))
+    result = search(tmp_path, settings, model=model)
+    asked = asked_of(model)
+    start = asked.pop(START)
+    fallen = Counter(len(questions) for questions in asked.values())
+    stages = [{estimate.count for estimate in step.pool} for step in result.steps]
+    assert stages == [{5}, {10}, {15}, {30}]
+    assert [len(step.pool) - 1 for step in result.steps] == [16, 8, 4, 2]
+    dropped = {count: fallen[count] for count in (5, 10, 15)}
+    assert dropped == {5: 8, 10: 4, 15: 2}
+    by_count: dict[int, set[tuple[str, ...]]] = {}
+    for questions in asked.values():
+        assert len(set(questions)) == len(questions)
+        for count in (5, 10, 15):
+            if len(questions) >= count:
+                by_count.setdefault(count, set()).add(tuple(sorted(questions[:count])))
+    # All that reach a stage have seen the same examples by then.
+    assert {count: len(seen) for count, seen in by_count.items()} == {5: 1, 10: 1, 15: 1}
+    assert len(start) >= 30
+
+
+def nats(value: Callable[[str], float]) -> Callable[[Content, str], list[float]]:
+    """A word of the answer has the log-probability that `value` gives the prompt."""
+
+    def scores(content: Content, text: str) -> list[float]:
+        read = content if isinstance(content, str) else content[0].content
+        return [value(read)] * len(text.split())
+
+    return scores
+
+
+@pytest.mark.parametrize("selector", [None, UCB(budget=2)])
+def test_check_4_negative_scores_outrank_none_at_all(tmp_path: Path, selector) -> None:
+    task = planted_task()
+    model = Scripted(lambda _: "yes", scores=nats(lambda read: -5.0 - 0.1 * (len(read) % 7)))
+    settings = replace(SMALL, selector=selector)
+    result = search(tmp_path, settings, task=task, model=model, evaluator=Loss(task, ends=False))
+    scored = {each.prompt for step in result.steps for each in step.pool if each.count}
+    unscored = {each.prompt for step in result.steps for each in step.pool} - scored
+    assert {prompt for step in result.steps for prompt in step.kept} <= scored
+    assert result.prompt in scored
+    warned = [warning for warning in result.warnings if "never scored" in warning]
+    if selector is None:
+        assert len(scored) == 13
+        assert unscored == set()
+        assert warned == []
+    else:
+        # The start and one more; nobody else becomes a finalist, though there is room for two.
+        assert len(scored) == 2
+        assert warned[0].startswith("11 of 13 prompts were never scored")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("train", [2, 5, 60])
+def test_check_5_few_candidates_and_few_examples(tmp_path: Path, count: int, train: int) -> None:
+    task = planted_task(train=train)
+    replies = [f"<prompt>Guess {number}.</prompt>" for number in range(count)]
+    turn = iter(range(1000))
+    result = search(
+        tmp_path,
+        APE(propose=Proposing(candidates=6), filter=Filtering(finalists=1)),
+        proposer=lambda _: replies[next(turn) % count],
+        task=task,
+    )
+    assert len(guesses(result)) == count
+    assert result.steps[-1].pool[0].count == train - train // 2
+    assert result.status == "finished"
+
+
+def test_one_training_example_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="another to score it on"):
+        search(tmp_path, APE(), task=planted_task(train=1))
+
+
+def test_check_6_the_winner_is_best_on_all_of_the_scoring_set(tmp_path: Path) -> None:
+    result = search(tmp_path, replace(SMALL, filter=Filtering(subset=6, finalists=3)), proposer=author)
+    final = result.steps[-1]
+    assert {estimate.count for estimate in final.pool} == {30}
+    assert len(final.pool) == 4
+    means = [estimate.mean for estimate in final.pool]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > means[-1]
+    assert final.kept == (final.pool[0].prompt,)
+
+
+def test_check_6_ties_go_to_the_shorter_then_to_the_earlier(tmp_path: Path) -> None:
+    replies = ["Guess it right away.", "Say yes.", "Say so!!"]
+    turn = iter(range(1000))
+    result = search(
+        tmp_path,
+        APE(propose=Proposing(candidates=3)),
+        proposer=lambda _: f"<prompt>{replies[next(turn) % 3]}</prompt>",
+        model=Scripted(lambda _: "yes"),
+    )
+    order = [estimate.prompt["instruction"] for estimate in result.steps[-1].pool]
+    assert order == ["Say yes.", "Say so!!", START, "Guess it right away."]
+
+
+def test_check_7_names_of_placeholders_are_plain_text(tmp_path: Path) -> None:
+    odd = "{pairs} {words} {placeholders} {section}"
+    examples = [Example.of(f"{odd} out {number}", question=f"{odd} in {number}") for number in range(90)]
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+    proposer = Scripted(lambda r: inventive(r).replace("</", ' as {"a": [1]} or {}</'), name="braces")
+    model = Scripted(lambda _: "x", name="odd")
+    result = search(tmp_path, replace(SMALL, resampling=1), proposer=proposer, task=task, model=model)
+    requests = [text_of(request) for request in proposer.log]
+    assert all(text.count(f"{odd} in ") == text.count(f"{odd} out ") == 5 for text in requests if guessing(text))
+    varied = [text for text in requests if not guessing(text)]
+    assert any('as {"a": [1]} or {}\n"""' in text for text in varied)
+    assert all(text.endswith(' as {"a": [1]} or {}') for text in guesses(result))
+    assert any('as {"a": [1]} or {}\n\n' in text_of(request) for request in model.log)
+
+
+def test_a_start_with_placeholders_says_where_the_input_goes(tmp_path: Path) -> None:
+    examples = [Example.of("yes", question=f"question {number}") for number in range(90)]
+    task = Task.from_examples(
+        examples, prompt="Given {question}, answer briefly.", metric="exact", answer="text", train=30, dev=30, test=30
+    )
+    proposer = Scripted(lambda r: f"<prompt>To {{question}} say {r.seed}</prompt>", name="slots")
+    result = search(tmp_path, SMALL, proposer=proposer, task=task, model=Scripted(lambda _: "yes"))
+    assert len(guesses(result)) == 12
+    assert all("It has {question}, spelt like that, where the input goes." in text_of(r) for r in proposer.log)
+
+
+@pytest.mark.parametrize(("reduction", "value"), [("token_mean", -2.0), ("sum", -4.0)])
+def test_check_8_the_log_probability_of_a_two_token_answer(tmp_path: Path, reduction, value: float) -> None:
+    examples = [Example.of("two tokens", question=f"question {number}") for number in range(90)]
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+
+    def scores(content: Content, text: str) -> list[float]:
+        assert text == "two tokens"
+        return [-1.0, -3.0]
+
+    evaluator = Loss(task, reduction=reduction, ends=False)
+    result = search(tmp_path, SMALL, task=task, model=Scripted(lambda _: "x", scores=scores), evaluator=evaluator)
+    assert len({estimate.prompt for step in result.steps for estimate in step.pool}) == 13
+    assert {estimate.mean for step in result.steps for estimate in step.pool} == {value}
+
+
+def test_check_8_a_model_without_log_probabilities_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    model, proposer = Scripted(lambda _: "yes"), Scripted(inventive)
+    task = planted_task()
+    with pytest.raises(ConfigError, match="generation"):
+        search(tmp_path, SMALL, task=task, model=model, proposer=proposer, evaluator=Loss(task))
+    assert model.calls == proposer.calls == 0
+
+
+def test_check_9_resampling_keeps_the_originals_and_never_loses_the_best(tmp_path: Path) -> None:
+    settings = replace(SMALL, resampling=3)
+    result = search(tmp_path, settings, proposer=author)
+    finals = [step for step in result.steps if {each.count for each in step.pool} == {30}]
+    assert len(finals) == 4
+    best = [step.pool[0].mean for step in finals]
+    operators = {each.prompt: each.proposal for each in result.candidates()}
+    firsts = [step for step, before in zip(result.steps[1:], result.steps, strict=False) if before in finals]
+    known = {each.prompt for each in result.steps[0].pool}
+    for first, before in zip(firsts, finals, strict=False):
+        pool = {each.prompt for each in first.pool}
+        assert {each.prompt for each in before.pool} <= pool
+        new = pool - known
+        assert new
+        assert {operators[prompt].operator for prompt in new} == {"paraphraser"}
+        assert all(operators[prompt].parents[0] in pool for prompt in new)
+        known |= pool
+    # The common final evaluation is over all of D_score, and the best of the rounds so far is known to the run.
+    assert best == sorted(best)
+    assert best[-1] == max(each.search.mean for each in result.candidates() if each.search.count == 30)
+
+
+def test_check_10_garbled_replies_keep_the_start_with_one_warning(tmp_path: Path) -> None:
+    proposer = Scripted(lambda _: "???", name="garbled")
+    result = search(tmp_path, SMALL, proposer=proposer)
+    assert result.prompt == planted_task().initial
+    assert result.status == "finished"
+    assert sum("no usable candidate" in warning for warning in result.warnings) == 1
+    assert proposer.calls == SMALL.expected(60).proposer_calls
+
+
+@pytest.mark.parametrize("reply", ["", "<prompt>Answer the question.</prompt>"])
+def test_a_proposer_that_returns_nothing_or_the_start(tmp_path: Path, reply: str) -> None:
+    result = search(tmp_path, SMALL, proposer=lambda _: reply)
+    assert result.prompt == planted_task().initial
+    assert result.start.test is not None
+
+
+def test_check_11_where_the_budget_ends_the_last_complete_stage_decides(tmp_path: Path) -> None:
+    settings = APE(propose=Proposing(candidates=8), filter=Filtering(subset=10, finalists=2))
+    whole = search(tmp_path / "whole", settings, model=planted_model(uniform_quality, common=1.0))
+    # 180 are set aside for the verdict. The start takes 30 and the first stage 80; 10 of 40 are left for the second.
+    result = search(
+        tmp_path / "cut", settings, model=planted_model(uniform_quality, common=1.0), budget=Budget(evaluations=300)
+    )
+    assert result.status == "budget"
+    assert result.spent.evaluations <= 300
+    (stage,) = result.steps
+    assert stage.pool == whole.steps[0].pool
+    # One candidate saw twenty examples, and is compared on the ten that all have seen.
+    assert {each.search.count for each in result.candidates()} == {10}
+    best = {each.prompt for each in stage.pool[:3]}
+    assert stage.pool[0].mean > result.search.start
+    assert result.prompt in best - {result.start.prompt}
+
+
+def uniform_quality(instruction: str) -> float:
+    return int(digest(instruction)[:2], 16) / 256
+
+
+@pytest.mark.parametrize("evaluations", [10, 20, 60])
+def test_a_budget_below_the_first_stage_returns_the_start(tmp_path: Path, evaluations: int) -> None:
+    proposer = Scripted(inventive, name="inventive")
+    result = search(tmp_path, SMALL, proposer=proposer, budget=Budget(evaluations=evaluations))
+    assert result.prompt == planted_task().initial
+    assert result.status == "budget"
+    assert result.spent.evaluations <= evaluations
+
+
+@pytest.mark.parametrize("value", [lambda _: -3.0, lambda _: -math.inf, lambda read: -math.inf if "e" in read else -9])
+def test_scores_all_equal_all_negative_or_impossible(tmp_path: Path, value) -> None:
+    task = planted_task()
+    model = Scripted(lambda _: "yes", scores=nats(value))
+    settings = replace(SMALL, resampling=1)
+    result = search(tmp_path, settings, task=task, model=model, evaluator=Loss(task, ends=False), proposer=author)
+    assert result.status == "finished"
+    final = result.steps[-1].pool
+    assert [each.mean for each in final] == sorted((each.mean for each in final), reverse=True)
+
+
+def test_a_selector_takes_the_place_of_the_filter(tmp_path: Path) -> None:
+    settings = replace(SMALL, selector=UCB(budget=150, examples_per_pull=5))
+    result = search(tmp_path, settings, proposer=author)
+    picked, final = result.steps
+    assert len(picked.pool) == 13
+    assert {each.count for each in final.pool} == {30}
+    assert set(picked.kept) | {result.start.prompt} == {each.prompt for each in final.pool}
+    assert final.spent.evaluations <= settings.expected(60).evaluations
+
+
+@pytest.mark.parametrize("selector", [None, UCB(budget=100)])
+@pytest.mark.parametrize("proposer", [inventive, lambda _: "???"])
+def test_expected_bounds_what_is_spent(tmp_path: Path, proposer, selector) -> None:
+    settings = replace(SMALL, resampling=2, selector=selector)
+    spent = search(tmp_path, settings, proposer=proposer, budget=Budget(evaluations=5_000)).spent
+    bound = settings.expected(60)
+    assert spent.evaluations - 4 * 40 - 2 * 60 <= bound.evaluations
+    assert spent.proposer_calls <= bound.proposer_calls
+
+
+def test_expected_is_the_cost_model() -> None:
+    # The start; 50, 25, 13 and 7 candidates on ten examples each; four finalists.
+    assert APE().expected(400).evaluations == 200 + 10 * (50 + 25 + 13 + 7) + 4 * 200
+    assert APE(selector=UCB(budget=2048)).expected(400).evaluations == 200 + 2048 + 4 * 200
+    assert APE().expected(400).proposer_calls == 4 * 50
+
+
+@given(train=st.integers(2, 400), candidates=st.integers(1, 60), subset=st.integers(1, 30), keep=st.floats(0.0, 1.0))
+def test_the_parts_of_the_data_are_never_empty(train: int, candidates: int, subset: int, keep: float) -> None:
+    settings = APE(Proposing(candidates=candidates), Filtering(subset=subset, keep=keep), resampling=1)
+    assert 1 <= settings._proposing(train) <= min(train - 1, 100)
+    bound = settings.expected(train).evaluations
+    assert 0 < bound <= (3 * candidates + 6) * train * 2
+
+
+def test_settings_from_the_command_line() -> None:
+    settings = {"propose.candidates": "20", "filter.keep": "0.3", "selector": "ucb", "selector.budget": "99"}
+    assert adjust(APE(), settings, "ape") == APE(
+        propose=Proposing(candidates=20), filter=Filtering(keep=0.3), selector=UCB(budget=99)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Proposing, "candidates", 0),
+        (Proposing, "pairs", 0),
+        (Proposing, "share", 1.5),
+        (Filtering, "subset", 0),
+        (Filtering, "keep", -0.1),
+        (Filtering, "finalists", 0),
+        (APE, "resampling", -1),
+    ],
+)
+def test_unusable_settings_are_refused(kind: type, name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=repr(name)):
+        kind(**{name: value})
