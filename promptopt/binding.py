@@ -200,8 +200,12 @@ def _source(function: Callable[..., object]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """What a replay depends on besides the fingerprint: random draws may change between Python's minor versions."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), "promptopt": version("promptopt-engine")}
+    """What a replay depends on besides the fingerprint: random draws, and a sampler's, may change between versions."""
+    return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "promptopt": version("promptopt-engine"),
+        "optuna": version("optuna"),
+    }
 
 
 def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) -> Callable[[], str | None]:

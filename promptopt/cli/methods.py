@@ -8,6 +8,8 @@ import inspect
 import itertools
 import textwrap
 import typing
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -33,8 +35,13 @@ def list_methods() -> None:
     from promptopt import registry
     from promptopt.reports import words
 
-    names = registry.names("optimizers")
-    show(words.columns([[name, _card(registry.load("optimizers", name)).partition("\n")[0]] for name in names]))
+    made = {name: registry.load("optimizers", name) for name in registry.names("optimizers")}
+    shared = _sharing(made.values())
+    show(
+        words.columns(
+            [[name, (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]] for name, kind in made.items()]
+        )
+    )
 
 
 @app.command("show")
@@ -44,11 +51,12 @@ def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The me
     from promptopt.reports import words
 
     made = registry.load("optimizers", name)
-    parts = [_card(made)]
+    shared = _sharing(registry.load("optimizers", each) for each in registry.names("optimizers"))
+    parts = [_own(made), _card(made)] if made in shared else [_card(made)]
     rows = settings(made)
     if rows:
         parts.append("Settings, for --set name=value:\n" + words.columns(rows, indent="  "))
-    for field, default in _selectable(made):
+    for field, default in _groups(made):
         chosen = settings(default)
         if chosen:
             rows = [[f"{field}.{row[0]}", *row[1:]] for row in chosen]
@@ -62,8 +70,19 @@ def _card(made: type) -> str:
     """The module's docstring, which is the method's card; the class's own where the module has none."""
     module = inspect.getmodule(made)
     text = inspect.getdoc(module) if module is not None else None
-    own = inspect.getdoc(made)
-    return text if text else own if own else "(no description)"
+    return text if text else _own(made)
+
+
+def _own(made: type) -> str:
+    text = inspect.getdoc(made)
+    return text if text else "(no description)"
+
+
+def _sharing(kinds: Iterable[type]) -> list[type]:
+    """Those that share a module, and so its card, with another: a family of methods."""
+    found = list(kinds)
+    homes = Counter(kind.__module__ for kind in found)
+    return [kind for kind in found if homes[kind.__module__] > 1]
 
 
 def settings(made: object) -> list[list[str]]:
@@ -80,7 +99,8 @@ def settings(made: object) -> list[list[str]]:
             default = _default(field) if isinstance(made, type) else getattr(made, field.name)
             taken, meaning = describe_type(hints[field.name]), meanings.get(field.name, "")
             if len(taken) > WIDEST:
-                taken, meaning = "a name", f"{meaning} One of {taken}.".lstrip()
+                short, lead = ("a name", "One of ") if taken.startswith("'") else ("a list", "As ")
+                taken, meaning = short, f"{meaning} {lead}{taken}.".lstrip()
             rows.append([field.name, registered_name(default), taken, meaning])
     return rows
 
@@ -91,12 +111,17 @@ def _default(field: dataclasses.Field[object]) -> object:
     return field.default
 
 
-def _selectable(made: type) -> list[tuple[str, object]]:
-    """(field, default) of the fields that hold a group of settings or a selector."""
-    if not dataclasses.is_dataclass(made):
-        return []
-    pairs = [(field.name, _default(field)) for field in dataclasses.fields(made) if field.init]
-    return [(name, value) for name, value in pairs if dataclasses.is_dataclass(value) and not isinstance(value, type)]
+def _groups(made: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted name, default) of the fields that hold a group of settings or a selector, groups in groups included."""
+    kind = made if isinstance(made, type) else type(made)
+    if not dataclasses.is_dataclass(kind):
+        return
+    for field in dataclasses.fields(kind):
+        if field.init:
+            value = _default(field) if isinstance(made, type) else getattr(made, field.name)
+            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                yield f"{prefix}{field.name}", value
+                yield from _groups(value, f"{prefix}{field.name}.")
 
 
 def registered_name(value: object) -> str:

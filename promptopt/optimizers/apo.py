@@ -16,12 +16,13 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, TypeVar
 
 from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
 from promptopt.ranges import within
 from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB
+from promptopt.selection.budgeted import most_asked
 from promptopt.text import Pattern
 from promptopt.types import Estimate, Expected, Prompt, Sampling, ScoreMatrix
 
@@ -169,9 +170,7 @@ class APO:
             pool = parents * (1 + expand.children)
             selection = minibatch * (pool - parents)
             if pool > self.beam:
-                selection = pool * train
-                if isinstance(self.selector, _Budgeted):
-                    selection = min(selection, self.selector.budget)
+                selection = most_asked(self.selector, pool, train)
             filtering = 2 * expand.children * min(FILTER, minibatch) if expand.filter_on_errors else 0
             evaluations += parents * (minibatch + filtering) + selection
             expanded += parents
@@ -278,10 +277,3 @@ def _some(rng: random.Random, items: Sequence[_Item], most: int) -> list[_Item]:
 def _ranked(scores: ScoreMatrix) -> list[Estimate]:
     estimates = [Estimate(prompt, mean, len(scores.examples)) for prompt, mean in scores.means().items()]
     return sorted(estimates, key=lambda estimate: estimate.mean, reverse=True)
-
-
-@runtime_checkable
-class _Budgeted(Protocol):
-    """A selector whose evaluations have a cap."""
-
-    budget: int
