@@ -46,7 +46,7 @@ def test_it_packs() -> None:
     assert model(weights.folder())._load().forward.way(100) == "packed"
 
 
-def test_a_gguf_file_is_its_dequantized_folder() -> None:
+def test_a_gguf_file_is_its_dequantized_folder(capfd: pytest.CaptureFixture[str]) -> None:
     requests: list[ScoreRequest] = ScorerContract().requests()[:2]
     folder, file = model(weights.folder()), model(weights.gguf())
     assert file.name.startswith("hf/smollm2-135m-instruct-q4_1@")
@@ -56,3 +56,4 @@ def test_a_gguf_file_is_its_dequantized_folder() -> None:
             assert left.tokens == right.tokens
             assert left.logprobs == pytest.approx(right.logprobs, abs=1e-4)
     file.close()
+    assert capfd.readouterr().err == "", "loading draws no bars over the user's screen"
