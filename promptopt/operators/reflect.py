@@ -35,6 +35,8 @@ _REFUSAL = re.compile(
 )
 """How a model begins that will not do what it is asked."""
 _NO_TAGS = "no tags"
+BESIDE = "Text that stands beside the instruction and never changes"
+"""How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
 _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
 """A line of the reply form that was copied as it stood."""
 
@@ -91,7 +93,7 @@ def show_task(task: Task, prompt: Prompt) -> str:
         lines.append(f"Possible answers: {', '.join(task.labels)}")
     fixed = [text for part, text in prompt.texts if part != task.editable and text.strip()]
     if fixed:
-        lines.append("Text that stands beside the instruction and never changes:")
+        lines.append(f"{BESIDE}:")
         lines += [shorten(text, FIELD) for text in fixed]
     return "".join(f"{line}\n" for line in [*lines, ""] if lines)
 
@@ -248,6 +250,8 @@ def unusable(
         return "lost placeholder"
     if after - before:
         return "unresolved placeholder"
+    if BESIDE in text:
+        return "repeats the request"
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
     if count_tokens(text) > most:
