@@ -5,6 +5,8 @@ of one token) and loss (a target of about 8 tokens). Then vLLM with about 400 sh
 cache; and the memory of 10,000 examples. Every way runs in a process of its own, one after the other.
 
 The bound is what the plain loop would do if it read the tokens that cannot be shared, and no others, at its speed.
+llama.cpp computes with other weights at another speed, so it has a bound of its own beside: from its own speed where it
+is told of nothing that could be shared.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ from promptopt.types import Likelihoods, ScoreRequest
 RESULTS = Path(__file__).parent / "results" / "scoring.md"
 EXAMPLES = 256
 MANY = 10_000
+FEW = 48
+"""Examples by which a speed is found where nothing is shared."""
 BATCH = 16
 TURNS = 1
 RULES = [
@@ -128,6 +133,11 @@ def harness(folder: str) -> Way:
     return score
 
 
+def unshared(score: Way) -> Way:
+    """The same way, told of nothing that could be shared."""
+    return lambda batch: score([replace(each, shared=0) for each in batch])
+
+
 def transformers(path: str) -> Way:
     from promptopt.models.transformers import Transformers
 
@@ -214,6 +224,9 @@ def one(way: str, path: str, many: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if way != "uncached":
         found = {"labels": measure(score, EXAMPLES, 1, LABELS), "loss": measure(score, EXAMPLES, 1, (TARGET,))}
+    if way == "llamacpp":
+        for kind, after in (("labels", LABELS), ("loss", (TARGET,))):
+            found[f"{kind}, nothing shared"] = measure(unshared(score), FEW, 1, after)
     if way in ("vllm", "uncached"):
         found["labels, 400 shared"] = measure(score, 64, 3, LABELS)
         found["loss, 400 shared"] = measure(score, 64, 3, (TARGET,))
@@ -286,6 +299,14 @@ def report(found: dict[str, dict[str, Any]], tokens: dict[str, float], memory: d
             lines.append(
                 f"| {TITLES[way]} | {rate:.1f} | {rate / base:.2f} | {other} | {rate / bound:.2f} | {gap:.5f} |"
             )
+        alone = found.get("llamacpp", {}).get(f"{kind}, nothing shared")
+        if alone is not None:
+            own_bound = alone["rate"] * (tokens["shared"] + own) / own
+            lines += [
+                "",
+                f"llama.cpp, told of nothing that could be shared: {alone['rate']:.1f} examples a second, so its own "
+                f"bound is {own_bound:.1f}, of which ours is {found['llamacpp'][kind]['rate'] / own_bound:.2f}.",
+            ]
     if "vllm" in found and "uncached" in found:
         lines += [
             "",

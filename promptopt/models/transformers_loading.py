@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import io
 import re
 import warnings
 from collections.abc import Generator
@@ -151,7 +152,8 @@ def load_model(checkpoint: Checkpoint, *, masked: bool, device: str, dtype: str)
 
 def _load(checkpoint: Checkpoint, kind: Any, **settings: Any) -> Any:
     try:
-        with quiet():
+        # Its bar over the tensors of a GGUF file is none of those that transformers can be told to leave out.
+        with quiet(), contextlib.redirect_stderr(io.StringIO()):
             return kind.from_pretrained(str(checkpoint.folder), **checkpoint.source, **settings)
     except (OSError, ValueError, KeyError, ImportError, NotImplementedError) as error:
         raise ConfigError(

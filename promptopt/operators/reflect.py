@@ -37,6 +37,8 @@ _REFUSAL = re.compile(
 _NO_TAGS = "no tags"
 SAME = "same as its parent"
 """Why a text is of no use that says nothing new."""
+BESIDE = "Text that stands beside the instruction and never changes"
+"""How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
 _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
 """A line of the reply form that was copied as it stood."""
 
@@ -93,7 +95,7 @@ def show_task(task: Task, prompt: Prompt) -> str:
         lines.append(f"Possible answers: {', '.join(task.labels)}")
     fixed = [text for part, text in prompt.texts if part != task.editable and text.strip()]
     if fixed:
-        lines.append("Text that stands beside the instruction and never changes:")
+        lines.append(f"{BESIDE}:")
         lines += [shorten(text, FIELD) for text in fixed]
     return "".join(f"{line}\n" for line in [*lines, ""] if lines)
 
@@ -264,6 +266,8 @@ def unusable(
         return "lost placeholder"
     if after - before:
         return "unresolved placeholder"
+    if BESIDE in text:
+        return "repeats the request"
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
     if count_tokens(text) > most:

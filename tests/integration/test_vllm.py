@@ -1,7 +1,7 @@
 """A real vLLM on SmolLM2: likelihoods against a plain transformers forward pass, and clean ends.
 
 Run with `pytest -m vllm`, where vLLM is installed (.ci/install_vllm_cpu). The model is made from the GGUF file of
-SmolLM2, or taken from the folder smollm2-hf in PROMPTOPT_MODELS. One engine serves the whole module.
+SmolLM2. One engine serves the whole module.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ FILMS = (
 def model_folder() -> Path:
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed (.ci/install_vllm_cpu)")
-    kept = os.environ.get("PROMPTOPT_MODELS")
-    return Path(kept) / "smollm2-hf" if kept else weights.folder()
+    return weights.folder()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from promptopt.testing import ModelContract, ScorerContract
 from promptopt.types import ScoreRequest
+from tests import weights
 
 pytest.importorskip("torch", reason="needs the extra `hf`: pip install 'promptopt-engine[hf]'")
 pytest.importorskip("transformers", reason="needs the extra `hf`: pip install 'promptopt-engine[hf]'")
@@ -19,14 +19,9 @@ from promptopt.models.transformers import Transformers
 
 pytestmark = [pytest.mark.hf, pytest.mark.timeout(600)]
 
-MODELS = Path(os.environ.get("PROMPTOPT_MODELS", "/work/scratch/models"))
-
 
 @functools.cache
-def model(name: str) -> Transformers:
-    path = MODELS / name
-    if not path.exists():
-        pytest.skip(f"{str(path)!r} is not here (set PROMPTOPT_MODELS to the folder that holds it)")
+def model(path: Path) -> Transformers:
     return Transformers(str(path), device="cpu")
 
 
@@ -38,22 +33,22 @@ def _free() -> Iterator[None]:
 
 class TestScorer(ScorerContract):
     def model(self) -> Transformers:
-        return model("smollm2-hf")
+        return model(weights.folder())
 
 
 class TestModel(ModelContract):
     def model(self) -> Transformers:
-        return model("smollm2-hf")
+        return model(weights.folder())
 
 
 def test_it_packs() -> None:
-    list(model("smollm2-hf").score(ScorerContract().requests()))
-    assert model("smollm2-hf")._load().forward.way(100) == "packed"
+    list(model(weights.folder()).score(ScorerContract().requests()))
+    assert model(weights.folder())._load().forward.way(100) == "packed"
 
 
-def test_a_gguf_file_is_its_dequantized_folder() -> None:
+def test_a_gguf_file_is_its_dequantized_folder(capfd: pytest.CaptureFixture[str]) -> None:
     requests: list[ScoreRequest] = ScorerContract().requests()[:2]
-    folder, file = model("smollm2-hf"), model("smollm2-135m-instruct-q4_1.gguf")
+    folder, file = model(weights.folder()), model(weights.gguf())
     assert file.name.startswith("hf/smollm2-135m-instruct-q4_1@")
     one, other = dict(folder.score(requests)), dict(file.score(requests))
     for index in one:
@@ -61,3 +56,4 @@ def test_a_gguf_file_is_its_dequantized_folder() -> None:
             assert left.tokens == right.tokens
             assert left.logprobs == pytest.approx(right.logprobs, abs=1e-4)
     file.close()
+    assert capfd.readouterr().err == "", "loading draws no bars over the user's screen"

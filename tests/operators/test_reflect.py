@@ -120,6 +120,10 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
         ("Reply in {language}", "lost placeholder"),
         ("{name} {language} {section}", "unresolved placeholder"),
         ("{name} {language}\n- If ...", "form not filled in"),
+        (
+            "{name} {language}\nText that stands beside the instruction and never changes:\nAnswer.",
+            "repeats the request",
+        ),
         ("{name} {language}" + " word" * 9, "too long"),
     ],
 )
