@@ -12,7 +12,7 @@ from dataclasses import replace
 from promptopt.errors import ConfigError
 from promptopt.protocols import Task
 from promptopt.run import Run
-from promptopt.types import Example, Prompt
+from promptopt.types import Example, Prompt, Proposal
 
 
 def shows_demos(task: Task) -> bool:
@@ -47,12 +47,12 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[E
     """Demonstrations of `examples`: with the task model's own reply where that is right, else with the bare target.
 
     The reply is the one to `prompt` without demonstrations (CAPO, make_demo; capo.md). Each example costs one
-    evaluation. An evaluator that generates nothing leaves the bare targets. A right reply that is the answer and
-    nothing else says no more than the target does.
+    evaluation. An evaluator that generates nothing leaves the bare targets, and so does a prompt that breaks the task's
+    contract when it stands alone. A right reply that is the answer and nothing else says no more than the target does.
     """
-    if not examples:
-        return []
     alone = prompt.with_demos(())
+    if not examples or not run.propose([Proposal(alone, (prompt,), "demonstrator")]):
+        return [bare(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
     return [
         replace(bare(example), target=score.output.strip())

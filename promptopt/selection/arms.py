@@ -58,6 +58,10 @@ class Arms:
         """Whether `arm` has seen every example, so that its mean is exact."""
         return self.count(arm) == len(self.sample)
 
+    def values(self, arm: int) -> Sequence[float]:
+        """The scores of `arm` on all it has seen, in the order of `sample`."""
+        return self._values[arm]
+
     def mean(self, arm: int) -> float:
         """The mean of `arm` over all it has seen; NaN before the first."""
         values = self._values[arm]
@@ -88,7 +92,7 @@ class Arms:
 
     def ranked(self, arms: Iterable[int]) -> list[int]:
         """`arms` by mean, best first; ties stay as they came, arms never evaluated go last."""
-        return sorted(arms, key=lambda arm: -self.mean(arm) if self.count(arm) else math.inf)
+        return sorted(arms, key=lambda arm: (not self.count(arm), -self.mean(arm) if self.count(arm) else 0.0))
 
     def estimates(self, order: Iterable[int]) -> list[Estimate]:
         """What is known of the arms, in `order`. An arm never evaluated has mean NaN and count 0."""

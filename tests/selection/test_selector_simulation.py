@@ -9,6 +9,7 @@ from landscape import Landscape, plant
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
+from promptopt.selection.racing import Racing
 from promptopt.selection.rejects import SuccessiveRejects
 
 TRIALS = 200
@@ -37,7 +38,7 @@ def uniform() -> tuple[float, float]:
 @pytest.mark.parametrize(
     "selector",
     [UCB(), UCB(exploration=1.0, examples_per_pull=32), UCBE(), SuccessiveRejects(),
-     SuccessiveRejects(planned_for="one"), SuccessiveHalving()],
+     SuccessiveRejects(planned_for="one"), SuccessiveHalving(), Racing()],
     ids=str,
 )  # fmt: skip
 def test_finds_the_best_arm_at_least_as_often_as_uniform_allocation(selector, uniform):

@@ -14,6 +14,7 @@ from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
+from promptopt.selection.racing import Racing
 from promptopt.selection.rejects import SuccessiveRejects
 
 MAKERS = {
@@ -22,6 +23,8 @@ MAKERS = {
     "ucb as published": lambda budget: UCB(budget, exploration=1.0, examples_per_pull=32),
     "ucb one by one": lambda budget: UCB(budget, arms_per_round=1, examples_per_pull=1),
     "ucb-e": UCBE,
+    "racing": Racing,
+    "racing until the budget ends": lambda budget: Racing(budget, short="stop"),
     "successive-rejects": SuccessiveRejects,
     "successive-rejects as published": lambda budget: SuccessiveRejects(budget, planned_for="one"),
     "successive-halving": SuccessiveHalving,

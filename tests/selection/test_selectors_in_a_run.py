@@ -14,6 +14,7 @@ from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
+from promptopt.selection.racing import Racing
 from promptopt.selection.rejects import SuccessiveRejects
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Prompt, Proposal
@@ -46,7 +47,7 @@ def pick(selector, store, evaluations):
     )
 
 
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
 def test_on_a_run(kind, tmp_path):
     whole = pick(kind(budget=300), tmp_path, 1000)
     assert whole.status == "finished"
@@ -56,14 +57,14 @@ def test_on_a_run(kind, tmp_path):
     assert again.prompt == whole.prompt
 
 
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
 def test_cut_by_the_budget_in_mid_course(kind, tmp_path):
     cut = pick(kind(budget=300), tmp_path, 250)
     assert cut.status == "budget"
     assert cut.spent.evaluations <= 250
 
 
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
 def test_prompts_never_evaluated_leave_valid_json(kind, tmp_path):
     result = pick(kind(budget=3), tmp_path, 1000)
     json.dumps(result.to_json(), allow_nan=False)

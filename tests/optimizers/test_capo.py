@@ -1,0 +1,609 @@
+"""The acceptance checks of capo.md, by number; 5, 6 and 8 (the test that takes prompts out) are in tests/selection."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.api import optimize
+from promptopt.budget import Budget
+from promptopt.config import build_optimizer
+from promptopt.errors import ConfigError
+from promptopt.evaluators.loss import Loss
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers import capo
+from promptopt.optimizers.capo import CAPO, SAMPLING, Breeding, Demonstrations, inherit
+from promptopt.protocols import Evaluator
+from promptopt.result import Result
+from promptopt.run import Optimizer, Run
+from promptopt.selection.racing import PairedTest
+from promptopt.selection.track import UNCORRECTED, Race, Track
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.task import Task
+from promptopt.testing import OptimizerContract, planted_model, planted_task
+from promptopt.types import Content, Example, Prompt, Proposal, Reply, Request, digest
+
+WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
+SMALL = CAPO(population=3, iterations=3, breed=Breeding(crossovers=2), race=Race(block=8, blocks=4))
+NO_DEMOS = Demonstrations(most=0)
+
+
+def said(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def crossing(text: str) -> bool:
+    return text.startswith("Merge two prompts")
+
+
+def section_of(text: str) -> str:
+    return text.split('"""')[1].strip()
+
+
+def author(request: Request) -> str:
+    """A proposer that keeps its contract: it adds two words to the first prompt it is shown."""
+    text = said(request.content)
+    draw = random.Random(f"{text}{request.seed}")
+    return f"<prompt>{section_of(text)} {draw.choice(WORDS)} {draw.choice(WORDS)}</prompt>"
+
+
+def inventive(request: Request) -> str:
+    """As `author`, but no two replies are alike."""
+    text = said(request.content)
+    return f"<prompt>Answer. {digest([text, request.seed])}</prompt>"
+
+
+def echo(request: Request) -> str:
+    return f"<prompt>{section_of(said(request.content))}</prompt>"
+
+
+def number_task(train: int = 60) -> Task:
+    """Numbered questions, each answered by its number; the layout shows demonstrations."""
+    examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(train + 40)]
+    return Task.from_examples(examples, prompt="Say the number.", name="numbers", train=train, dev=20, test=20)
+
+
+def asked_number(content: Content) -> int:
+    return int(re.findall(r"number (\d+)\?", said(content))[-1])
+
+
+def counting(request: Request) -> str:
+    """Right on even numbers, with a reason; wrong on odd ones."""
+    number = asked_number(request.content)
+    return f"I count, so it is {number if number % 2 == 0 else number + 1}"
+
+
+def right(request: Request) -> str:
+    return str(asked_number(request.content))
+
+
+def search(
+    home: Path,
+    optimizer: Optimizer,
+    task: Task | None = None,
+    *,
+    model: Callable[[Request], str] | Scripted = right,
+    proposer: Callable[[Request], str | Reply] | Scripted = inventive,
+    budget: Budget | None = None,
+    evaluator: Evaluator | None = None,
+    watch: Callable[[Run], None] | None = None,
+) -> Result:
+    return optimize(
+        number_task() if task is None else task,
+        optimizer,
+        model=model if isinstance(model, Scripted) else Scripted(model, name="task model"),
+        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        evaluator=evaluator,
+        check_evaluator=evaluator,
+        budget=budget,
+        store=home / "store.db",
+        watch=watch,
+    )
+
+
+def children(result: Result) -> list[Prompt]:
+    return [each.prompt for each in result.candidates() if each.proposal.operator == "crossover"]
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain."""
+
+    optimizer = replace(SMALL, iterations=2)
+    budget = Budget(evaluations=500)
+    sizes = (40, 90, 170)
+
+    def propose(self, request: Request) -> str:
+        return author(request)
+
+
+def test_check_1_the_calls_of_an_iteration_and_the_demonstrations_of_its_children(tmp_path, monkeypatch) -> None:
+    made = Counter[str]()
+    real = capo.demonstrate
+
+    def counted(run, prompt, examples):
+        made[prompt["instruction"]] += len(examples)
+        return real(run, prompt, examples)
+
+    monkeypatch.setattr(capo, "demonstrate", counted)
+    seeds = tuple(f"Say number {letter}." for letter in "abcdefghi")
+    proposer = Scripted(inventive, name="inventive")
+    result = search(tmp_path, CAPO(iterations=1, seeds=seeds), number_task(100), proposer=proposer)
+    texts = [said(request.content) for request in proposer.log]
+    assert [crossing(text) for text in texts] == [True] * 4 + [False] * 4
+    assert sum(many for text, many in made.items() if text not in seeds) <= 4
+    instructions = [child["instruction"] for child in children(result)]
+    # A child is what the mutation made of what the crossover wrote.
+    assert len(set(instructions)) == 4
+    assert all(section_of(text).startswith("Answer. ") for text in texts[4:])
+    assert {section_of(text) for text in texts[4:]}.isdisjoint(instructions)
+    shown = [each.prompt.demos for each in result.candidates() if each.proposal.operator in ("seed", "crossover")]
+    assert len({len(demos) for demos in shown}) > 3
+    assert all(len({demo.fields for demo in demos}) == len(demos) <= 5 for demos in shown)
+
+
+example_lists = st.lists(st.integers(0, 9), max_size=6, unique=True)
+
+
+@given(example_lists, example_lists, st.integers(0, 6), st.integers(0, 99))
+def test_check_1_a_child_inherits_half_of_both_lists_less_repeated_examples(first, second, most, seed) -> None:
+    # The same example may be demonstrated in two ways.
+    one, two = (
+        Prompt.of("Go.", demos=[Example.of(f"{way} {number}", question=str(number)) for number in numbers])
+        for way, numbers in (("one", first), ("two", second))
+    )
+    demos = inherit(random.Random(seed), one, two, most)
+    assert len(demos) == min(most, (len(first) + len(second)) // 2, len({*first, *second}))
+    assert len({demo.fields for demo in demos}) == len(demos)
+    assert all(demo in (*one.demos, *two.demos) for demo in demos)
+
+
+@pytest.mark.parametrize(
+    ("action", "had", "has"),
+    [("add", 2, 3), ("add", 0, 1), ("add", 5, 5), ("drop", 2, 1), ("drop", 0, 0), ("keep", 2, 2), ("keep", 5, 5)],
+)
+def test_check_2_the_drawn_action_takes_place(tmp_path, monkeypatch, action, had, has) -> None:
+    demos = [Example.of("x", question=f"Which is number {number}?") for number in range(100, 100 + had)]
+    monkeypatch.setattr(capo, "ACTIONS", (action,))
+    monkeypatch.setattr(capo, "inherit", lambda *_: list(demos))
+    result = search(tmp_path, replace(SMALL, iterations=1))
+    assert [len(child.demos) for child in children(result)] == [has] * 2
+    if action == "add" and has > had:
+        for child in children(result):
+            (added,) = [demo for demo in child.demos if demo not in demos]
+            assert added.target == str(asked_number(added["question"]))
+
+
+def test_check_3_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_right(tmp_path) -> None:
+    task, model = number_task(100), Scripted(counting, name="counting")
+    result = search(tmp_path, replace(SMALL, population=8), task, model=model)
+    demos = {demo for each in result.candidates() for demo in each.prompt.demos}
+    assert len(demos) > 3
+    kinds = Counter[bool]()
+    for demo in demos:
+        number = asked_number(demo["question"])
+        own = number % 2 == 0
+        kinds[own] += 1
+        assert demo.target == (f"I count, so it is {number}" if own else str(number))
+    assert all(kinds.values())
+    assert len(kinds) == 2
+
+
+def test_check_3_replies_for_demonstrations_are_asked_for_without_demonstrations(tmp_path) -> None:
+    model = Scripted(counting, name="counting")
+    settings = replace(SMALL, population=6, iterations=4, breed=Breeding(crossovers=4))
+    result = search(tmp_path, settings, number_task(100), model=model)
+    shown = {demo["question"] for each in result.candidates() for demo in each.prompt.demos}
+    answering = [said(request.content) for request in model.log if isinstance(request, Request)]
+    asked = [text for text in answering if text.rsplit("Question: ", 1)[1].removesuffix("\nAnswer:") in shown]
+    assert asked
+    assert all(text.count("Question: ") == 1 for text in asked)
+
+
+@pytest.mark.parametrize("outputs", ["own", "target"])
+def test_bare_answers_cost_nothing(tmp_path, outputs) -> None:
+    model = Scripted(counting, name="counting")
+    settings = replace(SMALL, demos=Demonstrations(outputs=outputs))
+    result = search(tmp_path, settings, model=model)
+    own = any(demo.target.startswith("I count") for each in result.candidates() for demo in each.prompt.demos)
+    assert own == (outputs == "own")
+    operators = {each.proposal.operator for each in result.candidates()}
+    assert ("demonstrator" in operators) == (outputs == "own")
+
+
+@dataclass(frozen=True, slots=True)
+class Races:
+    """A pool of instructions, raced so many times on the training examples that fit the blocks."""
+
+    texts: tuple[str, ...]
+    keep: int
+    race: Race
+    times: int = 1
+
+    def optimize(self, run: Run) -> None:
+        pool = run.propose([Proposal(Prompt.of(text)) for text in self.texts])
+        track = Track(run, self.race, run.train[: self.race.block * self.race.blocks], pool)
+        for _ in range(self.times):
+            track.race(pool, self.keep)
+
+
+def skilled(request: Request) -> str:
+    """Right where the instruction says well; else wrong on all, or on all but what it names."""
+    number = asked_number(request.content)
+    return str(number) if "well" in said(request.content) else "-1"
+
+
+def questions(model: Scripted, text: str) -> list[int]:
+    """What was asked under an instruction, in order."""
+    return [asked_number(each.content) for each in model.log if said(each.content).startswith(text)]
+
+
+def test_check_4_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
+    good, bad = [f"Do {n} well." for n in range(10)], [f"Do {n} badly." for n in range(4)]
+    model = Scripted(skilled, name="skilled")
+    task = number_task(300)
+    pool = (*good[:5], *bad, *good[5:])
+    # With nine to keep, a tenth goes on: the race runs to its end without the four.
+    result = search(tmp_path, Races(pool, 9, Race(gamma=0.0, block=30, blocks=10), times=3), task, model=model)
+    assert [len(questions(model, text)) for text in bad] == [60] * 4
+    in_train = {asked_number(example["question"]) for example in task.train}
+    assert all(len([n for n in questions(model, text) if n in in_train]) == 300 for text in good)
+    assert len(result.steps[0].kept) == 9
+    assert all("well" in prompt["instruction"] for prompt in result.steps[0].kept)
+
+
+def test_check_5_nine_better_ones_of_eleven_let_the_race_go_to_its_end(tmp_path) -> None:
+    pool = (*(f"Do {n} well." for n in range(9)), "Do 9 badly.", "Do 10 badly.")
+    result = search(tmp_path, Races(pool, 10, Race(gamma=0.0, block=10, blocks=6)))
+    assert [estimate.count for estimate in result.steps[0].pool] == [60] * 11
+
+
+def test_check_7_nothing_is_asked_twice_and_a_race_has_z_max_blocks_at_most(tmp_path) -> None:
+    texts = tuple(f"Do {n} well." for n in range(5))
+    race = Race(gamma=0.0, block=10, blocks=4)
+    model = Scripted(skilled, name="skilled")
+
+    result = search(tmp_path, Races(texts, 2, race, times=2), number_task(60), model=model)
+    first, second = result.steps
+    assert [estimate.count for estimate in first.pool] == [40] * 5
+    assert second.spent == first.spent
+
+
+def test_check_9_the_price_is_relative_to_the_longest_of_the_first_population(tmp_path) -> None:
+    gamma = 0.3
+    seeds = ("Say it.", "Say which number it is, as a number, and say nothing besides.")
+    settings = replace(SMALL, population=3, seeds=seeds, race=replace(SMALL.race, gamma=gamma), demos=NO_DEMOS)
+    result = search(tmp_path, settings, proposer=author)
+    notes = {
+        each.prompt: (int(found[1]), float(found[2]))
+        for each in result.candidates()
+        if (found := re.search(r"tokens: (\d+), price: ([\d.]+)", each.proposal.note))
+    }
+    longest = max(length for prompt, (length, _) in notes.items() if prompt["instruction"] in seeds)
+    assert len(notes) > 4
+    assert max(length for length, _ in notes.values()) > longest
+    for length, price in notes.values():
+        assert price == pytest.approx(gamma * length / longest, abs=1e-4)
+
+
+def test_check_9_of_equals_the_shorter_survive(tmp_path) -> None:
+    texts = ("Do it well, at once, and say nothing else.", "Do it well, at once.", "Do it well.")
+    result = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5)))
+    assert [prompt["instruction"] for prompt in result.steps[0].kept] == ["Do it well."]
+    # Two blocks are seen before a difference that does not vary counts.
+    assert [estimate.count for estimate in result.steps[0].pool] == [20] * 3
+    free = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5, gamma=0.0)))
+    assert [prompt["instruction"] for prompt in free.steps[0].kept] == [texts[0]]
+
+
+def test_check_10_all_see_the_same_examples_in_the_same_order(tmp_path) -> None:
+    texts = tuple(f"Do {n} {'well' if n < 4 else 'badly'}." for n in range(6))
+    model = Scripted(skilled, name="skilled")
+    task = number_task(60)
+    search(tmp_path, Races(texts, 4, Race(gamma=0.0, block=10, blocks=6)), task, model=model)
+    train = [asked_number(example["question"]) for example in task.train]
+    for text in texts:
+        # The engine may be asked in any order within a block.
+        seen = [number for number in questions(model, text) if number in train]
+        for begin in range(0, len(seen), 10):
+            assert sorted(seen[begin : begin + 10]) == sorted(train[begin : begin + 10])
+
+
+def test_check_11_the_best_was_scored_on_all_blocks_and_its_value_is_told(tmp_path) -> None:
+    result = search(
+        tmp_path, SMALL, planted_task(), model=planted_model(lambda text: 0.4 + 0.002 * len(text), common=0.9)
+    )
+    (best,) = [each for each in result.candidates() if each.prompt == result.best.prompt]
+    assert result.best.prompt != result.start.prompt
+    assert best.search.count == 32
+    assert re.search(r"price: 0\.\d+$", best.proposal.note)
+    assert {estimate.count for estimate in result.steps[-1].pool} == {32}
+    kept = [estimate.prompt for estimate in result.steps[-1].pool]
+    assert result.steps[-1].kept == tuple(kept)
+    assert len(kept) == 3
+
+
+@dataclass(frozen=True, slots=True)
+class Late(Races):
+    """A race that begins when the budget has so many evaluations left."""
+
+    left: int = 0
+
+    def optimize(self, run: Run) -> None:
+        for number in range(1000):
+            over = (run.evaluations_left() or 0) - self.left
+            if over <= 0:
+                break
+            run.evaluate([Prompt.of(f"Filler {number}.")], run.train[:over])
+        Races.optimize(self, run)
+
+
+def cut_at(home: Path, evaluations: int) -> tuple[Result, Run]:
+    """A first race of six, on blocks of ten, that the budget ends."""
+    runs: list[Run] = []
+    late = Late(tuple(f"Do {n} well." for n in range(6)), 2, Race(gamma=0.0, block=10, blocks=6), left=evaluations)
+    budget = Budget(evaluations=1_000)
+    result = search(home, late, model=skilled, budget=budget, watch=runs.append)
+    assert result.status == "budget"
+    assert result.spent.evaluations <= 1_000
+    return result, runs[0]
+
+
+def test_check_14_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> None:
+    result, run = cut_at(tmp_path, 60 + 60 + 25)
+    known = {each.prompt["instruction"]: run.estimate(each.prompt, run.train).count for each in result.candidates()}
+    assert sorted(known[f"Do {n} well."] for n in range(6)) == [20, 20, 20, 25, 30, 30]
+    ranked = [estimate for estimate in run.ranked() if estimate.prompt["instruction"].startswith("Do ")]
+    assert [estimate.count for estimate in ranked] == [20] * 6
+
+
+@pytest.mark.parametrize("evaluations", [30, 60, 90])
+def test_check_11_one_block_is_never_enough_to_win(tmp_path, evaluations) -> None:
+    result, run = cut_at(tmp_path, evaluations)
+    assert not [estimate for estimate in run.ranked() if estimate.prompt["instruction"].startswith("Do ")]
+    assert not result.best.text.startswith("Do ")
+    assert result.start.test is not None
+
+
+def test_who_has_not_seen_all_that_the_deepest_race_saw_cannot_win(tmp_path) -> None:
+    runs: list[Run] = []
+    race = Race(gamma=0.0, block=10, blocks=6)
+
+    @dataclass(frozen=True, slots=True)
+    class DeepThenShallow:
+        def optimize(self, run: Run) -> None:
+            good, late = (
+                run.propose([Proposal(Prompt.of(f"Do {n} {how}.")) for n in range(3)]) for how in ("well", "so")
+            )
+            track = Track(run, race, run.train, good)
+            track.race(good, 2)
+            assert track.race([good[0], *late], 1) == [good[0]]
+
+    search(tmp_path, DeepThenShallow(), model=skilled, watch=runs.append)
+    assert {estimate.count for estimate in runs[0].ranked()} == {60}
+    assert len(runs[0].ranked()) == 3
+
+
+def test_a_budget_below_the_first_population_returns_the_start_scored(tmp_path) -> None:
+    result = search(tmp_path, CAPO(), number_task(100), budget=Budget(evaluations=30))
+    assert result.status == "budget"
+    assert result.best.prompt == result.start.prompt
+    assert result.best.test is not None
+
+
+@pytest.mark.parametrize("reply", ["No tags at all.", "<prompt></prompt>", "<prompt>  \n</prompt>", "I cannot help."])
+def test_check_12_a_crossover_of_no_use_is_a_missing_child(tmp_path, reply) -> None:
+    proposer = Scripted(
+        lambda request: reply if crossing(said(request.content)) else inventive(request), name="garbled"
+    )
+    result = search(tmp_path, replace(SMALL, iterations=1), proposer=proposer)
+    assert children(result) == []
+    texts = [said(request.content) for request in proposer.log]
+    # Only a reply without tags is asked for again, once.
+    assert sum(map(crossing, texts)) == (4 if "<prompt>" not in reply and "cannot" not in reply else 2)
+    assert sum(count for reason, count in result.rejected.items() if reason.startswith("crossover: ")) >= 2
+    assert all(each.prompt["instruction"].strip() for each in result.candidates())
+
+
+@pytest.mark.parametrize("reply", ["No tags at all.", "<prompt></prompt>"])
+def test_check_12_a_mutation_of_no_use_leaves_the_crossover(tmp_path, reply) -> None:
+    def propose(request: Request) -> str:
+        return inventive(request) if crossing(said(request.content)) else reply
+
+    seeds = ("Say which number.", "Say the right number.")
+    result = search(tmp_path, replace(SMALL, seeds=seeds, iterations=1), proposer=propose)
+    assert len(children(result)) == 2
+    assert all(re.fullmatch(r"Answer\. [0-9a-f]{16}", child["instruction"]) for child in children(result))
+
+
+def test_what_fills_a_slot_is_never_read_as_a_slot(tmp_path) -> None:
+    proposer = Scripted(inventive, name="inventive")
+    settings = replace(SMALL, iterations=1, seeds=("Say {second} or {words}.", "Say {first}."))
+    search(tmp_path, settings, proposer=proposer)
+    texts = "\n".join(said(request.content) for request in proposer.log)
+    assert "Say {second} or {words}." in texts or "Say {first}." in texts
+
+
+def test_check_13_a_pool_of_three_shows_three_at_most_and_the_data_stays_as_it_was(tmp_path) -> None:
+    task = number_task(30)
+    before = task.train
+    result = search(tmp_path, CAPO(population=12, iterations=1, race=Race(block=9, blocks=3)), task)
+    shown = {len(each.prompt.demos) for each in result.candidates()}
+    assert shown == {0, 1, 2, 3}
+    assert len({demo.fields for each in result.candidates() for demo in each.prompt.demos}) == 3
+    assert task.train is before
+    assert result.steps[-1].pool[0].count == 27
+
+
+def test_check_13_a_population_of_one_is_crossed_with_itself(tmp_path) -> None:
+    result = search(tmp_path, replace(SMALL, population=1, seeds=()), proposer=author)
+    assert len(children(result)) > 1
+    assert all(len(step.kept) == 1 for step in result.steps)
+    assert all(len(each.proposal.parents) == 1 for each in result.candidates() if each.proposal.operator == "crossover")
+
+
+def test_check_13_fewer_examples_than_a_block_are_one_block(tmp_path) -> None:
+    result = search(tmp_path, replace(SMALL, race=Race()), number_task(20))
+    assert result.steps[-1].pool[0].count == 18
+    assert any("fewer than a block of 30" in warning for warning in result.warnings)
+    assert result.status == "finished"
+
+
+def test_check_13_one_training_example_is_raced_on_and_not_shown(tmp_path) -> None:
+    result = search(tmp_path, SMALL, number_task(1))
+    assert result.status == "finished"
+    assert all(each.prompt.demos == () for each in result.candidates())
+    assert any("leaves none to be shown" in warning for warning in result.warnings)
+
+
+def test_check_15_a_converged_population_ends_the_search(tmp_path) -> None:
+    seeds = ("Say which number.", "Say the right number.")
+    result = search(tmp_path, replace(SMALL, iterations=50, patience=4, seeds=seeds, demos=NO_DEMOS), proposer=echo)
+    # Four iterations without a survivor that is new, and the end.
+    assert len(result.steps) == 4 + 1
+    assert result.rejected["crossover: a duplicate"] == 4 * 2
+
+
+def test_the_start_keeps_its_demonstrations_and_its_place_in_the_race(tmp_path) -> None:
+    task = number_task()
+    shown = [Example.of("901", question="Which is number 901?")]
+    task = replace(task, initial=task.initial.with_demos(shown))
+    result = search(tmp_path, replace(SMALL, iterations=1), task)
+    assert task.initial in [estimate.prompt for estimate in result.steps[0].pool]
+    assert result.start.prompt.demos == tuple(shown)
+
+
+def test_a_layout_without_a_place_for_demonstrations_gets_instructions_alone(tmp_path) -> None:
+    layout = Layout("plain", messages=(("user", "{instruction}\n\n{question}"),))
+    examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
+    task = Task.from_examples(examples, prompt="Say it.", train=40, dev=20, test=20, layout=layout)
+    result = search(tmp_path, SMALL, task)
+    assert result.status == "finished"
+    assert all(each.prompt.demos == () for each in result.candidates())
+    assert any("no place for demonstrations" in warning for warning in result.warnings)
+
+
+def test_seeds_that_are_given_are_raced_and_paraphrases_fill_what_is_missing(tmp_path) -> None:
+    seeds = ("Say which number.", "Say the number.", "Say which  number.", "Name it.")
+    proposer = Scripted(inventive, name="inventive")
+    result = search(tmp_path, replace(SMALL, population=5, iterations=0, seeds=seeds), proposer=proposer)
+    texts = {estimate.prompt["instruction"] for estimate in result.steps[0].pool}
+    assert len(proposer.log) == 2
+    assert len(texts) == 5
+    assert texts > {"Say the number.", "Say which number.", "Name it."}
+
+
+def test_a_proposer_that_only_repeats_leaves_a_small_population_and_says_so(tmp_path) -> None:
+    result = search(tmp_path, replace(SMALL, patience=2), proposer=echo)
+    assert any("has 1 of 3 prompts" in warning for warning in result.warnings)
+    assert result.best.prompt == result.start.prompt
+
+
+@pytest.mark.parametrize("model", [lambda _: "-1", right])
+def test_equal_scores_are_no_reason_for_a_longer_prompt(tmp_path, model) -> None:
+    result = search(tmp_path, SMALL, model=model, proposer=author)
+    assert result.status == "finished"
+    kept = result.steps[-1].kept[0]
+    assert kept.demos == ()
+    assert len(kept["instruction"]) <= len(result.start.text)
+
+
+def lossy(content: Content, text: str) -> list[float]:
+    read = said(content)
+    if "twice" in read:
+        return [-math.inf] * (len(text.split()) + 1)
+    return [-2.0 + 0.5 * ("exactly" in read)] * (len(text.split()) + 1)
+
+
+def test_negative_nats_and_impossible_targets(tmp_path) -> None:
+    task = number_task()
+    model = Scripted(right, name="lossy", scores=lossy)
+    settings = replace(SMALL, population=4, iterations=4)
+    result = search(tmp_path, settings, task, model=model, proposer=author, evaluator=Loss.for_task(task))
+    assert result.status == "finished"
+    assert "exactly" in result.best.text
+    assert "twice" not in result.best.text
+    # An evaluator that generates nothing leaves bare answers.
+    assert all(demo.target.isdigit() for each in result.candidates() for demo in each.prompt.demos)
+
+
+def test_a_prompt_that_is_invalid_leaves_the_race_at_once(tmp_path) -> None:
+    task = number_task()
+    texts = ("Say it.", "Say it exactly.", "Say it twice.")
+    model = Scripted(right, name="lossy", scores=lossy)
+    result = search(
+        tmp_path, Races(texts, 1, Race(gamma=0.0, block=10)), task, model=model, evaluator=Loss.for_task(task)
+    )
+    counts = {each.prompt["instruction"]: each.count for each in result.steps[0].pool}
+    assert counts == {"Say it.": 20, "Say it exactly.": 20, "Say it twice.": 10}
+
+
+@pytest.mark.parametrize("proposer", [inventive, author, lambda _: "no tags"])
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, seeds=("Say the number.", "Say  the number."))])
+def test_expected_bounds_what_is_spent(tmp_path, proposer, settings) -> None:
+    result = search(tmp_path, settings, proposer=proposer, model=counting)
+    bound, spent = settings.expected(60), result.steps[-1].spent
+    assert spent.evaluations <= bound.evaluations
+    assert spent.proposer_calls <= bound.proposer_calls
+
+
+def test_expected_is_the_cost_model_of_the_spec() -> None:
+    one = CAPO(iterations=1).expected(10_000)
+    assert one.evaluations == (10 + 4) * 300 + 9 * 5 + 4
+    assert one.proposer_calls == 2 * (3 * 9 + 2 * 4)
+    assert CAPO(iterations=1, demos=NO_DEMOS).expected(10_000).evaluations == 14 * 300
+    assert CAPO(iterations=1, seeds=tuple("abcdefghij")).expected(50).evaluations == (11 + 4) * 50 + 10 * 5 + 4
+
+
+@pytest.mark.parametrize(
+    ("train", "aside"), [(1, 0), (2, 1), (30, 3), (300, 30), (333, 34), (400, 100), (500, 200), (9_000, 200)]
+)
+def test_how_many_examples_are_kept_for_demonstrations(train, aside) -> None:
+    assert capo._set_aside(train, Race()) == aside
+
+
+def test_settings_from_the_command_line() -> None:
+    settings = {
+        "population": "6",
+        "seeds": "Say it,Name it",
+        "breed.crossovers": "7",
+        "breed.sampling.temperature": "0.5",
+        "demos.most": "2",
+        "demos.outputs": "target",
+        "race.gamma": "0.01",
+        "race.test.alpha": "0.5",
+        "race.test.constant": "scipy",
+    }
+    assert build_optimizer("capo", settings) == CAPO(
+        population=6,
+        seeds=("Say it", "Name it"),
+        breed=Breeding(7, sampling=replace(SAMPLING, temperature=0.5)),
+        demos=Demonstrations(2, "target"),
+        race=Race(gamma=0.01, test=replace(UNCORRECTED, alpha=0.5, constant="scipy")),
+    )
+    assert CAPO().race.test == PairedTest(0.2, "none", "infinite")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (CAPO, "population", 0),
+        (CAPO, "iterations", -1),
+        (CAPO, "patience", 0),
+        (CAPO, "seeds", ("Say it.", " ")),
+        (Breeding, "crossovers", 0),
+        (Breeding, "longest", 0),
+        (Demonstrations, "most", -1),
+    ],
+)
+def test_unusable_settings_are_refused(kind, name, value) -> None:
+    with pytest.raises(ConfigError, match=name):
+        kind(**{name: value})
