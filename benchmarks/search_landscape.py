@@ -1,0 +1,211 @@
+"""Planted tasks for searches: the true accuracy is a known function of the prompt, and the best one there is too.
+
+A prompt is worth what its words are worth: some help, some hurt, most do nothing; some help in company only, some spoil
+each other, some must stand in order, demonstrations help a little, and every word beyond a limit hurts. A word counts
+alone as it does in its sentence, so a prompt can be rewritten, cut into phrases, or pruned word by word. Which word
+plays which part is drawn anew for every seed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+from promptopt.models.scripted import Scripted
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.task import Task
+from promptopt.testing import uniform
+from promptopt.types import Content, Example, Prompt, Request
+
+NOUNS: tuple[str, ...] = (
+    "lantern", "pebble", "harbour", "saddle", "orchard", "violin", "kettle", "anchor", "marsh", "thistle", "gravel",
+    "cobweb", "ribbon", "candle", "meadow", "pillow", "bucket", "feather",
+)  # fmt: skip
+"""Words that no request of a method holds of its own accord."""
+VERBS = ("Mind", "Heed", "Weigh", "Recall")
+"""What stands before a noun; it makes texts differ that are worth the same."""
+STEM = "Settle the riddle."
+LABELS = ("no", "yes")
+LAYOUT = Layout(
+    "text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n"
+)  # fmt: skip
+DEMO_WORDS = 4
+SHARPNESS = 6.0
+"""How fast the probability of the right label moves with accuracy minus difficulty, for evaluators that read it."""
+LOWEST, HIGHEST = 0.02, 0.98
+
+_QUESTION = re.compile(r"q\d+")
+_WORD = re.compile(r"\w+")
+_DEMO = re.compile(r"\bQ: q\d+\s+A: (?:no|yes)\b")
+_CUE = re.compile(r"\s*(?:Q:?)?\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a planted task is made of: a row of the table below.
+
+    `helping`: words with a worth of their own; all together, and with the pairs, they are worth `total`. `allies`:
+    pairs whose words help only together. `rivals`: pairs of helping words that spoil each other. `ordered`: pairs of
+    helping words that gain when the first stands before the second. `clutter`: the start holds all that hurts, all that
+    does nothing, and three words that help. `common`: the share of examples whose difficulty all prompts share.
+    """
+
+    helping: int = 8
+    allies: int = 0
+    rivals: int = 0
+    ordered: int = 0
+    clutter: bool = False
+    common: float = 0.8
+    total: float = 0.5
+
+
+KINDS: Mapping[str, Kind] = {
+    "additive": Kind(),
+    "interacting": Kind(helping=6, allies=2, rivals=1, ordered=1),
+    "cluttered": Kind(clutter=True),
+    "noisy": Kind(common=0.2),
+}
+BASE, ROOM, CROWDING = 0.35, 36, 0.01
+HARM = 0.04
+ALLIED = 0.12
+SPOILT = 0.12
+ORDERED = 0.05
+DEMO, DEMOS = 0.02, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """The truth about every text.
+
+    `worth`: of a word by itself. `together`: what two words are worth more (or less) than each alone. `before`: what it
+    is worth that one stands before another. Every word beyond ROOM costs CROWDING; each of up to DEMOS intact
+    demonstrations gives DEMO.
+    """
+
+    name: str
+    worth: Mapping[str, float]
+    together: Mapping[tuple[str, str], float]
+    before: Mapping[tuple[str, str], float]
+    start: str
+    common: float
+
+    def accuracy(self, text: str) -> float:
+        """The true accuracy of a prompt: everything the model reads before the question."""
+        words = [word.lower() for word in _WORD.findall(text)]
+        place: dict[str, int] = {}
+        for index, word in enumerate(words):
+            place.setdefault(word, index)
+        value = BASE + math.fsum(gain for word, gain in self.worth.items() if word in place)
+        value += math.fsum(gain for pair, gain in self.together.items() if all(word in place for word in pair))
+        for (first, then), gain in self.before.items():
+            if first in place and then in place and place[first] < place[then]:
+                value += gain
+        value += DEMO * min(DEMOS, len(_DEMO.findall(text)))
+        value -= CROWDING * max(0, len(words) - ROOM)
+        return min(HIGHEST, max(LOWEST, value))
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The words that can help, alone or in company."""
+        allied = {word for pair, gain in self.together.items() if gain > 0 for word in pair}
+        return tuple(noun for noun in NOUNS if self.worth.get(noun, 0.0) > 0 or noun in allied)
+
+    def best_text(self, within: str | None = None) -> str:
+        """A prompt of the highest accuracy there is, found by trying every set of words that can help.
+
+        `within`: only words of that text, in its order.
+        """
+        firsts = [word for pair in self.before for word in pair]
+        order = sorted(self.good, key=lambda word: firsts.index(word) if word in firsts else len(firsts))
+        if within is not None:
+            order = [word for word in _WORD.findall(within) if word in self.good]
+        demos = "".join(f"Q: q{number}\nA: yes\n\n" for number in range(DEMOS))
+        texts = (
+            f"{instruction([*chosen])}\n\n{demos}" for count in range(len(order) + 1)
+            for chosen in combinations(order, count)
+        )  # fmt: skip
+        return max(texts, key=self.accuracy)
+
+    def task(self, *, train: int = 120, dev: int = 40, test: int = 2) -> Task:
+        """Numbered questions with the answer yes or no, half and half."""
+        first = int(uniform(self.name) * 10**6) * 1000
+        examples = [
+            Example.of(LABELS[number % 2], question=f"q{first + number}") for number in range(train + dev + test)
+        ]
+        return Task.from_examples(
+            examples, prompt=self.start, name=self.name, labels=LABELS, layout=LAYOUT, metric="exact",
+            description="Riddles with the answer yes or no.", train=train, dev=dev, test=test,
+        )  # fmt: skip
+
+    def model(self) -> Scripted:
+        """Answers with exactly the accuracy of the prompt, and gives the labels probabilities that say the same."""
+
+        @lru_cache(maxsize=4096)
+        def known(prompt: str) -> float:
+            return self.accuracy(prompt)
+
+        def margin(content: Content) -> tuple[str, float]:
+            """The right answer, and by how much the prompt's accuracy exceeds the difficulty of the question."""
+            prompt, question = split(content)
+            shared = uniform("shared", question) < self.common
+            difficulty = uniform("difficulty", question) if shared else uniform("difficulty", question, prompt)
+            return LABELS[int(question[1:]) % 2], known(prompt) - difficulty
+
+        def answer(request: Request) -> str:
+            right, over = margin(request.content)
+            return right if over > 0 else next(label for label in LABELS if label != right)
+
+        def scores(content: Content, continuation: str) -> list[float]:
+            right, over = margin(content)
+            sign = 1 if continuation.strip() == right else -1
+            return [-math.log1p(math.exp(-sign * SHARPNESS * over))]
+
+        return Scripted(answer, name=self.name, scores=scores)
+
+    def truth(self, task: Task, prompt: Prompt) -> float:
+        """The true accuracy of a prompt of `task`, or of one that holds the question's slot itself."""
+        text = prompt[task.editable]
+        content = text if "{question}" in text else task.render(prompt, Example.of(question="{question}"))[0]
+        assert isinstance(content, str)
+        return self.accuracy(_CUE.sub("", content.partition("{question}")[0]))
+
+
+def split(content: Content) -> tuple[str, str]:
+    """(prompt, question) of what the task model reads: the last question is the one that is asked."""
+    text = content if isinstance(content, str) else "\n\n".join(message.content for message in content)
+    found = list(_QUESTION.finditer(text))[-1]
+    return _CUE.sub("", text[: found.start()]), found.group()
+
+
+def instruction(nouns: list[str], verb: str = VERBS[0]) -> str:
+    """The stem and a sentence a noun."""
+    return " ".join([STEM, *(f"{verb} the {noun}." for noun in nouns)])
+
+
+def plant(kind: str, seed: int) -> Landscape:
+    """The landscape of that kind and seed. Raises KeyError for an unknown kind."""
+    made, rng = KINDS[kind], random.Random(f"{kind}/{seed}")
+    nouns = list(NOUNS)
+    rng.shuffle(nouns)
+    helping, nouns = nouns[: made.helping], nouns[made.helping :]
+    allied, nouns = nouns[: 2 * made.allies], nouns[2 * made.allies :]
+    hurting, idle = nouns[:4], nouns[4:]
+    shares = [rng.uniform(1.0, 4.0) for _ in helping]
+    left = made.total - ALLIED * made.allies - ORDERED * made.ordered
+    worth = {noun: left * share / sum(shares) for noun, share in zip(helping, shares, strict=True)}
+    worth |= dict.fromkeys(hurting, -HARM)
+    together = dict.fromkeys(zip(allied[::2], allied[1::2], strict=True), ALLIED)
+    paired = helping[: 2 * made.rivals]
+    together |= dict.fromkeys(zip(paired[::2], paired[1::2], strict=True), -SPOILT)
+    rest = helping[2 * made.rivals :][: 2 * made.ordered]
+    before = dict.fromkeys(zip(rest[::2], rest[1::2], strict=True), ORDERED)
+    shown: list[str] = []
+    if made.clutter:
+        shown = [*hurting, *idle, *helping[:3]]
+        rng.shuffle(shown)
+    return Landscape(f"{kind}-{seed}", worth, together, before, instruction(shown), made.common)
