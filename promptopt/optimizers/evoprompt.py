@@ -8,8 +8,9 @@ Calls    task model: |D| for each prompt of the pool (start and seeds), each par
 Departs  one start prompt may be all there is: paraphrases of it fill the population, which may stay smaller; two
          parents are drawn for each child and differ (code: two places of a mating pool); scores that are negative or
          all zero are made fit for the wheel; an operator's reply without a complete pair of tags is no prompt, and its
-         slot has no child; a child that copies the worked example is dropped, one that was scored before costs nothing, and no prompt fills two slots; DE draws
-         members other than the donor where there are enough; of equals the older stays, then the shorter.
+         slot has no child; a child that copies the worked example is dropped, one that was scored before costs
+         nothing, and no prompt fills two slots; DE draws members other than the donor where there are enough; of
+         equals the older stays, then the shorter.
 """
 
 from __future__ import annotations

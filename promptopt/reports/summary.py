@@ -111,11 +111,13 @@ def _front(report: Report) -> str:
     points = report.get("front", ())
     if len(points) < 2:
         return ""
-    texts = {candidate["prompt_id"]: candidate["parts"] for candidate in report["candidates"]}
+    start = report["start"]
+    edited = next((part for part, text in start["parts"].items() if text == start["prompt"]), "")
+    texts = {candidate["prompt_id"]: candidate["parts"].get(edited, "") for candidate in report["candidates"]}
     places = dict.fromkeys(round(step * (len(points) - 1) / (FRONT - 1)) for step in range(FRONT))
     rows = [["tokens", "score", "score against length, by the search's own examples"]]
     for point in (points[place] for place in places):
-        text = words.one_line(" / ".join(texts.get(point["prompt_id"], {}).values()))
+        text = words.one_line(texts[point["prompt_id"]])
         mark = " (best)" if point["prompt_id"] == report["best"]["prompt_id"] else ""
         rows.append([words.count(point["tokens"]), words.score(point["score"]), f"{point['prompt_id']}{mark} {text}"])
     return words.columns(rows, right=(0, 1))
