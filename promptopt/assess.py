@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
 from promptopt.measure import Measure, bind_evaluator, without_misfits
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
-from promptopt.protocols import Evaluator, Model, Task
+from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.result import Measured
 from promptopt.run import Run
 from promptopt.store.runs import Store
@@ -65,22 +65,9 @@ def evaluate(
     with opened(store) as store:
         models, _ = bind_models(model, None, None, base_url)
         search = bind_evaluator(evaluator, task)
-        task, misfits = without_misfits(task, [search], models["task"])
-        examples: tuple[Example, ...] = getattr(task, split)
-        door = Door(
-            models=models,
-            prices=prices(models),
-            cache=store.cache,
-            journal=None,
-            limits=Limits.of(budget),
-            seed=seed,
-            stopping=stopping(budget, begun, interrupt),
-            warn=lambda message: run.warn(message),
-        )
-        run = Run(task=task, evaluator=search, door=door, seed=seed)
-        if misfits is not None:
-            run.warn(misfits)
-        chosen = task.initial if prompt is None else prompt
+        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        examples: tuple[Example, ...] = getattr(run.task, split)
+        chosen = run.initial if prompt is None else prompt
         matrix = _as_far_as_allowed(run, chosen, examples)
         result = measured(matrix[chosen], seed)
         if result is None:
@@ -97,10 +84,37 @@ def evaluate(
             result,
             matrix.examples,
             tuple(matrix[chosen]),
-            door.spent,
-            door.paid,
+            run.door.spent,
+            run.door.paid,
             run.warnings,
         )
+
+
+def _looking(
+    task: Task,
+    evaluator: Evaluator,
+    models: Mapping[Role, Model],
+    store: Store,
+    budget: Budget,
+    seed: int,
+    stop: Callable[[], str | None],
+) -> Run:
+    """A run that is no search: nothing is journaled, and examples that cannot be scored are left out and told."""
+    task, misfits = without_misfits(task, [evaluator], models["task"])
+    door = Door(
+        models=models,
+        prices=prices(models),
+        cache=store.cache,
+        journal=None,
+        limits=Limits.of(budget),
+        seed=seed,
+        stopping=stop,
+        warn=lambda message: run.warn(message),
+    )
+    run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
+    if misfits is not None:
+        run.warn(misfits)
+    return run
 
 
 def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
@@ -164,22 +178,9 @@ def explain(
     with opened(store) as store:
         models, _ = bind_models(model, proposer, None, base_url)
         search = bind_evaluator(evaluator, task)
-        task, misfits = without_misfits(task, [search], models["task"])
-        door = Door(
-            models=models,
-            prices=prices(models),
-            cache=store.cache,
-            journal=None,
-            limits=Limits.of(budget),
-            seed=seed,
-            stopping=stopping(budget, begun, interrupt),
-            warn=lambda message: run.warn(message),
-        )
-        run = Run(task=task, evaluator=search, door=door, seed=seed)
-        if misfits is not None:
-            run.warn(misfits)
-        chosen = task.initial if prompt is None else prompt
-        drawn = run.rng("examples").sample(task.train, min(examples, len(task.train)))
+        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        chosen = run.initial if prompt is None else prompt
+        drawn = run.rng("examples").sample(run.train, min(examples, len(run.train)))
         try:
             kept = scorable(run, chosen, drawn)
             values = run.evaluate([chosen], kept).values(chosen)
@@ -190,6 +191,6 @@ def explain(
         mean, error = paired([-value for value in values])
         name = Measure(search, models["task"], None).name
         return Explanation(
-            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), door.spent, door.paid,
-            run.warnings,
+            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), run.door.spent,
+            run.door.paid, run.warnings,
         )  # fmt: skip
