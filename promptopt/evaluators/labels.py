@@ -32,11 +32,11 @@ _NO_NUMBER = "the labels have no probabilities: the model gave NaN or minus infi
 class Labels:
     """The likeliest of the task's labels. Costs one call a cell, and with `calibrated` three more a prompt.
 
-    value: "accuracy" is 1 where the likeliest label is right (of equally likely ones the first); "probability" is
-    P(right label), normalised over the labels, in [0, 1]; "margin" is P(right label) minus the largest P(wrong label),
-    in [-1, 1]: the gap of RLPrompt (Deng et al. 2022, arXiv:2205.12548) and PromptQuine, before their scaling;
-    "piecewise" is that reward, 200 * gap above 0 and 180 * gap below, in [-180, 200]. It guides a search, and the
-    verdict is by accuracy.
+    value: "accuracy" is 1 where a right label is strictly likelier than every wrong one, so a tie is wrong;
+    "probability" is P(right label), normalised over the labels, in [0, 1]; "margin" is P(right label) minus the largest
+    P(wrong label), in [-1, 1]: the gap of RLPrompt (Deng et al. 2022, arXiv:2205.12548) and PromptQuine, before their
+    scaling; "piecewise" is that reward, 200 * gap above 0 and 180 * gap below, in [-180, 200]. It guides a search, and
+    the verdict is by accuracy.
 
     calibrated: contextual calibration (Zhao et al. 2021, "Calibrate Before Use"): P(label) is divided by what the same
     prompt gives the label after content-free inputs, W = diag(p_cf)^-1 and b = 0, then normalised again. p_cf is the
@@ -98,8 +98,8 @@ class Labels:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
 
-        A cell without usable probabilities is unreadable and worth 0, of the piecewise reward the least: a prompt must
-        not gain by hiding the labels. Raises EvaluatorError where an example's target
+        A cell without usable probabilities is unreadable and worth the least that the value can be: a prompt must not
+        gain by hiding the labels. Raises EvaluatorError where an example's target
         is no label or a label has no tokens; ConfigError where calibration is asked of a model that cannot score given
         texts, and, for such a model, where labels begin alike or no alternatives are reported.
         """
@@ -182,7 +182,7 @@ class Labels:
         shares = self._shares(logs)
         if shares is None:
             return Score(self._unreadable, parsed=False, feedback=_NO_NUMBER)
-        best = max(shares, key=shares.__getitem__)
+        best = _likeliest(shares, right)
         feedback = ""
         if best not in right:
             odds = f"({best} has probability {shares[best]:.2g}, {right[0]} {shares[right[0]]:.2g})"
@@ -204,7 +204,7 @@ class Labels:
         shares = self._shares([reading.seen.get(label, reading.floor) for label in self._words])
         if shares is None:
             return Score(self._unreadable, output, parsed=False, feedback=_NO_NUMBER)
-        best = max((label for label in self._words if label in reading.seen), key=shares.__getitem__)
+        best = _likeliest({label: shares[label] for label in self._words if label in reading.seen}, right)
         missing = [label for label in right if label not in reading.seen]
         note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
         if best not in right:
@@ -230,7 +230,12 @@ class Labels:
 
     @property
     def _unreadable(self) -> float:
-        return -PENALTY if self.value == "piecewise" else 0.0
+        return {"margin": -1.0, "piecewise": -PENALTY}.get(self.value, 0.0)
+
+
+def _likeliest(shares: Mapping[str, float], right: Sequence[str]) -> str:
+    """The label of the largest share: of equal ones the first wrong one, since a right one must be strictly above."""
+    return max(shares, key=lambda label: (shares[label], label not in right))
 
 
 def _normalised(logs: Sequence[float]) -> list[float]:

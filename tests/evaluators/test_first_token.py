@@ -49,8 +49,9 @@ def test_the_margin_is_its_lead_over_the_best_wrong_label() -> None:
     assert score(reply(_positive=0.2, _negative=0.6), value="margin").value == pytest.approx(-0.5)
 
 
-def test_a_tie_goes_to_the_first_label() -> None:
-    assert score(reply(_negative=0.4, _positive=0.4)).answer == "positive"
+def test_a_tie_with_a_wrong_label_is_wrong() -> None:
+    got = score(reply(_negative=0.4, _positive=0.4))
+    assert (got.value, got.answer) == (0.0, "negative")
 
 
 def test_an_absent_label_gets_the_smallest_share_and_the_feedback_says_so() -> None:

@@ -152,9 +152,12 @@ def test_the_fingerprint_tells_every_setting_apart() -> None:
     assert len(prints) == len(evaluators)
 
 
-def test_equally_likely_labels_give_the_first() -> None:
-    assert score(FakeAsk(scores=odds(0.4, 0.4))).answer == "positive"
-    assert score(FakeAsk(scores=odds(0.4, 0.4)), FakeTask(labels=("negative", "positive"))).answer == "negative"
+@pytest.mark.parametrize("labels", [("positive", "negative"), ("negative", "positive")])
+def test_a_right_label_must_be_likelier_than_every_wrong_one(labels: tuple[str, str]) -> None:
+    got = score(FakeAsk(scores=odds(0.4, 0.4)), FakeTask(labels=labels))
+    assert (got.value, got.parsed, got.answer) == (0.0, True, "negative")
+    assert got.feedback == "answered negative, expected positive (negative has probability 0.5, positive 0.5)"
+    assert score(FakeAsk(scores=odds(0.4, 0.4)), FakeTask(labels=labels), value="margin").value == 0.0
 
 
 def test_every_accepted_label_is_right() -> None:
@@ -175,7 +178,7 @@ def test_labels_that_differ_in_case_only_are_told_apart() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_no_number_for_one_label_is_no_answer(value: float) -> None:
     got = score(FakeAsk(scores=words(positive=-1.0, negative=(-1.0, value))), value="margin")
-    assert (got.value, got.parsed, got.answer) == (0.0, False, "")
+    assert (got.value, got.parsed, got.answer) == (-1.0, False, "")
     assert "NaN or minus infinity" in got.feedback
 
 
@@ -192,7 +195,7 @@ def test_what_does_not_fit_is_unreadable() -> None:
             return [Likelihoods(finish="rejected") for _ in requests]
 
     got = score(Full(scores=odds(0.5, 0.5)), value="margin")
-    assert got == Score(0.0, parsed=False, feedback="the prompt is too long for the model's context")
+    assert got == Score(-1.0, parsed=False, feedback="the prompt is too long for the model's context")
     assert not score(Full(scores=odds(0.5, 0.5)), calibrated=True).parsed
 
 
@@ -277,7 +280,9 @@ def test_probabilities_add_up_and_margins_stay_in_range(logprobs: list[float], c
         for value in ("accuracy", "probability", "margin")
     }
     assert math.fsum(each.value for each in by_value["probability"]) == pytest.approx(1.0)
-    assert [each.value for each in by_value["accuracy"]].count(1.0) == 1
+    probabilities = [each.value for each in by_value["probability"]]
+    alone = probabilities.count(max(probabilities)) == 1
+    assert [each.value for each in by_value["accuracy"]].count(1.0) == alone
     for accuracy, margin in zip(by_value["accuracy"], by_value["margin"], strict=True):
         assert -1.0 <= margin.value <= 1.0
         assert margin.value <= 0.0 or accuracy.value == 1.0

@@ -46,10 +46,12 @@ def test_right_gaps_weigh_200_and_wrong_ones_180(model, positive: float, negativ
     assert found.value == pytest.approx(reward)
 
 
-def test_a_tie_is_no_right_answer_for_the_wrong_label() -> None:
-    (found,) = LABELS.score([cell("negative")], scoring(0.3, 0.3))
-    assert found.answer == "positive"
-    assert found.feedback.startswith("answered positive, expected negative")
+@pytest.mark.parametrize(("target", "other"), [("positive", "negative"), ("negative", "positive")])
+def test_check_11_a_tie_of_two_earns_nothing_and_counts_as_wrong(target: str, other: str) -> None:
+    (found,) = LABELS.score([cell(target)], scoring(0.3, 0.3))
+    assert (found.value, found.answer) == (0.0, other)
+    (judged,) = Labels(TASK).score([cell(target)], scoring(0.3, 0.3))
+    assert (judged.value, judged.answer) == (0.0, other)
 
 
 def test_more_labels_are_compared_with_the_best_wrong_one() -> None:
