@@ -20,6 +20,20 @@ from promptopt.models.transformers import Transformers
 pytestmark = [pytest.mark.hf, pytest.mark.timeout(600)]
 
 
+LABEL_WORDS = {
+    "SST-2": ("terrible", "great"),
+    "Subj": ("subjective", "objective"),
+    "AG's News": ("World", "Sports", "Business", "Tech"),
+    "Yelp-5": ("terrible", "bad", "neutral", "good", "great"),
+    "Yahoo": (
+        "culture", "science", "health", "education", "computer", "sports", "business", "music", "family", "politics",
+    ),
+    "SNLI": ("Yes", "Unknown", "No"),
+    "PIQA": ("A", "B"),
+}  # fmt: skip
+"""Those of PromptQuine's code (promptquine.md, 5.1)."""
+
+
 @functools.cache
 def model(path: Path) -> Transformers:
     return Transformers(str(path), device="cpu")
@@ -44,6 +58,13 @@ class TestModel(ModelContract):
 def test_it_packs() -> None:
     list(model(weights.folder()).score(ScorerContract().requests()))
     assert model(weights.folder())._load().forward.way(100) == "packed"
+
+
+@pytest.mark.parametrize("words", LABEL_WORDS.values(), ids=LABEL_WORDS)
+def test_check_11_the_label_words_of_promptquine_are_one_token_each(words: tuple[str, ...]) -> None:
+    request = ScoreRequest("Input: fine.\nLabel:", tuple(f" {word}" for word in words))
+    found = dict(model(weights.folder()).score([request]))[0]
+    assert [each.tokens for each in found.continuations] == [(f" {word}",) for word in words]
 
 
 def test_a_gguf_file_is_its_dequantized_folder(capfd: pytest.CaptureFixture[str]) -> None:

@@ -601,6 +601,46 @@ def test_check_14_a_budget_below_the_first_generation_keeps_the_start_scored(tmp
     assert result.spent.evaluations <= 30
 
 
+def answer_or_refuse(refused: Callable[[str, str], bool]) -> Callable[[Request], str | Reply]:
+    """A task model that is right half of the time, and takes no request that `refused` says so of."""
+
+    def answer(request: Request) -> str | Reply:
+        text, question = str(request.content).rsplit("question", 1)
+        if refused(text, question):
+            return Reply("", finish="rejected", served="planted")
+        return "yes" if uniform(text, question) < 0.5 else "no"
+
+    return answer
+
+
+def test_check_14_what_cannot_be_scored_costs_its_prompt_alone(tmp_path: Path) -> None:
+    optimizer = replace(GENERATIONAL, score=Scoring(most=4), evolve=replace(GENERATIONAL.evolve, most=20))
+
+    def conduct(name: str, refused: Callable[[str, str], bool]) -> Result:
+        model = Scripted(answer_or_refuse(refused), name="planted")
+        return optimize(word_task(examples=12), optimizer, model=model, store=tmp_path / f"{name}.db")
+
+    whole = conduct("whole", lambda *_: False)
+    victim = next(each.prompt for each in whole.steps[1].pool if each.mean > 0)
+    literal = victim["instruction"].removesuffix("{question}")
+    hurt = conduct("hurt", lambda text, question: text == literal and uniform(text, question) < 0.5)
+    before, after = ({each.prompt: each.mean for each in run.steps[1].pool} for run in (whole, hurt))
+    assert after == before | {victim: 0.0}
+    assert hurt.status == "finished"
+
+
+def test_check_14_a_search_that_an_error_stopped_goes_on_as_if_there_had_been_none(tmp_path: Path) -> None:
+    optimizer = replace(GENERATIONAL, score=Scoring(most=4), evolve=replace(GENERATIONAL.evolve, most=20))
+    answer = answer_or_refuse(lambda *_: False)
+
+    def conduct(name: str, model: Scripted) -> Result:
+        return optimize(word_task(examples=12), optimizer, model=model, store=tmp_path / f"{name}.db")
+
+    whole = conduct("whole", Scripted(answer, name="planted"))
+    assert conduct("hurt", Scripted(answer, name="planted", fail_at=30)).status == "suspended"
+    assert conduct("hurt", Scripted(answer, name="planted")).to_json()["candidates"] == whole.to_json()["candidates"]
+
+
 # --- bad input ---
 
 
