@@ -112,9 +112,17 @@ def described(function: str | Callable[..., Any]) -> Any:
         source = ""  # typed into a console, or written in C
     closure = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
-    fields = repr(function) if dataclasses.is_dataclass(function) else ""
+    fields = _fields(function) if dataclasses.is_dataclass(function) else ""
     name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
     return {"name": name, "source": source, "closure": plain, "fields": fields}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass. The repr of a function says where it lies in memory, so it is described instead."""
+    import dataclasses
+
+    own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {name: described(each) if callable(each) else repr(each) for name, each in own.items()}
 
 
 def _imported(name: str) -> Metric:
