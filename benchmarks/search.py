@@ -26,6 +26,7 @@ from benchmarks import search_real as real
 from benchmarks import search_tables as tables
 from benchmarks.search_landscape import KINDS
 from benchmarks.search_proposer import SKILL
+from benchmarks.search_settings import VARIANTS
 from promptopt import registry
 from promptopt.reports.words import plural
 
@@ -46,7 +47,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def run_planted(chosen: argparse.Namespace, command: str) -> None:
     races = racing.section(chosen.trials)
     begun = time.perf_counter()
-    found, missing = planted.arms(chosen.methods)
+    found, missing = planted.arms(chosen.methods if chosen.methods else registry.names("optimizers"))
     for label, why in missing.items():
         print(f"left out: {label}: {why}", file=sys.stderr)
     budgets, kinds = tuple(sorted(chosen.budgets)), chosen.tasks if chosen.tasks else tuple(KINDS)
@@ -85,8 +86,9 @@ def run_planted(chosen: argparse.Namespace, command: str) -> None:
 
 
 def run_real(chosen: argparse.Namespace, command: str) -> None:
+    methods = chosen.methods if chosen.methods else (*registry.names("optimizers"), *VARIANTS)
     plan = real.Plan(
-        chosen.methods, chosen.tasks if chosen.tasks else real.TASKS, chosen.seeds, chosen.budget, chosen.test,
+        methods, chosen.tasks if chosen.tasks else real.TASKS, chosen.seeds, chosen.budget, chosen.test,
         chosen.model, chosen.proposer,
     )  # fmt: skip
     if chosen.part == "real":
@@ -127,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of every part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("planted", "real", "report"))
-    parser.add_argument("--methods", type=names, default=tuple(registry.names("optimizers")))
+    parser.add_argument("--methods", type=names, default=(), help="default: all")
     parser.add_argument("--tasks", type=names, default=())
     parser.add_argument("--seeds", help="planted: how many; real: which")
     parser.add_argument("--out", type=Path, help="where the report goes")

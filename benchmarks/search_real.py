@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.search_settings import REAL
+from benchmarks.search_settings import REAL, VARIANTS
 from promptopt.api import optimize
 from promptopt.assess import evaluate
 from promptopt.binding import describe
@@ -48,7 +48,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: every method on every task with every seed, under one budget."""
+    """What to run: every method (or variant of one) on every task with every seed, under one budget."""
 
     methods: tuple[str, ...]
     tasks: tuple[str, ...] = TASKS
@@ -77,7 +77,7 @@ def conduct(plan: Plan, rows: Path, store: Path, say: Callable[[str], None]) -> 
             for name in plan.tasks:
                 for method in plan.methods:
                     try:
-                        optimizer = build_optimizer(method, REAL.get(method, {}))
+                        optimizer = build_optimizer(VARIANTS.get(method, method), REAL.get(method, {}))
                         key = key_of(plan, method, name, seed, optimizer)
                         if key in known:
                             continue

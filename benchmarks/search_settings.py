@@ -110,8 +110,15 @@ REAL: Settings = {
         "population": 4, "offspring": 2, "edit.neighbours": 2, "score.examples": SHOWN, "stop.iterations": 6,
         "stop.patience": 4,
     },
-    "capo": {
-        "population": 5, "iterations": 8, "breed.crossovers": 3, "breed.longest": LONGEST,
-        "breed.sampling.max_tokens": REPLY, "demos.most": 2, "race.block": SHOWN // 3, "race.blocks": 3,
+    **{
+        search: {
+            "population": 5, "iterations": 8, "breed.crossovers": 3, "breed.longest": LONGEST,
+            "breed.sampling.max_tokens": REPLY, "demos.most": most, "race.block": SHOWN // 3, "race.blocks": 3,
+        }
+        for search, most in (("capo", 2), ("capo-zero-shot", 0))
     },
 }  # fmt: skip
+
+VARIANTS: Mapping[str, str] = {"capo-zero-shot": "capo"}
+"""Rows of the real table that are a method under other settings, and that method: here the paper's k_max = 0, whose
+prompts can be held against those of searches without demonstrations."""

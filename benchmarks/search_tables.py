@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -156,20 +157,23 @@ def promptquine(groups: Mapping[str, Sequence[Row]]) -> list[str]:
 def capo(groups: Mapping[str, Sequence[Row]]) -> list[str]:
     """CAPO scores as EvoPrompt does, with shorter prompts and fewer tokens."""
     lines = ["### CAPO: the score of EvoPrompt, with shorter prompts and fewer tokens", ""]
+    own = [method for method in ("capo", "capo-zero-shot") if method in groups]
     rivals = [method for method in ("evoprompt-ga", "evoprompt-de") if method in groups]
-    if "capo" not in groups or not rivals:
+    if not own or not rivals:
         return [*lines, "No runs of CAPO and EvoPrompt to compare yet."]
     lines += [
-        "| CAPO against | pairs | score, difference | prompt tokens, ratio | tokens of the run, ratio | shown |",
-        f"|{' --- |' * 6}",
+        "EvoPrompt shows no demonstrations, so its prompts are the shorter ones unless CAPO shows none either.",
+        "",
+        "| CAPO | against | pairs | score, difference | prompt tokens, ratio | tokens of the run, ratio | shown |",
+        f"|{' --- |' * 7}",
     ]
-    for rival in rivals:
-        scores = paired(groups["capo"], groups[rival], better_by)
+    for method, rival in itertools.product(own, rivals):
+        scores = paired(groups[method], groups[rival], better_by)
         if not scores:
-            lines.append(f"| {rival} | 0 | - | - | - | no pair of runs |")
+            lines.append(f"| {method} | {rival} | 0 | - | - | - | no pair of runs |")
             continue
-        prompts = _ratio(groups["capo"], groups[rival], lambda row: row["best_tokens"])
-        tokens = _ratio(groups["capo"], groups[rival], lambda row: row["read"] + row["written"])
+        prompts = _ratio(groups[method], groups[rival], lambda row: row["best_tokens"])
+        tokens = _ratio(groups[method], groups[rival], lambda row: row["read"] + row["written"])
         # As good: not below by more than its error explains.
         good = not above_zero([-score for score in scores])
         missing = [
@@ -178,7 +182,7 @@ def capo(groups: Mapping[str, Sequence[Row]]) -> list[str]:
             *([] if tokens < 1 else ["not fewer tokens"]),
         ]
         lines.append(
-            f"| {rival} | {len(scores)} | {with_error(scores, '+')} | {prompts:.2f} | {tokens:.2f} "
+            f"| {method} | {rival} | {len(scores)} | {with_error(scores, '+')} | {prompts:.2f} | {tokens:.2f} "
             f"| {'yes' if not missing else 'no: ' + ', '.join(missing)} |"
         )
     return lines

@@ -20,6 +20,7 @@ from promptopt.budget import Budget
 from promptopt.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.labels import Labels
+from promptopt.evaluators.style_transfer import Joint, first_sentence
 from promptopt.models.scripted import Scripted
 from promptopt.operators.genes import LIGHT, cut, prune_lightly
 from promptopt.operators.history import Individual
@@ -510,6 +511,47 @@ def test_check_12_halving_is_refused_where_it_does_not_apply(tmp_path: Path) -> 
     forced = PromptQuine(variant="generational", evolve=Evolution(halving=True))
     with pytest.raises(ConfigError, match="without labels"):
         optimize(labelled_task(), forced, model=label_model(lambda *_: 0.5), store=tmp_path / "store.db")
+
+
+# --- style transfer ---
+
+
+def kept(answer: str, source: str) -> float:
+    return len(set(answer.strip(".").split()) & set(source.split())) / len(source.split())
+
+
+def kind(answer: str, style: str) -> bool:
+    return ("lovely" in answer) == (style == "kind")
+
+
+def whole(answer: str) -> bool:
+    return answer.endswith(".")
+
+
+def test_style_transfer_goes_by_the_joint_score(tmp_path: Path) -> None:
+    def rewrite(request: Request) -> str:
+        text = str(request.content)
+        source = re.findall(r"the food number \d+ was bad", text)[0]
+        # One word spoils the style, the other the content.
+        said = source if "rudely" in text else f"lovely {source}"
+        return f'{said.rsplit(" ", 1)[0] if "short" in text else said}. And more." "never read'
+
+    rows = [Example.of("kind", text=f"the food number {number} was bad") for number in range(40)]
+    task = Task.from_examples(
+        rows, prompt="Please rewrite it short and rudely in a kind way:", name="kindness",
+        metric=Joint(kept, kind, whole), answer=first_sentence, train=16, dev=10, test=14,
+        layout=Layout("text", text='{instruction} "{text}" "'),
+    )  # fmt: skip
+    optimizer = PromptQuine(
+        shots=0, gene="word", variant="steady-state", begin="pruned", score=Scoring(most=8), rerank=Reranking(8),
+        evolve=Evolution(population=10, offspring=20, shortest=4),
+    )  # fmt: skip
+    result = optimize(task, optimizer, model=Scripted(rewrite, name="writer"), store=tmp_path / "store.db")
+    assert result.start.test is not None
+    assert result.best.test is not None
+    assert (result.start.test.score, result.best.test.score) == (0.0, 1.0)
+    assert "rudely" not in result.best.text
+    assert "short" not in result.best.text
 
 
 # --- 13: re-ranking ---
