@@ -113,6 +113,8 @@ def run_real(chosen: argparse.Namespace, command: str) -> None:
         "",
         *tables.real_tables(rows),
         "",
+        *tables.floor(rows),
+        "",
         *tables.patterns(rows),
     ]
     write(lines, chosen.out if chosen.out is not None else RESULTS / "search-real.md")

@@ -92,6 +92,31 @@ def real_tables(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def floor(rows: Sequence[Row]) -> list[str]:
+    """Which searches are above random on average at equal budget, and which are not."""
+    groups = by_method(rows)
+    over = {
+        method: paired(found, groups.get(CONTROL, ()), better_by)
+        for method, found in groups.items()
+        if method != CONTROL
+    }
+    over = {method: differences for method, differences in over.items() if differences}
+    above = [method for method, differences in over.items() if mean(differences) > 0]
+    sure = [method for method in above if above_zero(over[method])]
+    rest = [method for method in over if method not in above]
+    return [
+        f"## Beside {CONTROL}",
+        "",
+        f"- Above it on average over tasks and seeds: {_listed(above)}.",
+        f"- Above it by more than {ERRORS:g} standard errors: {_listed(sure)}.",
+        f"- Not above it: {_listed(rest)}.",
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "none"
+
+
 def _score(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 

@@ -336,6 +336,11 @@ def test_patterns_are_called_shown_only_where_the_rows_show_them() -> None:
     assert "no: lower score" in said
     table = "\n".join(search_tables.real_tables(rows))
     assert "| plum-hs | 4 | 0.500 | 0.665 | +0.165 ± 0.006 | +0.100 ± 0.000 | 4 : 0 |" in table
+    assert search_tables.floor(rows)[2:] == [
+        "- Above it on average over tasks and seeds: plum-hs, promptquine, capo, evoprompt-ga, evoprompt-de.",
+        "- Above it by more than 2 standard errors: plum-hs, promptquine, capo, evoprompt-ga, evoprompt-de.",
+        "- Not above it: plum-hc.",
+    ]
     assert search_tables.patterns([])[2:5] == [
         "### Plum: a metaheuristic beats the start and random search under the same budget",
         "",
