@@ -8,6 +8,7 @@ what each search used, `paid` what was computed for it.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,8 +126,11 @@ def one(
     row = as_row(result, form, model)
     shown = in_context_prompt(result)
     if shown is not None:
-        row["unpruned"] = _tested(form, shown, model, store, result.best.test.n)
-        row["unpruned_tokens"] = prompt_tokens(form, shown, model)
+        pruned = best_pruned(result)
+        row["pruned_won"] = result.best.prompt == pruned
+        for name, prompt in (("unpruned", shown), ("pruned", pruned)):
+            row[name] = _tested(form, prompt, model, store, result.best.test.n)
+            row[f"{name}_tokens"] = prompt_tokens(form, prompt, model)
     row["minutes"] = round((time.perf_counter() - begun) / 60, 2)
     return row
 
@@ -162,6 +166,22 @@ def in_context_prompt(result: Result) -> Prompt | None:
     pruned = any(candidate.proposal.operator == "pruned" for candidate in result.lineage)
     written = (each.prompt for each in result.lineage if each.proposal.operator == "demonstrations")
     return next(written, None) if pruned else None
+
+
+def best_pruned(result: Result) -> Prompt:
+    """The pruned prompt that the final choice put first, whether or not it won: the start may have been better still.
+
+    By dev where it came that far, else by the search's own scores on most examples.
+    """
+    pruned = [candidate for candidate in result.lineage if candidate.proposal.operator == "pruned"]
+    return max(
+        pruned,
+        key=lambda each: (
+            each.dev.mean if each.dev is not None and each.dev.count else -math.inf,
+            each.search.count,
+            each.search.mean if each.search.count else -math.inf,
+        ),
+    ).prompt
 
 
 def _tested(task: Task, prompt: Prompt, model: Model, store: Store, count: int) -> float:

@@ -154,21 +154,26 @@ def promptquine(groups: Mapping[str, Sequence[Row]]) -> list[str]:
     found = {
         method: measured
         for method in ("promptquine", "tapruning")
-        if (measured := [row for row in groups.get(method, ()) if "unpruned" in row])
+        if (measured := [row for row in groups.get(method, ()) if "pruned" in row])
     }
     if not found:
         return [*lines, "No runs with demonstrations to prune yet."]
     lines += [
-        "| search | runs | unpruned | winner | winner over unpruned | prompt tokens, unpruned | winner |",
-        f"|{' --- |' * 7}",
+        "The best pruned prompt against the one it was pruned from, on the same test examples, whether or not it won: "
+        "the start prompt without demonstrations takes part in the final choice.",
+        "",
+        "| search | runs | unpruned | pruned | pruned over unpruned | prompt tokens, unpruned | pruned | pruned won |",
+        f"|{' --- |' * 8}",
     ]
     shown: list[str] = []
     for method, rows in found.items():
-        over = [row["best"] - row["unpruned"] for row in rows]
+        over = [row["pruned"] - row["unpruned"] for row in rows]
+        won = sum(row["pruned_won"] for row in rows)
         lines.append(
             f"| {method} | {len(rows)} | {mean(row['unpruned'] for row in rows):.3f} "
-            f"| {mean(row['best'] for row in rows):.3f} | {with_error(over, '+')} "
-            f"| {mean(row['unpruned_tokens'] for row in rows):.0f} | {mean(row['best_tokens'] for row in rows):.0f} |"
+            f"| {mean(row['pruned'] for row in rows):.3f} | {with_error(over, '+')} "
+            f"| {mean(row['unpruned_tokens'] for row in rows):.0f} | {mean(row['pruned_tokens'] for row in rows):.0f} "
+            f"| {won} |"
         )
         if above_zero(over):
             shown.append(method)

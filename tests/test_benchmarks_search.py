@@ -294,7 +294,9 @@ def test_a_real_run_gives_a_row_that_can_be_kept(tmp_path: Path) -> None:
 def test_where_demonstrations_are_pruned_the_unpruned_prompt_is_scored_too(tmp_path: Path) -> None:
     row = real_row(tmp_path, "promptquine", 800)
     assert 0.0 <= row["unpruned"] <= 1.0
+    assert 0.0 <= row["pruned"] <= 1.0
     assert row["unpruned_tokens"] > row["start_tokens"]
+    assert row["pruned_tokens"] < row["unpruned_tokens"]
 
 
 def test_real_runs_go_on_after_one_that_fails_and_are_not_repeated(
@@ -325,7 +327,8 @@ def test_patterns_are_called_shown_only_where_the_rows_show_them() -> None:
     rows = [row("random", seed, 0.55 + 0.01 * seed) for seed in range(4)]
     rows += [row("plum-hs", seed, 0.65 + 0.01 * seed) for seed in range(4)]
     rows += [row("plum-hc", seed, 0.55 - 0.01 * seed) for seed in range(4)]
-    rows += [row("promptquine", seed, 0.6, unpruned=0.6 + 0.1 * (-1) ** seed, unpruned_tokens=80) for seed in range(4)]
+    cut = {"unpruned_tokens": 80, "pruned": 0.6, "pruned_tokens": 50, "pruned_won": True}
+    rows += [row("promptquine", seed, 0.6, unpruned=0.6 + 0.1 * (-1) ** seed, **cut) for seed in range(4)]
     rows += [row("capo", seed, 0.6, best_tokens=25, read=700) for seed in range(4)]
     rows += [row("evoprompt-ga", seed, 0.6 + 0.01 * (-1) ** seed) for seed in range(4)]
     rows += [row("evoprompt-de", seed, 0.7 + 0.01 * (-1) ** seed) for seed in range(4)]
