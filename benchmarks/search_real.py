@@ -169,11 +169,13 @@ def in_context_prompt(result: Result) -> Prompt | None:
 
 
 def best_pruned(result: Result) -> Prompt:
-    """The pruned prompt that the final choice put first, whether or not it won: the start may have been better still.
+    """The winner where it was pruned; else the pruned prompt that came nearest to winning.
 
-    By dev where it came that far, else by the search's own scores on most examples.
+    That is by dev where it came that far, else by the search's own scores on most examples.
     """
     pruned = [candidate for candidate in result.lineage if candidate.proposal.operator == "pruned"]
+    if any(candidate.prompt == result.best.prompt for candidate in pruned):
+        return result.best.prompt
     return max(
         pruned,
         key=lambda each: (
