@@ -99,9 +99,9 @@ class Labels:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
 
         A cell without usable probabilities is unreadable and worth the least that the value can be: a prompt must not
-        gain by hiding the labels. Raises EvaluatorError where an example's target
-        is no label or a label has no tokens; ConfigError where calibration is asked of a model that cannot score given
-        texts, and, for such a model, where labels begin alike or no alternatives are reported.
+        gain by hiding the labels. Raises EvaluatorError where an example's target is no label or a label has no tokens;
+        ConfigError where calibration is asked of a model that cannot score given texts, and, for such a model, where
+        labels begin alike or no alternatives are reported.
         """
         rights = [self._right(cell) for cell in cells]
         if ask.can_score():
@@ -182,7 +182,7 @@ class Labels:
         shares = self._shares(logs)
         if shares is None:
             return Score(self._unreadable, parsed=False, feedback=_NO_NUMBER)
-        best = _likeliest(shares, right)
+        best = _highest(shares, right)
         feedback = ""
         if best not in right:
             odds = f"({best} has probability {shares[best]:.2g}, {right[0]} {shares[right[0]]:.2g})"
@@ -204,7 +204,7 @@ class Labels:
         shares = self._shares([reading.seen.get(label, reading.floor) for label in self._words])
         if shares is None:
             return Score(self._unreadable, output, parsed=False, feedback=_NO_NUMBER)
-        best = _likeliest({label: shares[label] for label in self._words if label in reading.seen}, right)
+        best = _highest({label: shares[label] for label in self._words if label in reading.seen}, right)
         missing = [label for label in right if label not in reading.seen]
         note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
         if best not in right:
@@ -233,7 +233,7 @@ class Labels:
         return {"margin": -1.0, "piecewise": -PENALTY}.get(self.value, 0.0)
 
 
-def _likeliest(shares: Mapping[str, float], right: Sequence[str]) -> str:
+def _highest(shares: Mapping[str, float], right: Sequence[str]) -> str:
     """The label of the largest share: of equal ones the first wrong one, since a right one must be strictly above."""
     return max(shares, key=lambda label: (shares[label], label not in right))
 
