@@ -18,7 +18,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.budget import Budget
 from promptopt.config import adjust
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators.labels import Labels
 from promptopt.evaluators.style_transfer import Joint, first_sentence
 from promptopt.models.scripted import Scripted
@@ -692,6 +692,15 @@ def test_equal_scores_whatever_they_are(tmp_path: Path, optimizer: PromptQuine, 
     result = search(tmp_path, optimizer, lambda *_: value)
     assert result.status == "finished"
     assert len(generations(result)) > 3
+
+
+@pytest.mark.parametrize(
+    "method", ["plum-hc", "plum-ga-c", "plum-hs", "promptquine", "tapruning", "evoprompt-de", "random"]
+)
+def test_a_score_that_is_no_number_is_refused_with_its_cell(tmp_path: Path, method: str) -> None:
+    evaluator = Scored(lambda *_: math.nan, [])
+    with pytest.raises(EvaluatorError, match="gave NaN; a score must be a number"):
+        optimize(word_task(), method, model=Scripted([]), evaluator=evaluator, store=tmp_path / "store.db")
 
 
 def test_a_layout_without_a_place_for_demonstrations_prunes_the_start(tmp_path: Path) -> None:
