@@ -20,7 +20,8 @@ from typing import cast
 
 import numpy as np
 
-from promptopt.run import Run, Selector
+from promptopt.protocols import Selector
+from promptopt.run import Run
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.selection.racing import PairedTest, Racing
 from promptopt.selection.rejects import SuccessiveRejects

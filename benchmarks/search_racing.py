@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 
 from benchmarks.search_tables import mean
-from promptopt.run import Run, Selector
+from promptopt.protocols import Selector
+from promptopt.run import Run
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.racing import PairedTest, Racing
 from tests.selection.landscape import Landscape, plant

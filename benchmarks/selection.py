@@ -22,7 +22,8 @@ from typing import cast
 
 import numpy as np
 
-from promptopt.run import Run, Selector
+from promptopt.protocols import Selector
+from promptopt.run import Run
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving

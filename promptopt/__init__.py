@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from promptopt.api import optimize
-    from promptopt.assess import Evaluation, Explanation, evaluate, explain
-    from promptopt.budget import Budget, Ledger
     from promptopt.errors import PromptoptError
+    from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo import APO
-    from promptopt.optimizers.pmpo import PMPO
-    from promptopt.result import Result
-    from promptopt.run import Optimizer, Run, Selector
+    from promptopt.optimizers.pmpo.method import PMPO
+    from promptopt.outcome.result import Result
+    from promptopt.protocols import Optimizer, Selector
+    from promptopt.run import Run
+    from promptopt.run.budget import Budget, Ledger
     from promptopt.tasks.task import Task
     from promptopt.types import Estimate, Example, Prompt, Proposal, Reply, Request, Sampling, Score
 
@@ -21,19 +22,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "api",
-    "evaluate": "assess",
-    "explain": "assess",
-    "Evaluation": "assess",
-    "Explanation": "assess",
-    "Budget": "budget",
-    "Ledger": "budget",
+    "evaluate": "evaluation",
+    "explain": "evaluation",
+    "Evaluation": "evaluation",
+    "Explanation": "evaluation",
+    "Budget": "run.budget",
+    "Ledger": "run.budget",
     "PromptoptError": "errors",
     "APO": "optimizers.apo",
-    "PMPO": "optimizers.pmpo",
-    "Result": "result",
-    "Optimizer": "run",
+    "PMPO": "optimizers.pmpo.method",
+    "Result": "outcome.result",
+    "Optimizer": "protocols",
     "Run": "run",
-    "Selector": "run",
+    "Selector": "protocols",
     "Task": "tasks.task",
     "Estimate": "types",
     "Example": "types",

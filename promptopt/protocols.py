@@ -6,15 +6,35 @@ Laws every implementation keeps (contract suites in `promptopt.testing` check th
   retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
 - evaluators and tasks never see the run: they are handed an `Ask`.
 
-`Optimizer` and `Selector` take a run, and therefore close `run.py`.
+In order: models and what they may also be able to do; tasks; evaluators; then what takes a run, methods and selectors.
+Each optional capability is a Protocol of its own, and says who asks for it, and when.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
+from promptopt.types import (
+    Cell,
+    Content,
+    Estimate,
+    Example,
+    Likelihoods,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreRequest,
+    UpperBounds,
+)
+
+if TYPE_CHECKING:
+    import random
+
+    # The one arrow that points up: what follows takes a run, and a run is made of everything above.
+    from promptopt.run import Run
 
 Role = Literal["task", "proposer", "judge"]
 """The task model answers, the proposer writes prompts, the judge scores."""
@@ -125,7 +145,7 @@ class Inexact(Protocol):
 
 
 @runtime_checkable
-class Placed(Protocol):
+class LocalAware(Protocol):
     """A model that knows whether it runs on this machine, where tokens cost nothing."""
 
     @property
@@ -258,4 +278,74 @@ class Evaluator(Protocol):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever the evaluator could score a cell differently."""
+        ...
+
+
+class Optimizer(Protocol):
+    """A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run."""
+
+    def optimize(self, run: Run) -> None:
+        """Search until done. Stops (BudgetSpent, Suspended) pass through; the run remembers what was scored.
+
+        Called once, by `promptopt.optimize`.
+        """
+        ...
+
+
+@runtime_checkable
+class ChoosesEvaluator(Protocol):
+    """A method that searches by an evaluator of its own choice where the user names none."""
+
+    def evaluator_for(self, task: Task) -> str | Evaluator:
+        """That evaluator, or its registered name. Asked once, when the run is bound."""
+        ...
+
+
+@runtime_checkable
+class RecastsTask(Protocol):
+    """A method that needs the task in another form, which renders the start prompt byte for byte as it was."""
+
+    def recast(self, task: Task) -> Task:
+        """The task in that form; itself, where it is in it already. Raises ConfigError where it cannot be.
+
+        Asked once, when the run is bound, before the evaluator is.
+        """
+        ...
+
+
+@runtime_checkable
+class BoundsCost(Protocol):
+    """A method that knows from its settings alone what a search can take at most."""
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds for `train` training examples. Asked by `--dry-run`."""
+        ...
+
+
+class Selector(Protocol):
+    """Finds the best of many prompts at a bounded cost; a value that any optimizer can hold."""
+
+    def select(self, run: Run, prompts: Sequence[Prompt], examples: Sequence[Example], keep: int) -> list[Estimate]:
+        """All prompts, ranked best first; those never evaluated come last, with count 0.
+
+        `keep` is how many of them the caller will go on with. Called by methods, once a round.
+        """
+        ...
+
+
+@runtime_checkable
+class CapsEvaluations(Protocol):
+    """A selector whose evaluations have a cap. Asked by methods that bound their own cost."""
+
+    budget: int
+
+
+class Chunker(Protocol):
+    """Cuts a text into chunks; a parser can stand behind it. Called by the methods that edit phrases."""
+
+    def spans(self, text: str, rng: random.Random) -> Sequence[tuple[int, int]]:
+        """The chunks of `text` as (begin, end) offsets in characters: in order, not empty, not overlapping.
+
+        Punctuation is best a chunk of its own.
+        """
         ...

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
+from promptopt.protocols import Selector
 from promptopt.ranges import within
-from promptopt.run import Run, Selector
+from promptopt.run import Run
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
 from promptopt.text import Pattern
-from promptopt.types import Estimate, Expected, Prompt, Sampling, ScoreMatrix
+from promptopt.types import Estimate, Prompt, Sampling, ScoreMatrix, UpperBounds
 
 _Item = TypeVar("_Item")
 _SLOTS = ("task", "section", "mistakes", "reason", "advice", "reasons", "words", "count")
@@ -158,9 +159,9 @@ class APO:
             else:
                 ranked = _ranked(run.evaluate(pool, minibatch))
             beam = [estimate.prompt for estimate in ranked[: self.beam]]
-            run.step(ranked, beam)
+            run.record(ranked, beam)
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
         expand, minibatch = self.expand, min(self.minibatch, train)
         reasons = expand.groups * expand.reasons
@@ -175,7 +176,7 @@ class APO:
             evaluations += parents * (minibatch + filtering) + selection
             expanded += parents
             parents = min(self.beam, pool)
-        return Expected(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
+        return UpperBounds(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
 
     def _expand(self, run: Run, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
@@ -213,7 +214,7 @@ class APO:
         return [
             child
             for parent, errors in mistakes.items()
-            for child in self._cap(run, run.propose(drafts[parent].proposals()), errors)
+            for child in self._cap(run, run.admit(drafts[parent].proposals()), errors)
         ]
 
     def _critic(self, run: Run, parent: Prompt, group: Sequence[Mistake]) -> str:

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from promptopt.run import Selector
-
-
-@runtime_checkable
-class Budgeted(Protocol):
-    """A selector whose evaluations have a cap."""
-
-    budget: int
+from promptopt.protocols import CapsEvaluations, Selector
 
 
 def most_asked(selector: Selector, prompts: int, examples: int) -> int:
     """Upper bound on the (prompt, example) evaluations of one `select` call."""
-    return min(prompts * examples, selector.budget) if isinstance(selector, Budgeted) else prompts * examples
+    return min(prompts * examples, selector.budget) if isinstance(selector, CapsEvaluations) else prompts * examples

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.events import Event, PhaseBegun
 from promptopt.models.scripted import Scripted
-from promptopt.protocols import Model
-from promptopt.result import Result
-from promptopt.run import Optimizer
+from promptopt.outcome.result import Result
+from promptopt.protocols import Model, Optimizer
+from promptopt.run.budget import Budget
+from promptopt.run.events import Event, PhaseBegun
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 

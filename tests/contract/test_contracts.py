@@ -6,9 +6,8 @@ import pytest
 
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.labels import Labels
-from promptopt.protocols import Evaluator
+from promptopt.protocols import Evaluator, Selector
 from promptopt.registry import load, names
-from promptopt.run import Selector
 from promptopt.tasks.task import Task
 from promptopt.testing import EvaluatorContract, SelectorContract, uniform
 from promptopt.types import Reply, Request, Token

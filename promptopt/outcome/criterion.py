@@ -1,0 +1,27 @@
+"""What the verdict is by: an evaluator, and the model that it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptopt.models.prices import Price
+from promptopt.protocols import Evaluator, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """An evaluator, the model it asks, and what its tokens cost (None: unknown)."""
+
+    evaluator: Evaluator
+    model: Model
+    price: Price | None
+
+    @property
+    def name(self) -> str:
+        """What the evaluator is called."""
+        return name_of(self.evaluator)
+
+
+def name_of(evaluator: Evaluator) -> str:
+    """What an evaluator is called."""
+    return str(evaluator.fingerprint().get("evaluator", type(evaluator).__name__.lower()))
