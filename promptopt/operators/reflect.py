@@ -78,7 +78,7 @@ def show_example(example: Example) -> str:
     """Input and expected output; for preference data, the preferred output and a rejected one."""
     lines = [f"{name}: {shorten(value, FIELD)}" for name, value in example.fields]
     output = example.solution if example.solution else example.target
-    lines.append(f"{'Preferred' if example.rejected else 'UpperBounds'} output: {shorten(output, FIELD)}")
+    lines.append(f"{'Preferred' if example.rejected else 'Expected'} output: {shorten(output, FIELD)}")
     lines += [f"Rejected output: {shorten(text, FIELD)}" for text in example.rejected[:1]]
     return "\n".join(lines)
 

@@ -155,7 +155,7 @@ def test_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
     task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
 
     def quoting(request: Request) -> str:
-        output = text_of(request).split("UpperBounds output: ")[1].split("\n")[0]
+        output = text_of(request).split("Expected output: ")[1].split("\n")[0]
         return f"<prompt>Say {output} {request.seed}</prompt>"
 
     result = search(tmp_path, SMALL, proposer=quoting, task=task, model=Scripted(lambda _: "x"))

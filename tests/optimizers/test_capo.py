@@ -19,7 +19,7 @@ from promptopt.binding.config import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.capo import method as capo
+from promptopt.optimizers.capo.method import method as capo
 from promptopt.optimizers.capo.method import CAPO, SAMPLING, Breeding, Demonstrations, inherit
 from promptopt.optimizers.capo.track import UNCORRECTED, Race, Track
 from promptopt.outcome.result import Result

@@ -165,7 +165,7 @@ def test_the_requests_hold_the_task_three_examples_and_a_tip(tmp_path: Path) -> 
     for text in texts:
         assert "Task: Say whether it is so." in text
         assert section_of(text) == START
-        assert text.count("question: question ") == text.count("UpperBounds output: yes") == 3
+        assert text.count("question: question ") == text.count("Expected output: yes") == 3
         assert text.endswith("<prompt>\n...\n</prompt>")
     notes = [each.proposal.note for each in result.candidates() if each.proposal.operator == "proposer"]
     assert Counter(notes) == Counter(tip.strip() for tip in tips)
@@ -293,7 +293,7 @@ def test_an_instruction_that_quotes_an_example_is_dropped(tmp_path: Path) -> Non
     task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=60, dev=40, test=60)
 
     def quoting(request: Request) -> str:
-        return f"<prompt>Say {text_of(request).split('UpperBounds output: ')[1].splitlines()[0]} soon</prompt>"
+        return f"<prompt>Say {text_of(request).split('Expected output: ')[1].splitlines()[0]} soon</prompt>"
 
     result = search(tmp_path, proposer=quoting, task=task, model=Scripted(lambda _: "x"))
     assert result.rejected == {"proposer: quotes an example": 3}

@@ -21,7 +21,7 @@ from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators.labels import Labels
 from promptopt.evaluators.style_transfer import Joint, first_sentence
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.promptquine import method as promptquine
+from promptopt.optimizers.promptquine.method import method as promptquine
 from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
 from promptopt.optimizers.promptquine.history import Individual
 from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring, tournament
