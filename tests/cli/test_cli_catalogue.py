@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import Invoke
 
-from promptopt.binding.objects import config
+from promptopt.binding import config
 from promptopt.cli import models
 from promptopt.models.files import catalogue
 from promptopt.models.scripted import Scripted

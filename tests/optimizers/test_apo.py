@@ -110,7 +110,7 @@ class TestContract(OptimizerContract):
     optimizer = SMALL
     budget = Budget(evaluations=600)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return author(request)
 
 

@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.vllm.model import model as backend
+from promptopt.models.vllm import model as backend
 from promptopt.models.vllm.engine import DEFAULTS, installed_version
 from promptopt.models.vllm.model import VLLM
 from promptopt.types import Likelihoods, Request, Sampling, ScoreRequest
