@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from promptopt.models import catalogue
-from promptopt.models.llamacpp import LlamaCpp
+from promptopt.models.files import catalogue
+from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.tasks.catalogue import load_task
 from promptopt.types import Message, Request
 

@@ -43,7 +43,7 @@ class Sweep:
         """Propose and score."""
         for number in range(self.prompts):
             prompt = run.initial.replace("instruction", f"Answer the question, take {number}.")
-            run.evaluate(run.propose([Proposal(prompt)]), run.train)
+            run.evaluate(run.admit([Proposal(prompt)]), run.train)
 
 
 class Instant:
@@ -122,7 +122,7 @@ def start_up() -> list[str]:
 
 def over_http(count: int = 2_000) -> list[str]:
     """The same requests to the same server, 64 at a time: a bare asyncio client, and our backend."""
-    from promptopt.models.openai import OpenAIModel
+    from promptopt.models.server.openai import OpenAIModel
     from tests.servers import latency_server
 
     requests = [Request((Message("user", f"question {n}"),), Sampling(max_tokens=4)) for n in range(count)]

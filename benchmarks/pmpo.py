@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.api import optimize
-from promptopt.assess import evaluate
-from promptopt.budget import Budget
+from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
 from promptopt.optimizers.apo import APO, Expansion
-from promptopt.optimizers.pmpo import PMPO, Rewriting
+from promptopt.optimizers.pmpo.method import PMPO, Rewriting
+from promptopt.outcome.result import Result
 from promptopt.protocols import Model
-from promptopt.result import Result
+from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task

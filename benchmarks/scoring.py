@@ -139,19 +139,19 @@ def unshared(score: Way) -> Way:
 
 
 def transformers(path: str) -> Way:
-    from promptopt.models.transformers import Transformers
+    from promptopt.models.transformers.model import Transformers
 
     return ours(Transformers(path))
 
 
 def llamacpp(path: str) -> Way:
-    from promptopt.models.llamacpp import LlamaCpp
+    from promptopt.models.llamacpp.model import LlamaCpp
 
     return ours(LlamaCpp(Path(path)))
 
 
 def vllm(path: str) -> Way:
-    from promptopt.models.vllm import VLLM
+    from promptopt.models.vllm.model import VLLM
 
     return ours(VLLM(path))
 

@@ -17,12 +17,12 @@ from benchmarks.search_settings import PLANTED, SELECTOR_BUDGET
 from benchmarks.search_tables import CONTROL, mean, with_error
 from promptopt import registry
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import Setting, build_optimizer
+from promptopt.binding.config import Setting, build_optimizer
+from promptopt.binding.evaluator import ChoosesEvaluator, recast
 from promptopt.errors import PromptoptError
-from promptopt.measure import Particular, recast
 from promptopt.models.scripted import Scripted
 from promptopt.run import Optimizer
+from promptopt.run.budget import Budget
 
 BUDGETS = (250, 500, 1000, 2000)
 
@@ -87,7 +87,7 @@ def arms(methods: Sequence[str]) -> tuple[list[Arm], dict[str, str]]:
         # A method may have its own way to select, and hold a selector in its place.
         if getattr(made, "selector", None) is None:
             found.append(Arm(method, method, tuple(settings.items())))
-        if isinstance(made, Particular):
+        if isinstance(made, ChoosesEvaluator):
             found.append(Arm(f"{method}, by accuracy", method, tuple(settings.items()), "generation"))
         if not hasattr(made, "selector"):
             continue

@@ -17,15 +17,15 @@ from typing import Any, cast
 
 from benchmarks.search_settings import REAL, VARIANTS
 from promptopt.api import optimize
-from promptopt.assess import evaluate
-from promptopt.binding import describe
-from promptopt.budget import Budget
-from promptopt.config import build_optimizer
-from promptopt.measure import Particular, recast
+from promptopt.binding.config import build_optimizer
+from promptopt.binding.evaluator import ChoosesEvaluator, recast
+from promptopt.binding.objects import describe
+from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
+from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Tokenizer
-from promptopt.result import Result
 from promptopt.run import Optimizer
+from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task
 from promptopt.tasks.splits import Sizes
@@ -113,7 +113,7 @@ def one(
         optimizer,
         model=model,
         proposer=proposer,
-        evaluator=None if isinstance(optimizer, Particular) else CHECK,
+        evaluator=None if isinstance(optimizer, ChoosesEvaluator) else CHECK,
         check_evaluator=CHECK,
         budget=Budget(evaluations=plan.budget),
         seed=seed,

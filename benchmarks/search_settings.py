@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from promptopt.config import Setting
+from promptopt.binding.config import Setting
 
 Settings = Mapping[str, Mapping[str, Setting]]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from promptopt.api import optimize
-    from promptopt.assess import Evaluation, Explanation, evaluate, explain
-    from promptopt.budget import Budget, Ledger
     from promptopt.errors import PromptoptError
+    from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo import APO
-    from promptopt.optimizers.pmpo import PMPO
-    from promptopt.result import Result
+    from promptopt.optimizers.pmpo.method import PMPO
+    from promptopt.outcome.result import Result
     from promptopt.run import Optimizer, Run, Selector
+    from promptopt.run.budget import Budget, Ledger
     from promptopt.tasks.task import Task
     from promptopt.types import Estimate, Example, Prompt, Proposal, Reply, Request, Sampling, Score
 

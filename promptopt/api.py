@@ -10,31 +10,31 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from promptopt.ask import Door
-from promptopt.binding import (
+from promptopt.binding.evaluator import Criterion, bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
+from promptopt.binding.objects import (
     arrange,
-    bind_models,
     bind_optimizer,
     bind_task,
     describe,
     method_name,
+    open_models,
     opened,
     price_for,
     prices,
     stopping,
     versions,
 )
-from promptopt.budget import Budget, Plan
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
-from promptopt.events import Event, Planned
-from promptopt.measure import Measure, bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
+from promptopt.outcome.final import adopt_criterion, choose, contender, measured, scorable, sealed_test
+from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.protocols import Evaluator, Model, Task
-from promptopt.result import Guide, Result, Status, front
 from promptopt.run import Optimizer, Run, run_id
+from promptopt.run.budget import Budget, Plan
+from promptopt.run.door import Door
+from promptopt.run.events import Event, Planned
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
 from promptopt.types import Prompt, Score
-from promptopt.verdict import change_measure, choose, contender, measured, scorable, sealed_test
 
 
 def optimize(
@@ -78,9 +78,9 @@ def optimize(
     evaluator, check_evaluator = (rebound(each, given, task) for each in (evaluator, check_evaluator))
     search = bind_evaluator(evaluator, task, optimizer)
     with opened(store) as store:
-        models, checked = bind_models(model, proposer, judge, base_url, check_model)
-        measure = Measure(verdict_evaluator(search, check_evaluator, task, checked), checked, price_for(checked))
-        task, misfits = without_misfits(task, [search, measure.evaluator], models["task"])
+        models, checked = open_models(model, proposer, judge, base_url, check_model)
+        criterion = Criterion(verdict_evaluator(search, check_evaluator, task, checked), checked, price_for(checked))
+        task, misfits = without_misfits(task, [search, criterion.evaluator], models["task"])
         fingerprint: dict[str, Any] = {
             "task": task.fingerprint(),
             "method": describe(optimizer),
@@ -88,11 +88,11 @@ def optimize(
             "evaluator": search.fingerprint(),
             "seed": seed,
         }
-        if check_model is not None or measure.evaluator is not search:
-            fingerprint["check"] = {"model": checked.name, "evaluator": measure.evaluator.fingerprint()}
+        if check_model is not None or criterion.evaluator is not search:
+            fingerprint["check"] = {"model": checked.name, "evaluator": criterion.evaluator.fingerprint()}
         name = run_id(fingerprint)
         known = prices(models)
-        arranged = arrange(budget, task, measure, known)
+        arranged = arrange(budget, task, criterion, known)
         journal = store.journal(name)
         door = Door(
             models=models,
@@ -119,15 +119,15 @@ def optimize(
         _warn_of_versions(run, store, name)
         if misfits is not None:
             run.warn(misfits)
-        result = _conduct(run, optimizer, arranged, measure, name, begun)
+        result = _conduct(run, optimizer, arranged, criterion, name, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(name, status=result.status, result=result.to_json())
         return result
 
 
-def _conduct(run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, name: str, begun: float) -> Result:
-    searched = Measure(run.evaluator, run.door.models["task"], None)
+def _conduct(run: Run, optimizer: Optimizer, plan: Plan, criterion: Criterion, name: str, begun: float) -> Result:
+    searched = Criterion(run.evaluator, run.door.models["task"], None)
     status: Status = "finished"
     reason = ""
     winner = run.initial
@@ -141,7 +141,7 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, name:
             status, reason = "budget", str(spent)
         run.door.limits = plan.total
         run.follow_budget()
-        change_measure(run, measure)
+        adopt_criterion(run, criterion)
         winner = choose(run, plan)
         before, after = sealed_test(run, run.task.test, plan, winner)
     except ReplayDiverged:
@@ -155,7 +155,7 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, name:
         before, after = [], []
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
-        _warn_of_winner(run, winner, searched.name if measure.evaluator is not searched.evaluator else "")
+        _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
     first, second = scorable(before, after)
     if len(first) < len(before):
         run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
@@ -173,8 +173,8 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, measure: Measure, name:
         task=run.task.name,
         method=method_name(optimizer),
         seed=run.seed,
-        model=measure.model.name,
-        evaluator=measure.name,
+        model=criterion.model.name,
+        evaluator=criterion.name,
         proposer=models["proposer"].name,
         search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
         status=status,

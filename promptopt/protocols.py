@@ -125,7 +125,7 @@ class Inexact(Protocol):
 
 
 @runtime_checkable
-class Placed(Protocol):
+class LocalAware(Protocol):
     """A model that knows whether it runs on this machine, where tokens cost nothing."""
 
     @property

@@ -326,7 +326,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class UpperBounds:
     """Upper bounds on what a search will use, from its settings alone; shown before anything is spent.
 
     `completion_tokens`: of the proposer, over the whole search.

@@ -21,12 +21,12 @@ class Rewrites:
         scores = run.evaluate([best], run.train).means()
         for _ in range(self.steps):
             replies = run.generate([f"Rewrite: {best['instruction']}"] * self.breadth, Sampling(temperature=1.0))
-            fresh = run.propose(
+            fresh = run.admit(
                 [Proposal(best.replace("instruction", r.text), (best,), "rewrite", "because") for r in replies]
             )
             scores |= run.evaluate(fresh, run.train).means()
             best = max(scores, key=lambda prompt: scores[prompt])
-            run.step([Estimate(prompt, mean, len(run.train)) for prompt, mean in scores.items()], [best])
+            run.record([Estimate(prompt, mean, len(run.train)) for prompt, mean in scores.items()], [best])
 
 
 def rewrite(request: Request) -> str:

@@ -31,13 +31,13 @@ from benchmarks.search_proposer import Proposer, clauses
 from benchmarks.search_settings import PLANTED, REAL, VARIANTS
 from promptopt import registry
 from promptopt.api import optimize
-from promptopt.assess import evaluate
-from promptopt.budget import Budget
-from promptopt.config import build_optimizer
+from promptopt.binding.config import build_optimizer
 from promptopt.errors import PromptoptError
+from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.operators.masks import SEGMENT, read_segments
-from promptopt.operators.paraphrases import PARAPHRASE, read_variants
+from promptopt.optimizers.plum.paraphrases import PARAPHRASE, read_variants
+from promptopt.run.budget import Budget
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.store.runs import Store
 from promptopt.types import Message, Prompt, Reply, Request, Sampling

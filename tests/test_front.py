@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import front
 from promptopt.reports.summary import summarise
-from promptopt.result import front
 from promptopt.run import Candidate
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Estimate, Example, Prompt, Proposal

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.models import catalogue
+from promptopt.models.files import catalogue
 
 
 def gguf() -> Path:
@@ -33,7 +33,7 @@ def folder() -> Path:
 
 @cache
 def _converted(path: Path) -> Path:
-    from promptopt.models.fingerprints import sha256_of
+    from promptopt.models.files.fingerprints import sha256_of
 
     made = Path(tempfile.gettempdir()) / f"promptopt-tests-{os.getuid()}" / f"smollm2-hf-{sha256_of(path)[:12]}"
     if not made.is_dir():

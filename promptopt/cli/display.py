@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from promptopt.budget import Limits
 from promptopt.cli.output import say
-from promptopt.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.reports import words
+from promptopt.run.budget import Limits
+from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -104,7 +104,7 @@ def planned(event: Planned) -> list[str]:
     """The run's name, what is set aside, what the test can show, and what is already paid for."""
     lines = [
         f"run {event.run_id}",
-        event.plan.says(),
+        event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain),
     ]
     if event.recorded:

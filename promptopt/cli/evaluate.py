@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptopt.binding.config import RunConfig, parse_settings
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.config import RunConfig, parse_settings
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
-    from promptopt.assess import Evaluation
+    from promptopt.evaluation import Evaluation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -62,7 +62,7 @@ def evaluate(
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = names if layouts else [used if used in names else names[0]]
 
-    from promptopt import assess
+    from promptopt import evaluation as assess
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of
     from promptopt.models.specs import open_model

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from promptopt.binding.config import RunConfig, parse_settings
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show_json
-from promptopt.config import RunConfig, parse_settings
 from promptopt.errors import BackendError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from promptopt.assess import Explanation
+    from promptopt.evaluation import Explanation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -58,7 +58,7 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
-    from promptopt import assess
+    from promptopt import evaluation as assess
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, prompt_from, task_of
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from promptopt.budget import Plan
+from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
-from promptopt.config import RunConfig, build_optimizer
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import Evaluator, Forcing, Task
 from promptopt.reports import words
-from promptopt.types import Content, Expected
+from promptopt.run.budget import Plan
+from promptopt.types import Content
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
@@ -25,10 +25,10 @@ ENOUGH_CALLS = 50
 
 
 @runtime_checkable
-class _Foresighted(Protocol):
+class BoundsCost(Protocol):
     """An optimizer that knows from its settings alone what a search can take at most."""
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds for `train` training examples."""
         ...
 
@@ -71,7 +71,7 @@ class Forecast:
             "warnings": list(self.warnings),
         }
 
-    def says(self) -> str:
+    def describe(self) -> str:
         """The forecast for people."""
         head = ["at most", "calls", "tokens read", "tokens written", "dollars", "model"]
         rows = [head, *(_row(role) for role in self.roles)]
@@ -84,7 +84,7 @@ class Forecast:
             _sum_usd([role.usd for role in self.roles]),
         )
         rows.append(_row(total))
-        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.says())]
+        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
         lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
         unpriced = dict.fromkeys(role.model for role in self.roles if role.usd is None)
         if unpriced:
@@ -124,10 +124,10 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
-    from promptopt.binding import bind_task, default_proposer
-    from promptopt.budget import plan
+    from promptopt.binding.evaluator import recast, verdict_evaluator
+    from promptopt.binding.objects import bind_task, default_proposer
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
-    from promptopt.measure import recast, verdict_evaluator
+    from promptopt.run.budget import plan
     from promptopt.stats import smallest_detectable
 
     given = task_of(config)
@@ -152,7 +152,7 @@ def forecast(config: RunConfig) -> Forecast:
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
     )
-    expected = optimizer.expected(len(task.train)) if isinstance(optimizer, _Foresighted) else None
+    expected = optimizer.upper_bounds(len(task.train)) if isinstance(optimizer, BoundsCost) else None
     cells, proposals = _searched(expected, arranged, searching.calls)
     if final is searching:
         together = None if cells is None else cells + arranged.reserve.evaluations
@@ -200,7 +200,7 @@ class _Cell:
         return RoleForecast(role, model, cells * self.calls, read, written, _usd(price, read, written))
 
 
-def _searched(expected: Expected | None, arranged: Plan, per_cell: int) -> tuple[int | None, int | None]:
+def _searched(expected: UpperBounds | None, arranged: Plan, per_cell: int) -> tuple[int | None, int | None]:
     """(evaluations, proposer calls) of the search at most: by the method's word, and by the caps."""
     caps: list[int] = []
     if arranged.search.evaluations is not None:

@@ -25,7 +25,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded mode
 @app.command("list")
 def list_models() -> None:
     """List the embedded models, and what else --model takes."""
-    from promptopt.models import catalogue
+    from promptopt.models.files import catalogue
     from promptopt.places import home
     from promptopt.reports import words
 
@@ -63,7 +63,7 @@ def list_models() -> None:
 @app.command("show")
 def show_model(name: ModelName) -> None:
     """Show an embedded model, and where it comes from."""
-    from promptopt.models import catalogue
+    from promptopt.models.files import catalogue
     from promptopt.reports import words
 
     model = catalogue.find(_bare(name))
@@ -95,7 +95,7 @@ def pull(name: ModelName) -> None:
 
 
 def _bare(name: str) -> str:
-    from promptopt.models import catalogue
+    from promptopt.models.files import catalogue
 
     provider, slash, rest = name.partition("/")
     if provider not in ("embedded", "embedded-fast"):
@@ -105,7 +105,7 @@ def _bare(name: str) -> str:
 
 def fetch(name: str, *, quiet: bool) -> Path:
     """The file of an embedded model, fetched and checked, with the progress on stderr."""
-    from promptopt.models import catalogue
+    from promptopt.models.files import catalogue
     from promptopt.reports import words
 
     model = catalogue.find(name)
@@ -119,7 +119,7 @@ def fetch(name: str, *, quiet: bool) -> Path:
 
 def make_ready(specs: Iterable[str], *, quiet: bool) -> None:
     """Fetch every embedded model among `specs` that is not here yet, so that the wait is a visible one."""
-    from promptopt.models import catalogue
+    from promptopt.models.files import catalogue
 
     for spec in dict.fromkeys(specs):
         provider, _, _ = spec.partition("/")

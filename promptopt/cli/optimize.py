@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config, parse_settings
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.config import RunConfig, build_optimizer, config_from, flat_settings, load_config, parse_settings
 from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from promptopt.result import Result
+    from promptopt.outcome.result import Result
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -88,7 +88,7 @@ def optimize(
         if json:
             show_json(foreseen.to_json())
         else:
-            show(foreseen.says())
+            show(foreseen.describe())
         return
     result = run(chosen, quiet=quiet, expected_run=resume)
     if json:
@@ -107,11 +107,11 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
     from promptopt import api
-    from promptopt.binding import default_proposer
+    from promptopt.binding.evaluator import bind_evaluator, name_of, recast
+    from promptopt.binding.objects import default_proposer
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
-    from promptopt.measure import bind_evaluator, name_of, recast
     from promptopt.reports.export import export, export_of, format_for
 
     out = None if config.out is None else Path(config.out)

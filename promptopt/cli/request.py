@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from promptopt.config import RunConfig, Setting, flat_settings
+from promptopt.binding.config import RunConfig, Setting, flat_settings
 from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from promptopt.budget import Budget
     from promptopt.protocols import Evaluator
     from promptopt.run import Optimizer
+    from promptopt.run.budget import Budget
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -63,8 +63,8 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
 
     Its settings are the user's, on top of those that the task ships for it.
     """
-    from promptopt.config import adjust
-    from promptopt.measure import bind_evaluator, name_of
+    from promptopt.binding.config import adjust
+    from promptopt.binding.evaluator import bind_evaluator, name_of
 
     made = bind_evaluator(config.evaluator, task, optimizer)
     given = {
@@ -75,7 +75,7 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
 
 def budget_of(config: RunConfig) -> Budget:
     """The caps. Raises ConfigError for one that leaves nothing to spend."""
-    from promptopt.budget import Budget
+    from promptopt.run.budget import Budget
 
     return Budget(config.max_evaluations, config.max_calls, config.max_tokens, config.max_usd, config.max_minutes)
 

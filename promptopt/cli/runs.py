@@ -130,8 +130,8 @@ def export(
 
     That is the whole pattern that the model read, with a place for the input.
     """
+    from promptopt.binding.config import config_from
     from promptopt.cli.request import task_of
-    from promptopt.config import config_from
     from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined

@@ -39,7 +39,7 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
         return cast("Factory", registry.load("models", provider))(rest, base_url)
     hosted = sorted({*_HOSTED, *litellm_providers()} - IN_PROCESS)
     if provider in hosted and rest:
-        from promptopt.models.litellm import LiteLLMModel
+        from promptopt.models.server.litellm import LiteLLMModel
 
         return LiteLLMModel(spec, base_url=base_url)
     raise UnknownName("model provider", provider, [*known, *_HOSTED])
@@ -47,7 +47,7 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
 
 def open_openai(rest: str, base_url: str | None) -> Model:
     """`openai/NAME`: a model behind an OpenAI-compatible server."""
-    from promptopt.models.openai import OpenAIModel
+    from promptopt.models.server.openai import OpenAIModel
 
     return OpenAIModel(rest, base_url=base_url)
 
@@ -65,7 +65,7 @@ def open_hf_masked(rest: str, base_url: str | None) -> Model:
 def open_vllm(rest: str, base_url: str | None) -> Model:
     """`vllm/ID-or-PATH`: a model run by vLLM in this process."""
     _refuse_address("vllm", base_url)
-    from promptopt.models.vllm import VLLM
+    from promptopt.models.vllm.model import VLLM
 
     return VLLM(rest)
 
@@ -95,22 +95,22 @@ def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
     path = Path(rest).expanduser()
     if not rest or not path.is_file():
         raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
-    from promptopt.models.llamacpp import LlamaCpp
+    from promptopt.models.llamacpp.model import LlamaCpp
 
     return LlamaCpp(path, mode=mode)
 
 
 def _hf(rest: str, base_url: str | None, masked: bool | None) -> Model:
     _refuse_address("hf", base_url)
-    from promptopt.models.transformers import Transformers
+    from promptopt.models.transformers.model import Transformers
 
     return Transformers(rest, masked=masked)
 
 
 def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
     _refuse_address("embedded", base_url)
-    from promptopt.models import catalogue
-    from promptopt.models.llamacpp import LlamaCpp
+    from promptopt.models.files import catalogue
+    from promptopt.models.llamacpp.model import LlamaCpp
 
     name = rest if rest else catalogue.DEFAULT
     found = catalogue.locate(name)

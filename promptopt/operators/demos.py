@@ -51,7 +51,7 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[E
     contract when it stands alone. A right reply that is the answer and nothing else says no more than the target does.
     """
     alone = prompt.with_demos(())
-    if not examples or not run.propose([Proposal(alone, (prompt,), "demonstrator")]):
+    if not examples or not run.admit([Proposal(alone, (prompt,), "demonstrator")]):
         return [bare(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
     return [

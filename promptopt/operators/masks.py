@@ -121,7 +121,7 @@ def analyse(
     without = {segment: prompt.replace(editable, ablate(text, segment, mode)) for segment in segments}
     kept = {segment: each for segment, each in without.items() if run.task.broken_by(each, run.count_tokens) is None}
     if mode == "remove":
-        run.propose([Proposal(each, (prompt,), "ablation", shorten(part.text, 200)) for part, each in kept.items()])
+        run.admit([Proposal(each, (prompt,), "ablation", shorten(part.text, 200)) for part, each in kept.items()])
     before = run.evaluate([prompt], examples).values(prompt)
     # A prompt with a mark in it is not one to end with: scored as a repetition, it is never ranked among the others.
     scores = run.evaluate(list(kept.values()), examples, repetition=0 if mode == "remove" else 1)

@@ -26,7 +26,7 @@ from promptopt.ranges import within
 from promptopt.run import Run, Selector
 from promptopt.selection.budgeted import most_asked
 from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Example, Expected, Prompt, Proposal, Sampling, ScoreMatrix
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, ScoreMatrix, UpperBounds
 
 FORWARD = Pattern(
     """Someone was given an instruction and some inputs, and wrote the output that it asks for to each input:
@@ -134,7 +134,7 @@ class APE:
                 break
             ranked = self._select(run, [*best, *variations], scoring, first=False)
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
         settings = self.filter
         scoring = min(settings.examples, train - self._proposing(train))
@@ -150,7 +150,7 @@ class APE:
             if self.selector is not None:
                 evaluations += most_asked(self.selector, pool + 1, scoring)
             evaluations += min(alive, settings.finalists) * scoring
-        return Expected(evaluations, calls, calls * self.propose.sampling.max_tokens)
+        return UpperBounds(evaluations, calls, calls * self.propose.sampling.max_tokens)
 
     def _proposing(self, train: int) -> int:
         """How many of `train` examples are in D_propose; one is left to score on."""
@@ -232,7 +232,7 @@ class APE:
                 # A guess owes nothing to the start.
                 parents = () if who == "proposer" else (parent,)
                 proposals.append(Proposal(prompt, parents, who, note))
-        return run.propose(proposals)
+        return run.admit(proposals)
 
     def _select(self, run: Run, pool: Sequence[Prompt], scoring: Sequence[Example], first: bool) -> list[Prompt]:
         """The start and the pool, best first: the finalists by all of D_score, then the others as they fell behind.
@@ -249,7 +249,7 @@ class APE:
         leaders = [run.initial] if first else [run.initial, pool[0]]
         final = _ranked(run, run.evaluate([*leaders, *ranked[: self.filter.finalists]], scoring))
         run.rank_by(scoring)
-        run.step(final, [final[0].prompt])
+        run.record(final, [final[0].prompt])
         finalists = [each.prompt for each in final]
         return [*finalists, *(prompt for prompt in ranked if prompt not in finalists)]
 
@@ -268,7 +268,7 @@ class APE:
             alive = [each.prompt for each in ranked if each.prompt != run.initial]
             count = _survivors(len(alive), self.filter)
             alive, dropped = alive[:count], [*alive[count:], *dropped]
-            run.step(ranked, [each.prompt for each in ranked if each.prompt not in dropped])
+            run.record(ranked, [each.prompt for each in ranked if each.prompt not in dropped])
         return [*alive, *dropped]
 
     def _selected(
@@ -283,7 +283,7 @@ class APE:
                 f"raise selector.budget to {len(ranked)} or more"
             )
         scored = [each.prompt for each in ranked if each.count and each.prompt != run.initial]
-        run.step(ranked, scored[: self.filter.finalists])
+        run.record(ranked, scored[: self.filter.finalists])
         return scored
 
 

@@ -24,7 +24,7 @@ from promptopt.run import Run, Selector
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
 from promptopt.text import Pattern
-from promptopt.types import Estimate, Expected, Prompt, Sampling, ScoreMatrix
+from promptopt.types import Estimate, Prompt, Sampling, ScoreMatrix, UpperBounds
 
 _Item = TypeVar("_Item")
 _SLOTS = ("task", "section", "mistakes", "reason", "advice", "reasons", "words", "count")
@@ -158,9 +158,9 @@ class APO:
             else:
                 ranked = _ranked(run.evaluate(pool, minibatch))
             beam = [estimate.prompt for estimate in ranked[: self.beam]]
-            run.step(ranked, beam)
+            run.record(ranked, beam)
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
         expand, minibatch = self.expand, min(self.minibatch, train)
         reasons = expand.groups * expand.reasons
@@ -175,7 +175,7 @@ class APO:
             evaluations += parents * (minibatch + filtering) + selection
             expanded += parents
             parents = min(self.beam, pool)
-        return Expected(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
+        return UpperBounds(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
 
     def _expand(self, run: Run, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
@@ -213,7 +213,7 @@ class APO:
         return [
             child
             for parent, errors in mistakes.items()
-            for child in self._cap(run, run.propose(drafts[parent].proposals()), errors)
+            for child in self._cap(run, run.admit(drafts[parent].proposals()), errors)
         ]
 
     def _critic(self, run: Run, parent: Prompt, group: Sequence[Mistake]) -> str:

@@ -17,7 +17,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Expected, Proposal, Sampling
+from promptopt.types import Estimate, Proposal, Sampling, UpperBounds
 
 REQUEST = Pattern(
     '''Write a variation of this instruction for a language model. Say it in your own words; it may be shorter or more \
@@ -79,14 +79,14 @@ class RandomSearch:
                 else:
                     seen.add(text)
                     fresh.append(Proposal(prompt, (run.initial,), _WHO))
-            drawn = run.evaluate(run.propose(fresh), sample).means()
+            drawn = run.evaluate(run.admit(fresh), sample).means()
             means |= drawn
             pool = dict.fromkeys([best, *drawn])
             best = max(pool, key=means.__getitem__)
-            run.step([Estimate(prompt, means[prompt], len(sample)) for prompt in pool], [best])
+            run.record([Estimate(prompt, means[prompt], len(sample)) for prompt in pool], [best])
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; replies without tags are asked for twice."""
         calls = 2 * self.candidates
         evaluations = (1 + self.candidates) * min(self.examples, train)
-        return Expected(evaluations, calls, calls * self.sampling.max_tokens)
+        return UpperBounds(evaluations, calls, calls * self.sampling.max_tokens)

@@ -27,7 +27,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Example, Expected, Prompt, Proposal, Sampling
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -153,16 +153,16 @@ class TPE:
                 if best is not None:
                     _tell(study, space, pairs[best], table.score(best, scored))
                 estimates = table.estimates()
-                run.step(estimates, [estimates[0].prompt])
+                run.record(estimates, [estimates[0].prompt])
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
         shown = self._shown(train)
         scored = min(train - shown, self.score.examples)
         full = 1 + math.ceil(self.trials / self.score.full_every)
         evaluations = shown + full * scored + self.trials * min(self.score.minibatch, scored)
         calls = 2 * (self.propose.instructions - 1)
-        return Expected(evaluations, calls, calls * self.propose.sampling.max_tokens)
+        return UpperBounds(evaluations, calls, calls * self.propose.sampling.max_tokens)
 
     def _shown(self, train: int) -> int:
         """How many of `train` examples are made into demonstrations; one is left to score on."""
@@ -221,7 +221,7 @@ class TPE:
             else:
                 found.add(normalise(text))
                 proposals.append(Proposal(prompt, (run.initial,), "proposer", tip.strip()))
-        return run.propose(proposals)
+        return run.admit(proposals)
 
     def _request(self, run: Run, examples: Sequence[Example], tip: str) -> str:
         section = run.initial[run.task.editable]
@@ -272,7 +272,7 @@ def _combined(run: Run, instruction: Prompt, number: int, sets: Sequence[tuple[E
     if prompt != instruction:
         note = f"set {number}, {len(sets[number])} demonstrations"
         # What a task forbids is in the text, which was admitted before.
-        run.propose([Proposal(prompt, (instruction,), "demonstrations", note)])
+        run.admit([Proposal(prompt, (instruction,), "demonstrations", note)])
     return prompt
 
 

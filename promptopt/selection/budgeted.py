@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Budgeted(Protocol):
+class CapsEvaluations(Protocol):
     """A selector whose evaluations have a cap."""
 
     budget: int
@@ -17,4 +17,4 @@ class Budgeted(Protocol):
 
 def most_asked(selector: Selector, prompts: int, examples: int) -> int:
     """Upper bound on the (prompt, example) evaluations of one `select` call."""
-    return min(prompts * examples, selector.budget) if isinstance(selector, Budgeted) else prompts * examples
+    return min(prompts * examples, selector.budget) if isinstance(selector, CapsEvaluations) else prompts * examples

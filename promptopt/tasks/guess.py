@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import median
 
 from promptopt.errors import ConfigError
-from promptopt.tasks.columns import Columns, Row, listed_columns, names_of
-from promptopt.tasks.conversations import messages_in
-from promptopt.tasks.files import examples_from, read_rows
 from promptopt.tasks.layout import RESERVED, Layout
 from promptopt.tasks.prompt_text import default_layouts, is_number
+from promptopt.tasks.reading.columns import Columns, Row, listed_columns, names_of
+from promptopt.tasks.reading.conversations import messages_in
+from promptopt.tasks.reading.files import examples_from, read_rows
 
 _LOOKED_AT = 5_000
 _MOST_LABELS = 25

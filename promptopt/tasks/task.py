@@ -145,7 +145,7 @@ class Task:
             from promptopt.tasks.task_file import load_task_file
 
             return load_task_file(source, seed=seed, sizes=Sizes(train, dev, test))
-        from promptopt.tasks.files import read_examples
+        from promptopt.tasks.reading.files import read_examples
 
         found = read_examples(source, input=input, target=target, rejected=rejected, solution=solution, seed=seed)
         text = prompt if prompt is not None else found.prompt

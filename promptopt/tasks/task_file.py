@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.tasks.columns import Columns, Solution, names_of
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.files import Found, examples_from, read_rows
-from promptopt.tasks.hub import locate
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.prompt_text import default_layouts
+from promptopt.tasks.reading.columns import Columns, Solution, names_of
+from promptopt.tasks.reading.files import Found, examples_from, read_rows
+from promptopt.tasks.reading.hub import locate
 from promptopt.tasks.splits import Pool, Sizes
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling

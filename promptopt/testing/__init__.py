@@ -4,13 +4,12 @@ Subclass a contract in your tests and give it what it asks for; pytest finds the
 
     class TestMine(OptimizerContract):
         optimizer = Mine(steps=3)
-        def propose(self, request): return "Answer carefully."
+        def admit(self, request): return "Answer carefully."
 """
 
 from __future__ import annotations
 
 from promptopt.testing.engines import ModelContract, ScorerContract
-from promptopt.testing.measures import EvaluatorContract, SelectorContract
 from promptopt.testing.planted import (
     Accuracy,
     feature_accuracy,
@@ -19,6 +18,7 @@ from promptopt.testing.planted import (
     split_planted,
     uniform,
 )
+from promptopt.testing.scoring import EvaluatorContract, SelectorContract
 from promptopt.testing.searches import OptimizerContract, outcome
 
 __all__ = [

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.events import Event, PhaseBegun
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
 from promptopt.protocols import Model
-from promptopt.result import Result
 from promptopt.run import Optimizer
+from promptopt.run.budget import Budget
+from promptopt.run.events import Event, PhaseBegun
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 
@@ -35,7 +35,7 @@ class OptimizerContract:
     sizes: tuple[int, ...] = (40, 90, 170, 333)
     """Budgets, in evaluations, that a run is cut at."""
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         """What the proposer answers. A function of the request, so that runs can be repeated."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from typer.testing import Result
 
 from promptopt.run import Run, Selector
 from promptopt.selection.exhaustive import Exhaustive
-from promptopt.types import Expected, Proposal, Sampling
+from promptopt.types import Proposal, Sampling, UpperBounds
 
 START = "Say what the text is."
 BETTER = "Say carefully what the text is."
@@ -36,14 +36,14 @@ class Climb:
         for _ in range(self.steps):
             part = run.task.editable
             replies = run.generate([f"Improve: {best[part]}"], self.sampling)
-            children = run.propose([Proposal(best.replace(part, reply.text), (best,), "rewrite") for reply in replies])
+            children = run.admit([Proposal(best.replace(part, reply.text), (best,), "rewrite") for reply in replies])
             ranked = self.selector.select(run, [best, *children], run.train, 1)
             best = ranked[0].prompt
-            run.step(ranked, [best])
+            run.record(ranked, [best])
 
-    def expected(self, train: int) -> Expected:
+    def upper_bounds(self, train: int) -> UpperBounds:
         """At most."""
-        return Expected(self.steps * 2 * train, self.steps, self.steps * self.sampling.max_tokens)
+        return UpperBounds(self.steps * 2 * train, self.steps, self.steps * self.sampling.max_tokens)
 
 
 def text_of(request: Any) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import Invoke
 
-from promptopt import config
+from promptopt.binding import config
 from promptopt.cli import models
-from promptopt.models import catalogue
+from promptopt.models.files import catalogue
 from promptopt.models.scripted import Scripted
 
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from promptopt.budget import Ledger, Limits, Plan
 from promptopt.cli.display import Lines, Live, Quiet, display, rows, smallest, time_left
-from promptopt.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.run.budget import Ledger, Limits, Plan
+from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.types import Estimate, Prompt
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
@@ -97,7 +97,7 @@ def test_lines_say_what_happened() -> None:
     show(PhaseBegun("dev", "1,204 evaluations are spent"))
     assert lines == [
         "run abc123",
-        PLAN.says(),
+        PLAN.describe(),
         "on 200 test examples a true gain of 9 points or more is found four times in five",
         "going on after 12 calls of an earlier execution, free of charge",
         "searching",

@@ -10,7 +10,7 @@ import pytest
 from command_line import Invoke
 
 from promptopt import registry
-from promptopt.optimizers.promptquine import Evolution, PromptQuine, Scoring
+from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring
 
 OPTIONS = ("--method", "promptquine", "--model", "scripted", "--evaluator", "generation")
 SMALL = ("--set", "evolve.most=30", "--set", "score.most=6", "--set", "rerank.examples=20", "--set", "shots=0")
@@ -31,7 +31,7 @@ def test_a_dry_run_counts_the_whole_prompt(invoke: Invoke, task_file: str) -> No
     assert result.exit_code == 0, result.output
     roles = json.loads(result.stdout)["roles"]
     reserve = json.loads(result.stdout)["reserve"]["evaluations"]
-    expected = PromptQuine(evolve=Evolution(most=30), score=Scoring(most=6)).expected(96)
+    expected = PromptQuine(evolve=Evolution(most=30), score=Scoring(most=6)).upper_bounds(96)
     assert roles["task"]["calls"] <= expected.evaluations + reserve
     assert roles["proposer"]["calls"] == 0
 

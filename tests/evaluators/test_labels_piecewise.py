@@ -7,9 +7,9 @@ import math
 import pytest
 from fake_task import FakeAsk, FakeTask, words
 
+from promptopt.binding.evaluator import verdict_evaluator
 from promptopt.errors import ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.measure import verdict_evaluator
 from promptopt.types import Cell, Example, Prompt, Reply, Token
 
 TASK = FakeTask(labels=("positive", "negative"))
@@ -47,7 +47,7 @@ def test_right_gaps_weigh_200_and_wrong_ones_180(model, positive: float, negativ
 
 
 @pytest.mark.parametrize(("target", "other"), [("positive", "negative"), ("negative", "positive")])
-def test_check_11_a_tie_of_two_earns_nothing_and_counts_as_wrong(target: str, other: str) -> None:
+def test_a_tie_of_two_earns_nothing_and_counts_as_wrong(target: str, other: str) -> None:
     (found,) = LABELS.score([cell(target)], scoring(0.3, 0.3))
     assert (found.value, found.answer) == (0.0, other)
     (judged,) = Labels(TASK).score([cell(target)], scoring(0.3, 0.3))

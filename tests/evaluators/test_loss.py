@@ -11,9 +11,9 @@ from fake_task import FakeAsk, FakeTask, words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.assess import evaluate
-from promptopt.config import adjust
+from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.evaluation import evaluate
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.capo import CAPO, Breeding, Demonstrations
-from promptopt.selection.track import Race
+from promptopt.optimizers.capo.method import CAPO, Breeding, Demonstrations
+from promptopt.optimizers.capo.track import Race
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt, Request
 

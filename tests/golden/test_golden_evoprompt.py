@@ -13,7 +13,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.evoprompt import EvoPromptDE, EvoPromptGA
+from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 

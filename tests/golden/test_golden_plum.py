@@ -13,14 +13,14 @@ from typing import Any
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.operators.neighbours import Editing
-from promptopt.operators.patience import Stopping
-from promptopt.operators.points import Scoring
-from promptopt.optimizers.plum import HillClimbing, SimulatedAnnealing, TabuSearch
-from promptopt.optimizers.plum_population import CrossoverGA, HarmonySearch, MutationGA
+from promptopt.optimizers.plum.neighbours import Editing
+from promptopt.optimizers.plum.patience import Stopping
+from promptopt.optimizers.plum.points import Scoring
+from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
+from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request
-from tests.phrase_search import phrase_of, text_of
+from tests.optimizers.plum.phrase_search import phrase_of, text_of
 
 GOLDEN = Path(__file__).parent / "plum.txt"
 PROMPT = "Read the review as a whole, then say good or bad.\n- Think of snow."

@@ -12,7 +12,7 @@ from pathlib import Path
 from promptopt.api import optimize
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.pmpo import PMPO, Masking, Rewriting
+from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 

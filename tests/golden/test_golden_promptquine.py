@@ -14,9 +14,9 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.operators.reranking import Reranking
-from promptopt.optimizers.promptquine import Evolution, PromptQuine, Scoring
-from promptopt.optimizers.tapruning import TAPruning
+from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring
+from promptopt.optimizers.promptquine.reranking import Reranking
+from promptopt.optimizers.promptquine.tapruning import TAPruning
 from promptopt.run import Optimizer
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request

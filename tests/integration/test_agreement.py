@@ -64,7 +64,7 @@ def gaps(found: Sequence[Likelihoods], expected: Sequence[Likelihoods]) -> list[
 
 @pytest.fixture(scope="module")
 def expected() -> list[Likelihoods]:
-    from promptopt.models.transformers import Transformers
+    from promptopt.models.transformers.model import Transformers
 
     model = Transformers(str(weights.folder()))
     found = scored(model)
@@ -75,7 +75,7 @@ def expected() -> list[Likelihoods]:
 def test_llamacpp_agrees_with_the_dequantized_weights(expected: list[Likelihoods]) -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("xllamacpp is not installed (extra: local)")
-    from promptopt.models.llamacpp import LlamaCpp
+    from promptopt.models.llamacpp.model import LlamaCpp
 
     model = LlamaCpp(weights.gguf())
     found = gaps(scored(model), expected)
@@ -85,7 +85,7 @@ def test_llamacpp_agrees_with_the_dequantized_weights(expected: list[Likelihoods
 
 
 def test_a_gguf_file_read_by_transformers_is_the_same_model(expected: list[Likelihoods]) -> None:
-    from promptopt.models.transformers import Transformers
+    from promptopt.models.transformers.model import Transformers
 
     model = Transformers(str(weights.gguf()))
     assert max(map(abs, gaps(scored(model), expected))) <= ScorerContract.tolerance
@@ -95,7 +95,7 @@ def test_a_gguf_file_read_by_transformers_is_the_same_model(expected: list[Likel
 def test_vllm_in_this_process_agrees(expected: list[Likelihoods]) -> None:
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed (.ci/install_vllm_cpu)")
-    from promptopt.models.vllm import VLLM
+    from promptopt.models.vllm.model import VLLM
 
     model = VLLM(str(weights.folder()))
     found = scored(model)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.models.dispatch import Patience
-from promptopt.models.openai import OpenAIModel
 from promptopt.models.scripted import Scripted
-from promptopt.result import Result
+from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.openai import OpenAIModel
+from promptopt.outcome.result import Result
 from promptopt.testing import feature_accuracy, outcome, planted_task, uniform
 from tests.rewrites import Rewrites, rewrite
 from tests.servers import CUT, Answer, Asked, FakeServer, failure, reply

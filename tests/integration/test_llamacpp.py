@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models import catalogue
-from promptopt.models.llamacpp import LlamaCpp
+from promptopt.models.files import catalogue
+from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.protocols import Model, Tokenizer
 from promptopt.types import Message, Reply, Request, Sampling
 
@@ -97,7 +97,7 @@ def test_replies_depend_on_the_request_alone(model: LlamaCpp, path: Path) -> Non
 
 def test_replies_are_the_same_in_another_process(model: LlamaCpp, path: Path) -> None:
     program = (
-        "import json, sys; from pathlib import Path; from promptopt.models.llamacpp import LlamaCpp\n"
+        "import json, sys; from pathlib import Path; from promptopt.models.llamacpp.model import LlamaCpp\n"
         "from tests.integration.test_llamacpp import REQUESTS\n"
         "model = LlamaCpp(Path(sys.argv[1]), engines=1)\n"
         "print(json.dumps([reply.to_json() for _, reply in model.generate(REQUESTS[2:4])]))\n"

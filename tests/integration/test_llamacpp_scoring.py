@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import BackendError
-from promptopt.models.llamacpp import LlamaCpp
-from promptopt.models.llamacpp_engine import Engine
+from promptopt.models.llamacpp.engine import Engine
+from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.protocols import Bounded, TextScorer
 from promptopt.testing import ScorerContract
 from promptopt.types import Likelihoods, Message, Request, Sampling, ScoreRequest
@@ -106,7 +106,7 @@ def test_values_depend_on_the_request_alone(model: LlamaCpp, path: Path) -> None
 
 def test_values_are_the_same_in_another_process(model: LlamaCpp, path: Path) -> None:
     program = (
-        "import json, sys; from pathlib import Path; from promptopt.models.llamacpp import LlamaCpp\n"
+        "import json, sys; from pathlib import Path; from promptopt.models.llamacpp.model import LlamaCpp\n"
         "from tests.integration.test_llamacpp_scoring import REQUESTS\n"
         "model = LlamaCpp(Path(sys.argv[1]), engines=1)\n"
         "print(json.dumps([found.to_json() for _, found in model.score(REQUESTS[2:4])]))\n"
@@ -167,7 +167,7 @@ def test_forced_values_are_those_of_generation(model: LlamaCpp) -> None:
 
 def test_a_label_out_of_the_likeliest_is_read_too(model: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ask(model, REQUESTS[:1])
-    monkeypatch.setattr("promptopt.models.llamacpp_scoring.ALTERNATIVES", 2)
+    monkeypatch.setattr("promptopt.models.llamacpp.scoring.ALTERNATIVES", 2)
     for one, other in zip(first[0].continuations, ask(model, REQUESTS[:1])[0].continuations, strict=True):
         assert other.logprobs == pytest.approx(one.logprobs, abs=2e-4)  # probabilities added up in another order
 
@@ -264,7 +264,7 @@ def test_unrounded_weights_give_what_transformers_gives(path: Path, tmp_path: Pa
     """With quantized weights llama.cpp rounds activations to eight bits; without, the two agree."""
     for package in ("torch", "transformers", "gguf"):
         pytest.importorskip(package)
-    from promptopt.models.transformers import Transformers
+    from promptopt.models.transformers.model import Transformers
 
     solution = "The customer wants to know where the parcel is, so the answer is order_status."
     requests = [replace(one, continuations=(*INTENTS, solution), ends=True) for one in REQUESTS[:10:5]]

@@ -19,9 +19,9 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.models.specs import open_model
-from promptopt.models.vllm import VLLM
-from promptopt.models.vllm_engine import DEFAULTS
-from promptopt.protocols import Bounded, Placed, Tokenizer
+from promptopt.models.vllm.engine import DEFAULTS
+from promptopt.models.vllm.model import VLLM
+from promptopt.protocols import Bounded, LocalAware, Tokenizer
 from promptopt.testing import ModelContract, ScorerContract
 from promptopt.types import Likelihoods, Message, Reply, Request, Sampling, ScoreRequest
 from tests import weights
@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_rejected_and_a_tight_fit_is_not(model: VLLM) -> No
 def test_it_says_what_it_is(model: VLLM) -> None:
     assert isinstance(model, Bounded)
     assert isinstance(model, Tokenizer)
-    assert isinstance(model, Placed)
+    assert isinstance(model, LocalAware)
     assert (model.context, model.local, model.count_tokens("<|im_end|>") > 1) == (1024, True, True)
     assert open_model(f"vllm/{model_folder()}").name == model.name.replace(":1024:", ":4096:")
     with pytest.raises(ConfigError, match="neither a GGUF file nor a folder"):
@@ -238,7 +238,7 @@ def test_no_chat_template_is_a_sentence(model: VLLM, monkeypatch: pytest.MonkeyP
 
 SCRIPT = """
 import sys
-from promptopt.models.vllm import VLLM
+from promptopt.models.vllm.model import VLLM
 from promptopt.types import ScoreRequest
 
 model = VLLM(sys.argv[1], context=256)

@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from promptopt.models.openai import OpenAIModel
-from promptopt.models.openai_ways import Reads, Whole
+from promptopt.models.server.dialects import Reads, Whole
+from promptopt.models.server.openai import OpenAIModel
 from promptopt.testing import ScorerContract
 from promptopt.types import Likelihoods, Message, Request, Sampling, ScoreRequest
 from tests import weights

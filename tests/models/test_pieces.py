@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.ask import Door
 from promptopt.models.chat_tokens import ChatTokens
-from promptopt.models.llamacpp_engine import whole_characters
+from promptopt.models.llamacpp.engine import whole_characters
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import Segmenter
 from promptopt.run import Run
+from promptopt.run.door import Door
 from promptopt.testing import planted_task
 from promptopt.text import words
 
@@ -113,7 +113,7 @@ def test_a_run_falls_back_to_words_and_says_so() -> None:
 @pytest.mark.hf
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_tokenizers_places_give_the_text_back(masked: bool) -> None:
-    tiny = pytest.importorskip("tests.models.tiny_transformers")
+    tiny = pytest.importorskip("tests.models.transformers.tiny_transformers")
     tokens = ChatTokens(tiny.masked_tokenizer() if masked else tiny.chat_tokenizer(), "tiny")
     for text in TEXTS:
         pieces = tokens.pieces(text)
@@ -130,8 +130,8 @@ def test_a_tokenizers_places_give_the_text_back(masked: bool) -> None:
 def test_the_embedded_engine_shows_its_tokens() -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("xllamacpp is not installed (extra: local)")
-    from promptopt.models import catalogue
-    from promptopt.models.llamacpp import LlamaCpp
+    from promptopt.models.files import catalogue
+    from promptopt.models.llamacpp.model import LlamaCpp
 
     path: Path | None = catalogue.locate("smollm2-135m")
     if path is None:

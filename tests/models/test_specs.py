@@ -9,7 +9,7 @@ import pytest
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models import specs
-from promptopt.models.openai import OpenAIModel
+from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.specs import open_model
 from promptopt.types import Reply, Request
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import adjust
+from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.ape import APE, Filtering, Proposing
+from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
-from promptopt.result import Result
+from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
@@ -104,11 +104,11 @@ class TestContract(OptimizerContract):
     budget = Budget(evaluations=700)
     sizes = (40, 90, 170, 250)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return author(request)
 
 
-def test_check_1_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp_path: Path) -> None:
+def test_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp_path: Path) -> None:
     proposer, model = Scripted(inventive, name="inventive"), planted_model(lambda _: 0.5)
     result = search(tmp_path, APE(), proposer=proposer, model=model)
     requests = Counter(text_of(request) for request in proposer.log)
@@ -134,7 +134,7 @@ def test_check_1_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp
         ("<prompt>If you are asked {number} of 0, answer yes.</prompt>", "unresolved placeholder"),
     ],
 )
-def test_check_2_what_is_of_no_use_is_not_scored_and_asked_for_once_more(tmp_path: Path, reply, reason: str) -> None:
+def test_what_is_of_no_use_is_not_scored_and_asked_for_once_more(tmp_path: Path, reply, reason: str) -> None:
     first: list[str] = []
 
     def answer(request: Request) -> str | Reply:
@@ -150,7 +150,7 @@ def test_check_2_what_is_of_no_use_is_not_scored_and_asked_for_once_more(tmp_pat
     assert {estimate.prompt["instruction"] for step in result.steps for estimate in step.pool} == {START, "Guess."}
 
 
-def test_check_2_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
+def test_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
     examples = [Example.of(f"the {number} colours of day {number}", text=f"item {number}") for number in range(90)]
     task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
 
@@ -163,7 +163,7 @@ def test_check_2_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
     assert result.rejected == {"proposer: quotes an example": 24}
 
 
-def test_check_2_enough_guesses_are_not_asked_for_again(tmp_path: Path) -> None:
+def test_enough_guesses_are_not_asked_for_again(tmp_path: Path) -> None:
     def half(request: Request) -> str:
         return inventive(request) if next(turn) % 2 else "<prompt></prompt>"
 
@@ -173,7 +173,7 @@ def test_check_2_enough_guesses_are_not_asked_for_again(tmp_path: Path) -> None:
     assert proposer.calls == 12
 
 
-def test_check_3_a_stage_scores_all_left_on_one_fresh_subset(tmp_path: Path) -> None:
+def test_a_stage_scores_all_left_on_one_fresh_subset(tmp_path: Path) -> None:
     model = planted_model(lambda _: 0.5)
     settings = APE(propose=Proposing(candidates=16), filter=Filtering(subset=5, finalists=2))
     result = search(tmp_path, settings, model=model)
@@ -207,7 +207,7 @@ def nats(value: Callable[[str], float]) -> Callable[[Content, str], list[float]]
 
 
 @pytest.mark.parametrize("selector", [None, UCB(budget=2)])
-def test_check_4_negative_scores_outrank_none_at_all(tmp_path: Path, selector) -> None:
+def test_negative_scores_outrank_none_at_all(tmp_path: Path, selector) -> None:
     task = planted_task()
     model = Scripted(lambda _: "yes", scores=nats(lambda read: -5.0 - 0.1 * (len(read) % 7)))
     settings = replace(SMALL, selector=selector)
@@ -229,7 +229,7 @@ def test_check_4_negative_scores_outrank_none_at_all(tmp_path: Path, selector) -
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("train", [2, 5, 60])
-def test_check_5_few_candidates_and_few_examples(tmp_path: Path, count: int, train: int) -> None:
+def test_few_candidates_and_few_examples(tmp_path: Path, count: int, train: int) -> None:
     task = planted_task(train=train)
     replies = [f"<prompt>Guess {number}.</prompt>" for number in range(count)]
     turn = iter(range(1000))
@@ -249,7 +249,7 @@ def test_one_training_example_is_refused(tmp_path: Path) -> None:
         search(tmp_path, APE(), task=planted_task(train=1))
 
 
-def test_check_6_the_winner_is_best_on_all_of_the_scoring_set(tmp_path: Path) -> None:
+def test_the_winner_is_best_on_all_of_the_scoring_set(tmp_path: Path) -> None:
     result = search(tmp_path, replace(SMALL, filter=Filtering(subset=6, finalists=3)), proposer=author)
     final = result.steps[-1]
     assert {estimate.count for estimate in final.pool} == {30}
@@ -260,7 +260,7 @@ def test_check_6_the_winner_is_best_on_all_of_the_scoring_set(tmp_path: Path) ->
     assert final.kept == (final.pool[0].prompt,)
 
 
-def test_check_6_ties_go_to_the_shorter_then_to_the_earlier(tmp_path: Path) -> None:
+def test_ties_go_to_the_shorter_then_to_the_earlier(tmp_path: Path) -> None:
     replies = ["Guess it right away.", "Say yes.", "Say so!!"]
     turn = iter(range(1000))
     result = search(
@@ -273,7 +273,7 @@ def test_check_6_ties_go_to_the_shorter_then_to_the_earlier(tmp_path: Path) -> N
     assert order == ["Say yes.", "Say so!!", START, "Guess it right away."]
 
 
-def test_check_7_names_of_placeholders_are_plain_text(tmp_path: Path) -> None:
+def test_names_of_placeholders_are_plain_text(tmp_path: Path) -> None:
     odd = "{pairs} {words} {placeholders} {section}"
     examples = [Example.of(f"{odd} out {number}", question=f"{odd} in {number}") for number in range(90)]
     task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
@@ -300,7 +300,7 @@ def test_a_start_with_placeholders_says_where_the_input_goes(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("reduction", "value"), [("token_mean", -2.0), ("sum", -4.0)])
-def test_check_8_the_log_probability_of_a_two_token_answer(tmp_path: Path, reduction, value: float) -> None:
+def test_the_log_probability_of_a_two_token_answer(tmp_path: Path, reduction, value: float) -> None:
     examples = [Example.of("two tokens", question=f"question {number}") for number in range(90)]
     task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
 
@@ -314,7 +314,7 @@ def test_check_8_the_log_probability_of_a_two_token_answer(tmp_path: Path, reduc
     assert {estimate.mean for step in result.steps for estimate in step.pool} == {value}
 
 
-def test_check_8_a_model_without_log_probabilities_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+def test_a_model_without_log_probabilities_is_refused_before_it_is_asked(tmp_path: Path) -> None:
     model, proposer = Scripted(lambda _: "yes"), Scripted(inventive)
     task = planted_task()
     with pytest.raises(ConfigError, match="generation"):
@@ -322,7 +322,7 @@ def test_check_8_a_model_without_log_probabilities_is_refused_before_it_is_asked
     assert model.calls == proposer.calls == 0
 
 
-def test_check_9_resampling_keeps_the_originals_and_never_loses_the_best(tmp_path: Path) -> None:
+def test_resampling_keeps_the_originals_and_never_loses_the_best(tmp_path: Path) -> None:
     settings = replace(SMALL, resampling=3)
     result = search(tmp_path, settings, proposer=author)
     finals = [step for step in result.steps if {each.count for each in step.pool} == {30}]
@@ -344,13 +344,13 @@ def test_check_9_resampling_keeps_the_originals_and_never_loses_the_best(tmp_pat
     assert best[-1] == max(each.search.mean for each in result.candidates() if each.search.count == 30)
 
 
-def test_check_10_garbled_replies_keep_the_start_with_one_warning(tmp_path: Path) -> None:
+def test_garbled_replies_keep_the_start_with_one_warning(tmp_path: Path) -> None:
     proposer = Scripted(lambda _: "???", name="garbled")
     result = search(tmp_path, SMALL, proposer=proposer)
     assert result.prompt == planted_task().initial
     assert result.status == "finished"
     assert sum("no usable candidate" in warning for warning in result.warnings) == 1
-    assert proposer.calls == SMALL.expected(60).proposer_calls
+    assert proposer.calls == SMALL.upper_bounds(60).proposer_calls
 
 
 @pytest.mark.parametrize("reply", ["", "<prompt>Answer the question.</prompt>"])
@@ -360,7 +360,7 @@ def test_a_proposer_that_returns_nothing_or_the_start(tmp_path: Path, reply: str
     assert result.start.test is not None
 
 
-def test_check_11_where_the_budget_ends_the_last_complete_stage_decides(tmp_path: Path) -> None:
+def test_where_the_budget_ends_the_last_complete_stage_decides(tmp_path: Path) -> None:
     settings = APE(propose=Proposing(candidates=8), filter=Filtering(subset=10, finalists=2))
     whole = search(tmp_path / "whole", settings, model=planted_model(uniform_quality, common=1.0))
     # 180 are set aside for the verdict. The start takes 30 and the first stage 80; 10 of 40 are left for the second.
@@ -409,7 +409,7 @@ def test_a_selector_takes_the_place_of_the_filter(tmp_path: Path) -> None:
     assert len(picked.pool) == 13
     assert {each.count for each in final.pool} == {30}
     assert set(picked.kept) | {result.start.prompt} == {each.prompt for each in final.pool}
-    assert final.spent.evaluations <= settings.expected(60).evaluations
+    assert final.spent.evaluations <= settings.upper_bounds(60).evaluations
 
 
 @pytest.mark.parametrize("selector", [None, UCB(budget=100)])
@@ -417,23 +417,23 @@ def test_a_selector_takes_the_place_of_the_filter(tmp_path: Path) -> None:
 def test_expected_bounds_what_is_spent(tmp_path: Path, proposer, selector) -> None:
     settings = replace(SMALL, resampling=2, selector=selector)
     spent = search(tmp_path, settings, proposer=proposer, budget=Budget(evaluations=5_000)).spent
-    bound = settings.expected(60)
+    bound = settings.upper_bounds(60)
     assert spent.evaluations - 4 * 40 - 2 * 60 <= bound.evaluations
     assert spent.proposer_calls <= bound.proposer_calls
 
 
 def test_expected_is_the_cost_model() -> None:
     # The start; 50, 25, 13 and 7 candidates on ten examples each; four finalists.
-    assert APE().expected(400).evaluations == 200 + 10 * (50 + 25 + 13 + 7) + 4 * 200
-    assert APE(selector=UCB(budget=2048)).expected(400).evaluations == 200 + 2048 + 4 * 200
-    assert APE().expected(400).proposer_calls == 4 * 50
+    assert APE().upper_bounds(400).evaluations == 200 + 10 * (50 + 25 + 13 + 7) + 4 * 200
+    assert APE(selector=UCB(budget=2048)).upper_bounds(400).evaluations == 200 + 2048 + 4 * 200
+    assert APE().upper_bounds(400).proposer_calls == 4 * 50
 
 
 @given(train=st.integers(2, 400), candidates=st.integers(1, 60), subset=st.integers(1, 30), keep=st.floats(0.0, 1.0))
 def test_the_parts_of_the_data_are_never_empty(train: int, candidates: int, subset: int, keep: float) -> None:
     settings = APE(Proposing(candidates=candidates), Filtering(subset=subset, keep=keep), resampling=1)
     assert 1 <= settings._proposing(train) <= min(train - 1, 100)
-    bound = settings.expected(train).evaluations
+    bound = settings.upper_bounds(train).evaluations
     assert 0 < bound <= (3 * candidates + 6) * train * 2
 
 

@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import build_optimizer
+from promptopt.binding.config import build_optimizer
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion, _groups
+from promptopt.outcome.result import Result
 from promptopt.registry import names
-from promptopt.result import Result
+from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task, split_planted
-from promptopt.types import Example, Expected, Prompt, Request, Sampling, Score, digest
+from promptopt.types import Example, Prompt, Request, Sampling, Score, UpperBounds, digest
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
 
@@ -110,12 +110,12 @@ class TestContract(OptimizerContract):
     optimizer = SMALL
     budget = Budget(evaluations=600)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return author(request)
 
 
 @pytest.mark.parametrize("errors", [4, 5, 30])
-def test_check_1_an_expansion_makes_13_calls_and_8_children(tmp_path: Path, errors: int) -> None:
+def test_an_expansion_makes_13_calls_and_8_children(tmp_path: Path, errors: int) -> None:
     proposer = Scripted(inventive, name="inventive")
     result = search(tmp_path, APO(rounds=1), proposer=proposer, model=wrong_on(errors))
     assert calls(proposer) == {"critic": 4, "editor": 4, "paraphraser": 10}
@@ -139,7 +139,7 @@ def quality(answer: str, example: Example) -> float:
     return float(answer)
 
 
-def test_check_2_parents_compete_again_and_the_best_never_falls(tmp_path: Path) -> None:
+def test_parents_compete_again_and_the_best_never_falls(tmp_path: Path) -> None:
     examples = [Example.of("-", question=f"question {number}") for number in range(100)]
     task = Task.from_examples(examples, prompt="Answer the question.", metric=quality, answer="text")
     accuracy = feature_accuracy(WORDS, base=0.1, each=0.1)
@@ -152,7 +152,7 @@ def test_check_2_parents_compete_again_and_the_best_never_falls(tmp_path: Path) 
         assert set(before.kept) <= {estimate.prompt for estimate in after.pool}
 
 
-def test_check_3_without_mistakes_there_are_only_paraphrases(tmp_path: Path) -> None:
+def test_without_mistakes_there_are_only_paraphrases(tmp_path: Path) -> None:
     proposer = Scripted(author, name="author")
     result = search(tmp_path, APO(rounds=1), proposer=proposer, model=Scripted(lambda _: "yes", name="right"))
     assert calls(proposer) == {"paraphraser": 2}
@@ -160,7 +160,7 @@ def test_check_3_without_mistakes_there_are_only_paraphrases(tmp_path: Path) -> 
     assert len(result.steps) == 1
 
 
-def test_check_4_a_critic_without_tags_costs_one_retry_each(tmp_path: Path) -> None:
+def test_a_critic_without_tags_costs_one_retry_each(tmp_path: Path) -> None:
     proposer = Scripted(lambda r: "It is vague." if who(text_of(r)) == "critic" else author(r), name="untagged")
     result = search(tmp_path, APO(rounds=1), proposer=proposer)
     assert calls(proposer) == {"critic": 8, "paraphraser": 2}
@@ -168,7 +168,7 @@ def test_check_4_a_critic_without_tags_costs_one_retry_each(tmp_path: Path) -> N
     assert result.status == "finished"
 
 
-def test_check_4_garbled_replies_end_with_the_start_and_a_warning(tmp_path: Path) -> None:
+def test_garbled_replies_end_with_the_start_and_a_warning(tmp_path: Path) -> None:
     result = search(tmp_path, APO(rounds=2), proposer=Scripted(lambda _: "???", name="garbled"))
     assert result.prompt == planted_task().initial
     assert result.status == "finished"
@@ -184,7 +184,7 @@ def test_check_4_garbled_replies_end_with_the_start_and_a_warning(tmp_path: Path
         "e",
     ],
 )
-def test_check_5_frozen_parts_stay_byte_for_byte(tmp_path: Path, instruction: str) -> None:
+def test_frozen_parts_stay_byte_for_byte(tmp_path: Path, instruction: str) -> None:
     form = "  Reply yes or no.\n\n\tKeep {this} as it stands. "
     examples = [Example.of("yes", question=f"question {number}?") for number in range(60)]
     layout = Layout("own", messages=(("system", "{answer_format}"), ("user", "{instruction}\n\nQ: {question}\nA:")))
@@ -203,13 +203,13 @@ def test_check_5_frozen_parts_stay_byte_for_byte(tmp_path: Path, instruction: st
         assert question in {f"{example['question']}\nA:" for example in examples}
 
 
-def test_check_5_an_empty_instruction_is_refused_before_there_is_a_run() -> None:
+def test_an_empty_instruction_is_refused_before_there_is_a_run() -> None:
     examples = [Example.of("yes", question=f"question {number}?") for number in range(60)]
     with pytest.raises(ConfigError, match="empty"):
         Task.from_examples(examples, prompt=Prompt.of(" "), layout=Layout("own", text="{instruction}{question}"))
 
 
-def test_check_6_equal_children_and_copies_of_the_parent_are_evaluated_once(tmp_path: Path) -> None:
+def test_equal_children_and_copies_of_the_parent_are_evaluated_once(tmp_path: Path) -> None:
     start = planted_task().initial["instruction"]
 
     def copyist(request: Request) -> str:
@@ -228,7 +228,7 @@ def test_check_6_equal_children_and_copies_of_the_parent_are_evaluated_once(tmp_
 
 
 @pytest.mark.parametrize("evaluations", [250, 330, 411])
-def test_check_11_a_budget_that_ends_inside_the_bandit(tmp_path: Path, evaluations: int) -> None:
+def test_a_budget_that_ends_inside_the_bandit(tmp_path: Path, evaluations: int) -> None:
     model = planted_model(feature_accuracy(WORDS, base=0.3))
     result = search(tmp_path, APO(), model=model, budget=Budget(evaluations=evaluations))
     assert result.status == "budget"
@@ -239,7 +239,7 @@ def test_check_11_a_budget_that_ends_inside_the_bandit(tmp_path: Path, evaluatio
 
 
 @pytest.mark.parametrize("gold", ["yes", "no"])
-def test_check_12_a_reply_that_names_no_label_is_wrong_for_both(tmp_path: Path, gold: str) -> None:
+def test_a_reply_that_names_no_label_is_wrong_for_both(tmp_path: Path, gold: str) -> None:
     other = "no" if gold == "yes" else "yes"
     examples = [Example.of(gold if number % 6 else other, question=f"question {number}?") for number in range(60)]
     task = Task.from_examples(examples, prompt="Answer the question.", labels=("yes", "no"), metric="exact")
@@ -251,14 +251,14 @@ def test_check_12_a_reply_that_names_no_label_is_wrong_for_both(tmp_path: Path, 
     assert all("Answer given: unreadable: perhaps" in text for text in texts(proposer, "critic"))
 
 
-def test_check_13_one_seed_one_course(tmp_path: Path) -> None:
+def test_one_seed_one_course(tmp_path: Path) -> None:
     authors = [Scripted(author, name="author") for _ in range(2)]
     results = [search(tmp_path / str(number), SMALL, proposer=each) for number, each in enumerate(authors)]
     assert authors[0].log == authors[1].log
     assert outcome(results[0]) == outcome(results[1])
 
 
-def test_check_14_a_permanent_error_stops_the_run_with_the_best_so_far(tmp_path: Path) -> None:
+def test_a_permanent_error_stops_the_run_with_the_best_so_far(tmp_path: Path) -> None:
     refusal = BackendError("401 unauthorized: check the key")
     proposer = Scripted(author, name="author", fail_at=30, error=refusal)
     result = search(tmp_path, SMALL, proposer=proposer)
@@ -268,7 +268,7 @@ def test_check_14_a_permanent_error_stops_the_run_with_the_best_so_far(tmp_path:
     assert result.prompt in {estimate.prompt for estimate in result.steps[0].pool}
 
 
-def test_check_15_the_result_holds_pools_lineage_reasons_and_calls_by_role(tmp_path: Path) -> None:
+def test_the_result_holds_pools_lineage_reasons_and_calls_by_role(tmp_path: Path) -> None:
     proposer = Scripted(author, name="author")
     model = planted_model(feature_accuracy(WORDS, base=0.3))
     result = search(tmp_path, SMALL, proposer=proposer, model=model)
@@ -350,15 +350,15 @@ def test_groups_are_distinct_draws_without_replacement(errors: int, count: int, 
 
 
 def test_expected_is_the_cost_formula_of_the_paper() -> None:
-    assert APO().expected(10_000) == Expected(13_632, 2 * 378, 2 * 378 * 1024)
-    assert APO(rounds=0).expected(10_000) == Expected(0, 0, 0)
-    assert APO(rounds=1, selector=Exhaustive(budget=10**9)).expected(50).evaluations == 50 + 9 * 50
+    assert APO().upper_bounds(10_000) == UpperBounds(13_632, 2 * 378, 2 * 378 * 1024)
+    assert APO(rounds=0).upper_bounds(10_000) == UpperBounds(0, 0, 0)
+    assert APO(rounds=1, selector=Exhaustive(budget=10**9)).upper_bounds(50).evaluations == 50 + 9 * 50
 
 
 @pytest.mark.parametrize("proposer", [author, lambda _: "???"])
 def test_expected_bounds_what_is_spent(tmp_path: Path, proposer) -> None:
     result = search(tmp_path, SMALL, proposer=Scripted(proposer, name="any"))
-    bound = SMALL.expected(len(planted_task().train))
+    bound = SMALL.upper_bounds(len(planted_task().train))
     assert result.steps[-1].spent.evaluations <= bound.evaluations
     assert result.spent.proposer_calls <= bound.proposer_calls
 

@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import build_optimizer
+from promptopt.binding.config import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers import capo
-from promptopt.optimizers.capo import CAPO, SAMPLING, Breeding, Demonstrations, inherit
+from promptopt.optimizers.capo import method as capo
+from promptopt.optimizers.capo.method import CAPO, SAMPLING, Breeding, Demonstrations, inherit
+from promptopt.optimizers.capo.track import UNCORRECTED, Race, Track
+from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
-from promptopt.result import Result
 from promptopt.run import Optimizer, Run
+from promptopt.run.budget import Budget
 from promptopt.selection.racing import PairedTest
-from promptopt.selection.track import UNCORRECTED, Race, Track
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
@@ -121,11 +121,11 @@ class TestContract(OptimizerContract):
     budget = Budget(evaluations=500)
     sizes = (40, 90, 170)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return author(request)
 
 
-def test_check_1_the_calls_of_an_iteration_and_the_demonstrations_of_its_children(tmp_path, monkeypatch) -> None:
+def test_the_calls_of_an_iteration_and_the_demonstrations_of_its_children(tmp_path, monkeypatch) -> None:
     made = Counter[str]()
     real = capo.demonstrate
 
@@ -154,7 +154,7 @@ example_lists = st.lists(st.integers(0, 9), max_size=6, unique=True)
 
 
 @given(example_lists, example_lists, st.integers(0, 6), st.integers(0, 99))
-def test_check_1_a_child_inherits_half_of_both_lists_less_repeated_examples(first, second, most, seed) -> None:
+def test_a_child_inherits_half_of_both_lists_less_repeated_examples(first, second, most, seed) -> None:
     # The same example may be demonstrated in two ways.
     one, two = (
         Prompt.of("Go.", demos=[Example.of(f"{way} {number}", question=str(number)) for number in numbers])
@@ -170,7 +170,7 @@ def test_check_1_a_child_inherits_half_of_both_lists_less_repeated_examples(firs
     ("action", "had", "has"),
     [("add", 2, 3), ("add", 0, 1), ("add", 5, 5), ("drop", 2, 1), ("drop", 0, 0), ("keep", 2, 2), ("keep", 5, 5)],
 )
-def test_check_2_the_drawn_action_takes_place(tmp_path, monkeypatch, action, had, has) -> None:
+def test_the_drawn_action_takes_place(tmp_path, monkeypatch, action, had, has) -> None:
     demos = [Example.of("x", question=f"Which is number {number}?") for number in range(100, 100 + had)]
     monkeypatch.setattr(capo, "ACTIONS", (action,))
     monkeypatch.setattr(capo, "inherit", lambda *_: list(demos))
@@ -182,7 +182,7 @@ def test_check_2_the_drawn_action_takes_place(tmp_path, monkeypatch, action, had
             assert added.target == str(asked_number(added["question"]))
 
 
-def test_check_3_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_right(tmp_path) -> None:
+def test_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_right(tmp_path) -> None:
     task, model = number_task(100), Scripted(counting, name="counting")
     result = search(tmp_path, replace(SMALL, population=8), task, model=model)
     demos = {demo for each in result.candidates() for demo in each.prompt.demos}
@@ -197,7 +197,7 @@ def test_check_3_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_ri
     assert len(kinds) == 2
 
 
-def test_check_3_replies_for_demonstrations_are_asked_for_without_demonstrations(tmp_path) -> None:
+def test_replies_for_demonstrations_are_asked_for_without_demonstrations(tmp_path) -> None:
     model = Scripted(counting, name="counting")
     settings = replace(SMALL, population=6, iterations=4, breed=Breeding(crossovers=4))
     result = search(tmp_path, settings, number_task(100), model=model)
@@ -229,7 +229,7 @@ class Races:
     times: int = 1
 
     def optimize(self, run: Run) -> None:
-        pool = run.propose([Proposal(Prompt.of(text)) for text in self.texts])
+        pool = run.admit([Proposal(Prompt.of(text)) for text in self.texts])
         track = Track(run, self.race, run.train[: self.race.block * self.race.blocks], pool)
         for _ in range(self.times):
             track.race(pool, self.keep)
@@ -246,7 +246,7 @@ def questions(model: Scripted, text: str) -> list[int]:
     return [asked_number(each.content) for each in model.log if said(each.content).startswith(text)]
 
 
-def test_check_4_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
+def test_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
     good, bad = [f"Do {n} well." for n in range(10)], [f"Do {n} badly." for n in range(4)]
     model = Scripted(skilled, name="skilled")
     task = number_task(300)
@@ -260,13 +260,13 @@ def test_check_4_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
     assert all("well" in prompt["instruction"] for prompt in result.steps[0].kept)
 
 
-def test_check_5_nine_better_ones_of_eleven_let_the_race_go_to_its_end(tmp_path) -> None:
+def test_nine_better_ones_of_eleven_let_the_race_go_to_its_end(tmp_path) -> None:
     pool = (*(f"Do {n} well." for n in range(9)), "Do 9 badly.", "Do 10 badly.")
     result = search(tmp_path, Races(pool, 10, Race(gamma=0.0, block=10, blocks=6)))
     assert [estimate.count for estimate in result.steps[0].pool] == [60] * 11
 
 
-def test_check_7_nothing_is_asked_twice_and_a_race_has_z_max_blocks_at_most(tmp_path) -> None:
+def test_nothing_is_asked_twice_and_a_race_has_z_max_blocks_at_most(tmp_path) -> None:
     texts = tuple(f"Do {n} well." for n in range(5))
     race = Race(gamma=0.0, block=10, blocks=4)
     model = Scripted(skilled, name="skilled")
@@ -277,7 +277,7 @@ def test_check_7_nothing_is_asked_twice_and_a_race_has_z_max_blocks_at_most(tmp_
     assert second.spent == first.spent
 
 
-def test_check_9_the_price_is_relative_to_the_longest_of_the_first_population(tmp_path) -> None:
+def test_the_price_is_relative_to_the_longest_of_the_first_population(tmp_path) -> None:
     gamma = 0.3
     seeds = ("Say it.", "Say which number it is, as a number, and say nothing besides.")
     settings = replace(SMALL, population=3, seeds=seeds, race=replace(SMALL.race, gamma=gamma), demos=NO_DEMOS)
@@ -294,7 +294,7 @@ def test_check_9_the_price_is_relative_to_the_longest_of_the_first_population(tm
         assert price == pytest.approx(gamma * length / longest, abs=1e-4)
 
 
-def test_check_9_of_equals_the_shorter_survive(tmp_path) -> None:
+def test_of_equals_the_shorter_survive(tmp_path) -> None:
     texts = ("Do it well, at once, and say nothing else.", "Do it well, at once.", "Do it well.")
     result = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5)))
     assert [prompt["instruction"] for prompt in result.steps[0].kept] == ["Do it well."]
@@ -304,7 +304,7 @@ def test_check_9_of_equals_the_shorter_survive(tmp_path) -> None:
     assert [prompt["instruction"] for prompt in free.steps[0].kept] == [texts[0]]
 
 
-def test_check_10_all_see_the_same_examples_in_the_same_order(tmp_path) -> None:
+def test_all_see_the_same_examples_in_the_same_order(tmp_path) -> None:
     texts = tuple(f"Do {n} {'well' if n < 4 else 'badly'}." for n in range(6))
     model = Scripted(skilled, name="skilled")
     task = number_task(60)
@@ -317,7 +317,7 @@ def test_check_10_all_see_the_same_examples_in_the_same_order(tmp_path) -> None:
             assert sorted(seen[begin : begin + 10]) == sorted(train[begin : begin + 10])
 
 
-def test_check_11_the_best_was_scored_on_all_blocks_and_its_value_is_told(tmp_path) -> None:
+def test_the_best_was_scored_on_all_blocks_and_its_value_is_told(tmp_path) -> None:
     result = search(
         tmp_path, SMALL, planted_task(), model=planted_model(lambda text: 0.4 + 0.002 * len(text), common=0.9)
     )
@@ -357,7 +357,7 @@ def cut_at(home: Path, evaluations: int) -> tuple[Result, Run]:
     return result, runs[0]
 
 
-def test_check_14_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> None:
+def test_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> None:
     result, run = cut_at(tmp_path, 60 + 60 + 25)
     known = {each.prompt["instruction"]: run.estimate(each.prompt, run.train).count for each in result.candidates()}
     assert sorted(known[f"Do {n} well."] for n in range(6)) == [20, 20, 20, 25, 30, 30]
@@ -366,7 +366,7 @@ def test_check_14_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> No
 
 
 @pytest.mark.parametrize("evaluations", [30, 60, 90])
-def test_check_11_one_block_is_never_enough_to_win(tmp_path, evaluations) -> None:
+def test_one_block_is_never_enough_to_win(tmp_path, evaluations) -> None:
     result, run = cut_at(tmp_path, evaluations)
     assert not [estimate for estimate in run.ranked() if estimate.prompt["instruction"].startswith("Do ")]
     assert not result.best.text.startswith("Do ")
@@ -381,7 +381,7 @@ def test_who_has_not_seen_all_that_the_deepest_race_saw_cannot_win(tmp_path) -> 
     class DeepThenShallow:
         def optimize(self, run: Run) -> None:
             good, late = (
-                run.propose([Proposal(Prompt.of(f"Do {n} {how}.")) for n in range(3)]) for how in ("well", "so")
+                run.admit([Proposal(Prompt.of(f"Do {n} {how}.")) for n in range(3)]) for how in ("well", "so")
             )
             track = Track(run, race, run.train, good)
             track.race(good, 2)
@@ -400,7 +400,7 @@ def test_a_budget_below_the_first_population_returns_the_start_scored(tmp_path) 
 
 
 @pytest.mark.parametrize("reply", ["No tags at all.", "<prompt></prompt>", "<prompt>  \n</prompt>", "I cannot help."])
-def test_check_12_a_crossover_of_no_use_is_a_missing_child(tmp_path, reply) -> None:
+def test_a_crossover_of_no_use_is_a_missing_child(tmp_path, reply) -> None:
     proposer = Scripted(
         lambda request: reply if crossing(said(request.content)) else inventive(request), name="garbled"
     )
@@ -414,7 +414,7 @@ def test_check_12_a_crossover_of_no_use_is_a_missing_child(tmp_path, reply) -> N
 
 
 @pytest.mark.parametrize("reply", ["No tags at all.", "<prompt></prompt>"])
-def test_check_12_a_mutation_of_no_use_leaves_the_crossover(tmp_path, reply) -> None:
+def test_a_mutation_of_no_use_leaves_the_crossover(tmp_path, reply) -> None:
     def propose(request: Request) -> str:
         return inventive(request) if crossing(said(request.content)) else reply
 
@@ -432,7 +432,7 @@ def test_what_fills_a_slot_is_never_read_as_a_slot(tmp_path) -> None:
     assert "Say {second} or {words}." in texts or "Say {first}." in texts
 
 
-def test_check_13_a_pool_of_three_shows_three_at_most_and_the_data_stays_as_it_was(tmp_path) -> None:
+def test_a_pool_of_three_shows_three_at_most_and_the_data_stays_as_it_was(tmp_path) -> None:
     task = number_task(30)
     before = task.train
     result = search(tmp_path, CAPO(population=12, iterations=1, race=Race(block=9, blocks=3)), task)
@@ -443,28 +443,28 @@ def test_check_13_a_pool_of_three_shows_three_at_most_and_the_data_stays_as_it_w
     assert result.steps[-1].pool[0].count == 27
 
 
-def test_check_13_a_population_of_one_is_crossed_with_itself(tmp_path) -> None:
+def test_a_population_of_one_is_crossed_with_itself(tmp_path) -> None:
     result = search(tmp_path, replace(SMALL, population=1, seeds=()), proposer=author)
     assert len(children(result)) > 1
     assert all(len(step.kept) == 1 for step in result.steps)
     assert all(len(each.proposal.parents) == 1 for each in result.candidates() if each.proposal.operator == "crossover")
 
 
-def test_check_13_fewer_examples_than_a_block_are_one_block(tmp_path) -> None:
+def test_fewer_examples_than_a_block_are_one_block(tmp_path) -> None:
     result = search(tmp_path, replace(SMALL, race=Race()), number_task(20))
     assert result.steps[-1].pool[0].count == 18
     assert any("fewer than a block of 30" in warning for warning in result.warnings)
     assert result.status == "finished"
 
 
-def test_check_13_one_training_example_is_raced_on_and_not_shown(tmp_path) -> None:
+def test_one_training_example_is_raced_on_and_not_shown(tmp_path) -> None:
     result = search(tmp_path, SMALL, number_task(1))
     assert result.status == "finished"
     assert all(each.prompt.demos == () for each in result.candidates())
     assert any("leaves none to be shown" in warning for warning in result.warnings)
 
 
-def test_check_15_a_converged_population_ends_the_search(tmp_path) -> None:
+def test_a_converged_population_ends_the_search(tmp_path) -> None:
     seeds = ("Say which number.", "Say the right number.")
     result = search(tmp_path, replace(SMALL, iterations=50, patience=4, seeds=seeds, demos=NO_DEMOS), proposer=echo)
     # Four iterations without a survivor that is new, and the end.
@@ -550,17 +550,17 @@ def test_a_prompt_that_is_invalid_leaves_the_race_at_once(tmp_path) -> None:
 @pytest.mark.parametrize("settings", [SMALL, replace(SMALL, seeds=("Say the number.", "Say  the number."))])
 def test_expected_bounds_what_is_spent(tmp_path, proposer, settings) -> None:
     result = search(tmp_path, settings, proposer=proposer, model=counting)
-    bound, spent = settings.expected(60), result.steps[-1].spent
+    bound, spent = settings.upper_bounds(60), result.steps[-1].spent
     assert spent.evaluations <= bound.evaluations
     assert spent.proposer_calls <= bound.proposer_calls
 
 
 def test_expected_is_the_cost_model_of_the_spec() -> None:
-    one = CAPO(iterations=1).expected(10_000)
+    one = CAPO(iterations=1).upper_bounds(10_000)
     assert one.evaluations == (10 + 4) * 300 + 9 * 5 + 4
     assert one.proposer_calls == 2 * (3 * 9 + 2 * 4)
-    assert CAPO(iterations=1, demos=NO_DEMOS).expected(10_000).evaluations == 14 * 300
-    assert CAPO(iterations=1, seeds=tuple("abcdefghij")).expected(50).evaluations == (11 + 4) * 50 + 10 * 5 + 4
+    assert CAPO(iterations=1, demos=NO_DEMOS).upper_bounds(10_000).evaluations == 14 * 300
+    assert CAPO(iterations=1, seeds=tuple("abcdefghij")).upper_bounds(50).evaluations == (11 + 4) * 50 + 10 * 5 + 4
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import adjust
+from promptopt.binding.config import adjust
 from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.opro import OPRO, Proposing, Showing, Stopping, Validation, _best, _key, _points, _polish
-from promptopt.result import Result
+from promptopt.optimizers.opro.method import (
+    OPRO,
+    Proposing,
+    Showing,
+    Stopping,
+    Validation,
+    _best,
+    _key,
+    _points,
+    _polish,
+)
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, outcome, planted_model, planted_task, split_planted
-from promptopt.types import Content, Example, Expected, Prompt, Reply, Request, Sampling, ScoreRequest
+from promptopt.types import Content, Example, Prompt, Reply, Request, Sampling, ScoreRequest, UpperBounds
 
 START = "Answer with 0.50."
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
@@ -111,12 +121,12 @@ class TestContract(OptimizerContract):
     optimizer = OPRO(steps=3, examples=20, propose=Proposing(breadth=3), validation=Validation(share=0.25, every=2))
     budget = Budget(evaluations=500)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         best = history(text_of(request))[-1][0]
         return f"<instruction>{best} {WORDS[(request.seed or 0) % len(WORDS)]}</instruction>"
 
 
-def test_check_1_twenty_at_most_ascending_whole_scores_none_below_the_threshold(tmp_path: Path) -> None:
+def test_twenty_at_most_ascending_whole_scores_none_below_the_threshold(tmp_path: Path) -> None:
     proposer = numbered(0.1, 0.9, 0.29, 0.3, 0.456, 0.6, 0.2, 0.71)
     search(tmp_path, OPRO(steps=7), proposer)
     asked = metas(proposer, 8)
@@ -131,7 +141,7 @@ def test_check_1_twenty_at_most_ascending_whole_scores_none_below_the_threshold(
     assert [score for _, score in history(asked[-1])] == [46, 50] + [60] * 6 + [71] * 6 + [90] * 6
 
 
-def test_check_1_where_all_are_below_the_threshold_the_best_are_shown(tmp_path: Path) -> None:
+def test_where_all_are_below_the_threshold_the_best_are_shown(tmp_path: Path) -> None:
     proposer = numbered(0.05, 0.2, 0.1, 0.15)
     settings = OPRO(steps=2, show=Showing(memory=3), propose=Proposing(breadth=4))
     search(tmp_path, settings, proposer, task=graded_task(prompt="Answer with 0.01."))
@@ -140,7 +150,7 @@ def test_check_1_where_all_are_below_the_threshold_the_best_are_shown(tmp_path: 
     assert [score for _, score in history(second)] == [10, 15, 20]
 
 
-def test_check_2_of_equal_scores_the_newest_is_last_and_the_oldest_goes_first(tmp_path: Path) -> None:
+def test_of_equal_scores_the_newest_is_last_and_the_oldest_goes_first(tmp_path: Path) -> None:
     proposer = numbered(0.5)
     search(tmp_path, OPRO(steps=4, show=Showing(memory=9)), proposer)
     asked = metas(proposer, 8)
@@ -152,7 +162,7 @@ def test_check_2_of_equal_scores_the_newest_is_last_and_the_oldest_goes_first(tm
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40), st.integers(1, 25))
-def test_check_2_whatever_the_scores(scores: list[float], count: int) -> None:
+def test_whatever_the_scores(scores: list[float], count: int) -> None:
     means = {Prompt.of(str(place)): score for place, score in enumerate(scores)}
     shown = _best(means, count)
     order = [(means[prompt], int(prompt["instruction"])) for prompt in shown]
@@ -162,7 +172,7 @@ def test_check_2_whatever_the_scores(scores: list[float], count: int) -> None:
     assert all(each < order[0] for each in left_out)
 
 
-def test_check_3_eight_calls_a_step_and_the_same_examples_for_all(tmp_path: Path) -> None:
+def test_eight_calls_a_step_and_the_same_examples_for_all(tmp_path: Path) -> None:
     proposer, model = numbered(0.1, 0.9), Scripted(obey, name="obedient")
     task = graded_task(60)
     settings = OPRO(steps=3, examples=25, validation=Validation(share=0))
@@ -181,7 +191,7 @@ def test_check_3_eight_calls_a_step_and_the_same_examples_for_all(tmp_path: Path
     assert scored[START].total() == len(scored[START]) == 25
 
 
-def test_check_4_an_instruction_that_came_before_is_neither_scored_nor_shown_again(tmp_path: Path) -> None:
+def test_an_instruction_that_came_before_is_neither_scored_nor_shown_again(tmp_path: Path) -> None:
     again = (START, "answer with 0.50.", f"  **{START}** ", "Answer  with\n0.50.", "Try with 0.70.", "try with 0.70.",
              "**Try** with 0.70.", "\nTry with 0.70.\n")  # fmt: skip
     model = Scripted(obey, name="obedient")
@@ -213,9 +223,7 @@ def test_check_4_an_instruction_that_came_before_is_neither_scored_nor_shown_aga
         ("First <instruction>with 0.10</instruction>, better <instruction>with 0.90</instruction>", "", 8),
     ],
 )
-def test_check_5_replies_off_their_form_cost_no_evaluation(
-    tmp_path: Path, reply: str | Reply, reason: str, calls: int
-) -> None:
+def test_replies_off_their_form_cost_no_evaluation(tmp_path: Path, reply: str | Reply, reason: str, calls: int) -> None:
     proposer, model = Scripted(lambda _: reply, name="stubborn"), Scripted(obey, name="obedient")
     result = search(tmp_path, OPRO(steps=1), proposer, model=model)
     assert proposer.calls == calls
@@ -233,7 +241,7 @@ def test_check_5_replies_off_their_form_cost_no_evaluation(
         assert found[0].endswith("ith 0.90")
 
 
-def test_check_5_a_start_that_is_long_leaves_room_for_rewrites_of_its_length(tmp_path: Path) -> None:
+def test_a_start_that_is_long_leaves_room_for_rewrites_of_its_length(tmp_path: Path) -> None:
     task = graded_task(prompt=f"Answer with 0.50. {'Think. ' * 120}")
     proposer = tagged(f"{'y' * 1000} with 0.90", f"{'z' * 1070} with 0.90")
     result = search(tmp_path, OPRO(steps=1), proposer, task=task)
@@ -250,7 +258,7 @@ def test_check_5_a_start_that_is_long_leaves_room_for_rewrites_of_its_length(tmp
         "ქართული with 0.90",
     ],
 )
-def test_check_6_any_script_is_scored_stored_and_reloaded_unchanged(tmp_path: Path, text: str) -> None:
+def test_any_script_is_scored_stored_and_reloaded_unchanged(tmp_path: Path, text: str) -> None:
     model = Scripted(obey, name="obedient")
     first = search(tmp_path, OPRO(steps=2), tagged(text), model=model)
     assert first.best.text == text
@@ -276,7 +284,7 @@ def shown_questions(meta: str) -> list[str]:
     return [re.findall(r"Question: (.*)", each)[0] for each in exemplars(meta)]
 
 
-def test_check_7_the_examples_that_were_wrong_most_often_are_shown(tmp_path: Path) -> None:
+def test_the_examples_that_were_wrong_most_often_are_shown(tmp_path: Path) -> None:
     task = planted_task(train=30)
     a, b, c, d, e = (example["question"] for example in task.train[:5])
     model = erring({"Answer the question.": [a, b], "Worse": [a, b, c, e], "Better": [d]})
@@ -291,7 +299,7 @@ def test_check_7_the_examples_that_were_wrong_most_often_are_shown(tmp_path: Pat
         assert len(asked[1]) == 2
 
 
-def test_check_7_with_fewer_mistakes_the_rest_is_drawn_and_with_none_all_is(tmp_path: Path) -> None:
+def test_with_fewer_mistakes_the_rest_is_drawn_and_with_none_all_is(tmp_path: Path) -> None:
     task = planted_task(train=30)
     a = task.train[0]["question"]
     for wrong in ([a], []):
@@ -331,7 +339,7 @@ def test_random_exemplars_are_drawn_anew_and_constant_ones_stay(tmp_path: Path) 
         ("choice", "choice", ("(A)", "(B)"), "(A)", "(B) because (A) is wrong"),
     ],
 )
-def test_check_8_a_gold_answer_inside_another_word_or_a_denial_is_no_match(
+def test_a_gold_answer_inside_another_word_or_a_denial_is_no_match(
     metric: str, reader: str, labels: tuple[str, ...], gold: str, reply: str
 ) -> None:
     answer = answers.resolve(reader, labels)(reply)
@@ -357,7 +365,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("place", LAYOUTS)
-def test_check_9_the_place_of_the_instruction_is_shown_in_every_layout(tmp_path: Path, place: str) -> None:
+def test_the_place_of_the_instruction_is_shown_in_every_layout(tmp_path: Path, place: str) -> None:
     layout, shown = LAYOUTS[place]
     proposer = tagged("Try with 0.70.")
     settings = OPRO(steps=1, show=Showing(exemplars=30))
@@ -368,12 +376,12 @@ def test_check_9_the_place_of_the_instruction_is_shown_in_every_layout(tmp_path:
     assert f"input:\n{shown.replace('question 7?', wanted)}\noutput:\n1\n" in meta
 
 
-def test_check_9_a_layout_without_a_place_is_refused_before_any_call() -> None:
+def test_a_layout_without_a_place_is_refused_before_any_call() -> None:
     with pytest.raises(ConfigError, match=r"does not show \{instruction\}"):
         graded_task(layout=Layout("own", text="Q: {question}\nA:"))
 
 
-def test_check_9_inputs_inside_the_instruction_are_shown_and_must_stay(tmp_path: Path) -> None:
+def test_inputs_inside_the_instruction_are_shown_and_must_stay(tmp_path: Path) -> None:
     task = graded_task(prompt="Given {question}, answer with 0.50.")
     proposer = tagged("Lost with 0.90.", "Kept {question} with 0.80.")
     settings = OPRO(steps=1, show=Showing(exemplars=30))
@@ -385,7 +393,7 @@ def test_check_9_inputs_inside_the_instruction_are_shown_and_must_stay(tmp_path:
     assert "It must hold {question} once each" in meta
 
 
-def test_check_10_the_held_out_examples_choose_and_without_them_the_scored_ones_do(tmp_path: Path) -> None:
+def test_the_held_out_examples_choose_and_without_them_the_scored_ones_do(tmp_path: Path) -> None:
     task = graded_task(40)
     # A poor instruction is not among the best, so it is never scored on what is held out.
     show = Showing(memory=1)
@@ -430,15 +438,13 @@ def test_check_10_the_held_out_examples_choose_and_without_them_the_scored_ones_
 
 
 @pytest.mark.parametrize(("train", "share", "count"), [(99, None, 99), (100, None, 20), (120, 0.0, 100), (20, 0.5, 10)])
-def test_check_10_a_fifth_is_held_out_from_100_examples_on(
-    tmp_path: Path, train: int, share: float | None, count: int
-) -> None:
+def test_a_fifth_is_held_out_from_100_examples_on(tmp_path: Path, train: int, share: float | None, count: int) -> None:
     settings = OPRO(steps=0, validation=Validation(share=share))
     result = search(tmp_path, settings, numbered(0.9), task=graded_task(train))
     assert result.candidates()[0].search.count == count
 
 
-def test_check_10_too_few_to_hold_some_out_is_told(tmp_path: Path) -> None:
+def test_too_few_to_hold_some_out_is_told(tmp_path: Path) -> None:
     result = search(
         tmp_path, OPRO(steps=1, examples=19, validation=Validation(share=0.5)), numbered(0.9), task=graded_task(19)
     )
@@ -457,7 +463,7 @@ def test_only_the_best_are_scored_on_what_is_held_out_every_third_step_and_at_th
 
 
 @pytest.mark.parametrize("evaluations", range(60, 125, 8))
-def test_check_11_a_candidate_that_was_scored_in_part_cannot_win(tmp_path: Path, evaluations: int) -> None:
+def test_a_candidate_that_was_scored_in_part_cannot_win(tmp_path: Path, evaluations: int) -> None:
     task = graded_task(10)
     train = [example["question"] for example in task.train]
     first = train[:5]
@@ -483,7 +489,7 @@ def test_check_11_a_candidate_that_was_scored_in_part_cannot_win(tmp_path: Path,
     assert any(0 < count < 10 for count in counts) or 0 in counts
 
 
-def test_check_12_one_seed_one_course_and_another_seed_another(tmp_path: Path) -> None:
+def test_one_seed_one_course_and_another_seed_another(tmp_path: Path) -> None:
     logs: list[list[str]] = []
     for place, seed in enumerate((0, 0, 1)):
         proposer = numbered(0.4, 0.8, 0.6)
@@ -496,7 +502,7 @@ def test_check_12_one_seed_one_course_and_another_seed_another(tmp_path: Path) -
     assert logs[0] != logs[2]
 
 
-def test_check_13_after_an_outage_the_same_request_goes_to_the_same_model(tmp_path: Path) -> None:
+def test_after_an_outage_the_same_request_goes_to_the_same_model(tmp_path: Path) -> None:
     def writer() -> Scripted:
         return Scripted(lambda r: f"<instruction>With 0.{(r.seed or 0) % 90 + 10}</instruction>", name="one")
 
@@ -515,9 +521,7 @@ def test_check_13_after_an_outage_the_same_request_goes_to_the_same_model(tmp_pa
 
 
 @pytest.mark.parametrize(("end", "expected"), [(None, [0.5] * 4), (1.5, [0.5, 0.75, 1.0, 1.25])])
-def test_check_14_the_temperature_rises_in_equal_steps(
-    tmp_path: Path, end: float | None, expected: list[float]
-) -> None:
+def test_the_temperature_rises_in_equal_steps(tmp_path: Path, end: float | None, expected: list[float]) -> None:
     proposer = numbered(0.6)
     propose = Proposing(breadth=2, sampling=Sampling(temperature=0.5, max_tokens=99), end_temperature=end)
     search(tmp_path, OPRO(steps=4, propose=propose), proposer)
@@ -526,7 +530,7 @@ def test_check_14_the_temperature_rises_in_equal_steps(
     assert {sampling.max_tokens for sampling in asked} == {99}
 
 
-def test_check_15_a_run_that_goes_on_asks_what_an_undisturbed_one_asks(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_asks_what_an_undisturbed_one_asks(tmp_path: Path) -> None:
     def propose(request: Request) -> str:
         return f"<instruction>With 0.{(request.seed or 0) % 90 + 10}</instruction>"
 
@@ -723,9 +727,9 @@ def test_lineage_says_what_was_shown_best_first(tmp_path: Path) -> None:
 
 def test_expected_is_the_cost_formula_of_the_paper() -> None:
     paper = OPRO(steps=200, examples=261, validation=Validation(share=0))
-    assert paper.expected(10_000) == Expected(261 * 1601, 2 * 1600, 2 * 1600 * 512)
-    assert OPRO(steps=0).expected(50) == Expected(50, 0, 0)
-    assert OPRO().expected(1000).evaluations == 321 * 80 + 301 * 20
+    assert paper.upper_bounds(10_000) == UpperBounds(261 * 1601, 2 * 1600, 2 * 1600 * 512)
+    assert OPRO(steps=0).upper_bounds(50) == UpperBounds(50, 0, 0)
+    assert OPRO().upper_bounds(1000).evaluations == 321 * 80 + 301 * 20
 
 
 @pytest.mark.parametrize("reply", ["<instruction>New {} with 0.60</instruction>", "no tags {}"])
@@ -734,7 +738,7 @@ def test_expected_bounds_what_is_spent(tmp_path: Path, reply: str) -> None:
     settings = OPRO(steps=4, examples=20, propose=Proposing(breadth=3), validation=Validation(share=0.3))
     proposer = Scripted(lambda _: reply.format(next(count)), name="any")
     result = search(tmp_path, settings, proposer)
-    bound = settings.expected(30)
+    bound = settings.upper_bounds(30)
     assert result.steps[-1].spent.evaluations <= bound.evaluations
     assert result.spent.proposer_calls <= bound.proposer_calls
 

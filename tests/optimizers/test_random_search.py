@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import adjust
+from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.random_search import RandomSearch
-from promptopt.result import Result
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import (
     OptimizerContract,
@@ -27,7 +27,7 @@ from promptopt.testing import (
     split_planted,
     uniform,
 )
-from promptopt.types import Content, Example, Expected, Reply, Request, Sampling, ScoreRequest
+from promptopt.types import Content, Example, Reply, Request, Sampling, ScoreRequest, UpperBounds
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
 START = "Answer the question."
@@ -72,7 +72,7 @@ class TestContract(OptimizerContract):
     optimizer = RandomSearch(candidates=12, breadth=5, examples=20)
     budget = Budget(evaluations=500)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return vary(request)
 
 
@@ -238,13 +238,13 @@ def test_another_seed_draws_another_sample(tmp_path: Path) -> None:
 
 
 def test_expected_is_the_cost_formula_and_bounds_what_is_spent(tmp_path: Path) -> None:
-    assert RandomSearch().expected(1000) == Expected(101 * 50, 200, 200 * 1024)
-    assert RandomSearch(candidates=0).expected(30) == Expected(30, 0, 0)
+    assert RandomSearch().upper_bounds(1000) == UpperBounds(101 * 50, 200, 200 * 1024)
+    assert RandomSearch(candidates=0).upper_bounds(30) == UpperBounds(30, 0, 0)
     settings = RandomSearch(candidates=7, breadth=3, examples=15)
     for name, proposer in (("varying", vary), ("untagged", lambda _: "no tags")):
         result = search(tmp_path / name, settings, proposer=Scripted(proposer, name=name))
-        assert result.steps[-1].spent.evaluations <= settings.expected(60).evaluations
-        assert result.spent.proposer_calls <= settings.expected(60).proposer_calls
+        assert result.steps[-1].spent.evaluations <= settings.upper_bounds(60).evaluations
+        assert result.spent.proposer_calls <= settings.upper_bounds(60).proposer_calls
 
 
 def test_settings_from_the_command_line() -> None:

@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
-from promptopt.config import adjust
+from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.tpe import TIPS, TPE, Bootstrapping, Proposing, Scoring, _space, _study, _tell
+from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
-from promptopt.result import Result
+from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task, uniform
@@ -119,7 +119,7 @@ class TestContract(OptimizerContract):
     budget = Budget(evaluations=700)
     sizes = (40, 90, 170, 250)
 
-    def propose(self, request: Request) -> str:
+    def admit(self, request: Request) -> str:
         return author(request)
 
 
@@ -314,7 +314,7 @@ def test_fewer_examples_than_a_minibatch(tmp_path: Path, train: int) -> None:
     scored = train - max(train // 5, int(train > 1))
     assert result.status == "finished"
     assert {each.count for each in result.steps[-1].pool} == {scored}
-    assert result.steps[-1].spent.evaluations <= SMALL.expected(train).evaluations
+    assert result.steps[-1].spent.evaluations <= SMALL.upper_bounds(train).evaluations
 
 
 @pytest.mark.parametrize("evaluations", [10, 40, 100, 150])
@@ -419,17 +419,17 @@ def test_the_global_generators_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_expected_is_the_cost_model() -> None:
-    default = TPE().expected(1_000)
+    default = TPE().upper_bounds(1_000)
     assert default.evaluations == 48 + 300 + 18 * 35 + 4 * 300
     assert default.proposer_calls == 2 * 5
     assert default.completion_tokens == 10 * 1024
-    assert TPE().expected(10).evaluations == 2 + 8 + 18 * 8 + 4 * 8
+    assert TPE().upper_bounds(10).evaluations == 2 + 8 + 18 * 8 + 4 * 8
 
 
 @pytest.mark.parametrize("proposer", [inventive, lambda _: "???"])
 def test_expected_bounds_what_is_spent(tmp_path: Path, proposer) -> None:
     spent = search(tmp_path, proposer=proposer).steps[-1].spent
-    bound = SMALL.expected(60)
+    bound = SMALL.upper_bounds(60)
     assert spent.evaluations <= bound.evaluations
     assert spent.proposer_calls <= bound.proposer_calls
 
@@ -438,7 +438,7 @@ def test_expected_bounds_what_is_spent(tmp_path: Path, proposer) -> None:
 def test_something_is_left_to_score_on(train: int, sets: int, share: float) -> None:
     settings = TPE(bootstrap=Bootstrapping(sets=sets, share=share))
     assert 0 <= settings._shown(train) < train
-    assert settings.expected(train).evaluations > 0
+    assert settings.upper_bounds(train).evaluations > 0
 
 
 def test_settings_from_the_command_line() -> None:

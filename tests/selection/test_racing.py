@@ -16,12 +16,12 @@ from landscape import Landscape, plant
 from scipy.stats import t, ttest_rel
 
 from promptopt.api import optimize
-from promptopt.config import build_optimizer
+from promptopt.binding.config import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
+from promptopt.optimizers.capo.track import Race
 from promptopt.run import Run, Selector
 from promptopt.selection.racing import LengthPrice, Look, PairedTest, Racing, affordable, eliminated, p_values
-from promptopt.selection.track import Race
 from promptopt.testing import planted_task
 from promptopt.types import Estimate
 
@@ -50,7 +50,7 @@ def races(draw):
 
 
 @given(races(), st.integers(1, 14))
-def test_check_6_never_fewer_than_keep_remain_and_nobody_goes_who_is_among_the_best(race, keep):
+def test_never_fewer_than_keep_remain_and_nobody_goes_who_is_among_the_best(race, keep):
     rows, prices, test, look = race
     out = eliminated(rows, prices, keep, test, look)
     assert len(rows) - len(out) >= min(keep, len(rows))
@@ -60,7 +60,7 @@ def test_check_6_never_fewer_than_keep_remain_and_nobody_goes_who_is_among_the_b
 
 
 @given(races(), st.integers(1, 5))
-def test_check_8_without_a_price_identical_vectors_are_never_separated(race, keep):
+def test_without_a_price_identical_vectors_are_never_separated(race, keep):
     rows, _, test, look = race
     twins = [rows[0], *rows, rows[0]]
     out = eliminated(twins, [0.0] * len(twins), keep, test, look)
@@ -70,7 +70,7 @@ def test_check_8_without_a_price_identical_vectors_are_never_separated(race, kee
 
 
 @given(races())
-def test_check_8_the_p_values_are_those_of_scipy(race):
+def test_the_p_values_are_those_of_scipy(race):
     rows, prices, _, look = race
     finite = [[value if math.isfinite(value) else 0.25 for value in row] for row in rows]
     penalised = [[value - price for value in row] for row, price in zip(finite, prices, strict=True)]
@@ -104,25 +104,25 @@ def test_the_finite_correction_shrinks_the_standard_error_to_nothing_as_the_exam
 
 
 @pytest.mark.parametrize("looks", [1, 2, 5])
-def test_check_8_a_token_more_separates_nobody_but_in_plain_scipy(looks):
+def test_a_token_more_separates_nobody_but_in_plain_scipy(looks):
     rows, prices = [[1.0] * 30, [1.0] * 30], [0.0300, 0.0305]
     assert eliminated(rows, prices, 1, PAPER, Look(looks, 5, 300)) == []
     assert eliminated(rows, prices, 1, SCIPY, Look(looks, 5, 300)) == [1]
 
 
 @pytest.mark.parametrize(("number", "extra", "out"), [(2, 0.0021, [1]), (1, 0.0021, []), (2, 0.0019, [])])
-def test_check_9_the_longer_of_equals_is_worse_from_epsilon_and_two_blocks_on(number, extra, out):
+def test_the_longer_of_equals_is_worse_from_epsilon_and_two_blocks_on(number, extra, out):
     rows = [[0.0, 1.0] * 30] * 2
     assert eliminated(rows, [0.03, 0.03 + extra], 1, PAPER, Look(number, 10, 300)) == out
 
 
-def test_check_4_four_that_are_clearly_worse_leave_after_the_first_admissible_block():
+def test_four_that_are_clearly_worse_leave_after_the_first_admissible_block():
     rows = [[1.0] * 30] * 10 + [[0.0] * 30] * 4
     assert eliminated(rows, [0.0] * 14, 10, PAPER, Look(1, 10, 300)) == []
     assert eliminated(rows, [0.0] * 14, 10, PAPER, Look(2, 10, 300)) == [10, 11, 12, 13]
 
 
-def test_check_5_nine_better_ones_do_not_take_out_one():
+def test_nine_better_ones_do_not_take_out_one():
     rows = [[1.0] * 29 + [0.0]] * 9 + [[0.0] * 29 + [1.0]] * 2
     assert eliminated(rows, [0.0] * 11, 10, PAPER, THIRD) == []
     assert eliminated(rows, [0.0] * 11, 9, PAPER, THIRD) == [9, 10]
@@ -256,7 +256,7 @@ class Choose:
 
     def optimize(self, run: Run) -> None:
         pool = [run.initial.replace("instruction", text) for text in self.texts]
-        run.step(ranked := self.selector.select(run, pool, run.train, 1), [ranked[0].prompt])
+        run.record(ranked := self.selector.select(run, pool, run.train, 1), [ranked[0].prompt])
 
 
 def chosen(tmp_path, price: LengthPrice) -> tuple[str, int]:

@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from promptopt.api import optimize
-from promptopt.budget import Budget
 from promptopt.run import Run, Selector
+from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
@@ -32,9 +32,9 @@ class PickOnce:
         texts = [
             " ".join(word for word, used in zip(WORDS, uses, strict=True) if used) for uses in product((0, 1), repeat=3)
         ]
-        pool = run.propose([Proposal(Prompt.of(f"Answer {text}.")) for text in texts])
+        pool = run.admit([Proposal(Prompt.of(f"Answer {text}.")) for text in texts])
         estimates = self.selector.select(run, pool, run.train, 2)
-        run.step(estimates, [estimate.prompt for estimate in estimates[:2]])
+        run.record(estimates, [estimate.prompt for estimate in estimates[:2]])
 
 
 def pick(selector, store, evaluations):

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
+from promptopt.binding.evaluator import rebound, recast
 from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
-from promptopt.measure import rebound, recast
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.tapruning import TAPruning
+from promptopt.optimizers.promptquine.tapruning import TAPruning
 from promptopt.protocols import Evaluator
 from promptopt.reports.export import export, export_of, from_text
 from promptopt.run import Run

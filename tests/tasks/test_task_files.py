@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
 from promptopt.evaluators import answers, metrics
 from promptopt.tasks import load_task, task_names
 from promptopt.tasks.guess import guess_task
-from promptopt.tasks.hub import checksums
+from promptopt.tasks.reading.hub import checksums
 from promptopt.tasks.splits import Sizes, same_input
 from promptopt.tasks.task_file import load_task_file
 from promptopt.types import Example

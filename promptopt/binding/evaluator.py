@@ -1,0 +1,157 @@
+"""What a search goes by, and what the verdict is by: the same evaluator and model, or two of each.
+
+A loss guides a search well and says nothing a user can hold against a target, so an evaluator that is a `Surrogate`
+gives way to the task's own metric for the final choice and the sealed test. The model may change there too: a prompt is
+searched on an open model that has log-probabilities, and judged on the one it is meant for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.models.prices import Price
+from promptopt.protocols import Bounded, Evaluator, Forcing, Model, ScoresOnly, Surrogate, Task, Tokenizer
+from promptopt.run import Optimizer
+from promptopt.types import Content, Example
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+ROOM = 512
+"""Tokens left free beside the start prompt and its example, for what a search adds and a chat template writes."""
+
+
+@runtime_checkable
+class ChoosesEvaluator(Protocol):
+    """A method that searches by an evaluator of its own choice where the user names none."""
+
+    def evaluator_for(self, task: Task) -> str | Evaluator:
+        """That evaluator, or its registered name."""
+        ...
+
+
+@runtime_checkable
+class RecastsTask(Protocol):
+    """A method that needs the task in another form, which renders the start prompt byte for byte as it was."""
+
+    def recast(self, task: Task) -> Task:
+        """The task in that form; itself, where it is in it already. Raises ConfigError where it cannot be."""
+        ...
+
+
+@runtime_checkable
+class _Bound(Protocol):
+    """An evaluator that renders prompts as its task lays them out."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """An evaluator, the model it asks, and what its tokens cost (None: unknown)."""
+
+    evaluator: Evaluator
+    model: Model
+    price: Price | None
+
+    @property
+    def name(self) -> str:
+        """What the evaluator is called."""
+        return name_of(self.evaluator)
+
+
+def name_of(evaluator: Evaluator) -> str:
+    """What an evaluator is called."""
+    return str(evaluator.fingerprint().get("evaluator", type(evaluator).__name__.lower()))
+
+
+def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
+    """The task in the form that the method works on: as it is, for most."""
+    return cast("AnyTask", optimizer.recast(task)) if isinstance(optimizer, RecastsTask) else task
+
+
+def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str | Evaluator | None:
+    """An evaluator that was made for the task `before`, for `after`; any other as it is."""
+    if before is not after and isinstance(evaluator, _Bound) and evaluator.task is before and is_dataclass(evaluator):
+        return cast("Evaluator", replace(cast("Any", evaluator), task=after))
+    return evaluator
+
+
+def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
+    """An evaluator by name, the one given, the method's own choice, or generation with the task's own metric."""
+    if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
+        evaluator = optimizer.evaluator_for(task)
+    if evaluator is None:
+        from promptopt.evaluators.generation import Generation
+
+        return Generation.for_task(task)
+    if isinstance(evaluator, str):
+        from promptopt.registry import load
+
+        return cast("Evaluator", load("evaluators", evaluator).for_task(task))
+    return evaluator
+
+
+def verdict_evaluator(
+    search: Evaluator, given: str | Evaluator | None, task: Task, model: Model | None = None
+) -> Evaluator:
+    """What the verdict is by: the evaluator given, else the search's own or what it says stands behind it.
+
+    `model`: the one that will be asked, once it is open. Raises ConfigError where it cannot generate and the task has
+    no labels.
+    """
+    if given is not None:
+        return bind_evaluator(given, task)
+    if not isinstance(search, Surrogate):
+        return search
+    chosen = search.verdict_by()
+    if chosen.fingerprint() == search.fingerprint():
+        return search
+    if isinstance(model, ScoresOnly) and not model.generates:
+        if task.labels:
+            return bind_evaluator("labels", task)
+        raise ConfigError(
+            f"the model {model.name!r} cannot generate, and the verdict on task {task.name!r} needs replies: name a "
+            f"model that can with --check-model, or take the verdict by the loss with --check-evaluator loss"
+        )
+    return chosen
+
+
+def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -> tuple[Task, str | None]:
+    """The task without the examples whose scored texts cannot fit into the model's context, and a sentence on them.
+
+    Decided once, on the start prompt with room to grow, so that every prompt is scored on the same examples (pmpo.md,
+    "Which tokens are scored", 5). Raises DataError where a split is left with nothing.
+    """
+    forcing = [evaluator for evaluator in evaluators if isinstance(evaluator, Forcing)]
+    if not forcing or not is_dataclass(task) or not isinstance(model, Bounded) or not isinstance(model, Tokenizer):
+        return task, None
+    most = model.context - min(ROOM, model.context // 4)
+
+    def fits(example: Example) -> bool:
+        content = _flat(task.render(task.initial, example)[0])
+        longest = max((text for each in forcing for text in each.forced(example)), key=len, default="")
+        # A token has at least one octet, so most examples are let through without being tokenized.
+        return len((content + longest).encode()) <= most or model.count_tokens(content + longest) <= most
+
+    splits = {"train": task.train, "dev": task.dev, "test": task.test}
+    kept = {split: tuple(filter(fits, examples)) for split, examples in splits.items()}
+    dropped = {split: len(examples) - len(kept[split]) for split, examples in splits.items()}
+    if not any(dropped.values()):
+        return task, None
+    for split, examples in kept.items():
+        if not examples:
+            raise DataError(
+                f"no {split} example of task {task.name!r} fits into the {model.context:,} tokens of {model.name!r} "
+                f"together with its target; use a model with a longer context, or shorter examples"
+            )
+    counts = ", ".join(f"{count} of {split}" for split, count in dropped.items() if count)
+    return cast("Task", replace(cast("Any", task), **kept)), (
+        f"examples left out because they do not fit into the {model.context:,} tokens of the model together with "
+        f"their targets: {counts}"
+    )
+
+
+def _flat(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)

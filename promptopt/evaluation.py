@@ -1,0 +1,196 @@
+"""One prompt looked at without a search: what it scores (`evaluate`), and what each piece of it does (`explain`)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptopt.binding.evaluator import Criterion, bind_evaluator, without_misfits
+from promptopt.binding.objects import bind_task, open_models, opened, prices, stopping
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.operators.losses import paired, scorable
+from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
+from promptopt.outcome.final import measured
+from promptopt.outcome.result import Measured
+from promptopt.protocols import Evaluator, Model, Role, Task
+from promptopt.run import Run
+from promptopt.run.budget import Budget, Ledger, Limits
+from promptopt.run.door import Door
+from promptopt.store.runs import Store
+from promptopt.types import Example, Prompt, Score, ScoreMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one prompt scores on one split. `scores` are in the order of `examples`."""
+
+    task: str
+    model: str
+    evaluator: str
+    split: str
+    prompt: Prompt
+    measured: Measured
+    examples: tuple[Example, ...]
+    scores: tuple[Score, ...]
+    spent: Ledger
+    paid: Ledger
+    warnings: tuple[str, ...] = ()
+
+
+def evaluate(
+    task: str | Path | Task,
+    prompt: Prompt | None = None,
+    *,
+    model: str | Model = "embedded",
+    base_url: str | None = None,
+    evaluator: str | Evaluator | None = None,
+    split: str = "test",
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Evaluation:
+    """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
+
+    Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
+    """
+    begun = time.monotonic()
+    budget = Budget() if budget is None else budget
+    task = bind_task(task, seed)
+    if split not in ("train", "dev", "test"):
+        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
+    with opened(store) as store:
+        models, _ = open_models(model, None, None, base_url)
+        search = bind_evaluator(evaluator, task)
+        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        examples: tuple[Example, ...] = getattr(run.task, split)
+        chosen = run.initial if prompt is None else prompt
+        matrix = _as_far_as_allowed(run, chosen, examples)
+        result = measured(matrix[chosen], seed)
+        if result is None:
+            raise ConfigError(
+                f"no example has a finite score under this prompt ({matrix[chosen][0].feedback}); see that its targets "
+                f"fit the model's context, and that the model is whole"
+            )
+        return Evaluation(
+            task.name,
+            models["task"].name,
+            Criterion(search, models["task"], None).name,
+            split,
+            chosen,
+            result,
+            matrix.examples,
+            tuple(matrix[chosen]),
+            run.door.spent,
+            run.door.paid,
+            run.warnings,
+        )
+
+
+def _looking(
+    task: Task,
+    evaluator: Evaluator,
+    models: Mapping[Role, Model],
+    store: Store,
+    budget: Budget,
+    seed: int,
+    stop: Callable[[], str | None],
+) -> Run:
+    """A run that is no search: nothing is journaled, and examples that cannot be scored are left out and told."""
+    task, misfits = without_misfits(task, [evaluator], models["task"])
+    door = Door(
+        models=models,
+        prices=prices(models),
+        cache=store.cache,
+        journal=None,
+        limits=Limits.of(budget),
+        seed=seed,
+        stopping=stop,
+        warn=lambda message: run.warn(message),
+    )
+    run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
+    if misfits is not None:
+        run.warn(misfits)
+    return run
+
+
+def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
+    try:
+        return run.evaluate([prompt], examples)
+    except BudgetSpent:
+        scored = run.estimate(prompt, examples).count
+        if scored == 0:
+            raise ConfigError("the budget does not allow a single evaluation; raise it") from None
+        return run.evaluate([prompt], examples[:scored])
+    except Suspended as stop:
+        raise BackendError(f"{stop}; run the same command again to go on") from stop
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What each piece of a prompt does to its loss. `effects`: what helps most first.
+
+    `loss`: the mean over `n` examples, with its standard error; in nats where the evaluator is a loss, else minus the
+    mean score.
+    """
+
+    task: str
+    model: str
+    evaluator: str
+    prompt: Prompt
+    loss: float
+    error: float
+    n: int
+    effects: tuple[Effect, ...]
+    spent: Ledger
+    paid: Ledger
+    warnings: tuple[str, ...]
+
+
+def explain(
+    task: str | Path | Task,
+    prompt: Prompt | None = None,
+    *,
+    model: str | Model = "embedded",
+    proposer: str | Model | None = None,
+    base_url: str | None = None,
+    evaluator: str | Evaluator | None = "loss",
+    examples: int = 50,
+    pieces: int = 5,
+    mode: Mode = "remove",
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Explanation:
+    """Leave each piece of a prompt (the task's start, if None) out in turn, and say what that does to its loss.
+
+    The mask analysis of PMPO (arXiv:2505.16307, `operators.masks`) on `examples` training examples. `proposer` marks up
+    to `pieces` pieces; without one they are cut by rule: list items, else paragraphs, else sentences. Raises
+    ConfigError when the model gives no log-probabilities, BackendError when the engine fails or the budget ends it.
+    """
+    begun = time.monotonic()
+    budget = Budget() if budget is None else budget
+    task = bind_task(task, seed)
+    with opened(store) as store:
+        models, _ = open_models(model, proposer, None, base_url)
+        search = bind_evaluator(evaluator, task)
+        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        chosen = run.initial if prompt is None else prompt
+        drawn = run.rng("examples").sample(run.train, min(examples, len(run.train)))
+        try:
+            kept = scorable(run, chosen, drawn)
+            values = run.evaluate([chosen], kept).values(chosen)
+            sampling = None if proposer is None else SEGMENTER
+            effects = analyse(run, chosen, kept, most=pieces, mode=mode, sampling=sampling)
+        except (BudgetSpent, Suspended) as stop:
+            raise BackendError(f"{stop}; raise the limit, or run the same command again to go on") from stop
+        mean, error = paired([-value for value in values])
+        name = Criterion(search, models["task"], None).name
+        return Explanation(
+            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), run.door.spent,
+            run.door.paid, run.warnings,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Model files: what can be fetched, fetching, and digests of what lies on the disk."""

@@ -1,0 +1,110 @@
+"""What servers answer when they are asked for log-probabilities, read strictly: half an answer is none."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from promptopt.models.server.dispatch import Weather
+
+_MINUS_INFINITY = -9_999.0
+"""What servers write for it, or less: JSON has none."""
+
+
+class Malformed(Weather):
+    """An answer that lacks what was asked."""
+
+
+def choices_of(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """The choices of a completion in the order of their prompts. Raises Malformed where there are not `count`."""
+    choices = [_object(choice) for choice in _list(answer.get("choices"))]
+    if len(choices) != count:
+        raise Malformed(f"answered {count} prompts with {len(choices)} choices")
+    return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
+
+
+def own_logprobs(choice: Mapping[str, Any], prompt: Sequence[int]) -> list[float]:
+    """The log-probabilities of a prompt's own tokens, NaN for its first: of `prompt_logprobs`, or of `echo`."""
+    rows = choice.get("prompt_logprobs")
+    if rows is not None:
+        told = _list(rows)
+        if len(told) != len(prompt):
+            raise Malformed("answered with log-probabilities of another prompt")
+        own = (_of(_of(row, str(token)), "logprob") for row, token in zip(told[1:], prompt[1:], strict=True))
+    else:
+        echoed = _list(_object(choice.get("logprobs")).get("token_logprobs"))
+        if len(echoed) < len(prompt) or echoed[0] is not None:
+            raise Malformed("answered without the log-probabilities of a prompt's tokens")
+        own = iter(echoed[1 : len(prompt)])
+    return [math.nan, *map(nats, own)]
+
+
+def chosen_logprobs(choice: Mapping[str, Any], tokens: Sequence[int]) -> dict[int, float]:
+    """The log-probabilities of the `logprob_token_ids` that were asked, for the one token that was generated."""
+    tops = _list(_object(choice.get("logprobs")).get("top_logprobs"))
+    return {token: nats(_of(tops[0] if tops else None, f"token_id:{token}")) for token in tokens}
+
+
+def greedy_logprob(choice: Mapping[str, Any]) -> float:
+    """The log-probability of the last token that was generated."""
+    values = _list(_object(choice.get("logprobs")).get("token_logprobs"))
+    return nats(values[-1] if values else None)
+
+
+def row_logprobs(answer: Mapping[str, Any], count: int) -> list[float] | None:
+    """Of `prompt_logprob_token_ids` (one token a row, as a base64 .npy); None where the server has left them out."""
+    packed = answer.get("prompt_token_id_logprobs")
+    if packed is None:
+        return None
+    import numpy as np
+
+    try:
+        values = np.load(io.BytesIO(base64.b64decode(packed)), allow_pickle=False)[:, 0].tolist()
+    except (TypeError, ValueError, IndexError):
+        raise Malformed("answered with rows that cannot be read") from None
+    if len(values) != count:
+        raise Malformed("answered with another number of rows")
+    return [nats(value) for value in values]
+
+
+def said_logprobs(answer: Mapping[str, Any], wanted: Sequence[int]) -> list[dict[int, float]]:
+    """Of the tokens that llama.cpp said, which must be the first of `wanted`, at least one, and of alternatives."""
+    (choice,) = choices_of(answer, 1)
+    said = [_object(entry) for entry in _list(_object(choice.get("logprobs")).get("content"))]
+    if not said or [entry.get("id") for entry in said] != list(wanted[: len(said)]):
+        raise Malformed("did not say the tokens that it was made to say")
+    others = [[_object(other) for other in _list(entry.get("top_logprobs", []))] for entry in said]
+    return [
+        {int(each["id"]): nats(each.get("logprob")) for each in (*beside, entry) if isinstance(each.get("id"), int)}
+        for entry, beside in zip(said, others, strict=True)
+    ]
+
+
+def nats(value: object) -> float:
+    """A log-probability as servers write it: null is NaN, and -9999 (or less) is minus infinity."""
+    if value is None:
+        return math.nan
+    if not isinstance(value, int | float):
+        raise Malformed("answered with a log-probability that is no number")
+    return -math.inf if value <= _MINUS_INFINITY else float(value)
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed("answered without log-probabilities")
+    return cast("dict[str, Any]", value)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise Malformed("answered without log-probabilities")
+    return cast("list[Any]", value)
+
+
+def _of(row: object, name: str) -> Any:
+    if name not in _object(row):
+        raise Malformed("answered without the log-probability of a token that was asked for")
+    return _object(row)[name]

@@ -1,0 +1,147 @@
+"""Hosted APIs through litellm (the extra `hosted`): whatever it knows by `provider/model`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from promptopt.errors import ConfigError
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience, Weather
+from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
+from promptopt.models.tokens import estimate_tokens
+from promptopt.types import Reply, Request
+
+
+class LiteLLMModel:
+    """A hosted model, as a `promptopt.protocols.Model`. Keys come from the variables that litellm reads.
+
+    litellm is imported with the first request, which takes seconds; its own retries, telemetry and online price table
+    are off. Parameters that a provider does not take are left out by it.
+    """
+
+    local = False
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        concurrency: int = 32,
+        timeout_s: float = 120.0,
+        patience: Patience = PATIENCE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
+
+        `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        """
+        if find_spec("litellm") is None:
+            raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
+        self.name = self._model = model
+        self._base_url, self._timeout_s = base_url, timeout_s
+        self._server = f"the provider of {model!r}"
+        self._dispatcher = Dispatcher(
+            self._send, server=self._server, concurrency=concurrency, patience=patience, sleep=sleep
+        )
+
+    def __repr__(self) -> str:
+        return f"LiteLLMModel({self._model!r})"
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """See `Model.generate`. `stopping` is called from another thread. Raises BackendError or ConfigError."""
+        return self._dispatcher.stream(requests, stopping)
+
+    def count_tokens(self, text: str) -> int:
+        """An estimate: providers do not tell beforehand."""
+        return estimate_tokens(text, self._model)
+
+    def close(self) -> None:
+        """Close the connections; the next batch opens them again."""
+        self._dispatcher.close()
+
+    async def _send(self, request: Request) -> Reply:
+        litellm = _litellm()
+        from openai import OpenAIError
+
+        content, sampling = request.content, request.sampling
+        options: dict[str, Any] = {
+            "model": self._model,
+            "api_base": self._base_url,
+            "temperature": sampling.temperature,
+            "max_tokens": sampling.max_tokens,
+            "timeout": self._timeout_s,
+            "num_retries": 0,
+            "max_retries": 0,
+            "drop_params": True,
+        }
+        if sampling.top_p != 1.0:
+            options["top_p"] = sampling.top_p
+        if sampling.stop:
+            options["stop"] = list(sampling.stop)
+        if request.seed is not None:
+            options["seed"] = request.seed
+        if request.logprobs:
+            text = isinstance(content, str)
+            options |= {"logprobs": request.logprobs} if text else {"logprobs": True, "top_logprobs": request.logprobs}
+        answer: Any = None
+        failed: OpenAIError | None = None
+        try:
+            if isinstance(content, str):
+                answer = await litellm.atext_completion(prompt=content, **options)
+            else:
+                messages = [{"role": message.role, "content": message.content} for message in content]
+                answer = await litellm.acompletion(messages=messages, **options)
+        except OpenAIError as cause:  # all that litellm raises derives from it
+            # Settled outside of this block: an error raised here would drag litellm's along, which may show the key.
+            failed = cause
+        if failed is not None:
+            return self._settle(litellm, failed)
+        reply = read_reply(answer.model_dump(warnings=False), request, self._model)
+        require_tokens(reply, request, self._server, self.name)
+        return reply
+
+    def _settle(self, litellm: Any, cause: Any) -> Reply:
+        """What `cause`, raised by litellm, amounts to; by class where litellm knows better than the status does."""
+        errors = litellm.exceptions
+        if isinstance(cause, errors.ContextWindowExceededError):
+            return Reply("", "rejected")
+        if isinstance(cause, errors.ContentPolicyViolationError):
+            return Reply("", "filter")
+        if isinstance(cause, errors.Timeout):
+            raise Weather(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
+        message = scrub(str(getattr(cause, "message", cause)))
+        if isinstance(cause, errors.APIConnectionError):
+            raise Weather(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
+        status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
+        headers: dict[str, str] = {} if response is None else dict(response.headers)
+        kept = getattr(cause, "litellm_response_headers", None)
+        headers |= {} if kept is None else dict(kept)
+        code = str(getattr(cause, "code", ""))
+        failure = replace(Failure.of(status, json.dumps({"message": message}), headers), code=code)
+        return failure.settle(self._server, self._advice(litellm, status))
+
+    def _advice(self, litellm: Any, status: int) -> str:
+        if status in (401, 403):
+            missing = litellm.validate_environment(model=self._model, api_base=self._base_url)["missing_keys"]
+            return f"set {' and '.join(missing)} in the environment" if missing else "see that its key is valid"
+        if status == 404:
+            return "see that the provider has this model"
+        return "change what the message names; trying again would not help"
+
+
+def _litellm() -> Any:
+    """The package, silenced: imported here because it takes seconds and goes online for prices unless told not to."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOG", "ERROR")  # some of its warnings go to standard output
+    litellm: Any = import_module("litellm")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    return litellm

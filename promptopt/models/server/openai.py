@@ -1,0 +1,154 @@
+"""Any server that speaks OpenAI's HTTP dialect: OpenAI, vLLM, llama.cpp, Ollama, LM Studio.
+
+Spoken with aiohttp, not with the vendor's client. With 64 requests of 20 ms in flight there is 0.31 ms of processor
+time for a call; that client took 1.1 ms at its barest, and 5 ms in its 2.x releases (the pool of httpx is quadratic in
+its connections); aiohttp takes 0.13 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promptopt.errors import ConfigError
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
+from promptopt.models.server.http import Channel, Server
+from promptopt.models.server.scoring import Scorer
+from promptopt.models.server.wire import Failure, read_reply, require_tokens
+from promptopt.models.tokens import estimate_tokens
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """What this server wants to be spared, learned from its refusals."""
+
+    renamed: bool = False
+    """`max_tokens` is called `max_completion_tokens`."""
+    without: frozenset[str] = frozenset()
+    """Parameters it refuses to take. Stop texts are then cut off here."""
+
+    def body(self, model: str, request: Request) -> dict[str, Any]:
+        """What is posted for `request`."""
+        content, sampling, chat = request.content, request.sampling, not isinstance(request.content, str)
+        body: dict[str, Any] = {"model": model, "temperature": sampling.temperature}
+        if isinstance(content, str):
+            body["prompt"] = content
+        else:
+            body["messages"] = [{"role": message.role, "content": message.content} for message in content]
+        body["max_completion_tokens" if self.renamed and chat else "max_tokens"] = sampling.max_tokens
+        if sampling.top_p != 1.0:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if request.logprobs:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs} if chat else {"logprobs": request.logprobs}
+        return {name: value for name, value in body.items() if name not in self.without}
+
+    def after(self, failure: Failure) -> _Dialect:
+        """The dialect that heeds `failure`; the same one where it teaches nothing."""
+        if failure.status not in (400, 422):
+            return self
+        if "max_completion_tokens" in failure.message and failure.names("max_tokens"):
+            return replace(self, renamed=True)
+        for name in ("temperature", "top_p", "seed", "stop"):
+            if failure.refuses(name):
+                return replace(self, without=self.without | {name})
+        return self
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible server, as a `promptopt.protocols.Model`, and as a `TextScorer` where it can.
+
+    Chat messages go to `/chat/completions`, plain texts to `/completions`. `local`: the server is on this machine, so
+    its tokens are free. The key is read from the environment and kept out of every error, log and repr.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        key_variable: str = "OPENAI_API_KEY",
+        concurrency: int = 64,
+        timeout_s: float = 120.0,
+        patience: Patience = PATIENCE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Connects to nothing yet. Raises ConfigError for a base URL that is none, or when OpenAI's key is missing.
+
+        `base_url`: by default OPENAI_BASE_URL, else OpenAI itself. `key_variable`: the environment variable that holds
+        the key. `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        """
+        if not model:
+            raise ConfigError("openai/ needs the name of a model, as in 'openai/gpt-4o-mini'")
+        server = Server(model, base_url, key_variable)
+        self.name = f"openai/{model}"
+        self.base_url, self.local = server.api, server.local
+        self._model, self._server = model, server
+        self._dialect: _Dialect = _Dialect()
+        self._dispatcher = Dispatcher(
+            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep
+        )
+        self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
+        self._scorer = Scorer(server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep)
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self._model!r})"
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """See `Model.generate`. `stopping` is called from another thread. Raises BackendError or ConfigError."""
+        return self._dispatcher.stream(requests, stopping)
+
+    def can_score(self) -> bool:
+        """Whether the server gives the log-probabilities of given texts; it is asked once. Raises BackendError."""
+        return self._scorer.can_score()
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """See `TextScorer.score`. `stopping` is called from another thread. Raises BackendError or ConfigError."""
+        return self._scorer.score(requests, stopping)
+
+    def count_tokens(self, text: str) -> int:
+        """An estimate: servers do not tell beforehand."""
+        return estimate_tokens(text, self._model)
+
+    def close(self) -> None:
+        """Close the connections; the next batch opens them again."""
+        self._dispatcher.close()
+        self._channel.forget()
+        self._scorer.close()
+
+    async def _send(self, request: Request) -> Reply:
+        path = "/completions" if isinstance(request.content, str) else "/chat/completions"
+        while True:
+            dialect = self._dialect
+            answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
+            if not isinstance(answer, Failure):
+                reply = read_reply(answer, request, self._model)
+                require_tokens(reply, request, self._server.name, self.name)
+                return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
+            known = dialect.after(answer)
+            if known == dialect:
+                return answer.settle(self._server.name, self._server.advice(answer.status))
+            if known != self._dialect:
+                _log.info("%s refuses parameters: %s", self._server.name, answer.message)
+            self._dialect = replace(
+                known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
+            )
+
+
+def _cut_at_stops(reply: Reply, request: Request) -> Reply:
+    """`reply` up to the first of the request's stop texts, for a server that takes none."""
+    ends = [found for text in request.sampling.stop if (found := reply.text.find(text)) >= 0]
+    return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends else reply

@@ -1,0 +1,173 @@
+"""Reads what OpenAI-compatible servers answer, well or badly; shared by the clients that speak their dialect."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from promptopt.errors import BackendError, ConfigError
+from promptopt.models.server.dispatch import Weather, retry_after_s
+from promptopt.models.tokens import estimate_tokens
+from promptopt.types import Finish, Reply, Request, Token
+
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context length|maximum model length|string_above_max_length"
+    r"|context (size|length|window)|prompt is too long|too many (input )?tokens",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(
+    r"content_filter|content_policy_violation|content management policy|invalid_prompt", re.IGNORECASE
+)
+_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
+_REFUSES = re.compile(r"unsupported|not support|unknown|unrecognized|not permitted|extra inputs", re.IGNORECASE)
+_KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
+_SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_SHOWN = 300
+
+_FINISHES: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "filter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer that is no reply: its HTTP status, and what the server says of it. `param`: the parameter at fault."""
+
+    status: int
+    message: str
+    code: str = ""
+    param: str = ""
+    retry_after_s: float | None = None
+
+    @classmethod
+    def of(cls, status: int, body: str, headers: Mapping[str, str]) -> Failure:
+        """From an HTTP answer, whatever its shape; headers may be in any case."""
+        retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+        waits_s = retry_after_s(retry_after, time.time())
+        try:
+            parsed = as_object(json.loads(body))
+        except ValueError:
+            return cls(status, body, retry_after_s=waits_s)
+        error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
+        said = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
+        code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
+        param = error.get("param")
+        return cls(status, str(said), code, str(param) if param else "", waits_s)
+
+    def names(self, parameter: str) -> bool:
+        """Whether `parameter` is what the failure is about."""
+        return self.param == parameter or (not self.param and re.search(rf"\b{parameter}\b", self.message) is not None)
+
+    def refuses(self, parameter: str) -> bool:
+        """Whether the server takes no `parameter`, or only its default."""
+        return self.names(parameter) and _REFUSES.search(f"{self.code} {self.message}") is not None
+
+    def settle(self, server: str, advice: str) -> Reply:
+        """The reply that this failure amounts to, where the request itself is to blame for good.
+
+        Raises Weather where it may pass, BackendError where every further request would meet it too.
+        """
+        said = f"{self.code} {self.message}"
+        shown = scrub(" ".join(self.message.split()))[:_SHOWN]
+        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(said)):
+            return Reply("", "rejected")
+        if self.status in (400, 403) and _FILTERED.search(said):
+            return Reply("", "filter")
+        if self.status in (408, 409, 425, 429) or self.status >= 500:
+            if self.status != 429 or not _NO_MONEY.search(self.code):
+                pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
+                raise Weather(
+                    f"answered {self.status} ({shown}){pause}",
+                    retry_after_s=self.retry_after_s,
+                    overloaded=self.status in (429, 503, 529),
+                )
+            advice = "top the account up, or use another model"
+        raise BackendError(f"{server} answered {self.status} ({shown}): {advice}")
+
+
+def scrub(text: str, *keys: str) -> str:
+    """`text` without `keys`, without the secrets of the environment, and without what looks like a key."""
+    secrets = [value for name, value in os.environ.items() if name.endswith(_SECRETS) and len(value) >= 8]
+    for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
+        text = text.replace(secret, "[key]")
+    return _KEY.sub("[key]", text)
+
+
+def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply:
+    """The reply in `answer`, of either endpoint. Raises Weather where there is none.
+
+    Where the server counts no tokens they are estimated for `model`.
+    """
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices:
+        error = f" (error: {scrub(json.dumps(answer['error']))[:_SHOWN]})" if "error" in answer else ""
+        raise Weather(f"answered without a choice{error}")
+    try:
+        choice = as_object(cast("list[object]", choices)[0])
+        message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
+        tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
+    except (KeyError, TypeError, ValueError):
+        raise Weather("answered with a choice that is malformed") from None
+    finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
+    text = message.get("content")
+    if message.get("refusal"):
+        text, finish = message["refusal"], "refusal"
+    text = text if isinstance(text, str) else ""
+    counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
+    prompt_tokens, completion_tokens = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    if not isinstance(prompt_tokens, int):
+        prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
+    if not isinstance(completion_tokens, int):
+        completion_tokens = estimate_tokens(text, model)
+    return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served_by(answer))
+
+
+def served_by(answer: Mapping[str, Any]) -> str:
+    """The snapshot that the server says has answered."""
+    return " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """`value` as a JSON object. Raises ValueError where it is none."""
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def require_tokens(reply: Reply, request: Request, server: str, model: str) -> None:
+    """Raises ConfigError where log-probabilities were asked of a server that does not give them."""
+    if request.logprobs and reply.text and reply.finish in ("stop", "length") and not reply.tokens:
+        raise ConfigError(
+            f"{server} gave no log-probabilities for the model {model!r}; OpenAI's chat models, vLLM, the server of "
+            f"llama.cpp and the embedded engine have them: use one of these, or the evaluator 'generation'"
+        )
+
+
+def _texts(request: Request) -> Sequence[str]:
+    content = request.content
+    return [content] if isinstance(content, str) else [message.content for message in content]
+
+
+def _tokens(logprobs: object) -> Iterable[Token]:
+    """Tokens from the chat form (`content`: objects) or the completions form (parallel lists)."""
+    if logprobs is None:
+        return
+    form = as_object(logprobs)
+    if form.get("content") is not None:
+        for entry in map(as_object, form["content"]):
+            others = entry.get("top_logprobs")
+            top = {} if others is None else {str(other["token"]): float(other["logprob"]) for other in others}
+            yield Token(str(entry["token"]), float(entry["logprob"]), _best_first(top))
+    elif form.get("tokens") is not None:
+        texts, values = form["tokens"], form["token_logprobs"]
+        tops = form.get("top_logprobs")
+        for text, value, top in zip(texts, values, [None] * len(texts) if tops is None else tops, strict=True):
+            if value is not None:
+                yield Token(str(text), float(value), _best_first({} if top is None else as_object(top)))
+
+
+def _best_first(top: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(((text, float(value)) for text, value in top.items()), key=lambda pair: -pair[1]))

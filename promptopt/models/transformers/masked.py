@@ -1,0 +1,94 @@
+"""Scoring by a masked language model: a label stands at the mask, and is judged by what is around it on both sides.
+
+Where the content holds the tokenizer's mask (`[MASK]`, `<mask>`) exactly once, the continuation is scored there;
+otherwise at the end of the content. A continuation of n tokens takes n masks and is scored from left to right, by the
+chain rule: its first token with n masks, the second with the first in place and n - 1 masks, and so on; so it takes n
+texts. Since all of a text sees all of it, no prefix can be shared.
+
+Such models have no chat template: messages are read one after the other, apart by a blank line. They have no token that
+ends a reply either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from promptopt.errors import ConfigError
+from promptopt.models.boundary import continuation_start
+from promptopt.models.transformers.packing import Read
+from promptopt.models.transformers.scoring import Plan, Planner
+from promptopt.types import Content, ScoreRequest
+
+
+def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
+    """Plans for a masked model that holds at most `most` tokens. Raises ConfigError where the tokenizer has no mask."""
+    if tokenizer.mask_token is None:
+        raise ConfigError(
+            f"the model {called!r} has no mask token, so it cannot score as a masked language model; use it as "
+            f"'hf/...', or choose a masked model such as BERT."
+        )
+    mask_text, mask = str(tokenizer.mask_token), int(tokenizer.mask_token_id)
+
+    def tokens_of(text: str) -> tuple[int, ...]:
+        # Markers such as [SEP] inside of a text stay text.
+        return tuple(tokenizer(_clean(text), add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    before_all, after_all = _frame(tokenizer, tokens_of("a"))
+
+    def plan(request: ScoreRequest) -> Plan:
+        if request.ends:
+            raise ConfigError(
+                f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
+                f"use `--evaluator labels`."
+            )
+        before, found, after = _text(request.content).partition(mask_text)
+        if mask_text in after:
+            before, found, after = _text(request.content), "", ""
+        if not found and not isinstance(request.content, str):
+            before += " "
+        context, rest = tokens_of(before), (*tokens_of(after), *after_all)
+        wholes = [tokens_of(before + text) if text else context for text in request.continuations]
+        starts = [continuation_start(context, whole) for whole in wholes]
+        scored = [whole[start:] for whole, (start, _) in zip(wholes, starts, strict=True)]
+        reads = [
+            _reads((*before_all, *whole[:start]), whole[start:], rest, mask)
+            for whole, (start, _) in zip(wholes, starts, strict=True)
+        ]
+        read = len(before_all) + len(context) + len(rest)
+        return Plan(
+            (),
+            tuple(reads),
+            tuple(scored),
+            read + sum(map(len, scored)),
+            any(merged for _, merged in starts),
+            max((len(each.tokens) for alternatives in reads for each in alternatives), default=read) <= most,
+        )
+
+    return plan
+
+
+def _reads(before: tuple[int, ...], label: tuple[int, ...], after: tuple[int, ...], mask: int) -> tuple[Read, ...]:
+    """One text for each token of a label."""
+    found: list[Read] = []
+    for known, token in enumerate(label):
+        masks = (mask,) * (len(label) - known)
+        found.append(Read((*before, *label[:known], *masks, *after), ((len(before) + known, token),)))
+    return tuple(found)
+
+
+def _text(content: Content) -> str:
+    return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
+
+
+def _frame(tokenizer: Any, text: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens that the tokenizer puts before and after every text, such as [CLS] and [SEP]; `text`: those of "a"."""
+    framed: Sequence[int] = tokenizer("a")["input_ids"]
+    places = range(len(framed) - len(text) + 1)
+    begin = next((place for place in places if tuple(framed[place : place + len(text)]) == text), 0)
+    return tuple(framed[:begin]), tuple(framed[begin + len(text) :])
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,209 @@
+"""Models run by transformers in this process, on the CPU or a GPU: `hf/FOLDER`, `hf/FILE.gguf`, `hf/NAME-ON-THE-HUB`.
+
+The keys and values of a candidate's text are computed once and shared by all its examples, and an example's by all the
+alternatives scored after it. In float32, results do not depend on order, on company, or on how batches are made,
+beyond 1e-4 nats a token. In half precision (a GPU's default, where the checkpoint is kept so) rounding moves the last
+digits with the batch, by some hundredths; ask for `dtype="float32"` where that matters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+from promptopt.errors import ConfigError
+from promptopt.models.chat_tokens import ChatTokens
+from promptopt.models.files.checkpoints import (
+    find_checkpoint,
+    load_config,
+    load_model,
+    load_tokenizer,
+    require,
+)
+from promptopt.models.transformers.forward import EXACT, Forward
+from promptopt.models.transformers.generation import Generation
+from promptopt.models.transformers.masked import masked_planner
+from promptopt.models.transformers.memory import release
+from promptopt.models.transformers.scoring import causal_planner, score
+from promptopt.types import Likelihoods, Message, Reply, Request, ScoreRequest, TokenLogProbs
+
+UNBOUNDED = 1 << 17
+"""Tokens of context where neither the model nor its tokenizer names a limit."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model in memory. `generation` is absent where it cannot generate."""
+
+    forward: Forward
+    generation: Generation | None
+
+
+class Transformers:
+    """A causal or masked language model. Weights are loaded when first needed; `close` frees them."""
+
+    def __init__(
+        self, spec: str, *, masked: bool | None = None, device: str | None = None, dtype: str | None = None
+    ) -> None:
+        """`spec`: a transformers folder, a GGUF file, or a name on the hub, which is fetched where it is not here.
+
+        `masked`: whether it scores as a masked language model; None: as its checkpoint says. `device`: "cpu", "cuda",
+        "cuda:1"; None: a GPU where there is one. `dtype`: of weights and activations; None: float32 on the CPU, the
+        checkpoint's own on a GPU. The full name carries all that can change a number: the files, the dtype, the way
+        of scoring, and the version of transformers. Raises ConfigError where there is no such model, where it is not
+        of the kind asked for, or where transformers is not installed.
+        """
+        torch, transformers = require("torch"), require("transformers")
+        self._checkpoint = find_checkpoint(spec)
+        config = load_config(self._checkpoint)
+        named: list[str] | None = config.architectures
+        found_masked = named is not None and any(name.endswith("ForMaskedLM") for name in named)
+        self._masked = found_masked if masked is None else masked
+        self._device = _device(torch, device)
+        self._dtype = _dtype(config, self._device, dtype)
+        self._tokenizer = load_tokenizer(self._checkpoint)
+        self.context = _context(config, self._tokenizer)
+        kind = ":masked" if self._masked else ""
+        called = f"{self._checkpoint.called}@{self._checkpoint.fingerprint}"
+        self.name = f"hf/{called}:{self._dtype}{kind}:{transformers.__version__}"
+        self._tokens = ChatTokens(self._tokenizer, f"hf/{spec}")
+        if self._masked:
+            self._plan = masked_planner(self._tokenizer, f"hf/{spec}", self.context)
+        else:
+            self._plan = causal_planner(self._tokens, self.context)
+        self._counted = lru_cache(maxsize=65_536)(self._tokens.count)
+        self._loaded: _Loaded | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def generates(self) -> bool:
+        """Whether `generate` works: not with a masked language model."""
+        return not self._masked
+
+    @property
+    def local(self) -> bool:
+        """It runs on this machine."""
+        return True
+
+    def can_score(self) -> bool:
+        """It always can."""
+        return True
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
+        return self._counted(text)
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as a part of a prompt, as strings; see `Segmenter.pieces`."""
+        return self._tokens.pieces(text)
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """Yield `(index, likelihoods)`, batch by batch; see `TextScorer.score`.
+
+        What does not fit into the context settles as `rejected`. Raises ConfigError where the tokenizer has no chat
+        template for messages, BackendError where a single text needs more memory than there is.
+        """
+        if not requests or stopping():
+            return
+        with self._lock:
+            loaded = self._load()
+        for index, plan, values in self._each(score(requests, self._plan, loaded.forward, stopping)):
+            scored = tuple(
+                TokenLogProbs(tuple(self._tokens.text_of(token) for token in tokens), found)
+                for tokens, found in zip(plan.scored, values, strict=False)
+            )
+            finish = "stop" if plan.fits else "rejected"
+            yield index, Likelihoods(scored, plan.prompt_tokens, finish, plan.merged, self.name)
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """Yield `(index, reply)`, batch by batch; see `Model.generate`.
+
+        Raises ConfigError for a masked language model, or where the tokenizer has no chat template for messages.
+        """
+        if self._masked:
+            raise ConfigError(
+                f"the masked language model {self._checkpoint.called!r} cannot write replies: score with "
+                f"`--evaluator labels --check-evaluator labels`, or name a causal model."
+            )
+        if not requests or stopping():
+            return
+        with self._lock:
+            generation = self._load().generation
+        assert generation is not None
+        for index, reply in self._each(generation.generate(requests, stopping)):
+            yield index, replace(reply, served=self.name)
+
+    def close(self) -> None:
+        """Free the model's memory; a later call loads it again."""
+        with self._lock:
+            loaded, self._loaded = self._loaded, None
+            if loaded is not None:
+                loaded.forward.close()
+            del loaded
+        release(self._device)
+
+    def _each(self, found: Iterator[Item]) -> Iterator[Item]:
+        """The same, with one thread at a time at the model."""
+        end = object()
+        while True:
+            with self._lock:
+                item = next(found, end)
+            if item is end:
+                return
+            yield cast("Item", item)
+
+    def _load(self) -> _Loaded:
+        if self._loaded is None:
+            model = load_model(self._checkpoint, masked=self._masked, device=self._device, dtype=self._dtype)
+            forward = Forward(
+                model, device=self._device, dtype=self._dtype, context=self.context, causal=not self._masked
+            )
+            generation = None
+            if not self._masked:
+                generation = Generation(forward, self._tokens, self._tokenizer, self._ends(model))
+                # A checkpoint's own penalties and temperatures are not the request's.
+                model.generation_config = require("transformers").GenerationConfig()
+            self._loaded = _Loaded(forward, generation)
+        return self._loaded
+
+    def _ends(self, model: Any) -> list[int]:
+        """The tokens that end a reply: those its checkpoint names, and its template's marker after a turn."""
+        named: int | list[int] | None = model.generation_config.eos_token_id
+        ends = [*(named if isinstance(named, list) else [named]), self._tokenizer.eos_token_id]
+        if self._tokenizer.chat_template is not None:
+            asked = ScoreRequest((Message("user", "a"),), ("",), ends=True)
+            end = self._tokens.force(asked).wholes[0][-1]
+            added = self._tokenizer.added_tokens_decoder.get(end)
+            ends += [end] if added is not None and added.special else []
+        return [end for end in ends if end is not None]
+
+
+def _device(torch: Any, asked: str | None) -> str:
+    if asked is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"the device {asked!r} is not here: torch finds no GPU; use device='cpu'.")
+    return asked
+
+
+def _dtype(config: Any, device: str, asked: str | None) -> str:
+    own = str(config.dtype).removeprefix("torch.") if device != "cpu" and config.dtype is not None else "float32"
+    found = own if asked is None else asked
+    if found not in EXACT:
+        raise ConfigError(f"the dtype {found!r} cannot be used; choose one of {', '.join(EXACT)}.")
+    return found
+
+
+def _context(config: Any, tokenizer: Any) -> int:
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
+    return min([*limits, UNBOUNDED])

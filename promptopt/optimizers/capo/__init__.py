@@ -1,0 +1,1 @@
+"""CAPO: racing evolution with a price on length."""

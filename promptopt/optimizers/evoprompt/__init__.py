@@ -1,0 +1,1 @@
+"""EvoPrompt: a genetic algorithm and differential evolution whose operators are requests."""

@@ -1,0 +1,296 @@
+"""Evolution with a proposer for its operators: the first population, children, and the operators worked by hand.
+
+The rules are those of evoprompt.md. A population is a list of `Estimate`s whose prompts are all different, each with
+its mean score on the same examples.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Literal
+
+from promptopt.operators.rewrite import rewrites
+from promptopt.protocols import Task
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.text import Pattern, normalise
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling
+
+Form = Literal["ga", "v1", "v2", "v3"]
+"""The genetic operator, and the three variants of the differential one."""
+
+PARAPHRASER = Pattern(
+    '''Write a variation of this instruction for a language model, with the same meaning. \
+Keep every rule and every name of an answer.
+
+"""
+{section}
+"""
+
+Write the new instruction, and nothing else, in this form:
+<prompt>...</prompt>''',
+    ("section",),
+)
+ATTEMPTS = 3
+"""Rounds of paraphrases that the first population is filled up with, before it stays smaller."""
+SAMPLING = Sampling(temperature=0.5, top_p=0.95, max_tokens=1000)
+
+_LABEL = re.compile(r"\b(?:base prompt|prompt [1-3])\b", re.IGNORECASE)
+"""What the prompts are called in the requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """How the proposer is asked for a new prompt."""
+
+    longest: int = 400
+    """Tokens a new prompt may have; one whose parent is longer may have a quarter more than that. Ours."""
+    sampling: Sampling = SAMPLING
+    """Paper, code."""
+
+    def __post_init__(self) -> None:
+        within(self, longest=(1, math.inf))
+
+
+REWRITING = Rewriting()
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """The operators done by hand on one task: the prompts by role, and the steps, the last of them the new prompt."""
+
+    prompts: Mapping[str, str]
+    steps: Mapping[Form, tuple[str, ...]]
+
+    def show(self, form: Form, roles: Iterable[str]) -> str:
+        """The prompts in these roles, and below them the steps as a reply should give them."""
+        *steps, final = self.steps[form]
+        prompts = show_prompts({role: self.prompts[role] for role in roles})
+        return f"{prompts}\n\n{show_steps([*steps, f'<prompt>{final}</prompt>'])}"
+
+    def texts(self) -> list[str]:
+        """Everything in it that a model could hand back as its own prompt."""
+        inner = [step.partition(": ")[2] for steps in self.steps.values() for step in steps[:-1]]
+        return [*self.prompts.values(), *inner, *(steps[-1] for steps in self.steps.values())]
+
+
+_SIMPLER = (
+    'Different parts: "Rewrite the sentence in simple words" and "Make this text easy to read for a child, and keep '
+    'its meaning".',
+    'Mutated parts: "Put it in everyday words" and "clear at first reading, with nothing left out".',
+)
+SIMPLIFICATION = Worked(
+    {
+        "Prompt 1": "Rewrite the sentence in simple words.",
+        "Prompt 2": "Make this text easy to read for a child, and keep its meaning.",
+        "Prompt 3": "Say the same thing again in short sentences that everybody understands.",
+        "Base prompt": "Simplify the text below.",
+    },
+    {
+        "ga": (
+            "Crossover: Rewrite the sentence in simple words that a child can read, and keep its meaning.",
+            "Put the sentence into plain, everyday words that a child understands, and lose nothing of what it means.",
+        ),
+        "v1": (
+            *_SIMPLER,
+            "Combination: Say the same thing again in short sentences and everyday words, with nothing left out.",
+            "Simplify the text below: say the same thing in short sentences and everyday words, with nothing left out.",
+        ),
+        "v2": (
+            *_SIMPLER,
+            "Simplify the text below: put it in everyday words, clear at first reading, with nothing left out.",
+        ),
+        "v3": (
+            "Mutation: Put the sentence in everyday words. / Turn this text into one that a beginner can follow, and "
+            "leave nothing out.",
+            "Combination: Say the same thing again in short sentences and everyday words that a beginner can follow.",
+            "Simplify the text below: use short sentences and everyday words that a beginner can follow.",
+        ),
+    },
+)
+
+_SORTED = (
+    'Different parts: "Decide whether the letter is" and "Read the letter and name its kind:".',
+    'Mutated parts: "Judge by its tone whether the letter is" and "Go through the letter line by line and give its '
+    'type:".',
+)
+CLASSIFICATION = Worked(
+    {
+        "Prompt 1": "Decide whether the letter is a complaint or a thank-you.",
+        "Prompt 2": "Read the letter and name its kind: complaint or thank-you.",
+        "Prompt 3": "You sort the mail of a shop. Is the writer unhappy or pleased? Answer complaint or thank-you.",
+        "Base prompt": "Label the letter as complaint or thank-you.",
+    },
+    {
+        "ga": (
+            "Crossover: Read the letter and decide whether its kind is complaint or thank-you.",
+            "Read the whole letter with care, then say which of the two it is: complaint or thank-you.",
+        ),
+        "v1": (
+            *_SORTED,
+            "Combination: You sort the mail of a shop. Judge by the tone of the letter whether the writer is unhappy "
+            "or pleased. Answer complaint or thank-you.",
+            "You sort the mail of a shop. Judge the letter by its tone, and label it as complaint or thank-you.",
+        ),
+        "v2": (
+            *_SORTED,
+            "Go through the letter line by line, judge by its tone, and label it as complaint or thank-you.",
+        ),
+        "v3": (
+            "Mutation: Judge by its tone whether the letter is a complaint or a thank-you. / Go through the letter "
+            "line by line and give its type: complaint or thank-you.",
+            "Combination: You sort the mail of a shop. Go through the letter line by line: is the tone unhappy or "
+            "pleased? Answer complaint or thank-you.",
+            "You sort the mail of a shop. Go through the letter line by line, and label it as complaint or "
+            "thank-you by its tone.",
+        ),
+    },
+)
+_SHOWN = frozenset(normalise(text) for worked in (SIMPLIFICATION, CLASSIFICATION) for text in worked.texts())
+
+
+def worked_for(task: Task) -> Worked:
+    """The example that is farther from the task, by the rule of the code: not of its kind.
+
+    A task with labels is shown how prompts for free text are crossed, any other task how prompts for labels are.
+    """
+    return SIMPLIFICATION if task.labels else CLASSIFICATION
+
+
+def show_prompts(prompts: Mapping[str, str]) -> str:
+    """Every prompt under its role, between triple quotes."""
+    return "\n".join(f'{role}:\n"""\n{text}\n"""' for role, text in prompts.items())
+
+
+def show_steps(steps: Sequence[str]) -> str:
+    """One numbered line a step."""
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+
+
+class Breeder:
+    """Asks for new prompts, and knows all there were: a text that differs in white space only is the prompt it was."""
+
+    def __init__(self, run: Run, rewriting: Rewriting) -> None:
+        self._run, self._rewriting = run, rewriting
+        self._known: dict[str, Prompt] = {}
+
+    def pool(self, seeds: Sequence[str]) -> list[Prompt]:
+        """The start and the seeds (texts of the editable part) that keep the task's contract, each once."""
+        run, editable = self._run, self._run.task.editable
+        texts = dict.fromkeys(seeds)
+        given = run.admit([Proposal(run.initial.replace(editable, text), operator="seed") for text in texts])
+        if len(given) < len(texts):
+            run.warn(f"{len(texts) - len(given)} of {len(texts)} seed prompts break the task's contract; mend them")
+        for prompt in [run.initial, *given]:
+            self._known.setdefault(normalise(prompt[editable]), prompt)
+        return list(self._known.values())
+
+    def children(
+        self, asked: Sequence[tuple[tuple[Prompt, ...], str]], who: str, *, bare: bool = False
+    ) -> list[Prompt | None]:
+        """For each (parents, request) the prompt that was written, which may be one that is known; None for no use.
+
+        The first parent is the one whose placeholders a child keeps. What is dropped is counted under `who`, by the
+        rules of `rewrite.rewrites` (`bare`: as there); so is a child that speaks of the prompts it was made of, or
+        that is a text of the worked example. Equal requests are separate draws.
+        """
+        written = rewrites(
+            self._run,
+            [(parents[0], request) for parents, request in asked],
+            self._rewriting.sampling,
+            who=who,
+            longest=self._rewriting.longest,
+            bare=bare,
+            closed=not bare,
+        )
+        return [
+            None if child is None else self._admit(child, parents, who)
+            for child, (parents, _) in zip(written, asked, strict=True)
+        ]
+
+    def _admit(self, child: Prompt, parents: tuple[Prompt, ...], who: str) -> Prompt | None:
+        editable = self._run.task.editable
+        text = normalise(child[editable])
+        if text in self._known:
+            return self._known[text]
+        if _LABEL.search(text) and not any(_LABEL.search(parent[editable]) for parent in parents):
+            self._run.reject(f"{who}: speaks of its parents")
+            return None
+        if text in _SHOWN:
+            self._run.reject(f"{who}: copies the worked example")
+            return None
+        for prompt in self._run.admit([Proposal(child, tuple(dict.fromkeys(parents)), who)]):
+            self._known[text] = prompt
+            return prompt
+        return None
+
+
+def fixed_sample(run: Run, most: int) -> list[Example]:
+    """Up to `most` training examples that every prompt is scored on, and that the run ranks by."""
+    examples = run.rng("examples").sample(run.train, min(most, len(run.train)))
+    run.rank_by(examples)
+    return examples
+
+
+def fitness(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Estimate]:
+    """The distinct prompts with their mean scores, in the order given; what was scored before is free."""
+    means = run.evaluate(prompts, examples).means()
+    return [Estimate(prompt, mean, len(examples)) for prompt, mean in means.items()]
+
+
+def best_first(members: Sequence[Estimate]) -> list[Estimate]:
+    """By mean; ties stay as they came."""
+    return sorted(members, key=lambda member: member.mean, reverse=True)
+
+
+def para_topk(
+    run: Run, breeder: Breeder, seeds: Sequence[str], examples: Sequence[Example], size: int
+) -> list[Estimate]:
+    """The first population, best first: the better half of it from the pool, the rest paraphrases of those.
+
+    The pool is the start and the seeds. Each of the best ⌈size/2⌉ is paraphrased once, or in turn until there are
+    enough requests where the pool is smaller than that. For a paraphrase that is of no use or not new, the next prompt
+    of the pool comes in; where the pool ends, it is asked for again, up to ATTEMPTS rounds in all. The user is told
+    where members are missing then. The round is recorded.
+    """
+    pool = best_first(fitness(run, breeder.pool(seeds), examples))
+    prompts = [member.prompt for member in pool]
+    half = math.ceil(size / 2)
+    members: list[Prompt] = prompts[:half]
+    for _ in range(ATTEMPTS):
+        sources = list(islice(cycle(prompts[:half]), size - len(members)))
+        requests = [((source,), PARAPHRASER.render({"section": source[run.task.editable]})) for source in sources]
+        written = breeder.children(requests, "paraphraser", bare=True)
+        new = [child for child in written if child is not None and child not in prompts]
+        members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
+    if len(members) < size:
+        run.warn(
+            f"the first population has {len(members)} of {size} prompts, as the proposer wrote no more different "
+            f"paraphrases: give it seeds, or another proposer"
+        )
+    population = best_first(fitness(run, members, examples))
+    run.record(list(dict.fromkeys([*pool, *population])), [member.prompt for member in population])
+    return population
+
+
+def paraphrases(size: int) -> int:
+    """The most calls of the proposer for a first population of `size`: every reply off its form, none of use."""
+    return 2 * ATTEMPTS * (size - 1)
+
+
+def wheel(scores: Sequence[float]) -> list[float]:
+    """The weights of a roulette wheel, p_i = f_i / Σf, for scores of any sign (evoprompt.md, "Roulette").
+
+    Negative scores are shifted by the lowest finite one; scores that are not finite weigh nothing. Where all weights
+    are zero, the finite scores are equally likely, or all where none is finite.
+    """
+    finite = [score for score in scores if math.isfinite(score)]
+    shift = min([0.0, *finite])
+    weights = [score - shift if math.isfinite(score) else 0.0 for score in scores]
+    if sum(weights) > 0:
+        return weights
+    return [float(math.isfinite(score) or not finite) for score in scores]

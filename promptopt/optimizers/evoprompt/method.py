@@ -1,0 +1,277 @@
+"""EvoPrompt: an evolutionary algorithm whose crossover and mutation are one request to a language model.
+
+Paper    Guo et al. 2024, Connecting Large Language Models with Evolutionary Algorithms Yields Powerful Prompt
+         Optimizers, ICLR 2024, arXiv:2309.08532.
+Calls    task model: |D| for each prompt of the pool (start and seeds), each paraphrase that fills the first population,
+         and each new child, N a generation; proposer: one a paraphrase, N a generation. Without seeds, at the defaults,
+         200 * (1 + 9 + 100) and 9 + 100. A reply off its form is asked for once more.
+Departs  one start prompt may be all there is: paraphrases of it fill the population, which may stay smaller; two
+         parents are drawn for each child and differ (code: two places of a mating pool); scores that are negative or
+         all zero are made fit for the wheel; an operator's reply without a complete pair of tags is no prompt, and its
+         slot has no child; a child that copies the worked example is dropped, one that was scored before costs
+         nothing, and no prompt fills two slots; DE draws members other than the donor where there are enough; of
+         equals the older stays, then the shorter.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from promptopt.errors import ConfigError
+from promptopt.optimizers.evoprompt.evolution import (
+    REWRITING,
+    Breeder,
+    Form,
+    Rewriting,
+    best_first,
+    fitness,
+    fixed_sample,
+    para_topk,
+    paraphrases,
+    show_prompts,
+    show_steps,
+    wheel,
+    worked_for,
+)
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.text import Pattern
+from promptopt.types import Estimate, Prompt, UpperBounds
+
+OPERATOR = Pattern(
+    """Make a better prompt for a language model out of the prompts you are given, in these steps:
+{steps}
+
+The steps, done for another task:
+
+{example}
+
+Now do the steps for these prompts:
+
+{prompts}
+
+Keep their task and the names of the answers. Write every step, in this form:
+{form}""",
+    ("steps", "example", "prompts", "form"),
+)
+FINAL = "and write the final prompt between <prompt> and </prompt>."
+DIFFERENT = "Different parts: name the parts in which Prompt 1 and Prompt 2 differ."
+MUTATED = "Mutated parts: change these parts at random."
+STEPS: Mapping[Form, tuple[str, ...]] = {
+    "ga": (
+        "Crossover: join Prompt 1 and Prompt 2 into one new prompt.",
+        f"Mutation: change the prompt of step 1 at random, {FINAL}",
+    ),
+    "v1": (
+        DIFFERENT,
+        MUTATED,
+        "Combination: put the mutated parts in the place of some parts of Prompt 3.",
+        f"Crossover: join the prompt of step 3 and the base prompt into one, {FINAL}",
+    ),
+    "v2": (
+        DIFFERENT,
+        MUTATED,
+        f"Crossover: put the mutated parts in the place of some parts of the base prompt, {FINAL}",
+    ),
+    "v3": (
+        "Mutation: change Prompt 1 and Prompt 2 at random.",
+        "Combination: put parts of the two in the place of some parts of Prompt 3.",
+        f"Crossover: join the prompt of step 2 and the base prompt into one, {FINAL}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvoPromptGA:
+    """Genetic algorithm: two parents are crossed and the result mutated; the best of old and new go on."""
+
+    name: ClassVar[str] = "evoprompt-ga"
+
+    population: int = 10
+    """N, prompts that go on to the next generation, and children of a generation."""
+    generations: int = 10
+    """T, the paper's iterations."""
+    examples: int = 200
+    """|D|, training examples that every prompt is scored on. Paper: 200 for classes, 100 for free text, 50 on BBH."""
+    seeds: tuple[str, ...] = ()
+    """Further start prompts: texts of the part that is edited. Paper: about ten and more."""
+    parents: Literal["roulette", "tournament", "random"] = "roulette"
+    """How a parent is drawn: by its score, as the better of two, or any."""
+    update: Literal["topk", "std"] = "topk"
+    """Who goes on: the best N of old and new, or each child in its slot (code)."""
+    rewrite: Rewriting = REWRITING
+    """How the proposer is asked."""
+
+    def __post_init__(self) -> None:
+        within(self, population=(1, math.inf), generations=(0, math.inf), examples=(1, math.inf))
+        _check_seeds(self.seeds)
+
+    def optimize(self, run: Run) -> None:
+        """Search, from the task's start prompt and the seeds, on up to |D| training examples."""
+        examples = fixed_sample(run, self.examples)
+        breeder = Breeder(run, self.rewrite)
+        population = para_topk(run, breeder, self.seeds, examples, self.population)
+        for _ in range(self.generations):
+            pairs = [self._pair(run.rng("parents"), population) for _ in range(self.population)]
+            asked = [
+                ((first, second), _request(run, "ga", {"Prompt 1": first, "Prompt 2": second}))
+                for first, second in pairs
+            ]
+            children = breeder.children(asked, "crossover")
+            scored = fitness(run, [child for child in children if child is not None], examples)
+            # Of equals the older comes first, then the shorter: the sort by score is stable.
+            union = list(dict.fromkeys([*population, *sorted(scored, key=lambda each: _length(run, each.prompt))]))
+            if self.update == "topk":
+                population = best_first(union)[: self.population]
+            else:
+                population = _overwritten(population, children, {each.prompt: each for each in union})
+            run.record(union, [member.prompt for member in best_first(population)])
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
+        return _expected(self, train)
+
+    def _pair(self, rng: random.Random, population: Sequence[Estimate]) -> tuple[Prompt, Prompt]:
+        """Two different members; a population of one is crossed with itself."""
+        first = self._draw(rng, population)
+        others = [member for member in population if member.prompt != first]
+        return first, self._draw(rng, others) if others else first
+
+    def _draw(self, rng: random.Random, members: Sequence[Estimate]) -> Prompt:
+        if self.parents == "roulette":
+            return rng.choices(members, wheel([member.mean for member in members]))[0].prompt
+        if self.parents == "tournament":
+            return best_first(rng.sample(members, min(2, len(members))))[0].prompt
+        return rng.choice(members).prompt
+
+
+@dataclass(frozen=True, slots=True)
+class EvoPromptDE:
+    """Differential evolution: what differs between two members, mutated, goes into the best prompt, and into the base.
+
+    A child takes the slot of its own base, and only where it is strictly better.
+    """
+
+    name: ClassVar[str] = "evoprompt-de"
+
+    population: int = 10
+    """N, prompts that go on to the next generation, and children of a generation."""
+    generations: int = 10
+    """T, the paper's iterations."""
+    examples: int = 200
+    """|D|, training examples that every prompt is scored on. Paper: 200 for classes, 100 for free text, 50 on BBH."""
+    seeds: tuple[str, ...] = ()
+    """Further start prompts: texts of the part that is edited. Paper: about ten and more."""
+    variant: Literal["v1", "v2", "v3"] = "v1"
+    """The operator: differing parts and a donor (paper), no donor, or whole prompts mutated (code)."""
+    donor: Literal["best", "random"] = "best"
+    """Prompt 3: the best prompt so far, or a third member."""
+    rewrite: Rewriting = REWRITING
+    """How the proposer is asked."""
+
+    def __post_init__(self) -> None:
+        within(self, population=(self._fewest, math.inf), generations=(0, math.inf), examples=(1, math.inf))
+        _check_seeds(self.seeds)
+
+    @property
+    def _fewest(self) -> int:
+        """Members without which there is nothing to draw: the base, two others, and a donor that is a member."""
+        return 4 if self.donor == "random" and self.variant != "v2" else 3
+
+    def optimize(self, run: Run) -> None:
+        """Search, from the task's start prompt and the seeds, on up to |D| training examples."""
+        examples = fixed_sample(run, self.examples)
+        breeder = Breeder(run, self.rewrite)
+        population = para_topk(run, breeder, self.seeds, examples, self.population)
+        best = population[0]
+        if len(population) < self._fewest:
+            run.warn(
+                f"differential evolution needs {self._fewest} different prompts and has {len(population)}: it ends"
+            )
+            return
+        for _ in range(self.generations):
+            survivors, tried = list(population), list[Estimate]()
+            # One after the other: a record is the donor of the very next child.
+            for slot, base in enumerate(population):
+                roles = self._roles(run.rng("members"), population, base, best)
+                # The base comes last among the roles, and first among the parents.
+                asked = (tuple(reversed(roles.values())), _request(run, self.variant, roles))
+                for scored in fitness(run, _children(breeder, asked), examples):
+                    tried.append(scored)
+                    if scored.mean > base.mean and scored not in [*population, *survivors]:
+                        survivors[slot] = scored
+                    if scored.mean > best.mean:
+                        best = scored
+            union = list(dict.fromkeys([*population, *tried]))
+            population = survivors
+            run.record(union, [member.prompt for member in best_first(population)])
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
+        return _expected(self, train)
+
+    def _roles(
+        self, rng: random.Random, population: Sequence[Estimate], base: Estimate, best: Estimate
+    ) -> dict[str, Prompt]:
+        """Different members for the base; those that are not the donor as well, where there are enough."""
+        others = [member.prompt for member in population if member.prompt != base.prompt]
+        if self.variant == "v2":
+            first, second = rng.sample(others, 2)
+            return {"Prompt 1": first, "Prompt 2": second, "Base prompt": base.prompt}
+        if self.donor == "random":
+            first, second, donor = rng.sample(others, 3)
+        else:
+            donor = best.prompt
+            rest = [member for member in others if member != donor]
+            first, second = rng.sample(rest if len(rest) >= 2 else others, 2)
+        return {"Prompt 1": first, "Prompt 2": second, "Prompt 3": donor, "Base prompt": base.prompt}
+
+
+def _request(run: Run, form: Form, roles: Mapping[str, Prompt]) -> str:
+    inner = [f"{step.partition(':')[0]}: ..." for step in STEPS[form][:-1]]
+    return OPERATOR.render(
+        {
+            "steps": show_steps(STEPS[form]),
+            "example": worked_for(run.task).show(form, roles),
+            "prompts": show_prompts({role: prompt[run.task.editable] for role, prompt in roles.items()}),
+            "form": show_steps([*inner, "<prompt>...</prompt>"]),
+        }
+    )
+
+
+def _children(breeder: Breeder, asked: tuple[tuple[Prompt, ...], str]) -> list[Prompt]:
+    """The child of one request, or nothing."""
+    return [child for child in breeder.children([asked], "differential") if child is not None]
+
+
+def _overwritten(
+    population: Sequence[Estimate], children: Sequence[Prompt | None], known: Mapping[Prompt, Estimate]
+) -> list[Estimate]:
+    """Each child in the slot of its number, unless it is a member already; slots that are missing are added."""
+    slots = list(population)
+    for slot, child in enumerate(children):
+        if child is not None and known[child] not in slots:
+            slots[slot : slot + 1] = [known[child]]
+    return slots
+
+
+def _length(run: Run, prompt: Prompt) -> int:
+    return len(prompt[run.task.editable])
+
+
+def _check_seeds(seeds: Sequence[str]) -> None:
+    if not all(seed.strip() for seed in seeds):
+        raise ConfigError("one of the 'seeds' is empty; give every seed prompt a text, or leave it out")
+
+
+def _expected(settings: EvoPromptGA | EvoPromptDE, train: int) -> UpperBounds:
+    size, pool = settings.population, 1 + len(settings.seeds)
+    children = settings.generations * size
+    # The pool, the paraphrases that join the better half of the first population, and every child.
+    prompts = pool + size - min(pool, math.ceil(size / 2)) + children
+    calls = paraphrases(size) + 2 * children
+    return UpperBounds(min(settings.examples, train) * prompts, calls, calls * settings.rewrite.sampling.max_tokens)

@@ -1,0 +1,1 @@
+"""OPRO: the model reads its own scored history."""

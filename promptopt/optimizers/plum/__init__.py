@@ -1,0 +1,1 @@
+"""Plum: metaheuristics over phrases."""

@@ -1,0 +1,168 @@
+"""Neighbours of a prompt: its editable part with one phrase, or a few, deleted, swapped, substituted or put back.
+
+Source   plum.md, "Edits", "Deletion bank", "neighbours"; the attempts are bounded and the repeats left out, as it says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.optimizers.plum.edits import Bank, Edit, active, apply, draw, settle, substitute
+from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
+from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, cut, frozen_texts, protected
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.types import Prompt, Proposal, Sampling
+
+ATTEMPTS = 5
+"""Edits tried for each neighbour wanted, at most (section 5, step 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """How a prompt becomes its neighbours."""
+
+    neighbours: int = 10
+    """m, neighbours an iteration. The paper's command lines; its code's default: 5."""
+    chain: int = 1
+    """l, edits that lie between a prompt and its neighbour. Paper, code."""
+    chunker: Chunker = RULES
+    """What cuts the prompt; `edit.chunker.level` is phrase (paper), word, sentence or span."""
+    paraphrases: int = 10
+    """Variants asked for each phrase, of which one is drawn. Code."""
+    sampling: Sampling = PARAPHRASER
+    """How the proposer is asked for them. Ours."""
+
+    def __post_init__(self) -> None:
+        within(self, neighbours=(1, math.inf), chain=(1, math.inf), paraphrases=(1, math.inf))
+
+
+EDITING = Editing()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A prompt, and the edits that made it of another one."""
+
+    prompt: Prompt
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    text: str
+    bank: Bank
+    edits: tuple[Edit, ...] = ()
+
+
+class Editor:
+    """Edits prompts of one run: cuts them, draws the edits, has phrases paraphrased, and admits what can be used."""
+
+    def __init__(self, run: Run, settings: Editing) -> None:
+        """Draws from the run's streams "edits" and "chunks"."""
+        self._run, self._settings = run, settings
+        self._frozen = frozen_texts(run.task)
+        self._kept = self._protected(run.initial[run.task.editable])
+        self._paraphraser = Paraphraser(run, settings.paraphrases, settings.sampling)
+        self._failed: dict[str, None] = {}
+
+    def neighbours(self, base: Prompt, bank: Bank) -> list[Neighbour]:
+        """Up to m different neighbours of `base`, each from an edit of its own, within 5m attempts; see section 5."""
+        self._failed.clear()
+        found: dict[Prompt, Neighbour] = {}
+        wanted, left = self._settings.neighbours, ATTEMPTS * self._settings.neighbours
+        while len(found) < wanted and left:
+            count = min(wanted - len(found), left)
+            left -= count
+            for draft in self._drafts(base[self._run.task.editable], bank, count):
+                operator = "+".join(dict.fromkeys(edit.kind for edit in draft.edits))
+                note = "; ".join(edit.describe() for edit in draft.edits)
+                prompt = self.admit(draft.text, (base,), operator, note)
+                if prompt is not None:
+                    found.setdefault(prompt, Neighbour(prompt, draft.edits))
+        self.explain(bool(found))
+        return list(found.values())
+
+    def cut(self, text: str) -> Phrases:
+        """The phrases of a text; by rule, and with a warning, where the chunker fails on it."""
+        chunker, rng = self._settings.chunker, self._run.rng("chunks")
+        try:
+            return cut(text, chunker, rng, self._frozen)
+        except Exception as cause:  # noqa: BLE001 - a chunker is anybody's code, often a parser
+            name, what = type(chunker).__name__, f"{type(cause).__name__}: {cause}"
+            self._run.warn(f"the chunker {name} failed on a prompt, which was cut by rule instead ({what})")
+            return cut(text, RULES, rng, self._frozen)
+
+    def carry_out(self, drawn: Sequence[tuple[Phrases, Edit]]) -> list[tuple[str, Edit] | None]:
+        """Make the edits, each of its own phrases; None where a phrase has no paraphrase. Asks for all of them at once.
+
+        Gives each text with its edit, which now says what was put in.
+        """
+        rng = self._run.rng("edits")
+        wanted = [(edit.old, phrases.sentence(edit.at[0])) for phrases, edit in drawn if edit.kind == "sub"]
+        variants = iter(self._paraphraser.variants(wanted))
+        made: list[tuple[str, Edit] | None] = []
+        for phrases, edit in drawn:
+            known = substitute(edit, next(variants) if edit.kind == "sub" else (), rng)
+            if isinstance(known, str):
+                self.fail(known)
+                made.append(None)
+            else:
+                made.append((apply(phrases, known), known))
+        return made
+
+    def admit(self, text: str, parents: Sequence[Prompt], operator: str, note: str) -> Prompt | None:
+        """The first parent with `text` as its editable part, made a candidate; None where it cannot be one."""
+        editable = self._run.task.editable
+        if any(text == parent[editable] for parent in parents):
+            self.fail(f"{operator}: changes nothing")
+        elif not any(map(str.isalpha, text)):
+            self.fail(f"{operator}: no letter left")
+        elif self._protected(text) != self._kept:
+            self.fail(f"{operator}: protected text changed")
+        else:
+            prompt = parents[0].replace(editable, text)
+            if self._run.admit([Proposal(prompt, tuple(parents), operator, note)]):
+                return prompt
+            self._failed[f"{operator}: the task's contract"] = None
+        return None
+
+    def fail(self, reason: str) -> None:
+        """Count an edit that came to nothing."""
+        self._run.reject(reason)
+        self._failed[reason] = None
+
+    def explain(self, succeeded: bool) -> None:
+        """Close a batch of edits: where none of them could be used, tell the user why."""
+        if not succeeded and self._failed:
+            self._run.warn(f"a prompt had no neighbour that could be used ({', '.join(self._failed)})")
+        self._failed.clear()
+
+    def _drafts(self, text: str, bank: Bank, count: int) -> list[_Draft]:
+        """The texts after `count` chains of edits; the text is cut anew after every edit."""
+        rng = self._run.rng("edits")
+        drafts = [_Draft(text, bank)] * count
+        for _ in range(self._settings.chain):
+            cuts: dict[str, Phrases] = {}
+            drawn: list[tuple[_Draft, Phrases, Edit]] = []
+            for draft in drafts:
+                if draft.text not in cuts:
+                    cuts[draft.text] = self.cut(draft.text)
+                edit = draw(cuts[draft.text], active(draft.bank), draft.bank, rng)
+                if isinstance(edit, str):
+                    self.fail(edit)
+                else:
+                    drawn.append((draft, cuts[draft.text], edit))
+            made = self.carry_out([(phrases, edit) for _, phrases, edit in drawn])
+            drafts = [
+                # What this chain deletes is not in the bank before the neighbour is accepted.
+                _Draft(done[0], settle(draft.bank, [done[1]] if done[1].kind == "add" else []), (*draft.edits, done[1]))
+                for (draft, _, _), done in zip(drawn, made, strict=True)
+                if done is not None
+            ]
+        return drafts
+
+    def _protected(self, text: str) -> list[str]:
+        return [text[start:end] for start, end in protected(text, self._frozen)]

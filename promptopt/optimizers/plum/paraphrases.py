@@ -1,0 +1,136 @@
+"""Paraphrases of a phrase, from the proposer: ten at once, and never asked for twice in a run.
+
+Source   plum.md, "Meta-prompts". The paper asks a paraphrase model (Pegasus, 10 beams); here any model does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import cast
+
+from promptopt.operators.reflect import refuses, unusable
+from promptopt.optimizers.plum.phrases import protected
+from promptopt.run import Run
+from promptopt.text import Pattern, strip_fence
+from promptopt.types import Message, Reply, Sampling
+
+PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
+ENDS = " .!?。！？"
+"""What a variant ends in and its phrase may not."""
+LONGEST = 4
+"""A variant may be so many times as long as its phrase, in characters (plum.md)."""
+
+PARAPHRASE = Pattern(
+    '''A phrase stands in this text:
+"""
+{sentence}
+"""
+
+The phrase: {phrase}
+
+Say the phrase in {count} different ways. Each must mean the same and fit grammatically into its place, so that the \
+rest of the text stays as it is. Write the phrase only, not the text around it: no numbers, no comments.
+Answer with a list of {count} strings, in this form:
+["...", "..."]''',
+    ("sentence", "phrase", "count"),
+)
+
+_STRING = re.compile(r'"((?:[^"\\\n]|\\.)+)"\s*(?=[,\]])')
+_LIST_MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,3}[.):])\s+")
+_QUOTES = "\"'`“”‘’«»"
+
+
+class Paraphraser:
+    """The variants of each phrase that came up in a run; a phrase without any stays without."""
+
+    def __init__(self, run: Run, count: int, sampling: Sampling) -> None:
+        """`count`: the variants asked for, in one reply."""
+        self._run, self._count, self._sampling = run, count, sampling
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def variants(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
+        """For each (phrase, sentence it stands in) up to `count` variants; one call for each phrase that is new."""
+        fresh: dict[str, str] = {}
+        for phrase, sentence in wanted:
+            if phrase not in self._known:
+                fresh.setdefault(phrase, sentence)
+        asked = [
+            PARAPHRASE.render({"sentence": sentence, "phrase": phrase, "count": str(self._count)})
+            for phrase, sentence in fresh.items()
+        ]
+        replies = self._run.generate([(Message("user", text),) for text in asked], self._sampling) if asked else []
+        for (phrase, sentence), reply in zip(fresh.items(), replies, strict=True):
+            self._known[phrase] = self._usable(reply, phrase, sentence)
+        return [self._known[phrase] for phrase, _ in wanted]
+
+    def _usable(self, reply: Reply, phrase: str, sentence: str) -> tuple[str, ...]:
+        if reply.finish not in ("stop", "length"):
+            self._run.reject(f"paraphraser: {reply.finish}")
+            return ()
+        kept: dict[str, None] = {}
+        # The end of a whole sentence stays; variants have lost theirs.
+        end = phrase[len(phrase.rstrip(ENDS)) :]
+        for bare in read_variants(reply):
+            text = bare + end
+            why = _unfit(text, phrase, sentence)
+            if why is not None:
+                self._run.reject(f"paraphraser: {why}")
+            else:
+                kept[text] = None
+        return tuple(kept)[: self._count]
+
+
+def _unfit(text: str, phrase: str, sentence: str) -> str | None:
+    """Why `text` cannot stand in for the phrase, in a few words; None where it can."""
+    if "\n" in text:
+        return "several lines"
+    if refuses(text):
+        return "refusal"
+    if protected(text):
+        return "placeholder, tag or link"
+    said, around, own = map(_words, (text, sentence, phrase))
+    if said != own and said in around:
+        return "copied from the text"
+    # Counting characters as tokens, the shared rules cap the length in characters.
+    return unusable(text, phrase, most=LONGEST * len(phrase), tags=(), count_tokens=len)
+
+
+def _words(text: str) -> str:
+    return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
+
+
+def read_variants(reply: Reply) -> list[str]:
+    """The variants in a reply: a JSON list of strings, what is complete of one, or a variant a line; cleaned.
+
+    List marks, quotes around a variant and the marks at its end are taken off; what is empty then is left out.
+    """
+    found = [_clean(text) for text in _listed(reply)]
+    return [text for text in found if text]
+
+
+def _listed(reply: Reply) -> list[str]:
+    text = strip_fence(reply.text)
+    begin, end = text.find("["), text.rfind("]")
+    if 0 <= begin < end:
+        try:
+            listed: object = json.loads(text[begin : end + 1])
+        except ValueError:
+            listed = None
+        if isinstance(listed, list):
+            return [item for item in cast("list[object]", listed) if isinstance(item, str)]
+    if begin >= 0:
+        return [match.group(1) for match in _STRING.finditer(text, begin)]
+    lines = [line.strip() for line in text.splitlines()]
+    if reply.finish == "length":
+        lines = lines[:-1]
+    # "Here are ten ways:" announces variants and is none.
+    return [line for line in lines if not line.endswith(":")]
+
+
+def _clean(text: str) -> str:
+    bare = _LIST_MARK.sub("", text.strip()).strip().rstrip(ENDS + ",")
+    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
+        bare = bare.strip(_QUOTES)
+    return bare.rstrip(ENDS)

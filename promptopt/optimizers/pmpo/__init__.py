@@ -1,0 +1,1 @@
+"""PMPO: mask analysis and rewriting by loss or preference."""

@@ -1,0 +1,102 @@
+"""An own-rationale bank: worked solutions of the task model, right ones to be made probable, wrong ones to be rejected.
+
+After APE's procedure for chain of thought (Zhou et al. 2023, arXiv:2211.01910); pmpo.md, "Chain of thought" (b).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from promptopt.errors import ConfigError
+from promptopt.evaluators.generation import Generation
+from promptopt.protocols import Forcing, Role
+from promptopt.run import Run
+from promptopt.run.door import Door
+from promptopt.types import Cell, Example, Likelihoods, Prompt, Reply, Request, ScoreRequest
+
+_REASONING = re.compile(
+    r"step[\s-]by[\s-]step|\bthink(?: \w+){0,2} (?:aloud|before|carefully|first|hard|through)\b|"
+    r"\breason(?:ing)?\b|\bexplain\b|\brationale\b|\bshow (?:your|all|the) work|"
+    r"\bwork (?:it|this|through)\b|\bbefore (?:you answer|answering|giving)",
+    re.IGNORECASE,
+)
+
+
+def warn_of_targets(run: Run, examples: Sequence[Example]) -> None:
+    """Tell the user where a loss on the answers of `examples` rewards something else than right answers."""
+    measure = run.evaluator.fingerprint()
+    worked = any(example.solution for example in examples)
+    if measure.get("evaluator") == "loss" and not worked and asks_to_reason(run.initial):
+        run.warn(
+            "the prompt asks for reasoning, but the loss is taken on bare answers, which punishes prompts that make "
+            "the model think first: give the examples worked solutions, let the model write them "
+            "(targets.source=own), or use the evaluator preference"
+        )
+    if worked and measure.get("reduction") == "sum":
+        run.warn(
+            "the loss adds up the tokens of worked solutions, so the longest count as the hardest; set the "
+            "evaluator's reduction to token_mean"
+        )
+
+
+def asks_to_reason(prompt: Prompt) -> bool:
+    """Whether the prompt seems to ask for working before the answer; known by a few English phrases."""
+    return any(_REASONING.search(text) for _, text in prompt.texts)
+
+
+def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperature: float) -> list[Example]:
+    """Those of `examples` that the task model solved, with its own solution; its wrong ones are the rejected outputs.
+
+    The start prompt is asked `samples` times for each example, once and for all: the first reply that the task's metric
+    gives full marks is the solution from here on. Replies that were cut short are neither right nor wrong. A preference
+    needs both, so there an example without a wrong reply is left out too. Costs `samples` calls of the task model an
+    example. Raises ConfigError where not one example is left, and, before anything is asked, where the model cannot
+    score the solutions.
+    """
+    contrast = run.evaluator.fingerprint().get("evaluator") == "preference"
+    if isinstance(run.evaluator, Forcing):
+        run.door.score(())
+    sampling = replace(run.task.sampling, temperature=temperature)
+    asked = [example for example in examples for _ in range(samples)]
+    replies = run.generate([run.task.render(run.initial, example)[0] for example in asked], sampling, role="task")
+    cells = [Cell(run.initial, example) for example in asked]
+    scores = Generation.for_task(run.task).score(cells, _Given(replies, run.door))
+    solved: list[Example] = []
+    for place, example in enumerate(examples):
+        drawn = range(place * samples, (place + 1) * samples)
+        texts = [(replies[draw].text.strip(), scores[draw]) for draw in drawn if replies[draw].finish == "stop"]
+        right = [text for text, score in texts if score.value >= 1.0 and text]
+        wrong = dict.fromkeys(text for text, score in texts if score.value < 1.0 and text)
+        if right and (wrong or not contrast):
+            solved.append(replace(example, solution=right[0], rejected=tuple(wrong)))
+    found = "a right and a wrong reply" if contrast else "a right reply"
+    if not solved:
+        raise ConfigError(
+            f"the task model {run.door.models['task'].name!r} gave {found} to none of {len(examples)} examples of task "
+            f"{run.task.name!r} in {samples} tries each; set targets.source=gold, or raise targets.samples"
+        )
+    if len(solved) < len(examples):
+        run.warn(f"{len(solved)} of {len(examples)} training examples got {found}; the others are left out")
+    return solved
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """`protocols.Ask` that has the replies already."""
+
+    replies: Sequence[Reply]
+    door: Door
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        return list(self.replies)
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        return self.door.score(requests, role=role)
+
+    def can_score(self, role: Role = "task") -> bool:
+        return self.door.can_score(role)
+
+    def warn(self, message: str) -> None:
+        self.door.warn(message)

@@ -1,0 +1,1 @@
+"""PromptQuine and TAPruning: an in-context prompt loses its tokens."""

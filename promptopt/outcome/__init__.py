@@ -1,0 +1,1 @@
+"""What a run ends with: the final choice, the sealed test, the verdict."""

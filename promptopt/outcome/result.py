@@ -1,0 +1,220 @@
+"""What a run ends with: a verdict, both prompts with their scores, the lineage, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from promptopt.run import Candidate
+from promptopt.run.budget import Ledger
+from promptopt.run.events import StepDone
+from promptopt.stats import Gain
+from promptopt.tasks.demos import demo_to_json
+from promptopt.types import Estimate, Prompt
+
+Status = Literal["finished", "budget", "suspended"]
+"""`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
+Verdict = Literal["better", "no_evidence", "worse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read."""
+
+    score: float
+    ci95: tuple[float, float]
+    n: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """The start or the winner: its score on dev (what it was chosen by) and on the sealed test (what it is worth)."""
+
+    prompt: Prompt
+    text: str
+    """The editable part, which is what a method writes and a user takes away."""
+    dev: Measured | None
+    test: Measured | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `--json`: `{prompt, prompt_id, dev: {score, n}, test: {score, ci95, n}}`, and more."""
+        dev, test = self.dev, self.test
+        return {
+            "prompt": self.text,
+            "prompt_id": self.prompt.id,
+            "parts": dict(self.prompt.texts),
+            "demos": [demo_to_json(demo) for demo in self.prompt.demos],
+            "dev": None if dev is None else {"score": dev.score, "n": dev.n, "unreadable": dev.unreadable},
+            "test": None
+            if test is None
+            else {"score": test.score, "ci95": list(test.ci95), "n": test.n, "unreadable": test.unreadable},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What the search went by: an evaluator, the model it asked, and the means of start and winner on train."""
+
+    evaluator: str
+    model: str
+    start: float | None
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """A prompt that no other one beats in score without being longer.
+
+    `score`: its mean on the `n` examples that the search ranks by. `tokens`: those of its parts and demonstrations.
+    """
+
+    prompt: Prompt
+    score: float
+    n: int
+    tokens: int
+
+
+def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -> tuple[Tradeoff, ...]:
+    """The Pareto front of score against length, the shortest first.
+
+    Only candidates that were scored on as many examples as the one scored on most are compared; of equally good and
+    equally long ones the earlier stands for all.
+    """
+    most = max((candidate.search.count for candidate in candidates), default=0)
+    scored = [
+        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(_written(candidate.prompt)))
+        for candidate in candidates
+        if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
+    ]
+    found: list[Tradeoff] = []
+    for each in sorted(scored, key=lambda each: (each.tokens, -each.score)):
+        if not found or each.score > found[-1].score:
+            found.append(each)
+    return tuple(found)
+
+
+def _written(prompt: Prompt) -> str:
+    shown = [text for demo in prompt.demos for text in (*(value for _, value in demo.fields), demo.target)]
+    return "\n".join([*(text for _, text in prompt.texts), *shown])
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of `promptopt.optimize`. `prompt` is the winner; the start, where nothing better was found."""
+
+    run_id: str
+    task: str
+    method: str
+    seed: int
+    model: str
+    """The model that the verdict is about."""
+    evaluator: str
+    """What the verdict is by."""
+    proposer: str
+    search: Guide
+    status: Status
+    reason: str
+    """Why the search ended, in words; empty when the method was done."""
+    start: Contender
+    best: Contender
+    gain: Gain | None
+    """The paired difference on the sealed test; None while suspended."""
+    verdict: Verdict
+    optimism: float | None
+    """The winner's dev score minus its test score: what choosing by dev made look better than it is."""
+    spent: Ledger
+    paid: Ledger
+    wall_s: float
+    lineage: tuple[Candidate, ...]
+    front: tuple[Tradeoff, ...]
+    """Score against length: what a shorter prompt would cost. By the search's own scores, which flatter."""
+    steps: tuple[StepDone, ...]
+    rejected: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def prompt(self) -> Prompt:
+        """The winner."""
+        return self.best.prompt
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every prompt that was considered, with its parents, in the order it first came up."""
+        return self.lineage
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints, and the store keeps."""
+        gain = self.gain
+        return {
+            "run_id": self.run_id,
+            "task": self.task,
+            "method": self.method,
+            "seed": self.seed,
+            "model": self.model,
+            "evaluator": self.evaluator,
+            "proposer": self.proposer,
+            "search": asdict(self.search),
+            "status": self.status,
+            "reason": self.reason,
+            "start": self.start.to_json(),
+            "best": self.best.to_json(),
+            "gain": None
+            if gain is None
+            else {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test},
+            "verdict": self.verdict,
+            "optimism": self.optimism,
+            "spent": asdict(self.spent),
+            "paid": asdict(self.paid),
+            "wall_s": round(self.wall_s, 3),
+            "candidates": [_candidate_json(candidate) for candidate in self.lineage],
+            "front": [
+                {"prompt_id": each.prompt.id, "score": each.score, "n": each.n, "tokens": each.tokens}
+                for each in self.front
+            ],
+            "steps": [_step_json(step) for step in self.steps],
+            "rejected": dict(self.rejected),
+            "warnings": list(self.warnings),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(target)
+        return target
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+    proposal = candidate.proposal
+    return {
+        "prompt_id": candidate.prompt.id,
+        "parts": dict(candidate.prompt.texts),
+        "parents": [parent.id for parent in proposal.parents],
+        "operator": proposal.operator,
+        "note": proposal.note,
+        "search": _estimate_json(candidate.search),
+        "dev": _estimate_json(candidate.dev),
+    }
+
+
+def _step_json(step: StepDone) -> dict[str, Any]:
+    return {
+        "number": step.number,
+        "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
+        "kept": [prompt.id for prompt in step.kept],
+        "spent": asdict(step.spent),
+    }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, Any] | None:
+    return {"score": _finite(estimate), "n": estimate.count} if estimate.count else None
+
+
+def _finite(estimate: Estimate) -> float | None:
+    # JSON has no infinities; a candidate that a log-probability of zero made invalid has no score.
+    return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None

@@ -1,0 +1,191 @@
+"""Limits, the two ledgers, and what is set aside for the final choice and the sealed test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from promptopt.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Hard caps on everything a run does: task model, proposer and judge together. None is no cap.
+
+    `evaluations`: scored (prompt, example) cells. `calls`: replies asked of any model. `tokens`: prompt and completion
+    tokens. `usd`: dollars at the known prices. `minutes`: wall clock of this session; it suspends the run, the others
+    end its search.
+    """
+
+    evaluations: int | None = None
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("evaluations", "calls", "tokens", "usd", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was used. `usd` is None as soon as one token has an unknown price."""
+
+    evaluations: int = 0
+    calls: int = 0
+    proposer_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def with_calls(
+        self, calls: int, *, proposer: bool, prompt_tokens: int, completion_tokens: int, usd: float | None
+    ) -> Ledger:
+        """The ledger after `calls` more calls, which used so much together."""
+        return replace(
+            self,
+            calls=self.calls + calls,
+            proposer_calls=self.proposer_calls + (calls if proposer else 0),
+            prompt_tokens=self.prompt_tokens + prompt_tokens,
+            completion_tokens=self.completion_tokens + completion_tokens,
+            usd=None if usd is None or self.usd is None else self.usd + usd,
+        )
+
+    def with_evaluations(self, count: int) -> Ledger:
+        """The ledger after `count` more scored cells."""
+        return replace(self, evaluations=self.evaluations + count)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on a ledger: what admission is decided by. None is no cap."""
+
+    evaluations: int | None = None
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+
+    @classmethod
+    def of(cls, budget: Budget) -> Limits:
+        """All of the budget's caps on `spent`."""
+        return cls(budget.evaluations, budget.calls, budget.tokens, budget.usd)
+
+    @property
+    def metered(self) -> bool:
+        """Whether something is capped that is only known once replies are read (tokens, dollars)."""
+        return self.tokens is not None or self.usd is not None
+
+    def evaluations_left(self, spent: Ledger, calls_per_cell: int) -> int | None:
+        """How many cells may still be scored, by the caps on evaluations and calls; None is any number."""
+        left: list[int] = []
+        if self.evaluations is not None:
+            left.append(self.evaluations - spent.evaluations)
+        if self.calls is not None:
+            left.append((self.calls - spent.calls) // calls_per_cell)
+        return max(0, min(left)) if left else None
+
+    def calls_left(self, spent: Ledger) -> int | None:
+        """How many calls may still be made; None is any number."""
+        return None if self.calls is None else max(0, self.calls - spent.calls)
+
+    def reached(self, spent: Ledger) -> str | None:
+        """The metered cap that is used up, in words, or None."""
+        if self.tokens is not None and spent.tokens >= self.tokens:
+            return f"{spent.tokens:,} of {self.tokens:,} tokens"
+        if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
+            return f"${spent.usd:.4f} of ${self.usd:.4f}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is set aside before the search may spend: finalists on dev, then start and winner on test.
+
+    `finalists`: candidates, besides the start, that are re-scored on `dev` examples. `test`: examples of the sealed
+    test that start and winner are both scored on. `search`: the limits left to the search.
+    """
+
+    finalists: int
+    dev: int
+    test: int
+    reserve: Ledger
+    search: Limits
+    total: Limits
+
+    def describe(self) -> str:
+        """One sentence for the user."""
+        evaluations = f"{self.reserve.evaluations:,} evaluations"
+        return (
+            f"set aside before the search: {evaluations} ({self.finalists} finalists and the start on {self.dev} dev "
+            f"examples, then start and winner on {self.test} test examples)"
+        )
+
+
+FINALISTS = 3
+"""Candidates re-scored on dev at the end."""
+TEST_SHARE = 0.4
+"""The most of a small cap that the sealed test may take."""
+DEV_SHARE = 0.2
+"""The most of a small cap that the final choice on dev may take."""
+
+
+def plan(
+    budget: Budget,
+    *,
+    dev: int,
+    test: int,
+    calls_per_cell: int,
+    tokens_per_cell: float,
+    usd_per_cell: float | None,
+) -> Plan:
+    """Take the reserve off the caps first; where a cap is small, cut test and dev rather than the promise.
+
+    `tokens_per_cell` and `usd_per_cell` are estimates; the final phase measures, and keeps the cap all the same.
+    Raises ConfigError for a dollar cap over a model of unknown price, and for a cap too small to score anything.
+    """
+    if budget.usd is not None and usd_per_cell is None:
+        raise ConfigError(
+            "a cap in dollars needs the price of every model, and one is unknown; put it in prices.toml "
+            "(see `promptopt models list`), or cap --max-tokens instead"
+        )
+    cells: list[float] = []
+    if budget.evaluations is not None:
+        cells.append(budget.evaluations)
+    if budget.calls is not None:
+        cells.append(budget.calls // calls_per_cell)
+    if budget.tokens is not None:
+        cells.append(budget.tokens / max(tokens_per_cell, 1))
+    if budget.usd is not None and usd_per_cell:
+        cells.append(budget.usd / usd_per_cell)
+    finalists = FINALISTS
+    if cells:
+        most = int(min(cells))
+        if most < 10:
+            raise ConfigError(
+                f"the budget allows {most} evaluations in all, too few to compare two prompts; allow at least 10"
+            )
+        test = min(test, max(1, int(most * TEST_SHARE / 2)))
+        finalists = min(finalists, max(1, int(most * DEV_SHARE / 5)))
+        dev = min(dev, max(1, int(most * DEV_SHARE / (finalists + 1))))
+    count = (finalists + 1) * dev + 2 * test
+    reserve = Ledger(
+        evaluations=count,
+        calls=count * calls_per_cell,
+        prompt_tokens=int(count * tokens_per_cell),
+        usd=None if usd_per_cell is None else count * usd_per_cell,
+    )
+    total = Limits.of(budget)
+    search = Limits(
+        evaluations=None if total.evaluations is None else total.evaluations - reserve.evaluations,
+        calls=None if total.calls is None else total.calls - reserve.calls,
+        tokens=None if total.tokens is None else max(0, total.tokens - reserve.tokens),
+        usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
+    )
+    return Plan(finalists, dev, test, reserve, search, total)

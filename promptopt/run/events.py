@@ -1,0 +1,63 @@
+"""What a run tells whoever watches: typed, frozen, in order. The library records; the command line shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptopt.run.budget import Ledger, Limits, Plan
+from promptopt.types import Estimate, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Before anything is spent: the reserve, and the smallest true gain the sealed test finds four times in five.
+
+    `recorded`: calls of an earlier execution of the same run, which cost nothing again.
+    """
+
+    run_id: str
+    plan: Plan
+    smallest_gain: float
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One round of a search: everything that was compared, and what goes on to the next round."""
+
+    number: int
+    pool: tuple[Estimate, ...]
+    kept: tuple[Prompt, ...]
+    spent: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegun:
+    """`search`, then `dev` (the final choice), then `test` (start and winner, sealed until now)."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A sentence that the user should read."""
+
+    message: str
+
+
+Event = Planned | StepDone | PhaseBegun | Warned
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands right now; safe to take from another thread."""
+
+    phase: str
+    step: int
+    best: Estimate | None
+    start: Estimate | None
+    spent: Ledger
+    paid: Ledger
+    limits: Limits
+    seconds: float

@@ -1,0 +1,357 @@
+"""A run: what an optimizer may do, metered, recorded, and repeatable. The only door to the outside.
+
+`Optimizer` and `Selector`, the two seams that take a run, close the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
+from promptopt.models.prices import Price
+from promptopt.protocols import Evaluator, Model, Role, Segmenter, Task, Tokenizer
+from promptopt.run.door import Door
+from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.store.journal import Journal
+from promptopt.text import words
+from promptopt.types import (
+    Cell,
+    Content,
+    Estimate,
+    Example,
+    Prompt,
+    Proposal,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreMatrix,
+    canonical,
+)
+
+SHRINK = 10
+"""Examples' worth of the start's score that every candidate's mean is drawn towards when they are ranked: a handful of
+lucky examples outranks nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A prompt the search considered: its lineage, and what it scored on the examples the search showed it."""
+
+    proposal: Proposal
+    search: Estimate
+    dev: Estimate
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt itself."""
+        return self.proposal.prompt
+
+
+class Run:
+    """Binds a task, an evaluator and the models for one search. Test examples are not reachable from here."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        evaluator: Evaluator,
+        door: Door,
+        seed: int,
+        observers: Sequence[Callable[[Event], None]] = (),
+        final_journal: Callable[[], Journal] | None = None,
+    ) -> None:
+        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded."""
+        self.task, self.seed = task, seed
+        self._final_journal = final_journal
+        self.initial: Prompt = task.initial
+        self.train: tuple[Example, ...] = task.train
+        self.dev: tuple[Example, ...] = task.dev
+        self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self._rngs: dict[str, random.Random] = {}
+        self._cells: dict[Prompt, dict[str, Score]] = {}
+        self._lineage: dict[Prompt, Proposal] = {self.initial: Proposal(self.initial, operator="start")}
+        self._thread = threading.get_ident()
+        self._ranking: tuple[Example, ...] = ()
+        self._order: dict[Prompt, int] = {}
+        self._phase = "search"
+        self._begun = time.monotonic()
+        self._warned: dict[str, None] = {}
+        self.steps: list[StepDone] = []
+        """Every round so far, with its pool, its means and counts, and what was spent by then."""
+        self.rejected: Counter[str] = Counter()
+        """Replies and candidates that could not be used, by reason."""
+        self.final_repetition = 1 if task.sampling.temperature > 0 else 0
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only;
+        and where the final phase measures by something else than the search, what tells its scores apart."""
+
+    # What methods and selectors use
+
+    def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], *, repetition: int = 0) -> ScoreMatrix:
+        """Score every prompt on every example; cells already scored are free.
+
+        Cells are charged prompt by prompt in the order given. Where a limit leaves room for only some, those are
+        scored and kept, and BudgetSpent ends the search: a matrix is always complete.
+        """
+        self._check_thread()
+        wanted = tuple(dict.fromkeys(examples))
+        cells = self._unscored(prompts, wanted, repetition)
+        for cell in cells:
+            left = self.evaluations_left()
+            size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
+            if size == 0:
+                raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+            self._score([cell, *islice(cells, size - 1)])
+        rows = {
+            prompt: [self._cells[prompt][_cell_name(example, repetition)] for example in examples] for prompt in prompts
+        }
+        return ScoreMatrix(examples, rows)
+
+    def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
+        """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
+        self._check_thread()
+        return self._door.generate([Request(content, sampling) for content in contents], role)
+
+    def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
+        """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
+
+        The first proposal of a prompt is its lineage.
+        """
+        admitted: dict[Prompt, None] = {}
+        for proposal in proposals:
+            prompt = proposal.prompt
+            broken = self.task.broken_by(prompt, self.count_tokens)
+            if broken is not None:
+                self.reject(broken)
+            elif prompt not in admitted:
+                admitted[prompt] = None
+                self._lineage.setdefault(prompt, proposal)
+        return list(admitted)
+
+    def reject(self, reason: str, count: int = 1) -> None:
+        """Count a reply or a candidate that could not be used."""
+        self.rejected[reason] += count
+
+    def rng(self, stream: str) -> random.Random:
+        """One generator for each named stream of the run's seed: a new draw in one place moves no other."""
+        if stream not in self._rngs:
+            self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
+        return self._rngs[stream]
+
+    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt]) -> None:
+        """Record a round: everything that was compared, and what goes on."""
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
+        self.steps.append(done)
+        self.tell(done)
+
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
+        """For methods that score every candidate on one fixed set: rank by it, and by nothing else, in the end.
+
+        Candidates that were not scored on all of `examples` are no finalists. `order`: the method's own ranking of some
+        of them, best first, where it goes by more than their means; the others follow.
+        """
+        self._ranking = tuple(examples)
+        self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
+
+    def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
+        """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
+
+        `name` and `inputs` must determine the result. It is kept in the store as text, and costs nothing on replay.
+        """
+        return self._door.memo(name, inputs, compute)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text`, by the task model's own tokenizer where it has one, else an estimate."""
+        model = self._door.models["task"]
+        if isinstance(model, Tokenizer):
+            return model.count_tokens(text)
+        from promptopt.models.tokens import estimate_tokens
+
+        return estimate_tokens(text, model.name)
+
+    def pieces(self, text: str) -> list[str]:
+        """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
+
+        The user is told where words stand in for tokens.
+        """
+        model = self._door.models["task"]
+        if not isinstance(model, Segmenter):
+            self.warn(f"the model {model.name!r} does not show its tokens, so words stand in for them")
+            return words(text)
+        found = model.pieces(text)
+        if "".join(found) != text:
+            self.warn(f"the tokens of {model.name!r} do not give the text back, so words stand in for them")
+            return words(text)
+        return [piece for piece in found if piece]
+
+    def evaluations_left(self) -> int | None:
+        """How many cells may still be scored by the caps on evaluations and calls; None is any number.
+
+        A method that sets something aside by it must call `follow_budget` before it acts otherwise than it would with
+        a larger budget. Caps on tokens and dollars are only known as replies are read, and are not in this number.
+        """
+        return self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
+
+    def follow_budget(self) -> None:
+        """Say that from here on the search depends on the budget, which another execution may raise.
+
+        Such calls are recorded anew each time, as those of the final choice are, instead of being checked.
+        """
+        if self._final_journal is not None:
+            self._door.journal, self._final_journal = self._final_journal(), None
+
+    def warn(self, message: str) -> None:
+        """Tell the user a sentence, once."""
+        if message not in self._warned:
+            self._warned[message] = None
+            self.tell(Warned(message))
+
+    # What the run's owner uses
+
+    @property
+    def door(self) -> Door:
+        """The ledgers, the limits and the way to the models."""
+        return self._door
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What scores the cells."""
+        return self._evaluator
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every warning so far, in order."""
+        return tuple(self._warned)
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to every observer."""
+        for observer in self._observers:
+            observer(event)
+
+    def exchange_evaluator(self, evaluator: Evaluator, model: Model, price: Price | None) -> None:
+        """Score by another evaluator or ask another task model from here on; the search keeps its own scores."""
+        self._evaluator = evaluator
+        self._door.exchange_task_model(model, price)
+        self.final_repetition = 1
+
+    def begin_phase(self, name: str, reason: str = "") -> None:
+        """Mark the change from the search to the final choice, and from there to the sealed test."""
+        self._phase = name
+        self.tell(PhaseBegun(name, reason))
+
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
+        """The mean over those of `examples` that `prompt` was scored on."""
+        known = self._cells.get(prompt, {})
+        values = [
+            known[name].value for name in (_cell_name(example, repetition) for example in examples) if name in known
+        ]
+        return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
+
+    def candidates(self) -> list[Candidate]:
+        """Every prompt that was proposed or scored, in the order it first came up, the start first."""
+        order = dict.fromkeys([*self._lineage, *self._cells])
+        return [
+            Candidate(
+                self._lineage.get(prompt, Proposal(prompt, operator="given")),
+                self.searched(prompt),
+                self.estimate(prompt, self.dev),
+            )
+            for prompt in order
+        ]
+
+    def searched(self, prompt: Prompt) -> Estimate:
+        """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
+        return self.estimate(prompt, self._ranking if self._ranking else self.train)
+
+    def ranked(self) -> list[Estimate]:
+        """The candidates that were scored, best first by their mean shrunk towards the start's; ties to the earlier."""
+        examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
+        estimates = [self.estimate(prompt, examples) for prompt in dict.fromkeys([*self._lineage, *self._cells])]
+        start = estimates[0]
+        prior = start.mean if start.count and math.isfinite(start.mean) else 0.0
+        least = len(self._ranking) if self._ranking else 1
+        scored = [estimate for estimate in estimates if estimate.count >= least]
+        return sorted(
+            scored,
+            key=lambda estimate: (
+                -self._order.get(estimate.prompt, len(self._order)),
+                (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
+            ),
+            reverse=True,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Where the run stands; safe from another thread."""
+        best = None
+        if self.steps:
+            pool = {estimate.prompt: estimate for estimate in self.steps[-1].pool}
+            best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
+        scored = self.estimate(self.initial, self.train)
+        start = scored if scored.count else None
+        door = self._door
+        seconds = time.monotonic() - self._begun
+        return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
+
+    def _unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
+        for prompt in dict.fromkeys(prompts):
+            known = self._cells.setdefault(prompt, {})
+            for example in examples:
+                if _cell_name(example, repetition) not in known:
+                    yield Cell(prompt, example, repetition)
+
+    def _score(self, cells: Sequence[Cell]) -> None:
+        paid = self._door.paid.calls
+        scores = self._evaluator.score(cells, self._door)
+        for cell, score in zip(cells, scores, strict=True):
+            if score.value != score.value:
+                raise EvaluatorError(
+                    "the evaluator gave NaN; a score must be a number",
+                    prompt_id=cell.prompt.id,
+                    example_id=cell.example.id,
+                )
+            self._cells[cell.prompt][_cell_name(cell.example, cell.repetition)] = score
+        door = self._door
+        door.spent = door.spent.with_evaluations(len(cells))
+        fresh = -(-(door.paid.calls - paid) // self._evaluator.calls_per_cell)
+        door.paid = door.paid.with_evaluations(min(len(cells), fresh))
+
+    def _check_thread(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise ConfigError("a run can only be used from the thread that began it: calls would lose their order")
+
+
+def _cell_name(example: Example, repetition: int) -> str:
+    return example.id if repetition == 0 else f"{example.id}/{repetition}"
+
+
+def run_id(fingerprint: Mapping[str, object]) -> str:
+    """Twelve hex digits of the fingerprint: the same command is the same run."""
+    return hashlib.sha256(canonical(fingerprint).encode()).hexdigest()[:12]
+
+
+class Optimizer(Protocol):
+    """A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run."""
+
+    def optimize(self, run: Run) -> None:
+        """Search until done. Stops (BudgetSpent, Suspended) pass through; the run remembers what was scored."""
+        ...
+
+
+class Selector(Protocol):
+    """Finds the best of many prompts at a bounded cost; a value that any optimizer can hold."""
+
+    def select(self, run: Run, prompts: Sequence[Prompt], examples: Sequence[Example], keep: int) -> list[Estimate]:
+        """All prompts, ranked best first; those never evaluated come last, with count 0.
+
+        `keep` is how many of them the caller will go on with.
+        """
+        ...

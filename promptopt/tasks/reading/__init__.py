@@ -1,0 +1,1 @@
+"""Data as users have it, read into rows."""

@@ -1,0 +1,244 @@
+"""From a row of a file to an example: which columns become what, and what is made of their texts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.reading.conversations import before_reply, messages_in, reply_in, transcript
+from promptopt.text import normalise
+from promptopt.types import Example, canonical
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Where a worked solution stands, and what is made of its text.
+
+    `column`: None is the target column, whose text is a worked solution where it holds `Columns.target_after`.
+    `without`: a regular expression; what it matches is left out. `end`: how the prompt asks a reply to close,
+    `{target}` being the answer: a last line in place of `target_after` and what follows it. Empty: the text closes as
+    it does in the data.
+    """
+
+    column: str | None = None
+    without: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns become what. `inputs`: for each field, the column names it may have, the likeliest first.
+
+    `classes` maps what stands in the target column to the word a model should answer; `target_after` cuts a longer
+    solution down to what follows the last such mark. `rejected`: columns with outputs that the target is preferred
+    to, read as the target is; a list in a cell (in CSV and TSV: a JSON list) is several. `options`: a regular
+    expression that finds the options in the inputs (its group, where it has one); all but the target are rejected.
+    `solution`: by default the target column's own text, where `target_after` cuts it. `drop`: targets that are broken
+    where the data comes from; their rows are left out.
+
+    A cell may hold a conversation: its last reply is what is a target or rejected, the rest is what is an input.
+    """
+
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    target: str | None = None
+    classes: Mapping[str, str] | None = None
+    target_after: str | None = None
+    rejected: tuple[str, ...] = ()
+    options: str = ""
+    solution: Solution | None = None
+    drop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rejected and self.options:
+            raise ConfigError("both rejected and options say which outputs are the worse ones; leave one of them out")
+        if self.target is None and (self.rejected or self.options):
+            raise ConfigError("rejected outputs are worse than a target: say which column is the target")
+        for source in (self.options, "" if self.solution is None else self.solution.without):
+            _compiled(source)
+
+    @classmethod
+    def of(
+        cls,
+        input: str | Sequence[str],
+        target: str | None,
+        rejected: str | Sequence[str] | None = None,
+        solution: str | None = None,
+    ) -> Columns:
+        """Columns that are fields of the same name."""
+        return cls(
+            tuple((name, (name,)) for name in names_of(input)),
+            target,
+            rejected=() if rejected is None else names_of(rejected),
+            solution=None if solution is None else Solution(solution),
+        )
+
+    def settled(self, path: Path, row: Row) -> Columns:
+        """The same with the one name of each field that `row` has. Raises DataError for a column that is not there."""
+        for name in (self.target, *self.rejected, None if self.solution is None else self.solution.column):
+            if name is not None:
+                _present(path, (name,), row)
+        return replace(self, inputs=tuple((field, (_present(path, names, row),)) for field, names in self.inputs))
+
+    def example(self, path: Path, number: int, row: Row) -> Example | None:
+        """Row `number` (from 1) of `path` as an example, with settled columns; None where its inputs are blank.
+
+        An empty target makes an example with nothing but its inputs. Raises DataError naming the row for a target
+        that is not in `classes`, and for rejected outputs or a solution that cannot be used.
+        """
+        where, listed = f"{path}, row {number}", path.suffix.lower() in (".csv", ".tsv")
+        fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
+        if not any(value.strip() for _, value in fields):
+            return None
+        cell = None if self.target is None else row.get(self.target)
+        target = self._answer(where, _reply(cell, listed))
+        if not target:
+            return Example(fields)
+        solution = self._solution(where, row, _reply(cell, listed), target)
+        if self.options:
+            return Example(fields, target, (), _others(self.options, fields, target), solution)
+        return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution)
+
+    def _answer(self, where: str, text: str) -> str:
+        text = text.strip()
+        if self.target_after is not None:
+            text = text.rpartition(self.target_after)[2].strip()
+        if self.classes is None or not text:
+            return text
+        if text not in self.classes:
+            raise DataError(f"{where}: {UnknownName('class', text, self.classes)}")
+        return self.classes[text]
+
+    def _rejected(
+        self, where: str, row: Row, chosen: object, listed: bool, target: str, solution: str
+    ) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for column in self.rejected:
+            self._check_context(where, column, row.get(column), chosen, listed)
+            for text in _replies(row.get(column), listed):
+                answer = self._answer(where, text)
+                # What a worked solution is preferred to has to be one too, or its length alone would tell them apart.
+                output = self._worked(text, answer) if solution and self._cuts(text) else answer
+                if answer and normalise(output) in (normalise(target), normalise(solution)):
+                    raise DataError(
+                        f"{where}: what {column!r} rejects is the target itself, {answer[:60]!r}; a rejected text has "
+                        f"to be another one, so correct or remove the row"
+                    )
+                if answer:
+                    found[output] = None
+        if self.rejected and not found:
+            named = " and ".join(map(repr, self.rejected))
+            raise DataError(f"{where}: there is nothing in {named}; write an output to be rejected, or remove the row")
+        return tuple(found)
+
+    def _check_context(self, where: str, column: str, value: object, chosen: object, listed: bool) -> None:
+        asked, preferred = _context(value, listed), _context(chosen, listed)
+        if asked and preferred and asked != preferred:
+            raise DataError(
+                f"{where}: the conversation in {column!r} is another one than that in {self.target!r} before the last "
+                f"reply, so the two replies cannot be compared; remove the row"
+            )
+
+    def _solution(self, where: str, row: Row, answered: str, target: str) -> str:
+        column = None if self.solution is None else self.solution.column
+        if column is None:
+            return self._worked(answered, target) if self._cuts(answered) else ""
+        text = self._worked(_reply(row.get(column), listed=False), target)
+        if not text:
+            raise DataError(f"{where}: there is nothing in the solution column {column!r}; write it, or remove the row")
+        return text
+
+    def _cuts(self, text: str) -> bool:
+        return self.target_after is not None and self.target_after in text
+
+    def _worked(self, text: str, answer: str) -> str:
+        """A worked solution as a reply would give it; empty for an empty one."""
+        recipe = self.solution if self.solution is not None else Solution()
+        text = _compiled(recipe.without).sub("", text).strip() if recipe.without else text.strip()
+        if not text or not recipe.end:
+            return text
+        if self.target_after is not None and self.target_after in text:
+            text = text.rpartition(self.target_after)[0].rstrip()
+        return f"{text}\n{recipe.end.replace('{target}', answer)}".strip()
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> re.Pattern[str]:
+    """The regular expression. Raises ConfigError for what is none."""
+    try:
+        return re.compile(source)
+    except re.error as cause:
+        raise ConfigError(f"{source!r} is no regular expression: {cause}; correct it in the task file") from cause
+
+
+def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several, as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def text_of(value: object) -> str:
+    """A cell as a text: empty for nothing and for NaN, JSON for what is no text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else canonical(value)
+
+
+def listed_columns(row: Row) -> str:
+    """The columns of a row, for a sentence."""
+    return "the columns " + ", ".join(map(repr, row))
+
+
+def _present(path: Path, names: Sequence[str], row: Row) -> str:
+    for name in names:
+        if name in row:
+            return name
+    raise DataError(f"{path}: {UnknownName('column', names[0], row)}")
+
+
+def _entries(value: object, listed: bool) -> object:
+    """The list in a cell of a file that can only hold texts; everything else as it is."""
+    if not listed or not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        found: object = json.loads(value)
+    except json.JSONDecodeError:
+        return value
+    return found
+
+
+def _asked(value: object, listed: bool) -> str:
+    messages = messages_in(_entries(value, listed))
+    return text_of(value) if messages is None else transcript(before_reply(messages))
+
+
+def _reply(value: object, listed: bool) -> str:
+    messages = messages_in(_entries(value, listed))
+    return text_of(value) if messages is None else reply_in(messages)
+
+
+def _replies(value: object, listed: bool) -> list[str]:
+    entries = _entries(value, listed)
+    if isinstance(entries, list) and messages_in(cast("object", entries)) is None:
+        return [_reply(entry, listed=False) for entry in cast("list[object]", entries)]
+    return [_reply(value, listed)]
+
+
+def _context(value: object, listed: bool) -> tuple[tuple[str, str], ...]:
+    messages = messages_in(_entries(value, listed))
+    return () if messages is None else before_reply(messages)
+
+
+def _others(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:
+    """The options but the target; none where the target is not among them."""
+    pattern = _compiled(options)
+    group = 1 if pattern.groups else 0
+    found = dict.fromkeys(match.group(group).strip() for _, text in fields for match in pattern.finditer(text))
+    return tuple(option for option in found if option != target) if target in found else ()

@@ -1,0 +1,219 @@
+"""Rows from a user's file: CSV, TSV, JSON, JSON Lines, Parquet, OpenAI-Evals samples.
+
+Files are read as streams; of very long ones a seeded sample is kept, so memory does not grow with the file. Every
+complaint names the file, the row or line, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.reading.columns import Columns, Row, listed_columns
+from promptopt.tasks.reading.encoding import read_lines
+from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.types import Example
+
+KEPT = 50_000
+"""The most rows kept of one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a file held. `prompt`: the system message that all OpenAI-Evals samples share, if there is one."""
+
+    examples: tuple[Example, ...]
+    prompt: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def read_examples(
+    path: Path,
+    *,
+    input: str | Sequence[str] | None = None,
+    target: str | None = None,
+    rejected: str | Sequence[str] | None = None,
+    solution: str | None = None,
+    seed: int = 0,
+    most: int = KEPT,
+) -> Found:
+    """The examples in a file. Without `input`, the file has to hold OpenAI-Evals samples.
+
+    Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
+    """
+    if input is not None:
+        return examples_from(path, read_rows(path), Columns.of(input, target, rejected, solution), seed=seed, most=most)
+    rows = read_rows(path)
+    first = next(rows)
+    if not is_sample(first) or rejected is not None or solution is not None:
+        raise ConfigError(
+            f"which column of {path} is the input? it has {listed_columns(first)}; say input='…' and target='…'"
+        )
+    samples = [first, *(row for _, row in _reservoir(rows, most, seed)[0])]
+    folded = [fold_sample(path, sample) for sample in samples]
+    systems = {system: None for system, _ in folded}
+    if len(systems) == 1:
+        prompt = next(iter(systems))
+        return Found(tuple(example for _, example in folded), prompt if prompt else None)
+    whole = (Example((("input", f"{s}\n\n{e['input']}".strip()),), e.target, e.accepted) for s, e in folded)
+    return Found(tuple(whole))
+
+
+def examples_from(path: Path, rows: Iterator[Row], columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
+    """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
+
+    Raises DataError for a column that is not there, a row without a target, and whatever `Columns.example` refuses.
+    """
+    kept, total = _reservoir(rows, most, seed)
+    if not kept:
+        raise DataError(f"{path} has no rows; it needs at least one below its header")
+    settled = columns.settled(path, kept[0][1])
+    read = [(number, settled.example(path, number, row)) for number, row in kept]
+    examples = [
+        (number, example) for number, example in read if example is not None and example.target not in columns.drop
+    ]
+    unlabelled = [example for _, example in examples if not example.target]
+    if unlabelled and columns.target is not None:
+        field, text = unlabelled[0].fields[0]
+        raise DataError(
+            f"{len(unlabelled)} of {len(kept)} rows of {path} have nothing in the target column {columns.target!r}, "
+            f"such as the one with {field} {text[:60]!r}; fill them in or remove them"
+        )
+    warnings: list[str] = []
+    blank = sum(example is None for _, example in read)
+    if blank:
+        warnings.append(f"{path.name}: {blank} row(s) with a blank input left out")
+    unmatched = [number for number, example in examples if columns.options and not example.rejected]
+    if unmatched:
+        warnings.append(
+            f"{path.name}: in {len(unmatched)} row(s), such as row {unmatched[0]}, {columns.options!r} does not find "
+            f"the target and another option in the input: nothing is rejected there"
+        )
+    if total > len(kept):
+        warnings.append(f"{path.name} has {total:,} rows; a random {len(kept):,} of them (by the seed) are used")
+    return Found(tuple(example for _, example in examples), None, tuple(warnings))
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file, one mapping each, as a stream. Raises DataError where it cannot be read or is empty."""
+    readers = {".csv": _separated, ".tsv": _separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json,
+               ".parquet": _parquet}  # fmt: skip
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"{path}: files ending in {path.suffix!r} are not read; convert it to one of {', '.join(readers)}"
+        )
+    empty = True
+    with _file_errors(path):
+        for row in reader(path):
+            empty = False
+            yield row
+    if empty:
+        raise DataError(f"{path} has a header and no rows, or nothing at all; it needs at least one row of data")
+
+
+def _separated(path: Path) -> Iterator[Row]:
+    reader = csv.reader(read_lines(path), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    try:
+        header = [name.strip() for name in next(reader, list[str]())]
+        repeated = [name for name in header if header.count(name) > 1]
+        if repeated:
+            raise DataError(f"{path}: the header names the column {repeated[0]!r} twice; rename one of them")
+        width = len(header)
+        for number, values in enumerate(reader, start=1):
+            if len(values) == width:
+                yield dict(zip(header, values, strict=True))
+            elif values:
+                raise DataError(
+                    f"{path}: row {number} (it ends on line {reader.line_num}) has {len(values)} values where the "
+                    f"header has {width} ({', '.join(header)}); put quotes around a text that holds the separator"
+                )
+    except csv.Error as cause:
+        raise DataError(
+            f"{path}, line {reader.line_num}: {cause}; look for a quotation mark that is never closed"
+        ) from cause
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            try:
+                yield _object(path, f"line {number}", json.loads(line))
+            except json.JSONDecodeError as cause:
+                raise DataError(
+                    f"{path}, line {number}: not valid JSON ({cause.msg} at column {cause.colno}); each line has to be "
+                    f"one whole JSON object"
+                ) from cause
+
+
+def _json(path: Path) -> Iterator[Row]:
+    try:
+        value: object = json.loads("".join(read_lines(path)) or "[]")
+    except json.JSONDecodeError as cause:
+        raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
+    if isinstance(value, dict):
+        lists = [entry for entry in cast("dict[str, list[object]]", value).values() if isinstance(entry, list)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        value = lists[0] if len(lists) == 1 else None
+    if not isinstance(value, list):
+        raise DataError(
+            f"{path} holds no list of rows; write a JSON array of objects, or an object with one such array"
+        )
+    for number, entry in enumerate(cast("list[object]", value), start=1):
+        yield _object(path, f"row {number}", entry)
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    try:
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError as cause:
+        raise ConfigError(
+            f"reading {path} needs pyarrow; install it with `pip install pyarrow`, or convert the file to CSV"
+        ) from cause
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=4096):
+            yield from batch.to_pylist()
+    except ValueError as cause:
+        raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
+
+
+def _object(path: Path, where: str, value: object) -> Row:
+    if not isinstance(value, dict):
+        raise DataError(f"{path}, {where}: found {type(value).__name__}, expected an object with named values")
+    return cast("dict[str, object]", value)
+
+
+def _reservoir(rows: Iterable[Row], most: int, seed: int) -> tuple[list[tuple[int, Row]], int]:
+    """At most `most` rows with their numbers (from 1), each equally likely (algorithm R), in the order of the file.
+
+    And how many there were.
+    """
+    rng = random.Random(f"{seed}/rows")
+    kept: list[tuple[int, Row]] = []
+    total = 0
+    for index, row in enumerate(rows):
+        total += 1
+        if index < most:
+            kept.append((index + 1, row))
+        elif (place := int(rng.random() * total)) < most:
+            kept[place] = (index + 1, row)
+    return sorted(kept, key=lambda entry: entry[0]), total
+
+
+@contextmanager
+def _file_errors(path: Path) -> Generator[None, None, None]:
+    try:
+        yield
+    except FileNotFoundError as cause:
+        raise DataError(f"there is no file {path} (looked in {path.absolute().parent}); check the path") from cause
+    except OSError as cause:
+        raise DataError(
+            f"{path} cannot be read: {cause.strerror if cause.strerror else cause}; check that you may read it"
+        ) from cause

@@ -1,0 +1,82 @@
+"""From names to objects, and to the fingerprint that says which run it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from promptopt.binding.objects import bind_optimizer, bind_task, default_proposer, describe, method_name, open_models
+from promptopt.errors import ConfigError, UnknownName
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.apo import APO, Expansion
+from promptopt.selection.halving import SuccessiveHalving
+from promptopt.testing import planted_task
+from tests.rewrites import Rewrites
+
+
+def test_names_become_objects() -> None:
+    assert bind_optimizer("apo") == APO()
+    assert method_name(APO()) == "apo"
+    assert method_name(Rewrites()) == "rewrites"
+    with pytest.raises(UnknownName, match="did you mean 'apo'"):
+        bind_optimizer("appo")
+    with pytest.raises(UnknownName, match="no task is named"):
+        bind_task("support-intend", 0)
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_every_split_is_needed(split: str) -> None:
+    with pytest.raises(ConfigError, match=f"no {split} examples"):
+        bind_task(replace(planted_task(), **{split: ()}), 0)
+
+
+def test_roles_fall_back() -> None:
+    one, two = Scripted(["a"], name="one"), Scripted(["b"], name="two")
+    assert open_models(one, None, None, None) == ({"task": one, "proposer": one, "judge": one}, one)
+    assert open_models(one, two, None, None) == ({"task": one, "proposer": two, "judge": two}, one)
+    assert open_models(one, None, None, None, check=two) == ({"task": one, "proposer": one, "judge": one}, two)
+    assert default_proposer("openai/gpt") is None
+    assert default_proposer("embedded/smollm2-135m") is None
+    assert default_proposer("embedded") == "embedded/qwen2.5-coder-1.5b"
+    assert default_proposer("embedded-fast") == "embedded-fast/qwen2.5-coder-1.5b"
+
+
+def test_a_base_url_goes_to_what_has_a_server(tmp_path: Path) -> None:
+    here = "http://127.0.0.1:9/v1"
+    local = Scripted(["a"], name="local")
+    models, checked = open_models("openai/a", "openai/b", None, here, check="openai/c")
+    assert [each.base_url for each in (models["task"], models["proposer"], checked)] == [here] * 3
+    models, checked = open_models(local, None, None, here, check="openai/c")
+    assert models["task"] is local
+    assert checked.base_url == here
+    model = tmp_path / "some.gguf"
+    model.write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match="takes no base URL"):
+        open_models(f"llamacpp/{model}", None, None, here)
+
+
+def test_a_setting_that_changes_changes_the_fingerprint() -> None:
+    described = [
+        describe(method)
+        for method in (APO(), APO(rounds=2), APO(expand=Expansion(children=4)), APO(selector=SuccessiveHalving()))
+    ]
+    assert all(described[0] != other for other in described[1:])
+    assert describe(APO()) == describe(APO())
+
+
+def test_functions_are_described_by_their_source() -> None:
+    def one(text: str) -> str:
+        return text
+
+    def two(text: str) -> str:
+        return text + "!"
+
+    @dataclass(frozen=True)
+    class Holds:
+        function: object
+
+    assert describe(Holds(one)) != describe(Holds(two))
+    assert describe(Holds(one)) == describe(Holds(one))
+    assert describe({"a": (1, None)}) == {"a": [1, None]}

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from promptopt.errors import BackendError, ConfigError, PromptoptError
+from promptopt.models.server import litellm as module
+from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.litellm import LiteLLMModel
+from promptopt.protocols import Model
+from promptopt.types import Message, Reply, Request, Sampling, Token
+from tests.servers import (
+    CUT,
+    EMPTY_CHOICES,
+    HANG,
+    NOT_JSON,
+    Answer,
+    FakeServer,
+    Script,
+    echo,
+    failure,
+    in_turn,
+    reply,
+)
+
+KEY = "sk-very-secret-0123456789"
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("litellm") is None, reason="litellm (the extra `hosted`) is not installed"
+)
+lenient = pytest.mark.filterwarnings("default")  # litellm's own warnings are not ours to fix
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'anthropic/claude-x.*pip install "promptopt-engine\[hosted\]"'):
+        LiteLLMModel("anthropic/claude-x")
+
+
+def test_the_module_does_not_import_litellm() -> None:
+    code = "import sys, promptopt.models.server.litellm; sys.exit('litellm' in sys.modules or 'openai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+Opening = Callable[..., tuple[FakeServer, LiteLLMModel]]
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def opened(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Opening]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    used: list[tuple[FakeServer, LiteLLMModel]] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    def opening(script: Script = echo, **options: Any) -> tuple[FakeServer, LiteLLMModel]:
+        server = FakeServer(script).__enter__()
+        used.append((server, LiteLLMModel("openai/tiny", base_url=server.url, **{"sleep": sleep, **options})))
+        return used[-1]
+
+    yield opening
+    for server, model in used:
+        model.close()
+        server.__exit__()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sessions that litellm leaves open
+        gc.collect()
+
+
+def chat(text: str, **options: Any) -> Request:
+    return Request((Message("user", text),), **options)
+
+
+def ask(model: Model, *requests: Request) -> list[Reply]:
+    replies = dict(model.generate(requests))
+    assert sorted(replies) == list(range(len(requests)))
+    return [replies[index] for index in range(len(requests))]
+
+
+@installed
+@lenient
+def test_chat_is_sent_as_asked_and_read_whole(opened: Opening) -> None:
+    server, model = opened(in_turn(reply("positive", usage=(11, 2), served="tiny-0611")))
+    got = ask(model, chat("what a film", sampling=Sampling(0.7, 0.9, 5, ("\n",)), seed=7))
+    assert got == [Reply("positive", "stop", 11, 2, (), "tiny-0611")]
+    expected = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 5, "stop": ["\n"], "seed": 7}
+    assert expected.items() <= server.asked[0].payload.items()
+    assert model.name == "openai/tiny"
+    assert isinstance(model, Model)
+
+
+@installed
+@lenient
+def test_logprobs(opened: Opening) -> None:
+    content = [
+        {"token": "a", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "a", "logprob": -0.1, "bytes": None}]}
+    ]
+    _, model = opened(in_turn(reply("a", logprobs={"content": content})))
+    assert ask(model, chat("x", logprobs=1))[0].tokens == (Token("a", -0.1, (("a", -0.1),)),)
+    _, other = opened()
+    with pytest.raises(ConfigError, match="no log-probabilities"):
+        ask(other, chat("x", logprobs=1))
+
+
+@installed
+@lenient
+@pytest.mark.parametrize(
+    ("answer", "finish"),
+    [
+        (reply("cut o", finish="length"), "length"),
+        (reply("", finish="content_filter"), "filter"),
+        (
+            failure(400, "This model's maximum context length is 512 tokens.", code="context_length_exceeded"),
+            "rejected",
+        ),
+    ],
+)
+def test_outcomes_are_replies_and_are_asked_once(opened: Opening, answer: Answer, finish: str) -> None:
+    server, model = opened(in_turn(answer))
+    assert ask(model, chat("x"))[0].finish == finish
+    assert len(server.asked) == 1
+
+
+@installed
+@lenient
+@pytest.mark.parametrize(
+    "trouble",
+    [failure(429, headers={"Retry-After": "7"}), failure(500), failure(503), CUT, NOT_JSON, EMPTY_CHOICES],
+    ids=lambda answer: f"{answer.status} {answer.fault} {answer.body[:12]!r}",
+)
+def test_weather_is_retried_by_us_alone(opened: Opening, waits: list[float], trouble: Answer) -> None:
+    server, model = opened(in_turn(trouble, trouble, echo))
+    assert ask(model, chat("x"))[0].text == "x"
+    assert len(server.asked) == 3
+    assert sum(waits) >= (14 if trouble.status == 429 else 0.1)
+
+
+@installed
+@lenient
+def test_a_hanging_server_is_given_up(opened: Opening) -> None:
+    _, model = opened(in_turn(HANG), timeout_s=0.1, patience=Patience(total_s=1))
+    with pytest.raises(BackendError, match="run the same command again"):
+        ask(model, chat("x"))
+
+
+@installed
+@lenient
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (failure(401, f"Incorrect API key provided: {KEY}"), "key"),
+        (failure(404, "no such model"), "has this model"),
+        (failure(400, "bad field"), "bad field"),
+    ],
+)
+def test_what_no_retry_mends_ends_the_batch_after_one_request(
+    opened: Opening, caplog: pytest.LogCaptureFixture, answer: Answer, said: str
+) -> None:
+    server, model = opened(in_turn(answer))
+    with caplog.at_level(logging.INFO), pytest.raises(PromptoptError, match=said) as raised:
+        ask(model, *[chat(f"{n}") for n in range(20)])
+    assert isinstance(raised.value, BackendError)
+    assert len(server.asked) == 1
+    assert (
+        KEY not in f"{raised.value!r} {raised.value.__cause__!r} {raised.value.__context__!r} {model!r} {caplog.text}"
+    )
+
+
+@installed
+@lenient
+def test_many_at_once(opened: Opening) -> None:
+    server, model = opened(lambda asked: reply(asked.text, latency_s=0.02), concurrency=8)
+    assert [got.text for got in ask(model, *[chat(f"{n}") for n in range(40)])] == [f"{n}" for n in range(40)]
+    assert 4 <= server.peak <= 8
+    assert len(server.asked) == 40
+
+
+@installed
+@lenient
+def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    model = LiteLLMModel("anthropic/claude-sonnet-4-5")
+    with pytest.raises(BackendError, match="ANTHROPIC_API_KEY"):
+        ask(model, chat("x"))
+    model.close()

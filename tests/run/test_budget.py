@@ -1,0 +1,96 @@
+"""Limits and the reserve: what is set aside never exceeds the cap, and what is left is the search's."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.errors import ConfigError
+from promptopt.run.budget import TEST_SHARE, Budget, Ledger, Limits, plan
+
+
+def arranged(budget: Budget, *, dev: int = 100, test: int = 200, tokens: float = 100.0, usd: float | None = 0.001):
+    return plan(budget, dev=dev, test=test, calls_per_cell=1, tokens_per_cell=tokens, usd_per_cell=usd)
+
+
+def test_without_caps_everything_is_used() -> None:
+    free = arranged(Budget())
+    assert (free.dev, free.test, free.finalists) == (100, 200, 3)
+    assert free.search == Limits()
+    assert free.reserve.evaluations == 4 * 100 + 2 * 200
+
+
+@given(st.integers(10, 5_000), st.integers(1, 500), st.integers(1, 500))
+def test_reserve_fits_in_any_cap(cap: int, dev: int, test: int) -> None:
+    for budget in (Budget(evaluations=cap), Budget(calls=cap), Budget(tokens=cap * 100)):
+        made = arranged(budget, dev=dev, test=test)
+        assert made.test >= 1
+        assert made.dev >= 1
+        assert made.test * 2 <= max(2, cap * TEST_SHARE)
+        assert made.reserve.evaluations <= cap * 0.75
+        left = made.search.evaluations_left(Ledger(), 1)
+        assert left is None or left > 0
+
+
+def test_reserve_and_search_add_up() -> None:
+    made = arranged(Budget(evaluations=1_000, calls=1_200, usd=2.0))
+    assert made.search.evaluations is not None
+    assert made.search.evaluations + made.reserve.evaluations == 1_000
+    assert made.search.calls is not None
+    assert made.search.calls + made.reserve.calls == 1_200
+    assert made.search.usd is not None
+    assert made.reserve.usd is not None
+    assert made.search.usd + made.reserve.usd == pytest.approx(2.0)
+    assert "set aside" in made.describe()
+
+
+@pytest.mark.parametrize("name", ["evaluations", "calls", "tokens", "usd", "minutes"])
+def test_caps_must_leave_something(name: str) -> None:
+    for value in (0, -1):
+        with pytest.raises(ConfigError, match=name):
+            Budget(**{name: value})
+
+
+def test_too_small_to_compare_two_prompts() -> None:
+    with pytest.raises(ConfigError, match="allow at least 10"):
+        arranged(Budget(evaluations=9))
+
+
+def test_dollars_need_prices() -> None:
+    with pytest.raises(ConfigError, match=r"prices\.toml"):
+        arranged(Budget(usd=1.0), usd=None)
+
+
+def test_free_models_never_reach_a_dollar_cap() -> None:
+    assert arranged(Budget(usd=1.0), usd=0.0).test == 200
+
+
+def test_ledger_does_not_invent_dollars() -> None:
+    known = Ledger().with_calls(1, proposer=True, prompt_tokens=3, completion_tokens=2, usd=0.5)
+    assert (known.calls, known.proposer_calls, known.tokens, known.usd) == (1, 1, 5, 0.5)
+    assert known.with_calls(1, proposer=False, prompt_tokens=1, completion_tokens=1, usd=None).usd is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=20))
+def test_charges_never_fall(calls: list[tuple[int, int]]) -> None:
+    ledger = Ledger()
+    for prompt_tokens, completion_tokens in calls:
+        after = ledger.with_calls(
+            1, proposer=False, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=0.0
+        )
+        assert after.tokens >= ledger.tokens
+        assert after.calls == ledger.calls + 1
+        ledger = after
+
+
+def test_limits_count_calls_of_a_cell() -> None:
+    limits = Limits(evaluations=10, calls=9)
+    assert limits.evaluations_left(Ledger(), 2) == 4
+    assert limits.evaluations_left(Ledger(evaluations=8), 2) == 2
+    assert limits.evaluations_left(Ledger(evaluations=12), 2) == 0
+    assert Limits().evaluations_left(Ledger(), 1) is None
+    assert Limits(tokens=10).reached(Ledger(prompt_tokens=9)) is None
+    assert Limits(tokens=10).reached(Ledger(prompt_tokens=10)) == "10 of 10 tokens"
+    assert Limits(usd=0.5).reached(Ledger(usd=0.5)) is not None
+    assert Limits(usd=0.5).reached(Ledger(usd=None)) is None
