@@ -24,6 +24,7 @@ from promptopt.types import (
     Prompt,
     Reply,
     Request,
+    Room,
     Sampling,
     Score,
     ScoreRequest,
@@ -319,6 +320,32 @@ class BoundsCost(Protocol):
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds for `train` training examples. Asked by `--dry-run`."""
+        ...
+
+
+class SearchPlan(Protocol):
+    """What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint by `dataclasses.asdict`."""
+
+    @property
+    def rounds(self) -> int:
+        """The rounds (steps, generations) that the room affords."""
+        ...
+
+    def describe(self) -> str:
+        """Half a sentence for the user: "12 generations of 5 children, first looks of 1 to 5 examples"."""
+        ...
+
+
+@runtime_checkable
+class Planning(Protocol):
+    """An optimizer that plans its search on what it is granted, before anything is spent."""
+
+    def plan(self, room: Room) -> SearchPlan:
+        """Concrete numbers out of settings and room alone; without any cap those of the method's paper."""
+        ...
+
+    def least(self, room: Room) -> int:
+        """Evaluations of the smallest search that is of use: one useful round."""
         ...
 
 

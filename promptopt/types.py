@@ -337,6 +337,28 @@ class UpperBounds:
     completion_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a search is granted, known before it spends anything: what a method plans on.
+
+    `evaluations`: (prompt, example) cells that the search may score by the caps on evaluations, tokens and dollars;
+    the last two are estimates. `calls`: what it may ask of all models together. None: no cap. `train`, `dev`: examples.
+    """
+
+    evaluations: int | None
+    calls: int | None
+    calls_per_cell: int
+    train: int
+    dev: int
+
+    def cells(self, proposer_calls_per_cell: float = 0.0) -> int | None:
+        """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""
+        found: list[int] = [] if self.evaluations is None else [self.evaluations]
+        if self.calls is not None:
+            found.append(int(self.calls / (self.calls_per_cell + proposer_calls_per_cell)))
+        return max(0, min(found)) if found else None
+
+
 class ScoreMatrix:
     """The scores of every prompt on every example, in the order asked: `matrix[prompt][j]` belongs to example j."""
 

@@ -62,9 +62,9 @@ def evaluate(
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = names if layouts else [used if used in names else names[0]]
 
-    from promptopt.evaluation import evaluate as score
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of
+    from promptopt.evaluation import evaluate as score
     from promptopt.models.specs import open_model
 
     budget = budget_of(config)

@@ -58,9 +58,9 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
-    from promptopt.evaluation import explain as analyse
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, prompt_from, task_of
+    from promptopt.evaluation import explain as analyse
 
     config = RunConfig(
         task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, seed=seed, max_calls=max_calls,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import threading
 import time
@@ -20,6 +19,7 @@ from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Model, Role, Segmenter, Task, Tokenizer
 from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.worth import worths
 from promptopt.store.journal import Journal
 from promptopt.text import words
 from promptopt.types import (
@@ -31,15 +31,12 @@ from promptopt.types import (
     Proposal,
     Reply,
     Request,
+    Room,
     Sampling,
     Score,
     ScoreMatrix,
     canonical,
 )
-
-SHRINK = 10
-"""Examples' worth of the start's score that every candidate's mean is drawn towards when they are ranked: a handful of
-lucky examples outranks nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,17 @@ class Run:
         seed: int,
         observers: Sequence[Callable[[Event], None]] = (),
         final_journal: Callable[[], Journal] | None = None,
+        room: Room | None = None,
     ) -> None:
-        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded."""
+        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
+
+        `room`: what the search is granted; None: what the door's caps on evaluations and calls leave it.
+        """
         self.task, self.seed = task, seed
+        limits, per_cell = door.limits, evaluator.calls_per_cell
+        given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
+        self.room = given if room is None else room
+        """What the search is granted, for methods that plan; the same throughout."""
         self._final_journal = final_journal
         self.initial: Prompt = task.initial
         self.train: tuple[Example, ...] = task.train
@@ -153,10 +158,10 @@ class Run:
         self.tell(done)
 
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
-        """For methods that score every candidate on one fixed set: rank by it, and by nothing else, in the end.
+        """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        Candidates that were not scored on all of `examples` are no finalists. `order`: the method's own ranking of some
-        of them, best first, where it goes by more than their means; the others follow.
+        `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
+        others follow by their worth on `examples`, those that saw none of them last.
         """
         self._ranking = tuple(examples)
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
@@ -272,21 +277,38 @@ class Run:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """The candidates that were scored, best first by their mean shrunk towards the start's; ties to the earlier."""
+        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+
+        Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
-        estimates = [self.estimate(prompt, examples) for prompt in dict.fromkeys([*self._lineage, *self._cells])]
-        start = estimates[0]
-        prior = start.mean if start.count and math.isfinite(start.mean) else 0.0
-        least = len(self._ranking) if self._ranking else 1
-        scored = [estimate for estimate in estimates if estimate.count >= least]
-        return sorted(
-            scored,
-            key=lambda estimate: (
-                -self._order.get(estimate.prompt, len(self._order)),
-                (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
-            ),
-            reverse=True,
-        )
+        worth = self.worths(examples)
+        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+
+        def place(estimate: Estimate) -> tuple[int, bool, float]:
+            own = self._order.get(estimate.prompt, len(self._order))
+            return own, estimate.count == 0, -worth[estimate.prompt]
+
+        return sorted(scored, key=place)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        if not self._ranking:
+            return self.train
+        ranking = dict.fromkeys(self._ranking)
+        return tuple(example for example in self.train if example in ranking)
+
+    def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
+        """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
+
+        `prior`: the mean of a start that was scored on none of them.
+        """
+        names = [_cell_name(example, 0) for example in examples]
+        known = {
+            prompt: {name: scores[name].value for name in names if name in scores}
+            for prompt, scores in self._cells.items()
+        }
+        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, prior)
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
