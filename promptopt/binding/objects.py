@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
+from promptopt.models.providers import provider_of
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, LocalAware, Model, Optimizer, Planning, Role, Task
 from promptopt.run.budget import Budget, Plan, plan
@@ -86,19 +87,22 @@ def open_models(
 
 def _server_of(*specs: str | Model | None) -> str:
     """The provider a base URL belongs to; where all run in this process, the first one's, which will refuse it."""
-    from promptopt.models.specs import IN_PROCESS
-
-    providers = [spec.partition("/")[0] for spec in specs if isinstance(spec, str)]
-    return next((provider for provider in providers if provider not in IN_PROCESS), providers[0] if providers else "")
+    named = [spec.partition("/")[0] for spec in specs if isinstance(spec, str)]
+    found = {name: provider_of(name) for name in named}
+    # What is not registered is a hosted provider, which may stand behind an address too.
+    remote = [name for name, provider in found.items() if provider is None or provider.takes_url]
+    return next(iter([*remote, *named]), "")
 
 
 def default_proposer(model: str) -> str | None:
     """The proposer of a task model named without one; None is the model itself."""
-    if model not in ("embedded", "embedded-fast"):
+    provider, _, rest = model.partition("/")
+    known = provider_of(model)
+    if rest or known is None or not known.catalogue:
         return None
     from promptopt.models.files.catalogue import PROPOSER
 
-    return f"{model}/{PROPOSER}"
+    return f"{provider}/{PROPOSER}"
 
 
 def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:

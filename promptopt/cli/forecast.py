@@ -11,9 +11,8 @@ from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import BoundsCost, Evaluator, Forcing, Planning, Task
+from promptopt.protocols import BoundsCost, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
-from promptopt.run import Optimizer
 from promptopt.run.budget import Plan
 from promptopt.types import Content, Room, UpperBounds
 

@@ -26,6 +26,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded mode
 def list_models() -> None:
     """List the embedded models, and what else --model takes."""
     from promptopt.models.files import catalogue
+    from promptopt.models.providers import providers, scoring_forms
     from promptopt.places import home
     from promptopt.reports import words
 
@@ -37,25 +38,12 @@ def list_models() -> None:
         rows.append([model.name, words.size(model.size), model.licence, there, default + model.description])
     show(words.columns(rows, right=(1,)))
     show(f"\nEmbedded models are kept in {catalogue.folder()}. For --model and --proposer:")
-    shapes = [
-        [
-            "embedded",
-            f"the default of the list above; where no proposer is named, {catalogue.PROPOSER} writes its prompts",
-        ],
-        ["embedded/NAME", "one of the list above; fetched when it is first used"],
-        ["llamacpp/FILE.gguf", "a model file of your own, in this process"],
-        ["embedded-fast, llamacpp-fast", "the same with continuous batching: answers can depend on what else is asked"],
-        ["hf/PATH-or-ID", 'transformers in this process: a folder, a GGUF file, or a hub name (needs the extra "hf")'],
-        ["hf-masked/PATH-or-ID", "the same for a masked language model: labels at the mask token"],
-        ["vllm/PATH-or-ID", 'vLLM in this process (needs the extra "vllm")'],
-        ["openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)"],
-        ["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'],
-    ]
-    show(words.columns(shapes, indent="  "))
-    show(
-        "\nLog-probabilities of given texts (evaluators loss, preference; methods such as pmpo; explain): embedded, "
-        "llamacpp, hf, hf-masked,\nvllm, and openai/NAME with the --base-url of a vLLM or llama.cpp server."
-    )
+    proposing = f"the default of the list above; where no proposer is named, {catalogue.PROPOSER} writes its prompts"
+    forms = [["embedded", proposing], *([each.form, each.help] for each in providers().values())]
+    forms.append(["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'])
+    show(words.columns(forms, indent="  "))
+    show("\nLog-probabilities of given texts (evaluators loss, preference; methods such as pmpo; explain):")
+    show(f"{scoring_forms()}.")
     show(f"\nKeys come from the environment, such as OPENAI_API_KEY. Your own prices go into {home() / 'prices.toml'}:")
     show(words.block('["openai/NAME"]\nprompt = 0.15       # dollars for a million tokens\ncompletion = 0.60', "  "))
 
@@ -97,10 +85,17 @@ def pull(name: ModelName) -> None:
 def _bare(name: str) -> str:
     from promptopt.models.files import catalogue
 
-    provider, slash, rest = name.partition("/")
-    if provider not in ("embedded", "embedded-fast"):
+    if not _of_the_catalogue(name):
         return name
+    _, slash, rest = name.partition("/")
     return rest if slash else catalogue.DEFAULT
+
+
+def _of_the_catalogue(spec: str) -> bool:
+    from promptopt.models.providers import provider_of
+
+    provider = provider_of(spec)
+    return provider is not None and provider.catalogue
 
 
 def fetch(name: str, *, quiet: bool) -> Path:
@@ -122,8 +117,7 @@ def make_ready(specs: Iterable[str], *, quiet: bool) -> None:
     from promptopt.models.files import catalogue
 
     for spec in dict.fromkeys(specs):
-        provider, _, _ = spec.partition("/")
-        if provider in ("embedded", "embedded-fast") and catalogue.locate(_bare(spec)) is None:
+        if _of_the_catalogue(spec) and catalogue.locate(_bare(spec)) is None:
             if not quiet:
                 say(f"fetching the embedded model {_bare(spec)!r}; this is needed once")
             fetch(_bare(spec), quiet=quiet)

@@ -18,7 +18,7 @@ ALTERNATIVES = 20
 
 _WAYS_OUT = (
     "rename them so that their first words differ (such as 'great' and 'terrible'), use a model that scores given "
-    "texts (hf/, vllm/, llamacpp/), or use evaluator 'generation'"
+    "texts (`promptopt models list` says which do), or use evaluator 'generation'"
 )
 
 

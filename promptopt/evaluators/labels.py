@@ -109,7 +109,7 @@ class Labels:
         if self.calibrated:
             raise ConfigError(
                 "evaluator 'labels' can be calibrated only with a model that gives the log-probabilities of given "
-                "texts (hf/, vllm/, llamacpp/, or a vLLM server); use one of these, or leave out calibrated"
+                "texts (`promptopt models list` says which do); use one of these, or leave out calibrated"
             )
         return self._by_first_token(cells, rights, ask)
 

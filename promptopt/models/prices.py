@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
+from promptopt.models.providers import provider_of
 from promptopt.places import home
-
-_AT_HOME = ("embedded", "llamacpp", "hf", "vllm", "scripted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
     if name in own:
         return own[name]
     provider, _, rest = name.partition("/")
-    if local or provider in _AT_HOME:
+    known = provider_of(name)
+    if local or (known is not None and known.local):
         return Price(0.0, 0.0)
     table = _litellm_table()
     entry = table.get(name)

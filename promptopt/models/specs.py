@@ -1,31 +1,27 @@
 """Model names, as users write them, to models: `embedded`, `llamacpp/PATH.gguf`, `openai/NAME`, `provider/NAME`.
 
-The part before the first slash is looked up among the entry points of the group `promptopt.models`; each is a factory
-`(rest, base_url) -> Model`. What is not registered goes to litellm where it is one of its providers.
+The part before the first slash is looked up among the entry points of the group `promptopt.models`; each is a
+`Provider`, and ours stand at the end of this file. What is not registered goes to litellm where that knows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.prices import litellm_providers
+from promptopt.models.providers import Provider, find
 from promptopt.protocols import Model
 
 Mode = Literal["exact", "fast"]
-Factory = Callable[[str, str | None], Model]
 
 _HOSTED = (
     "anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks_ai", "gemini", "groq", "mistral",
     "ollama", "openrouter", "perplexity", "together_ai", "vertex_ai", "xai",
 )  # fmt: skip
 """Providers known without litellm, so that their names lead to the extra to install."""
-
-IN_PROCESS = frozenset({"embedded", "embedded-fast", "llamacpp", "llamacpp-fast", "hf", "hf-masked", "vllm"})
-"""Engines in this process; litellm gives some of these names to servers."""
 
 
 def open_model(spec: str, *, base_url: str | None = None) -> Model:
@@ -36,8 +32,14 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
     provider, _, rest = spec.partition("/")
     known = registry.names("models")
     if provider in known:
-        return cast("Factory", registry.load("models", provider))(rest, base_url)
-    hosted = sorted({*_HOSTED, *litellm_providers()} - IN_PROCESS)
+        chosen = find(provider)
+        if base_url is not None and not chosen.takes_url:
+            raise ConfigError(
+                f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'"
+            )
+        return chosen.open(rest, base_url)
+    # litellm has servers of some of our engines' names; those are registered here, and never get this far.
+    hosted = sorted({*_HOSTED, *litellm_providers()})
     if provider in hosted and rest:
         from promptopt.models.server.litellm import LiteLLMModel
 
@@ -45,53 +47,29 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
     raise UnknownName("model provider", provider, [*known, *_HOSTED])
 
 
-def open_openai(rest: str, base_url: str | None) -> Model:
-    """`openai/NAME`: a model behind an OpenAI-compatible server."""
+def _openai(rest: str, base_url: str | None) -> Model:
     from promptopt.models.server.openai import OpenAIModel
 
     return OpenAIModel(rest, base_url=base_url)
 
 
-def open_hf(rest: str, base_url: str | None) -> Model:
-    """`hf/ID-or-PATH`: a model run by transformers in this process; a folder, a GGUF file, or a name on the hub."""
-    return _hf(rest, base_url, masked=None)
+def _hf(rest: str, base_url: str | None, masked: bool | None = None) -> Model:
+    from promptopt.models.transformers.model import Transformers
+
+    return Transformers(rest, masked=masked)
 
 
-def open_hf_masked(rest: str, base_url: str | None) -> Model:
-    """`hf-masked/ID-or-PATH`: the same, as a masked language model: labels are scored at the mask token."""
+def _hf_masked(rest: str, base_url: str | None) -> Model:
     return _hf(rest, base_url, masked=True)
 
 
-def open_vllm(rest: str, base_url: str | None) -> Model:
-    """`vllm/ID-or-PATH`: a model run by vLLM in this process."""
-    _refuse_address("vllm", base_url)
+def _vllm(rest: str, base_url: str | None) -> Model:
     from promptopt.models.vllm.model import VLLM
 
     return VLLM(rest)
 
 
-def open_llamacpp(rest: str, base_url: str | None) -> Model:
-    """`llamacpp/PATH.gguf`: a model file, run in this process. Raises ConfigError where there is no such file."""
-    return _llamacpp(rest, base_url, "exact")
-
-
-def open_llamacpp_fast(rest: str, base_url: str | None) -> Model:
-    """`llamacpp-fast/PATH.gguf`: the same with continuous batching, where a reply can depend on its company."""
-    return _llamacpp(rest, base_url, "fast")
-
-
-def open_embedded(rest: str, base_url: str | None) -> Model:
-    """`embedded` or `embedded/NAME`: a model of the catalogue, fetched where it is not here yet."""
-    return _embedded(rest, base_url, "exact")
-
-
-def open_embedded_fast(rest: str, base_url: str | None) -> Model:
-    """`embedded-fast` or `embedded-fast/NAME`: the same with continuous batching."""
-    return _embedded(rest, base_url, "fast")
-
-
-def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
-    _refuse_address("llamacpp", base_url)
+def _llamacpp(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
     path = Path(rest).expanduser()
     if not rest or not path.is_file():
         raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
@@ -100,15 +78,11 @@ def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
     return LlamaCpp(path, mode=mode)
 
 
-def _hf(rest: str, base_url: str | None, masked: bool | None) -> Model:
-    _refuse_address("hf", base_url)
-    from promptopt.models.transformers.model import Transformers
-
-    return Transformers(rest, masked=masked)
+def _llamacpp_fast(rest: str, base_url: str | None) -> Model:
+    return _llamacpp(rest, base_url, "fast")
 
 
-def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
-    _refuse_address("embedded", base_url)
+def _embedded(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
     from promptopt.models.files import catalogue
     from promptopt.models.llamacpp.model import LlamaCpp
 
@@ -117,6 +91,33 @@ def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
     return LlamaCpp(catalogue.pull(name) if found is None else found, name=f"embedded/{name}", mode=mode)
 
 
-def _refuse_address(provider: str, base_url: str | None) -> None:
-    if base_url is not None:
-        raise ConfigError(f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'")
+def _embedded_fast(rest: str, base_url: str | None) -> Model:
+    return _embedded(rest, base_url, "fast")
+
+
+_BATCHING = "the same with continuous batching: answers can depend on what else is asked"
+
+EMBEDDED = Provider(
+    "embedded/NAME", "one of the list above, or its default; fetched when it is first used", _embedded,
+    local=True, scores="yes", catalogue=True,
+)  # fmt: skip
+EMBEDDED_FAST = Provider("embedded-fast/NAME", _BATCHING, _embedded_fast, local=True, scores="yes", catalogue=True)
+LLAMACPP = Provider(
+    "llamacpp/FILE.gguf", "a model file of your own, in this process", _llamacpp, local=True, scores="yes"
+)
+LLAMACPP_FAST = Provider("llamacpp-fast/FILE.gguf", _BATCHING, _llamacpp_fast, local=True, scores="yes")
+HF = Provider(
+    "hf/PATH-or-ID", 'transformers in this process: a folder, a GGUF file, or a hub name (needs the extra "hf")', _hf,
+    local=True, scores="yes",
+)  # fmt: skip
+HF_MASKED = Provider(
+    "hf-masked/PATH-or-ID", "the same for a masked language model: labels at the mask token", _hf_masked,
+    local=True, generates=False, scores="yes",
+)  # fmt: skip
+IN_PROCESS_VLLM = Provider(
+    "vllm/PATH-or-ID", 'vLLM in this process (needs the extra "vllm")', _vllm, local=True, scores="yes"
+)
+OPENAI = Provider(
+    "openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)", _openai,
+    scores="by server", takes_url=True,
+)  # fmt: skip

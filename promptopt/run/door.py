@@ -10,6 +10,7 @@ from typing import Any
 
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
 from promptopt.models.prices import Price
+from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Ledger, Limits
 from promptopt.store.cache import Cache, call_key
@@ -18,12 +19,6 @@ from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 SLICE = 2048
 """Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
-
-
-SCORERS = (
-    "these engines can: embedded and llamacpp/ (llama.cpp in this process), hf/ (transformers), vllm/ (in this "
-    "process), and openai/NAME with the --base-url of a vLLM or llama.cpp server"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,8 @@ class Door:
         model = self.models[role]
         if not self.can_score(role):
             raise ConfigError(
-                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; {SCORERS}; "
+                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; "
+                f"these can: {scoring_forms()}; "
                 f"a search by what the model writes, with --evaluator generation, needs none"
             )
         asked = [

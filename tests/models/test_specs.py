@@ -5,22 +5,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from promptopt import registry
+from promptopt.binding.objects import open_models
+from promptopt.cli.models import app as models_app
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models import specs
+from promptopt.models.prices import Price, price_of
+from promptopt.models.providers import Provider
+from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.specs import open_model
+from promptopt.protocols import Model
 from promptopt.types import Reply, Request
 
-FACTORIES = {"openai": specs.open_openai, "llamacpp": specs.open_llamacpp, "embedded": specs.open_embedded}
+PROVIDERS: dict[str, object] = {"openai": specs.OPENAI, "llamacpp": specs.LLAMACPP, "embedded": specs.EMBEDDED}
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry points as pyproject.toml has them, without depending on how the package was installed."""
-    monkeypatch.setattr(registry, "names", lambda group: sorted(FACTORIES))
-    monkeypatch.setattr(registry, "load", lambda group, name: FACTORIES[name])
+    monkeypatch.setattr(registry, "names", lambda group: sorted(PROVIDERS))
+    monkeypatch.setattr(registry, "load", lambda group, name: PROVIDERS[name])
     monkeypatch.setenv("OPENAI_API_KEY", "none")
 
 
@@ -84,5 +91,29 @@ def test_a_plug_in_is_opened_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> N
         def generate(self, requests: Sequence[Request], stopping: object = None) -> Iterator[tuple[int, Reply]]:
             yield from ()
 
-    monkeypatch.setitem(FACTORIES, "parrot", Parrot)  # type: ignore[arg-type]
+    monkeypatch.setitem(PROVIDERS, "parrot", Provider("parrot/NAME", "repeats", Parrot, local=True, takes_url=True))
     assert open_model("parrot/grey/b", base_url="u").name == "parrot/grey/b@u"
+
+
+def test_a_plug_in_is_listed_priced_and_given_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str | None] = []
+
+    def parrot(rest: str, base_url: str | None) -> Model:
+        opened.append(base_url)
+        return Scripted(lambda request: "", name=f"parrot/{rest}")
+
+    record = Provider("parrot/NAME", "repeats what it hears", parrot, local=True, scores="yes", takes_url=True)
+    monkeypatch.setitem(PROVIDERS, "parrot", record)
+    listed = CliRunner().invoke(models_app, ["list"]).output
+    assert "parrot/NAME" in listed
+    assert "repeats what it hears" in listed
+    assert "parrot/NAME" in listed.partition("Log-probabilities")[2]
+    assert price_of("parrot/grey") == Price(0, 0)
+    open_models("parrot/grey", None, None, "http://localhost:1/v1")
+    assert opened == ["http://localhost:1/v1"]
+
+
+def test_what_registers_no_provider_is_told_what_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, "parrot", lambda rest, base_url: None)
+    with pytest.raises(ConfigError, match="register a promptopt"):
+        open_model("parrot/grey")

@@ -16,10 +16,6 @@ _LOOK = ScoreRequest("", ())
 """Asks for nothing but that the server is looked at."""
 _MOST_AT_ONCE = 32
 """Requests in flight: fast servers are busy with less; slow ones answer the last of more only after its time-out."""
-_CAN = (
-    "openai/NAME can with the --base-url of a vLLM or llama.cpp server; so can hf/ (transformers), vllm/ and llamacpp/ "
-    "in this process"
-)
 
 
 class Scorer:
@@ -64,7 +60,9 @@ class Scorer:
         if lacks:
             raise ConfigError(
                 f"{self._server.name} does not give the log-probabilities of given texts for the model "
-                f"{'openai/' + self._server.model!r}: {lacks}; {_CAN}"
+                f"{'openai/' + self._server.model!r}: {lacks}; give the --base-url of a vLLM or "
+                "llama.cpp server, or use an engine in this "
+                "process (`promptopt models list`)"
             )
         # Since the last batch the server may have been started anew, with another model.
         if requests and any(True for _ in self._dispatcher.stream([_LOOK], stopping)):
