@@ -110,7 +110,7 @@ class TestContract(OptimizerContract):
     optimizer = SMALL
     budget = Budget(evaluations=600)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 

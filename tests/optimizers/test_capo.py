@@ -121,7 +121,7 @@ class TestContract(OptimizerContract):
     budget = Budget(evaluations=500)
     sizes = (40, 90, 170)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 

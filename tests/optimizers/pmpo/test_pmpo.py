@@ -141,7 +141,7 @@ class TestContract(OptimizerContract):
     optimizer = replace(SMALL, mask=Masking(most=2))
     budget = Budget(evaluations=700)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
     def task_model(self) -> Scripted:

@@ -132,7 +132,7 @@ class Pruned(OptimizerContract):
     each = -0.2
     budget = Budget(evaluations=900)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         raise AssertionError("pruning asks no proposer")
 
     def task_model(self) -> Scripted:
