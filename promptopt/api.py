@@ -26,7 +26,7 @@ from promptopt.binding.objects import (
     too_little,
     versions,
 )
-from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
+from promptopt.errors import BudgetSpent, ConfigError, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose, contender, measured, scorable, sealed_test
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -37,6 +37,7 @@ from promptopt.run.door import Door
 from promptopt.run.events import Event, Planned
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
+from promptopt.tasks.crowding import crowded
 from promptopt.types import Prompt, Score
 
 
@@ -83,6 +84,9 @@ def optimize(
     with opened(store) as store:
         models, checked = open_models(model, proposer, judge, base_url, check_model)
         criterion = Criterion(verdict_evaluator(search, check_evaluator, task, checked), checked, price_for(checked))
+        refused = crowded(task, task.initial, models["task"])
+        if refused is not None:
+            raise ConfigError(refused)
         task, misfits = without_misfits(task, [search, criterion.evaluator], models["task"])
         fingerprint: dict[str, Any] = {
             "task": task.fingerprint(),

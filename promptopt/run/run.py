@@ -21,6 +21,7 @@ from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.worth import worths
 from promptopt.store.journal import Journal
+from promptopt.tasks.crowding import crowded
 from promptopt.text import words
 from promptopt.types import (
     Cell,
@@ -128,12 +129,15 @@ class Run:
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
 
+        So are those whose demonstrations do not fit the task model's context.
         The first proposal of a prompt is its lineage.
         """
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
             broken = self.task.broken_by(prompt, self.count_tokens)
+            if broken is None and crowded(self.task, prompt, self._door.models["task"]) is not None:
+                broken = "demonstrations do not fit the model's context"
             if broken is not None:
                 self.reject(broken)
             elif prompt not in admitted:

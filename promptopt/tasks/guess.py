@@ -153,7 +153,12 @@ def _layout(layout: Layout) -> list[str]:
     if layout.messages:
         pairs = ", ".join(f"[{quoted(role)}, {quoted(pattern)}]" for role, pattern in layout.messages)
         body = f"messages = [{pairs}]"
-    return ["[[layouts]]", f"name = {quoted(layout.name)}", body, f"demo = {quoted(layout.demo)}"]
+    shown = (
+        f"demo = {quoted(layout.demo)}   # one demonstration in the text"
+        if layout.demos is None
+        else ('demos = "turns"   # demonstrations are messages of their own before the input')
+    )
+    return ["[[layouts]]", f"name = {quoted(layout.name)}", body, shown]
 
 
 def quoted(text: str) -> str:

@@ -139,6 +139,32 @@ def test_shared_text_is_evaluated_once(path: Path) -> None:
     assert not folder.exists()
 
 
+def test_demonstrations_as_turns_are_evaluated_once_for_all_inputs(path: Path) -> None:
+    turns = tuple(
+        part
+        for number, message in enumerate(MESSAGES)
+        for part in (Message("user", f"{message} [{number}]"), Message("assistant", "refund"))
+    )
+    shared = len(INSTRUCTIONS[1]) + sum(len(message.content) for message in turns)
+    asked = [
+        Request((Message("system", INSTRUCTIONS[1]), *turns, Message("user", message)), Sampling(max_tokens=3),
+                shared=shared)
+        for message in MESSAGES[:4]
+    ]  # fmt: skip
+    model = LlamaCpp(path, engines=1)
+    try:
+        replies = ask(model, asked)
+        engine, folder = model._engine(0), model._prefix_states().folder
+        tokens = [engine.encode(one.content) for one in asked]
+        steps = {model._step(each, one) for each, one in zip(tokens, asked, strict=True)}
+        (step,) = steps
+        assert min(map(len, tokens)) - step < 30 < step
+        assert len(list(folder.iterdir())) == 1
+        assert ask(model, asked[::-1]) == replies[::-1]
+    finally:
+        model.close()
+
+
 def test_log_probabilities_are_the_models_own(model: LlamaCpp) -> None:
     (greedy,) = ask(model, [REQUESTS[0]])
     warm = Request(REQUESTS[0].content, Sampling(5.0, 0.5, 4), logprobs=3, shared=REQUESTS[0].shared, seed=3)

@@ -39,6 +39,8 @@ class LlamaCppEngine:
         self.server = LlamaServer(settings, states.folder)
         self._generation_prompt = lru_cache(maxsize=256)(self._find_generation_prompt)
         self._tails = TokenMemory()
+        # A demonstration's turn comes again in every request of its prompt.
+        self._is_spelt_apart = lru_cache(maxsize=4096)(self._read_both_ways)
         self.marker_text = lru_cache(maxsize=256)(self._find_marker_text)
         self.keeps_prefixes = settings.slots == 1 and self._keeps_a_prefix()
         self.rereads = self.keeps_prefixes or settings.slots > 1
@@ -104,6 +106,9 @@ class LlamaCppEngine:
     def _holds_marker(self, text: str) -> bool:
         if "<" not in text and "[" not in text:  # no marker without one of these in any known model
             return False
+        return self._is_spelt_apart(text)
+
+    def _read_both_ways(self, text: str) -> bool:
         return self.tokenize(text, special=True, first=False) != self.tokenize(text, special=False, first=False)
 
     def _encode_apart(
