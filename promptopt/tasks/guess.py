@@ -79,7 +79,7 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
         "[parts]",
         f"answer_format = {quoted(guess.answer_format)}",
         "",
-        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 200.",
+        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 600.",
         "# [splits]",
         "# train = 200",
         "# dev = 100",

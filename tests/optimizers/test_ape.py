@@ -104,7 +104,7 @@ class TestContract(OptimizerContract):
     budget = Budget(evaluations=700)
     sizes = (40, 90, 170, 250)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 

@@ -121,7 +121,7 @@ class TestContract(OptimizerContract):
     optimizer = OPRO(steps=3, examples=20, propose=Proposing(breadth=3), validation=Validation(share=0.25, every=2))
     budget = Budget(evaluations=500)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         best = history(text_of(request))[-1][0]
         return f"<instruction>{best} {WORDS[(request.seed or 0) % len(WORDS)]}</instruction>"
 

@@ -72,7 +72,7 @@ class TestContract(OptimizerContract):
     optimizer = RandomSearch(candidates=12, breadth=5, examples=20)
     budget = Budget(evaluations=500)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return vary(request)
 
 

@@ -159,7 +159,7 @@ class TestGA(OptimizerContract):
     budget = Budget(evaluations=400)
     sizes = (40, 170, 270)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 
@@ -170,7 +170,7 @@ class TestDE(OptimizerContract):
     budget = Budget(evaluations=400)
     sizes = (40, 170, 270)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 
