@@ -256,6 +256,25 @@ class Forcing(Protocol):
 
 
 @runtime_checkable
+class Contrasting(Protocol):
+    """An evaluator that compares what is right with what is wrong: an example needs both."""
+
+    def rejected(self, example: Example) -> tuple[str, ...]:
+        """Every text that what is right is preferred to; empty where the example has none."""
+        ...
+
+
+@runtime_checkable
+class Reducing(Protocol):
+    """An evaluator of given texts that says how it combines their tokens."""
+
+    @property
+    def reduction(self) -> str | None:
+        """How: "sum" or "token_mean"; None: what suits the task."""
+        ...
+
+
+@runtime_checkable
 class Surrogate(Protocol):
     """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
 

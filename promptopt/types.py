@@ -307,6 +307,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a search may know of the evaluator that guides it.
+
+    `forces`: it scores given texts. `contrasts`: it compares what is right with what is wrong. `sums`: it adds up the
+    log-probabilities of all tokens, whatever the length. `stands_in`: start and winner are compared by something else.
+    """
+
+    forces: bool
+    contrasts: bool
+    sums: bool
+    stands_in: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a selector knows of a prompt: the mean of `count` distinct scored examples. Count 0: never evaluated."""
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from promptopt.operators.losses import paired
 from promptopt.operators.reflect import read_last
+from promptopt.operators.replies import unthought
 from promptopt.run import Run
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling
@@ -178,7 +179,7 @@ def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segmen
     for reminder in ("", REMINDER.format(most=most)):
         meta = SEGMENT.render({"most": str(most), "prompt": text, "reminder": reminder})
         (reply,) = run.generate([(Message("user", meta),)], sampling)
-        segments = read_segments(reply, text, most)
+        segments = read_segments(unthought(reply), text, most)
         if segments is not None:
             return segments
         run.reject("segmenter: not a marked copy of the prompt")

@@ -16,14 +16,27 @@ from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import Evaluator, Model, Role, Segmenter, Task, Tokenizer
-from promptopt.run.door import Door
+from promptopt.protocols import (
+    Ask,
+    Contrasting,
+    Evaluator,
+    Forcing,
+    Model,
+    Reducing,
+    Role,
+    Segmenter,
+    Surrogate,
+    Task,
+    Tokenizer,
+)
+from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.worth import worths
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
 from promptopt.text import words
 from promptopt.types import (
+    Abilities,
     Cell,
     Content,
     Estimate,
@@ -120,6 +133,58 @@ class Run:
             prompt: [self._cells[prompt][_cell_name(example, repetition)] for example in examples] for prompt in prompts
         }
         return ScoreMatrix(examples, rows)
+
+    def rescore(self, prompt: Prompt, examples: Sequence[Example]) -> list[Score]:
+        """Score cells once more, in a batch of their own and with the prefix shared otherwise, as far as a cap allows.
+
+        What an engine computes again is charged; replies are not drawn again, and are free. The search's own scores
+        stay as they were.
+        """
+        self._check_thread()
+        left = self.evaluations_left()
+        cells = [Cell(prompt, example) for example in examples[:left]]
+        if examples and not cells:
+            raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+        calls = self._door.spent.calls
+        return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
+
+    def seen(self, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
+        """Those of the examples that a prompt was scored on, in their order: to look at them again is free."""
+        known = self._cells.get(prompt, {})
+        return [example for example in examples if _cell_name(example, 0) in known]
+
+    def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
+        """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
+
+        Equal requests are counted draws. Where a limit leaves room for only some, those are asked for and kept, and
+        BudgetSpent ends the search.
+        """
+        self._check_thread()
+        left, door = self.evaluations_left(), self._door
+        requests = [Request(self.task.render(prompt, example)[0], sampling) for example in examples[:left]]
+        paid = door.paid.calls
+        replies = door.generate(requests, "task")
+        door.spent = door.spent.with_evaluations(len(requests))
+        door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
+        if len(requests) < len(examples):
+            raise BudgetSpent(f"{door.spent.evaluations:,} evaluations are spent")
+        return replies
+
+    def check_model(self) -> None:
+        """Raise ConfigError, before anything is asked, where the evaluator needs what the task model cannot give."""
+        if isinstance(self._evaluator, Forcing):
+            self._door.score(())
+
+    @property
+    def abilities(self) -> Abilities:
+        """What is known of the evaluator that guides the search."""
+        guide = self._evaluator
+        return Abilities(
+            forces=isinstance(guide, Forcing),
+            contrasts=isinstance(guide, Contrasting),
+            sums=isinstance(guide, Reducing) and guide.reduction == "sum",
+            stands_in=isinstance(guide, Surrogate) and guide.verdict_by() is not guide,
+        )
 
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
@@ -334,8 +399,7 @@ class Run:
                     yield Cell(prompt, example, repetition)
 
     def _score(self, cells: Sequence[Cell]) -> None:
-        paid = self._door.paid.calls
-        scores = self._evaluator.score(cells, self._door)
+        scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
         for cell, score in zip(cells, scores, strict=True):
             if score.value != score.value:
                 raise EvaluatorError(
@@ -344,10 +408,15 @@ class Run:
                     example_id=cell.example.id,
                 )
             self._cells[cell.prompt][_cell_name(cell.example, cell.repetition)] = score
-        door = self._door
-        door.spent = door.spent.with_evaluations(len(cells))
-        fresh = -(-(door.paid.calls - paid) // self._evaluator.calls_per_cell)
-        door.paid = door.paid.with_evaluations(min(len(cells), fresh))
+
+    def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
+        """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
+        door, per_cell = self._door, self._evaluator.calls_per_cell
+        paid = door.paid.calls
+        scores = self._evaluator.score(cells, ask)
+        door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
+        door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
+        return scores
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

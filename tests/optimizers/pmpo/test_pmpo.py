@@ -29,7 +29,7 @@ from promptopt.types import Content, Example, Likelihoods, Reply, Request, Score
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
 RULES = "Answer the question.\n- Say it in one word.\n- Be kind and warm.\n- Use plain words.\n- Think of snow.\n- End."
-SMALL = PMPO(iterations=3, examples=16, rewrite=Rewriting(hard=2, samples=2))
+SMALL = PMPO(preset="paper", iterations=3, examples=16, rewrite=Rewriting(hard=2, samples=2))
 
 Scores = Callable[[Content, str], Sequence[float]]
 
@@ -240,9 +240,9 @@ def test_the_cost_of_an_iteration(tmp_path: Path) -> None:
     model = Scripted(lambda _: "yes", scores=flat)
     result = search(tmp_path, PMPO(iterations=2), task, proposer=proposer, model=model)
     first, second = (step.spent for step in result.steps)
-    assert first.evaluations == 50 + 5 * 50 + 12 * 50
     # Eight cells of the start are scored again, for the noise.
-    assert first.calls - first.proposer_calls == first.evaluations + 8
+    assert first.evaluations == 50 + 8 + 5 * 50 + 12 * 50
+    assert first.calls - first.proposer_calls == first.evaluations
     assert first.proposer_calls == 1 + 12
     assert len(Counter(text_of(request) for request in proposer.log[:13])) == 1 + 3
     assert second.evaluations - first.evaluations == 12 * 50
@@ -357,7 +357,7 @@ def test_what_was_scored_before_is_not_scored_again(tmp_path: Path) -> None:
     settings = PMPO(iterations=4, rewrite=Rewriting(hard=3, samples=4))
     result = search(tmp_path, settings, word_task(10), proposer=propose)
     assert result.rejected["rewriter: same as its parent"] + result.rejected["rewriter: scored before"] > 30
-    assert [step.spent.evaluations for step in result.steps] == [10 + 5 * 10 + 10] * 4
+    assert [step.spent.evaluations for step in result.steps] == [10 + 8 + 5 * 10 + 10] * 4
 
 
 QUOTING = f"Now it says <prompt>{RULES}</prompt>. Better: <prompt>Answer the question well.</prompt>"
@@ -435,7 +435,7 @@ def test_quotes_and_lost_slots_are_refused_with_the_reason(tmp_path: Path, rewri
     assert result.best.text == "Given {question}, answer briefly."
 
 
-@pytest.mark.parametrize("evaluations", [100, 145, 190, 222, 260])
+@pytest.mark.parametrize("evaluations", [110, 155, 200, 232, 270])
 def test_a_budget_that_ends_among_the_variants(tmp_path: Path, evaluations: int) -> None:
     task = word_task(16)
     first = {example["question"] for example in task.train[:4]}
@@ -703,7 +703,7 @@ def test_own_wrong_solutions_are_what_is_rejected(tmp_path: Path) -> None:
 
 def test_a_model_that_solves_nothing_has_no_solutions(tmp_path: Path) -> None:
     model = Scripted(lambda _: "no idea", scores=flat, name="clueless")
-    with pytest.raises(ConfigError, match="'clueless' gave a right reply to none of 12"):
+    with pytest.raises(ConfigError, match="the task model gave a right reply to none of 12"):
         search(tmp_path, replace(SMALL, targets=Targets("own")), reasoning_task(), model=model)
 
 
@@ -722,6 +722,12 @@ def test_preference_pairs_are_shown_with_their_names(tmp_path: Path) -> None:
 def test_the_method_chooses_its_evaluator_by_the_data() -> None:
     assert PMPO().evaluator_for(preference_task()) == "preference"
     assert PMPO().evaluator_for(word_task()) == "loss"
+    labelled = replace(word_task(target=lambda number: "ab"[number % 2]), labels=("a", "b"))
+    assert PMPO().evaluator_for(labelled) == "preference"
+    options = replace(word_task(target=lambda number: f"({'ABC'[number % 3]})"), answer="choice")
+    assert PMPO().evaluator_for(options) == "preference"
+    assert Preference(options).rejected(Example.of("(B)", question="Which?")) == ("(A)", "(C)")
+    assert PMPO().evaluator_for(replace(options, answer="text")) == "loss"
 
 
 def test_expected_is_the_cost_model_of_the_paper() -> None:
