@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
 from promptopt.optimizers.apo import APO, Expansion
@@ -81,8 +82,7 @@ def main() -> None:
             first = optimize(
                 task,
                 METHOD,
-                model=model,
-                proposer=proposer,
+                model=Models(model, proposer=proposer),
                 evaluator="loss",
                 check_evaluator="labels",
                 seed=seed,
@@ -90,7 +90,13 @@ def main() -> None:
             )
             cap = Budget(evaluations=first.spent.evaluations)
             second = optimize(
-                task, RIVAL, model=model, proposer=proposer, evaluator="labels", budget=cap, seed=seed, store=store
+                task,
+                RIVAL,
+                model=Models(model, proposer=proposer),
+                evaluator="labels",
+                budget=cap,
+                seed=seed,
+                store=store,
             )
             for result in (first, second):
                 rows.append(row(task, seed, result, model, store))

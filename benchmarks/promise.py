@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion
 from promptopt.protocols import Selector
@@ -79,9 +80,9 @@ def one(selector: str, seed: int, gain: float) -> Outcome:
         result = optimize(
             planted_task(train=200, dev=100, test=200, seed=seed),
             optimizer,
-            # The model's name keeps the common random numbers of one run from another's.
-            model=planted_model(accuracy, common=0.7, name=f"planted-{seed}"),
-            proposer=Scripted(propose, name="proposer"),
+            model=Models(
+                planted_model(accuracy, common=0.7, name=f"planted-{seed}"), proposer=Scripted(propose, name="proposer")
+            ),
             seed=seed,
             store=Path(folder) / "store.db",
         )

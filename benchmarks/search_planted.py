@@ -19,6 +19,7 @@ from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.config import Setting, build_optimizer
 from promptopt.binding.evaluator import recast
+from promptopt.binding.models import Models
 from promptopt.errors import PromptoptError
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import ChoosesEvaluator, Optimizer
@@ -136,8 +137,7 @@ def search(job: Job) -> Trace:
                 result = optimize(
                     task,
                     optimizer,
-                    model=model,
-                    proposer=proposer,
+                    model=Models(model, proposer=proposer),
                     evaluator=job.arm.evaluator,
                     budget=Budget(evaluations=budget),
                     seed=job.seed,

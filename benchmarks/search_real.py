@@ -19,7 +19,8 @@ from benchmarks.search_settings import REAL, VARIANTS
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
 from promptopt.binding.evaluator import recast
-from promptopt.binding.objects import describe
+from promptopt.binding.identity import identity_of
+from promptopt.binding.models import Models
 from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
 from promptopt.outcome.result import Result
@@ -98,7 +99,7 @@ def conduct(plan: Plan, rows: Path, store: Path, say: Callable[[str], None]) -> 
 def key_of(plan: Plan, method: str, task: str, seed: int, optimizer: Optimizer) -> str:
     """What a row is known by: everything that could change its numbers."""
     return digest(
-        [method, task, seed, plan.budget, plan.test, plan.model, plan.proposer, CHECK, describe(optimizer)]
+        [method, task, seed, plan.budget, plan.test, plan.model, plan.proposer, CHECK, identity_of(optimizer)]
     )  # fmt: skip
 
 
@@ -110,8 +111,7 @@ def one(
     result = optimize(
         task,
         optimizer,
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         evaluator=None if isinstance(optimizer, ChoosesEvaluator) else CHECK,
         check_evaluator=CHECK,
         budget=Budget(evaluations=plan.budget),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from promptopt.api import optimize
+    from promptopt.binding.models import Models
+    from promptopt.binding.session import Session
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo import APO
-    from promptopt.optimizers.pmpo.method import PMPO
     from promptopt.outcome.result import Result
     from promptopt.protocols import Optimizer, Selector
     from promptopt.run import Run
@@ -30,7 +31,8 @@ _HOMES = {
     "Ledger": "run.budget",
     "PromptoptError": "errors",
     "APO": "optimizers.apo",
-    "PMPO": "optimizers.pmpo.method",
+    "Models": "binding.models",
+    "Session": "binding.session",
     "Result": "outcome.result",
     "Optimizer": "protocols",
     "Run": "run",
@@ -48,13 +50,13 @@ _HOMES = {
 
 __all__ = [
     "APO",
-    "PMPO",
     "Budget",
     "Estimate",
     "Evaluation",
     "Example",
     "Explanation",
     "Ledger",
+    "Models",
     "Optimizer",
     "Prompt",
     "PromptoptError",
@@ -66,6 +68,7 @@ __all__ = [
     "Sampling",
     "Score",
     "Selector",
+    "Session",
     "Task",
     "evaluate",
     "explain",

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptopt.binding.evaluator import bind_evaluator, without_misfits
-from promptopt.binding.objects import bind_task, open_models, opened, prices, stopping
+from promptopt.binding.models import Models, open_models, prices
+from promptopt.binding.session import opened, stopping
+from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
 from promptopt.outcome.criterion import Criterion
-from promptopt.outcome.final import measured
 from promptopt.outcome.result import Measured
+from promptopt.outcome.verdict import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
@@ -46,8 +48,7 @@ def evaluate(
     task: str | Path | Task,
     prompt: Prompt | None = None,
     *,
-    model: str | Model = "embedded",
-    base_url: str | None = None,
+    model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,
     split: str = "test",
     budget: Budget | None = None,
@@ -65,9 +66,9 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
-        models, _ = open_models(model, None, None, base_url)
+        models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
-        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = run.initial if prompt is None else prompt
         refused = crowded(run.task, chosen, models["task"])
@@ -89,8 +90,8 @@ def evaluate(
             result,
             matrix.examples,
             tuple(matrix[chosen]),
-            run.door.spent,
-            run.door.paid,
+            door.spent,
+            door.paid,
             run.warnings,
         )
 
@@ -103,7 +104,7 @@ def _looking(
     budget: Budget,
     seed: int,
     stop: Callable[[], str | None],
-) -> Run:
+) -> tuple[Run, Door]:
     """A run that is no search: nothing is journaled, and examples that cannot be scored are left out and told."""
     task, misfits = without_misfits(task, [evaluator], models["task"])
     door = Door(
@@ -119,7 +120,7 @@ def _looking(
     run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
     if misfits is not None:
         run.warn(misfits)
-    return run
+    return run, door
 
 
 def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
@@ -155,17 +156,28 @@ class Explanation:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """How a prompt is taken to pieces."""
+
+    examples: int = 50
+    """Training examples that the loss is taken on."""
+    pieces: int = 5
+    """The most pieces that a proposer marks."""
+    mode: Mode = "remove"
+    """What becomes of a piece that is left out (`operators.masks`)."""
+
+
+ANALYSIS = Analysis()
+
+
 def explain(
     task: str | Path | Task,
     prompt: Prompt | None = None,
     *,
-    model: str | Model = "embedded",
-    proposer: str | Model | None = None,
-    base_url: str | None = None,
+    model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = "loss",
-    examples: int = 50,
-    pieces: int = 5,
-    mode: Mode = "remove",
+    analysis: Analysis = ANALYSIS,
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
@@ -173,29 +185,30 @@ def explain(
 ) -> Explanation:
     """Leave each piece of a prompt (the task's start, if None) out in turn, and say what that does to its loss.
 
-    The mask analysis of PMPO (arXiv:2505.16307, `operators.masks`) on `examples` training examples. `proposer` marks up
-    to `pieces` pieces; without one they are cut by rule: list items, else paragraphs, else sentences. Raises
+    The mask analysis of PMPO (arXiv:2505.16307, `operators.masks`). The proposer marks the pieces where `model` names
+    one; else they are cut by rule: list items, else paragraphs, else sentences. Raises
     ConfigError when the model gives no log-probabilities, BackendError when the engine fails or the budget ends it.
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
     task = bind_task(task, seed)
     with opened(store) as store:
-        models, _ = open_models(model, proposer, None, base_url)
+        models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
-        run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         chosen = run.initial if prompt is None else prompt
-        drawn = run.rng("examples").sample(run.train, min(examples, len(run.train)))
+        drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         try:
             kept = scorable(run, chosen, drawn)
             values = run.evaluate([chosen], kept).values(chosen)
-            sampling = None if proposer is None else SEGMENTER
-            effects = analyse(run, chosen, kept, most=pieces, mode=mode, sampling=sampling)
+            named = isinstance(model, Models) and model.proposer is not None
+            sampling = SEGMENTER if named else None
+            effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
         except (BudgetSpent, Suspended) as stop:
             raise BackendError(f"{stop}; raise the limit, or run the same command again to go on") from stop
         mean, error = paired([-value for value in values])
         name = Criterion(search, models["task"], None).name
         return Explanation(
-            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), run.door.spent,
-            run.door.paid, run.warnings,
+            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), door.spent,
+            door.paid, run.warnings,
         )  # fmt: skip

@@ -32,6 +32,7 @@ from benchmarks.search_settings import PLANTED, REAL, VARIANTS
 from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
@@ -213,10 +214,7 @@ def rows_that_exist() -> list[search_planted.Arm]:
 def test_every_method_is_answered_in_the_form_it_asks_for(arm: search_planted.Arm, tmp_path: Path) -> None:
     land = plant("cluttered", 1)
     proposer = Scripted(Proposer(land.good), name="proposer")
-    result = optimize(
-        land.task(), arm.build(), model=land.model(), proposer=proposer, budget=Budget(evaluations=500),
-        store=tmp_path / "store.db",
-    )  # fmt: skip
+    result = optimize(land.task(), arm.build(), model=Models(land.model(), proposer=proposer), budget=Budget(evaluations=500), store=tmp_path / "store.db")  # fmt: skip
     # A text can come up twice, or say nothing new; no reply may be off its form.
     repeated = re.compile(r"before|same as its parent|already|copied|no change|known")
     broken = {reason: count for reason, count in result.rejected.items() if not repeated.search(reason)}

@@ -10,6 +10,7 @@ import pytest
 
 import promptopt
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 
@@ -39,8 +40,10 @@ def test_the_example_optimizer_finds_a_better_prompt(name: str, tmp_path: Path) 
     result = optimize(
         planted_task(),
         names["Rewrites"](),
-        model=planted_model(feature_accuracy(["carefully"], base=0.4, each=0.4)),
-        proposer=Scripted(lambda _: "Answer carefully.", name="proposer"),
+        model=Models(
+            planted_model(feature_accuracy(["carefully"], base=0.4, each=0.4)),
+            proposer=Scripted(lambda _: "Answer carefully.", name="proposer"),
+        ),
         store=tmp_path / "store.db",
     )
     assert result.best.text == "Answer carefully."

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import front
 from promptopt.reports.summary import summarise
@@ -54,8 +55,7 @@ def test_a_result_holds_it_and_the_summary_shows_where_there_is_a_choice(tmp_pat
     result = optimize(
         planted_task(),
         Rewrites(),
-        model=planted_model(accuracy),
-        proposer=Scripted(rewrite, name="proposer"),
+        model=Models(planted_model(accuracy), proposer=Scripted(rewrite, name="proposer")),
         store=tmp_path / "store.db",
     )
     assert len(result.front) > 1

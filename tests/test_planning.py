@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.session import Session
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -45,7 +46,9 @@ class Planner:
 def conduct(home: Path, optimizer: object, budget: Budget | None = None, runs: list[Run] | None = None) -> Result:
     model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
     watch = None if runs is None else runs.append
-    return optimize(planted_task(), optimizer, model=model, budget=budget, store=home / "store.db", watch=watch)  # type: ignore[arg-type]
+    return optimize(
+        planted_task(), optimizer, model=model, budget=budget, store=home / "store.db", session=Session(watch=watch)
+    )  # type: ignore[arg-type]
 
 
 def test_a_cell_brings_its_share_of_the_proposers_calls() -> None:

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
@@ -26,35 +26,48 @@ Setting = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
-    """What `promptopt optimize` can be told, on the command line or in a file. None: the default of the task or method.
+class Said:
+    """What a user is told of an option. `flag`, `metavar`: on the command line, where its name and type do not say."""
 
-    `data`: a file that replaces the task's own examples. `train`, `dev`, `test`: how many examples each split gets.
-    `check_model`, `check_evaluator`: what the verdict is by, where it is not what the search goes by. `max_*`: caps
-    on everything the run does. `settings`: dotted names of the method's settings, such as `rounds` or `selector.c`, and
-    of the evaluator's, such as `evaluator.value`. `out`: where the winner is written.
+    help: str
+    metavar: str | None = None
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """What a run can be told, on the command line or in a file: every option is a field here, and said nowhere else.
+
+    None: the default of the task or method.
     """
 
-    task: str = ""
-    method: str = ""
-    model: str = "embedded"
-    proposer: str | None = None
-    base_url: str | None = None
-    evaluator: str | None = None
-    check_model: str | None = None
-    check_evaluator: str | None = None
-    data: str | None = None
-    train: int | None = None
-    dev: int | None = None
-    test: int | None = None
-    seed: int = 0
-    max_evaluations: int | None = None
-    max_calls: int | None = None
-    max_tokens: int | None = None
-    max_usd: float | None = None
-    max_minutes: float | None = None
-    settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
-    out: str | None = None
+    task: Annotated[str, Said("A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")] = ""
+    method: Annotated[str, Said("The search method (`promptopt methods list`).")] = ""
+    model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
+    proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None
+    base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
+    evaluator: Annotated[
+        str | None, Said("generation, labels, loss or preference; default: as the method or the task says.")
+    ] = None
+    check_model: Annotated[
+        str | None, Said("The model the prompt is for: the verdict is on it; default: the same.")
+    ] = None
+    check_evaluator: Annotated[str | None, Said("What the verdict is by; default: the task's metric.")] = None
+    data: Annotated[str | None, Said("Use these examples instead of the task's own.", "FILE")] = None
+    train: Annotated[int | None, Said("Examples to learn from.")] = None
+    dev: Annotated[int | None, Said("Examples to choose the winner by.")] = None
+    test: Annotated[int | None, Said("Sealed examples for the verdict.")] = None
+    seed: Annotated[int, Said("Of every random choice; default: 0.")] = 0
+    max_evaluations: Annotated[int | None, Said("Cap: prompts scored on one example each.")] = None
+    max_calls: Annotated[int | None, Said("Cap: replies asked of any model.")] = None
+    max_tokens: Annotated[int | None, Said("Cap: tokens read and written by any model.")] = None
+    max_usd: Annotated[float | None, Said("Cap: dollars.")] = None
+    max_minutes: Annotated[float | None, Said("Minutes until it is suspended.")] = None
+    settings: Annotated[
+        Mapping[str, Setting],
+        Said("A setting of the method (`methods show`), or evaluator.NAME=…", "NAME=VALUE", "--set"),
+    ] = field(default_factory=dict[str, Setting])
+    out: Annotated[str | None, Said("Write the winner here (.txt, .json or .py).", "FILE")] = None
 
 
 def load_config(path: str | Path) -> RunConfig:

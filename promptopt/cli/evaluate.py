@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptopt.binding.config import RunConfig, parse_settings
+from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import BackendError, ConfigError
@@ -22,26 +22,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
+@options.from_config(
+    "task", "model", "base_url", "evaluator", "settings", "data", "train", "dev", "test", "seed", "max_evaluations",
+    "max_calls", "max_tokens", "max_usd", "max_minutes",
+    settings="A setting of the evaluator.",
+)  # fmt: skip
 def evaluate(
-    task: options.TaskName,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
-    ] = None,
+    given: dict[str, Any],
+    *,
+    prompt: options.PromptText = None,
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "test",
-    model: Annotated[str, typer.Option(help="The model that answers the task.")] = "embedded",
-    base_url: options.BaseUrl = None,
-    evaluator: options.EvaluatorName = None,
-    setting: options.Settings = None,
-    data: options.DataFile = None,
-    train: options.Train = None,
-    dev: options.Dev = None,
-    test: options.Test = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the random splits.")] = 0,
-    max_evaluations: options.MaxEvaluations = None,
-    max_calls: options.MaxCalls = None,
-    max_tokens: options.MaxTokens = None,
-    max_usd: options.MaxUsd = None,
-    max_minutes: options.MaxMinutes = None,
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -51,15 +41,11 @@ def evaluate(
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
     """
-    from promptopt.cli.request import evaluator_of, prompt_from, task_of
+    from promptopt.cli.request import evaluator_of, merged, prompt_from, task_of, with_task
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
-    config = RunConfig(
-        task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, train=train, dev=dev, test=test,
-        seed=seed, max_evaluations=max_evaluations, max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd,
-        max_minutes=max_minutes, settings=parse_settings([] if setting is None else setting),
-    )  # fmt: skip
+    config = with_task(merged(RunConfig(), given))
     laid_out, chosen = prompt_from(task_of(config), prompt)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
@@ -71,8 +57,8 @@ def evaluate(
     from promptopt.models.specs import open_model
 
     budget = budget_of(config)
-    make_ready([model], quiet=quiet)
-    engine = open_model(model, base_url=base_url)
+    make_ready([config.model], quiet=quiet)
+    engine = open_model(config.model, base_url=config.base_url)
     found: list[tuple[str, Evaluation]] = []
     with interruptible() as interrupt:
         for name in wanted:
@@ -87,7 +73,7 @@ def evaluate(
                     evaluator=evaluator_of(config, read),
                     split=split,
                     budget=budget,
-                    seed=seed,
+                    seed=config.seed,
                     interrupt=interrupt,
                 )
             except BackendError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from promptopt.binding.config import RunConfig, parse_settings
+from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show_json
 from promptopt.errors import BackendError
@@ -30,27 +30,22 @@ MEANINGS = {
 
 
 @app.command()
+@options.from_config(
+    "task", "model", "proposer", "base_url", "evaluator", "settings", "data", "seed", "max_calls", "max_minutes",
+    model="The model whose log-probabilities are read; default: embedded.",
+    proposer="The model that marks the pieces; without one they are cut by rule.",
+    evaluator="What a piece is measured by; default: loss.",
+    settings="A setting of the evaluator.",
+)  # fmt: skip
 def explain(
-    task: options.TaskName,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="The model whose log-probabilities are read.")] = "embedded",
-    proposer: Annotated[
-        str | None, typer.Option(help="The model that marks the pieces; without one they are cut by rule.")
-    ] = None,
-    base_url: options.BaseUrl = None,
-    evaluator: Annotated[str, typer.Option(help="What a piece is measured by.")] = "loss",
-    setting: options.Settings = None,
+    given: dict[str, Any],
+    *,
+    prompt: options.PromptText = None,
     examples: Annotated[int, typer.Option(metavar="N", min=2, help="Training examples it is measured on.")] = 50,
     pieces: Annotated[int, typer.Option(metavar="N", min=1, help="Pieces that are left out, at most.")] = 5,
     mode: Annotated[
         Literal["remove", "placeholder"], typer.Option(help="What stands in a piece's place: nothing, or a mark.")
     ] = "remove",
-    data: options.DataFile = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the splits, and of which examples are taken.")] = 0,
-    max_calls: options.MaxCalls = None,
-    max_minutes: options.MaxMinutes = None,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -58,33 +53,28 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
+    from promptopt.binding.models import Models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, prompt_from, task_of
+    from promptopt.cli.request import budget_of, evaluator_of, merged, prompt_from, task_of, with_task
+    from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
-    config = RunConfig(
-        task=task, model=model, base_url=base_url, evaluator=evaluator, data=data, seed=seed, max_calls=max_calls,
-        max_minutes=max_minutes, settings=parse_settings([] if setting is None else setting),
-    )  # fmt: skip
+    config = with_task(merged(RunConfig(evaluator="loss"), given))
     laid_out, chosen = prompt_from(task_of(config), prompt)
     measured_by = evaluator_of(config, laid_out)
-    make_ready([model] if proposer is None else [model, proposer], quiet=quiet)
+    make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
     with interruptible() as interrupt:
         if not quiet:
-            say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {evaluator} on {model}")
+            say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
         try:
             found = analyse(
                 laid_out,
                 chosen,
-                model=model,
-                proposer=proposer,
-                base_url=base_url,
+                model=Models(config.model, config.proposer, base_url=config.base_url),
                 evaluator=measured_by,
-                examples=examples,
-                pieces=pieces,
-                mode=mode,
+                analysis=Analysis(examples, pieces, mode),
                 budget=budget_of(config),
-                seed=seed,
+                seed=config.seed,
                 interrupt=interrupt,
             )
         except BackendError:

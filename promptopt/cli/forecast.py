@@ -13,7 +13,7 @@ from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
-from promptopt.run.budget import Plan
+from promptopt.run.budget import Allocation
 from promptopt.types import Content, Room, UpperBounds
 
 SAMPLE = 32
@@ -44,7 +44,7 @@ class Forecast:
     roles: tuple[RoleForecast, ...]
     minutes: float | None
     speed_from: int
-    plan: Plan
+    plan: Allocation
     smallest_gain: float
     warnings: tuple[str, ...]
     rounds: str = ""
@@ -121,9 +121,11 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
     from promptopt.binding.evaluator import recast, verdict_evaluator
-    from promptopt.binding.objects import bind_task, default_proposer, room_for, too_little
+    from promptopt.binding.models import default_proposer
+    from promptopt.binding.plan import room_for, too_little
+    from promptopt.binding.task import bind_task
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
-    from promptopt.run.budget import plan
+    from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
 
     given = task_of(config)
@@ -140,7 +142,7 @@ def forecast(config: RunConfig) -> Forecast:
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
     cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
-    arranged = plan(
+    arranged = allocate(
         budget_of(config),
         dev=len(task.dev),
         test=len(task.test),
@@ -216,7 +218,7 @@ class _Cell:
         return RoleForecast(role, model, cells * self.calls, read, written, _usd(price, read, written))
 
 
-def _searched(expected: UpperBounds | None, arranged: Plan, per_cell: int) -> tuple[int | None, int | None]:
+def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int) -> tuple[int | None, int | None]:
     """(evaluations, proposer calls) of the search at most: by the method's word, and by the caps."""
     caps: list[int] = []
     if arranged.search.evaluations is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config, parse_settings
+from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import ConfigError
@@ -20,41 +20,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
+@options.from_config(*(field.name for field in dataclasses.fields(RunConfig)))
 def optimize(
-    task: Annotated[
-        str | None, typer.Option(help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")
-    ] = None,
-    method: Annotated[str | None, typer.Option(help="The search method (`promptopt methods list`).")] = None,
-    model: Annotated[str | None, typer.Option(help="The model that answers the task; default: embedded.")] = None,
-    proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same.")] = None,
-    base_url: options.BaseUrl = None,
-    evaluator: options.EvaluatorName = None,
-    check_model: Annotated[
-        str | None, typer.Option(help="The model the prompt is for: the verdict is on it; default: the same.")
-    ] = None,
-    check_evaluator: Annotated[
-        str | None, typer.Option(help="What the verdict is by; default: the task's metric.")
-    ] = None,
-    data: options.DataFile = None,
-    train: options.Train = None,
-    dev: options.Dev = None,
-    test: options.Test = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice; default: 0.")] = None,
-    max_evaluations: options.MaxEvaluations = None,
-    max_calls: options.MaxCalls = None,
-    max_tokens: options.MaxTokens = None,
-    max_usd: options.MaxUsd = None,
-    max_minutes: options.MaxMinutes = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A setting of the method (`methods show`), or evaluator.NAME=…"
-        ),
-    ] = None,
+    given: dict[str, Any],
+    *,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Read options from a file; the command line wins.")
     ] = None,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the winner here (.txt, .json or .py).")] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
     ] = None,
@@ -71,13 +43,6 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    given: dict[str, Any] = {
-        "task": task, "method": method, "model": model, "proposer": proposer, "base_url": base_url,
-        "evaluator": evaluator, "check_model": check_model, "check_evaluator": check_evaluator,
-        "data": data, "train": train, "dev": dev, "test": test, "seed": seed,
-        "max_evaluations": max_evaluations, "max_calls": max_calls, "max_tokens": max_tokens, "max_usd": max_usd,
-        "max_minutes": max_minutes, "settings": parse_settings([] if setting is None else setting), "out": out,
-    }  # fmt: skip
     from promptopt.cli.request import merged, named
 
     chosen = named(merged(base, given))
@@ -108,7 +73,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.objects import default_proposer
+    from promptopt.binding.models import Models, default_proposer
+    from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
@@ -140,18 +106,12 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
         result = api.optimize(
             task,
             optimizer,
-            model=config.model,
-            proposer=config.proposer,
-            base_url=config.base_url,
+            model=Models(config.model, config.proposer, check=config.check_model, base_url=config.base_url),
             evaluator=evaluator,
-            check_model=config.check_model,
             check_evaluator=check,
             budget=budget,
             seed=config.seed,
-            observers=[shown],
-            watch=shown.watch,
-            interrupt=interrupt,
-            config=stored(config),
+            session=Session([shown], shown.watch, interrupt, stored(config)),
         )
     # The registered name is what the user typed and what --method takes.
     result = dataclasses.replace(result, method=config.method)

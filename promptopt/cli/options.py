@@ -1,25 +1,64 @@
-"""The options that several commands share, each said once. None: not given."""
+"""Options of the command line, read off the fields of `RunConfig`; and the few that no run depends on."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any
 
 from typer import Option
 
-TaskName = Annotated[str, Option("--task", help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")]
-BaseUrl = Annotated[str | None, Option(help="The address of an OpenAI-compatible server.")]
-EvaluatorName = Annotated[
-    str | None, Option(help="generation, labels, loss or preference; default: as the method or the task says.")
-]
-Settings = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help="A setting of the evaluator.")]
-DataFile = Annotated[str | None, Option(metavar="FILE", help="Use these examples instead of the task's own.")]
-Train = Annotated[int | None, Option(metavar="N", help="Examples to learn from.")]
-Dev = Annotated[int | None, Option(metavar="N", help="Examples to choose the winner by.")]
-Test = Annotated[int | None, Option(metavar="N", help="Sealed examples for the verdict.")]
-MaxEvaluations = Annotated[int | None, Option(metavar="N", help="Cap: prompts scored on one example each.")]
-MaxCalls = Annotated[int | None, Option(metavar="N", help="Cap: replies asked of any model.")]
-MaxTokens = Annotated[int | None, Option(metavar="N", help="Cap: tokens read and written by any model.")]
-MaxUsd = Annotated[float | None, Option(metavar="X", help="Cap: dollars.")]
-MaxMinutes = Annotated[float | None, Option(metavar="X", help="Minutes until it is suspended.")]
+from promptopt.binding.config import RunConfig, Said, parse_settings
+
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Quietly = Annotated[bool, Option("--quiet", help="Print nothing but the result.")]
+PromptText = Annotated[
+    str | None, Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
+]
+
+_METAVARS: Mapping[Any, str] = {int: "N", float: "X"}
+
+
+def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes the fields of `RunConfig` called `names` as options, before its own.
+
+    The command is called with `given`: what the user gave of them, by field. `helps` says otherwise what a field is for
+    in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times.
+    """
+    fields = {field.name: field for field in dataclasses.fields(RunConfig)}
+    hints = typing.get_type_hints(RunConfig, include_extras=True)
+
+    def made(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        options = [_option(fields[name].name, hints[name], helps.get(name, "")) for name in names]
+        rest = [parameter for name, parameter in own.items() if name != "given"]
+
+        @wraps(command)
+        def called(**values: Any) -> None:
+            given = {name: values.pop(name) for name in names}
+            if "settings" in given:
+                given["settings"] = parse_settings(given["settings"] or [])
+            command({name: value for name, value in given.items() if value is not None}, **values)
+
+        # The library that reads command lines goes by the signature, so the signature is what is generated.
+        signature = inspect.Signature([*options, *rest])
+        called.__dict__["__signature__"] = signature
+        called.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
+        return called
+
+    return made
+
+
+def _option(name: str, hint: Any, help_here: str) -> inspect.Parameter:
+    arms = typing.get_args(hint)
+    said = next(arm for arm in arms if isinstance(arm, Said))
+    plain = next((arm for arm in typing.get_args(arms[0]) if arm is not type(None)), arms[0])
+    kind: Any = list[str] if name == "settings" else plain
+    metavar = said.metavar or _METAVARS.get(plain)
+    flags = [said.flag] if said.flag else []
+    option = Option(*flags, metavar=metavar, help=help_here or said.help)
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

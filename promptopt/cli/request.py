@@ -29,10 +29,16 @@ def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
     return dataclasses.replace(base, **said, settings=settings)
 
 
-def named(config: RunConfig) -> RunConfig:
-    """`config`, once it is sure to name a task and a method. Raises ConfigError."""
+def with_task(config: RunConfig) -> RunConfig:
+    """`config`, once it is sure to name a task. Raises ConfigError."""
     if not config.task:
         raise ConfigError("which task? name one with --task (`promptopt tasks list` shows them), or a task file")
+    return config
+
+
+def named(config: RunConfig) -> RunConfig:
+    """`config`, once it is sure to name a task and a method. Raises ConfigError."""
+    with_task(config)
     if not config.method:
         raise ConfigError("which method? name one with --method (`promptopt methods list` shows them)")
     return config

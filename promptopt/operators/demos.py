@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from promptopt.errors import ConfigError
 from promptopt.protocols import Task
 from promptopt.run import Run
-from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Proposal
 
 
@@ -34,7 +33,7 @@ def draw(rng: random.Random, pool: Sequence[Example], count: int) -> list[Exampl
 def fitting(run: Run, prompt: Prompt, demos: Sequence[Example]) -> list[Example]:
     """The leading demonstrations that fit the task model's context beside the prompt; the user is told of others."""
     kept = list(demos)
-    while crowded(run.task, prompt.with_demos(kept), run.door.models["task"]) is not None:
+    while run.crowded(prompt.with_demos(kept)) is not None:
         kept.pop()
     if len(kept) < len(demos):
         run.warn("demonstrations are left out where they would not fit the model's context beside the input")

@@ -105,7 +105,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Allocation:
     """What is set aside before the search may spend: finalists on dev, then start and winner on test.
 
     `finalists`: candidates, besides the start, that are re-scored on `dev` examples. `test`: examples of the sealed
@@ -121,7 +121,7 @@ class Plan:
     total: Limits
     granted: int | None = None
 
-    def enlarged(self, left: int | None, dev: int, test: int) -> Plan:
+    def enlarged(self, left: int | None, dev: int, test: int) -> Allocation:
         """The plan when the search has ended and `left` cells may still be scored: more dev, then more test examples.
 
         `dev`, `test`: the examples there are. Nothing of what was set aside is taken back.
@@ -157,7 +157,7 @@ LARGE = 1_000
 """Evaluations from which on there are four finalists, and two below."""
 
 
-def plan(
+def allocate(
     budget: Budget,
     *,
     dev: int,
@@ -165,7 +165,7 @@ def plan(
     calls_per_cell: int,
     tokens_per_cell: float,
     usd_per_cell: float | None,
-) -> Plan:
+) -> Allocation:
     """Take the reserve off the caps first; where a cap is small, cut test and dev rather than the promise.
 
     `tokens_per_cell` and `usd_per_cell` are estimates; the final phase measures, and keeps the cap all the same.
@@ -215,4 +215,4 @@ def plan(
         granted.append(search.tokens / max(tokens_per_cell, 1))
     if search.usd is not None and usd_per_cell:
         granted.append(search.usd / usd_per_cell)
-    return Plan(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)
+    return Allocation(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptopt.run.budget import Ledger, Limits, Plan
+from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.types import Estimate, Prompt
 
 
@@ -16,7 +16,7 @@ class Planned:
     """
 
     run_id: str
-    plan: Plan
+    plan: Allocation
     smallest_gain: float
     recorded: int
 

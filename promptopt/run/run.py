@@ -29,6 +29,7 @@ from promptopt.protocols import (
     Task,
     Tokenizer,
 )
+from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.worth import worths
@@ -251,6 +252,13 @@ class Run:
 
         return estimate_tokens(text, model.name)
 
+    def crowded(self, prompt: Prompt) -> str | None:
+        """What is wrong, as a sentence, where a prompt's demonstrations leave the input no room in the model's context.
+
+        None too where the model does not tell its context.
+        """
+        return crowded(self.task, prompt, self._door.models["task"])
+
     def pieces(self, text: str) -> list[str]:
         """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
 
@@ -274,6 +282,11 @@ class Run:
         """
         return self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
 
+    @property
+    def spent(self) -> Ledger:
+        """What the run has used so far, as a function of the program: equal on replay."""
+        return self._door.spent
+
     def follow_budget(self) -> None:
         """Say that from here on the search depends on the budget, which another execution may raise.
 
@@ -289,16 +302,6 @@ class Run:
             self.tell(Warned(message))
 
     # What the run's owner uses
-
-    @property
-    def door(self) -> Door:
-        """The ledgers, the limits and the way to the models."""
-        return self._door
-
-    @property
-    def evaluator(self) -> Evaluator:
-        """What scores the cells."""
-        return self._evaluator
 
     @property
     def warnings(self) -> tuple[str, ...]:

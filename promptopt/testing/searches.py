@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
@@ -52,13 +54,15 @@ class OptimizerContract:
         return optimize(
             planted_task(),
             self.optimizer,
-            model=self.task_model() if task_model is None else task_model,
-            proposer=Scripted(self.propose, name="proposer") if proposer is None else proposer,
+            model=Models(
+                self.task_model() if task_model is None else task_model,
+                proposer=Scripted(self.propose, name="proposer") if proposer is None else proposer,
+            ),
             evaluator=self.evaluator,
             budget=self.budget if budget is None else budget,
             seed=seed,
             store=home / "store.db",
-            observers=observers,
+            session=Session(observers=observers),
         )
 
     def task_model(self) -> Scripted:

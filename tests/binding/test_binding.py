@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.binding.objects import bind_optimizer, bind_task, default_proposer, describe, method_name, open_models
+from promptopt.binding.identity import bind_optimizer, identity_of, method_name
+from promptopt.binding.models import default_proposer, open_models
+from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion
@@ -59,11 +61,11 @@ def test_a_base_url_goes_to_what_has_a_server(tmp_path: Path) -> None:
 
 def test_a_setting_that_changes_changes_the_fingerprint() -> None:
     described = [
-        describe(method)
+        identity_of(method)
         for method in (APO(), APO(rounds=2), APO(expand=Expansion(children=4)), APO(selector=SuccessiveHalving()))
     ]
     assert all(described[0] != other for other in described[1:])
-    assert describe(APO()) == describe(APO())
+    assert identity_of(APO()) == identity_of(APO())
 
 
 def test_functions_are_described_by_their_source() -> None:
@@ -77,6 +79,6 @@ def test_functions_are_described_by_their_source() -> None:
     class Holds:
         function: object
 
-    assert describe(Holds(one)) != describe(Holds(two))
-    assert describe(Holds(one)) == describe(Holds(one))
-    assert describe({"a": (1, None)}) == {"a": [1, None]}
+    assert identity_of(Holds(one)) != identity_of(Holds(two))
+    assert identity_of(Holds(one)) == identity_of(Holds(one))
+    assert identity_of({"a": (1, None)}) == {"a": [1, None]}

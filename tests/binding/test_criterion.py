@@ -13,6 +13,8 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.evaluator import bind_evaluator, verdict_evaluator, without_misfits
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluation import evaluate
 from promptopt.evaluators.generation import Generation
@@ -76,7 +78,7 @@ def judged(accurate: float = 0.2, name: str = "hosted") -> Scripted:
 def transferred(store: Path, **changes: Any) -> Any:
     task = planted_task()
     settings = {"model": scorer(), "check_model": judged(), "evaluator": Nats(task), "store": store, **changes}
-    return optimize(task, TryTwo(), proposer=Scripted([], name="proposer"), **settings)
+    return optimize(task, TryTwo(), **settings, model=Models(proposer=Scripted([], name="proposer")))
 
 
 def test_searched_on_one_model_judged_on_another(tmp_path: Path) -> None:
@@ -223,7 +225,11 @@ def test_a_candidate_scored_on_part_of_a_fixed_set_is_a_finalist_by_what_it_is_w
 
     seen: list[Run] = []
     optimize(
-        planted_task(), HalfScored(), model=planted_model(accuracy), store=tmp_path / "store.db", watch=seen.append
+        planted_task(),
+        HalfScored(),
+        model=planted_model(accuracy),
+        store=tmp_path / "store.db",
+        session=Session(watch=seen.append),
     )
     # All right on eight examples is worth more than all right on two of them.
     assert [(estimate.prompt["instruction"], estimate.count) for estimate in seen[0].ranked()] == [

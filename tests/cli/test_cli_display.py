@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from promptopt.cli.display import Lines, Live, Quiet, display, rows, smallest, time_left
-from promptopt.run.budget import Ledger, Limits, Plan
+from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.types import Estimate, Prompt
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
 SPENT = Ledger(1_204, 1_300, 96, 80_000, 3_211, 0.0123)
-PLAN = Plan(3, 100, 200, Ledger(), Limits(), Limits())
+PLAN = Allocation(3, 100, 200, Ledger(), Limits(), Limits())
 
 
 def snapshot(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from promptopt.cli.main import app
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluation import explain
+from promptopt.evaluation import Analysis, explain
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
@@ -39,7 +39,7 @@ def task() -> Task:
 
 
 def test_pieces_help_hurt_or_do_nothing(task: Task, tmp_path: Path) -> None:
-    found = explain(task, model=model(), store=tmp_path / "store.db", examples=20)
+    found = explain(task, model=model(), store=tmp_path / "store.db", analysis=Analysis(examples=20))
     by_text = {effect.segment.text.strip("- "): effect for effect in found.effects}
     assert by_text["Read all of it."].kind == "helps"
     assert by_text["Read all of it."].delta == pytest.approx(0.5)
@@ -49,7 +49,7 @@ def test_pieces_help_hurt_or_do_nothing(task: Task, tmp_path: Path) -> None:
     assert (found.n, found.evaluator) == (20, "loss")
     assert found.loss == pytest.approx(1.51, abs=0.02)
     assert found.spent.calls == 20 * 4
-    again = explain(task, model=model(), store=tmp_path / "store.db", examples=20)
+    again = explain(task, model=model(), store=tmp_path / "store.db", analysis=Analysis(examples=20))
     assert again.paid.calls == 0
     assert again.effects == found.effects
 
@@ -63,14 +63,18 @@ def test_it_needs_log_probabilities_and_says_who_has_them(task: Task, tmp_path: 
 
 def test_a_limit_that_is_too_low_is_said(task: Task, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="raise the limit"):
-        explain(task, model=model(), store=tmp_path / "store.db", budget=Budget(calls=30), examples=20)
+        explain(
+            task, model=model(), store=tmp_path / "store.db", budget=Budget(calls=30), analysis=Analysis(examples=20)
+        )
 
 
 def test_a_piece_off_the_scale_is_left_out(task: Task, tmp_path: Path) -> None:
     def broken(content: Content, label: str) -> list[float]:
         return scores(content, label) if "Read all" in str(content) else [-math.inf]
 
-    found = explain(task, model=Scripted("", scores=broken), store=tmp_path / "store.db", examples=10)
+    found = explain(
+        task, model=Scripted("", scores=broken), store=tmp_path / "store.db", analysis=Analysis(examples=10)
+    )
     assert [effect.segment.text for effect in found.effects if "Read all" in effect.segment.text] == []
     assert len(found.effects) == 2
 

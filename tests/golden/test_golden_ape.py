@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.ape import APE, Filtering, Proposing
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -33,8 +34,7 @@ def journal(tmp_path: Path) -> str:
     result = optimize(
         planted_task(),
         APE(propose=Proposing(candidates=8, samples=4), filter=Filtering(subset=6, finalists=2), resampling=1),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     names = {candidate.prompt: candidate.prompt["instruction"] for candidate in result.candidates()}

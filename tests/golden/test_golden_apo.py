@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion
 from promptopt.selection.bandits import UCB
@@ -36,8 +37,7 @@ def journal(tmp_path: Path) -> str:
     result = optimize(
         planted_task(),
         APO(rounds=2, beam=2, minibatch=16, expand=Expansion(groups=2, children=3), selector=UCB(budget=120)),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     names = {candidate.prompt.id: candidate.prompt["instruction"] for candidate in result.candidates()}

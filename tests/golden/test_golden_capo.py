@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.capo.method import CAPO, Breeding, Demonstrations
 from promptopt.optimizers.capo.track import Race
@@ -61,8 +62,7 @@ def journal(tmp_path: Path) -> str:
             demos=Demonstrations(most=3),
             race=Race(block=8, blocks=4),
         ),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     names = {candidate.prompt: shown(candidate.prompt) for candidate in result.candidates()}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -32,7 +33,7 @@ def journal(tmp_path: Path, optimizer: EvoPromptGA | EvoPromptDE) -> str:
     """One line a call of the proposer, one a generation, one a candidate, one for the end."""
     model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.5, each=0.2))
     proposer = Scripted(propose, name="proposer")
-    result = optimize(planted_task(), optimizer, model=model, proposer=proposer, store=tmp_path / "store.db")
+    result = optimize(planted_task(), optimizer, model=Models(model, proposer=proposer), store=tmp_path / "store.db")
     names = {candidate.prompt: candidate.prompt["instruction"] for candidate in result.candidates()}
     lines: list[str] = []
     for request in proposer.log:

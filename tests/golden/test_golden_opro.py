@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Validation
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -46,8 +47,7 @@ def journal(tmp_path: Path) -> str:
             propose=Proposing(breadth=3, end_temperature=1.4),
             validation=Validation(share=0.25, every=2),
         ),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     asked = [request for request in proposer.log if isinstance(request, Request)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.plum.neighbours import Editing
 from promptopt.optimizers.plum.patience import Stopping
@@ -47,7 +48,7 @@ def journal(tmp_path: Path, method: Any) -> list[str]:
     task = Task.from_examples(examples, prompt=PROMPT, labels=("good", "bad"), train=16, dev=12, test=12)
     model = Scripted(answer, name="model")
     proposer = Scripted(propose, name="proposer")
-    result = optimize(task, method, model=model, proposer=proposer, store=tmp_path / f"{method.name}.db")
+    result = optimize(task, method, model=Models(model, proposer=proposer), store=tmp_path / f"{method.name}.db")
     numbers = {candidate.prompt: number for number, candidate in enumerate(result.candidates())}
     lines = [f"{method.name}"]
     for step in result.steps:

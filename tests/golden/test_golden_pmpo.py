@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting
@@ -47,8 +48,7 @@ def journal(tmp_path: Path) -> str:
     result = optimize(
         task,
         PMPO(iterations=3, examples=10, mask=Masking(most=2), rewrite=Rewriting(hard=2, samples=2)),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         evaluator=Loss.for_task(task),
         check_evaluator=Loss.for_task(task),
         store=tmp_path / "store.db",

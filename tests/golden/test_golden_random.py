@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.random_search import RandomSearch
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -33,8 +34,7 @@ def journal(tmp_path: Path) -> str:
     result = optimize(
         planted_task(train=24, dev=12, test=12),
         RandomSearch(candidates=11, breadth=4, examples=16),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     texts: list[str] = []

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.tpe import TPE, Bootstrapping, Proposing, Scoring
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -39,8 +40,7 @@ def journal(tmp_path: Path) -> str:
             bootstrap=Bootstrapping(sets=3, demos=2),
             score=Scoring(minibatch=8, full_every=4),
         ),
-        model=model,
-        proposer=proposer,
+        model=Models(model, proposer=proposer),
         store=tmp_path / "store.db",
     )
     names = {

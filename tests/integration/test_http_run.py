@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.dispatch import Patience
 from promptopt.models.server.openai import OpenAIModel
@@ -35,7 +36,7 @@ def conduct(store: Path, url: str) -> Result:
     model = OpenAIModel("fake", base_url=url, patience=Patience(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05))
     try:
         return optimize(
-            planted_task(), Rewrites(), model=model, proposer=Scripted(rewrite, name="proposer"), store=store
+            planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store
         )
     finally:
         model.close()

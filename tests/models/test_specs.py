@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from promptopt import registry
-from promptopt.binding.objects import open_models
+from promptopt.binding.models import Models, open_models
 from promptopt.cli.models import app as models_app
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models import specs
@@ -109,7 +109,7 @@ def test_a_plug_in_is_listed_priced_and_given_its_address(monkeypatch: pytest.Mo
     assert "repeats what it hears" in listed
     assert "parrot/NAME" in listed.partition("Log-probabilities")[2]
     assert price_of("parrot/grey") == Price(0, 0)
-    open_models("parrot/grey", None, None, "http://localhost:1/v1")
+    open_models(Models("parrot/grey", base_url="http://localhost:1/v1"))
     assert opened == ["http://localhost:1/v1"]
 
 

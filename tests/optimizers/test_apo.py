@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion, _groups
@@ -77,8 +78,10 @@ def search(
     return optimize(
         planted_task() if task is None else task,
         optimizer,
-        model=planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
-        proposer=Scripted(author, name="author") if proposer is None else proposer,
+        model=Models(
+            planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
+            proposer=Scripted(author, name="author") if proposer is None else proposer,
+        ),
         budget=budget,
         store=home / "store.db",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo import APO, Expansion
@@ -56,8 +57,10 @@ def search(
     return optimize(
         planted_task() if task is None else task,
         optimizer,
-        model=planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
-        proposer=Scripted(author, name="author") if proposer is None else proposer,
+        model=Models(
+            planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
+            proposer=Scripted(author, name="author") if proposer is None else proposer,
+        ),
         evaluator=evaluator,
         check_evaluator=evaluator,
         budget=budget,

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
@@ -100,13 +102,15 @@ def search(
     return optimize(
         number_task() if task is None else task,
         optimizer,
-        model=model if isinstance(model, Scripted) else Scripted(model, name="task model"),
-        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        model=Models(
+            model if isinstance(model, Scripted) else Scripted(model, name="task model"),
+            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        ),
         evaluator=evaluator,
         check_evaluator=evaluator,
         budget=budget,
         store=home / "store.db",
-        watch=watch,
+        session=Session(watch=watch),
     )
 
 

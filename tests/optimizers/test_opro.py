@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.config import adjust
+from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.loss import Loss
@@ -108,8 +109,7 @@ def search(
     return optimize(
         graded_task() if task is None else task,
         optimizer,
-        model=Scripted(obey, name="obedient") if model is None else model,
-        proposer=proposer,
+        model=Models(Scripted(obey, name="obedient") if model is None else model, proposer=proposer),
         budget=budget,
         store=home / "store.db",
     )
@@ -493,10 +493,7 @@ def test_one_seed_one_course_and_another_seed_another(tmp_path: Path) -> None:
     logs: list[list[str]] = []
     for place, seed in enumerate((0, 0, 1)):
         proposer = numbered(0.4, 0.8, 0.6)
-        optimize(
-            graded_task(60), OPRO(steps=3, examples=20), model=Scripted(obey, name="obedient"), proposer=proposer,
-            seed=seed, store=tmp_path / f"{place}.db",
-        )  # fmt: skip
+        optimize(graded_task(60), OPRO(steps=3, examples=20), model=Models(Scripted(obey, name="obedient"), proposer=proposer), seed=seed, store=tmp_path / f"{place}.db")  # fmt: skip
         logs.append([text_of(request) for request in proposer.log])
     assert logs[0] == logs[1]
     assert logs[0] != logs[2]
@@ -613,8 +610,7 @@ def loss_search(home: Path, scores: Callable[[Content, str], Sequence[float]], p
     return optimize(
         task,
         OPRO(steps=3, propose=Proposing(breadth=3)),
-        model=Scripted(lambda _: "yes", name="scorer", scores=scores),
-        proposer=proposer,
+        model=Models(Scripted(lambda _: "yes", name="scorer", scores=scores), proposer=proposer),
         evaluator=loss,
         check_evaluator=loss,
         store=home / "store.db",

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting, Targets
@@ -81,13 +83,15 @@ def search(
     return optimize(
         task,
         optimizer,
-        model=Scripted(lambda _: "yes", name="task model", scores=scores),
-        proposer=Scripted(inventive, name="author") if proposer is None else proposer,
+        model=Models(
+            Scripted(lambda _: "yes", name="task model", scores=scores),
+            proposer=Scripted(inventive, name="author") if proposer is None else proposer,
+        ),
         evaluator=measure,
         check_evaluator=measure,
         budget=budget,
         store=home / "store.db",
-        watch=watch,
+        session=Session(watch=watch),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting, Targets
@@ -61,8 +62,7 @@ def test_a_cap_on_evaluations_bounds_what_the_task_model_is_asked(
     result = optimize(
         task(),
         replace(SETTINGS, targets=Targets(source)),
-        model=model,
-        proposer=Scripted(inventive, name="author"),
+        model=Models(model, proposer=Scripted(inventive, name="author")),
         evaluator=measure,
         check_evaluator=measure,
         budget=Budget(evaluations=evaluations),
@@ -81,8 +81,7 @@ def test_the_second_time_everything_is_charged_alike_and_nothing_is_paid(tmp_pat
         result = optimize(
             task(),
             replace(SETTINGS, iterations=2, targets=Targets(source)),
-            model=Scripted(solve, scores=flat, name="task model"),
-            proposer=Scripted(inventive, name="author"),
+            model=Models(Scripted(solve, scores=flat, name="task model"), proposer=Scripted(inventive, name="author")),
             evaluator=measure,
             check_evaluator=measure,
             store=tmp_path / "store.db",

@@ -12,6 +12,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.config import adjust
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
@@ -58,8 +59,10 @@ def search(
     return optimize(
         planted_task() if task is None else task,
         optimizer,
-        model=planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
-        proposer=Scripted(vary, name="varying") if proposer is None else proposer,
+        model=Models(
+            planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
+            proposer=Scripted(vary, name="varying") if proposer is None else proposer,
+        ),
         budget=budget,
         seed=seed,
         store=home / "store.db",
@@ -199,8 +202,10 @@ def loss_search(home: Path, scores: Callable[[Content, str], Sequence[float]]) -
     return optimize(
         task,
         RandomSearch(candidates=4, breadth=2),
-        model=Scripted(lambda _: "yes", name="scorer", scores=scores),
-        proposer=Scripted(lambda _: f"<prompt>{next(texts)}</prompt>", name="listed"),
+        model=Models(
+            Scripted(lambda _: "yes", name="scorer", scores=scores),
+            proposer=Scripted(lambda _: f"<prompt>{next(texts)}</prompt>", name="listed"),
+        ),
         evaluator=loss,
         check_evaluator=loss,
         store=home / "store.db",

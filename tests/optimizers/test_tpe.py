@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.config import adjust
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
@@ -85,8 +86,10 @@ def search(
     return optimize(
         planted_task() if task is None else task,
         optimizer,
-        model=planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
-        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        model=Models(
+            planted_model(feature_accuracy(WORDS, base=0.3)) if model is None else model,
+            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        ),
         evaluator=evaluator,
         check_evaluator=evaluator,
         budget=budget,

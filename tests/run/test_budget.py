@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.run.budget import Budget, Ledger, Limits, plan
+from promptopt.run.budget import Budget, Ledger, Limits, allocate
 
 
 def arranged(budget: Budget, *, dev: int = 100, test: int = 200, tokens: float = 100.0, usd: float | None = 0.001):
-    return plan(budget, dev=dev, test=test, calls_per_cell=1, tokens_per_cell=tokens, usd_per_cell=usd)
+    return allocate(budget, dev=dev, test=test, calls_per_cell=1, tokens_per_cell=tokens, usd_per_cell=usd)
 
 
 def test_without_caps_everything_is_used() -> None:

@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import event
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, EvaluatorError, ReplayDiverged
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
@@ -49,13 +51,15 @@ def conduct(
     return optimize(
         planted_task(),
         Rewrites() if optimizer is None else optimizer,
-        model=planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)) if model is None else model,
-        proposer=Scripted(rewrite, name="proposer") if proposer is None else proposer,
+        model=Models(
+            planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)) if model is None else model,
+            proposer=Scripted(rewrite, name="proposer") if proposer is None else proposer,
+        ),
         budget=budget,
         seed=seed,
         store=store,
-        observers=observers,
         **more,
+        session=Session(observers=observers),
     )
 
 

@@ -55,7 +55,7 @@ def test_the_best_of_many_is_found_and_the_cost_is_as_planned(tmp_path: Path) ->
     def choose(run: Run) -> tuple[list[Estimate], int, Prompt]:
         good = run.initial.replace("instruction", "Answer carefully.")
         ranked = FreshRejects(98).select(run, [*prompts(run, 9), good], run.train, 2)
-        return ranked, run.door.spent.evaluations, good
+        return ranked, run.spent.evaluations, good
 
     ranked, spent, good = selected(tmp_path, choose)
     assert ranked[0].prompt == good

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
@@ -130,8 +131,10 @@ def search(
     return optimize(
         valued_task() if task is None else task,
         optimizer,
-        model=valued(by_digest) if model is None else model,
-        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="proposer"),
+        model=Models(
+            valued(by_digest) if model is None else model,
+            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="proposer"),
+        ),
         evaluator=evaluator,
         budget=budget,
         seed=seed,

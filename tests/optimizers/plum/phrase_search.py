@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.plum.neighbours import Editing
 from promptopt.optimizers.plum.patience import Stopping
@@ -65,7 +66,7 @@ class Injected:
     def optimize(self, run: Run) -> None:
         run._rngs.update(self.streams)
         if self.evaluations is not None:
-            run.door.limits = replace(run.door.limits, evaluations=self.evaluations)
+            run._door.limits = replace(run._door.limits, evaluations=self.evaluations)
         self.method.optimize(run)
 
 
@@ -134,8 +135,10 @@ def search(
     return optimize(
         task_of(prompt) if task is None else task,
         method,
-        model=answers if model is None else model,
-        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="paraphraser"),
+        model=Models(
+            answers if model is None else model,
+            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="paraphraser"),
+        ),
         budget=budget,
         store=home / "store.db",
     )

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
@@ -156,8 +157,7 @@ def test_a_search_by_losses_which_are_negative(tmp_path: Path, kind: type[Any]) 
     result = optimize(
         task,
         kind(edit=Editing(neighbours=4), stop=Stopping(6, 6)),
-        model=model,
-        proposer=Scripted(lengthen, name="paraphraser"),
+        model=Models(model, proposer=Scripted(lengthen, name="paraphraser")),
         evaluator=evaluator,
         check_evaluator=evaluator,
         store=tmp_path / "store.db",
@@ -178,8 +178,9 @@ def test_a_start_without_any_probability_is_left_behind(tmp_path: Path, kind: ty
     result = optimize(
         task,
         kind(edit=Editing(neighbours=6), stop=Stopping(6, 6)),
-        model=Scripted(lambda _: "good", name="scorer", scores=scores),
-        proposer=Scripted(lengthen, name="paraphraser"),
+        model=Models(
+            Scripted(lambda _: "good", name="scorer", scores=scores), proposer=Scripted(lengthen, name="paraphraser")
+        ),
         evaluator=Loss.for_task(task),
         store=tmp_path / "store.db",
     )

@@ -13,6 +13,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.evaluators.preference import Preference
@@ -117,8 +118,10 @@ def search(
     return optimize(
         task,
         optimizer,
-        model=Scripted(lambda _: "yes", name="task model", scores=scores) if model is None else model,
-        proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        model=Models(
+            Scripted(lambda _: "yes", name="task model", scores=scores) if model is None else model,
+            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
+        ),
         evaluator=evaluator,
         check_evaluator=evaluator,
         budget=budget,

@@ -1,0 +1,76 @@
+"""Methods by name, and what says which run it is: the fingerprint's parts."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from typing import Any, cast
+
+from promptopt.errors import ConfigError
+from promptopt.protocols import Optimizer
+from promptopt.types import digest
+
+
+def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """A method by its registered name, with its default settings, or the object given."""
+    if isinstance(optimizer, str):
+        from promptopt.registry import load
+
+        return cast("Optimizer", load("optimizers", optimizer)())
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "optimize", None)):
+        raise ConfigError(f"{optimizer!r} is not an optimizer: pass an object with a method optimize(run)")
+    return optimizer
+
+
+def method_name(optimizer: Optimizer) -> str:
+    """The name a method is registered under, or its class name in lower case."""
+    from promptopt.registry import names
+
+    kind = type(optimizer)
+    guess = kind.__name__.lower()
+    registered = getattr(kind, "name", guess)
+    return registered if isinstance(registered, str) and registered in names("optimizers") else guess
+
+
+def identity_of(value: object) -> Any:
+    """JSON that changes when a setting changes: what goes into the fingerprint for objects a user may pass.
+
+    Dataclasses give their fields, functions their name and source, other objects their class and attributes.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [identity_of(item) for item in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        return {str(key): identity_of(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            "is": _path(type(value)),
+            **{item.name: identity_of(getattr(value, item.name)) for item in fields(value)},
+        }
+    if callable(value) and hasattr(value, "__qualname__"):
+        return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}
+    return {"is": _path(type(value)), **{name: identity_of(item) for name, item in vars(value).items()}}
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _source(function: Callable[..., object]) -> str:
+    try:
+        return digest(inspect.getsource(function))
+    except (OSError, TypeError):
+        return ""
+
+
+def versions() -> dict[str, str]:
+    """What a replay depends on besides the fingerprint: random draws, and a sampler's, may change between versions."""
+    return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "promptopt": version("promptopt-engine"),
+        "optuna": version("optuna"),
+    }

@@ -1,0 +1,53 @@
+"""What surrounds a run and changes nothing in it: who watches, what may stop it, where it is kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.run.events import Event
+from promptopt.store.runs import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who looks on while a run goes, and how it is interrupted."""
+
+    observers: Sequence[Callable[[Event], None]] = ()
+    """Each is handed every event."""
+    watch: Callable[[Run], None] | None = None
+    """Is handed the run before it begins."""
+    interrupt: threading.Event | None = None
+    """Setting it suspends the run once the calls in flight have settled."""
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Kept with the run, as what started it."""
+
+
+@contextmanager
+def opened(store: Store | str | Path | None) -> Generator[Store]:
+    """The store given, or one opened here and closed at the end."""
+    if isinstance(store, Store):
+        yield store
+        return
+    with Store(store) as fresh:
+        yield fresh
+
+
+def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) -> Callable[[], str | None]:
+    """Gives the reason to suspend now, or None: an interrupt, or the minutes since `begun` (monotonic) are over."""
+
+    def reason() -> str | None:
+        if interrupt is not None and interrupt.is_set():
+            return "interrupted"
+        if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
+            return f"{budget.minutes:g} minutes are over"
+        return None
+
+    return reason

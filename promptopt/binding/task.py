@@ -1,0 +1,28 @@
+"""A task by name or file, complete enough for a search; and the task that a search is handed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptopt.errors import ConfigError
+from promptopt.protocols import Task
+
+
+def bind_task(task: str | Path | Task, seed: int) -> Task:
+    """A task by name or file, or the one given. Raises ConfigError where a split is empty."""
+    task = _named_task(task, seed)
+    for split in ("train", "dev", "test"):
+        if not getattr(task, split):
+            raise ConfigError(
+                f"task {task.name!r} has no {split} examples: a search needs train and dev, and a verdict needs test; "
+                f"give it more data, or other split sizes"
+            )
+    return task
+
+
+def _named_task(task: str | Path | Task, seed: int) -> Task:
+    if isinstance(task, str | Path):
+        from promptopt.tasks.catalogue import load_task
+
+        return load_task(str(task), seed=seed)
+    return task

@@ -1,0 +1,147 @@
+"""A run from its first call to its result, with what its owner keeps from the method: the door, the test, the caps."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
+from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.result import Guide, Result, Status, front
+from promptopt.outcome.verdict import contender, measured, scorable, sealed_test
+from promptopt.protocols import Optimizer
+from promptopt.run import Run
+from promptopt.run.budget import Allocation
+from promptopt.run.door import Door
+from promptopt.stats import paired_gain, verdict
+from promptopt.types import Example, Prompt, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A run and what its owner keeps of it."""
+
+    id: str
+    method: str
+    run: Run
+    door: Door
+    allocation: Allocation
+    test: tuple[Example, ...]
+    """The sealed examples; the run's own task has none."""
+    searched: Criterion
+    """What guides the search."""
+    criterion: Criterion
+    """What the final choice and the verdict are by."""
+
+
+def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
+    """Search, choose, open the test once. `begun`: when the session began (monotonic seconds).
+
+    Weather, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
+    """
+    run, door, allocation = trial.run, trial.door, trial.allocation
+    criterion, searched = trial.criterion, trial.searched
+    status: Status = "finished"
+    reason = ""
+    winner = run.initial
+    before: list[Score] = []
+    after: list[Score] = []
+    try:
+        run.begin_phase("search")
+        try:
+            optimizer.optimize(run)
+        except BudgetSpent as spent:
+            status, reason = "budget", str(spent)
+        door.limits = allocation.total
+        run.follow_budget()
+        by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
+        adopt_criterion(run, searched, criterion)
+        if not allocation.total.metered:
+            allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
+        winner = choose(run, allocation, by_search=by_search)
+        before, after = sealed_test(run, trial.test[: allocation.test], winner, metered=allocation.total.metered)
+    except ReplayDiverged:
+        raise
+    except (Suspended, StoreError) as stop:
+        status, reason = "suspended", str(stop)
+    except KeyboardInterrupt:
+        status, reason = "suspended", "interrupted"
+    if status == "suspended":
+        # A sealed test that was cut short is not looked at: the next execution finishes it.
+        before, after = [], []
+        winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
+    else:
+        _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
+    return _result(trial, allocation, (status, reason), winner, (before, after), time.monotonic() - begun)
+
+
+def _result(
+    trial: Trial,
+    allocation: Allocation,
+    ended: tuple[Status, str],
+    winner: Prompt,
+    scores: tuple[list[Score], list[Score]],
+    seconds: float,
+) -> Result:
+    run, criterion, searched = trial.run, trial.criterion, trial.searched
+    before, after = scores
+    first, second = scorable(before, after)
+    if len(first) < len(before):
+        run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
+    gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None
+    start = contender(run, run.initial, allocation, measured(before, run.seed))
+    best = contender(run, winner, allocation, measured(after, run.seed))
+    candidates = tuple(run.candidates())
+
+    def guided(prompt: Prompt) -> float | None:
+        estimate = run.searched(prompt)
+        return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
+
+    return Result(
+        run_id=trial.id,
+        task=run.task.name,
+        method=trial.method,
+        seed=run.seed,
+        model=criterion.model.name,
+        evaluator=criterion.name,
+        proposer=trial.door.models["proposer"].name,
+        search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
+        status=ended[0],
+        reason=ended[1],
+        start=start,
+        best=best,
+        gain=gain,
+        verdict="no_evidence" if gain is None else verdict(gain),
+        optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
+        spent=trial.door.spent,
+        paid=trial.door.paid,
+        wall_s=seconds,
+        lineage=candidates,
+        front=front(candidates, run.count_tokens),
+        steps=tuple(run.steps),
+        rejected=dict(run.rejected),
+        warnings=run.warnings,
+    )
+
+
+def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
+    """`guide`: the evaluator that the search went by, where the verdict is by another one."""
+    from promptopt.evaluators.leak import find_leaks
+
+    if len(run.candidates()) == 1:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
+        run.warn(
+            f"the search proposed no usable candidate, so the start is kept ({reasons if reasons else 'no replies'})"
+        )
+    ranked = run.ranked()
+    if guide and winner == run.initial and ranked and ranked[0].prompt != winner:
+        start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))
+        run.warn(
+            f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
+            f"beats the start by what the verdict is by: the {guide} does not stand for it here"
+        )
+    if winner != run.initial:
+        for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
+            run.warn(finding)

@@ -1,0 +1,36 @@
+"""The task that a search is handed: everything but the test examples, which its owner keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, TypeVar, cast
+
+from promptopt.protocols import Task
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def without_test(task: AnyTask) -> AnyTask:
+    """`task` with no test examples; so is the task it was made from, where it was made from another.
+
+    It renders, scores and describes itself as before. Its fingerprint is the owner's to take first.
+    """
+    if is_dataclass(task) and not isinstance(task, type):
+        origin = getattr(task, "origin", None)
+        changes: dict[str, Any] = {"test": ()}
+        if origin is not None:
+            changes["origin"] = without_test(cast("Task", origin))
+        return cast("AnyTask", replace(cast("Any", task), **changes))
+    return cast("AnyTask", _Untested(task))
+
+
+@dataclass(frozen=True)
+class _Untested:
+    """A task of somebody else's making, seen without its test examples."""
+
+    whole: Any
+
+    test = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
