@@ -1,7 +1,8 @@
 """What a server can do about log-probabilities, found out by tiny requests that are judged by their answers.
 
-A status says little: some servers ignore what they do not know. What counts is whether the log-probabilities that were
-asked for are in the answer, whether they can be log-probabilities, and whether two requests for the same number agree.
+A status is little evidence: some servers ignore what they do not know. What counts is whether the log-probabilities
+that were asked for are in the answer, whether they can be log-probabilities, and whether two requests for the same
+number agree.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from promptopt.models.vllm_requests import Read
 
 PROBE = "The quick brown fox jumps over the lazy dog, 1 2 3 4 5 6 7 8 9, and then it sleeps until the morning."
 BLOCK = 16
-"""Tokens in a block of vLLM's prefix cache, where /metrics does not tell: its default on a GPU."""
+"""Tokens in a block of vLLM's prefix cache, where /metrics does not report it: its default on a GPU."""
 UNBOUNDED = 1 << 40
 ROWS_AGREE = 1e-3
 """Nats by which log-probabilities over cached tokens may differ from a full recomputation."""
@@ -77,7 +78,7 @@ async def detect(channel: Channel) -> Capabilities:
     probe = _tokens_in(await channel.probe(f"{server.root}/tokenize", {"content": PROBE, "parse_special": True}))
     if probe:
         return await _detect_llamacpp(channel, probe)
-    return Capabilities("it has no /tokenize that tells how it reads a text")
+    return Capabilities("it has no /tokenize that shows how it reads a text")
 
 
 async def is_unchanged(channel: Channel, capabilities: Capabilities) -> bool:

@@ -32,7 +32,10 @@ MOST_CELLS = 2 * MOST_FOLLOWING
 
 @dataclass(frozen=True, slots=True)
 class ContinuationLogProbs:
-    """`logprobs[i]`: of the scored tokens of continuation i, in nats. `served`: empty where no answer says it."""
+    """`logprobs[i]`: of the scored tokens of continuation i, in nats.
+
+    `served`: the snapshot, empty where no answer names one.
+    """
 
     logprobs: tuple[tuple[float, ...], ...]
     served: str
@@ -141,7 +144,9 @@ class FullPromptScoring:
         answer = await self._channel.ask(self._channel.server.completions, self.body(prompts))
         choices = choices_of(answer, len(prompts))
         known = {prompt: prompt_logprobs_of(choice, prompt) for prompt, choice in zip(prompts, choices, strict=True)}
-        logprobs = (tuple(known[whole][start:]) for whole, start in zip(forced.wholes, forced.starts, strict=True))
+        logprobs = (
+            tuple(known[sequence][start:]) for sequence, start in zip(forced.wholes, forced.starts, strict=True)
+        )
         return ContinuationLogProbs(tuple(logprobs), served_by(answer))
 
     def body(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -169,28 +174,28 @@ class ForcedDecoding:
         """See `ScoringMethod`. All labels of one token take one HTTP request or a few, a longer continuation two."""
         known: dict[tuple[int, ...], dict[int, float]] = {}
         served = ""
-        for whole, start in zip(forced.wholes, forced.starts, strict=True):
-            for place in range(start, len(whole)):
-                if whole[place] in known.get(whole[:place], {}):
+        for sequence, start in zip(forced.wholes, forced.starts, strict=True):
+            for place in range(start, len(sequence)):
+                if sequence[place] in known.get(sequence[:place], {}):
                     continue
-                long = self.grammars and len(whole) - place > 2
-                generated = await self.decode_by_grammar(whole, place) if long else None
+                long = self.grammars and len(sequence) - place > 2
+                generated = await self.decode_by_grammar(sequence, place) if long else None
                 if generated is None:
-                    answer = await self._channel.ask(self._channel.server.completions, self.body(whole, place))
-                    generated, served = generated_logprobs(answer, whole[place:]), served_by(answer)
+                    answer = await self._channel.ask(self._channel.server.completions, self.body(sequence, place))
+                    generated, served = generated_logprobs(answer, sequence[place:]), served_by(answer)
                 for offset, values in enumerate(generated):
-                    known.setdefault(whole[: place + offset], {}).update(values)
+                    known.setdefault(sequence[: place + offset], {}).update(values)
         logprobs = (
-            tuple(known[whole[:place]][whole[place]] for place in range(start, len(whole)))
-            for whole, start in zip(forced.wholes, forced.starts, strict=True)
+            tuple(known[sequence[:place]][sequence[place]] for place in range(start, len(sequence)))
+            for sequence, start in zip(forced.wholes, forced.starts, strict=True)
         )
         return ContinuationLogProbs(tuple(logprobs), served)
 
-    async def decode_by_grammar(self, whole: Sequence[int], start: int) -> list[dict[int, float]] | None:
-        """Of `whole[start:-1]`, forced by a grammar; None where the server cannot."""
-        wanted = whole[start:-1]
+    async def decode_by_grammar(self, sequence: Sequence[int], start: int) -> list[dict[int, float]] | None:
+        """Of `sequence[start:-1]`, forced by a grammar; None where the server cannot."""
+        wanted = sequence[start:-1]
         grammar = "root ::= " + " ".join(f"<[{token}]>" for token in wanted)
-        body = {**self.body(whole, start), "grammar": grammar, "max_tokens": len(wanted)}
+        body = {**self.body(sequence, start), "grammar": grammar, "max_tokens": len(wanted)}
         del body["logit_bias"]
         answer = await self._channel.probe(self._channel.server.completions, body, optional=True)
         try:
@@ -198,10 +203,10 @@ class ForcedDecoding:
         except Malformed:
             return None
 
-    def body(self, whole: Sequence[int], place: int) -> dict[str, Any]:
+    def body(self, sequence: Sequence[int], place: int) -> dict[str, Any]:
         """The request body that forces the token at `place`."""
-        forced = {"logit_bias": [[whole[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
-        body = {**completion(self._channel, []), "prompt": list(whole[:place]), "temperature": 1.0}
+        forced = {"logit_bias": [[sequence[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
+        body = {**completion(self._channel, []), "prompt": list(sequence[:place]), "temperature": 1.0}
         return {**body, **forced, "logprobs": ALTERNATIVES}
 
 

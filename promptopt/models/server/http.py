@@ -1,4 +1,4 @@
-"""The way to an OpenAI-compatible server: where it is, the key, and what becomes of an answer that is none."""
+"""Requests to an OpenAI-compatible server: where it is, the key, and what becomes of an answer that is an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.openai_transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, as_object, scrub
 
 _OPENAI = "https://api.openai.com/v1"
@@ -45,7 +45,7 @@ class Server:
         self.root = self.api.removesuffix("/v1")
         self.completions = f"{self.api}/completions"
         self.name = f"the server {urlsplit(address).netloc}"
-        # Azure's newer addresses end in /openai/v1, and are spoken to as OpenAI's is.
+        # Azure's newer addresses end in /openai/v1, and take requests as OpenAI's does.
         self._azure_deployment = model if azure and self.root == self.api else ""
 
     def transport(self, *, timeout_s: float, keep: Keep) -> Transport:

@@ -14,7 +14,7 @@ from promptopt.types import Message
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Tokens, and where the server tells, how its vocabulary writes them."""
+    """Tokens, and where the server reports it, how its vocabulary writes them."""
 
     ids: tuple[int, ...]
     pieces: tuple[str | bytes, ...] = ()

@@ -47,7 +47,7 @@ class Tokenization:
             prompts = [await tokenizer.encode_chat((Message("user", text),), generate=True) for text in ("a", "b")]
             chats = [await tokenizer.encode_reply(text) for text in ("yes", "no")]
         except (BackendError, TooLong):
-            return  # no template: requests with messages will be told so
+            return  # no template: requests with messages fail with a sentence
         after = _common_ending(*chats)
         self._end_of_turn = after[0] if after else None
         ending = _common_ending(*prompts)[-LONGEST_TAIL:]
@@ -73,21 +73,21 @@ class Tokenization:
             for text in request.continuations
         ]
         # Without a token before it the first token would have no probability: the end of another text stands there.
-        if not context or any(not common_length(context, whole) for whole, _ in bare):
+        if not context or any(not common_length(context, sequence) for sequence, _ in bare):
             opening = await self._end_token("")
-            context, bare = (opening, *context), [((opening, *whole), texts) for whole, texts in bare]
-        found = [continuation_start(context, whole) for whole, _ in bare]
+            context, bare = (opening, *context), [((opening, *sequence), texts) for sequence, texts in bare]
+        found = [continuation_start(context, sequence) for sequence, _ in bare]
         end = await self._end_token(content) if request.ends else None
         forced = Forced(
             context,
-            tuple((*whole, *(() if end is None else (end,))) for whole, _ in bare),
+            tuple((*sequence, *(() if end is None else (end,))) for sequence, _ in bare),
             tuple(start for start, _ in found),
             any(merged for _, merged in found),
         )
         last = () if end is None else (await self._text_of(end),)
         scored = tuple(
-            (*texts[len(texts) - len(whole) + start :], *last)
-            for (whole, texts), (start, _) in zip(bare, found, strict=True)
+            (*texts[len(texts) - len(sequence) + start :], *last)
+            for (sequence, texts), (start, _) in zip(bare, found, strict=True)
         )
         return forced, scored
 
@@ -115,7 +115,7 @@ class Tokenization:
         if (await self.tokenizer.encode(rendered, special=False)).ids != context:
             raise ConfigError(
                 f"{self._server} does not read its own chat template's text as it writes it, so the tokens of a reply "
-                f"cannot be told exactly; use a layout of plain text, or hf/ (transformers) in this process"
+                f"cannot be known exactly; use a layout of plain text, or hf/ (transformers) in this process"
             )
         return await self._encode(rendered + text, special=False)
 
@@ -144,8 +144,8 @@ class Tokenization:
         end = self._end_of_text[0]
         if end is None:
             raise ConfigError(
-                f"{self._server} does not tell which token ends a text, so the end of a reply cannot be scored; use a "
-                f"layout of chat messages, or score without the end"
+                f"{self._server} does not report which token ends a text, so the end of a reply cannot be scored; use "
+                f"a layout of chat messages, or score without the end"
             )
         return end
 

@@ -52,10 +52,10 @@ class Failure:
         except ValueError:
             return cls(status, body, retry_after_s=waits_s)
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
-        said = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
+        message = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
         param = error.get("param")
-        return cls(status, str(said), code, str(param) if param else "", waits_s)
+        return cls(status, str(message), code, str(param) if param else "", waits_s)
 
     def names(self, parameter: str) -> bool:
         """Whether `parameter` is what the failure is about."""
@@ -70,11 +70,11 @@ class Failure:
 
         Raises Outage where it may pass, BackendError where every further request would meet it too.
         """
-        said = f"{self.code} {self.message}"
+        described = f"{self.code} {self.message}"
         shown = scrub(" ".join(self.message.split()))[:_SHOWN]
-        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(said)):
+        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(described)):
             return Reply("", "rejected")
-        if self.status in (400, 403) and _FILTERED.search(said):
+        if self.status in (400, 403) and _FILTERED.search(described):
             return Reply("", "filter")
         if self.status in (408, 409, 425, 429) or self.status >= 500:
             if self.status != 429 or not _NO_MONEY.search(self.code):

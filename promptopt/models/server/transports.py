@@ -3,8 +3,8 @@
 The official client carries what a service wants: organisations and projects, Azure's addresses and keys, proxies and
 certificates. Its own retries are off, and what it returns is read raw. It takes 0.5 ms of processor time a call, and
 aiohttp alone 0.13 ms. A service of 200 ms and more hides that. A server on this machine would not: at 64 requests of
-20 ms in flight the wall time is 1.9 times that of bare aiohttp (`benchmarks/engine.py`), where 1.3 is the most that it
-may be. It is imported with the first request, which takes 0.4 s.
+20 ms in flight the wall time is 1.7 to 3.1 times that of bare aiohttp (`benchmarks/engine.py`; more on busy cores),
+where 1.3 is the most that it may be. It is imported with the first request, which takes 0.4 s.
 """
 
 from __future__ import annotations
