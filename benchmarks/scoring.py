@@ -80,13 +80,13 @@ def ours(model: TextScorer) -> Way:
     return score
 
 
-def plain(folder: str) -> Way:
+def plain(folder: str, device: str = "cpu", dtype: str = "float32", size: int = BATCH) -> Way:
     """What one writes first: batches of whole texts, padded, logits gathered at the target's tokens."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device).eval()
     tokenizer.padding_side = "right"
 
     @torch.inference_mode()
@@ -96,10 +96,10 @@ def plain(folder: str) -> Way:
         labels = len(batch[0].continuations) if len(batch[0].continuations) > 1 else 0
         step = labels if labels else 1
         totals: list[float] = []
-        for begin in range(0, len(texts), BATCH * step):
-            part = texts[begin : begin + BATCH * step]
+        for begin in range(0, len(texts), size * step):
+            part = texts[begin : begin + size * step]
             read = [context if labels else context + after for context, after in part[::step]]
-            encoded = tokenizer(read, return_tensors="pt", padding=True)
+            encoded = tokenizer(read, return_tensors="pt", padding=True).to(device)
             logits = model(**encoded).logits.log_softmax(-1)
             for place, (context, after) in enumerate(part):
                 row, ids = place // step, encoded.input_ids[place // step]
