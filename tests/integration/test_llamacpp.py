@@ -14,8 +14,8 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.files import catalogue
+from promptopt.models.llamacpp.folders import LOCK
 from promptopt.models.llamacpp.model import LlamaCpp
-from promptopt.models.llamacpp_folders import LOCK
 from promptopt.protocols import Model, Tokenizer
 from promptopt.types import Message, Reply, Request, Sampling
 

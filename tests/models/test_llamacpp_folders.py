@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.models.llamacpp_folders import PREFIX, StatesFolder, remove_leftovers
+from promptopt.models.llamacpp.folders import PREFIX, StatesFolder, remove_leftovers
 
 PROGRAM = """
 import os, sys, tempfile, time
 tempfile.tempdir = sys.argv[1]
-from promptopt.models.llamacpp_folders import StatesFolder
+from promptopt.models.llamacpp.folders import StatesFolder
 folder = StatesFolder.new()
 (folder.path / "state").write_bytes(bytes(1000))
 print(folder.path, flush=True)

@@ -157,7 +157,7 @@ class CountedEngine:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("promptopt.models.llamacpp.model.require_xllamacpp", lambda: SimpleNamespace(__version__="0"))
-    monkeypatch.setattr("promptopt.models.llamacpp_pool.LlamaCppEngine", CountedEngine)
+    monkeypatch.setattr("promptopt.models.llamacpp.pool.LlamaCppEngine", CountedEngine)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / "model.gguf"
     path.write_bytes(header())

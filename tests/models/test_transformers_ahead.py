@@ -14,8 +14,8 @@ from promptopt.models.transformers import memory as transformers_memory
 from promptopt.models.transformers.forward import Forward, Later, Prefix
 from promptopt.models.transformers.memory import Room
 from promptopt.models.transformers.packing import Read, following
+from promptopt.models.transformers.precision import precision
 from promptopt.models.transformers.scoring import Plan, score
-from promptopt.models.transformers_precision import precision
 from promptopt.types import Message, ScoreRequest
 from tests.models.transformers.tiny_transformers import chat_tokenizer, save
 

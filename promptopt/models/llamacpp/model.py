@@ -21,10 +21,10 @@ from promptopt.models.files.fingerprints import sha256_of
 from promptopt.models.llamacpp.engine import LlamaCppEngine, whole_characters
 from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.memory import TokenMemory, engines_that_fit
+from promptopt.models.llamacpp.pool import EnginePool
 from promptopt.models.llamacpp.scoring import Texts, Value, force, likelihoods, read_tree
 from promptopt.models.llamacpp.server import EngineSettings, require_xllamacpp
 from promptopt.models.llamacpp.states import whole_steps
-from promptopt.models.llamacpp_pool import EnginePool
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 FAST_SLOTS = 4

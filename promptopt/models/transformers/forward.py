@@ -23,7 +23,7 @@ from promptopt.models.files.checkpoints import quiet, require
 from promptopt.models.transformers.lanes import Lanes
 from promptopt.models.transformers.memory import Room, failed
 from promptopt.models.transformers.packing import Read, by_padding, following, in_rows, in_shares, lay_out
-from promptopt.models.transformers_precision import floats, precision
+from promptopt.models.transformers.precision import floats, precision
 
 Tensor = Any
 """A torch tensor; torch is optional, so its types are not known here."""

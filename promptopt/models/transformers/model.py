@@ -28,8 +28,8 @@ from promptopt.models.transformers.forward import EXACT, Forward
 from promptopt.models.transformers.generation import Generation
 from promptopt.models.transformers.masked import masked_planner
 from promptopt.models.transformers.memory import release
+from promptopt.models.transformers.precision import TF32, floats
 from promptopt.models.transformers.scoring import causal_planner, score
-from promptopt.models.transformers_precision import TF32, floats
 from promptopt.types import Likelihoods, Message, Reply, Request, ScoreRequest, TokenLogProbs
 
 UNBOUNDED = 1 << 17

@@ -8,9 +8,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from promptopt.models.llamacpp.engine import LlamaCppEngine
+from promptopt.models.llamacpp.folders import StatesFolder
 from promptopt.models.llamacpp.server import EngineSettings
 from promptopt.models.llamacpp.states import PrefixStates
-from promptopt.models.llamacpp_folders import StatesFolder
 
 
 class EnginePool:
