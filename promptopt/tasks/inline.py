@@ -84,9 +84,9 @@ def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
         raise ConfigError(f"task {task.name!r} is not in the form of one text; pass it through `inlined` first")
     origin = task.origin
     if origin.demos_as_turns:
-        pattern = next((layout.demo for layout in origin.layouts if layout.demo), "")
-        if origin.initial.demos or not pattern:
+        if origin.initial.demos:
             return None
+        pattern = next((layout.demo for layout in origin.layouts if layout.demo), "")
         origin = replace(origin, layout=replace(_used(origin), demo=pattern, demos=None))
     try:
         passages = _passages(origin, origin.initial.with_demos([*origin.initial.demos, *demos]))

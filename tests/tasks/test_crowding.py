@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from promptopt.optimizers.random_search import RandomSearch
 from promptopt.run import Run
 from promptopt.tasks.crowding import PER_MESSAGE, crowded
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal, Sampling
 
 EXAMPLES = [Example.of("yes", question=f"is it {'so ' * number}") for number in range(40)]
 
@@ -68,3 +69,12 @@ def test_a_search_shows_as_many_as_fit_and_says_so(tmp_path: Path) -> None:
     result = optimize(short_task(), Crowding(), model=Short(lambda request: "yes"), store=tmp_path / "store.db")
     assert result.rejected == {"demonstrations do not fit the model's context": 1}
     assert any("demonstrations are left out where they would not fit" in warning for warning in result.warnings)
+
+
+def test_a_longer_reply_leaves_less_room_and_only_demonstrations_are_refused() -> None:
+    task, model = short_task(), Short(lambda request: "yes")
+    talkative = replace(task, sampling=Sampling(max_tokens=390))
+    shown = task.initial.with_demos(task.train[:1])
+    assert crowded(task, shown, model) is None
+    assert crowded(talkative, shown, model) is not None
+    assert crowded(talkative, talkative.initial, model) is None

@@ -126,6 +126,13 @@ def test_turns_may_have_patterns_of_their_own() -> None:
     ]
 
 
+def test_without_a_place_for_them_turns_come_before_the_last_message() -> None:
+    layout = Layout("own", messages=(("system", "{text}"), ("user", "{instruction}")), demos=Turns("{text}"))
+    assert spoken(layout, Prompt.of("Add.", DEMOS[:1]), "1+1") == [
+        ("system", "1+1"), ("user", "2+2"), ("assistant", "4"), ("user", "Add."),
+    ]  # fmt: skip
+
+
 def test_an_input_that_is_called_solution_comes_first() -> None:
     layout = Layout("own", messages=(("user", "{instruction} {solution}"),), demos=Turns("", "{solution}: {target}"))
     prompt = Prompt.of("Mark.", [Example((("solution", "x=2"),), "right", solution="because")])
