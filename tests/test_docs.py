@@ -125,6 +125,26 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_contributing_shows_every_package_and_module_of_the_root() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("promptopt/\n")[2].partition("```")[0]
+    shown = {word.rstrip("/") for line in tree.splitlines() for word in re.split(r"\s{3,}", line.strip())[0].split()}
+    package = ROOT / "promptopt"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert modules | {path.parent.name for path in package.glob("*/__init__.py")} <= shown
+    assert {path.parent.name for path in package.glob("models/*/__init__.py")} <= shown
+
+
+def test_contributing_names_the_places_where_things_happen() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/\w+\.py)`: `(\w+)`", page)
+    assert len(named) >= 8
+    for file, name in named:
+        source = (ROOT / "promptopt" / file).read_text(encoding="utf-8")
+        assert re.search(rf"(def|class) {name}\b", source), f"{file} has no {name}"
+    for file in re.findall(r"`((?:promptopt|tests|benchmarks|docs)/[\w/.-]+\.\w+)`", page):
+        assert (ROOT / file).exists() or "NAME" in file, file
+
+
 def test_the_lock_file_was_made_from_these_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     stated = [(line, "") for line in project["dependencies"]]
