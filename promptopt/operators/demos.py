@@ -56,7 +56,7 @@ def bare(example: Example) -> Example:
 def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
     """Demonstrations of `examples`: with the task model's own reply where that is right, else as `bare` shows them.
 
-    The reply is the one to `prompt` without demonstrations (CAPO, make_demo; capo.md). Each example costs one
+    The reply is the one to `prompt` without demonstrations (CAPO's `make_demo`). Each example costs one
     evaluation. An evaluator that generates nothing leaves the bare ones, and so does a prompt that breaks the task's
     contract when it stands alone. A right reply that is the answer and nothing else says no more than the target does.
     """

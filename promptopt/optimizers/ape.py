@@ -5,7 +5,7 @@ Calls    proposer: m replies to m/10 distinct requests, once more where fewer th
          task model: D_score for the start, about 10*m*log2(m) while candidates are filtered, D_score for each finalist.
          A reply off its form is asked for once more.
 Departs  D_propose and D_score are disjoint (simple interface: the same data); the thresholds of the filter, which the
-         paper leaves open, are those of ape.md; the start competes, though nothing is derived from it; candidates stand
+         paper leaves open, are ours; the start competes, though nothing is derived from it; candidates stand
          in tags and are checked (code: 50 tokens of raw continuation, each scored on examples of its own). The reverse
          form, which needs a model that fills in blanks, is left out; f_exec or f_log is the run's evaluator.
 """
@@ -84,9 +84,9 @@ class Filtering:
     """Adaptive filtering: every stage, all candidates left see a fresh subset, and the better share goes on."""
 
     subset: int = 10
-    """Examples in the subset of a stage. ape.md; the paper gives no value."""
+    """Examples in the subset of a stage. Ours; the paper gives no value."""
     keep: float = 0.5
-    """k, the share that goes on. ape.md; the paper gives no value."""
+    """k, the share that goes on. Ours; the paper gives no value."""
     finalists: int = 4
     """Candidates that are scored on all of D_score. Ours."""
     examples: int = 200

@@ -1,4 +1,4 @@
-"""Races over a fixed sample, one after another, in which length has a price: the selection of CAPO (capo.md)."""
+"""Races over a fixed sample, one after another, in which length has a price: the selection of CAPO."""
 
 from __future__ import annotations
 

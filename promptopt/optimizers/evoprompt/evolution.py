@@ -1,7 +1,6 @@
 """Evolution with a proposer for its operators: the first population, children, and the operators worked by hand.
 
-The rules are those of evoprompt.md. A population is a list of `Estimate`s whose prompts are all different, each with
-its mean score on the same examples.
+A population is a list of `Estimate`s whose prompts are all different, each with its mean score on the same examples.
 """
 
 from __future__ import annotations
@@ -283,7 +282,7 @@ def paraphrases(size: int) -> int:
 
 
 def wheel(scores: Sequence[float]) -> list[float]:
-    """The weights of a roulette wheel, p_i = f_i / Σf, for scores of any sign (evoprompt.md, "Roulette").
+    """The weights of a roulette wheel, p_i = f_i / Σf, for scores of any sign.
 
     Negative scores are shifted by the lowest finite one; scores that are not finite weigh nothing. Where all weights
     are zero, the finite scores are equally likely, or all where none is finite.

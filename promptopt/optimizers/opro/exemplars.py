@@ -1,7 +1,4 @@
-"""Training examples shown to a proposer that writes an instruction: where it will stand, what is right, which are hard.
-
-The rules are those of opro.md, "Meta-prompts" and "Algorithm".
-"""
+"""Training examples that a proposer of instructions is shown: where it will stand, what is right, which are hard."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ TAG = "instruction"
 TAGS = (TAG, "INS")
 PROPOSER = Sampling(temperature=1.0, max_tokens=512)
 VALIDATED_FROM = 100
-"""Examples from which on a share is held out, where nothing else is said (opro.md)."""
+"""Examples from which on a share is held out, where nothing else is said. Ours."""
 SHARE = 0.2
 """That share (the code's 80/20 split of MMLU)."""
 SPLIT_FROM = 20

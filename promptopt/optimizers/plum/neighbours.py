@@ -1,6 +1,6 @@
 """Neighbours of a prompt: its editable part with one phrase, or a few, deleted, swapped, substituted or put back.
 
-Source   plum.md, "Edits", "Deletion bank", "neighbours"; the attempts are bounded and the repeats left out, as it says.
+Source   Pan et al. 2024, Plum, arXiv:2311.08364. Ours: attempts are bounded, and repeats left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from promptopt.run import Run
 from promptopt.types import Prompt, Proposal, Sampling
 
 ATTEMPTS = 5
-"""Edits tried for each neighbour wanted, at most (section 5, step 4)."""
+"""Edits tried for each neighbour wanted, at most. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Editor:
         self._failed: dict[str, None] = {}
 
     def neighbours(self, base: Prompt, bank: Bank) -> list[Neighbour]:
-        """Up to m different neighbours of `base`, each from an edit of its own, within 5m attempts; see section 5."""
+        """Up to m different neighbours of `base`, each from an edit of its own, within 5m attempts."""
         self._failed.clear()
         found: dict[Prompt, Neighbour] = {}
         wanted, left = self._settings.neighbours, ATTEMPTS * self._settings.neighbours

@@ -1,6 +1,6 @@
 """Paraphrases of a phrase, from the proposer: ten at once, and never asked for twice in a run.
 
-Source   plum.md, "Meta-prompts". The paper asks a paraphrase model (Pegasus, 10 beams); here any model does.
+Source   the request is ours. The paper asks a paraphrase model (Pegasus, 10 beams); here any model does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
 ENDS = " .!?。！？"
 """What a variant ends in and its phrase may not."""
 LONGEST = 4
-"""A variant may be so many times as long as its phrase, in characters (plum.md)."""
+"""A variant may be so many times as long as its phrase, in characters. Ours."""
 
 PARAPHRASE = Pattern(
     '''A phrase stands in this text:

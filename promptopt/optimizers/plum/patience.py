@@ -1,6 +1,6 @@
 """When a search by neighbours ends, and what it can cost by then.
 
-Source   plum.md, "Stopping, common to all", "Cost model".
+Source   Pan et al. 2024, Plum, arXiv:2311.08364, and its code's defaults.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plum's score of a prompt, in points: balanced accuracy, and a bonus for answers spread over the labels.
 
-Source   plum.md, "Score"; Prasad et al. 2023, GrIPS, arXiv:2203.07281, equation 1.
+Source   Prasad et al. 2023, GrIPS, arXiv:2203.07281, equation 1.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class MutationGA:
         within(self, tournament=(1, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 10)."""
+        """Search, from the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         best, bank = scores.start(), Bank()
         archive = [best]
@@ -106,7 +106,7 @@ class CrossoverGA:
         within(self, population=(1, math.inf), offspring=(0, math.inf), mutation=(0.0, 1.0), tournament=(1, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from P copies of the task's start prompt, on up to n training examples (section 11)."""
+        """Search, from P copies of the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         start = scores.start()
         population = [Individual(start)] * self.population
@@ -187,7 +187,7 @@ class HarmonySearch:
             raise ConfigError("harmony search makes one edit in a segment: leave edit.chain at 1")
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 13)."""
+        """Search, from the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         memory, bank = [scores.start()], Bank()
         patience = Patience(self.stop.patience, memory[0].points)

@@ -42,7 +42,7 @@ class HillClimbing:
     """When the search ends."""
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 8)."""
+        """Search, from the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         best, bank = scores.start(), Bank()
         patience = Patience(self.stop.patience, best.points)
@@ -83,7 +83,7 @@ class SimulatedAnnealing:
         within(self, temperature=(0.0, math.inf), decay=(0.01, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 9)."""
+        """Search, from the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         incumbent = best = scores.start()
         bank, patience = Bank(), Patience(self.stop.patience, best.points)
@@ -126,7 +126,7 @@ class TabuSearch:
         within(self, length=(1, math.inf), admission=(0.0, 1.0))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 12)."""
+        """Search, from the task's start prompt, on up to n training examples."""
         editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
         best, bank = scores.start(), Bank()
         tabu = deque[Prompt]([best.prompt], maxlen=self.length)

@@ -5,7 +5,7 @@ Paper    Zhao et al. 2025, PMPO: Probabilistic Metric Prompt Optimization for Sm
 Calls    task model: N for the start and 8 to measure its noise, then (m + k*n)*N an iteration; proposer: 1 + k*n an
          iteration. At the defaults 17*50, and 13 that are draws of 4 distinct requests. The m*N and the 1 are saved
          while the prompt in use stays. A copy that is marked wrongly, and a rewrite without tags, are asked for again.
-Departs  what the paper leaves open is as in pmpo.md: parts are removed, not replaced by a mark; a gain must exceed
+Departs  where the paper says nothing: parts are removed, not replaced by a mark; a gain must exceed
          1e-4 of the loss and the engine's noise; examples used without a gain rest for three iterations; rewrites
          that quote examples are refused; of equals the shorter wins. The loss is minus the run's score, so that
          `--evaluator generation` searches by accuracy.

@@ -1,4 +1,4 @@
-"""Genes: a text as elements that can be dropped, around slots that cannot (promptquine.md, 4.1).
+"""Genes: a text as elements that can be dropped, around slots that cannot.
 
 Order is kept, nothing is inserted: every text made here is what is left of the first one. The model reads the string
 and tokenizes it anew, so two masks with one string are the same candidate.
@@ -104,6 +104,6 @@ def prune_lightly(rng: random.Random, genes: Genes) -> Mask:
 
 
 def prune_anyhow(rng: random.Random, genes: Genes) -> Mask:
-    """Each gene dropped with one probability, itself drawn from [0, 1): the control of the paper (section 4.8)."""
+    """Each gene dropped with one probability, itself drawn from [0, 1): the paper's control, random search."""
     share = rng.random()
     return without(genes.whole, [place for place in genes.droppable if rng.random() < share])

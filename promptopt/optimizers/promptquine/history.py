@@ -67,7 +67,7 @@ class History:
     def add(self, children: dict[Prompt, Mask], threshold: float | None = None) -> list[Individual]:
         """Score the children, as many as may be, in one batch.
 
-        `threshold`: those that score less on the first half of the examples are not scored on the second (section 4.7).
+        `threshold`: those that score less on the first half of the examples are not scored on the second.
         """
         admitted = self._admitted(children)
         if threshold is None or len(self.examples) < 2:

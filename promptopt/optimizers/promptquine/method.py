@@ -107,7 +107,7 @@ class PromptQuine:
         return inlined(task)
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
-        """The piecewise reward of the labels' probabilities (section 5.1); the task's own metric without labels."""
+        """The piecewise reward of the labels' probabilities, RLPrompt's; the task's own metric without labels."""
         return Labels(task, value="piecewise") if task.labels else "generation"
 
     def optimize(self, run: Run) -> None:
@@ -181,7 +181,7 @@ class PromptQuine:
     def _generation(
         self, run: Run, history: History, population: Sequence[Individual], threshold: float | None
     ) -> list[Individual]:
-        """Section 4.5: all children of a generation are scored in one batch."""
+        """The paper's generational variant: all children of a generation are scored in one batch."""
         rng = run.rng("evolution")
         present = {each.prompt for each in population}
         children: dict[Prompt, Mask] = {}
@@ -194,7 +194,7 @@ class PromptQuine:
         return history.add(children, threshold)
 
     def _steady_state(self, run: Run, history: History, population: Sequence[Individual]) -> list[Individual]:
-        """Section 4.6: a child is scored at once, and may be the next parent."""
+        """The paper's steady-state variant: a child is scored at once, and may be the next parent."""
         rng = run.rng("evolution")
         pool = list(population)
         present = {each.prompt for each in pool}
@@ -216,7 +216,7 @@ class PromptQuine:
         return [*fittest, *sorted(population, key=lambda each: -each.fitness)[: size - len(fittest)]]
 
     def _prune_at_random(self, run: Run, history: History, first: Individual) -> None:
-        """Section 4.8, the control: as many prompts, each with its own share of genes dropped."""
+        """The paper's control, random search: as many prompts, each with its own share of genes dropped."""
         rng, misses = run.rng("evolution"), 0
         while not history.closed and misses < self.evolve.offspring:
             batch: dict[Prompt, Mask] = {}

@@ -1,4 +1,4 @@
-"""Calibrate, then select: the best of a search on few examples are ranked on many (promptquine.md, section 6)."""
+"""Calibrate, then select: the best of a search on few examples are ranked on many."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reranking:
 
 
 def rerank(run: Run, history: History, first: Individual, held: Sequence[Example], settings: Reranking) -> None:
-    """Section 6: the elites, the start and the in-context prompt by the task's metric on the examples held out."""
+    """Rank the elites, the start and the in-context prompt by the task's metric on the examples held out."""
     best = elites(history.individuals(), len(history.examples), settings)
     ranked = list(dict.fromkeys([run.initial, first.prompt, *(each.prompt for each in best)]))
     run.rank_by(held)

@@ -56,7 +56,7 @@ class TAPruning:
         return inlined(task)
 
     def evaluator_for(self, task: Task) -> str:
-        """Accuracy by the labels' probabilities (section 5.2); the task's own metric without labels."""
+        """Accuracy by the labels' probabilities, as the paper has it; the task's own metric without labels."""
         return "labels" if task.labels else "generation"
 
     def optimize(self, run: Run) -> None:
