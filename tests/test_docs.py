@@ -125,6 +125,18 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:
+    cited = re.compile(r"(?<![/\w\"'-])[a-z_]+\.md\b|\bsections? \d|\bchecks? \d", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for folder in ("promptopt", "tests", "benchmarks")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if cited.search(line)
+    ]
+    assert found == [], "say the rule itself, or the paper's equation"
+
+
 def test_contributing_shows_every_package_and_module_of_the_root() -> None:
     tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("promptopt/\n")[2].partition("```")[0]
     shown = {word.rstrip("/") for line in tree.splitlines() for word in re.split(r"\s{3,}", line.strip())[0].split()}

@@ -1,4 +1,4 @@
-"""The acceptance checks of ape.md, by number; 12 (hash seeds) is in the contract."""
+"""APE: proposals, the filter, resampling, and what they cost."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def asked_of(model: Scripted) -> dict[str, list[str]]:
 
 
 class TestContract(OptimizerContract):
-    """Replay, crashes, hash seeds (check 12), exact budgets (check 11), the sealed test, a planted gain."""
+    """Replay, crashes, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     optimizer = replace(SMALL, resampling=1)
     budget = Budget(evaluations=700)

@@ -1,4 +1,4 @@
-"""The acceptance checks of apo.md, by number; 7 to 10 (the selectors alone) are in tests/selection."""
+"""APO: gradients, edits, the beam; the selectors alone are in tests/selection."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ SMALL = APO(rounds=2, beam=2, minibatch=12, selector=UCB(budget=120, examples_pe
 
 
 class TestContract(OptimizerContract):
-    """Replay, crashes, hash seeds (check 13), exact budgets (check 11), the sealed test, a planted gain."""
+    """Replay, crashes, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     optimizer = SMALL
     budget = Budget(evaluations=600)

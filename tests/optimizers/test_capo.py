@@ -1,4 +1,4 @@
-"""The acceptance checks of capo.md, by number; 5, 6 and 8 (the test that takes prompts out) are in tests/selection."""
+"""CAPO: crossover, mutation, demonstrations, the price of length; races alone are in tests/selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The acceptance checks of opro.md, by number."""
+"""OPRO: what the proposer is shown, what is kept of its replies, and when it ends."""
 
 from __future__ import annotations
 

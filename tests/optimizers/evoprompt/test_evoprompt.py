@@ -1,4 +1,4 @@
-"""The acceptance checks of evoprompt.md, by number; check 5, the wheel alone, is in tests/operators/test_evolution."""
+"""EvoPrompt's two searches, generation by generation; the wheel alone is in test_evolution."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def asked(proposer: Scripted, *, operator: bool = True) -> list[str]:
 
 
 class TestGA(OptimizerContract):
-    """Checks 12 and 13: replay, crashes at any call, hash seeds, exact budgets, the sealed test; a planted gain."""
+    """Replay, crashes at any call, hash seeds, exact budgets, the sealed test; a planted gain."""
 
     optimizer = EvoPromptGA(population=3, generations=2, examples=16)
     budget = Budget(evaluations=400)

@@ -1,8 +1,4 @@
-"""Hill climbing, simulated annealing, tabu search: the acceptance checks of plum.md that are theirs, by number.
-
-Checks 1 to 5, 9 and the pure half of 12 are in tests/operators (phrases, edits, points); 8, 9 and 11 in
-test_plum_population.py; 12 to 15 and bad input, for all six methods, in test_plum_all.py; 15 is the contract's too.
-"""
+"""Hill climbing, simulated annealing, tabu search; what holds for all six methods is in test_plum_all.py."""
 
 from __future__ import annotations
 

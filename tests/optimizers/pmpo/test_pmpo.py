@@ -1,4 +1,4 @@
-"""The acceptance checks of pmpo.md, by number; the evaluators alone are tested in tests/evaluators."""
+"""PMPO's search: masks, rewrites, acceptance; the evaluators alone are tested in tests/evaluators."""
 
 from __future__ import annotations
 

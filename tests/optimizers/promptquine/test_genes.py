@@ -1,4 +1,4 @@
-"""Genes: check 1 of promptquine.md, and what every cut of a text keeps."""
+"""Genes: what is dropped and what stays, and what every cut of a text keeps."""
 
 from __future__ import annotations
 

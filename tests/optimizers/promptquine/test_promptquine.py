@@ -1,6 +1,4 @@
-"""The acceptance checks of promptquine.md, by number; TAPruning's are in test_tapruning.py, the recast task's in
-tests/tasks/test_inline.py, mutation in tests/operators/test_genes.py, and answers out of replies in tests/evaluators.
-"""
+"""PromptQuine's search and its ranking; genes, TAPruning and the recast task have tests of their own."""
 
 from __future__ import annotations
 
@@ -123,7 +121,7 @@ def generations(result: Result) -> list[Any]:
     return list(result.steps[1:-1])
 
 
-# --- the contract: replay, crashes, hash seeds, exact budgets, the sealed test (checks 14 and 15) ---
+# --- the contract: replay, crashes, hash seeds, exact budgets, the sealed test ---
 
 
 class Pruned(OptimizerContract):

@@ -1,4 +1,4 @@
-"""TAPruning: check 7 of promptquine.md, and its part of checks 5, 9 and 10."""
+"""TAPruning: its walks by hand, its threshold for scores of any sign, and what it asks."""
 
 from __future__ import annotations
 
