@@ -41,7 +41,7 @@ from promptopt.types import Prompt, Score
 
 def optimize(
     task: str | Path | Task,
-    optimizer: str | Optimizer,
+    optimizer: str | Optimizer = "auto",
     *,
     model: str | Model = "embedded",
     proposer: str | Model | None = None,

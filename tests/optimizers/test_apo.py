@@ -1,4 +1,4 @@
-"""The acceptance checks of apo.md, by number; 7 to 10 (the selectors alone) are in tests/selection."""
+"""APO without a cap: its calls, its guards, its lineage; the selectors alone are in tests/selection."""
 
 from __future__ import annotations
 
