@@ -18,7 +18,7 @@ from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.ape import APE, Filtering, Proposing
+from promptopt.optimizers.ape.method import APE, Filtering, Proposing
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
 from promptopt.run.budget import Budget

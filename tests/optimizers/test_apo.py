@@ -15,7 +15,7 @@ from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion, _groups
+from promptopt.optimizers.apo.method import APO, Expansion, _groups
 from promptopt.outcome.result import Result
 from promptopt.registry import names
 from promptopt.run.budget import Budget

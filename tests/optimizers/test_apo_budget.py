@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget

@@ -23,7 +23,7 @@ from promptopt.binding.config import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.tpe import TIPS, TPE, Bootstrapping, Proposing, Scoring, _space, _study, _tell
+from promptopt.optimizers.tpe.method import TIPS, TPE, Bootstrapping, Proposing, Scoring, _space, _study, _tell
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
 from promptopt.run.budget import Budget
@@ -407,7 +407,7 @@ def test_the_sampler_comes_back_to_what_scored_well() -> None:
 
 
 def test_optuna_is_imported_by_a_search_and_not_before() -> None:
-    program = "import sys, promptopt.optimizers.tpe; sys.exit('optuna' in sys.modules)"
+    program = "import sys, promptopt.optimizers.tpe.method; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

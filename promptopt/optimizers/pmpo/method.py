@@ -29,8 +29,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Drafts, ask_whole, room, show_example, show_task
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.pmpo.noise import repeat_noise
-from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
-from promptopt.optimizers.pmpo_plan import (
+from promptopt.optimizers.pmpo.plan import (
     PAPER,
     REWRITER,
     SPARE,
@@ -41,7 +40,8 @@ from promptopt.optimizers.pmpo_plan import (
     Targets,
     scaled,
 )
-from promptopt.optimizers.pmpo_requests import FORM, FULL, SCOPE, SHORT, UNDIVIDED
+from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
+from promptopt.optimizers.pmpo.requests import FORM, FULL, SCOPE, SHORT, UNDIVIDED
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run

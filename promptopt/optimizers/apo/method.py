@@ -25,8 +25,8 @@ from typing import ClassVar, Literal, TypeVar
 from promptopt.operators.dry import Dryness
 from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
 from promptopt.operators.replies import sized
-from promptopt.optimizers.apo_plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
-from promptopt.optimizers.apo_requests import (
+from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
+from promptopt.optimizers.apo.requests import (
     CONFUSED,
     CRITIC,
     EDITOR,
