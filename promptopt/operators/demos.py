@@ -70,3 +70,10 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[E
         else bare(example)
         for example, score in zip(examples, scores, strict=True)
     ]
+
+
+def shows_turns(task: Task) -> bool:
+    """Whether demonstrations stand as turns of the conversation, each with a message of the assistant."""
+    example = task.train[0]
+    content, _ = task.render(task.initial.with_demos([bare(example)]), example)
+    return not isinstance(content, str) and any(message.role == "assistant" for message in content)

@@ -13,13 +13,13 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.tasks.task import Task
-from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted
+from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task, split_planted
 from promptopt.types import Content, Estimate, Example, Prompt, Request, Room, UpperBounds, digest
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
@@ -66,6 +66,16 @@ def search(
         budget=budget,
         store=home / "store.db",
     )
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
+
+    optimizer = APO()
+    budget = Budget(evaluations=500)
+
+    def propose(self, request: Request) -> str:
+        return author(request)
 
 
 def asked(proposer: Scripted, role: str) -> list[Request]:
@@ -227,6 +237,24 @@ def test_the_papers_constants_stand_without_a_cap_or_by_name_and_what_is_set_sta
     for plan in (own.plan(ROOM), own.plan(replace(ROOM, evaluations=None))):
         assert (plan.rounds, plan.beam, plan.minibatch) == (2, 3, 5)
         assert (plan.groups, plan.paraphrases, plan.children) == (0, 0, 1)
+
+
+def test_a_first_generation_is_as_large_as_others_unless_its_size_is_set(tmp_path: Path) -> None:
+    def inventive(request: Request) -> str:
+        text = text_of(request)
+        if who(text) == "critic":
+            return author(request)
+        return f"<instruction>Answer {digest([text, request.seed])}.</instruction>"
+
+    first: list[int] = []
+    for children in (None, 3):
+        settings = APO(expand=Expansion(children=children))
+        proposer = Scripted(inventive, name="inventive")
+        result = search(tmp_path / str(children), settings, proposer=proposer, budget=Budget(evaluations=600))
+        first.append(len(result.steps[0].pool))
+        assert len(result.steps[1].pool) > 4
+    # Two edits, a paraphrase of each and of the start; two parents would give an edit and two paraphrases each.
+    assert first == [1 + 5, 1 + 3]
 
 
 def test_the_least_is_a_round_and_what_to_expect_is_the_room() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
+from promptopt.testing import OptimizerContract
 from promptopt.types import Content, Example, Prompt, Request, Room, ScoreRequest, digest
 
 RULES = "Answer the question.\n- Say it in one word.\n- Be kind and warm.\n- Think of snow."
-BY_RULE = Masking(by="rule")
+BY_RULE = Masking(most=2, by="rule")
 
 Scores = Callable[[Content, str], Sequence[float]]
 
@@ -93,6 +95,19 @@ def search(
         store=home / "store.db",
         session=Session(watch=watch),
     )
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
+
+    optimizer = PMPO(mask=BY_RULE)
+    evaluator = "generation"
+    budget = Budget(evaluations=500)
+
+    def propose(self, request: Request) -> str:
+        text = text_of(request)
+        draw = random.Random(f"{text}{request.seed}")
+        return f"<prompt>{section_of(text)} {draw.choice(self.words)} {draw.choice(self.words)}</prompt>"
 
 
 def rewriter_texts(proposer: Scripted) -> list[str]:
