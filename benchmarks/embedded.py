@@ -3,6 +3,8 @@
 For each model the same 40 short answers after one shared prompt: one engine with all threads and llama.cpp's own
 prompt cache, as llama.cpp comes; then ours, one single-threaded engine a core: each prompt computed whole, exact
 (shared prefixes brought back to the bit), and fast (continuous batching). And how many answers differ from exact.
+
+Then the peak of memory while exact mode answers eight prompts, of which every other one has 8 to 32 demonstrations.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.memory import Watch
 from promptopt.models.files import catalogue
 from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.tasks.catalogue import load_task
@@ -90,11 +93,40 @@ def rows(name: str) -> list[str]:
     return lines
 
 
+def long_prompts() -> list[list[Request]]:
+    """Two requests for each of eight prompts; every other one has demonstrations: 8, 16, 24 and 32."""
+    task = load_task("support-intent")
+    batches: list[list[Request]] = []
+    for number in range(8):
+        prompt = task.initial.replace("instruction", f"{INSTRUCTION}\n- Variant {number}.")
+        prompt = prompt.with_demos(task.train[: 4 * (number + 1) if number % 2 else 0])
+        rendered = [task.render(prompt, example) for example in task.train[40:42]]
+        batches.append([Request(content, task.sampling, shared=shared) for content, shared in rendered])
+    return batches
+
+
+def memory(name: str) -> str:
+    """The line of one model: peaks over all of `long_prompts`, and how much of it the first prompt took."""
+    model = LlamaCpp(catalogue.pull(name))
+    with Watch() as watch:
+        peaks: list[int] = []
+        for batch in long_prompts():
+            dict(model.generate(batch))
+            peaks.append(watch.beside())
+        model.close()
+    return (
+        f"| {name} | {watch.resident / 1e6:,.0f} | {watch.mapped / 1e6:,.0f} | {peaks[0] / 1e6:,.0f} "
+        f"| {peaks[-1] / 1e6:,.0f} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
     chosen = parser.parse_args()
     begun = time.perf_counter()
+    # First, before llama.cpp's own engines leave anything behind.
+    held = [memory(name) for name in chosen.models]
     table = [line for name in chosen.models for line in rows(name)]
     lines = [
         "# The embedded engine",
@@ -105,6 +137,14 @@ def main() -> None:
         "| model | way | answers a second | over exact | answers that differ from exact |",
         "| --- | --- | --- | --- | --- |",
         *table,
+        "",
+        f"Peak memory in MB, of this process and its children, exact mode: {len(long_prompts())} prompts, every other "
+        f"one with 8 to 32 demonstrations. Weights are counted apart as far as they are mapped from their file (which "
+        f"counts once for each engine, and is there once); what llama.cpp repacks of them is among the rest.",
+        "",
+        "| model | resident | of which mapped | the rest, after one prompt | after all |",
+        "| --- | --- | --- | --- | --- |",
+        *held,
     ]
     print("\n".join(lines))
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")

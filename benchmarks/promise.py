@@ -21,7 +21,7 @@ from pathlib import Path
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.run import Selector
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive

@@ -7,6 +7,9 @@ cache; and the memory of 10,000 examples. Every way runs in a process of its own
 The bound is what the plain loop would do if it read the tokens that cannot be shared, and no others, at its speed.
 llama.cpp computes with other weights at another speed, so it has a bound of its own beside: from its own speed where it
 is told of nothing that could be shared.
+
+`python -m benchmarks.scoring FOLDER --device cuda --dtype bfloat16`: `hf` alone on one device, beside a plain loop in
+batches of 128, and the host's part of its time; needs torch and transformers, and no network (`scoring_device`).
 """
 
 from __future__ import annotations
@@ -77,13 +80,13 @@ def ours(model: TextScorer) -> Way:
     return score
 
 
-def plain(folder: str) -> Way:
+def plain(folder: str, device: str = "cpu", dtype: str = "float32", size: int = BATCH) -> Way:
     """What one writes first: batches of whole texts, padded, logits gathered at the target's tokens."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device).eval()
     tokenizer.padding_side = "right"
 
     @torch.inference_mode()
@@ -93,10 +96,10 @@ def plain(folder: str) -> Way:
         labels = len(batch[0].continuations) if len(batch[0].continuations) > 1 else 0
         step = labels if labels else 1
         totals: list[float] = []
-        for begin in range(0, len(texts), BATCH * step):
-            part = texts[begin : begin + BATCH * step]
+        for begin in range(0, len(texts), size * step):
+            part = texts[begin : begin + size * step]
             read = [context if labels else context + after for context, after in part[::step]]
-            encoded = tokenizer(read, return_tensors="pt", padding=True)
+            encoded = tokenizer(read, return_tensors="pt", padding=True).to(device)
             logits = model(**encoded).logits.log_softmax(-1)
             for place, (context, after) in enumerate(part):
                 row, ids = place // step, encoded.input_ids[place // step]
@@ -325,11 +328,20 @@ def report(found: dict[str, dict[str, Any]], tokens: dict[str, float], memory: d
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a GGUF file of SmolLM2-135M-Instruct")
+    parser.add_argument("model", help="a GGUF file of SmolLM2-135M-Instruct; or, with --device, a transformers folder")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--only", help="measure one way in this process, and print JSON")
     parser.add_argument("--many", action="store_true")
+    parser.add_argument("--device", help="measure hf alone on this device: cpu, cuda")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--examples", type=int, help="how many, with --device; default: 2048 on a GPU, 32 on a CPU")
     chosen = parser.parse_args()
+    if chosen.device:
+        from benchmarks.scoring_device import compare
+
+        folder = chosen.model if Path(chosen.model).is_dir() else folder_of(chosen.model)
+        print("\n".join(compare(folder, chosen.device, chosen.dtype, chosen.examples)))
+        return
     if chosen.only:
         print(json.dumps(one(chosen.only, chosen.model, chosen.many)))
         return

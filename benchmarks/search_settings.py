@@ -21,13 +21,10 @@ PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-hs")
 """Those whose settings are alike."""
 
 PLANTED: Settings = {
-    "apo": {
-        "rounds": 100, "beam": 2, "minibatch": 20, "expand.groups": 2, "expand.paraphrases": 1, "expand.children": 6,
-        "selector": "ucb", "selector.budget": SELECTOR_BUDGET,
-    },
-    "pmpo": {
-        "iterations": 100, "examples": EXAMPLES, "mask.most": 3, "rewrite.hard": 2, "rewrite.samples": 3,
-    },
+    # These plan by the budget, and need no settings.
+    "auto": {},
+    "apo": {},
+    "pmpo": {},
     "evoprompt-ga": {"population": 6, "generations": 100, "examples": EXAMPLES},
     "evoprompt-de": {"population": 6, "generations": 100, "examples": EXAMPLES},
     "opro": {"steps": 100, "examples": EXAMPLES, "propose.breadth": 4, "stop.idle": "none"},
@@ -66,14 +63,9 @@ LONGEST = 150
 """Tokens of a new prompt."""
 
 REAL: Settings = {
-    "apo": {
-        "rounds": 4, "beam": 2, "minibatch": SHOWN, "expand.groups": 2, "expand.paraphrases": 1, "expand.children": 5,
-        "expand.longest": LONGEST, "selector": "ucb", "selector.budget": SELECTOR_BUDGET, "sampling.max_tokens": REPLY,
-    },
-    "pmpo": {
-        "iterations": 4, "examples": SHOWN, "mask.most": 3, "rewrite.form": "short", "rewrite.hard": 2,
-        "rewrite.samples": 3, "rewrite.longest": LONGEST, "rewrite.sampling.max_tokens": REPLY,
-    },
+    "auto": {"longest": LONGEST},
+    "apo": {"expand.longest": LONGEST, "sampling.max_tokens": REPLY},
+    "pmpo": {"rewrite.form": "short", "rewrite.longest": LONGEST, "rewrite.sampling.max_tokens": REPLY},
     **{
         method: {
             "population": 5, "generations": 5, "examples": SHOWN, "rewrite.longest": LONGEST,

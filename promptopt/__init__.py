@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from promptopt.api import optimize
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
-    from promptopt.optimizers.apo import APO
+    from promptopt.optimizers.apo.method import APO
     from promptopt.optimizers.pmpo.method import PMPO
     from promptopt.outcome.result import Result
     from promptopt.run import Optimizer, Run, Selector

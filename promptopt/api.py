@@ -21,25 +21,28 @@ from promptopt.binding.objects import (
     opened,
     price_for,
     prices,
+    room_for,
     stopping,
+    too_little,
     versions,
 )
-from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
+from promptopt.errors import BudgetSpent, ConfigError, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.final import adopt_criterion, choose, contender, measured, scorable, sealed_test
 from promptopt.outcome.result import Guide, Result, Status, front
-from promptopt.protocols import Evaluator, Model, Task
+from promptopt.protocols import Evaluator, Model, Planning, Task
 from promptopt.run import Optimizer, Run, run_id
 from promptopt.run.budget import Budget, Plan
 from promptopt.run.door import Door
 from promptopt.run.events import Event, Planned
 from promptopt.stats import paired_gain, smallest_detectable, verdict
 from promptopt.store.runs import Store
+from promptopt.tasks.crowding import crowded
 from promptopt.types import Prompt, Score
 
 
 def optimize(
     task: str | Path | Task,
-    optimizer: str | Optimizer,
+    optimizer: str | Optimizer = "auto",
     *,
     model: str | Model = "embedded",
     proposer: str | Model | None = None,
@@ -80,6 +83,9 @@ def optimize(
     with opened(store) as store:
         models, checked = open_models(model, proposer, judge, base_url, check_model)
         criterion = Criterion(verdict_evaluator(search, check_evaluator, task, checked), checked, price_for(checked))
+        refused = crowded(task, task.initial, models["task"])
+        if refused is not None:
+            raise ConfigError(refused)
         task, misfits = without_misfits(task, [search, criterion.evaluator], models["task"])
         fingerprint: dict[str, Any] = {
             "task": task.fingerprint(),
@@ -90,9 +96,13 @@ def optimize(
         }
         if check_model is not None or criterion.evaluator is not search:
             fingerprint["check"] = {"model": checked.name, "evaluator": criterion.evaluator.fingerprint()}
-        name = run_id(fingerprint)
         known = prices(models)
         arranged = arrange(budget, task, criterion, known)
+        room = room_for(arranged, task, search)
+        if isinstance(optimizer, Planning):
+            # A plan that differs is another search; one that is equal under a larger cap goes on.
+            fingerprint["plan"] = describe(optimizer.plan(room))
+        name = run_id(fingerprint)
         journal = store.journal(name)
         door = Door(
             models=models,
@@ -111,14 +121,16 @@ def optimize(
             seed=seed,
             observers=observers,
             final_journal=lambda: store.final_journal(name),
+            room=room,
         )
         store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config={} if config is None else config)
         if watch is not None:
             watch(run)
         run.tell(Planned(name, arranged, smallest_detectable(arranged.test), journal.recorded))
         _warn_of_versions(run, store, name)
-        if misfits is not None:
-            run.warn(misfits)
+        for said in (misfits, too_little(optimizer, room)):
+            if said:
+                run.warn(said)
         result = _conduct(run, optimizer, arranged, criterion, name, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
@@ -141,8 +153,11 @@ def _conduct(run: Run, optimizer: Optimizer, plan: Plan, criterion: Criterion, n
             status, reason = "budget", str(spent)
         run.door.limits = plan.total
         run.follow_budget()
+        by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
         adopt_criterion(run, criterion)
-        winner = choose(run, plan)
+        if not plan.total.metered:
+            plan = plan.enlarged(run.evaluations_left(), len(run.dev), len(run.task.test))
+        winner = choose(run, plan, by_search=by_search)
         before, after = sealed_test(run, run.task.test, plan, winner)
     except ReplayDiverged:
         raise

@@ -20,6 +20,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
+from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 
@@ -68,6 +69,9 @@ def evaluate(
         run = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = run.initial if prompt is None else prompt
+        refused = crowded(run.task, chosen, models["task"])
+        if refused is not None:
+            raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
         result = measured(matrix[chosen], seed)
         if result is None:

@@ -14,7 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
+from promptopt.types import (
+    Cell,
+    Content,
+    Example,
+    Likelihoods,
+    Prompt,
+    Reply,
+    Request,
+    Room,
+    Sampling,
+    Score,
+    ScoreRequest,
+)
 
 Role = Literal["task", "proposer", "judge"]
 """The task model answers, the proposer writes prompts, the judge scores."""
@@ -235,6 +247,25 @@ class Forcing(Protocol):
 
 
 @runtime_checkable
+class Contrasting(Protocol):
+    """An evaluator that compares what is right with what is wrong: an example needs both."""
+
+    def rejected(self, example: Example) -> tuple[str, ...]:
+        """Every text that what is right is preferred to; empty where the example has none."""
+        ...
+
+
+@runtime_checkable
+class Reducing(Protocol):
+    """An evaluator of given texts that says how it combines their tokens."""
+
+    @property
+    def reduction(self) -> str | None:
+        """How: "sum" or "token_mean"; None: what suits the task."""
+        ...
+
+
+@runtime_checkable
 class Surrogate(Protocol):
     """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
 
@@ -258,4 +289,30 @@ class Evaluator(Protocol):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever the evaluator could score a cell differently."""
+        ...
+
+
+class SearchPlan(Protocol):
+    """What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint by `dataclasses.asdict`."""
+
+    @property
+    def rounds(self) -> int:
+        """The rounds (steps, generations) that the room affords."""
+        ...
+
+    def describe(self) -> str:
+        """Half a sentence for the user: "12 generations of 5 children, first looks of 1 to 5 examples"."""
+        ...
+
+
+@runtime_checkable
+class Planning(Protocol):
+    """An optimizer that plans its search on what it is granted, before anything is spent."""
+
+    def plan(self, room: Room) -> SearchPlan:
+        """Concrete numbers out of settings and room alone; without any cap those of the method's paper."""
+        ...
+
+    def least(self, room: Room) -> int:
+        """Evaluations of the smallest search that is of use: one useful round."""
         ...

@@ -8,9 +8,12 @@ from promptopt.errors import ConfigError
 
 
 def within(settings: object, **ranges: tuple[float, float]) -> None:
-    """Raise ConfigError for the first field of `settings` that is outside its (lowest, highest) range, or NaN."""
+    """Raise ConfigError for the first field of `settings` that is outside its (lowest, highest) range, or NaN.
+
+    A field that is None was not set, and passes.
+    """
     for name, (low, high) in ranges.items():
-        value: float = getattr(settings, name)
-        if not low <= value <= high:
+        value: float | None = getattr(settings, name)
+        if value is not None and not low <= value <= high:
             bounds = f"{low} or more" if high == math.inf else f"a value from {low} to {high}"
             raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bounds}")

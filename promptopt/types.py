@@ -296,7 +296,8 @@ class Score:
 
     `value`: higher is better. `output`: the model's text. `answer`: what was read out of it. `parsed`: whether an
     answer could be read at all (an unreadable answer is worth 0 and is counted apart from a wrong one).
-    `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well.
+    `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well. `probability`: of the
+    right answer among all answers there are, where the evaluator learns it for the same price; else None.
     """
 
     value: float
@@ -304,6 +305,29 @@ class Score:
     answer: str = ""
     parsed: bool = True
     feedback: str = ""
+    probability: float | None = None
+
+    @property
+    def dense(self) -> float:
+        """What a search compares by where it has few examples: (value + probability) / 2, or the value alone.
+
+        Half of it is the value itself, so a prompt that moves all probabilities and no answer gains little by it.
+        """
+        return self.value if self.probability is None else (self.value + self.probability) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a search may know of the evaluator that guides it.
+
+    `forces`: it scores given texts. `contrasts`: it compares what is right with what is wrong. `sums`: it adds up the
+    log-probabilities of all tokens, whatever the length. `stands_in`: start and winner are compared by something else.
+    """
+
+    forces: bool
+    contrasts: bool
+    sums: bool
+    stands_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +359,28 @@ class UpperBounds:
     evaluations: int
     proposer_calls: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a search is granted, known before it spends anything: what a method plans on.
+
+    `evaluations`: (prompt, example) cells that the search may score by the caps on evaluations, tokens and dollars;
+    the last two are estimates. `calls`: what it may ask of all models together. None: no cap. `train`, `dev`: examples.
+    """
+
+    evaluations: int | None
+    calls: int | None
+    calls_per_cell: int
+    train: int
+    dev: int
+
+    def cells(self, proposer_calls_per_cell: float = 0.0) -> int | None:
+        """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""
+        found: list[int] = [] if self.evaluations is None else [self.evaluations]
+        if self.calls is not None:
+            found.append(int(self.calls / (self.calls_per_cell + proposer_calls_per_cell)))
+        return max(0, min(found)) if found else None
 
 
 class ScoreMatrix:

@@ -41,19 +41,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back. `fault`: never answer, or close the connection in the middle of the body."""
+    """What goes back. `fault`: never answer, close the connection in the middle of the body, or never end the body."""
 
     body: bytes = b"{}"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     latency_s: float = 0.0
-    fault: Literal["", "hang", "cut"] = ""
+    fault: Literal["", "hang", "cut", "drip"] = ""
 
 
 Script = Callable[[Asked], Answer]
 
 HANG = Answer(fault="hang")
 CUT = Answer(b'{"choices": [{"message": {"content": "never all of it"}}]}', fault="cut")
+DRIP = Answer(b" " * 1000, fault="drip")
 NOT_JSON = Answer(b"<html>Bad gateway</html>")
 EMPTY_CHOICES = Answer(b'{"id": "x", "model": "fake", "choices": []}')
 
@@ -143,8 +144,16 @@ class _Connection(asyncio.Protocol):
         if answer.fault == "cut":
             self.transport.write(head.encode() + answer.body[: len(answer.body) // 2])
             self.transport.close()
+        elif answer.fault == "drip":
+            self.transport.write(head.encode())
+            self.drip()
         else:
             self.transport.write(head.encode() + answer.body)
+
+    def drip(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b" ")
+            asyncio.get_running_loop().call_later(0.02, self.drip)
 
 
 class _Server:

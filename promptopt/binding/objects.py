@@ -16,11 +16,11 @@ from typing import Any, cast
 from promptopt.binding.evaluator import Criterion
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
-from promptopt.protocols import LocalAware, Model, Role, Task
+from promptopt.protocols import Evaluator, LocalAware, Model, Planning, Role, Task
 from promptopt.run import Optimizer
 from promptopt.run.budget import Budget, Plan, plan
 from promptopt.store.runs import Store
-from promptopt.types import Content, digest
+from promptopt.types import Content, Room, digest
 
 
 def bind_task(task: str | Path | Task, seed: int) -> Task:
@@ -143,6 +143,27 @@ def arrange(
         calls_per_cell=per_cell,
         tokens_per_cell=tokens,
         usd_per_cell=usd,
+    )
+
+
+def room_for(arranged: Plan, task: Task, evaluator: Evaluator) -> Room:
+    """What the plan grants a search by `evaluator`."""
+    return Room(arranged.granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev))
+
+
+def too_little(optimizer: Optimizer, room: Room) -> str:
+    """A sentence for the user where the search is granted less than is of use to the method; else nothing."""
+    cells = room.cells()
+    if not isinstance(optimizer, Planning) or cells is None:
+        return ""
+    least, method = optimizer.least(room), method_name(optimizer)
+    if cells >= least:
+        return ""
+    others = [f"`{name}`" for name in ("random", "auto") if name != method]
+    instead = f"{' or '.join(others)} {'make' if len(others) > 1 else 'makes'} more of {cells:,}"
+    return (
+        f"{cells:,} evaluations are left to the search ({optimizer.plan(room).describe()}); `{method}` needs about "
+        f"{least:,} for a round that is of use; allow more, or {instead}"
     )
 
 

@@ -15,6 +15,8 @@ from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
+    from promptopt.tasks.task import Task
+    from promptopt.types import Content, Prompt
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -46,6 +48,7 @@ def evaluate(
 ) -> None:
     """Score one prompt on a task, or every layout of the task with that prompt.
 
+    Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
     """
     from promptopt.cli.request import evaluator_of, prompt_from, task_of
@@ -60,7 +63,7 @@ def evaluate(
     laid_out, chosen = prompt_from(task_of(config), prompt)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
-    wanted = names if layouts else [used if used in names else names[0]]
+    wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
     from promptopt import evaluation as assess
     from promptopt.cli.models import make_ready
@@ -101,6 +104,17 @@ def evaluate(
         show_json(_as_json(found, laid_out.editable))
     else:
         show(_as_text(found))
+
+
+def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:
+    """The layouts in which the model reads this prompt differently: without demonstrations, some are the same."""
+    read: dict[Content, str] = {}
+    for layout in task.layouts:
+        content, _ = task.with_layout(layout.name).render(prompt, task.train[0])
+        first = read.setdefault(content, layout.name)
+        if first != layout.name and not quiet:
+            say(f"layout {layout.name!r} reads as {first!r} does where a prompt has no demonstrations: left out")
+    return list(read.values())
 
 
 def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str, Any]:

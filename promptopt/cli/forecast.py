@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import Evaluator, Forcing, Task
+from promptopt.protocols import Evaluator, Forcing, Planning, Task
 from promptopt.reports import words
+from promptopt.run import Optimizer
 from promptopt.run.budget import Plan
-from promptopt.types import Content
+from promptopt.types import Content, Room, UpperBounds
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
@@ -56,6 +57,8 @@ class Forecast:
     plan: Plan
     smallest_gain: float
     warnings: tuple[str, ...]
+    rounds: str = ""
+    """How much of the method the caps leave room for, in words; empty where the method does not plan."""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -68,6 +71,7 @@ class Forecast:
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
             "smallest_gain": self.smallest_gain,
+            "rounds": self.rounds,
             "warnings": list(self.warnings),
         }
 
@@ -86,6 +90,8 @@ class Forecast:
         rows.append(_row(total))
         lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
         lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
+        if self.rounds:
+            lines.append(_sentence(self.rounds))
         unpriced = dict.fromkeys(role.model for role in self.roles if role.usd is None)
         if unpriced:
             lines.append(f"No price is known for {', '.join(unpriced)}: dollars are not guessed.")
@@ -125,7 +131,7 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
     from promptopt.binding.evaluator import recast, verdict_evaluator
-    from promptopt.binding.objects import bind_task, default_proposer
+    from promptopt.binding.objects import bind_task, default_proposer, room_for, too_little
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
     from promptopt.run.budget import plan
     from promptopt.stats import smallest_detectable
@@ -170,7 +176,27 @@ def forecast(config: RunConfig) -> Forecast:
     speed, runs = _speed(config.model, proposer)
     tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
     minutes = None if speed is None or tokens is None else tokens / speed / 60
-    return Forecast(config, tuple(roles), minutes, runs, arranged, smallest_detectable(arranged.test), own.warnings)
+    room = room_for(arranged, task, evaluator)
+    warned = too_little(optimizer, room)
+    return Forecast(
+        config,
+        tuple(roles),
+        minutes,
+        runs,
+        arranged,
+        smallest_detectable(arranged.test),
+        (*own.warnings, *((warned,) if warned else ())),
+        _rounds(optimizer, room),
+    )
+
+
+def _rounds(optimizer: Optimizer, room: Room) -> str:
+    """`the caps leave room for 3 of 6 rounds: ...`; nothing where the method does not plan."""
+    if not isinstance(optimizer, Planning):
+        return ""
+    planned, free = optimizer.plan(room), optimizer.plan(replace(room, evaluations=None, calls=None))
+    fits = f"{min(planned.rounds, free.rounds)} of {free.rounds}" if planned.rounds < free.rounds else "all of its"
+    return f"the budget fits {fits} rounds: {planned.describe()}"
 
 
 @dataclass(frozen=True, slots=True)

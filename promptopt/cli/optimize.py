@@ -24,7 +24,7 @@ def optimize(
     task: Annotated[
         str | None, typer.Option(help="A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="The search method (`promptopt methods list`).")] = None,
+    method: Annotated[str | None, typer.Option(help="How to search (`promptopt methods list`); default: auto.")] = None,
     model: Annotated[str | None, typer.Option(help="The model that answers the task; default: embedded.")] = None,
     proposer: Annotated[str | None, typer.Option(help="The model that writes prompts; default: the same.")] = None,
     base_url: options.BaseUrl = None,

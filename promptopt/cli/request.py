@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from promptopt.types import Prompt
 
 
+DEFAULT_METHOD = "auto"
+"""The method where none is named: it needs no settings, and plans by the budget."""
 _EVALUATOR = "evaluator."
 """What the names of an evaluator's settings begin with."""
 
@@ -31,12 +33,10 @@ def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
 
 
 def named(config: RunConfig) -> RunConfig:
-    """`config`, once it is sure to name a task and a method. Raises ConfigError."""
+    """`config` with the default method, where it names none. Raises ConfigError where it names no task."""
     if not config.task:
         raise ConfigError("which task? name one with --task (`promptopt tasks list` shows them), or a task file")
-    if not config.method:
-        raise ConfigError("which method? name one with --method (`promptopt methods list` shows them)")
-    return config
+    return config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
 
 
 def stored(config: RunConfig) -> dict[str, Any]:

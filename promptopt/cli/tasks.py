@@ -69,6 +69,7 @@ def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's
         ["metric", _named(task.metric)],
         ["answer", f"{_named(task.answer)}, read from at most {words.plural(task.sampling.max_tokens, 'token')}"],
         ["layouts", ", ".join(layout.name for layout in task.layouts) + " (the first is used)"],
+        ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
     ]
     parts = [task.name, words.columns(rows, indent="  ")]
     parts.append(f"Start prompt (what a method edits):\n{words.block(task.initial[task.editable])}")

@@ -25,7 +25,7 @@ def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = ()
     must be shared with an input; case and punctuation do not count. Answers count from two words or twelve characters
     on, and labels never.
     """
-    spoken = _words(text)
+    spoken = spoken_words(text)
     findings = _shared_inputs(spoken, train, words) + _verbatim_answers(spoken, train, labels)
     findings.sort(key=lambda finding: -finding[0])
     sentences = [sentence for _, sentence in findings[:LISTED]]
@@ -34,7 +34,8 @@ def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = ()
     return sentences
 
 
-def _words(text: str) -> list[str]:
+def spoken_words(text: str) -> list[str]:
+    """The words of `text` without case and punctuation, in order; in scripts written without spaces, its characters."""
     return _WORD.findall(text.casefold())
 
 
@@ -44,7 +45,7 @@ def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> li
     for example in train:
         passages: dict[str, None] = {}
         for _, value in example.fields:
-            heard = _words(value)
+            heard = spoken_words(value)
             shifted = [heard[start:] for start in range(size)]
             if not grams.isdisjoint(zip(*shifted, strict=False)):
                 passages.update(dict.fromkeys(_passages(heard, grams, size)))
@@ -76,11 +77,11 @@ def _passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[
 
 def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Collection[str]) -> list[tuple[int, str]]:
     joined, vocabulary = f" {' '.join(spoken)} ", set(spoken)
-    ignored = {" ".join(_words(label)) for label in labels}
+    ignored = {" ".join(spoken_words(label)) for label in labels}
     holders: dict[str, list[Example]] = {}
     for example in train:
         for answer in (example.target, *example.accepted):
-            heard = _words(answer)
+            heard = spoken_words(answer)
             folded = " ".join(heard)
             if (len(heard) < 2 and len(folded) < 12) or folded in ignored or heard[0] not in vocabulary:
                 continue

@@ -24,8 +24,25 @@ ENOUGH = 8
 """Distinct examples in one batch from which it can be said what is so on average (or all, where there are fewer)."""
 UNEQUAL = 1.25
 """The longer over the shorter mean length from which a sum over tokens is called biased (pmpo.md, "Losses")."""
+CHOICE = "choice"
+"""The way to read an answer that is one of several options, shown by their letters."""
 SATURATED = 20.0
 """Nats: a median distance at which the logistic loss of half the pairs is below 2e-9, or grows without bound."""
+
+
+def rejected_outputs(task: Task, example: Example) -> tuple[str, ...]:
+    """What the right answer is preferred to: the example's own rejected outputs, or else the task's other answers.
+
+    Those are its labels, or, where answers are letters of options, the letters that are right somewhere in train. Empty
+    where there is nothing else to say.
+    """
+    if example.rejected:
+        return example.rejected
+    options = task.labels
+    if not options and task.answer == CHOICE:
+        options = tuple(sorted(dict.fromkeys(each.target for each in task.train)))
+    right = targets.right_answers(example)
+    return tuple(option for option in options if option not in right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +53,8 @@ class Preference:
     rejected one. form: "pairs" is the mean over the rejected outputs of log sigmoid(beta * (s+ - s-)); "softmax" is
     log(exp(beta * s+) / sum over all outputs of exp(beta * s)). Both are 1 call a cell.
 
-    The rejected outputs are the example's own, or else, where the task has labels, its other labels. A worked solution
-    is preferred in the place of the target where there are outputs rejected beside it.
+    The rejected outputs are the example's own, or else the task's other answers, as `rejected_outputs` says. A worked
+    solution is preferred in the place of the target where there are outputs rejected beside it.
 
     reduction: "sum" as in the paper; "token_mean" divides each s by the tokens of its output (s+ by those of the
     target). The user is warned where outputs differ so much in length that a sum rewards prompts for favouring the
@@ -62,7 +79,7 @@ class Preference:
             raise ConfigError(f"reduction {self.reduction!r} of evaluator 'preference': expected 'sum' or 'token_mean'")
         if self.form not in ("pairs", "softmax"):
             raise ConfigError(f"form {self.form!r} of evaluator 'preference': expected 'pairs' or 'softmax'")
-        lacking = sum(not self._rejected(example) for example in self.task.train)
+        lacking = sum(not self.rejected(example) for example in self.task.train)
         if lacking:
             raise ConfigError(
                 f"{lacking} of the {len(self.task.train)} train examples of task {self.task.name!r} have no rejected "
@@ -94,7 +111,7 @@ class Preference:
 
     def forced(self, example: Example) -> tuple[str, ...]:
         """What is preferred, and then what is rejected."""
-        return (*self._preferred(example), *self._rejected(example))
+        return (*self._preferred(example), *self.rejected(example))
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Cells of different repetitions are one draw: log-probabilities do not vary.
@@ -104,7 +121,7 @@ class Preference:
         """
         requests: list[ScoreRequest] = []
         for cell in cells:
-            if not self._rejected(cell.example):
+            if not self.rejected(cell.example):
                 raise EvaluatorError(
                     "the example has no rejected output to compare its target with; give it one, or leave it out",
                     prompt_id=cell.prompt.id,
@@ -124,17 +141,15 @@ class Preference:
     def _preferred(self, example: Example) -> tuple[str, ...]:
         return targets.taught(example) if example.rejected else targets.right_answers(example)
 
-    def _rejected(self, example: Example) -> tuple[str, ...]:
-        if example.rejected:
-            return example.rejected
-        right = targets.right_answers(example)
-        return tuple(label for label in self.task.labels if label not in right)
+    def rejected(self, example: Example) -> tuple[str, ...]:
+        """As `rejected_outputs`."""
+        return rejected_outputs(self.task, example)
 
     def _compared(self, cell: Cell, found: Likelihoods) -> tuple[Score, Sequence[float]]:
         """The score, and beta * (s+ - s-) of every pair; no pairs where they cannot be compared."""
         if found.finish == "rejected":
             return Score(-math.inf, parsed=False, feedback=targets.TOO_LONG), ()
-        right, rejected = self._preferred(cell.example), self._rejected(cell.example)
+        right, rejected = self._preferred(cell.example), self.rejected(cell.example)
         targets.check_tokens(cell, (*right, *rejected), found, self._ends(cell.example))
         preferred, others = found.continuations[: len(right)], found.continuations[len(right) :]
         above = self._reduced(targets.any_of(right, preferred), preferred[0])

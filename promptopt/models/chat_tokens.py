@@ -15,6 +15,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import Forced, common_length, continuation_start, cut
+from promptopt.models.encoding import Encoder
 from promptopt.types import Content, Message, ScoreRequest
 
 MARK = "\ue000{}\ue001"
@@ -30,30 +31,23 @@ class ChatTokens:
         added = tokenizer.added_tokens_decoder.values()
         markers = sorted((token.content for token in added if token.special and token.content), key=len, reverse=True)
         self._markers = tuple(markers)
+        self._encoder = Encoder(tokenizer)
         self.text_of = lru_cache(maxsize=65_536)(self._text_of)
         self._cut_tokens = lru_cache(maxsize=1024)(self.encode)
 
-    def encode(self, content: Content, continuation: str = "") -> tuple[int, ...]:
-        """The tokens that the model reads, the generation prompt included, and of a continuation after it.
+    def encode(self, content: Content) -> tuple[int, ...]:
+        """The tokens that the model reads, the generation prompt included.
 
         Plain text: with the model's BOS if it has one. Raises ConfigError where the model has no chat template, or one
         that refuses these messages.
         """
-        continuation = _clean(continuation)
-        if isinstance(content, str):
-            return (*self._first, *self._plain(_clean(content) + continuation))
-        texts = [_clean(message.content) for message in content]
-        rendered = self._render(content, texts)
-        if not any(marker in text for text in (*texts, continuation) for marker in self._markers):
-            return tuple(self._tokenizer(rendered + continuation, add_special_tokens=False, verbose=False)["input_ids"])
-        return self._encode_apart(content, texts, rendered, continuation)
+        return self._forked(content, (), 0)[0]
 
     def force(self, request: ScoreRequest) -> Forced:
         """Context and continuations of a request: which tokens are scored is the law of `boundary`."""
-        context = self.encode(request.content)
+        context, *bare = self._forked(request.content, request.continuations, request.shared)
         end = [self._end(request.content)] if request.ends else []
         # Without a token before it the first token would have no probability: the model's own first token stands there.
-        bare = [self.encode(request.content, text) if text else context for text in request.continuations]
         if not context or any(not common_length(context, whole) for whole in bare if whole):
             context, bare = (self._opening, *context), [(self._opening, *whole) for whole in bare]
         found = [continuation_start(context, whole) for whole in bare]
@@ -93,6 +87,19 @@ class ChatTokens:
                 ends.append(end)
         cuts = [0, *ends[:-1], len(text)]
         return [text[start:end] for start, end in pairwise(cuts) if end > start]
+
+    def _forked(self, content: Content, continuations: Sequence[str], shared: int) -> list[tuple[int, ...]]:
+        """The tokens of what is read, and of it with each of the continuations after it."""
+        afters = [_clean(text) for text in continuations]
+        if isinstance(content, str):
+            first = self._first
+            return [first + found for found in self._encoder.fork(_clean(content), afters, shared, markers=False)]
+        texts = [_clean(message.content) for message in content]
+        rendered = self._render(content, texts)
+        marked = any(marker in text for text in texts for marker in self._markers)
+        if marked or any(marker in text for text in afters for marker in self._markers):
+            return [self._encode_after(content, texts, rendered, after, marked) for after in ("", *afters)]
+        return self._encoder.fork(rendered, afters, _known(texts, shared, rendered), markers=True)
 
     def _text_of(self, token: int) -> str:
         # A token alone may lose the space before it, so it is read behind another one.
@@ -160,6 +167,13 @@ class ChatTokens:
                 f"the chat template of {self._name!r} refuses messages by {roles} ({error}); use another layout."
             ) from error
 
+    def _encode_after(
+        self, content: tuple[Message, ...], texts: list[str], rendered: str, after: str, marked: bool
+    ) -> tuple[int, ...]:
+        if marked or any(marker in after for marker in self._markers):
+            return self._encode_apart(content, texts, rendered, after)
+        return self._encoder.whole(rendered + after, markers=True)
+
     def _encode_apart(
         self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
     ) -> tuple[int, ...]:
@@ -179,6 +193,19 @@ class ChatTokens:
             f"the chat template of {self._name!r} rewrites its messages, so markers such as {self._markers[0]!r} "
             f"inside of them cannot be kept apart from the template's own; remove them from the data."
         )
+
+
+def _known(texts: Sequence[str], shared: int, rendered: str) -> int:
+    """Where in a rendered text the first `shared` characters of its messages end, as well as can be told."""
+    place = 0
+    for text in texts:
+        kept = text[:shared].strip()  # some templates trim
+        found = rendered.find(kept, place)
+        place = place if found < 0 else found + len(kept)
+        shared -= len(text)
+        if shared <= 0:
+            break
+    return place
 
 
 def _fill(piece: str, marks: Sequence[str], texts: Sequence[str]) -> str:

@@ -95,9 +95,7 @@ def _llamacpp(rest: str, base_url: str | None, mode: Mode) -> Model:
     path = Path(rest).expanduser()
     if not rest or not path.is_file():
         raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
-    from promptopt.models.llamacpp.model import LlamaCpp
-
-    return LlamaCpp(path, mode=mode)
+    return _open_file(path, None, mode)
 
 
 def _hf(rest: str, base_url: str | None, masked: bool | None) -> Model:
@@ -110,11 +108,16 @@ def _hf(rest: str, base_url: str | None, masked: bool | None) -> Model:
 def _embedded(rest: str, base_url: str | None, mode: Mode) -> Model:
     _refuse_address("embedded", base_url)
     from promptopt.models.files import catalogue
-    from promptopt.models.llamacpp.model import LlamaCpp
 
     name = rest if rest else catalogue.DEFAULT
     found = catalogue.locate(name)
-    return LlamaCpp(catalogue.pull(name) if found is None else found, name=f"embedded/{name}", mode=mode)
+    return _open_file(catalogue.pull(name) if found is None else found, f"embedded/{name}", mode)
+
+
+def _open_file(path: Path, name: str | None, mode: Mode) -> Model:
+    from promptopt.models.llamacpp.model import LlamaCpp, open_once
+
+    return open_once(path, name=name) if mode == "exact" else LlamaCpp(path, name=name, mode=mode)
 
 
 def _refuse_address(provider: str, base_url: str | None) -> None:

@@ -1,22 +1,23 @@
 """Demonstrations as part of a candidate: which tasks can show them, and what a demonstration says.
 
-A demonstration is an `Example` whose target is the text that stands where the model's reply would stand.
+A demonstration is an `Example`: its worked solution, or its target where it has none, stands where the model's reply
+would stand.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from promptopt.errors import ConfigError
 from promptopt.protocols import Task
 from promptopt.run import Run
+from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Proposal
 
 
 def shows_demos(task: Task) -> bool:
-    """Whether the task's layout has a place for demonstrations."""
+    """Whether the task's layout has a place for demonstrations, as turns or in the text."""
     example = task.train[0]
     try:
         task.render(task.initial.with_demos([example]), example)
@@ -30,6 +31,16 @@ def draw(rng: random.Random, pool: Sequence[Example], count: int) -> list[Exampl
     return rng.sample(pool, min(count, len(pool)))
 
 
+def fitting(run: Run, prompt: Prompt, demos: Sequence[Example]) -> list[Example]:
+    """The leading demonstrations that fit the task model's context beside the prompt; the user is told of others."""
+    kept = list(demos)
+    while crowded(run.task, prompt.with_demos(kept), run.door.models["task"]) is not None:
+        kept.pop()
+    if len(kept) < len(demos):
+        run.warn("demonstrations are left out where they would not fit the model's context beside the input")
+    return kept
+
+
 def unlike(demos: Sequence[Example]) -> list[Example]:
     """The demonstrations with different inputs, the first of each kept, in order."""
     kept: dict[tuple[tuple[str, str], ...], Example] = {}
@@ -39,15 +50,15 @@ def unlike(demos: Sequence[Example]) -> list[Example]:
 
 
 def bare(example: Example) -> Example:
-    """The example with its target alone: what a demonstration shows where there is nothing better to show."""
-    return Example(example.fields, example.target)
+    """The example with its target, and its worked solution where it has one: what a demonstration can always show."""
+    return Example(example.fields, example.target, solution=example.solution)
 
 
 def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
-    """Demonstrations of `examples`: with the task model's own reply where that is right, else with the bare target.
+    """Demonstrations of `examples`: with the task model's own reply where that is right, else as `bare` shows them.
 
     The reply is the one to `prompt` without demonstrations (CAPO, make_demo; capo.md). Each example costs one
-    evaluation. An evaluator that generates nothing leaves the bare targets, and so does a prompt that breaks the task's
+    evaluation. An evaluator that generates nothing leaves the bare ones, and so does a prompt that breaks the task's
     contract when it stands alone. A right reply that is the answer and nothing else says no more than the target does.
     """
     alone = prompt.with_demos(())
@@ -55,8 +66,15 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[E
         return [bare(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
     return [
-        replace(bare(example), target=score.output.strip())
+        Example(example.fields, score.output.strip())
         if score.value >= 1.0 and score.parsed and score.output.strip()
         else bare(example)
         for example, score in zip(examples, scores, strict=True)
     ]
+
+
+def shows_turns(task: Task) -> bool:
+    """Whether demonstrations stand as turns of the conversation, each with a message of the assistant."""
+    example = task.train[0]
+    content, _ = task.render(task.initial.with_demos([bare(example)]), example)
+    return not isinstance(content, str) and any(message.role == "assistant" for message in content)

@@ -1,7 +1,6 @@
 """Mask analysis: what each part of a prompt does to its loss, measured by leaving it out.
 
-Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307; checks, fallback and threshold as in pmpo.md, "Mask
-         analysis".
+Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307; the checks of a marked copy, the fallback and the threshold are ours.
 Calls    the proposer once (twice where its first reply cannot be used), the task model parts * examples times, and
          examples times more where the prompt itself was not scored before.
 """
@@ -16,6 +15,7 @@ from typing import Literal
 
 from promptopt.operators.losses import paired
 from promptopt.operators.reflect import read_last
+from promptopt.operators.replies import unthought
 from promptopt.run import Run
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling
@@ -178,7 +178,7 @@ def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segmen
     for reminder in ("", REMINDER.format(most=most)):
         meta = SEGMENT.render({"most": str(most), "prompt": text, "reminder": reminder})
         (reply,) = run.generate([(Message("user", meta),)], sampling)
-        segments = read_segments(reply, text, most)
+        segments = read_segments(unthought(reply), text, most)
         if segments is not None:
             return segments
         run.reject("segmenter: not a marked copy of the prompt")

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from promptopt.evaluators.leak import find_leaks
+from promptopt.evaluators.leak import COMMON, find_leaks, spoken_words
+from promptopt.text import normalise
 from promptopt.types import Example
 
 WORDS = 8
-"""Words in a row that make a quote (pmpo.md, "Meta-prompts"); a shorter text is one as a whole, from two words on."""
+"""Words in a row that make a quote, whatever they are; a shorter text is one as a whole, from two words on."""
+SHORT = 5
+"""Words in a row that make a quote where they say something of their own. Ours: a paper's rule of eight lets pass what
+short inputs are about."""
+TELLING = 3
+"""How many of those must not be among the commonest words of English. Ours."""
+
+_ENGLISH = (
+    "a about after all also am an and any are as at be because been before being both but by can could did do "
+    "does each every few for from had has have he her his how i if in into is it its just like many may me might "
+    "more most much must my no not of off on one only or other our out over she should so some such than that the "
+    "their them then there these they this those to too up us very was we were what when where which while who "
+    "why will with would you your"
+)
+_COMMON_WORDS = frozenset(_ENGLISH.split())
 
 
 class Quotes:
@@ -24,6 +39,10 @@ class Quotes:
         passages = [_passages(example) for example in examples]
         holders = Counter(text for texts in passages for text in dict.fromkeys(texts))
         self._common = (*labels, *(text for text, count in holders.items() if count > 1))
+        self._answers = frozenset(_bare(text) for text in (*labels, *(each.target for each in examples)))
+        runs = Counter(run for texts in passages for run in dict.fromkeys(run for text in texts for run in _runs(text)))
+        most = max(1, COMMON * len(examples))
+        self._runs = frozenset(run for run, count in runs.items() if count <= most)
         self._examples = [
             # As inputs they are searched for runs of words, as right answers for the whole of them.
             replace(
@@ -35,7 +54,12 @@ class Quotes:
         ]
 
     def new_in(self, text: str, parent: str) -> bool:
-        """Whether `text` quotes an example where `parent` does not."""
+        """Whether `text` quotes an example where `parent` does not, or is nothing but an answer."""
+        if _bare(text) in self._answers:
+            return True
+        said = {run for run in _runs(text) if run in self._runs}
+        if said and not said.issubset(_runs(parent)):
+            return True
         found = self._found(text)
         return bool(found) and not set(found) <= set(self._found(parent))
 
@@ -46,3 +70,15 @@ class Quotes:
 def _passages(example: Example) -> list[str]:
     inputs = (value for _, value in example.fields)
     return [text for text in (*inputs, example.target, *example.accepted, example.solution, *example.rejected) if text]
+
+
+def _bare(text: str) -> str:
+    return normalise(text).strip(" .!?\"'").casefold()
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    """Every five words in a row of which three tell something; in scripts without spaces, none."""
+    heard = spoken_words(text)
+    for run in zip(*(heard[start:] for start in range(SHORT)), strict=False):
+        if sum(word not in _COMMON_WORDS and (word.isascii() or len(word) > 1) for word in run) >= TELLING:
+            yield run

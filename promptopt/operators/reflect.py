@@ -1,6 +1,6 @@
 """Reflection: mistakes shown to a model, its tagged replies read back, edited texts checked before they cost anything.
 
-The rules are those of apo.md, "Parsing required here"; methods that criticise and rewrite prompts share them.
+Methods that criticise and rewrite prompts share them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from promptopt.operators.replies import NOTHING, Form, debris, tidy, unthought
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.text import find_spans, normalise, shorten, strip_fence
@@ -43,10 +44,17 @@ _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | 
 """A line of the reply form that was copied as it stood."""
 
 
-def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float) -> list[Mistake]:
-    """The examples on which `prompt` scored below `threshold`, in the order they were scored."""
-    pairs = zip(scores.examples, scores[prompt], strict=True)
-    return [(example, score) for example, score in pairs if score.value < threshold]
+def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: float) -> list[Mistake]:
+    """The examples on which `prompt` scored below `threshold`, in the order they were scored.
+
+    Where scores are not all in [0, 1], no threshold tells right from wrong: then the share `worst` of the examples, at
+    least one, on which it scored lowest; of equal scores the earlier.
+    """
+    pairs = list(zip(scores.examples, scores[prompt], strict=True))
+    if all(0.0 <= score.value <= 1.0 for each in scores for score in scores[each]):
+        return [pair for pair in pairs if pair[1].value < threshold]
+    lowest = sorted(range(len(pairs)), key=lambda place: pairs[place][1].value)[: max(1, round(worst * len(pairs)))]
+    return [pairs[place] for place in sorted(lowest)]
 
 
 def show_mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -100,6 +108,12 @@ def show_task(task: Task, prompt: Prompt) -> str:
     return "".join(f"{line}\n" for line in [*lines, ""] if lines)
 
 
+def said_of(task: Task, prompt: Prompt) -> list[str]:
+    """What requests say of a task that a prompt may say as well: its description, its labels, the fixed parts."""
+    fixed = [text for part, text in prompt.texts if part != task.editable]
+    return [task.description, ", ".join(task.labels), *fixed]
+
+
 def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
     """For each text one call of the proposer, and the spans between its `<tag>` and `</tag>`: at most `wanted`.
 
@@ -145,10 +159,10 @@ def ask_whole(
 ) -> list[str | None]:
     """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
 
-    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped
-    (pmpo.md, "Meta-prompts"). `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small
-    models forget the tags but not the task. `closed`: only complete pairs of tags count. What is dropped is counted
-    under `who`. Equal texts are separate draws.
+    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped.
+    `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small models forget the tags but not
+    the task. `closed`: only complete pairs of tags count. What is dropped is counted under `who`. Equal texts are
+    separate draws.
     """
     found: list[str | None] = [None] * len(texts)
 
@@ -173,7 +187,7 @@ def refuses(text: str) -> bool:
 
 
 def _generate(run: Run, texts: Sequence[str], sampling: Sampling) -> list[Reply]:
-    return run.generate([(Message("user", text),) for text in texts], sampling)
+    return [unthought(reply) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
 def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:
@@ -247,11 +261,19 @@ def room(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
 
 
 def unusable(
-    text: str, parent: str, *, most: int, tags: Collection[str], count_tokens: Callable[[str], int]
+    text: str,
+    parent: str,
+    *,
+    most: int,
+    tags: Collection[str],
+    count_tokens: Callable[[str], int],
+    form: Form = NOTHING,
+    own: Sequence[str] = (),
 ) -> str | None:
     """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
 
-    `most`: its tokens. `tags`: those of the reply contract.
+    `most`: its tokens. `tags`: those of the reply contract. `form`: what the requests say by themselves, and `own`:
+    what of it a text may say all the same.
     """
     if not text.strip():
         return "empty"
@@ -268,6 +290,9 @@ def unusable(
         return "unresolved placeholder"
     if BESIDE in text:
         return "repeats the request"
+    piece = debris(text, parent, form, own)
+    if piece is not None:
+        return piece
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
     if count_tokens(text) > most:
@@ -278,16 +303,25 @@ def unusable(
 class Drafts:
     """The distinct usable texts written for one parent's editable part: who wrote each, and the reason behind it."""
 
-    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str]) -> None:
-        """`most` and `tags`: as in `unusable`."""
-        self._run, self._parent, self._most, self._tags = run, parent, most, tags
+    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form = NOTHING) -> None:
+        """`most`, `tags` and `form`: as in `unusable`."""
+        self._run, self._parent, self._most, self._tags, self._form = run, parent, most, tags, form
+        self._own = said_of(run.task, parent)
         self._found: dict[str, tuple[str, str, str]] = {}
 
     def add(self, texts: Sequence[str], who: str, reason: str) -> None:
         """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`."""
-        section, count_tokens = self._parent[self._run.task.editable], self._run.count_tokens
-        for text in texts:
-            why = unusable(text, section, most=self._most, tags=self._tags, count_tokens=count_tokens)
+        section = self._parent[self._run.task.editable]
+        for text in (tidy(text, section) for text in texts):
+            why = unusable(
+                text,
+                section,
+                most=self._most,
+                tags=self._tags,
+                count_tokens=self._run.count_tokens,
+                form=self._form,
+                own=self._own,
+            )
             if why is not None:
                 self._run.reject(f"{who}: {why}")
             else:

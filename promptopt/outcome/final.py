@@ -11,17 +11,20 @@ from promptopt.outcome.result import Contender, Measured
 from promptopt.protocols import Inexact
 from promptopt.run import Run
 from promptopt.run.budget import Plan
+from promptopt.run.worth import pooled
 from promptopt.types import Estimate, Example, Prompt, Request, Score
 
 PAIRS = 16
 """Test examples that start and winner are scored on at a time, where a cap could end the test early."""
 
 
-def choose(run: Run, plan: Plan) -> Prompt:
-    """Re-score the finalists and the start on the same dev examples and return the best of them.
+def choose(run: Run, plan: Plan, *, by_search: bool) -> Prompt:
+    """Re-score the finalists and the start on the same dev examples and return the best by all that is known of them.
 
-    Ties go to the shorter prompt, then to the earlier; a prompt that was not scored on all of them is not compared.
-    Where the budget does not even score the start, the start is kept.
+    `by_search`: whether what the search measured is what the verdict is by; what it knows of a candidate then counts
+    beside dev (`worth.pooled`), else dev alone does. Ties go to the shorter prompt, then to the earlier; a prompt that
+    was not scored on all of the examples is not compared. Where the budget does not even score the start, the start is
+    kept.
     """
     run.begin_phase("dev")
     examples = run.dev[: plan.dev]
@@ -36,12 +39,18 @@ def choose(run: Run, plan: Plan) -> Prompt:
     complete = [estimate for estimate in scored if estimate.count == len(examples) and examples]
     if not complete or complete[0].prompt != run.initial:
         return run.initial
-    return max(complete, key=_preference).prompt
+    evidence = run.evidence()
+    worth = run.worths(evidence, prior=complete[0].mean)
 
+    def preference(estimate: Estimate) -> tuple[float, int]:
+        prompt = estimate.prompt
+        seen = run.estimate(prompt, evidence).count if by_search and math.isfinite(worth[prompt]) else 0
+        value = pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen)
+        # Sums in another order may differ in the last digits, and equal evidence must tie.
+        return round(value, 9), -sum(len(text) for _, text in prompt.texts)
 
-def _preference(estimate: Estimate) -> tuple[float, int]:
     # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
-    return estimate.mean, -sum(len(text) for _, text in estimate.prompt.texts)
+    return max(complete, key=preference).prompt
 
 
 def sealed_test(run: Run, examples: Sequence[Example], plan: Plan, winner: Prompt) -> tuple[list[Score], list[Score]]:

@@ -99,8 +99,10 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
 
 
 def _written(prompt: Prompt) -> str:
-    shown = [text for demo in prompt.demos for text in (*(value for _, value in demo.fields), demo.target)]
-    return "\n".join([*(text for _, text in prompt.texts), *shown])
+    lines = [text for _, text in prompt.texts]
+    for demo in prompt.demos:
+        lines += [*(value for _, value in demo.fields), demo.solution if demo.solution else demo.target]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,11 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
         instruction = _inside(laid_out, text)
         if instruction is not None:
             return laid_out, task.initial.replace(task.editable, instruction)
+    if "\n\n[assistant]\n" in text and text.startswith(("[system]\n", "[user]\n")):
+        raise ConfigError(
+            "the prompt shows demonstrations as turns, which cannot be read back from text; export it as JSON "
+            "(`promptopt runs export RUN --out prompt.json`) and give that file"
+        )
     return task, task.starting_from(text)
 
 

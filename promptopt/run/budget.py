@@ -109,7 +109,8 @@ class Plan:
     """What is set aside before the search may spend: finalists on dev, then start and winner on test.
 
     `finalists`: candidates, besides the start, that are re-scored on `dev` examples. `test`: examples of the sealed
-    test that start and winner are both scored on. `search`: the limits left to the search.
+    test that start and winner are both scored on. `search`: the limits left to the search. `granted`: the cells that
+    its caps on evaluations, tokens and dollars come to; None is any number.
     """
 
     finalists: int
@@ -118,6 +119,20 @@ class Plan:
     reserve: Ledger
     search: Limits
     total: Limits
+    granted: int | None = None
+
+    def enlarged(self, left: int | None, dev: int, test: int) -> Plan:
+        """The plan when the search has ended and `left` cells may still be scored: more dev, then more test examples.
+
+        `dev`, `test`: the examples there are. Nothing of what was set aside is taken back.
+        """
+        if left is None:
+            return self
+        contenders = self.finalists + 1
+        spare = max(0, left - contenders * self.dev - 2 * self.test)
+        more = min(dev - self.dev, spare // contenders)
+        pairs = min(test - self.test, (spare - contenders * more) // 2)
+        return replace(self, dev=self.dev + more, test=self.test + pairs)
 
     def describe(self) -> str:
         """One sentence for the user."""
@@ -128,12 +143,18 @@ class Plan:
         )
 
 
-FINALISTS = 3
-"""Candidates re-scored on dev at the end."""
-TEST_SHARE = 0.4
-"""The most of a small cap that the sealed test may take."""
-DEV_SHARE = 0.2
-"""The most of a small cap that the final choice on dev may take."""
+TEST_PAIRS = 630
+"""Examples that find a gain of 5 points four times in five, where start and winner differ on 20 %."""
+TEST_SHARE = 0.175
+"""Test examples for each evaluation of a small cap, up to PAIRS_FIRST: 35 % of it, as each is scored twice."""
+PAIRS_FIRST = 200
+"""Test examples that find a gain of 10 points: below them the test has the larger share."""
+TEST_SHARE_LATER = 0.12
+"""Test examples for each evaluation of a large cap."""
+DEV_SHARE = 0.1
+"""What the final choice on dev may take of a cap: more buys nothing in simulated searches."""
+LARGE = 1_000
+"""Evaluations from which on there are four finalists, and two below."""
 
 
 def plan(
@@ -164,16 +185,17 @@ def plan(
         cells.append(budget.tokens / max(tokens_per_cell, 1))
     if budget.usd is not None and usd_per_cell:
         cells.append(budget.usd / usd_per_cell)
-    finalists = FINALISTS
+    finalists = 4
     if cells:
         most = int(min(cells))
         if most < 10:
             raise ConfigError(
                 f"the budget allows {most} evaluations in all, too few to compare two prompts; allow at least 10"
             )
-        test = min(test, max(1, int(most * TEST_SHARE / 2)))
-        finalists = min(finalists, max(1, int(most * DEV_SHARE / 5)))
-        dev = min(dev, max(1, int(most * DEV_SHARE / (finalists + 1))))
+        first = min(round(TEST_SHARE * most), PAIRS_FIRST)
+        test = min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most)))
+        finalists = 2 if most < LARGE else 4
+        dev = min(dev, max(1, round(DEV_SHARE * most / (finalists + 1))))
     count = (finalists + 1) * dev + 2 * test
     reserve = Ledger(
         evaluations=count,
@@ -188,4 +210,9 @@ def plan(
         tokens=None if total.tokens is None else max(0, total.tokens - reserve.tokens),
         usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
     )
-    return Plan(finalists, dev, test, reserve, search, total)
+    granted: list[float] = [] if search.evaluations is None else [search.evaluations]
+    if search.tokens is not None:
+        granted.append(search.tokens / max(tokens_per_cell, 1))
+    if search.usd is not None and usd_per_cell:
+        granted.append(search.usd / usd_per_cell)
+    return Plan(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import threading
 import time
@@ -18,12 +17,28 @@ from typing import Protocol
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import Evaluator, Model, Role, Segmenter, Task, Tokenizer
-from promptopt.run.door import Door
+from promptopt.protocols import (
+    Ask,
+    Contrasting,
+    Evaluator,
+    Forcing,
+    Model,
+    Reducing,
+    Role,
+    Segmenter,
+    Surrogate,
+    Task,
+    Tokenizer,
+)
+from promptopt.run.budget import Ledger
+from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.worth import worths
 from promptopt.store.journal import Journal
+from promptopt.tasks.crowding import crowded
 from promptopt.text import words
 from promptopt.types import (
+    Abilities,
     Cell,
     Content,
     Estimate,
@@ -32,15 +47,12 @@ from promptopt.types import (
     Proposal,
     Reply,
     Request,
+    Room,
     Sampling,
     Score,
     ScoreMatrix,
     canonical,
 )
-
-SHRINK = 10
-"""Examples' worth of the start's score that every candidate's mean is drawn towards when they are ranked: a handful of
-lucky examples outranks nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +81,17 @@ class Run:
         seed: int,
         observers: Sequence[Callable[[Event], None]] = (),
         final_journal: Callable[[], Journal] | None = None,
+        room: Room | None = None,
     ) -> None:
-        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded."""
+        """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
+
+        `room`: what the search is granted; None: what the door's caps on evaluations and calls leave it.
+        """
         self.task, self.seed = task, seed
+        limits, per_cell = door.limits, evaluator.calls_per_cell
+        given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
+        self.room = given if room is None else room
+        """What the search is granted, for methods that plan; the same throughout."""
         self._final_journal = final_journal
         self.initial: Prompt = task.initial
         self.train: tuple[Example, ...] = task.train
@@ -116,6 +136,53 @@ class Run:
         }
         return ScoreMatrix(examples, rows)
 
+    def rescore(self, prompt: Prompt, examples: Sequence[Example]) -> list[Score]:
+        """Score cells once more, in a batch of their own and with the prefix shared otherwise, as far as a cap allows.
+
+        What an engine computes again is charged; replies are not drawn again, and are free. The search's own scores
+        stay as they were.
+        """
+        self._check_thread()
+        left = self.evaluations_left()
+        cells = [Cell(prompt, example) for example in examples[:left]]
+        if examples and not cells:
+            raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+        calls = self._door.spent.calls
+        return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
+
+    def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
+        """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
+
+        Equal requests are counted draws. Where a limit leaves room for only some, those are asked for and kept, and
+        BudgetSpent ends the search.
+        """
+        self._check_thread()
+        left, door = self.evaluations_left(), self._door
+        requests = [Request(self.task.render(prompt, example)[0], sampling) for example in examples[:left]]
+        paid = door.paid.calls
+        replies = door.generate(requests, "task")
+        door.spent = door.spent.with_evaluations(len(requests))
+        door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
+        if len(requests) < len(examples):
+            raise BudgetSpent(f"{door.spent.evaluations:,} evaluations are spent")
+        return replies
+
+    def check_model(self) -> None:
+        """Raise ConfigError, before anything is asked, where the evaluator needs what the task model cannot give."""
+        if isinstance(self._evaluator, Forcing):
+            self._door.score(())
+
+    @property
+    def abilities(self) -> Abilities:
+        """What is known of the evaluator that guides the search."""
+        guide = self._evaluator
+        return Abilities(
+            forces=isinstance(guide, Forcing),
+            contrasts=isinstance(guide, Contrasting),
+            sums=isinstance(guide, Reducing) and guide.reduction == "sum",
+            stands_in=isinstance(guide, Surrogate) and guide.verdict_by() is not guide,
+        )
+
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
         self._check_thread()
@@ -124,12 +191,15 @@ class Run:
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
 
+        So are those whose demonstrations do not fit the task model's context.
         The first proposal of a prompt is its lineage.
         """
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
             broken = self.task.broken_by(prompt, self.count_tokens)
+            if broken is None and crowded(self.task, prompt, self._door.models["task"]) is not None:
+                broken = "demonstrations do not fit the model's context"
             if broken is not None:
                 self.reject(broken)
             elif prompt not in admitted:
@@ -154,10 +224,10 @@ class Run:
         self.tell(done)
 
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
-        """For methods that score every candidate on one fixed set: rank by it, and by nothing else, in the end.
+        """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        Candidates that were not scored on all of `examples` are no finalists. `order`: the method's own ranking of some
-        of them, best first, where it goes by more than their means; the others follow.
+        `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
+        others follow by their worth on `examples`, those that saw none of them last.
         """
         self._ranking = tuple(examples)
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
@@ -273,21 +343,52 @@ class Run:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """The candidates that were scored, best first by their mean shrunk towards the start's; ties to the earlier."""
+        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+
+        Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
-        estimates = [self.estimate(prompt, examples) for prompt in dict.fromkeys([*self._lineage, *self._cells])]
-        start = estimates[0]
-        prior = start.mean if start.count and math.isfinite(start.mean) else 0.0
-        least = len(self._ranking) if self._ranking else 1
-        scored = [estimate for estimate in estimates if estimate.count >= least]
-        return sorted(
-            scored,
-            key=lambda estimate: (
-                -self._order.get(estimate.prompt, len(self._order)),
-                (estimate.mean * estimate.count + prior * SHRINK) / (estimate.count + SHRINK),
-            ),
-            reverse=True,
-        )
+        worth = self.worths(examples)
+        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+
+        def place(estimate: Estimate) -> tuple[int, bool, float]:
+            own = self._order.get(estimate.prompt, len(self._order))
+            return own, estimate.count == 0, -worth[estimate.prompt]
+
+        return sorted(scored, key=place)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        if not self._ranking:
+            return self.train
+        ranking = dict.fromkeys(self._ranking)
+        return tuple(example for example in self.train if example in ranking)
+
+    def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
+        """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
+
+        `prior`: the worth of a start that was scored on none of them.
+        """
+        names = {_cell_name(example, 0): None for example in examples}
+        known = {
+            prompt: {name: score.dense for name, score in scores.items() if name in names}
+            for prompt, scores in self._cells.items()
+        }
+        # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
+        start = self.estimate(self.initial, examples)
+        level = start.mean if start.count else prior
+        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+        """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
+        known = self._cells.get(prompt, {})
+        among = self.train if examples is None else examples
+        return [(example, known[example.id]) for example in among if example.id in known]
+
+    @property
+    def spent(self) -> Ledger:
+        """What the search used so far, calls that the store answered included: the same on every replay."""
+        return self._door.spent
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
@@ -309,8 +410,7 @@ class Run:
                     yield Cell(prompt, example, repetition)
 
     def _score(self, cells: Sequence[Cell]) -> None:
-        paid = self._door.paid.calls
-        scores = self._evaluator.score(cells, self._door)
+        scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
         for cell, score in zip(cells, scores, strict=True):
             if score.value != score.value:
                 raise EvaluatorError(
@@ -319,10 +419,15 @@ class Run:
                     example_id=cell.example.id,
                 )
             self._cells[cell.prompt][_cell_name(cell.example, cell.repetition)] = score
-        door = self._door
-        door.spent = door.spent.with_evaluations(len(cells))
-        fresh = -(-(door.paid.calls - paid) // self._evaluator.calls_per_cell)
-        door.paid = door.paid.with_evaluations(min(len(cells), fresh))
+
+    def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
+        """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
+        door, per_cell = self._door, self._evaluator.calls_per_cell
+        paid = door.paid.calls
+        scores = self._evaluator.score(cells, ask)
+        door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
+        door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
+        return scores
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

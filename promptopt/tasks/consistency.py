@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.layout import RESERVED
+from promptopt.text import Pattern
 from promptopt.types import Example
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
             if name not in layout.slots(known) and name not in inner:
                 raise ConfigError(
                     f"task {task.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
+                )
+        last = Pattern(layout.patterns[-1], parts)
+        shown = {name for part in last.slots for name in placeholders.get(part, ())}
+        if layout.demos is None or layout.demos.user:
+            continue
+        for name in task.fields:
+            if f"{{{name}}}" not in last.source and name not in shown:
+                raise ConfigError(
+                    f"task {task.name!r}: layout {layout.name!r} shows demonstrations in the form of its last message, "
+                    f"which lacks {{{name}}}; add it there, or say what their turns hold: "
+                    f'demos = {{ user = "…", assistant = "…" }}'
                 )
     broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editable, len)
     if broken is not None:

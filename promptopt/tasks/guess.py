@@ -79,7 +79,7 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
         "[parts]",
         f"answer_format = {quoted(guess.answer_format)}",
         "",
-        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 200.",
+        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 600.",
         "# [splits]",
         "# train = 200",
         "# dev = 100",
@@ -153,7 +153,12 @@ def _layout(layout: Layout) -> list[str]:
     if layout.messages:
         pairs = ", ".join(f"[{quoted(role)}, {quoted(pattern)}]" for role, pattern in layout.messages)
         body = f"messages = [{pairs}]"
-    return ["[[layouts]]", f"name = {quoted(layout.name)}", body, f"demo = {quoted(layout.demo)}"]
+    shown = (
+        f"demo = {quoted(layout.demo)}   # one demonstration in the text"
+        if layout.demos is None
+        else ('demos = "turns"   # demonstrations are messages of their own before the input')
+    )
+    return ["[[layouts]]", f"name = {quoted(layout.name)}", body, shown]
 
 
 def quoted(text: str) -> str:

@@ -48,7 +48,7 @@ def inlined(task: protocols.Task) -> Task:
                 f"demonstration, say), which would read as the input once all of it is one text; write it another way"
             )
     names = _names(passages, task.editable, task.fields)
-    used = task.layouts[0] if task.layout is None else task.layout
+    used = _used(task)
     patterns = [f"{{{part}}}" for part in names]
     if whole.role is None:
         layout = Layout(used.name, text=patterns[0])
@@ -76,12 +76,18 @@ def inlined(task: protocols.Task) -> Task:
 def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
     """The start prompt of an inlined task with `demos` written out where its origin's layout shows demonstrations.
 
-    They come after those that the start has itself. None where that layout has no place for them in the text that is
-    edited. Raises ConfigError for a task that is not inlined.
+    They come after those that the start has itself. Where the layout shows them as turns they are written as another
+    layout of the task writes them into the text. None where there is no place for them in the text that is edited, or
+    the start has turns of its own. Raises ConfigError for a task that is not inlined.
     """
     if not isinstance(task, Task) or task.origin is None:
         raise ConfigError(f"task {task.name!r} is not in the form of one text; pass it through `inlined` first")
     origin = task.origin
+    if origin.demos_as_turns:
+        if origin.initial.demos:
+            return None
+        pattern = next((layout.demo for layout in origin.layouts if layout.demo), "")
+        origin = replace(origin, layout=replace(_used(origin), demo=pattern, demos=None))
     try:
         passages = _passages(origin, origin.initial.with_demos([*origin.initial.demos, *demos]))
     except ConfigError:
@@ -94,6 +100,10 @@ def mentions(example: Example, fields: Collection[str]) -> bool:
     """Whether a text of the example holds what would read as a slot, so that it cannot be written into a prompt."""
     texts = (*(value for _, value in example.fields), example.target)
     return any(f"{{{name}}}" in text for text in texts for name in fields)
+
+
+def _used(task: Task) -> Layout:
+    return task.layouts[0] if task.layout is None else task.layout
 
 
 def _passages(task: Task, prompt: Prompt) -> list[_Passage]:

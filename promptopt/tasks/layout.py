@@ -6,7 +6,7 @@ slot is never scanned for slots, so braces and template syntax in data reach the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,24 +17,71 @@ from promptopt.types import Content, Example, Message, Prompt
 ChatRole = Literal["system", "user", "assistant"]
 RESERVED = ("demos", "target")
 """Slot names no field and no prompt part may take."""
+DEMOS = "{demos}"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What the user's and the assistant's turn of one demonstration hold, as patterns.
+
+    `user` empty: the form of the input's own message. `assistant` empty: the worked solution where the demonstration
+    has one, else its target.
+    """
+
+    user: str = ""
+    assistant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Either chat `messages`, as (role, pattern) pairs, or one plain `text` pattern to be continued.
 
-    `demo` is the pattern of one demonstration; `{demos}` stands for all of them, one after the other. Slots are the
-    names of prompt parts, of the example's fields, `{demos}`, and `{target}` in `demo` only; other braces are literal.
+    Demonstrations stand in the text, or before the input as turns of the conversation, which chat models learn from.
+    In the text: `demo` is the pattern of one, and `{demos}` stands for all of them, one after the other. As turns:
+    `demos` is given, and `{demos}` in the last message is where they go. What stands before it opens the first turn
+    only (unless it shows an input), and what stands after it is the form of every turn, the input's own included.
+    Without `{demos}` all of that message is the form. A prompt without demonstrations reads the same either way.
+
+    Slots are the names of prompt parts, of the example's fields, `{demos}`, and in `demo` and `demos.assistant` also
+    `{target}` and `{solution}`: the worked solution where the example has one, else the target. An input of that name
+    comes first. Other braces are literal.
     """
 
     name: str
     messages: tuple[tuple[ChatRole, str], ...] = ()
     text: str = ""
     demo: str = ""
+    demos: Turns | None = None
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.text):
             raise ConfigError(f"layout {self.name!r} needs either messages or a text, and not both")
+        if self.demos is not None:
+            self._check_turns(self.demos)
+
+    def _check_turns(self, turns: Turns) -> None:
+        def refused(why: str) -> ConfigError:
+            return ConfigError(f"layout {self.name!r} shows demonstrations as turns, {why}")
+
+        if self.text:
+            raise refused("and is one text to be continued, which has none; give it a demo pattern instead of demos")
+        if self.demo:
+            raise refused("and has a pattern for demonstrations in the text too; leave demo or demos out")
+        if self.messages[-1][0] != "user":
+            raise refused(f"and ends with a message of role {self.messages[-1][0]!r}; let the user's be the last")
+        if any(DEMOS in pattern for pattern in self.patterns[:-1]):
+            raise refused(f"and has {DEMOS} before its last message; turns go into the last one")
+        if self.messages[-1][1].count(DEMOS) > 1:
+            raise refused(f"and has {DEMOS} more than once; leave one")
+        if DEMOS in turns.user + turns.assistant:
+            raise refused(f"and has {DEMOS} inside a turn; it stands in the last message")
+        if turns.assistant and "{target}" not in turns.assistant and "{solution}" not in turns.assistant:
+            raise refused("and its assistant turn shows neither {target} nor {solution}; write one of them")
+
+    @property
+    def shows_demos(self) -> bool:
+        """Whether there is a place for demonstrations."""
+        return self.demos is not None or bool(self.demo and self.slots(("demos",)))
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -53,8 +100,13 @@ class Layout:
         `placeholders`: for each prompt part, the fields that are slots inside its text too. Raises ConfigError where
         the layout shows a part that the prompt lacks, or the prompt has demonstrations that the layout cannot show.
         """
-        demos = self._demonstrations(prompt, fields)
-        texts = {**dict(prompt.texts), "demos": demos}
+        if prompt.demos and not self.shows_demos:
+            raise ConfigError(
+                f"the prompt has {len(prompt.demos)} demonstrations, and layout {self.name!r} has no place for them; "
+                f'give it demos = "turns", or a {DEMOS} slot and a demo pattern'
+            )
+        written = () if self.demos is not None else prompt.demos
+        texts = {**dict(prompt.texts), "demos": "".join(_said(self.demo, fields, demo) for demo in written)}
         needed = {*prompt.parts, *placeholders, *fields, "demos"}
 
         def bound(pattern: str) -> Pieces:
@@ -75,24 +127,44 @@ class Layout:
                 pieces[-1] += literal
             return tuple(pieces)
 
-        if self.messages:
-            return Rendering(tuple((role, bound(pattern)) for role, pattern in self.messages))
-        return Rendering(((None, bound(self.text)),))
+        if not self.messages:
+            return Rendering(((None, bound(self.text)),))
+        messages: list[tuple[ChatRole | None, Pieces]] = [(role, bound(pattern)) for role, pattern in self.messages]
+        if self.demos is None or not prompt.demos:
+            return Rendering(tuple(messages))
+        turns = self._turns(self.demos, prompt.demos, fields, bound)
+        return Rendering((*messages[:-1], *turns), always=len(messages) - 1)
 
-    def _demonstrations(self, prompt: Prompt, fields: Collection[str]) -> str:
-        if not prompt.demos:
-            return ""
-        if not self.slots(("demos",)) or not self.demo:
-            raise ConfigError(
-                f"the prompt has {len(prompt.demos)} demonstrations, and layout {self.name!r} has no place for them; "
-                f"give it a {{demos}} slot and a demo pattern"
-            )
-        pattern = Pattern(self.demo, (*fields, "target"))
-        return "".join(pattern.render({**dict(demo.fields), "target": demo.target}) for demo in prompt.demos)
+    def _turns(
+        self, turns: Turns, demos: Sequence[Example], fields: Collection[str], bound: Callable[[str], Pieces]
+    ) -> list[tuple[ChatRole, Pieces]]:
+        """The demonstrations as messages, and the input's own after them."""
+        before, slot, form = self.messages[-1][1].partition(DEMOS)
+        if not slot or len(bound(before)) > 1:
+            # There is nothing before the input, or it differs from input to input: every turn has all of the message.
+            before, form = "", before + form
+        elif before:
+            # White space between the two is the first turn's alone.
+            before, form = before + form[: len(form) - len(form.lstrip())], form.lstrip()
+        user = bound(turns.user if turns.user else form)
+        found: list[tuple[ChatRole, Pieces]] = []
+        for demo in demos:
+            try:
+                asked = _fill(user, dict(demo.fields))
+            except KeyError as missing:
+                raise _lacks(demo, missing) from None
+            if turns.assistant:
+                said = _said(turns.assistant, fields, demo)
+            else:
+                said = demo.solution if demo.solution else demo.target
+            found.append(("user", (asked if found else bound(before)[0] + asked,)))
+            found.append(("assistant", (said,)))
+        return [*found, ("user", bound(form))]
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of: everything but the name."""
-        return [self.messages, self.text, self.demo]
+        turns = [] if self.demos is None else [[self.demos.user, self.demos.assistant]]
+        return [self.messages, self.text, self.demo, *turns]
 
 
 Pieces = tuple[str, ...]
@@ -102,15 +174,20 @@ Pieces = tuple[str, ...]
 class Rendering:
     """One layout around one prompt: call it with an example."""
 
-    __slots__ = ("_fixed", "_patterns", "shared")
+    __slots__ = ("_always", "_fixed", "_patterns", "shared")
 
-    def __init__(self, patterns: tuple[tuple[ChatRole | None, Pieces], ...]) -> None:
-        """`patterns`: a role (None: plain text) and its pieces, in the order read."""
+    def __init__(self, patterns: tuple[tuple[ChatRole | None, Pieces], ...], *, always: int | None = None) -> None:
+        """`patterns`: a role (None: plain text) and its pieces, in the order read.
+
+        `always`: from which message on even an empty one is sent: of turns none can be left out without another
+        speaking twice.
+        """
         # A message without fields is the same for every example; an empty one is never sent.
         self._fixed = tuple(
             Message(role, pieces[0]) if role is not None and len(pieces) == 1 else None for role, pieces in patterns
         )
         self._patterns = patterns
+        self._always = len(patterns) if always is None else always
         self.shared = 0
         """How many leading characters, over the contents of all messages, come before the first field."""
         for _, pieces in patterns:
@@ -121,7 +198,7 @@ class Rendering:
     def __call__(self, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it are the same for every example.
 
-        A message with nothing in it is left out. Raises DataError when the example lacks a field.
+        A message with nothing in it is left out, but for turns. Raises DataError when the example lacks a field.
         """
         values = dict(example.fields)
         try:
@@ -134,11 +211,25 @@ class Rendering:
                 elif role is not None:
                     messages.append(Message(role, _fill(pieces, values)))
         except KeyError as missing:
-            raise DataError(
-                f"example {example.id} has no field {missing.args[0]!r}, only {', '.join(map(repr, values))}; "
-                f"every example of a task has the same fields"
-            ) from None
-        return tuple([message for message in messages if message.content]), self.shared
+            raise _lacks(example, missing) from None
+        sent = [message for place, message in enumerate(messages) if message.content or place >= self._always]
+        return tuple(sent), self.shared
+
+
+def _said(pattern: str, fields: Collection[str], demo: Example) -> str:
+    """A pattern that tells the answer, around one demonstration."""
+    answers = {"solution": demo.solution if demo.solution else demo.target, "target": demo.target}
+    try:
+        return Pattern(pattern, (*fields, *answers)).render({**answers, **dict(demo.fields)})
+    except KeyError as missing:
+        raise _lacks(demo, missing) from None
+
+
+def _lacks(example: Example, missing: KeyError) -> DataError:
+    return DataError(
+        f"example {example.id} has no field {missing.args[0]!r}, only "
+        f"{', '.join(repr(name) for name, _ in example.fields)}; every example of a task has the same fields"
+    )
 
 
 def _fill(pieces: Pieces, values: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import ConfigError
-from promptopt.tasks.layout import Layout
+from promptopt.tasks.layout import Layout, Turns
 from promptopt.text import Pattern
 from promptopt.types import Prompt
 
@@ -33,11 +33,15 @@ _INPUT_NAMES = frozenset({"input", "text", "question", "sentence", "query", "doc
 
 @dataclass(frozen=True, slots=True)
 class StartText:
-    """A user's prompt taken apart. `pattern`: the layout, holding `{instruction}`; None where the text has no slots."""
+    """A user's prompt taken apart. `pattern`: the layout, holding `{instruction}`; None where the text has no slots.
+
+    `placed`: whether the text says itself where demonstrations stand in it.
+    """
 
     instruction: str
     pattern: str | None
     demo: str = ""
+    placed: bool = False
 
 
 def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") -> StartText:
@@ -67,7 +71,7 @@ def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") 
     rest = text[end:]
     shown = f"{before}{{{editable}}}{after}"
     if "demos" in pattern.slots:
-        return StartText(instruction, shown + rest, _as_demo(rest.replace("{demos}", "")))
+        return StartText(instruction, shown + rest, _as_demo(rest.replace("{demos}", "")), placed=True)
     return StartText(instruction, f"{shown}{{demos}}{rest}", _as_demo(rest))
 
 
@@ -111,26 +115,31 @@ def _lines(fields: Sequence[str]) -> str:
 
 
 def default_layouts(fields: Sequence[str], parts: Sequence[str]) -> tuple[Layout, ...]:
-    """Chat (all in one user message), chat with the prompt in the system message, and plain text; the input last.
+    """Chat with the prompt in the first user message or in the system message, all in one message, and plain text.
 
-    `parts` are the prompt parts shown, in order, one paragraph each.
+    The input is last. In the first two demonstrations are turns of the conversation. `parts` are the prompt parts
+    shown, in order, one paragraph each.
     """
     prompt = "\n\n".join(f"{{{part}}}" for part in parts)
     asked, demo = f"{{demos}}{_lines(fields)}Answer:", labelled(fields)
     return (
-        Layout("chat", messages=(("user", f"{prompt}\n\n{asked}"),), demo=demo),
-        Layout("system", messages=(("system", prompt), ("user", asked)), demo=demo),
+        Layout("chat", messages=(("user", f"{prompt}\n\n{asked}"),), demos=Turns()),
+        Layout("system", messages=(("system", prompt), ("user", asked)), demos=Turns()),
+        Layout("one-message", messages=(("user", f"{prompt}\n\n{asked}"),), demo=demo),
         Layout("text", text=f"{prompt}\n\n{asked}", demo=demo),
     )
 
 
 def own_layouts(start: StartText) -> tuple[Layout, ...]:
-    """A user's own pattern, as one user message and as plain text."""
+    """A user's own pattern, as chat and as plain text.
+
+    Where it says itself where demonstrations stand they stay there, and turns are for those who choose them.
+    """
     pattern = start.pattern if start.pattern is not None else ""
-    return (
-        Layout("chat", messages=(("user", pattern),), demo=start.demo),
-        Layout("text", text=pattern, demo=start.demo),
-    )
+    inside = Layout("chat" if start.placed else "one-message", messages=(("user", pattern),), demo=start.demo)
+    turns = Layout("turns" if start.placed else "chat", messages=(("user", pattern),), demos=Turns())
+    first, second = (inside, turns) if start.placed else (turns, inside)
+    return first, second, Layout("text", text=pattern, demo=start.demo)
 
 
 def start_prompt(

@@ -12,14 +12,14 @@ from promptopt.text import normalise
 from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
-_MOST = (200, 100, 200)
+_MOST = (200, 100, 600)
 _FEW = 150
 """A test split of fewer examples is warned about: with 150, only gains of 12 points are found four times in five."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many examples each split should have; None: a share of what there is (40/20/40 %, at most 200/100/200)."""
+    """How many examples each split should have; None: a share of what there is (40/20/40 %, at most 200/100/600)."""
 
     train: int | None = None
     dev: int | None = None

@@ -175,6 +175,11 @@ class Task:
         return self.contract.broken_by(prompt, self.initial, self.editable, count_tokens)
 
     @property
+    def demos_as_turns(self) -> bool:
+        """Whether demonstrations stand before the input as turns of the conversation, and not in its text."""
+        return self._in_use.demos is not None
+
+    @property
     def frozen_parts(self) -> tuple[str, ...]:
         """The prompt parts that stay as the task wrote them."""
         return self.contract.frozen_parts

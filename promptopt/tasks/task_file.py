@@ -4,7 +4,8 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 [parts]       further prompt parts, frozen: `answer_format`, `system`
 [splits]      train, dev, test: default sizes
 [data]        where the examples are and which column is what (`Source` below)
-[[layouts]]   name, messages or text, demo; the first is the default
+[[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
+              patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [contract]    frozen, must_contain, must_not_contain, max_tokens
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
 """
@@ -20,7 +21,7 @@ from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.layout import Layout
+from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import Columns, Solution, names_of
 from promptopt.tasks.reading.files import Found, examples_from, read_rows
@@ -156,19 +157,38 @@ def _task(path: Path, table: Table, pool: Pool, sizes: Sizes, seed: int) -> Task
 
 
 def _layout(path: Path, entry: Table) -> Layout:
-    _only(path, "layout key", entry, ("name", "messages", "text", "demo"))
+    _only(path, "layout key", entry, ("name", "messages", "text", "demo", "demos"))
     messages = cast("list[list[str]]", entry.get("messages", []))
     for message in messages:
         if len(message) != 2 or message[0] not in ("system", "user", "assistant"):
             raise ConfigError(
                 f"{path}: a message is {message!r}, expected [role, pattern], role one of system, user, …"
             )
-    return Layout(
-        name=_required(path, entry, "name"),
-        messages=tuple((cast("Any", role), pattern) for role, pattern in messages),
-        text=str(entry.get("text", "")),
-        demo=str(entry.get("demo", "")),
-    )
+    name, demos = _required(path, entry, "name"), _turns(path, entry)
+    try:
+        return Layout(
+            name=name,
+            messages=tuple((cast("Any", role), pattern) for role, pattern in messages),
+            text=str(entry.get("text", "")),
+            demo=str(entry.get("demo", "")),
+            demos=demos,
+        )
+    except ConfigError as cause:
+        raise ConfigError(f"{path}: {cause}") from cause
+
+
+def _turns(path: Path, entry: Table) -> Turns | None:
+    given: object = entry.get("demos")
+    if given is None or given == "turns":
+        return None if given is None else Turns()
+    patterns: Table = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    _only(path, "turn", patterns, ("user", "assistant"))
+    if not patterns or not all(isinstance(pattern, str) and pattern for pattern in patterns.values()):
+        raise ConfigError(
+            f'{path}: demos of layout {entry.get("name")!r} is {given!r}, expected "turns" or a table of the patterns '
+            f"user and assistant"
+        )
+    return Turns(**patterns)
 
 
 def _source(path: Path, table: Table) -> Source:

@@ -4,7 +4,7 @@ Subclass a contract in your tests and give it what it asks for; pytest finds the
 
     class TestMine(OptimizerContract):
         optimizer = Mine(steps=3)
-        def admit(self, request): return "Answer carefully."
+        def propose(self, request): return "Answer carefully."
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class OptimizerContract:
     sizes: tuple[int, ...] = (40, 90, 170, 333)
     """Budgets, in evaluations, that a run is cut at."""
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         """What the proposer answers. A function of the request, so that runs can be repeated."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ import pytest
 from promptopt.binding.objects import bind_optimizer, bind_task, default_proposer, describe, method_name, open_models
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
 from tests.rewrites import Rewrites

@@ -217,15 +217,17 @@ class HalfScored:
         run.evaluate([half], examples[:2])
 
 
-def test_a_candidate_scored_on_part_of_a_fixed_set_is_no_finalist(tmp_path: Path) -> None:
+def test_a_candidate_scored_on_part_of_a_fixed_set_is_a_finalist_by_what_it_is_worth(tmp_path: Path) -> None:
     def accuracy(text: str) -> float:
-        return 1.0 if "exactly" in text else 0.5
+        return 1.0 if "exactly" in text or "carefully" in text else 0.5
 
     seen: list[Run] = []
     optimize(
         planted_task(), HalfScored(), model=planted_model(accuracy), store=tmp_path / "store.db", watch=seen.append
     )
-    assert {estimate.prompt["instruction"] for estimate in seen[0].ranked()} == {
-        "Answer the question.",
-        "Answer carefully.",
-    }
+    # All right on eight examples is worth more than all right on two of them.
+    assert [(estimate.prompt["instruction"], estimate.count) for estimate in seen[0].ranked()] == [
+        ("Answer carefully.", 8),
+        ("Answer exactly.", 2),
+        ("Answer the question.", 8),
+    ]

@@ -55,6 +55,30 @@ def test_layouts_are_ranked_and_unreadable_replies_counted(
     assert {len(line) for line in lines[2:6]} == {len(lines[2])}
 
 
+def test_layouts_rank_demonstrations_as_turns_against_text(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch, workplace: Path
+) -> None:
+    # The model has learned nothing but from turns.
+    monkeypatch.setattr(
+        model,
+        "_answers",
+        lambda request: (
+            request.content[-1].content.partition("item ")[2].split()[1]
+            if any(each.role == "assistant" for each in request.content if not isinstance(each, str))
+            else "what?"
+        ),
+    )
+    shown = [{"text": "item 900 good", "target": "good"}, {"text": "item 901 bad", "target": "bad"}]
+    parts = {"instruction": BETTER}
+    (workplace / "shown.json").write_text(json.dumps({"parts": parts, "demos": shown}), encoding="utf-8")
+    result = invoke(*BASE, task_file, "--layouts", "--json", "--split", "dev", "--prompt", "shown.json")
+    scores = {entry["layout"]: entry["score"] for entry in json.loads(result.stdout)["layouts"]}
+    assert scores == {"chat": 1.0, "system": 1.0, "one-message": 0.0, "text": 0.0}
+    plain = invoke(*BASE, task_file, "--layouts", "--json", "--split", "dev")
+    assert {entry["layout"] for entry in json.loads(plain.stdout)["layouts"]} == {"chat", "system", "text"}
+    assert "layout 'one-message' reads as 'chat' does" in plain.stderr
+
+
 def test_a_prompt_that_looks_like_a_file_name_is_still_a_prompt(invoke: Invoke, task_file: str) -> None:
     text = "Say carefully what stands in texts.json"
     assert json.loads(invoke(*BASE, task_file, "--json", "--prompt", text).stdout)["prompt"] == text

@@ -255,6 +255,17 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
     assert found["minutes"] is None
 
 
+def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(invoke: Invoke, task_file: str) -> None:
+    asked = ("optimize", "--task", task_file, "--model", "openai/x", "--dry-run", "--max-evaluations", "300")
+    shown = invoke(*asked)
+    assert shown.exit_code == 0
+    assert "The budget fits" in shown.stdout
+    assert "generations of" in shown.stdout
+    found = json.loads(invoke(*asked, "--json").stdout)
+    assert found["method"] == "auto"
+    assert "rounds" in found["rounds"]
+
+
 def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:
     invoke(*BASE, task_file)
     assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0

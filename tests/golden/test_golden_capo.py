@@ -21,7 +21,7 @@ WORDS = ("Carefully", "Exactly", "Soon", "Twice")
 
 
 def said(content: Content) -> str:
-    return content if isinstance(content, str) else content[0].content
+    return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 
 def propose(request: Request) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.files import catalogue
+from promptopt.models.llamacpp.folders import LOCK
 from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.protocols import Model, Tokenizer
 from promptopt.types import Message, Reply, Request, Sampling
@@ -125,17 +126,43 @@ def test_shared_text_is_evaluated_once(path: Path) -> None:
     model = LlamaCpp(path, engines=1)
     try:
         ask(model, REQUESTS)
-        engine, folder = model._engine(0), model._prefix_states().folder
+        engine, folder = model._engine(0), model._pool.states().folder
         steps = [model._step(engine.encode(one.content), one) for one in REQUESTS]
         assert steps[0] > 40
         # one state a candidate (and one more for messages that begin with white space), whatever the message
-        assert len(set(steps)) <= len(list(folder.iterdir())) <= 4
-        kept = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+        kept = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.name != LOCK}
+        assert len(set(steps)) <= len(kept) <= 4
         ask(model, REQUESTS[::-1])
-        assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == kept
+        assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.name != LOCK} == kept
     finally:
         model.close()
     assert not folder.exists()
+
+
+def test_demonstrations_as_turns_are_evaluated_once_for_all_inputs(path: Path) -> None:
+    turns = tuple(
+        part
+        for number, message in enumerate(MESSAGES)
+        for part in (Message("user", f"{message} [{number}]"), Message("assistant", "refund"))
+    )
+    shared = len(INSTRUCTIONS[1]) + sum(len(message.content) for message in turns)
+    asked = [
+        Request((Message("system", INSTRUCTIONS[1]), *turns, Message("user", message)), Sampling(max_tokens=3),
+                shared=shared)
+        for message in MESSAGES[:4]
+    ]  # fmt: skip
+    model = LlamaCpp(path, engines=1)
+    try:
+        replies = ask(model, asked)
+        engine, folder = model._engine(0), model._prefix_states().folder
+        tokens = [engine.encode(one.content) for one in asked]
+        steps = {model._step(each, one) for each, one in zip(tokens, asked, strict=True)}
+        (step,) = steps
+        assert min(map(len, tokens)) - step < 30 < step
+        assert len(list(folder.iterdir())) == 1
+        assert ask(model, asked[::-1]) == replies[::-1]
+    finally:
+        model.close()
 
 
 def test_log_probabilities_are_the_models_own(model: LlamaCpp) -> None:
@@ -265,3 +292,27 @@ def test_files_that_are_no_models(tmp_path: Path, path: Path) -> None:
         (tmp_path / "half.gguf").write_bytes(file.read(1 << 20))
     with pytest.raises(BackendError, match="cannot load"):
         ask(LlamaCpp(tmp_path / "half.gguf"), REQUESTS[:1])
+
+
+@pytest.mark.timeout(600)
+def test_memory_stays_under_the_cap_whatever_the_number_and_length_of_prompts(path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from benchmarks.memory import Watch\n"
+        "from promptopt.models.llamacpp.model import LlamaCpp\n"
+        "from promptopt.models.llamacpp.memory import HELD_BYTES\n"
+        "from tests.integration.test_llamacpp import INSTRUCTIONS, MESSAGES, request\n"
+        "model, peaks = LlamaCpp(Path(sys.argv[1]), engines=2), []\n"
+        "with Watch() as watch:\n"
+        "    for number in range(6):\n"
+        "        text = INSTRUCTIONS[0] * (1 if number % 2 else 12) + str(number)\n"
+        "        list(model.generate([request(text, message) for message in MESSAGES[:2]]))\n"
+        "        peaks.append(watch.beside())\n"
+        "model.close()\n"
+        "print(peaks[1], peaks[-1], HELD_BYTES)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, cwd=root)
+    assert done.stderr == ""
+    first, last, most = map(int, done.stdout.split())
+    assert last < most
+    assert last - first < 16_000_000  # neither one more prompt nor one more engine state a prompt

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import BackendError
-from promptopt.models.llamacpp.engine import Engine
+from promptopt.models.llamacpp.engine import LlamaCppEngine
 from promptopt.models.llamacpp.model import LlamaCpp
 from promptopt.protocols import Bounded, TextScorer
 from promptopt.testing import ScorerContract
@@ -130,16 +130,16 @@ def test_alternatives_and_sharing_leave_every_bit(model: LlamaCpp) -> None:
 
 def test_shared_text_is_evaluated_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated: list[int] = []
-    evaluate = Engine._evaluate
+    evaluate = LlamaCppEngine._evaluate
 
-    def count(self: Engine, prefix: list[int]) -> None:
+    def count(self: LlamaCppEngine, prefix: list[int]) -> None:
         evaluated.append(len(prefix))
         evaluate(self, prefix)
 
     model = LlamaCpp(path, engines=1)
     try:
         ask(model, REQUESTS[:1])  # the engine's own probes come first
-        monkeypatch.setattr(Engine, "_evaluate", count)
+        monkeypatch.setattr(LlamaCppEngine, "_evaluate", count)
         ask(model, REQUESTS[:4] + REQUESTS[5:9])
     finally:
         model.close()
@@ -244,14 +244,14 @@ def test_leaving_early_ends_what_is_under_way(model: LlamaCpp) -> None:
 def test_an_engine_that_fails_is_a_backend_error_after_the_rest(
     model: LlamaCpp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = Engine.encode
+    encode = LlamaCppEngine.encode
 
-    def flaky(self: Engine, content: object, continuation: str = "") -> list[int]:
+    def flaky(self: LlamaCppEngine, content: object, continuation: str = "") -> list[int]:
         if content == REQUESTS[1].content:
             raise BackendError("the engine is gone")
         return encode(self, content, continuation)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Engine, "encode", flaky)
+    monkeypatch.setattr(LlamaCppEngine, "encode", flaky)
     seen: list[int] = []
     with pytest.raises(BackendError, match="gone"):
         seen.extend(index for index, _ in model.score(REQUESTS[:4]))

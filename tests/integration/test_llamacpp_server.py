@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.models.server.dialects import Forcing
+from promptopt.models.server.dialects import ForcedDecoding
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.testing import ScorerContract
 from promptopt.types import Likelihoods, Message, Request, Sampling, ScoreRequest
@@ -94,17 +94,17 @@ def one_by_one(address: str, before: list[int], after: list[int]) -> list[float]
 @pytest.mark.parametrize("grammars", [True, False])
 def test_the_values_are_the_models_own(address: str, model: OpenAIModel, grammars: bool) -> None:
     assert model.can_score()
-    ability = model._scorer._ability
-    assert ability is not None
-    assert isinstance(ability.way, Forcing)
-    assert ability.way.grammars
-    ability.way.grammars = grammars
+    capabilities = model._scorer._capabilities
+    assert capabilities is not None
+    assert isinstance(capabilities.method, ForcedDecoding)
+    assert capabilities.method.grammars
+    capabilities.method.grammars = grammars
     content = (Message("user", "Name a colour."),)
     text = post(address, "/apply-template", {"messages": [{"role": "user", "content": "Name a colour."}]})["prompt"]
     options = {"add_special": True, "parse_special": True}
     before = post(address, "/tokenize", {"content": text, **options})["tokens"]
     (found,) = scored(model, ScoreRequest(content, ("black as the night",), ends=True))
-    ability.way.grammars = True
+    capabilities.method.grammars = True
     whole = post(address, "/tokenize", {"content": f"{text}black as the night<|im_end|>", **options})["tokens"]
     assert whole[: len(before)] == before
     right, (each,) = one_by_one(address, before, whole[len(before) :]), found.continuations

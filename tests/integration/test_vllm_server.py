@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.models.server.dialects import Reads, Whole
+from promptopt.models.server.dialects import FullPromptScoring, PrefixCacheScoring
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.testing import ScorerContract
 from promptopt.types import Likelihoods, Message, Request, Sampling, ScoreRequest
@@ -162,19 +162,19 @@ def agree_with_transformers(asked: Sequence[ScoreRequest], found: Sequence[Likel
 
 def test_likelihoods_are_those_of_a_plain_forward_pass(model: OpenAIModel) -> None:
     assert model.can_score()
-    ability = model._scorer._ability
-    assert ability is not None
-    assert isinstance(ability.way, Reads)
+    capabilities = model._scorer._capabilities
+    assert capabilities is not None
+    assert isinstance(capabilities.method, PrefixCacheScoring)
     agree_with_transformers(requests(), scored(model, requests()))
 
 
 @pytest.mark.parametrize("by", ["prompt_logprobs", "echo"])
 def test_the_ways_of_older_servers_give_the_same(model: OpenAIModel, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.can_score()
-    ability = model._scorer._ability
-    assert ability is not None
-    whole = Whole(model._scorer._channel, "echo" if by == "echo" else "prompt_logprobs")
-    monkeypatch.setattr(Reads, "read", lambda self, forced, shared: whole.read(forced, shared))
+    capabilities = model._scorer._capabilities
+    assert capabilities is not None
+    whole = FullPromptScoring(model._scorer._channel, "echo" if by == "echo" else "prompt_logprobs")
+    monkeypatch.setattr(PrefixCacheScoring, "score", lambda self, forced, shared: whole.score(forced, shared))
     agree_with_transformers(requests()[:3], scored(model, requests()[:3]))
 
 

@@ -148,3 +148,15 @@ def test_characters_of_several_tokens_and_broken_ones_are_read(tokens: ChatToken
 def test_what_cannot_be_read_is_a_sentence(content: Content, settings: dict[str, None], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         ChatTokens(tokenizer(**settings), "tiny").force(ScoreRequest(content, ("b",), ends=True))
+
+
+def test_turns_before_the_input_are_shared_in_tokens(tokens: ChatTokens) -> None:
+    turns = (Message("user", "rule: one <|end|>"), Message("assistant", "st"), Message("user", "two: under"))
+    ids = tokens.encode(turns)
+    shared = sum(len(message.content) for message in turns[:2]) + len("two:")
+    head = "<|start|>user\nrule: one <|end|><|end|>\n<|start|>assistant\nst<|end|>\n<|start|>user\ntwo:"
+    assert spelt(tokens, ids[: tokens.shared(turns, shared, ids)]) == head
+    # An input that opens its message leaves that message's head shared.
+    bare = (*turns[:2], Message("user", "under"))
+    ids = tokens.encode(bare)
+    assert spelt(tokens, ids[: tokens.shared(bare, shared - len("two:"), ids)]) == head.removesuffix("two:")

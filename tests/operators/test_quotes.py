@@ -21,7 +21,11 @@ PARENT = "Classify the review as positive or negative."
     [
         ("Say positive or negative; words such as funny or dull tell.", False),
         ("Say: a WARM and funny film, that never once outstays... is positive.", True),
-        ("a warm and funny film that never", False),
+        ("a warm and funny film that never", True),
+        ("a warm and funny film", True),
+        ("it is a warm and happy film", False),
+        ("it is worth it", False),
+        ("See what it is worth: it is not every minute of it.", False),
         ("If it is dull beyond words, say negative.", True),
         ("It is dull beyond all words.", False),
         ("Write it as in: two apples make four apples in all, so it is.", True),
@@ -44,3 +48,21 @@ def test_what_several_examples_share_is_the_tasks_own() -> None:
     examples = [Example.of("not spam", options="yes and no", text=f"mail {number}") for number in range(4)]
     assert not Quotes(examples, ()).new_in("Say not spam where it is; yes and no are options.", PARENT)
     assert Quotes(examples, ()).new_in("Mail 3 is none.", PARENT)
+
+
+SPORTS = [
+    Example.of("yes" if number % 2 else "no", text=f"{name} performed a give and go{end}")
+    for number, (name, end) in enumerate([("Elias Lindholm", "."), ("Draymond Green", " in the final."), ("Mo", "!")])
+] + [Example.of("no", text=f"Player {number} took a corner kick in overtime.") for number in range(27)]
+
+
+def test_a_quote_of_five_words_that_say_something_is_one() -> None:
+    quotes = Quotes(SPORTS, ("yes", "no"))
+    assert quotes.new_in('Answer yes to "performed a give and go", as in basketball.', PARENT)
+    assert not quotes.new_in("Say no where a player took a corner kick in overtime.", PARENT)
+    assert not quotes.new_in("Say whether the sentence about sports is plausible: yes or no.", PARENT)
+
+
+@pytest.mark.parametrize("text", ["negative", "Negative.", '"negative"', "4 apples"])
+def test_an_answer_alone_is_no_prompt(text: str) -> None:
+    assert Quotes(EXAMPLES, ("positive", "negative")).new_in(text, PARENT)

@@ -72,7 +72,7 @@ class TestContract(OptimizerContract):
     optimizer = RandomSearch(candidates=12, breadth=5, examples=20)
     budget = Budget(evaluations=500)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return vary(request)
 
 
@@ -176,14 +176,12 @@ def test_a_proposer_that_gives_nothing_usable_leaves_the_start(
 
 
 @pytest.mark.parametrize("evaluations", [10, 40, 77, 150])
-def test_the_budget_is_used_up_and_a_partly_scored_rewrite_cannot_win(tmp_path: Path, evaluations: int) -> None:
+def test_the_budget_is_used_up_and_a_partly_scored_rewrite_is_not_forgotten(tmp_path: Path, evaluations: int) -> None:
     model = planted_model(lambda text: 0.3 if text == START else 0.8)
     result = search(tmp_path, RandomSearch(examples=20), model=model, budget=Budget(evaluations=evaluations))
     assert result.status == "budget"
     assert result.spent.evaluations <= evaluations
     assert result.best.test is not None
-    winner = next(candidate for candidate in result.candidates() if candidate.prompt == result.prompt)
-    assert result.best.text == START or winner.search.count == 20
     scored = [candidate.search.count for candidate in result.candidates()]
     assert scored == sorted(scored, reverse=True)
     assert evaluations < 150 or result.best.text != START

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.reports.export import Exported, export, export_of, format_for, from_text, prompt_of
-from promptopt.tasks.layout import Layout
+from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Prompt, Sampling
+from promptopt.types import Example, Message, Prompt, Sampling
 
 EXAMPLES = tuple(Example.of(("yes", "no")[n % 2], text=f"text {n}", name=f"name {n}") for n in range(60))
 CHAT = Layout(
@@ -57,6 +58,28 @@ def test_demonstrations_are_part_of_it(task: Task) -> None:
     # The demonstration says {text} itself, so the input is spelt otherwise.
     assert exported.placeholders() == {"text": "{text_}", "name": "{name}"}
     assert text.endswith("{name}: {text_}\nAnswer:")
+
+
+TURNS = Layout("turns", messages=CHAT.messages, demos=Turns())
+
+
+def test_turns_are_exported_as_messages_in_every_format(task: Task) -> None:
+    shown = replace(task, layouts=(TURNS, CHAT), layout=TURNS)
+    prompt = task.initial.with_demos([EXAMPLES[0], Example.of("no", text="a {text}", name="b")])
+    exported = export_of(shown, prompt, "embedded/small")
+    content, _ = shown.render(prompt, Example.of("", text="T", name="N"))
+    expected = [{"role": each.role, "content": each.content} for each in content if isinstance(each, Message)]
+    assert [each["role"] for each in expected] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert rendered(exported, export(exported, "python"), text="T", name="N") == expected
+    messages = [*expected[:-1], {"role": "user", "content": "{name}: {text_}\nAnswer:"}]
+    assert json.loads(export(exported, "messages")) == messages
+    written = json.loads(export(exported, "json"))
+    assert (written["messages"], len(written["demos"])) == (messages, 2)
+    assert from_text(shown, json.dumps(written), exported=True)[1] == prompt
+    text = export(exported, "txt")
+    assert text.endswith("\n\n[user]\nb: a {text}\nAnswer:\n\n[assistant]\nno\n\n[user]\n{name}: {text_}\nAnswer:")
+    with pytest.raises(ConfigError, match=r"shows demonstrations as turns, .* export it as JSON"):
+        from_text(shown, text)
 
 
 def test_json_holds_everything_and_reads_back(task: Task) -> None:
@@ -116,8 +139,6 @@ def test_inputs_with_odd_names_become_arguments() -> None:
 def test_stops_are_said(task: Task) -> None:
     exported = Exported(Prompt.of("a"), (), (), Sampling(stop=("\n",)))
     assert exported.sampling.stop == ("\n",)
-    from dataclasses import replace
-
     with_stop = replace(task, sampling=Sampling(max_tokens=8, stop=("\n",)))
     code = export(export_of(with_stop, task.initial), "python")
     assert "max_tokens=8" in code

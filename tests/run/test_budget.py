@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.run.budget import TEST_SHARE, Budget, Ledger, Limits, plan
+from promptopt.run.budget import Budget, Ledger, Limits, plan
 
 
 def arranged(budget: Budget, *, dev: int = 100, test: int = 200, tokens: float = 100.0, usd: float | None = 0.001):
@@ -16,9 +16,9 @@ def arranged(budget: Budget, *, dev: int = 100, test: int = 200, tokens: float =
 
 def test_without_caps_everything_is_used() -> None:
     free = arranged(Budget())
-    assert (free.dev, free.test, free.finalists) == (100, 200, 3)
+    assert (free.dev, free.test, free.finalists) == (100, 200, 4)
     assert free.search == Limits()
-    assert free.reserve.evaluations == 4 * 100 + 2 * 200
+    assert free.reserve.evaluations == 5 * 100 + 2 * 200
 
 
 @given(st.integers(10, 5_000), st.integers(1, 500), st.integers(1, 500))
@@ -27,10 +27,54 @@ def test_reserve_fits_in_any_cap(cap: int, dev: int, test: int) -> None:
         made = arranged(budget, dev=dev, test=test)
         assert made.test >= 1
         assert made.dev >= 1
-        assert made.test * 2 <= max(2, cap * TEST_SHARE)
+        assert made.test * 2 <= max(4, cap * 0.35 + 1)
         assert made.reserve.evaluations <= cap * 0.75
         left = made.search.evaluations_left(Ledger(), 1)
         assert left is None or left > 0
+
+
+@pytest.mark.parametrize(
+    ("cap", "pairs", "finalists", "dev", "search"),
+    [
+        (200, 35, 2, 7, 109), (500, 88, 2, 17, 273), (1_000, 175, 4, 20, 550), (2_000, 200, 4, 40, 1_400),
+        (5_000, 200, 4, 100, 4_100), (20_000, 200, 4, 100, 19_100),
+    ],
+)  # fmt: skip
+def test_a_cap_is_divided_between_search_dev_and_test(cap: int, pairs: int, finalists: int, dev: int, search: int):
+    made = arranged(Budget(evaluations=cap))
+    assert (made.test, made.finalists, made.dev, made.search.evaluations) == (pairs, finalists, dev, search)
+    assert made.granted == search
+    assert 2 * pairs + (finalists + 1) * dev + search == cap
+
+
+def test_a_larger_sealed_set_takes_more_of_a_large_cap_up_to_what_finds_five_points() -> None:
+    made = arranged(Budget(evaluations=2_000), test=600)
+    assert (made.test, made.search.evaluations) == (240, 1_320)
+    assert arranged(Budget(evaluations=20_000), test=5_000).test == 630
+
+
+def test_caps_on_tokens_and_dollars_grant_the_cells_that_they_pay_for() -> None:
+    assert arranged(Budget(tokens=200_000)).granted == arranged(Budget(evaluations=2_000)).granted
+    assert arranged(Budget(usd=2.0)).granted == 1_400
+    assert arranged(Budget(calls=2_000)).granted is None
+    assert arranged(Budget()).granted is None
+
+
+@given(st.integers(10, 5_000), st.integers(0, 5_000), st.integers(1, 300), st.integers(1, 700))
+def test_what_is_left_goes_to_dev_then_to_test_and_takes_nothing_back(cap: int, spare: int, dev: int, test: int):
+    made = arranged(Budget(evaluations=cap), dev=dev, test=test)
+    left = made.reserve.evaluations + spare
+    larger = made.enlarged(left, dev, test)
+    assert (larger.dev >= made.dev, larger.test >= made.test) == (True, True)
+    used = (larger.finalists + 1) * larger.dev + 2 * larger.test
+    assert used <= left
+    assert larger.dev == dev or larger.test - made.test <= larger.finalists // 2
+    assert left - used < larger.finalists + 1 or (larger.dev, larger.test) == (dev, test) or left - used < 2
+
+
+def test_no_cap_enlarges_nothing() -> None:
+    made = arranged(Budget())
+    assert made.enlarged(None, 100, 200) == made
 
 
 def test_reserve_and_search_add_up() -> None:

@@ -31,7 +31,7 @@ class TestRewrites(OptimizerContract):
     optimizer = Rewrites()
     sizes = (40, 90, 170, 250)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return rewrite(request)
 
 

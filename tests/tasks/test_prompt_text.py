@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
+from promptopt.tasks.layout import Turns
 from promptopt.tasks.prompt_text import default_layouts, own_layouts, take_apart
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt
@@ -73,4 +74,5 @@ def test_default_layouts_put_the_input_last_and_show_every_part() -> None:
         assert layout.slots(("instruction", "answer_format", "demos", "context", "user_question")) == (
             "instruction", "answer_format", "demos", "context", "user_question",
         )  # fmt: skip
-        assert "User question: {user_question}\nAnswer: {target}" in layout.demo
+        assert layout.shows_demos
+        assert layout.demos == Turns() or "User question: {user_question}\nAnswer: {target}" in layout.demo

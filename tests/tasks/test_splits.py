@@ -38,7 +38,7 @@ def test_default_sizes_are_shares_with_a_ceiling() -> None:
     assert (len(asked.train), len(asked.dev), len(asked.test)) == (60, 30, 310)
     many = tuple(Example.of(text=str(number)) for number in range(2_000))
     large = cut(Pool(many), Sizes(), seed=0, stratify=False)
-    assert (len(large.train), len(large.dev), len(large.test)) == (200, 100, 200)
+    assert (len(large.train), len(large.dev), len(large.test)) == (200, 100, 600)
 
 
 @settings(deadline=None)

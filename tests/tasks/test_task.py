@@ -23,7 +23,7 @@ def test_a_prompt_without_slots_gets_the_default_layouts_and_the_labels() -> Non
     task = make()
     assert task.initial == Prompt.of("Classify the message.", answer_format="Answer with one of: spam, ham.")
     assert task.frozen_parts == ("answer_format",)
-    assert [layout.name for layout in task.layouts] == ["chat", "system", "text"]
+    assert [layout.name for layout in task.layouts] == ["chat", "system", "one-message", "text"]
     content, shared = task.render(task.initial, EXAMPLES[7])
     text = "Classify the message.\n\nAnswer with one of: spam, ham.\n\nText: "
     assert content == (Message("user", f"{text}message 7\nAnswer:"),)

@@ -10,12 +10,14 @@ import pytest
 
 from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
 from promptopt.evaluators import answers, metrics
+from promptopt.operators.demos import bare
 from promptopt.tasks import load_task, task_names
 from promptopt.tasks.guess import guess_task
+from promptopt.tasks.layout import Turns
 from promptopt.tasks.reading.hub import checksums
 from promptopt.tasks.splits import Sizes, same_input
 from promptopt.tasks.task_file import load_task_file
-from promptopt.types import Example
+from promptopt.types import Example, Message
 
 OWN_DATA = ("support-intent", "support-replies", "word-problems")
 SIZES = {"support-intent": (200, 50, 200), "support-replies": (50, 30, 160), "word-problems": (200, 100, 200)}
@@ -93,7 +95,8 @@ def check_task(name: str, seed: int) -> None:
     assert all(parts)
     assert sum(map(len, parts)) == len(set().union(*parts))
     assert {"chat", "text"} <= {layout.name for layout in task.layouts}
-    assert 2 <= len(task.layouts) <= 4
+    assert 2 <= len(task.layouts) <= 5
+    assert task.demos_as_turns
     assert all(example.target.strip() for split in (task.train, task.dev, task.test) for example in split)
     if task.labels:
         assert all(reader(label) == label for label in task.labels)
@@ -156,6 +159,18 @@ def test_only_lettered_tasks_have_options(data_home: Path, monkeypatch: pytest.M
     assert not any(example.rejected for example in load_task("bbh/navigate").train)
 
 
+def test_demonstrations_of_word_problems_show_their_worked_solution(
+    data_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
+    task = load_task("gsm8k")
+    shown, asked = task.train[:2]
+    content, _ = task.render(task.initial.with_demos([bare(shown)]), asked)
+    assert [message.content for message in content if isinstance(message, Message)][1] == shown.solution
+    written, _ = task.with_layout("text").render(task.initial.with_demos([bare(shown)]), asked)
+    assert f"Question: {shown['question']}\nAnswer: {shown.solution}\n\n" in str(written)
+
+
 def test_worked_solutions_close_as_the_answer_format_asks(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     task = load_task("gsm8k")
@@ -216,6 +231,19 @@ def test_own_data_replaces_a_tasks_examples(tmp_path: Path) -> None:
         load_task("support-intent", data=path)
 
 
+TURNS = '[[layouts]]\nname = "l"\nmessages = [["user", "{instruction} {text}"]]\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "turns"), [('"turns"', Turns()), ("{ assistant = 'So {target}.' }", Turns("", "So {target}."))]
+)
+def test_a_task_file_says_that_demonstrations_are_turns(tmp_path: Path, said: str, turns: Turns) -> None:
+    task = load_task(write(tmp_path, f"{MINIMAL}{TURNS}demos = {said}"))
+    assert task.layouts[0].demos == turns
+    assert task.demos_as_turns
+    assert load_task(write(tmp_path, MINIMAL + TURNS)).fingerprint() != task.fingerprint()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -227,6 +255,11 @@ def test_own_data_replaces_a_tasks_examples(tmp_path: Path) -> None:
         (MINIMAL.replace('"b"]', '"c"]'), "no label is named 'b'"),
         (MINIMAL + '[[layouts]]\nname = "l"\nmessages = [["human", "x"]]', r"a message is \['human', 'x'\]"),
         (MINIMAL + '[[layouts]]\nname = "l"\ntext = "{instruction}"', r"layout 'l' does not show \{text\}"),
+        (MINIMAL + TURNS + "demos = 'turn'", r"demos of layout 'l' is 'turn', expected \"turns\" or a table"),
+        (MINIMAL + TURNS + "demos = { }", r"demos of layout 'l' is \{\}, expected"),
+        (MINIMAL + TURNS + "demos = { user = 1 }", r"demos of layout 'l' is \{'user': 1\}, expected"),
+        (MINIMAL + TURNS + "demos = { users = 'x' }", "no turn is named 'users'; did you mean 'user'"),
+        (MINIMAL + TURNS + "demos = 'turns'\ndemo = 'x'", r"mine\.toml: layout 'l' .* leave demo or demos out"),
         (MINIMAL + "[contract]\nmust_contian = []", "did you mean 'must_contain'"),
         (MINIMAL + '[contract]\nmust_contain = ["label"]', r"breaks the contract \(does not contain 'label'\)"),
         (MINIMAL.replace('file = "rows.csv"', 'generator = "no.such:thing"'), "'no.such:thing' cannot be imported"),

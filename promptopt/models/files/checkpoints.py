@@ -123,14 +123,14 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return _load(checkpoint, require("transformers").AutoTokenizer)
 
 
-def load_model(checkpoint: Checkpoint, *, masked: bool, device: str, dtype: str) -> Any:
-    """The model, ready to be evaluated, on `device`. GGUF weights are dequantized.
+def load_model(checkpoint: Checkpoint, *, masked: bool, device: str, dtype: Any) -> Any:
+    """The model, ready to be evaluated, on `device`, with weights of a torch `dtype`. GGUF weights are dequantized.
 
     Raises ConfigError where the architecture cannot be used as asked, BackendError where memory is too small.
     """
     torch, transformers = require("torch"), require("transformers")
     kind = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
-    settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    settings: dict[str, Any] = {"dtype": dtype}
     if checkpoint.gguf is None:
         settings["use_safetensors"] = True
     elif hasattr(transformers, "GgufConfig"):

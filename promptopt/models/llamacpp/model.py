@@ -8,33 +8,37 @@ says how often.
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from weakref import WeakValueDictionary, finalize
 
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
-from promptopt.models.cores import usable_cores
 from promptopt.models.files.fingerprints import sha256_of
-from promptopt.models.llamacpp.engine import Engine, whole_characters
+from promptopt.models.llamacpp.engine import LlamaCppEngine, whole_characters
 from promptopt.models.llamacpp.lanes import in_lanes
+from promptopt.models.llamacpp.memory import TokenMemory, engines_that_fit
+from promptopt.models.llamacpp.pool import EnginePool
 from promptopt.models.llamacpp.scoring import Texts, Value, force, likelihoods, read_tree
 from promptopt.models.llamacpp.server import EngineSettings, require_xllamacpp
-from promptopt.models.llamacpp.states import PrefixStates, whole_steps
-from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest
+from promptopt.models.llamacpp.states import whole_steps
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 FAST_SLOTS = 4
 
 
 class LlamaCpp:
-    """A GGUF model. Engines start when first needed, which takes seconds; `close` ends them."""
+    """A GGUF model. Engines start when first needed, which takes seconds; `close` ends them, or the model's own end.
+
+    Memory: beside its weights a model's engines hold at most 2 GB together (`HELD_BYTES`), whatever the number and the
+    length of prompts, and at most 256 MB of saved states in the system's folder for temporary files. The number of
+    engines sees to that; one runs in any case, though a long `context` or a very large model may need more by itself.
+    Weights are counted apart: the file, mapped once for all engines, and what llama.cpp copies of it into an order that
+    its kernels like, which each engine has for itself (at most the file's size).
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class LlamaCpp:
         engines: int | None = None,
         context: int = 4096,
     ) -> None:
-        """`name`: how the model is called (default: its file's name). `engines`: default one a core, as memory allows.
+        """`name`: how the model is called (default: its file's name). `engines`: one a core, as memory allows.
 
         `context`: tokens that prompt and reply can have together, rounded up to a multiple of 256. The full name
         carries all that can change an answer: the file's SHA-256, the mode, the context, the kind of attention, and the
@@ -59,16 +63,12 @@ class LlamaCpp:
         attention = "plain" if mode == "exact" else "flash"
         self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
         self._called = called
-        self._count = _engines_that_fit(path) if engines is None else engines
         self._slots = 1 if mode == "exact" else FAST_SLOTS
-        self._engines: list[Engine | None] = [None] * self._count
-        self._locks = [threading.Lock() for _ in range(self._count)]
+        self._count = engines_that_fit(path, self.context, self._slots) if engines is None else engines
+        self._pool = EnginePool(EngineSettings(path, self.context, self._slots, flash=mode == "fast"), self._count)
+        finalize(self, self._pool.close)
         self._twin: LlamaCpp | None = None
-        self._folder: Path | None = None
-        self._states: PrefixStates | None = None
-        self._opening = threading.Lock()
-        self._cut_tokens = lru_cache(maxsize=1024)(self._encode_cut)
-        self._counted = lru_cache(maxsize=65_536)(self._count_tokens)
+        self._cuts, self._counts = TokenMemory(), TokenMemory()
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -101,77 +101,62 @@ class LlamaCpp:
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
-        return self._counted(text)
+        clean = text.encode("utf-8", "replace").decode()
+        return self._counts.get(text, lambda: [len(self._tokenizing().tokenize(clean, special=False, first=False))])[0]
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of `text` as a part of a prompt, as strings; see `Segmenter.pieces`."""
-        return whole_characters(self._engine(0).spell(text.encode("utf-8", "replace").decode()))
+        return whole_characters(self._tokenizing().spell(text.encode("utf-8", "replace").decode()))
 
     def exact(self) -> LlamaCpp:
-        """The same model in exact mode; itself, where that is its mode."""
+        """The same model in exact mode; itself, where that is its mode. Ends this one's engines: one mode has any."""
         if self.mode == "exact":
             return self
+        self._pool.close()
         if self._twin is None:
             self._twin = LlamaCpp(self.path, name=self._called, mode="exact", engines=self._count, context=self.context)
         return self._twin
 
     def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
         """How many of `requests` this mode answers with another text than exact mode, and how many were asked."""
-        theirs = dict(self.exact().generate(requests))
+        exact = self.exact()
+        theirs = dict(exact.generate(requests))
+        if exact is not self:
+            exact.close()
         ours = dict(self.generate(requests))
         return sum(ours[index].text != theirs[index].text for index in theirs), len(requests)
 
     def close(self) -> None:
         """End the engines and remove their files; a later call starts them again."""
-        atexit.unregister(self.close)
         if self._twin is not None:
             self._twin.close()
-        for number, lock in enumerate(self._locks):
-            with lock:
-                engine, self._engines[number] = self._engines[number], None
-                if engine is not None:
-                    engine.close()
-        with self._opening:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = self._states = None
+        self._pool.close()
 
-    def _engine(self, number: int) -> Engine:
-        states = self._prefix_states()
-        with self._locks[number]:
-            engine = self._engines[number]
-            if engine is None:
-                settings = EngineSettings(self.path, self.context, self._slots, flash=self.mode == "fast")
-                engine = Engine(settings, states, number)
-                self._engines[number] = engine
-            return engine
+    def _tokenizing(self) -> LlamaCppEngine:
+        # Where the exact twin has taken over, this model's own engines have ended, and stay so.
+        return (self if self._twin is None else self._twin)._engine(0)
 
-    def _prefix_states(self) -> PrefixStates:
-        with self._opening:
-            if self._states is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="promptopt-"))
-                self._states = PrefixStates(self._folder)
-                atexit.register(self.close)
-            return self._states
+    def _engine(self, number: int) -> LlamaCppEngine:
+        return self._pool.engine(number)
 
     def _answer(self, number: int, request: Request, given_up: Callable[[], bool]) -> Reply:
-        engine = self._engine(number)
-        tokens = engine.encode(request.content)
+        tokens = self._engine(number).encode(request.content)
         if not 0 < len(tokens) < self.context:
             return Reply("", "rejected", prompt_tokens=len(tokens), served=self.name)
         step = self._step(tokens, request) if self.mode == "exact" else 0
-        return replace(engine.complete(tokens, step, request, given_up), served=self.name)
+        with self._pool.working(number) as engine:
+            return replace(engine.complete(tokens, step, request, given_up), served=self.name)
 
     def _likelihoods(self, lane: int, request: ScoreRequest, given_up: Callable[[], bool]) -> Likelihoods:
         slot, number = divmod(lane, self._count)
-        engine = self._engine(number)
-        forced = force(engine, request)
+        forced = force(self._engine(number), request)
         if forced.longest > self.context:
             return Likelihoods((), forced.prompt_tokens, "rejected", served=self.name)
 
         def read(texts: Texts, root: int) -> dict[tuple[int, ...], Value]:
             step = self._step(forced.context[: root - 1], request) if self.mode == "exact" else 0
-            return read_tree(engine, texts, root, step, slot, given_up)
+            with self._pool.working(number) as engine:
+                return read_tree(engine, texts, root, step, slot, given_up)
 
         return replace(likelihoods(forced, read), served=self.name)
 
@@ -182,27 +167,32 @@ class LlamaCpp:
         """
         if request.shared <= 0:
             return 0
-        shared = common_length(tokens, self._cut_tokens(cut(request.content, request.shared)))
+        start = cut(request.content, request.shared)
+        shared = common_length(tokens, self._cuts.get(start, lambda: self._engine(0).encode(start)))
         step = whole_steps(shared, len(tokens))
         return step if step >= SHORTEST_PREFIX else 0
 
-    def _encode_cut(self, content: Content) -> tuple[int, ...]:
-        return tuple(self._engine(0).encode(content))
 
-    def _count_tokens(self, text: str) -> int:
-        return len(self._engine(0).tokenize(text.encode("utf-8", "replace").decode(), special=False, first=False))
+_opening = threading.Lock()
+_open: WeakValueDictionary[tuple[Path, str | None, int, int], LlamaCpp] = WeakValueDictionary()
 
 
-def _engines_that_fit(path: Path) -> int:
-    """One engine a core, as long as all of them take at most half of the machine's memory.
+def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
+    """The exact model that is open already in this process for this file and name, or else a new one.
 
-    An engine is counted as twice its file: repacked weights, and its key-value memory.
+    So whoever names a model again and again, as twelve calls of `evaluate` do, has one set of engines.
+    Raises ConfigError as `LlamaCpp` does.
     """
     try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return usable_cores()
-    return max(1, min(usable_cores(), memory // 2 // (2 * path.stat().st_size)))
+        found = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    key = (path.resolve(), name, found.st_size, found.st_mtime_ns)
+    with _opening:
+        model = _open.get(key)
+        if model is None:
+            model = _open[key] = LlamaCpp(path, name=name)
+        return model
 
 
 def _check_gguf(path: Path) -> None:
@@ -210,8 +200,12 @@ def _check_gguf(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise ConfigError(f"the model file {str(path)!r} cannot be read ({error.strerror}); check its path.") from error
+        raise _unreadable(path, error) from error
     if start != b"GGUF":
         raise ConfigError(
             f"{str(path)!r} is not a GGUF file; convert the model, or name one of `promptopt models list`."
         )
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"the model file {str(path)!r} cannot be read ({error.strerror}); check its path.")

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from promptopt.errors import BackendError
 from promptopt.models.boundary import Forced, common_length, continuation_start
-from promptopt.models.llamacpp.engine import Engine
+from promptopt.models.llamacpp.engine import LlamaCppEngine
+from promptopt.models.llamacpp.memory import listing
 from promptopt.types import Likelihoods, ScoreRequest, TokenLogProbs
 
 ALTERNATIVES = 100
@@ -36,7 +38,7 @@ Value = tuple[bytes, float]
 """A token's bytes, and its log-probability in nats."""
 
 
-def force(engine: Engine, request: ScoreRequest) -> Forced:
+def force(engine: LlamaCppEngine, request: ScoreRequest) -> Forced:
     """Context and continuations of a request: which tokens are scored is the law of `boundary`."""
     context = engine.encode(request.content)
     wholes = [
@@ -74,7 +76,7 @@ def likelihoods(forced: Forced, read: Callable[[Texts, int], dict[tuple[int, ...
 
 
 def read_tree(
-    engine: Engine, texts: Texts, root: int, step: int, slot: int, given_up: Callable[[], bool]
+    engine: LlamaCppEngine, texts: Texts, root: int, step: int, slot: int, given_up: Callable[[], bool]
 ) -> dict[tuple[int, ...], Value]:
     """The value of every node of the tree of `texts` below their first `root` tokens, by the tokens on the way to it.
 
@@ -96,7 +98,7 @@ def read_tree(
 
 
 def read_node(
-    engine: Engine, node: tuple[int, ...], wanted: Sequence[int], slot: int, given_up: Callable[[], bool]
+    engine: LlamaCppEngine, node: tuple[int, ...], wanted: Sequence[int], slot: int, given_up: Callable[[], bool]
 ) -> dict[int, Value]:
     """The value of each wanted token after `node`, all but whose last token the slot holds."""
     values: dict[int, Value] = {}
@@ -107,13 +109,21 @@ def read_node(
             continue
         if given_up():
             raise BackendError("the reading of a text was given up.")
-        for entry in _alternatives(engine, node, forced, count, slot):
-            if entry["id"] in wanted:
-                values[entry["id"]] = _value(engine, entry)
+        with listing() if count == WIDER[-1] else nullcontext():
+            values |= _values(engine, node, forced, count, slot, wanted)
     return values
 
 
-def _alternatives(engine: Engine, node: tuple[int, ...], forced: int, count: int, slot: int) -> list[dict[str, Any]]:
+def _values(
+    engine: LlamaCppEngine, node: tuple[int, ...], forced: int, count: int, slot: int, wanted: Sequence[int]
+) -> dict[int, Value]:
+    entries = _alternatives(engine, node, forced, count, slot)
+    return {entry["id"]: _value(engine, entry) for entry in entries if entry["id"] in wanted}
+
+
+def _alternatives(
+    engine: LlamaCppEngine, node: tuple[int, ...], forced: int, count: int, slot: int
+) -> list[dict[str, Any]]:
     """What the engine says of a forced token and of the `count` likeliest."""
     chunks = engine.server.stream(
         {
@@ -133,7 +143,7 @@ def _alternatives(engine: Engine, node: tuple[int, ...], forced: int, count: int
     return [each for entry in entries for each in (entry, *entry["top_logprobs"])]
 
 
-def _value(engine: Engine, entry: dict[str, Any]) -> Value:
+def _value(engine: LlamaCppEngine, entry: dict[str, Any]) -> Value:
     # The engine gives no bytes for markers.
     spelt = bytes(entry["bytes"]) if entry["bytes"] else engine.marker_text(entry["id"])
     logprob = entry["logprob"]

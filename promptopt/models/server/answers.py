@@ -8,13 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from promptopt.models.server.dispatch import Weather
+from promptopt.models.server.dispatch import Outage
 
 _MINUS_INFINITY = -9_999.0
 """What servers write for it, or less: JSON has none."""
 
 
-class Malformed(Weather):
+class Malformed(Outage):
     """An answer that lacks what was asked."""
 
 
@@ -26,14 +26,14 @@ def choices_of(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
 
 
-def own_logprobs(choice: Mapping[str, Any], prompt: Sequence[int]) -> list[float]:
+def prompt_logprobs_of(choice: Mapping[str, Any], prompt: Sequence[int]) -> list[float]:
     """The log-probabilities of a prompt's own tokens, NaN for its first: of `prompt_logprobs`, or of `echo`."""
     rows = choice.get("prompt_logprobs")
     if rows is not None:
-        told = _list(rows)
-        if len(told) != len(prompt):
+        reported = _list(rows)
+        if len(reported) != len(prompt):
             raise Malformed("answered with log-probabilities of another prompt")
-        own = (_of(_of(row, str(token)), "logprob") for row, token in zip(told[1:], prompt[1:], strict=True))
+        own = (_of(_of(row, str(token)), "logprob") for row, token in zip(reported[1:], prompt[1:], strict=True))
     else:
         echoed = _list(_object(choice.get("logprobs")).get("token_logprobs"))
         if len(echoed) < len(prompt) or echoed[0] is not None:
@@ -42,7 +42,7 @@ def own_logprobs(choice: Mapping[str, Any], prompt: Sequence[int]) -> list[float
     return [math.nan, *map(nats, own)]
 
 
-def chosen_logprobs(choice: Mapping[str, Any], tokens: Sequence[int]) -> dict[int, float]:
+def requested_logprobs(choice: Mapping[str, Any], tokens: Sequence[int]) -> dict[int, float]:
     """The log-probabilities of the `logprob_token_ids` that were asked, for the one token that was generated."""
     tops = _list(_object(choice.get("logprobs")).get("top_logprobs"))
     return {token: nats(_of(tops[0] if tops else None, f"token_id:{token}")) for token in tokens}
@@ -70,16 +70,16 @@ def row_logprobs(answer: Mapping[str, Any], count: int) -> list[float] | None:
     return [nats(value) for value in values]
 
 
-def said_logprobs(answer: Mapping[str, Any], wanted: Sequence[int]) -> list[dict[int, float]]:
-    """Of the tokens that llama.cpp said, which must be the first of `wanted`, at least one, and of alternatives."""
+def generated_logprobs(answer: Mapping[str, Any], wanted: Sequence[int]) -> list[dict[int, float]]:
+    """Of the tokens that llama.cpp generated (the first of `wanted`, at least one), and of their alternatives."""
     (choice,) = choices_of(answer, 1)
-    said = [_object(entry) for entry in _list(_object(choice.get("logprobs")).get("content"))]
-    if not said or [entry.get("id") for entry in said] != list(wanted[: len(said)]):
-        raise Malformed("did not say the tokens that it was made to say")
-    others = [[_object(other) for other in _list(entry.get("top_logprobs", []))] for entry in said]
+    generated = [_object(entry) for entry in _list(_object(choice.get("logprobs")).get("content"))]
+    if not generated or [entry.get("id") for entry in generated] != list(wanted[: len(generated)]):
+        raise Malformed("did not generate the tokens that it was forced to")
+    others = [[_object(other) for other in _list(entry.get("top_logprobs", []))] for entry in generated]
     return [
         {int(each["id"]): nats(each.get("logprob")) for each in (*beside, entry) if isinstance(each.get("id"), int)}
-        for entry, beside in zip(said, others, strict=True)
+        for entry, beside in zip(generated, others, strict=True)
     ]
 
 

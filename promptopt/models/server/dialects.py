@@ -1,4 +1,4 @@
-"""The ways to the log-probabilities of given tokens over HTTP, one for each kind of server."""
+"""How the log-probabilities of given tokens are asked for over HTTP: a scoring method for each kind of server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from promptopt.models.boundary import Forced
 from promptopt.models.server.answers import (
     Malformed,
     choices_of,
-    chosen_logprobs,
-    own_logprobs,
+    generated_logprobs,
+    prompt_logprobs_of,
+    requested_logprobs,
     row_logprobs,
-    said_logprobs,
 )
 from promptopt.models.server.http import Channel
 from promptopt.models.server.wire import served_by
@@ -25,134 +25,143 @@ NEUTRAL: Mapping[str, float] = {
 }  # fmt: skip
 """The model's own distribution, also where vLLM reports log-probabilities after sampling's changes to it."""
 ALTERNATIVES = 100
-"""Tokens that llama.cpp reports beside one that it is made to say: labels often are among them."""
+"""Tokens that llama.cpp reports beside one that it is forced to generate: labels often are among them."""
 MOST_CELLS = 2 * MOST_FOLLOWING
-"""Beginnings times tokens in one request: each is answered with the tokens of all."""
+"""Prompts times tokens in one request: each is answered with the tokens of all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """`logprobs[i]`: of the scored tokens of continuation i, in nats. `served`: empty where no answer says it."""
+class ContinuationLogProbs:
+    """`logprobs[i]`: of the scored tokens of continuation i, in nats.
+
+    `served`: the snapshot, empty where no answer names one.
+    """
 
     logprobs: tuple[tuple[float, ...], ...]
     served: str
 
 
-class Way(Protocol):
-    """One way. Raises as `Channel.ask` does, and Malformed for an answer that lacks what was asked."""
+class ScoringMethod(Protocol):
+    """Scores continuations on one kind of server.
 
-    async def read(self, forced: Forced, shared: float) -> Given:
+    Raises as `Channel.ask` does, and Malformed for an answer that lacks what was asked.
+    """
+
+    async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
         """The log-probabilities of a request's continuations. `shared`: how much of the context is the candidate's."""
         ...
 
 
-class Reads:
-    """Of vLLM: what is cheapest by `vllm_requests.plan`, over the server's prefix cache.
+class PrefixCacheScoring:
+    """vLLM: whichever requests are cheapest by `vllm_requests.plan`, over the server's prefix cache.
 
-    The tokens that follow a beginning are read with `logprob_token_ids`, many beginnings in one HTTP request. Rows of a
-    prompt are read with `prompt_logprob_token_ids` where the server has them, else with `prompt_logprobs`, which
-    computes the whole prompt anew.
+    The tokens that may follow a prompt are scored with `logprob_token_ids`, many prompts in one HTTP request. Tokens of
+    a prompt itself are scored with `prompt_logprob_token_ids` where the server has them, else with `prompt_logprobs`,
+    which recomputes the whole prompt.
     """
 
     def __init__(self, channel: Channel, *, block: int, limit: int) -> None:
         """`block`: tokens in a block of the prefix cache. `limit`: tokens that prompt and reply can have together."""
         self._channel, self._block, self._limit = channel, block, limit
-        self._anew = Whole(channel, "prompt_logprobs")
-        self.rows = False
-        """Whether rows over cached tokens have been proved exact."""
+        self._full_prompt = FullPromptScoring(channel, "prompt_logprobs")
+        self.cached_rows = False
+        """Whether the log-probabilities of prompt tokens over cached ones have been proved exact."""
 
-    async def read(self, forced: Forced, shared: float) -> Given:
-        """See `Way`."""
-        chosen = plan(forced, int(shared * len(forced.context)), self._block, along=self.rows)
+    async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
+        """See `ScoringMethod`."""
+        chosen = plan(forced, int(shared * len(forced.context)), self._block, along=self.cached_rows)
         found: dict[Read, Found] = {}
         served = ""
-        for group in _groups([read for read in chosen.reads if not read.has_rows]):
-            answer = await self._channel.ask(self._channel.server.completions, self.ahead(group))
-            found.update(zip(group, ahead_found(answer, group), strict=True))
+        for group in _batches([read for read in chosen.reads if not read.has_rows]):
+            answer = await self._channel.ask(self._channel.server.completions, self.next_token_body(group))
+            found.update(zip(group, next_token_results(answer, group), strict=True))
             served = served_by(answer)
-        anew: list[Read] = []
+        recomputed: list[Read] = []
         for read in chosen.reads:
             if read.has_rows:
-                rows = await self.read_rows(_whole(read), read.start) if self.rows and not read.fresh else None
+                cached = self.cached_rows and not read.fresh
+                rows = await self.cached_row_logprobs(_prompt_of(read), read.start) if cached else None
                 if rows is None:
-                    anew.append(read)
+                    recomputed.append(read)
                 else:
-                    found[read] = _found(read, rows)
-        if anew:
-            told, served = await self._read_anew(anew)
-            found.update(zip(anew, told, strict=True))
-        return Given(tuple(chosen.logprobs(forced, [found[read] for read in chosen.reads])), served)
+                    found[read] = _result(read, rows)
+        if recomputed:
+            results, served = await self._recompute(recomputed)
+            found.update(zip(recomputed, results, strict=True))
+        return ContinuationLogProbs(tuple(chosen.logprobs(forced, [found[read] for read in chosen.reads])), served)
 
-    def ahead(self, reads: Sequence[Read]) -> dict[str, Any]:
-        """What is posted for the log-probabilities of all their `following` after each of `reads`."""
+    def next_token_body(self, reads: Sequence[Read]) -> dict[str, Any]:
+        """The request body for the log-probabilities of all their `following` tokens after each of `reads`."""
         wanted = list(dict.fromkeys(token for read in reads for token in read.following))
         chosen = {"logprobs": len(wanted), "logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
         return {**completion(self._channel, [read.tokens for read in reads]), **NEUTRAL, **chosen}
 
-    async def read_rows(self, whole: Sequence[int], start: int) -> list[float] | None:
-        """Of `whole[start:]`, over cached tokens; None where the server refuses, or has these cached too."""
+    async def cached_row_logprobs(self, tokens: Sequence[int], start: int) -> list[float] | None:
+        """Of `tokens[start:]`, over cached tokens; None where the server refuses, or has these cached too."""
         server = self._channel.server
         sampling = {
             "max_tokens": 1,
             "temperature": 1.0,
-            "prompt_logprob_token_ids": [[token] for token in whole[start:]],
+            "prompt_logprob_token_ids": [[token] for token in tokens[start:]],
             "prompt_logprob_start": start - 1,  # row i predicts token i + 1
             "skip_reading_prefix_cache": False,
         }
-        asked = {"model": server.model, "token_ids": list(whole), "sampling_params": sampling}
+        asked = {"model": server.model, "token_ids": list(tokens), "sampling_params": sampling}
         answer = await self._channel.probe(f"{server.root}/inference/v1/generate", asked, optional=True)
-        return None if answer is None else row_logprobs(answer, len(whole) - start)
+        return None if answer is None else row_logprobs(answer, len(tokens) - start)
 
-    async def _read_anew(self, reads: Sequence[Read]) -> tuple[list[Found], str]:
+    async def _recompute(self, reads: Sequence[Read]) -> tuple[list[Found], str]:
         """`reads`, each with the one token that follows it, computed without the cache. One HTTP request."""
-        if max(len(_whole(read)) for read in reads) < self._limit:
+        if max(len(_prompt_of(read)) for read in reads) < self._limit:
             answer = await self._channel.ask(
-                self._channel.server.completions, self._anew.body(list(map(_whole, reads)))
+                self._channel.server.completions, self._full_prompt.body(list(map(_prompt_of, reads)))
             )
             choices = choices_of(answer, len(reads))
-            rows = [own_logprobs(choice, _whole(read)) for read, choice in zip(reads, choices, strict=True)]
-            return [_found(read, row[read.start :]) for read, row in zip(reads, rows, strict=True)], served_by(answer)
-        # No room behind the longest: what follows is read ahead.
-        body = {**self._anew.body([read.tokens for read in reads]), **self.ahead(reads)}
+            rows = [prompt_logprobs_of(choice, _prompt_of(read)) for read, choice in zip(reads, choices, strict=True)]
+            return [_result(read, row[read.start :]) for read, row in zip(reads, rows, strict=True)], served_by(answer)
+        # No room behind the longest for a token that follows: it is asked for as the next one.
+        body = {**self._full_prompt.body([read.tokens for read in reads]), **self.next_token_body(reads)}
         answer = await self._channel.ask(self._channel.server.completions, body)
         choices = choices_of(answer, len(reads))
-        rows = [own_logprobs(choice, read.tokens) for read, choice in zip(reads, choices, strict=True)]
-        ahead = ahead_found(answer, reads)
+        rows = [prompt_logprobs_of(choice, read.tokens) for read, choice in zip(reads, choices, strict=True)]
+        following = next_token_results(answer, reads)
         return [
             Found(tuple(row[read.start :]), last.following, 0)
-            for read, row, last in zip(reads, rows, ahead, strict=True)
+            for read, row, last in zip(reads, rows, following, strict=True)
         ], served_by(answer)
 
 
-class Whole:
-    """Of servers that report the log-probabilities of a prompt's own tokens (older vLLM): all of it computed anew."""
+class FullPromptScoring:
+    """Servers that report the log-probabilities of a prompt's own tokens (older vLLM): all of it is recomputed."""
 
     def __init__(self, channel: Channel, by: Literal["prompt_logprobs", "echo"]) -> None:
         """`by`: the parameter that has the server report them."""
         self._channel, self._by = channel, by
 
-    async def read(self, forced: Forced, shared: float) -> Given:
-        """See `Way`. One HTTP request."""
+    async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
+        """See `ScoringMethod`. One HTTP request."""
         prompts = list(dict.fromkeys(forced.wholes))
         answer = await self._channel.ask(self._channel.server.completions, self.body(prompts))
         choices = choices_of(answer, len(prompts))
-        told = {prompt: own_logprobs(choice, prompt) for prompt, choice in zip(prompts, choices, strict=True)}
-        logprobs = (tuple(told[whole][start:]) for whole, start in zip(forced.wholes, forced.starts, strict=True))
-        return Given(tuple(logprobs), served_by(answer))
+        known = {prompt: prompt_logprobs_of(choice, prompt) for prompt, choice in zip(prompts, choices, strict=True)}
+        logprobs = (
+            tuple(known[sequence][start:]) for sequence, start in zip(forced.wholes, forced.starts, strict=True)
+        )
+        return ContinuationLogProbs(tuple(logprobs), served_by(answer))
 
     def body(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """What is posted for the log-probabilities of `prompts`."""
+        """The request body for the log-probabilities of `prompts`."""
         own = {"echo": True} if self._by == "echo" else {"prompt_logprobs": 0}
         return {**completion(self._channel, prompts), "temperature": 1.0, "logprobs": 1, **own}
 
 
-class Forcing:
-    """Of llama.cpp's server, which reports the model's own log-probabilities of whatever it is made to say.
+class ForcedDecoding:
+    """llama.cpp's server, which reports the model's own log-probabilities of whatever it is forced to generate.
 
-    A bias makes it say one token; others that follow the same text are read beside it where they are likely enough.
-    With `grammars`, a grammar of token literals makes it say all but the last token of a continuation at once; the last
-    is left to the bias, for it may be one that ends a reply, which no grammar can hold. Its numbers have the server's
-    noise: what a token stands on is computed in whatever batches its slots make.
+    A bias forces one token; others that follow the same text are read beside it where they are likely enough. With
+    `grammars`, a grammar of token literals forces all but the last token of a continuation at once; the last is left to
+    the bias, for it may be one that ends a reply, which no grammar can hold. Its numbers have the server's noise: what
+    a token stands on is computed in whatever batches its slots make.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -161,42 +170,43 @@ class Forcing:
         self.grammars = False
         """Whether the server takes token literals in a grammar; they came late in 2025."""
 
-    async def read(self, forced: Forced, shared: float) -> Given:
-        """See `Way`. All labels of one token take one HTTP request or a few, a longer continuation two."""
+    async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
+        """See `ScoringMethod`. All labels of one token take one HTTP request or a few, a longer continuation two."""
         known: dict[tuple[int, ...], dict[int, float]] = {}
         served = ""
-        for whole, start in zip(forced.wholes, forced.starts, strict=True):
-            for place in range(start, len(whole)):
-                if whole[place] in known.get(whole[:place], {}):
+        for sequence, start in zip(forced.wholes, forced.starts, strict=True):
+            for place in range(start, len(sequence)):
+                if sequence[place] in known.get(sequence[:place], {}):
                     continue
-                said = await self.say(whole, place) if self.grammars and len(whole) - place > 2 else None
-                if said is None:
-                    answer = await self._channel.ask(self._channel.server.completions, self.body(whole, place))
-                    said, served = said_logprobs(answer, whole[place:]), served_by(answer)
-                for offset, values in enumerate(said):
-                    known.setdefault(whole[: place + offset], {}).update(values)
+                long = self.grammars and len(sequence) - place > 2
+                generated = await self.decode_by_grammar(sequence, place) if long else None
+                if generated is None:
+                    answer = await self._channel.ask(self._channel.server.completions, self.body(sequence, place))
+                    generated, served = generated_logprobs(answer, sequence[place:]), served_by(answer)
+                for offset, values in enumerate(generated):
+                    known.setdefault(sequence[: place + offset], {}).update(values)
         logprobs = (
-            tuple(known[whole[:place]][whole[place]] for place in range(start, len(whole)))
-            for whole, start in zip(forced.wholes, forced.starts, strict=True)
+            tuple(known[sequence[:place]][sequence[place]] for place in range(start, len(sequence)))
+            for sequence, start in zip(forced.wholes, forced.starts, strict=True)
         )
-        return Given(tuple(logprobs), served)
+        return ContinuationLogProbs(tuple(logprobs), served)
 
-    async def say(self, whole: Sequence[int], start: int) -> list[dict[int, float]] | None:
-        """Of `whole[start:-1]`, made to be said by a grammar; None where the server cannot."""
-        wanted = whole[start:-1]
+    async def decode_by_grammar(self, sequence: Sequence[int], start: int) -> list[dict[int, float]] | None:
+        """Of `sequence[start:-1]`, forced by a grammar; None where the server cannot."""
+        wanted = sequence[start:-1]
         grammar = "root ::= " + " ".join(f"<[{token}]>" for token in wanted)
-        body = {**self.body(whole, start), "grammar": grammar, "max_tokens": len(wanted)}
+        body = {**self.body(sequence, start), "grammar": grammar, "max_tokens": len(wanted)}
         del body["logit_bias"]
         answer = await self._channel.probe(self._channel.server.completions, body, optional=True)
         try:
-            return None if answer is None else said_logprobs(answer, wanted)
+            return None if answer is None else generated_logprobs(answer, wanted)
         except Malformed:
             return None
 
-    def body(self, whole: Sequence[int], place: int) -> dict[str, Any]:
-        """What is posted to have the token at `place` said."""
-        forced = {"logit_bias": [[whole[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
-        body = {**completion(self._channel, []), "prompt": list(whole[:place]), "temperature": 1.0}
+    def body(self, sequence: Sequence[int], place: int) -> dict[str, Any]:
+        """The request body that forces the token at `place`."""
+        forced = {"logit_bias": [[sequence[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
+        body = {**completion(self._channel, []), "prompt": list(sequence[:place]), "temperature": 1.0}
         return {**body, **forced, "logprobs": ALTERNATIVES}
 
 
@@ -205,23 +215,24 @@ def completion(channel: Channel, prompts: Sequence[Sequence[int]]) -> dict[str, 
     return {"model": channel.server.model, "prompt": [list(prompt) for prompt in prompts], "max_tokens": 1}
 
 
-def _whole(read: Read) -> tuple[int, ...]:
+def _prompt_of(read: Read) -> tuple[int, ...]:
     return (*read.tokens, *read.following)
 
 
-def _found(read: Read, rows: Sequence[float]) -> Found:
+def _result(read: Read, rows: Sequence[float]) -> Found:
     """`rows`: of the tokens of `read` from its start on, and of the one that follows."""
     own = len(read.tokens) - read.start
     return Found(tuple(rows[:own]), dict(zip(read.following, rows[own:], strict=True)), 0)
 
 
-def ahead_found(answer: Mapping[str, Any], reads: Sequence[Read]) -> list[Found]:
-    """What an answer to `Reads.ahead` says, a `Found` a read."""
+def next_token_results(answer: Mapping[str, Any], reads: Sequence[Read]) -> list[Found]:
+    """What an answer to `PrefixCacheScoring.next_token_body` says, a `Found` a read."""
     choices = choices_of(answer, len(reads))
-    return [Found((), chosen_logprobs(choice, read.following), 0) for read, choice in zip(reads, choices, strict=True)]
+    following = (requested_logprobs(choice, read.following) for read, choice in zip(reads, choices, strict=True))
+    return [Found((), logprobs, 0) for logprobs in following]
 
 
-def _groups(reads: Sequence[Read]) -> Iterator[list[Read]]:
+def _batches(reads: Sequence[Read]) -> Iterator[list[Read]]:
     """`reads` in requests of a bearable size; two or more never ask for more than `MOST_FOLLOWING` tokens."""
     group: list[Read] = []
     wanted: set[int] = set()

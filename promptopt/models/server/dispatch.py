@@ -32,7 +32,7 @@ Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 
 
-class Weather(Exception):
+class Outage(Exception):
     """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
 
     def __init__(
@@ -48,8 +48,8 @@ class Patience:
     """How long a request is tried again, in seconds over all of its tries and waits.
 
     Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
-    together. A server that was never reached is given up after `contact_s`: its address is likelier wrong than its
-    weather bad.
+    together. A server that was never reached is given up after `contact_s`: its address is likelier wrong
+    than the server down.
     """
 
     total_s: float = 300.0
@@ -57,10 +57,10 @@ class Patience:
     first_s: float = 0.5
     longest_s: float = 20.0
 
-    def wait_s(self, tries: int, weather: Weather, draw: float) -> float:
+    def wait_s(self, tries: int, outage: Outage, draw: float) -> float:
         """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
         backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (1 - draw / 2)
-        return backoff if weather.retry_after_s is None else weather.retry_after_s + backoff * draw
+        return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
 
 
 PATIENCE = Patience()
@@ -138,10 +138,10 @@ class _Loop:
 
 
 class Dispatcher(Generic[Asked, Given]):
-    """Sends requests through `send`, an async function that returns a reply or raises Weather or a PromptoptError.
+    """Sends requests through `send`, an async function that returns a reply or raises Outage or a PromptoptError.
 
-    Weather is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in all
-    that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
+    An outage is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in
+    all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
     request, so it ends the batch at once.
     """
 
@@ -209,7 +209,7 @@ class _Batch(Generic[Asked, Given]):
         self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
         self.next = self.active = 0
         self.fatal: PromptoptError | None = None
-        self.failed: list[Weather] = []
+        self.failed: list[Outage] = []
         self.ended = False
         self.troubled = False
 
@@ -270,15 +270,15 @@ class _Batch(Generic[Asked, Given]):
             began = dispatcher.clock()
             try:
                 reply = await dispatcher.send(request)
-            except Weather as weather:
+            except Outage as outage:
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
-                if weather.overloaded:
+                if outage.overloaded:
                     dispatcher.window.shrink(began, now)
-                wait_s = patience.wait_s(tries, weather, dispatcher.draw())
+                wait_s = patience.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
-                never_reached = weather.unreachable and not dispatcher.answered
+                never_reached = outage.unreachable and not dispatcher.answered
                 if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
-                    self.failed.append(weather)
+                    self.failed.append(outage)
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None
                 spent_s += wait_s

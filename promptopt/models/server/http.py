@@ -1,64 +1,62 @@
-"""The way to an OpenAI-compatible server: connections, the key, and what becomes of an answer that is none."""
+"""Requests to an OpenAI-compatible server: where it is, the key, and what becomes of an answer that is an error."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import ipaddress
 import json
 import os
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Weather
+from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, as_object, scrub
 
-if TYPE_CHECKING:
-    import aiohttp
-
 _OPENAI = "https://api.openai.com/v1"
-_CONNECT_S = 15.0
-_LARGE_BYTES = 1 << 20
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
-
-Keep = Callable[[contextlib.AbstractAsyncContextManager[Any]], Awaitable[None]]
-"""Enters a resource that is left when the event loop ends: `Dispatcher.until_closed`."""
 
 
 class Server:
     """Where a model is served, and with which key. The key is kept out of every error, log and repr.
 
     `api`: the base URL. `root`: the same without its /v1, where servers keep what is not OpenAI's. `local`: it is on
-    this machine. `hosted`: it is OpenAI's own.
+    this machine. `hosted`: it is OpenAI's own, or Azure's.
     """
 
-    def __init__(self, model: str, base_url: str | None, key_variable: str) -> None:
+    def __init__(self, model: str, base_url: str | None, key_variable: str | None) -> None:
         """Raises ConfigError for a base URL that is none, or when OpenAI's key is missing; see `OpenAIModel`."""
         address = os.environ.get("OPENAI_BASE_URL", _OPENAI) if base_url is None else base_url
         host = _host(address)
-        self._key = os.environ.get(key_variable, "")
-        self.hosted = host == "api.openai.com"
-        if not self._key and self.hosted:
+        azure = host.endswith(_AZURE)
+        default = "AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY"
+        self._key_variable = default if key_variable is None else key_variable
+        self._key = os.environ.get(self._key_variable, "")
+        self.hosted = azure or host == "api.openai.com"
+        if not self._key and self.hosted and not azure:
             raise ConfigError(
-                f"the model {'openai/' + model!r} needs a key: set the environment variable {key_variable}, "
+                f"the model {'openai/' + model!r} needs a key: set the environment variable {self._key_variable}, "
                 f"or give the base URL of a server that needs none"
             )
-        self.model, self.local = model, _is_loopback(host)
+        self.model, self.local = model, is_this_machine(host)
         self.api = address.rstrip("/")
         self.root = self.api.removesuffix("/v1")
         self.completions = f"{self.api}/completions"
         self.name = f"the server {urlsplit(address).netloc}"
-        self._key_variable = key_variable
+        # Azure's newer addresses end in /openai/v1, and take requests as OpenAI's does.
+        self._azure_deployment = model if azure and self.root == self.api else ""
 
-    def headers(self) -> dict[str, str]:
-        """What is sent along with every request."""
-        authorization = f"Bearer {self._key if self._key else 'none'}"
-        return {"Authorization": authorization, "Content-Type": "application/json"}
+    def transport(self, *, timeout_s: float, keep: Keep) -> Transport:
+        """Connections to it. `timeout_s`: for one request."""
+        # A server without keys is sent one all the same: some refuse a request that has none.
+        key = self._key if self._key or self._azure_deployment else "none"
+        if self.local:
+            return LocalTransport(key, timeout_s=timeout_s, keep=keep, scrub=self.scrub)
+        return OfficialTransport(
+            self.api, key, self._azure_deployment, timeout_s=timeout_s, keep=keep, scrub=self.scrub
+        )
 
     def advice(self, status: int) -> str:
         """What a user can do about an answer of this status that no retry mends."""
@@ -76,7 +74,7 @@ class Server:
         return scrub(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, self._key)
 
 
-class NotJSON(Weather):
+class NotJSON(Outage):
     """An answer that is no JSON object: a gateway's page, or another kind of server."""
 
 
@@ -89,16 +87,19 @@ class Channel:
 
     def __init__(self, server: Server, *, timeout_s: float, keep: Keep) -> None:
         """Connects to nothing yet. `timeout_s`: for one request."""
-        self.server, self._timeout_s, self._keep = server, timeout_s, keep
-        self._session: aiohttp.ClientSession | None = None
+        self.server, self._transport = server, server.transport(timeout_s=timeout_s, keep=keep)
+
+    def load(self) -> None:
+        """See `Transport`."""
+        self._transport.load()
 
     def forget(self) -> None:
         """The event loop has ended, and the connections with it."""
-        self._session = None
+        self._transport.forget()
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any] | Failure:
-        """The answer's JSON object, or how it failed. Raises Weather where there was no whole answer."""
-        raw = await self._request("POST", url, body)
+        """The answer's JSON object, or how it failed. Raises Outage where there was no whole answer."""
+        raw = await self._request(url, body)
         if isinstance(raw, Failure):
             return raw
         try:
@@ -107,7 +108,7 @@ class Channel:
             raise NotJSON("answered with something else than JSON; see that the base URL is its API") from None
 
     async def ask(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer's JSON object. Raises TooLong or BackendError where it is refused for good, and Weather."""
+        """The answer's JSON object. Raises TooLong or BackendError where it is refused for good, and Outage."""
         answer = await self.post(url, body)
         if not isinstance(answer, Failure):
             return answer
@@ -119,7 +120,7 @@ class Channel:
     async def probe(self, url: str, body: Mapping[str, Any], *, optional: bool = False) -> Mapping[str, Any] | None:
         """The answer's JSON object; None where the server does not know such a request, or refuses it.
 
-        `optional`: an internal error of the server counts as a refusal, for there are other ways. Raises Weather, and
+        `optional`: an internal error of the server counts as a refusal, for other requests may do. Raises Outage, and
         BackendError for a wrong key or model.
         """
         try:
@@ -136,53 +137,15 @@ class Channel:
         return None
 
     async def get(self, url: str) -> str:
-        """The answer as text, empty where the server refuses. Raises Weather where there was no whole answer."""
-        raw = await self._request("GET", url, None)
+        """The answer as text, empty where the server refuses. Raises Outage where there was no whole answer."""
+        raw = await self._request(url, None)
         return "" if isinstance(raw, Failure) else raw.decode("utf-8", "replace")
 
-    async def _request(self, method: str, url: str, body: Mapping[str, Any] | None) -> bytes | Failure:
-        import aiohttp
-
-        server = self.server
-        session = self._session if self._session is not None else await self._connect()
-        try:
-            async with session.request(method, url, data=_packed(body), allow_redirects=False) as response:
-                raw = await response.read()
-                if response.status != 200:
-                    return Failure.of(response.status, server.scrub(raw), response.headers)
-                return raw
-        except aiohttp.ConnectionTimeoutError:
-            raise Weather("takes no connection", unreachable=True) from None
-        except TimeoutError:
-            raise Weather(f"gave no answer within {self._timeout_s:g} s", overloaded=True) from None
-        except aiohttp.ClientConnectorError as cause:
-            raise Weather(f"cannot be reached ({server.scrub(str(cause.os_error))})", unreachable=True) from None
-        except (aiohttp.ClientError, OSError) as cause:
-            raise Weather(f"broke the connection off ({type(cause).__name__})") from None
-
-    async def _connect(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        address = self.server.api
-        self._session = aiohttp.ClientSession(
-            headers=self.server.headers(),
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=60, ssl=_trusted() if address.startswith("https:") else True
-            ),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(_CONNECT_S, self._timeout_s)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=None if self.server.local else _proxy(address),
-        )
-        await self._keep(self._session)
-        return self._session
-
-
-def _packed(body: Mapping[str, Any] | None) -> bytes | io.BytesIO | None:
-    """`body` as JSON; a large one as a file, which aiohttp sends piece by piece instead of warning."""
-    if body is None:
-        return None
-    packed = json.dumps(body).encode()
-    return packed if len(packed) <= _LARGE_BYTES else io.BytesIO(packed)
+    async def _request(self, url: str, body: Mapping[str, Any] | None) -> bytes | Failure:
+        answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
+        if answer.status != 200:
+            return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
+        return answer.body
 
 
 def _host(address: str) -> str:
@@ -197,24 +160,10 @@ def _host(address: str) -> str:
     return host
 
 
-def _is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _proxy(address: str) -> str | None:
-    """The environment's proxy for `address`, asked once: aiohttp's `trust_env` hands each call to a thread to ask."""
-    parts = urlsplit(address)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-
-
-def _trusted() -> ssl.SSLContext:
-    """What the system and SSL_CERT_FILE trust, and certifi's list where it is installed: some systems have none."""
-    context = ssl.create_default_context()
-    if find_spec("certifi") is not None:
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+    return address.is_loopback or address.is_unspecified

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience, Weather
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
 from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
@@ -116,10 +116,10 @@ class LiteLLMModel:
         if isinstance(cause, errors.ContentPolicyViolationError):
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
-            raise Weather(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
+            raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
         message = scrub(str(getattr(cause, "message", cause)))
         if isinstance(cause, errors.APIConnectionError):
-            raise Weather(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
+            raise Outage(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
         headers: dict[str, str] = {} if response is None else dict(response.headers)
         kept = getattr(cause, "litellm_response_headers", None)

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.abilities import Ability, is_same, look
-from promptopt.models.server.dispatch import Dispatcher, Patience, Weather
+from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
+from promptopt.models.server.dispatch import Dispatcher, Outage, Patience
 from promptopt.models.server.http import Channel, Server, TooLong
 from promptopt.types import Content, Likelihoods, ScoreRequest, TokenLogProbs
 
-_LOOK = ScoreRequest("", ())
-"""Asks for nothing but that the server is looked at."""
+_DETECT = ScoreRequest("", ())
+"""Asks for nothing but that the server's capabilities are detected."""
 _MOST_AT_ONCE = 32
 """Requests in flight: fast servers are busy with less; slow ones answer the last of more only after its time-out."""
-_CAN = (
+_ALTERNATIVES = (
     "openai/NAME can with the --base-url of a vLLM or llama.cpp server; so can hf/ (transformers), vllm/ and llamacpp/ "
     "in this process"
 )
@@ -25,7 +25,7 @@ _CAN = (
 class Scorer:
     """Requests in, log-likelihoods out, over connections, with retries and a window of its own.
 
-    What the server can is found out once and remembered; between batches, and by the snapshot that each answer names,
+    What the server can do is detected once and remembered; between batches, and by the snapshot that each answer names,
     it is seen whether it still is the same.
     """
 
@@ -48,87 +48,89 @@ class Scorer:
             sleep=sleep,
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
-        self._ability: Ability | None = None
-        self._looking: asyncio.Task[Ability] | None = None
+        self._capabilities: Capabilities | None = None
+        self._detecting: asyncio.Task[Capabilities] | None = None
         self._asking = threading.Lock()
 
     def can_score(self) -> bool:
-        """Whether the server can; asked of it once. Raises BackendError where it does not answer."""
-        return self._lacks() == ""
+        """Whether the server can; detected once. Raises BackendError where it does not answer."""
+        return self._missing() == ""
 
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool]
     ) -> Iterator[tuple[int, Likelihoods]]:
         """See `TextScorer.score`."""
-        lacks = self._lacks()
-        if lacks:
+        missing = self._missing()
+        if missing:
             raise ConfigError(
                 f"{self._server.name} does not give the log-probabilities of given texts for the model "
-                f"{'openai/' + self._server.model!r}: {lacks}; {_CAN}"
+                f"{'openai/' + self._server.model!r}: {missing}; {_ALTERNATIVES}"
             )
         # Since the last batch the server may have been started anew, with another model.
-        if requests and any(True for _ in self._dispatcher.stream([_LOOK], stopping)):
+        if requests and any(True for _ in self._dispatcher.stream([_DETECT], stopping)):
             yield from self._dispatcher.stream(requests, stopping)
 
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
         self._channel.forget()
-        self._looking = None
+        self._detecting = None
 
-    def _lacks(self) -> str:
+    def _missing(self) -> str:
         if self._server.hosted:
             return "OpenAI's own service has none"
+        self._channel.load()
         with self._asking:
-            ability = self._ability
-            if ability is None:
-                for _ in self._dispatcher.stream([_LOOK], lambda: False):
-                    ability = self._ability
-            assert ability is not None
-            return ability.lacks
+            capabilities = self._capabilities
+            if capabilities is None:
+                for _ in self._dispatcher.stream([_DETECT], lambda: False):
+                    capabilities = self._capabilities
+            assert capabilities is not None
+            return capabilities.missing
 
     # --- on the dispatcher's loop ---
 
     async def _likelihoods(self, request: ScoreRequest) -> Likelihoods:
-        known = self._ability
+        known = self._capabilities
         if not request.continuations:
-            if known is not None and not known.lacks and not await is_same(self._channel, known):
-                self._ability = None
-            await self._able()
+            if known is not None and not known.missing and not await is_unchanged(self._channel, known):
+                self._capabilities = None
+            await self._detected()
             return Likelihoods()
-        ability = await self._able()
-        tokens, way = ability.tokens, ability.way
-        if tokens is None or way is None:
-            raise BackendError(f"{self._server.name} has changed its model, and now cannot score: {ability.lacks}")
+        capabilities = await self._detected()
+        tokens, method = capabilities.tokens, capabilities.method
+        if tokens is None or method is None:
+            missing = capabilities.missing
+            raise BackendError(f"{self._server.name} has changed its model, and now cannot score: {missing}")
         try:
             forced, texts = await tokens.force(request)
-            if forced.longest > tokens.speech.limit:
-                return Likelihoods((), forced.prompt_tokens, "rejected", served=ability.served)
-            given = await way.read(forced, request.shared / max(1, _length(request.content)))
+            if forced.longest > tokens.tokenizer.limit:
+                return Likelihoods((), forced.prompt_tokens, "rejected", served=capabilities.served)
+            found = await method.score(forced, request.shared / max(1, _length(request.content)))
         except TooLong:
-            return Likelihoods(finish="rejected", served=ability.served)
-        if given.served not in ("", ability.served):
-            # Tokens and ways are another model's. Weather: the request is sent again, once they are known anew.
-            if self._ability is ability:
-                self._ability = None
-            raise Weather(f"was {ability.served!r} before and is {given.served!r} now")
-        scored = tuple(map(TokenLogProbs, texts, given.logprobs))
-        return Likelihoods(scored, forced.prompt_tokens, "stop", forced.merged, ability.served)
+            return Likelihoods(finish="rejected", served=capabilities.served)
+        if found.served not in ("", capabilities.served):
+            # Tokens and method are another model's. The request is sent again, once they are detected anew.
+            if self._capabilities is capabilities:
+                self._capabilities = None
+            raise Outage(f"was {capabilities.served!r} before and is {found.served!r} now")
+        scored = tuple(map(TokenLogProbs, texts, found.logprobs))
+        return Likelihoods(scored, forced.prompt_tokens, "stop", forced.merged, capabilities.served)
 
-    async def _able(self) -> Ability:
-        """What the server can, found out by whoever asks first."""
-        ability = self._ability
-        if ability is None:
-            if self._looking is None:
-                self._looking = asyncio.create_task(look(self._channel))
+    async def _detected(self) -> Capabilities:
+        """What the server can do, detected by whichever request asks first."""
+        capabilities = self._capabilities
+        if capabilities is None:
+            if self._detecting is None:
+                self._detecting = asyncio.create_task(detect(self._channel))
             try:
-                self._ability = ability = await asyncio.shield(self._looking)
+                self._capabilities = capabilities = await asyncio.shield(self._detecting)
             finally:
-                self._looking = None
-            if ability.slots is not None:
+                self._detecting = None
+            if capabilities.slots is not None:
                 # In llama.cpp more would take turns in its slots, and drive each other's contexts out of them.
-                self._dispatcher.window.cap = min(self._dispatcher.window.cap, max(1, ability.slots))
-        return ability
+                self._dispatcher.window.cap = min(self._dispatcher.window.cap, max(1, capabilities.slots))
+        return capabilities
 
 
 def _length(content: Content) -> int:

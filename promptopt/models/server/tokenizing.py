@@ -1,4 +1,4 @@
-"""How servers are asked about tokens: vLLM's /tokenize with messages, and what llama.cpp's server has for it."""
+"""The tokenizers of servers over HTTP: vLLM's /tokenize with messages, and what llama.cpp's server has for it."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ from promptopt.types import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Spelt:
-    """Tokens, and where the server tells, how its vocabulary writes them."""
+class Encoding:
+    """Tokens, and where the server reports it, how its vocabulary writes them."""
 
     ids: tuple[int, ...]
     pieces: tuple[str | bytes, ...] = ()
 
 
-class Speech(Protocol):
-    """How one kind of server is asked about tokens. All methods raise as `Channel.ask` does."""
+class ServerTokenizer(Protocol):
+    """The tokenizer and chat template of one kind of server. All methods raise as `Channel.ask` does."""
 
     limit: int
     """Tokens that a text can have, so that each of them can be scored."""
 
-    async def encode(self, text: str, *, first: bool) -> Spelt:
-        """The tokens of `text`; `first`: with what the model reads before any text."""
+    async def encode(self, text: str, *, special: bool) -> Encoding:
+        """The tokens of `text`; `special`: with the special tokens that the model reads before any text."""
         ...
 
     async def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, markers included."""
         ...
 
-    async def chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
+    async def encode_chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
         """The tokens of messages; `generate`: with the template's generation prompt."""
         ...
 
-    async def replied(self, text: str) -> tuple[int, ...]:
-        """The tokens of a chat in which the assistant has said `text`."""
+    async def encode_reply(self, text: str) -> tuple[int, ...]:
+        """The tokens of a chat in which the assistant has replied `text`."""
         ...
 
-    async def end_of_text(self, candidates: Sequence[int]) -> int | None:
+    async def end_of_text_token(self, candidates: Sequence[int]) -> int | None:
         """The token that ends a text, of `candidates` where the server does not name it."""
         ...
 
 
-class VLLMSpeech:
+class VLLMTokenizer:
     """vLLM's /tokenize and /detokenize."""
 
     def __init__(self, channel: Channel, limit: int) -> None:
-        """`limit`: as in `Speech`."""
+        """`limit`: as in `ServerTokenizer`."""
         self._channel, self.limit = channel, limit
 
-    async def encode(self, text: str, *, first: bool) -> Spelt:
-        """See `Speech`."""
-        answer = await self._tokenize({"prompt": text, "add_special_tokens": first, "return_token_strs": True})
+    async def encode(self, text: str, *, special: bool) -> Encoding:
+        """See `ServerTokenizer`."""
+        answer = await self._tokenize({"prompt": text, "add_special_tokens": special, "return_token_strs": True})
         pieces = answer.get("token_strs")
-        return Spelt(ids_of(answer), tuple(cast("list[str]", pieces)) if isinstance(pieces, list) else ())
+        return Encoding(token_ids(answer), tuple(cast("list[str]", pieces)) if isinstance(pieces, list) else ())
 
     async def decode(self, ids: Sequence[int]) -> str:
-        """See `Speech`."""
+        """See `ServerTokenizer`."""
         body = {"model": self._channel.server.model, "tokens": list(ids)}
         return str((await self._channel.ask(f"{self._channel.server.root}/detokenize", body)).get("prompt"))
 
-    async def chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
-        """See `Speech`."""
-        return ids_of(await self._tokenize({"messages": as_json(messages), "add_generation_prompt": generate}))
+    async def encode_chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
+        """See `ServerTokenizer`."""
+        return token_ids(await self._tokenize({"messages": messages_json(messages), "add_generation_prompt": generate}))
 
-    async def replied(self, text: str) -> tuple[int, ...]:
-        """See `Speech`."""
-        return await self.chat((Message("user", "a"), Message("assistant", text)), generate=False)
+    async def encode_reply(self, text: str) -> tuple[int, ...]:
+        """See `ServerTokenizer`."""
+        return await self.encode_chat((Message("user", "a"), Message("assistant", text)), generate=False)
 
-    async def end_of_text(self, candidates: Sequence[int]) -> int | None:
+    async def end_of_text_token(self, candidates: Sequence[int]) -> int | None:
         """The candidate that, forced to be generated, ends the text, and not as a further stop token."""
         server = self._channel.server
         for token in candidates:
@@ -89,43 +89,44 @@ class VLLMSpeech:
         return await self._channel.ask(f"{server.root}/tokenize", {"model": server.model, **body})
 
 
-class LlamaCppSpeech:
+class LlamaCppTokenizer:
     """The /tokenize, /detokenize and /apply-template of llama.cpp's server."""
 
     def __init__(self, channel: Channel, limit: int) -> None:
-        """`limit`: as in `Speech`."""
+        """`limit`: as in `ServerTokenizer`."""
         self._channel, self.limit = channel, limit
 
-    async def encode(self, text: str, *, first: bool) -> Spelt:
-        """See `Speech`. Markers are parsed, as where the server generates."""
-        answer = await self._ask("/tokenize", content=text, add_special=first, parse_special=True, with_pieces=True)
+    async def encode(self, text: str, *, special: bool) -> Encoding:
+        """See `ServerTokenizer`. Markers are parsed, as where the server generates."""
+        answer = await self._ask("/tokenize", content=text, add_special=special, parse_special=True, with_pieces=True)
         entries = cast("list[dict[str, Any]]", answer["tokens"])
         pieces = (each["piece"] for each in entries)
-        return Spelt(
+        return Encoding(
             tuple(each["id"] for each in entries),
             tuple(piece.encode() if isinstance(piece, str) else bytes(piece) for piece in pieces),
         )
 
     async def decode(self, ids: Sequence[int]) -> str:
-        """See `Speech`."""
+        """See `ServerTokenizer`."""
         return str((await self._ask("/detokenize", tokens=list(ids))).get("content"))
 
-    async def chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
-        """See `Speech`."""
-        answer = await self._ask("/apply-template", messages=as_json(messages), add_generation_prompt=generate)
-        return (await self.encode(str(answer.get("prompt")), first=True)).ids
+    async def encode_chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
+        """See `ServerTokenizer`."""
+        answer = await self._ask("/apply-template", messages=messages_json(messages), add_generation_prompt=generate)
+        return (await self.encode(str(answer.get("prompt")), special=True)).ids
 
-    async def replied(self, text: str) -> tuple[int, ...]:
-        """See `Speech`. A message of the assistant that stands last would be taken for one to be continued."""
-        return await self.chat((Message("user", "a"), Message("assistant", text), Message("user", "b")), generate=False)
+    async def encode_reply(self, text: str) -> tuple[int, ...]:
+        """See `ServerTokenizer`. A message of the assistant that stands last would be taken for one to be continued."""
+        messages = (Message("user", "a"), Message("assistant", text), Message("user", "b"))
+        return await self.encode_chat(messages, generate=False)
 
-    async def end_of_text(self, candidates: Sequence[int]) -> int | None:
+    async def end_of_text_token(self, candidates: Sequence[int]) -> int | None:
         """What the server names."""
         try:
             named = json.loads(await self._channel.get(f"{self._channel.server.root}/props")).get("eos_token")
         except ValueError:
             return None
-        ids = (await self.encode(str(named), first=False)).ids
+        ids = (await self.encode(str(named), special=False)).ids
         return ids[0] if len(ids) == 1 else None
 
     async def _ask(self, path: str, **body: object) -> Mapping[str, Any]:
@@ -135,20 +136,20 @@ class LlamaCppSpeech:
 def _ended_by(answer: Mapping[str, Any], token: int) -> bool:
     """Whether `token` was generated, and ended the text by itself and not as a further stop token."""
     (choice,) = choices_of(answer, 1)
-    said = choice.get("logprobs")
-    tokens = cast("dict[str, Any]", said).get("tokens") if isinstance(said, dict) else None
+    logprobs = choice.get("logprobs")
+    tokens = cast("dict[str, Any]", logprobs).get("tokens") if isinstance(logprobs, dict) else None
     ended = choice.get("finish_reason") == "stop" and choice.get("stop_reason") is None
     return ended and tokens == [f"token_id:{token}"]
 
 
-def ids_of(answer: Mapping[str, Any]) -> tuple[int, ...]:
+def token_ids(answer: Mapping[str, Any]) -> tuple[int, ...]:
     """The tokens in an answer of /tokenize. Raises Malformed where there are none."""
     tokens = answer.get("tokens")
     if not isinstance(tokens, list):
-        raise Malformed("answered a question for tokens without any")
+        raise Malformed("answered a request for tokens without any")
     return tuple(cast("list[int]", tokens))
 
 
-def as_json(messages: Sequence[Message]) -> list[dict[str, str]]:
+def messages_json(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Messages as servers take them."""
     return [{"role": message.role, "content": message.content} for message in messages]

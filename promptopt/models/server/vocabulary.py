@@ -9,7 +9,7 @@ from functools import cache
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-def spelling(pieces: Sequence[str | bytes], text: str) -> tuple[str, ...] | None:
+def token_texts(pieces: Sequence[str | bytes], text: str) -> tuple[str, ...] | None:
     """The text of each of `pieces`, which together spell `text`; None where they cannot be read so.
 
     `pieces`: bytes, or strings of a byte-level vocabulary (GPT-2's alphabet: Ġ for a space) or of SentencePiece (▁ for

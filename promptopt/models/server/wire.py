@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Weather, retry_after_s
+from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Finish, Reply, Request, Token
 
@@ -52,10 +52,10 @@ class Failure:
         except ValueError:
             return cls(status, body, retry_after_s=waits_s)
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
-        said = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
+        message = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
         param = error.get("param")
-        return cls(status, str(said), code, str(param) if param else "", waits_s)
+        return cls(status, str(message), code, str(param) if param else "", waits_s)
 
     def names(self, parameter: str) -> bool:
         """Whether `parameter` is what the failure is about."""
@@ -68,18 +68,18 @@ class Failure:
     def settle(self, server: str, advice: str) -> Reply:
         """The reply that this failure amounts to, where the request itself is to blame for good.
 
-        Raises Weather where it may pass, BackendError where every further request would meet it too.
+        Raises Outage where it may pass, BackendError where every further request would meet it too.
         """
-        said = f"{self.code} {self.message}"
+        described = f"{self.code} {self.message}"
         shown = scrub(" ".join(self.message.split()))[:_SHOWN]
-        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(said)):
+        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(described)):
             return Reply("", "rejected")
-        if self.status in (400, 403) and _FILTERED.search(said):
+        if self.status in (400, 403) and _FILTERED.search(described):
             return Reply("", "filter")
         if self.status in (408, 409, 425, 429) or self.status >= 500:
             if self.status != 429 or not _NO_MONEY.search(self.code):
                 pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
-                raise Weather(
+                raise Outage(
                     f"answered {self.status} ({shown}){pause}",
                     retry_after_s=self.retry_after_s,
                     overloaded=self.status in (429, 503, 529),
@@ -97,20 +97,20 @@ def scrub(text: str, *keys: str) -> str:
 
 
 def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply:
-    """The reply in `answer`, of either endpoint. Raises Weather where there is none.
+    """The reply in `answer`, of either endpoint. Raises Outage where there is none.
 
     Where the server counts no tokens they are estimated for `model`.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
         error = f" (error: {scrub(json.dumps(answer['error']))[:_SHOWN]})" if "error" in answer else ""
-        raise Weather(f"answered without a choice{error}")
+        raise Outage(f"answered without a choice{error}")
     try:
         choice = as_object(cast("list[object]", choices)[0])
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
     except (KeyError, TypeError, ValueError):
-        raise Weather("answered with a choice that is malformed") from None
+        raise Outage("answered with a choice that is malformed") from None
     finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
     text = message.get("content")
     if message.get("refusal"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from promptopt.models.boundary import SHORTEST_PREFIX, cut
 from promptopt.models.chat_tokens import ChatTokens
-from promptopt.models.files.checkpoints import quiet, require
+from promptopt.models.files.checkpoints import require
 from promptopt.models.transformers.forward import Forward, Prefix, Tensor
 from promptopt.types import Content, Finish, Reply, Request, Token
 
@@ -120,7 +120,7 @@ class Generation:
             padding = [0] * (longest - len(own))
             ids.append([*asked.tokens[:shared], *padding, *own])
             mask.append([*[1] * shared, *padding, *[1] * len(own)])
-        with torch.inference_mode(), quiet():
+        with self._forward.computing():
             self._forward.model.generate(
                 input_ids=torch.tensor(ids, device=self._forward.device),
                 attention_mask=torch.tensor(mask, device=self._forward.device),

@@ -37,9 +37,12 @@ class Room:
         self._row_bytes = text.vocab_size * (item_bytes + 4)
         self._device, self._shrunk = device, 1.0
 
-    def scored(self, fastest: int) -> int:
-        """Tokens at once when all of their outputs may be wanted; at least 1, at most `fastest`."""
-        return self._fit(self._token_bytes + self._row_bytes, fastest)
+    def scored(self, fastest: int, beside: float = 0.0) -> int:
+        """Tokens at once when all of their outputs may be wanted; at least 1, at most `fastest`.
+
+        `beside`: how many tokens of a prefix each of them has of its own in memory.
+        """
+        return self._fit(self._token_bytes + self._row_bytes + int(beside * self._kept_bytes), fastest)
 
     def generated(self, fastest: int) -> int:
         """Tokens at once, read and written, when one output a text is wanted."""
@@ -54,7 +57,7 @@ class Room:
             return run(items)
         except RuntimeError as error:  # torch.OutOfMemoryError is one, and the CPU's allocator has no class of its own
             if not ran_out(error):
-                raise BackendError(f"torch failed ({error}); run the same command again.") from error
+                raise failed(error) from error
         # Out of the handler: the error's frames held the tensors that have to go first.
         release(self._device)
         if len(items) == 1:
@@ -75,6 +78,11 @@ def ran_out(error: RuntimeError) -> bool:
     """Whether this is torch's way to say that memory ran out, on a GPU or on the CPU."""
     torch = require("torch")
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def failed(error: RuntimeError) -> BackendError:
+    """What torch said, as an error of ours."""
+    return BackendError(f"torch failed ({error}); run the same command again.")
 
 
 def release(device: str) -> None:

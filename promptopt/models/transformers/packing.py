@@ -5,15 +5,20 @@ that are scored after each; single-token alternatives need no token of their own
 as one sequence without padding, with every token at the position it has in its own text, the tree is evaluated in one
 forward pass, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
 transformer looks at other tokens. (Where something does, `transformers_forward` finds it out and does not pack.)
+
+Attention costs the square of a sequence's length, so large batches are several trees side by side, a row each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+from promptopt.models.boundary import common_length
 
 ROOT = -1
 """The parent of the first tokens after the prefix."""
@@ -51,45 +56,115 @@ class Tree:
         self.positions: list[int] = []
         self.rows: list[list[int]] = []
         self._children: dict[tuple[int, int], int] = {}
+        self._last: tuple[int, ...] = ()
+        self._nodes: list[int] = []
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def growth(self, read: Read) -> int:
         """How many nodes `add(read)` would add."""
-        node = ROOT
-        for depth in range(self.prefix, len(read.tokens)):
-            child = self._children.get((node, read.tokens[depth]))
-            if child is None:
-                return len(read.tokens) - depth
-            node = child
-        return 0
+        return len(read.tokens) - self.prefix - len(self._known(read))
 
     def add(self, read: Read) -> None:
         """Take in a read; its tokens that stand in the tree already are shared."""
-        node, nodes = ROOT, list[int]()
-        for depth in range(self.prefix, len(read.tokens)):
-            token = read.tokens[depth]
-            child = self._children.get((node, token))
-            if child is None:
-                child = self._children[node, token] = len(self.tokens)
-                self.tokens.append(token)
-                self.parents.append(node)
-                self.positions.append(depth)
-            node = child
-            nodes.append(node)
+        nodes = self._known(read)
+        depth = self.prefix + len(nodes)
+        if depth < len(read.tokens):
+            fresh = range(len(self.tokens), len(self.tokens) + len(read.tokens) - depth)
+            parents = (nodes[-1] if nodes else ROOT, *fresh[:-1])
+            self._children.update(zip(zip(parents, read.tokens[depth:], strict=True), fresh, strict=True))
+            self.tokens.extend(read.tokens[depth:])
+            self.parents.extend(parents)
+            self.positions.extend(range(depth, len(read.tokens)))
+            nodes.extend(fresh)
+        self._last, self._nodes = read.tokens, nodes
         self.rows.append([nodes[place - self.prefix] for place, _ in read.wanted])
 
-    def visible(self) -> NDArray[np.bool_]:
-        """Shape (nodes, prefix + nodes): what each node sees: the prefix, the nodes it follows from, and itself."""
-        count = len(self.tokens)
-        seen = np.zeros((count, self.prefix + count), dtype=np.bool_)
-        seen[:, : self.prefix] = True
-        for node, parent in enumerate(self.parents):
-            if parent != ROOT:
-                seen[node] = seen[parent]
-            seen[node, self.prefix + node] = True
-        return seen
+    def _known(self, read: Read) -> list[int]:
+        """The nodes of a read's tokens that stand in the tree already."""
+        # Neighbours share most, and that is found at once.
+        nodes = self._nodes[: common_length(self._last[self.prefix :], read.tokens[self.prefix :])]
+        node = nodes[-1] if nodes else ROOT
+        for token in read.tokens[self.prefix + len(nodes) :]:
+            child = self._children.get((node, token))
+            if child is None:
+                break
+            nodes.append(child)
+            node = child
+        return nodes
+
+    def spans(self) -> tuple[list[int], list[int]]:
+        """(entered, left): a node sees another where `entered[other] <= entered[node] < left[other]`.
+
+        Nodes are numbered as a walk through the tree enters them, so what follows from a node has the numbers from its
+        own up to `left`.
+        """
+        sizes = [1] * len(self)
+        for node in range(len(self) - 1, -1, -1):
+            if self.parents[node] != ROOT:
+                sizes[self.parents[node]] += sizes[node]
+        entered, next_number, roots = list[int](), list[int](), 0
+        for parent, size in zip(self.parents, sizes, strict=True):
+            number = roots if parent == ROOT else next_number[parent]
+            if parent == ROOT:
+                roots += size
+            else:
+                next_number[parent] += size
+            entered.append(number)
+            next_number.append(number + 1)
+        return entered, [number + size for number, size in zip(entered, sizes, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Trees as the rows of one forward pass.
+
+    `numbers`: shape (4, trees, length): tokens, positions, and `Tree.spans`; rows are filled up with tokens that see
+    the prefix and themselves. `kept`: how many of the last columns hold all that is wanted. `wanted`: pairs (which of
+    the trees * kept outputs, token), in the order of the trees, their reads, and their values.
+    """
+
+    numbers: NDArray[np.int64]
+    kept: int
+    wanted: tuple[tuple[int, int], ...]
+
+
+def lay_out(trees: Sequence[Tree], reads: Sequence[Sequence[Read]], multiple: int = 1) -> Layout:
+    """`reads[i]`: those of `trees[i]`. `multiple`: prefix and row together have a length that it divides.
+
+    The nodes that something is wanted of stand last in every row, so that the same few columns hold them in all rows.
+    """
+    asked = [sorted(set(chain.from_iterable(tree.rows))) for tree in trees]
+    kept = max(map(len, asked))
+    longest = max(len(tree) - len(last) for tree, last in zip(trees, asked, strict=True)) + kept
+    length = longest + -(longest + trees[0].prefix) % multiple
+    numbers = np.zeros((4, len(trees), length), dtype=np.int64)
+    numbers[2] = np.arange(length, 2 * length)
+    numbers[3] = numbers[2] + 1
+    wanted: list[tuple[int, int]] = []
+    for row, (tree, last) in enumerate(zip(trees, asked, strict=True)):
+        final = set(last)
+        order = [node for node in range(len(tree)) if node not in final] + last
+        columns = [*range(len(tree) - len(last)), *range(length - len(last), length)]
+        numbers[:, row, columns] = np.array([tree.tokens, tree.positions, *tree.spans()])[:, order]
+        # Where a node stands among the columns that are kept.
+        place = {node: (row + 1) * kept - len(last) + number for number, node in enumerate(last)}
+        for read, nodes in zip(reads[row], tree.rows, strict=True):
+            wanted += [(place[node], token) for node, (_, token) in zip(nodes, read.wanted, strict=True)]
+    return Layout(numbers, kept, tuple(wanted))
+
+
+def in_rows(reads: Sequence[Read], prefix: int, most: int) -> tuple[list[Tree], list[list[Read]]]:
+    """Trees of at most `most` nodes, or of one read, and the reads of each; together they are the reads in order."""
+    trees, parts = [Tree(prefix)], [list[Read]()]
+    for read in reads:
+        if parts[-1] and len(trees[-1]) + trees[-1].growth(read) > most:
+            trees.append(Tree(prefix))
+            parts.append([])
+        trees[-1].add(read)
+        parts[-1].append(read)
+    return trees, parts
 
 
 def in_shares(reads: Sequence[Read], prefix: int, most: int, least: int) -> list[Sequence[Read]]:

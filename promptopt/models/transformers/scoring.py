@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from promptopt.models.boundary import SHORTEST_PREFIX, cut
+from promptopt.errors import BackendError
+from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
 from promptopt.models.chat_tokens import ChatTokens
-from promptopt.models.transformers.forward import Forward, Prefix
-from promptopt.models.transformers.packing import Read, Tree, following
+from promptopt.models.transformers.forward import Forward, Later, Prefix
+from promptopt.models.transformers.packing import Read, following
 from promptopt.types import Content, ScoreRequest
 
 
@@ -56,15 +57,17 @@ def score(
 ) -> Iterator[tuple[int, Plan, list[tuple[float, ...]]]]:
     """Yield for each request its index, its plan, and the values of every continuation: none where it does not fit.
 
-    Requests of one prefix are read together, and planned when their turn comes, so that memory holds one batch.
+    Requests of one prefix are read together, and planned when their turn comes, so that memory holds few batches: on a
+    GPU the one that is computed, and the one that is prepared meanwhile.
     """
     groups: dict[Content, list[int]] = {}
     for index, request in enumerate(requests):
         groups.setdefault(cut(request.content, request.shared), []).append(index)
+    batches = _Batches(forward)
     for group in groups.values():
-        batches = _Batches(forward)
         for index in group:
             if stopping():
+                yield from batches.settle()
                 return
             found = plan(requests[index])
             if not found.fits:
@@ -73,8 +76,10 @@ def score(
             yield from batches.add(index, found)
         for prefix in batches.open:
             if stopping():
+                yield from batches.settle()
                 return
             yield from batches.evaluate(prefix)
+    yield from batches.settle()
 
 
 @dataclass(slots=True)
@@ -98,14 +103,23 @@ class _Place:
 Settled = Iterator[tuple[int, Plan, list[tuple[float, ...]]]]
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Reads of one prefix, and at most how many tokens they have beside it."""
+
+    reads: list[tuple[_Place, Read]]
+    tokens: int
+
+
 class _Batches:
-    """Reads that wait until a forward pass is full, apart by prefix."""
+    """Reads that wait until a forward pass is full, apart by prefix, and those under way."""
 
     def __init__(self, forward: Forward) -> None:
-        self._forward, self._most = forward, forward.most
-        self._trees: dict[Prefix, Tree] = {}
-        self._waiting: dict[Prefix, list[tuple[_Place, Read]]] = {}
+        self._forward = forward
+        self._most: dict[Prefix, int] = {}
+        self._waiting: dict[Prefix, _Batch] = {}
         self._pending: dict[int, _Pending] = {}
+        self._begun: list[tuple[_Batch, Later]] = []
 
     @property
     def open(self) -> list[Prefix]:
@@ -113,32 +127,57 @@ class _Batches:
         return list(self._waiting)
 
     def add(self, index: int, plan: Plan) -> Settled:
-        """Take in a request; what was full before it is evaluated, and what that completes is yielded."""
+        """Take in a request; what was full before it is begun, and what is complete by then is yielded."""
         if not any(plan.reads):
             yield index, plan, [() for _ in plan.reads]
             return
         blank: list[list[tuple[float, ...]]] = [[()] * len(reads) for reads in plan.reads]
         self._pending[index] = _Pending(plan, blank, sum(map(len, plan.reads)))
+        prefix = plan.prefix
         for continuation, reads in enumerate(plan.reads):
             for number, read in enumerate(reads):
-                tree = self._trees.get(plan.prefix)
-                if tree is not None and len(tree) + tree.growth(read) > self._most:
-                    yield from self.evaluate(plan.prefix)
-                self._trees.setdefault(plan.prefix, Tree(len(plan.prefix))).add(read)
-                place = _Place(index, continuation, number)
-                self._waiting.setdefault(plan.prefix, []).append((place, read))
+                batch = self._waiting.get(prefix)
+                if batch is not None and batch.tokens + _own(prefix, batch, read) > self._at_most(prefix):
+                    yield from self.evaluate(prefix)
+                    batch = None
+                if batch is None:
+                    batch = self._waiting[prefix] = _Batch([], 0)
+                batch.tokens += _own(prefix, batch, read)
+                batch.reads.append((_Place(index, continuation, number), read))
 
     def evaluate(self, prefix: Prefix) -> Settled:
-        """Evaluate what waits for a prefix, and yield the requests that this completes."""
-        waiting = self._waiting.pop(prefix)
-        del self._trees[prefix]
-        found = self._forward.logprobs(prefix, [read for _, read in waiting])
-        self._most = self._forward.most
-        for (place, _), values in zip(waiting, found, strict=True):
-            pending = self._pending[place.index]
-            pending.values[place.continuation][place.number] = values
-            pending.missing -= 1
-            if not pending.missing:
-                del self._pending[place.index]
-                joined = [tuple(value for part in parts for value in part) for parts in pending.values]
-                yield place.index, pending.plan, joined
+        """Begin with what waits for a prefix, and yield the requests that what was begun before completes."""
+        batch = self._waiting.pop(prefix)
+        try:
+            later = self._forward.launch(prefix, [read for _, read in batch.reads])
+        except BackendError:
+            yield from self.settle()
+            raise
+        self._most.clear()  # what fits may have changed
+        self._begun.append((batch, later))
+        yield from self.settle(self._forward.ahead)
+
+    def settle(self, ahead: int = 0) -> Settled:
+        """Wait for all that was begun but the last `ahead` batches, and yield the requests that this completes."""
+        while len(self._begun) > ahead:
+            batch, later = self._begun.pop(0)
+            for (place, _), values in zip(batch.reads, later(), strict=True):
+                pending = self._pending[place.index]
+                pending.values[place.continuation][place.number] = values
+                pending.missing -= 1
+                if not pending.missing:
+                    del self._pending[place.index]
+                    joined = [tuple(value for part in parts for value in part) for parts in pending.values]
+                    yield place.index, pending.plan, joined
+
+    def _at_most(self, prefix: Prefix) -> int:
+        if prefix not in self._most:
+            self._most[prefix] = self._forward.most(len(prefix))
+        return self._most[prefix]
+
+
+def _own(prefix: Prefix, batch: _Batch, read: Read) -> int:
+    """How many tokens a read has that neither the prefix nor the read before it has: neighbours share most."""
+    before = batch.reads[-1][1].tokens[len(prefix) :] if batch.reads else ()
+    own = read.tokens[len(prefix) :]
+    return len(own) - common_length(before, own)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from promptopt.errors import ConfigError
-from promptopt.operators.demos import bare, demonstrate, draw, shows_demos, unlike
+from promptopt.operators.demos import bare, demonstrate, draw, fitting, shows_demos, unlike
 from promptopt.operators.reflect import room, show_task
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.capo.track import RACE, Race, Track
@@ -229,7 +229,8 @@ class CAPO:
     def _showing(self, run: Run, prompt: Prompt, examples: Sequence[Example]) -> Prompt:
         """The prompt with these examples as its demonstrations: make_demo."""
         own = self.demos.outputs == "own"
-        return prompt.with_demos(demonstrate(run, prompt, examples) if own else map(bare, examples))
+        demos = demonstrate(run, prompt, examples) if own else [bare(example) for example in examples]
+        return prompt.with_demos(fitting(run, prompt, demos))
 
     def _rephrase(self, run: Run, prompts: Sequence[Prompt], who: str) -> list[Prompt | None]:
         editable = run.task.editable

@@ -18,8 +18,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from promptopt.operators.exemplars import inputs_inside, most_wrong, show_place
 from promptopt.operators.reflect import ask_whole, refuses, room, show_task, unusable
-from promptopt.optimizers.opro.exemplars import inputs_inside, most_wrong, show_place
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, normalise

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from promptopt.operators.reflect import refuses, unusable
+from promptopt.operators.replies import unthought
 from promptopt.optimizers.plum.phrases import protected
 from promptopt.run import Run
 from promptopt.text import Pattern, strip_fence
@@ -62,7 +63,7 @@ class Paraphraser:
         ]
         replies = self._run.generate([(Message("user", text),) for text in asked], self._sampling) if asked else []
         for (phrase, sentence), reply in zip(fresh.items(), replies, strict=True):
-            self._known[phrase] = self._usable(reply, phrase, sentence)
+            self._known[phrase] = self._usable(unthought(reply), phrase, sentence)
         return [self._known[phrase] for phrase, _ in wanted]
 
     def _usable(self, reply: Reply, phrase: str, sentence: str) -> tuple[str, ...]:

@@ -1,20 +1,17 @@
 """Repeat noise: by how much a mean score moves when the same texts are scored in another way.
 
 Stored scores come back equal, so noise only shows where an engine computes them again. Low-precision kernels make a
-log-probability depend on what else is in the batch and on whether a prefix was read from a cache (pmpo.md, "Selection
-and evaluation"); a gain below that is none.
+log-probability depend on what else is in the batch and on whether a prefix was read from a cache; a gain below that
+is none.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-from promptopt.protocols import Role
 from promptopt.run import Run
-from promptopt.run.door import Door
-from promptopt.types import Cell, Example, Likelihoods, Prompt, Reply, Request, ScoreRequest
+from promptopt.types import Example, Prompt
 
 CELLS = 8
 """Cells that are scored again."""
@@ -24,36 +21,17 @@ def repeat_noise(run: Run, prompt: Prompt, examples: Sequence[Example]) -> float
     """How much the mean score over all of `examples` may move by itself, in the unit of the scores.
 
     Up to eight cells that were scored before are scored again, in a batch of their own and with the prefix shared
-    otherwise; the calls are charged. The estimate is the larger of the mean difference (what all cells
+    otherwise; they are charged as others are. The estimate is the larger of the mean difference (what all cells
     share, such as a rounded prefix) and its root mean square over the root of the number of examples (what they do not
     share). Replies are not drawn again: for evaluators that read replies it is 0, and costs nothing.
     """
     chosen = list(examples[:CELLS])
     first = run.evaluate([prompt], chosen).values(prompt)
-    cells = [Cell(prompt, example) for example in chosen]
-    second = [score.value for score in run.evaluator.score(cells, _Otherwise(run.door))]
-    differences = [new - old for old, new in zip(first, second, strict=True) if math.isfinite(new - old)]
+    # A cap may leave some out; what is left then ends the search anyway.
+    second = [score.value for score in run.rescore(prompt, chosen)]
+    differences = [new - old for old, new in zip(first, second, strict=False) if math.isfinite(new - old)]
     if not differences:
         return 0.0
     count = len(differences)
     mean_square = math.fsum(each * each for each in differences) / count
     return max(abs(math.fsum(differences)) / count, math.sqrt(mean_square / len(examples)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Otherwise:
-    """`protocols.Ask` with another hint on what scored texts share, which makes it another call of the model."""
-
-    door: Door
-
-    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
-        return self.door(requests, role=role, repetition=repetition)
-
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
-        return self.door.score([replace(each, shared=0 if each.shared else 1) for each in requests], role=role)
-
-    def can_score(self, role: Role = "task") -> bool:
-        return self.door.can_score(role)
-
-    def warn(self, message: str) -> None:
-        self.door.warn(message)

@@ -1,19 +1,18 @@
 """An own-rationale bank: worked solutions of the task model, right ones to be made probable, wrong ones to be rejected.
 
-After APE's procedure for chain of thought (Zhou et al. 2023, arXiv:2211.01910); pmpo.md, "Chain of thought" (b).
+After APE's procedure for chain of thought (Zhou et al. 2023, arXiv:2211.01910).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
-from promptopt.protocols import Forcing, Role
+from promptopt.protocols import Role
 from promptopt.run import Run
-from promptopt.run.door import Door
 from promptopt.types import Cell, Example, Likelihoods, Prompt, Reply, Request, ScoreRequest
 
 _REASONING = re.compile(
@@ -26,15 +25,15 @@ _REASONING = re.compile(
 
 def warn_of_targets(run: Run, examples: Sequence[Example]) -> None:
     """Tell the user where a loss on the answers of `examples` rewards something else than right answers."""
-    measure = run.evaluator.fingerprint()
+    measure = run.abilities
     worked = any(example.solution for example in examples)
-    if measure.get("evaluator") == "loss" and not worked and asks_to_reason(run.initial):
+    if measure.forces and not measure.contrasts and not worked and asks_to_reason(run.initial):
         run.warn(
             "the prompt asks for reasoning, but the loss is taken on bare answers, which punishes prompts that make "
             "the model think first: give the examples worked solutions, let the model write them "
             "(targets.source=own), or use the evaluator preference"
         )
-    if worked and measure.get("reduction") == "sum":
+    if worked and measure.sums:
         run.warn(
             "the loss adds up the tokens of worked solutions, so the longest count as the hardest; set the "
             "evaluator's reduction to token_mean"
@@ -51,18 +50,16 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
 
     The start prompt is asked `samples` times for each example, once and for all: the first reply that the task's metric
     gives full marks is the solution from here on. Replies that were cut short are neither right nor wrong. A preference
-    needs both, so there an example without a wrong reply is left out too. Costs `samples` calls of the task model an
-    example. Raises ConfigError where not one example is left, and, before anything is asked, where the model cannot
-    score the solutions.
+    needs both, so there an example without a wrong reply is left out too. Costs `samples` evaluations an example.
+    Raises ConfigError where not one example is left, and, before anything is asked, where the model cannot score them.
     """
-    contrast = run.evaluator.fingerprint().get("evaluator") == "preference"
-    if isinstance(run.evaluator, Forcing):
-        run.door.score(())
+    contrast = run.abilities.contrasts
+    run.check_model()
     sampling = replace(run.task.sampling, temperature=temperature)
     asked = [example for example in examples for _ in range(samples)]
-    replies = run.generate([run.task.render(run.initial, example)[0] for example in asked], sampling, role="task")
+    replies = run.draw(run.initial, asked, sampling)
     cells = [Cell(run.initial, example) for example in asked]
-    scores = Generation.for_task(run.task).score(cells, _Given(replies, run.door))
+    scores = Generation.for_task(run.task).score(cells, _Given(replies, run.warn))
     solved: list[Example] = []
     for place, example in enumerate(examples):
         drawn = range(place * samples, (place + 1) * samples)
@@ -74,8 +71,8 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     found = "a right and a wrong reply" if contrast else "a right reply"
     if not solved:
         raise ConfigError(
-            f"the task model {run.door.models['task'].name!r} gave {found} to none of {len(examples)} examples of task "
-            f"{run.task.name!r} in {samples} tries each; set targets.source=gold, or raise targets.samples"
+            f"the task model gave {found} to none of {len(examples)} examples of task {run.task.name!r} in {samples} "
+            f"tries each; set targets.source=gold, raise targets.samples, or take another model"
         )
     if len(solved) < len(examples):
         run.warn(f"{len(solved)} of {len(examples)} training examples got {found}; the others are left out")
@@ -84,19 +81,19 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """`protocols.Ask` that has the replies already."""
+    """`protocols.Ask` that has the replies already, and asks for nothing."""
 
     replies: Sequence[Reply]
-    door: Door
+    tell: Callable[[str], None]
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         return list(self.replies)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
-        return self.door.score(requests, role=role)
+        raise ConfigError("what a model wrote is judged by reading it, which needs no log-probabilities")
 
     def can_score(self, role: Role = "task") -> bool:
-        return self.door.can_score(role)
+        return False
 
     def warn(self, message: str) -> None:
-        self.door.warn(message)
+        self.tell(message)

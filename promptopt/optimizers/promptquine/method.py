@@ -130,7 +130,7 @@ class PromptQuine:
             self._evolve(run, history, first)
         rerank(run, history, first, held, self.rerank)
         if history.cut:
-            raise BudgetSpent(f"{run.door.spent.evaluations:,} evaluations are spent, the final ranking included")
+            raise BudgetSpent(f"{run.spent.evaluations:,} evaluations are spent, the final ranking included")
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; how long it is depends on the prompt."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from promptopt.evaluators.first_token import fold
 from promptopt.evaluators.targets import right_answers
 from promptopt.optimizers.promptquine.history import History, Individual
-from promptopt.protocols import Surrogate
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt, Score
@@ -47,8 +46,7 @@ def rerank(run: Run, history: History, first: Individual, held: Sequence[Example
     run.rank_by(held)
     scores = run.evaluate(ranked, held)
     means = scores.means()
-    guide = run.evaluator
-    labelled = bool(run.task.labels) and isinstance(guide, Surrogate) and guide.verdict_by() is not guide
+    labelled = bool(run.task.labels) and run.abilities.stands_in
 
     def metric(prompt: Prompt) -> float:
         return accuracy(held, scores[prompt]) if labelled else means[prompt]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
 from promptopt.models.boundary import Forced
-from promptopt.models.llamacpp.engine import Engine
+from promptopt.models.llamacpp.engine import LlamaCppEngine
 from promptopt.models.llamacpp.scoring import force, likelihoods, read_tree
 from promptopt.types import ScoreRequest
 
@@ -75,7 +75,7 @@ class TableEngine:
 
 
 def score(engine: TableEngine, request: ScoreRequest, given_up: Callable[[], bool] = lambda: False) -> Any:
-    real = cast(Engine, engine)
+    real = cast(LlamaCppEngine, engine)
     return likelihoods(force(real, request), lambda texts, root: read_tree(real, texts, root, 0, 0, given_up))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
 from promptopt.models.server import dispatch
-from promptopt.models.server.dispatch import Dispatcher, Patience, Weather, Window, retry_after_s
+from promptopt.models.server.dispatch import Dispatcher, Outage, Patience, Window, retry_after_s
 from promptopt.types import Reply, Request
 
 
@@ -38,7 +38,7 @@ def no_thread_left() -> Iterator[None]:
 )
 def test_waits_stay_within_their_bounds(tries: int, draw: float, asked: float | None, first: float) -> None:
     patience = Patience(first_s=first, longest_s=20)
-    wait_s = patience.wait_s(tries, Weather("", retry_after_s=asked), draw)
+    wait_s = patience.wait_s(tries, Outage("", retry_after_s=asked), draw)
     if asked is None:
         assert min(20, first * 2 ** (tries - 1)) / 2 <= wait_s <= 20
     else:
@@ -88,15 +88,15 @@ def test_the_window_halves_once_for_one_burst_and_grows_by_one_a_window() -> Non
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_request_is_answered_once_whatever_the_weather(seed: int) -> None:
-    weather, calls = random.Random(seed), 0
+def test_every_request_is_answered_once_whatever_the_outages(seed: int) -> None:
+    luck, calls = random.Random(seed), 0
 
     async def send(request: Request) -> Reply:
         nonlocal calls
         calls += 1
         await asyncio.sleep(0)
-        if weather.random() < 0.3:
-            raise Weather("thunder", overloaded=weather.random() < 0.5)
+        if luck.random() < 0.3:
+            raise Outage("thunder", overloaded=luck.random() < 0.5)
         return Reply(str(request.content))
 
     dispatcher = Dispatcher(send, server="it", concurrency=16, sleep=no_sleep)
@@ -149,7 +149,7 @@ def test_the_others_do_wait_for_a_first_one_that_fails(monkeypatch: pytest.Monke
 
     async def send(request: Request) -> Reply:
         asked.append(str(request.content))
-        raise Weather("refused", unreachable=True)
+        raise Outage("refused", unreachable=True)
 
     dispatcher = Dispatcher(send, server="it", sleep=lambda seconds: asyncio.sleep(0.002))
     with pytest.raises(BackendError, match="refused"):

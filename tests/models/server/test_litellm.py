@@ -142,7 +142,7 @@ def test_outcomes_are_replies_and_are_asked_once(opened: Opening, answer: Answer
     [failure(429, headers={"Retry-After": "7"}), failure(500), failure(503), CUT, NOT_JSON, EMPTY_CHOICES],
     ids=lambda answer: f"{answer.status} {answer.fault} {answer.body[:12]!r}",
 )
-def test_weather_is_retried_by_us_alone(opened: Opening, waits: list[float], trouble: Answer) -> None:
+def test_an_outage_is_retried_by_us_alone(opened: Opening, waits: list[float], trouble: Answer) -> None:
     server, model = opened(in_turn(trouble, trouble, echo))
     assert ask(model, chat("x"))[0].text == "x"
     assert len(server.asked) == 3

@@ -18,6 +18,7 @@ from promptopt.models.server.openai import OpenAIModel
 from promptopt.protocols import Model, Tokenizer
 from promptopt.testing import ModelContract
 from promptopt.types import Message, Reply, Request, Sampling, Token
+from tests.models.conftest import Transport
 from tests.servers import (
     CUT,
     EMPTY_CHOICES,
@@ -63,7 +64,7 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-def opened(waits: Waits) -> Iterator[Opening]:
+def opened(waits: Waits, transport: Transport) -> Iterator[Opening]:
     used: list[tuple[FakeServer, OpenAIModel]] = []
 
     def opening(script: Script = echo, **options: Any) -> tuple[FakeServer, OpenAIModel]:
@@ -89,7 +90,7 @@ def ask(model: Model, *requests: Request) -> list[Reply]:
 
 class TestContract(ModelContract):
     @pytest.fixture(autouse=True)
-    def serve(self) -> Iterator[None]:
+    def serve(self, transport: Transport) -> Iterator[None]:
         with FakeServer() as server:
             self.served = OpenAIModel("tiny", base_url=server.url)
             yield
@@ -99,12 +100,12 @@ class TestContract(ModelContract):
         return self.served
 
 
-def test_it_is_a_model_that_counts_tokens(opened: Opening) -> None:
+def test_it_is_a_model_that_counts_tokens(opened: Opening, transport: Transport) -> None:
     _, model = opened()
     assert isinstance(model, Model)
     assert isinstance(model, Tokenizer)
     assert model.name == "openai/tiny"
-    assert model.local
+    assert model.local is (transport == "aiohttp alone")
     assert 1 <= model.count_tokens("what a film") <= 4
 
 
@@ -180,7 +181,7 @@ def test_outcomes_are_replies_and_are_asked_once(opened: Opening, answer: Answer
     ],
     ids=lambda answer: f"{answer.status} {answer.fault} {answer.body[:12]!r}",
 )
-def test_weather_is_retried(opened: Opening, waits: Waits, trouble: Answer) -> None:
+def test_an_outage_is_retried(opened: Opening, waits: Waits, trouble: Answer) -> None:
     server, model = opened(in_turn(trouble, trouble, echo))
     assert ask(model, chat("x"))[0].text == "x"
     assert len(server.asked) == 3
@@ -201,7 +202,7 @@ def test_a_pause_beyond_all_patience_is_not_waited_for(opened: Opening, waits: W
     assert not waits
 
 
-def test_weather_that_lasts_is_one_sentence_naming_the_server(opened: Opening, waits: Waits) -> None:
+def test_an_outage_that_lasts_is_one_sentence_naming_the_server(opened: Opening, waits: Waits) -> None:
     server, model = opened(in_turn(failure(500, "boiler burst")), patience=Patience(total_s=10))
     with pytest.raises(BackendError, match=rf"127\.0\.0\.1:{server.port}.*500 \(boiler burst\).*run the same command"):
         ask(model, chat("x"))
@@ -221,6 +222,7 @@ def test_a_server_that_hangs_once_answers_on_the_next_try(opened: Opening) -> No
     assert ask(model, chat("x"))[0].text == "x"
 
 
+@pytest.mark.usefixtures("transport")
 def test_a_server_that_is_down_is_given_up_soon(waits: Waits) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -295,7 +297,7 @@ def test_a_server_that_dies_midway_keeps_nobody_waiting_for_the_rest(opened: Ope
 
 
 def test_many_requests_go_out_at_once_and_none_twice(opened: Opening) -> None:
-    server, model = opened(lambda asked: reply(asked.text, latency_s=0.01), concurrency=24)
+    server, model = opened(lambda asked: reply(asked.text, latency_s=0.05), concurrency=24)
     requests = [chat(f"{n}") for n in range(300)]
     assert [got.text for got in ask(model, *requests)] == [f"{n}" for n in range(300)]
     assert server.peak == 24
@@ -350,7 +352,7 @@ def test_a_server_without_logprobs_is_said_to_have_none(opened: Opening) -> None
     assert len(server.asked) == 1
 
 
-def test_malformed_logprobs_are_weather(opened: Opening) -> None:
+def test_malformed_logprobs_are_an_outage(opened: Opening) -> None:
     bad = reply("a", logprobs={"content": [{"token": "a"}]})
     good = reply("a", logprobs={"content": [{"token": "a", "logprob": -1}]})
     _, model = opened(in_turn(bad, good))
@@ -429,6 +431,7 @@ def test_batches_share_connections_and_close_ends_the_thread(opened: Opening) ->
     assert ask(model, chat("c"))[0].text == "c"
 
 
+@pytest.mark.usefixtures("transport")
 def test_a_forgotten_model_leaves_no_thread() -> None:
     with FakeServer() as server:
         model = OpenAIModel("tiny", base_url=server.url)

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.dispatch import Patience
 from promptopt.models.server.openai import OpenAIModel
-from promptopt.models.server.vocabulary import spelling
+from promptopt.models.server.vocabulary import token_texts
 from promptopt.protocols import TextScorer
 from promptopt.testing import ScorerContract
 from promptopt.types import Likelihoods, Message, ScoreRequest
 from tests.dialects import BARE, ToyModel, ToyServer
+from tests.models.conftest import Transport
 from tests.servers import NOT_JSON, Answer, Asked, FakeServer, failure, in_turn
 
 KEY = "sk-very-secret-0123456789"
@@ -43,7 +44,7 @@ Opening = Callable[..., tuple[FakeServer, OpenAIModel]]
 
 
 @pytest.fixture
-def opened() -> Iterator[Opening]:
+def opened(transport: Transport) -> Iterator[Opening]:
     used: list[tuple[FakeServer, OpenAIModel]] = []
 
     def opening(script: Callable[[Asked], Answer], **options: Any) -> tuple[FakeServer, OpenAIModel]:
@@ -349,7 +350,7 @@ def test_a_gateway_without_a_tokenizer_cannot(opened: Opening, status: int, page
     assert not model.can_score()
 
 
-def test_a_dead_server_is_weather_and_not_an_answer(opened: Opening) -> None:
+def test_a_dead_server_is_an_outage_and_not_an_answer(opened: Opening) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -411,10 +412,10 @@ def test_nothing_is_sent_that_holds_the_key(opened: Opening) -> None:
     assert all(asked.headers["authorization"] == f"Bearer {KEY}" for asked in server.asked)
 
 
-# --- weather, and other models ---
+# --- outages, and other models ---
 
 
-def test_weather_is_retried_and_a_refusal_is_not(opened: Opening) -> None:
+def test_an_outage_is_retried_and_a_refusal_is_not(opened: Opening) -> None:
     toy = ToyServer()
     trouble = [failure(503), failure(429, headers={"Retry-After": "1"}), NOT_JSON, Answer(b'{"choices": []}')]
 
@@ -522,15 +523,15 @@ def test_byte_level_pieces_spell_their_text(text: str, data: st.DataObject) -> N
     letters = {byte: chr(byte) for byte in visible}
     letters |= {byte: chr(256 + n) for n, byte in enumerate(sorted(set(range(256)) - visible))}
     expected = tuple(piece.decode("utf-8", "replace") for piece in pieces)
-    assert spelling(["".join(letters[byte] for byte in piece) for piece in pieces], text) == expected
-    assert spelling(pieces, text) == expected
+    assert token_texts(["".join(letters[byte] for byte in piece) for piece in pieces], text) == expected
+    assert token_texts(pieces, text) == expected
 
 
 def test_sentencepiece_spells_its_text() -> None:
-    assert spelling(["<s>", "▁a", "▁b", "<0x0A>", "c"], "a b\nc") == ("<s>", " a", " b", "\n", "c")
-    assert spelling(["<｜Assistant｜>", "Ġa"], "<｜Assistant｜> a") == ("<｜Assistant｜>", " a")
-    assert spelling(["x"], "y") is None
-    assert spelling([], "y") is None
+    assert token_texts(["<s>", "▁a", "▁b", "<0x0A>", "c"], "a b\nc") == ("<s>", " a", " b", "\n", "c")
+    assert token_texts(["<｜Assistant｜>", "Ġa"], "<｜Assistant｜> a") == ("<｜Assistant｜>", " a")
+    assert token_texts(["x"], "y") is None
+    assert token_texts([], "y") is None
 
 
 def test_requests_are_json_that_any_server_takes(opened: Opening) -> None:

@@ -266,10 +266,10 @@ def test_out_of_memory_means_smaller_batches(error: type[RuntimeError]) -> None:
     forward = model._load().forward
     expected = values(scored(model, requests))
     refusing = forward.model = Refusing(forward.model, 40, error)
-    before = forward.most
+    before = forward.most(0)
     assert values(scored(model, requests)) == pytest.approx(expected, abs=1e-5)
     assert len(refusing.passes) > 2
-    assert forward.most < before
+    assert forward.most(0) < before
 
 
 def test_one_text_too_many_is_a_failure_that_says_so() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.models.transformers.packing import ROOT, Read, Tree, by_padding, following, in_shares
+from promptopt.models.transformers.packing import ROOT, Read, Tree, by_padding, following, in_rows, in_shares, lay_out
 
 PREFIX = (9, 9, 8)
 tails = st.lists(st.integers(0, 2), min_size=1, max_size=5)
@@ -45,17 +45,49 @@ def test_labels_of_one_token_take_no_token_of_their_own() -> None:
 @given(st.lists(tails, min_size=1, max_size=6), st.integers(0, len(PREFIX)))
 def test_every_token_sees_exactly_what_it_follows(forest: list[list[int]], prefix: int) -> None:
     tree, reads = grown(forest, prefix)
-    seen = tree.visible()
-    assert seen.shape == (len(tree), prefix + len(tree))
-    assert seen[:, :prefix].all()
+    entered, left = tree.spans()
+    assert sorted(entered) == list(range(len(tree)))
     for node in range(len(tree)):
         ancestors = path_to(tree, node)
-        assert {other for other in range(len(tree)) if seen[node, prefix + other]} == set(ancestors)
+        seen = {other for other in range(len(tree)) if entered[other] <= entered[node] < left[other]}
+        assert seen == set(ancestors)
         assert tree.positions[node] == prefix + len(ancestors) - 1
         assert all(tree.parents[other] < other for other in ancestors)
     for read, rows in zip(reads, tree.rows, strict=True):
         for row, (place, _) in zip(rows, read.wanted, strict=True):
             assert [tree.tokens[node] for node in path_to(tree, row)] == list(read.tokens[prefix : place + 1])
+
+
+@given(st.lists(tails, min_size=1, max_size=8), st.integers(1, 9), st.integers(1, 16))
+def test_rows_hold_every_text_and_what_is_wanted_stands_last(forest: list[list[int]], most: int, multiple: int) -> None:
+    reads = [read_of(tail) for tail in forest]
+    trees, parts = in_rows(reads, len(PREFIX), most)
+    assert [read for part in parts for read in part] == reads
+    assert all(len(tree) <= most or len(part) == 1 for tree, part in zip(trees, parts, strict=True))
+    layout = lay_out(trees, parts, multiple)
+    tokens, positions, entered, left = layout.numbers
+    length = tokens.shape[1]
+    assert (len(PREFIX) + length) % multiple == 0
+    wanted = iter(layout.wanted)
+    for row, part in enumerate(parts):
+        for read in part:
+            for place, token in read.wanted:
+                output, found = next(wanted)
+                assert found == token
+                assert output // layout.kept == row
+                column = length - layout.kept + output % layout.kept
+                seen = [other for other in range(length)
+                        if entered[row, other] <= entered[row, column] < left[row, other]]  # fmt: skip
+                read_there = {int(positions[row, other]): int(tokens[row, other]) for other in seen}
+                assert len(read_there) == len(seen)
+                assert [read_there[at] for at in sorted(read_there)] == list(read.tokens[len(PREFIX) : place + 1])
+    assert next(wanted, None) is None
+    for row, tree in enumerate(trees):
+        filled = sorted(range(length), key=lambda column: entered[row, column])[len(tree) :]
+        for column in filled:
+            alone = [other for other in range(length)
+                     if entered[row, other] <= entered[row, column] < left[row, other]]  # fmt: skip
+            assert alone == [column], "what fills a row up sees itself only"
 
 
 @given(st.lists(tails, min_size=1, max_size=6))

@@ -159,7 +159,7 @@ class TestGA(OptimizerContract):
     budget = Budget(evaluations=400)
     sizes = (40, 170, 270)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 
@@ -170,7 +170,7 @@ class TestDE(OptimizerContract):
     budget = Budget(evaluations=400)
     sizes = (40, 170, 270)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return author(request)
 
 
@@ -592,17 +592,14 @@ def test_a_budget_that_ends_after_four_children(tmp_path: Path, kind: type[EvoPr
         whole = [c.prompt["instruction"] for c in found if c.search.count == 50]
         return result, whole, [c.prompt["instruction"] for c in found if 0 < c.search.count < 50]
 
-    result, whole, begun = conduct(tmp_path / "first")
+    _, whole, begun = conduct(tmp_path / "first")
     assert len(whole) == 4
-    assert result.best.text in whole
-    # The fifth would be the best; it was scored on half of the examples, so it is no finalist.
-    (partial,) = begun
-    result, *again = conduct(tmp_path / "second")
-    assert again == [whole, begun]
-    assert result.best.text in whole
+    # The one that the cap cut off is a finalist too, and the final choice shows what it is worth.
+    [partial] = begun
+    assert conduct(tmp_path / "second")[0].best.text == partial
 
 
-@pytest.mark.parametrize("evaluations", [45, 60, 75])
+@pytest.mark.parametrize("evaluations", [30, 45, 60])
 def test_a_budget_smaller_than_the_first_population_returns_the_start_scored(tmp_path: Path, evaluations: int) -> None:
     for kind in (EvoPromptGA, EvoPromptDE):
         result = search(tmp_path / kind.__name__, kind(), task=valued_task(40), budget=Budget(evaluations=evaluations))

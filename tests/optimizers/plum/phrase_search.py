@@ -88,7 +88,7 @@ class PlumContract(OptimizerContract):
     budget = Budget(evaluations=600)
     sizes = (40, 333)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         return lengthen(request)
 
 

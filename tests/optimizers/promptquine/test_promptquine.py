@@ -132,7 +132,7 @@ class Pruned(OptimizerContract):
     each = -0.2
     budget = Budget(evaluations=900)
 
-    def admit(self, request: Request) -> str:
+    def propose(self, request: Request) -> str:
         raise AssertionError("pruning asks no proposer")
 
     def task_model(self) -> Scripted:
@@ -620,7 +620,7 @@ def test_the_reserve_stays_and_the_cut_generation_counts(tmp_path: Path) -> None
     whole = search(tmp_path / "whole", optimizer, by_text, task=task)
     third = whole.steps[3].spent.evaluations
     # Three generations and 0.4 of one, five elites and the prompt itself again, and what the run sets aside.
-    size = third + 4 * 20 + (5 + 2) * 8 + 4 * 10 + 2 * 10
+    size = third + 4 * 20 + (5 + 2) * 8 + 3 * 10 + 2 * 10
     result = search(tmp_path / "cut", optimizer, by_text, task=task, budget=Budget(evaluations=size))
     assert result.status == "budget"
     assert result.spent.evaluations <= size

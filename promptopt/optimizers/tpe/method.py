@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from promptopt.operators.demos import bare, demonstrate, draw, shows_demos, unlike
+from promptopt.operators.demos import bare, demonstrate, draw, fitting, shows_demos, unlike
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import room, show_example, show_task
 from promptopt.operators.rewrite import rewrites
@@ -184,7 +184,7 @@ class TPE:
         if not shows_demos(run.task):
             run.warn("the task's layout has no place for demonstrations, so only the instruction is searched")
             return [run.initial.demos]
-        labelled = tuple(map(bare, draw(run.rng("demonstrations"), pool, most)))
+        labelled = tuple(fitting(run, run.initial, [*map(bare, draw(run.rng("demonstrations"), pool, most))]))
         sets: dict[tuple[Example, ...], None] = dict.fromkeys([run.initial.demos, (), labelled])
         demos = dict(zip(pool, demonstrate(run, run.initial, pool), strict=True))
         alone = run.initial.with_demos(())
@@ -195,7 +195,7 @@ class TPE:
             order = draw(run.rng("demonstrations"), pool, len(pool)) if number else pool
             own = [each for each in order if each in solved][: run.rng("sizes").randint(1, most) if number else most]
             filling = [bare(each) for each in order if each not in own][: most - len(own)]
-            sets[(*(demos[each] for each in own), *filling)] = None
+            sets[tuple(fitting(run, run.initial, [*(demos[each] for each in own), *filling]))] = None
         return list(sets)[: self.bootstrap.sets]
 
     def _instructions(self, run: Run, shown: Sequence[Example]) -> list[Prompt]:

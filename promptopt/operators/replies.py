@@ -1,0 +1,190 @@
+"""The reader of proposals: what stands beside the text that was asked for is taken off, or the reply is refused.
+
+Small proposers hand back pieces of the request with their answer: its labels, a score, a sentence of its own, its
+worked example. Such debris changes what the task model does, and can win by luck. Every method reads proposals here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from promptopt.text import Pattern, strip_fence
+from promptopt.types import Reply, Sampling
+
+WORDS = 6
+"""Words in a row that make a piece of the request. Ours."""
+AROUND = 256
+"""Tokens for what a model says beside the section that was asked for."""
+
+_THOUGHT = re.compile(
+    r"<\s*(think|thinking|thought|reasoning|analysis)\s*>.*?<\s*/\s*\1\s*>", re.IGNORECASE | re.DOTALL
+)
+_OPENED = re.compile(r"<\s*(?:think|thinking|thought)\s*>", re.IGNORECASE)
+_CLOSED = re.compile(r".*<\s*/\s*(?:think|thinking|thought)\s*>", re.IGNORECASE | re.DOTALL)
+
+_CHANGED = (
+    r"(?:new|improved|revised|rewritten|rephrased|paraphrased|final|better|best|updated|optimi[sz]ed|modified|whole)"
+)
+_NAMED = r"(?:instructions?|prompts?|versions?|variations?)"
+_ANNOUNCED = re.compile(
+    r"(?:(?:sure|certainly|okay|ok|of course|absolutely)\b[^\n:]{0,40}?[,.!:]\s*)?"
+    rf"(?:here(?:['’]s| is| are)|below is)\b[^\n:]{{0,80}}(?:\b{_NAMED}|\b{_CHANGED} text|\bparaphrase|\brewrite)\b"
+    r"[^\n:]{0,60}:(?!\s*\{)\s*|(?:sure|certainly|of course|absolutely)[!.]\s*\n\s*",
+    re.IGNORECASE,
+)
+"""The line in which a model says that the text will follow."""
+_HEADING = re.compile(
+    rf"[#*_\s]*(?:(?:the|your|my)\s+)?(?:{_CHANGED}\s+){{0,2}}(?:{_NAMED}|text)(?:\s+(?:now|\d{{1,2}}))?"
+    rf"\s*[*_]*:(?!\s*\{{)[*_]*\s*|#+[ \t]*(?:{_CHANGED}[ \t]+){{1,2}}(?:{_NAMED}|text)[ \t]*\n\s*",
+    re.IGNORECASE,
+)
+"""A label before the text, as requests and models write them; before a placeholder it is the prompt's own."""
+_SCORE = re.compile(
+    r"(?:^|(?<=[.!?])[ \t]+)[*_ \t]*scores?[*_ \t]*[:=][*_\s]*-?\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+)?"
+    r"[*_ \t]*(?=\n|\Z)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A score on a line of its own, or after the last sentence of one; its number may stand on the next line."""
+_FIELD = re.compile(
+    r"^[*_\s>]*(?:score|right answer|answer given|(?:expected|preferred|rejected) output|mistakes? it led to|"
+    r"what is wrong with it|instructions? now|the prompt now)[*_\s]*[:=]",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Labels under which requests show examples, scores and prompts: a text that has one at the head of a line repeats the
+request's form."""
+_FENCE_LINE = re.compile(r"\A```[^\n`]*\n")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`"}
+
+
+def unthought(reply: Reply) -> Reply:
+    """The reply without what a model thought aloud before it spoke; without any text where a thought has no end.
+
+    Templates may open the thought themselves, so an end without a beginning ends one too.
+    """
+    text = _THOUGHT.sub("", reply.text)
+    text = _CLOSED.sub("", text, count=1)
+    if _OPENED.search(text):
+        text = ""
+    return reply if text == reply.text else replace(reply, text=text.strip())
+
+
+def sized(sampling: Sampling, tokens: int) -> Sampling:
+    """`sampling`, with space for a whole section of so many tokens, or for all that one reply should hold.
+
+    Where 1.5 times the tokens exceed the cap of a reply, the cap becomes that and 256 for what stands around them.
+    """
+    needed = math.ceil(1.5 * tokens)
+    return sampling if needed <= sampling.max_tokens else replace(sampling, max_tokens=needed + AROUND)
+
+
+def tidy(text: str, parent: str = "") -> str:
+    """The text without announcements, labels, quotes and fences around it, and without a score below it.
+
+    What `parent`, which the text was made from, has around it as well stays. Tidying twice is tidying once.
+    """
+    while True:
+        bare = _without_score(_unlabelled(strip_fence(text), parent).strip(), parent)
+        bare = _unquoted(bare.strip(), parent.strip()).strip()
+        if bare == text:
+            return bare
+        text = bare
+
+
+class Form:
+    """What a method's requests say by themselves, whatever they are about: their fixed sentences, their examples."""
+
+    __slots__ = ("_heard", "_runs")
+
+    def __init__(self, *sources: Pattern | str) -> None:
+        """`sources`: the request patterns, and texts that fill their slots and are no data (a worked example)."""
+        # Joined over the slots: what fills most of them is a number.
+        texts = [source if isinstance(source, str) else " ".join(source.pieces[0::2]) for source in sources]
+        self._heard = [_said(text) for text in texts]
+        self._runs = frozenset(run for text in texts for run in _runs(_words(text)))
+
+    def repeated_by(self, text: str, own: Sequence[str] = ()) -> bool:
+        """Whether `text` has six words in a row from the form, or is a shorter piece of it as a whole.
+
+        What stands in `own` (its parents, the task's description) is its own.
+        """
+        words = _words(text)
+        if len(words) < WORDS:
+            said = _said(text)
+            return len(words) > 1 and _inside(said, self._heard) and not _inside(said, [_said(each) for each in own])
+        found = [run for run in _runs(words) if run in self._runs]
+        return bool(found) and not {run for each in own for run in _runs(_words(each))}.issuperset(found)
+
+
+NOTHING = Form()
+"""The form of a request that is not known."""
+
+
+def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()) -> str | None:
+    """Why `text` is a piece of the request, in a few words; None where it is not. `own`: as in `Form.repeated_by`."""
+    if len(_FIELD.findall(text)) > len(_FIELD.findall(parent)):
+        return "repeats the request's labels"
+    if form.repeated_by(text, (parent, *own)):
+        return "repeats the request"
+    return None
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _said(text: str) -> str:
+    return f" {' '.join(_words(text))} "
+
+
+def _inside(said: str, texts: Sequence[str]) -> bool:
+    return any(said in text for text in texts)
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[start:] for start in range(WORDS)), strict=False)
+
+
+def _unlabelled(text: str, parent: str) -> str:
+    """The text without an announcement and a label at its head."""
+    for pattern in (_ANNOUNCED, _HEADING):
+        found = pattern.match(text)
+        if found is not None and pattern.match(parent) is None:
+            text = text[found.end() :]
+    return text
+
+
+def _without_score(text: str, parent: str) -> str:
+    """The text up to the first score, or after it where it stands first."""
+    if _SCORE.search(parent):
+        return text
+    found = _SCORE.search(text)
+    if found is None:
+        return text
+    before = text[: found.start()].rstrip()
+    return before if before else text[found.end() :]
+
+
+def _unquoted(text: str, parent: str) -> str:
+    """The text without quotes around all of it, or one that was opened or closed and no more."""
+    for mark in ('"""', "'''", "```"):
+        if text.startswith(mark) and not parent.startswith(mark):
+            return _FENCE_LINE.sub("", text).removeprefix(mark).removesuffix(mark)
+        if text.endswith(mark) and text.count(mark) == 1 and not parent.endswith(mark):
+            return text.removesuffix(mark)
+    for begin, end in _PAIRS.items():
+        if _wrapped(text, begin, end) and not _wrapped(parent, begin, end):
+            return text[1:-1]
+        count = text.count(begin) + (text.count(end) if end != begin else 0)
+        # An apostrophe opens and closes nothing.
+        if count == 1 and end not in "'’" and not parent.startswith(begin) and not parent.endswith(end):
+            text = text.removeprefix(begin).removesuffix(end)
+    return text
+
+
+def _wrapped(text: str, begin: str, end: str) -> bool:
+    inner = text[1:-1]
+    return len(text) > 1 and text[0] == begin and text[-1] == end and begin not in inner and end not in inner

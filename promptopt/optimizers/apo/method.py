@@ -1,0 +1,303 @@
+"""APO (ProTeGi): a model says why the prompt erred and edits it accordingly; a bandit picks the beam.
+
+Paper    Pryzant et al. 2023, Automatic Prompt Optimization with "Gradient Descent" and Beam Search, arXiv:2305.03495.
+Calls    per round and parent: minibatch of the task model, G + G*q + (G*q*s + 1)*v of the proposer (4 + 4 + 10); per
+         round: the selector's budget of the task model. A reply off its form is asked for once more.
+Scales   with S evaluations: rounds until they are spent, of max(4, 0.7 S^(1/3)) children of two parents; the beam is
+         chosen by successive rejects on fresh examples, on average max(3, 0.8 S^(1/4)) each; mistakes are those that a
+         parent is known to make, and a minibatch is run only where these are too few. `preset=paper`, or no cap: the
+         paper's constants.
+Departs  a parent without mistakes is only paraphrased (the code asks its critic about nothing); the start is first
+         scored among its children (code: a made-up 1.0); children replace the editable part, never a string in
+         the prompt; v samples of the paraphraser are v calls; all parents of a round are asked side by side; critics
+         are shown different sets of mistakes; a pool that fits the beam is kept whole and scored on the minibatch; UCB
+         explores with c = 0.25 on 16 examples a pull (code: 1.0 on 32), which found better beams in simulation.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypeVar
+
+from promptopt.operators.dry import Dryness
+from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
+from promptopt.operators.replies import sized
+from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
+from promptopt.optimizers.apo.requests import (
+    CONFUSED,
+    CRITIC,
+    EDITOR,
+    FORM,
+    LABEL_RULES,
+    OTHER_RULES,
+    PARAPHRASER,
+    REWRITE,
+    TAGS,
+)
+from promptopt.ranges import within
+from promptopt.run import Run, Selector
+from promptopt.selection.bandits import UCB
+from promptopt.selection.budgeted import most_asked
+from promptopt.selection.fresh import FreshRejects
+from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
+
+_Item = TypeVar("_Item")
+SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
+PAPER_SELECTOR = UCB(budget=2048)
+FILTER = 16
+"""Mistakes of the parent that its children are compared on where `filter_on_errors` is set (code)."""
+DRY = 2
+"""Rounds in a row without a new child after which a search by its budget starts from its best again, or ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class APO:
+    """Textual gradients with beam search; what is None goes by the budget, or is the paper's where there is no cap."""
+
+    name: ClassVar[str] = "apo"
+
+    preset: Literal["budget", "paper"] = "budget"
+    """`paper`: what is not set is the paper's, whatever the budget."""
+    rounds: int | None = None
+    """R, rounds of expansion and selection. Paper: 6; by the budget: until it is spent."""
+    beam: int | None = None
+    """b, prompts that go on to the next round. Paper: 4; by the budget: 2."""
+    minibatch: int | None = None
+    """Training examples that parents are run on to find mistakes. Paper: 64, all parents in every round; by the
+    budget: 8, and only parents that are not known to make enough of them."""
+    threshold: float = 1.0
+    """A score below this is a mistake, where scores are in [0, 1]."""
+    worst: float = 0.25
+    """The share of the examples that counts as mistakes where they are not: a loss has no right and wrong. Ours."""
+    expand: Expansion = EXPANSION
+    """From a parent to its children."""
+    selector: Selector | None = None
+    """What picks the beam, from scores on training examples. Paper: UCB; by the budget: successive rejects on fresh
+    examples."""
+    sampling: Sampling = SAMPLING
+    """How the proposer is asked. Code; the paper: temperature 1.0."""
+
+    def __post_init__(self) -> None:
+        within(self, rounds=(0, math.inf), beam=(1, math.inf), minibatch=(1, math.inf), worst=(0.0, 1.0))
+
+    def plan(self, room: Room) -> BeamPlan:
+        """The paper's numbers where nothing caps the search; else as many rounds of a small beam as it pays for."""
+        own = {
+            "rounds": self.rounds,
+            "beam": self.beam,
+            "minibatch": self.minibatch,
+            "groups": self.expand.groups,
+            "paraphrases": self.expand.paraphrases,
+            "children": self.expand.children,
+        }
+        if self.preset == "paper" or room.cells() is None:
+            return replace(PAPER, **{name: value for name, value in own.items() if value is not None})
+        given = BeamPlan(**{name: -1 if value is None else value for name, value in own.items()})
+        return scaled(room, given, self.expand)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one round: the start's mistakes, and a selection among its children."""
+        plan = self.plan(room)
+        children = self._share(plan, plan.children, self.expand.children, 1)
+        return plan.minibatch + self._asked(plan, 1 + children, room.train, 0)
+
+    def optimize(self, run: Run) -> None:
+        """Search, from the task's start prompt; the selector works on training examples only."""
+        plan, beam, dry = self.plan(run.room), [run.initial], Dryness(run, DRY)
+        endless = self._endless(plan)
+        for number in range(SPARE * plan.rounds if endless else plan.rounds):
+            mistakes = self._mistakes(run, plan, beam)
+            # Parents compete again, first in line, so that a tie goes to the prompt that is already there.
+            pool = list(dict.fromkeys([*beam, *self._expand(run, plan, mistakes)]))
+            new = len(pool) > len(beam)
+            ranked = self._select(run, plan, pool, number)
+            beam = [estimate.prompt for estimate in ranked[: plan.beam]]
+            run.record(ranked, beam)
+            if endless and dry.ends(new):
+                break
+            beam = beam[:1] if dry.again else beam
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a search over `train` training examples without a cap; as in `expected_in`."""
+        return self.expected_in(Room(None, None, 1, train, 0))
+
+    def expected_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a search in that room; replies off their form are asked for twice."""
+        plan, train, cells = self.plan(room), room.train, room.cells()
+        minibatch, calls = min(plan.minibatch, train), plan.calls(self.expand)
+        if self._endless(plan) and cells is not None:
+            most = 2 * calls * plan.beam * SPARE * plan.rounds
+            return UpperBounds(cells, most, most * self.sampling.max_tokens)
+        parents, expanded, evaluations = 1, 0, 0
+        for number in range(plan.rounds):
+            pool = parents * (1 + plan.children)
+            selection = minibatch * (pool - parents)
+            if pool > plan.beam:
+                selection = self._asked(plan, pool, train, number)
+            filtering = 2 * plan.children * min(FILTER, minibatch) if self.expand.filter_on_errors else 0
+            evaluations += parents * (minibatch + filtering) + selection
+            expanded += parents
+            parents = min(plan.beam, pool)
+        return UpperBounds(evaluations, 2 * calls * expanded, 2 * calls * expanded * self.sampling.max_tokens)
+
+    def _endless(self, plan: BeamPlan) -> bool:
+        """Whether the search goes on as long as its budget does."""
+        return self.rounds is None and plan.depth > 0
+
+    def _selector(self, plan: BeamPlan, arms: int, number: int) -> Selector:
+        if self.selector is not None:
+            return self.selector
+        return FreshRejects(plan.selection(arms, number)) if plan.depth else PAPER_SELECTOR
+
+    def _asked(self, plan: BeamPlan, arms: int, train: int, number: int) -> int:
+        """Upper bound on the evaluations of a selection."""
+        return most_asked(self._selector(plan, arms, number), arms, train)
+
+    def _select(self, run: Run, plan: BeamPlan, pool: Sequence[Prompt], number: int) -> list[Estimate]:
+        """The pool, best first; one that fits the beam is ranked by the examples of the last minibatch."""
+        if len(pool) > plan.beam:
+            return self._selector(plan, len(pool), number).select(run, pool, run.train, plan.beam)
+        return _ranked(run.evaluate(pool, self._minibatch(run, plan)))
+
+    def _minibatch(self, run: Run, plan: BeamPlan) -> list[Example]:
+        return run.rng("minibatch").sample(run.train, min(plan.minibatch, len(run.train)))
+
+    def _mistakes(self, run: Run, plan: BeamPlan, beam: Sequence[Prompt]) -> dict[Prompt, list[Mistake]]:
+        """What each parent did wrong: on a minibatch that all share; by the budget, on all that it was scored on."""
+        if not plan.depth:
+            scores = run.evaluate(beam, self._minibatch(run, plan))
+            return {parent: find_mistakes(scores, parent, self.threshold, self.worst) for parent in beam}
+        known = {parent: self._known_mistakes(run, parent) for parent in beam}
+        lacking = [parent for parent, mistakes in known.items() if len(mistakes) < self.expand.errors]
+        run.evaluate(lacking, self._minibatch(run, plan))
+        return known | {parent: self._known_mistakes(run, parent) for parent in lacking}
+
+    def _known_mistakes(self, run: Run, parent: Prompt) -> list[Mistake]:
+        known = run.seen(parent)
+        scores = ScoreMatrix([example for example, _ in known], {parent: [score for _, score in known]})
+        return find_mistakes(scores, parent, self.threshold, self.worst)
+
+    def _share(self, plan: BeamPlan, planned: int, own: int | None, parents: int) -> int:
+        """What each of so many parents gives where each of a full beam gives `planned`, unless that is set."""
+        return -(-planned * plan.beam // parents) if plan.depth and own is None else planned
+
+    def _expand(self, run: Run, plan: BeamPlan, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
+        """The children of every parent, given its mistakes; each step asks for all parents at once."""
+        expand, editable = self.expand, run.task.editable
+        most = {parent: room(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
+        drafts = {parent: Drafts(run, parent, most[parent], TAGS, FORM) for parent in mistakes}
+
+        groups = self._share(plan, plan.groups, expand.groups, len(mistakes))
+        shown = [
+            (parent, group)
+            for parent, errors in mistakes.items()
+            for group in _groups(run.rng("errors"), errors, groups, expand.errors)
+        ]
+        metas = [self._critic(run, parent, group) for parent, group in shown]
+        reasons = ask(run, metas, "reason", expand.reasons, self.sampling, "critic")
+
+        gradients = [
+            (parent, group, reason) for (parent, group), found in zip(shown, reasons, strict=True) for reason in found
+        ]
+        metas = [self._editor(run, *gradient, most[gradient[0]]) for gradient in gradients]
+        sections = [parent[editable] for parent in mistakes]
+        sampling = self._sized(run, sections, expand.edits)
+        edits = ask(run, metas, "instruction", expand.edits, sampling, "editor")
+        for (parent, _, reason), texts in zip(gradients, edits, strict=True):
+            drafts[parent].add(texts, "editor", reason)
+
+        sources = [
+            (parent, text, reason)
+            for parent, edited in drafts.items()
+            for text, reason in [*edited.sections(), (parent[editable], "")]
+            for _ in range(plan.paraphrases)
+        ]
+        metas = [PARAPHRASER.render({"section": text}) for _, text, _ in sources]
+        sampling = self._sized(run, [text for _, text, _ in sources], 1)
+        paraphrases = ask(run, metas, "instruction", 1, sampling, "paraphraser")
+        for (parent, _, reason), texts in zip(sources, paraphrases, strict=True):
+            drafts[parent].add(texts, "paraphraser", reason)
+
+        most_children = self._share(plan, plan.children, expand.children, len(mistakes))
+        return [
+            child
+            for parent, errors in mistakes.items()
+            for child in self._cap(run, most_children, run.admit(drafts[parent].proposals()), errors)
+        ]
+
+    def _sized(self, run: Run, sections: Sequence[str], count: int) -> Sampling:
+        """How the proposer is asked where a reply holds `count` sections as long as the longest of these."""
+        return sized(self.sampling, count * max(map(run.count_tokens, dict.fromkeys(sections)), default=0))
+
+    def _critic(self, run: Run, parent: Prompt, group: Sequence[Mistake]) -> str:
+        count = self.expand.reasons
+        each = "one or two sentences"
+        return CRITIC.render(
+            {
+                "task": show_task(run.task, parent),
+                "section": parent[run.task.editable],
+                "mistakes": show_mistakes(group),
+                "advice": CONFUSED if run.task.labels else "",
+                "reasons": f"Give 1 reason, in {each}" if count == 1 else f"Give {count} reasons, each in {each}",
+            }
+        )
+
+    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str, most: int) -> str:
+        count = self.expand.edits
+        advice, form = REWRITE, "..."
+        if self.expand.editing == "append":
+            advice = LABEL_RULES if run.task.labels else OTHER_RULES
+            form = f"{parent[run.task.editable]}\n- If ..."
+        return EDITOR.render(
+            {
+                "task": show_task(run.task, parent),
+                "section": parent[run.task.editable],
+                "mistakes": show_mistakes(group),
+                "reason": reason,
+                "advice": advice,
+                "form": form,
+                "count": "" if count == 1 else f" in {count} different ways, each",
+                # A token is about three quarters of a word; two thirds leave a margin.
+                "words": str(most * 2 // 3),
+            }
+        )
+
+    def _cap(self, run: Run, most: int, children: Sequence[Prompt], errors: Sequence[Mistake]) -> list[Prompt]:
+        """At most X of the children: any, or those that do best on the parent's mistakes."""
+        if not self.expand.filter_on_errors or not errors:
+            return _some(run.rng("children"), children, most)
+        some = _some(run.rng("children"), children, 2 * most)
+        if len(some) <= most:
+            return some
+        examples = [example for example, _ in _some(run.rng("children"), errors, FILTER)]
+        return [estimate.prompt for estimate in _ranked(run.evaluate(some, examples))[:most]]
+
+
+def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int) -> list[list[Mistake]]:
+    """Up to `count` different sets of `size` mistakes, or of fewer where that many cannot be told apart otherwise."""
+    size = min(size, len(errors))
+    if size == 0:
+        return []
+    # Of sizes that give enough sets the largest; where none does, the one that gives most.
+    ways = {each: min(count, math.comb(len(errors), each)) for each in range(size, 0, -1)}
+    size = max(ways, key=ways.__getitem__)
+    drawn: dict[tuple[int, ...], list[Mistake]] = {}
+    while len(drawn) < ways[size]:
+        group = rng.sample(range(len(errors)), size)
+        drawn.setdefault(tuple(sorted(group)), [errors[index] for index in group])
+    return list(drawn.values())
+
+
+def _some(rng: random.Random, items: Sequence[_Item], most: int) -> list[_Item]:
+    """At most `most` of the items, at random, in the order they came."""
+    if len(items) <= most:
+        return list(items)
+    return [items[index] for index in sorted(rng.sample(range(len(items)), most))]
+
+
+def _ranked(scores: ScoreMatrix) -> list[Estimate]:
+    estimates = [Estimate(prompt, mean, len(scores.examples)) for prompt, mean in scores.means().items()]
+    return sorted(estimates, key=lambda estimate: estimate.mean, reverse=True)

@@ -1,0 +1,121 @@
+"""How much of APO a budget pays for: a small beam and few children, so that there are many rounds of brief looks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from promptopt.ranges import within
+from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth, rounds_of
+from promptopt.types import Room
+
+MINIBATCH = 8
+"""Examples on which a parent's mistakes are looked for, where too few are known. Ours: half of them are mistakes of a
+prompt that is worth a search."""
+SPARE = 3
+"""Rounds that are made at most for each that is planned: children that are missing, and known cells, cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """How one parent becomes children. Symbols are those of the paper; None: by the budget."""
+
+    groups: int | None = None
+    """G, groups of mistakes that are criticised apart. Code: 4; the paper: 1."""
+    errors: int = 4
+    """e, mistakes in a group."""
+    reasons: int = 1
+    """q, reasons asked for a group. Code; the paper: 4, which gives as many in all."""
+    edits: int = 1
+    """s, edited sections for a reason."""
+    paraphrases: int | None = None
+    """v, paraphrases of every edited section and of the parent's own. Paper, code: 2."""
+    children: int | None = None
+    """X, the most children of one parent that go on to selection. Paper, code: 8."""
+    editing: Literal["rewrite", "append"] = "rewrite"
+    """What the editor is asked for: the whole section anew, or rules below what it says, for small proposers. Paper,
+    code: anew."""
+    filter_on_errors: bool = False
+    """Which children stay: those best on the parent's mistakes, instead of any."""
+    longest: int = 400
+    """Tokens a section may have; a parent that is longer may grow by a quarter."""
+
+    def __post_init__(self) -> None:
+        least = {"groups": 0, "errors": 1, "reasons": 1, "edits": 1, "paraphrases": 0, "children": 1, "longest": 1}
+        within(self, **{name: (bound, math.inf) for name, bound in least.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class BeamPlan:
+    """A search in numbers.
+
+    `depth`: the mean number of fresh examples that a candidate of a selection is shown, over the whole search; 0 where
+    the selector has a budget of its own.
+    """
+
+    rounds: int
+    beam: int
+    minibatch: int
+    groups: int
+    paraphrases: int
+    children: int
+    depth: float = 0.0
+
+    def describe(self) -> str:
+        """For the user."""
+        looks = ""
+        if self.depth:
+            looks = f", first looks of {depth_at(self.depth, 0.0):.0f} to {depth_at(self.depth, 1.0):.0f} examples"
+        return f"{self.rounds} rounds of up to {self.children} children for each of {self.beam} prompts{looks}"
+
+    def selection(self, arms: int, number: int) -> int:
+        """The budget of the selection among so many prompts in that round, counted from 0."""
+        return max(1, round(arms * depth_at(self.depth, number / max(1, self.rounds))))
+
+    def calls(self, expand: Expansion) -> int:
+        """Replies of the proposer for one parent, each on its form at once."""
+        reasons = self.groups * expand.reasons
+        return self.groups + reasons + (reasons * expand.edits + 1) * self.paraphrases
+
+
+EXPANSION = Expansion()
+PAPER = BeamPlan(rounds=6, beam=4, minibatch=64, groups=4, paraphrases=2, children=8)
+"""The constants of paper and code."""
+
+
+def scaled(room: Room, own: BeamPlan, expand: Expansion) -> BeamPlan:
+    """As many rounds as the room pays for; `own`: what the user set, 0 or less where nothing was set.
+
+    Children of a round, their mean looks and how these grow: as `selection.depth` says. Of a parent's children half
+    are edits, half paraphrases.
+    """
+    # A cell's share of the proposer's calls depends on the plan, which hardly depends on it.
+    cells = room.cells() or 0
+    first = _sized(cells, own)
+    cells = room.cells(first.beam * first.calls(expand) / (first.depth * _arms(first))) or 0
+    return _sized(cells, own)
+
+
+def _sized(cells: int, own: BeamPlan) -> BeamPlan:
+    beam = own.beam if own.beam > 0 else KEEP
+    children = own.children if own.children > 0 else math.ceil(generation_size(cells) / beam)
+    paraphrases = own.paraphrases if own.paraphrases >= 0 else 1
+    groups = own.groups if own.groups >= 0 else max(1, math.ceil((children - paraphrases) / (1 + paraphrases)))
+    plan = BeamPlan(
+        rounds=own.rounds,
+        beam=beam,
+        minibatch=own.minibatch if own.minibatch > 0 else MINIBATCH,
+        groups=groups,
+        paraphrases=paraphrases,
+        children=children,
+        depth=mean_depth(cells),
+    )
+    if own.rounds >= 0:
+        return plan
+    return replace(plan, rounds=rounds_of(cells - plan.minibatch, _arms(plan), plan.depth))
+
+
+def _arms(plan: BeamPlan) -> int:
+    """Prompts of a selection: parents compete again, and are known to err by what they were scored on before."""
+    return plan.beam * (1 + plan.children)

@@ -1,0 +1,67 @@
+"""What a candidate is worth by all that its search saw: its own scores, and its lineage, every step down shrunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from promptopt.types import Prompt, Proposal
+
+SHRINK = 10
+"""Examples' worth of its parent that every candidate is drawn towards: a handful of lucky examples outranks nobody."""
+MOST_SEEN = 80
+"""Training examples that count in the final choice at most: beyond them, what the search saw was also chosen by it."""
+
+Values = Mapping[str, float]
+"""The score of a prompt on each example it has seen, by the example's id."""
+
+
+def step_worth(own: Values, parent: Values, of_parent: float) -> float:
+    """worth(p) = worth(parent) + sum of the differences on examples that both have seen / (their number + SHRINK).
+
+    Where they share none, the mean of what `own` has seen, drawn towards the parent as far.
+    """
+    shared = [name for name in own if name in parent]
+    if shared:
+        return of_parent + math.fsum(own[name] - parent[name] for name in shared) / (len(shared) + SHRINK)
+    return (math.fsum(own.values()) + SHRINK * of_parent) / (len(own) + SHRINK)
+
+
+def worths(
+    prompts: Iterable[Prompt], lineage: Mapping[Prompt, Proposal], known: Mapping[Prompt, Values], of_start: float
+) -> dict[Prompt, float]:
+    """The worth of every prompt, given in the order they came up; that of the first, the start, is given.
+
+    The parent is the first that a proposal names; the start, where it names none that came before. A prompt with a
+    score that is not finite is worth -inf, and its children go by the nearest forebear that is worth something.
+    """
+    found: dict[Prompt, float] = {}
+    forebears: dict[Prompt, Prompt] = {}
+    start: Prompt | None = None
+    nothing: Values = {}
+    for prompt in prompts:
+        own = known.get(prompt, nothing)
+        if start is None:
+            start = prompt
+            found[prompt] = of_start if math.isfinite(of_start) else 0.0
+            continue
+        named = lineage[prompt].parents if prompt in lineage else ()
+        parent = named[0] if named and named[0] in found else start
+        while parent != start and not math.isfinite(found[parent]):
+            parent = forebears[parent]
+        forebears[prompt] = parent
+        if all(map(math.isfinite, own.values())):
+            seen = {name: value for name, value in known.get(parent, nothing).items() if math.isfinite(value)}
+            found[prompt] = step_worth(own, seen, found[parent])
+        else:
+            found[prompt] = -math.inf
+    return found
+
+
+def pooled(dev_sum: float, dev: int, worth: float, seen: int) -> float:
+    """(dev sum + w worth) / (d + w), w = min(training examples seen, MOST_SEEN): the evidence of both phases in one.
+
+    Without either, the worth alone.
+    """
+    weight = min(seen, MOST_SEEN)
+    return (dev_sum + weight * worth) / (dev + weight) if dev + weight else worth

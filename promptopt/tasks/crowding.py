@@ -1,0 +1,36 @@
+"""Whether a prompt's demonstrations leave room for the input and the reply in a model's context."""
+
+from __future__ import annotations
+
+from promptopt.protocols import Bounded, Model, Task, Tokenizer
+from promptopt.types import Prompt
+
+PER_MESSAGE = 8
+"""Tokens that a chat template writes around a message, at most: 5 in Qwen2.5's and in Llama 3's."""
+
+
+def crowded(task: Task, prompt: Prompt, model: Model) -> str | None:
+    """What is wrong, as a sentence, where the demonstrations do not fit beside the longest input and reply; else None.
+
+    None too for a prompt without demonstrations, and for a model whose context or tokens are unknown. Inputs are those
+    of train and dev. Templates are counted by rule, so a prompt that nearly fills the context may be refused.
+    """
+    if not prompt.demos or not isinstance(model, Bounded) or not isinstance(model, Tokenizer):
+        return None
+    examples = (*task.train, *task.dev)
+    if not examples:
+        return None
+    longest = max(examples, key=lambda example: sum(len(value) for _, value in example.fields))
+    content, _ = task.render(prompt, longest)
+    texts = [content] if isinstance(content, str) else [message.content for message in content]
+    beside = PER_MESSAGE * len(texts) + task.sampling.max_tokens
+    # A token has at least one octet, so most prompts are let through without being tokenized.
+    if beside + sum(len(text.encode("utf-8", "replace")) for text in texts) <= model.context:
+        return None
+    needed = beside + sum(map(model.count_tokens, texts))
+    if needed <= model.context:
+        return None
+    return (
+        f"the prompt's {len(prompt.demos)} demonstrations, the longest input and reply need about {needed:,} tokens, "
+        f"and {model.name!r} holds {model.context:,}; show fewer, or use a model with a longer context"
+    )

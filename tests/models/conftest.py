@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from promptopt.models.server import http as openai_http
+
+Transport = Literal["aiohttp alone", "the official client"]
+
+
+@pytest.fixture(params=["aiohttp alone", "the official client"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
+    """Both ways to a server: with the official client, the fake server passes for one that is elsewhere."""
+    if request.param == "the official client":
+        monkeypatch.setattr(openai_http, "is_this_machine", lambda host: False)
+    return request.param

@@ -1,0 +1,113 @@
+"""What a search is granted is known before it spends, is part of which run it is, and too little of it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.testing import feature_accuracy, planted_model, planted_task
+from promptopt.types import Prompt, Proposal, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    rounds: int
+
+    def describe(self) -> str:
+        return f"{self.rounds} rounds of 10 evaluations"
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Scores a prompt on ten examples a round, as many rounds as there is room for; at most `most`."""
+
+    most: int = 1_000
+
+    def plan(self, room: Room) -> Scheme:
+        cells = room.cells()
+        return Scheme(self.most if cells is None else min(self.most, cells // 10))
+
+    def least(self, room: Room) -> int:
+        return 100
+
+    def optimize(self, run: Run) -> None:
+        for number in range(self.plan(run.room).rounds):
+            [prompt] = run.admit([Proposal(Prompt.of(f"Answer carefully, take {number}."), (run.initial,))])
+            run.evaluate([prompt], run.train[:10])
+
+
+def conduct(home: Path, optimizer: object, budget: Budget | None = None, runs: list[Run] | None = None) -> Result:
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    watch = None if runs is None else runs.append
+    return optimize(planted_task(), optimizer, model=model, budget=budget, store=home / "store.db", watch=watch)  # type: ignore[arg-type]
+
+
+def test_a_cell_brings_its_share_of_the_proposers_calls() -> None:
+    assert Room(500, 300, 1, 50, 50).cells() == 300
+    assert Room(500, 300, 1, 50, 50).cells(0.2) == 250
+    assert Room(None, 300, 2, 50, 50).cells(1.0) == 100
+    assert Room(None, None, 1, 50, 50).cells(3.0) is None
+
+
+@pytest.mark.parametrize("budget", [Budget(evaluations=400), Budget(calls=400), Budget(tokens=30_000), Budget()])
+def test_the_room_is_what_the_plan_grants_and_stays(tmp_path: Path, budget: Budget) -> None:
+    rooms: list[Room] = []
+
+    @dataclass(frozen=True)
+    class Look:
+        def optimize(self, run: Run) -> None:
+            rooms.append(run.room)
+            run.evaluate([run.initial], run.train[:7])
+            rooms.append(run.room)
+
+    conduct(tmp_path, Look(), budget)
+    assert rooms[0] == rooms[1]
+    task = planted_task()
+    assert (rooms[0].train, rooms[0].dev, rooms[0].calls_per_cell) == (len(task.train), len(task.dev), 1)
+    assert (rooms[0].cells() is None) == (budget == Budget())
+
+
+def test_another_plan_is_another_run_and_an_equal_one_goes_on(tmp_path: Path) -> None:
+    small, large = (conduct(tmp_path, Planner(), Budget(evaluations=cap)) for cap in (400, 800))
+    assert small.run_id != large.run_id
+    assert large.paid.calls < large.spent.calls, "the cells that both score are in the store"
+    equal = [conduct(tmp_path, Planner(most=12), Budget(evaluations=cap)) for cap in (400, 800)]
+    assert equal[0].run_id == equal[1].run_id
+
+
+def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> None:
+    warned = conduct(tmp_path, Planner(), Budget(evaluations=100)).warnings
+    assert any("`planner` needs about 100" in said and "`random` or `auto`" in said for said in warned)
+    assert not any("needs about" in said for said in conduct(tmp_path, Planner(), Budget(evaluations=400)).warnings)
+
+
+def test_what_the_search_leaves_goes_to_dev_and_test(tmp_path: Path) -> None:
+    runs: list[Run] = []
+    result = conduct(tmp_path, Planner(most=3), Budget(evaluations=400), runs)
+    dev, test = len(runs[0].dev), len(runs[0].task.test)
+    assert result.best.dev is not None
+    assert result.best.dev.n == dev
+    assert result.best.test is not None
+    assert result.best.test.n == min(test, (400 - 30 - 3 * dev) // 2)
+
+
+def test_the_final_choice_counts_what_the_search_saw(tmp_path: Path) -> None:
+    """On dev alone the start would win: the first dev examples are those it gets right by luck."""
+
+    @dataclass(frozen=True)
+    class One:
+        def optimize(self, run: Run) -> None:
+            [prompt] = run.admit([Proposal(Prompt.of("Answer carefully."), (run.initial,))])
+            run.evaluate([run.initial, prompt], run.train)
+
+    runs: list[Run] = []
+    result = conduct(tmp_path, One(), Budget(evaluations=200), runs)
+    assert result.best.text == "Answer carefully."
+    worth = runs[0].worths(runs[0].train)
+    assert worth[Prompt.of("Answer carefully.")] > worth[runs[0].initial]
