@@ -34,6 +34,15 @@ class BoundsCost(Protocol):
         ...
 
 
+@runtime_checkable
+class _Roomy(Protocol):
+    """An optimizer that knows what a search can take in a given room."""
+
+    def expected_in(self, room: Room) -> UpperBounds:
+        """Upper bounds in that room."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RoleForecast:
     """What one role will take. None: nothing says. `usd` None: the price is unknown."""
@@ -158,7 +167,8 @@ def forecast(config: RunConfig) -> Forecast:
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
     )
-    expected = optimizer.upper_bounds(len(task.train)) if isinstance(optimizer, BoundsCost) else None
+    room = room_for(arranged, task, evaluator)
+    expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
     if final is searching:
         together = None if cells is None else cells + arranged.reserve.evaluations
@@ -176,7 +186,6 @@ def forecast(config: RunConfig) -> Forecast:
     speed, runs = _speed(config.model, proposer)
     tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
     minutes = None if speed is None or tokens is None else tokens / speed / 60
-    room = room_for(arranged, task, evaluator)
     warned = too_little(optimizer, room)
     return Forecast(
         config,
@@ -188,6 +197,13 @@ def forecast(config: RunConfig) -> Forecast:
         (*own.warnings, *((warned,) if warned else ())),
         _rounds(optimizer, room),
     )
+
+
+def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:
+    """What the search can take at most: by its plan, where it has one."""
+    if isinstance(optimizer, _Roomy):
+        return optimizer.expected_in(room)
+    return optimizer.upper_bounds(room.train) if isinstance(optimizer, BoundsCost) else None
 
 
 def _rounds(optimizer: Optimizer, room: Room) -> str:

@@ -201,6 +201,20 @@ def test_a_history_is_shown_best_last_in_points() -> None:
     assert points([-1.0, -1.0]) == [50, 50]
 
 
+def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Path) -> None:
+    requests: list[str] = []
+
+    def propose(request: Request) -> str:
+        requests.append(said(request.content))
+        return "" if len(requests) > 6 else author(request)
+
+    layout = Layout("text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n")
+    search(tmp_path, task=labelled_task(layout), model=Scripted(half_right, name="half"), proposer=propose)
+    for text in requests:
+        shown = re.findall(r'"""\n(.*?)\n"""', text, re.DOTALL)
+        assert len(shown) == len(dict.fromkeys(shown))
+
+
 def test_a_child_that_quotes_what_its_request_showed_is_dropped(tmp_path: Path) -> None:
     questions = [f"how does item number {number} get home to its owner at last" for number in range(160)]
     examples = [Example.of("yes", question=question) for question in questions]

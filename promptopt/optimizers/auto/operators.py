@@ -38,7 +38,10 @@ _SENTENCE = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request for a child: what made it, from which parents, and the training examples it shows."""
+    """A request for a child: what makes it, of which parents, and the training examples it shows.
+
+    `demos`: what the child of a crossing shows; others show what their parent does.
+    """
 
     operator: str
     parents: tuple[Prompt, ...]
@@ -74,7 +77,7 @@ class Operators:
             "critic": any(score.value < 1.0 for prompt in elite for _, score in self._run.seen(prompt)),
             "rewrite": True,
             "cross": len(elite) > 1,
-            "history": len(found) > 1,
+            "history": len(self._different(found)) > 1,
             # From nothing: it finds another hill while nothing is known, and only costs on the way up of one.
             "guess": self._guesses and len(elite) == 1,
             "prune": any(len(pieces(prompt[self._run.task.editable])) > 1 for prompt in elite),
@@ -134,13 +137,15 @@ class Operators:
                 return Asked(operator, (parent,), requests.critic(parent, shown), tuple(each for each, _ in shown))
             case "cross":
                 other = next(prompt for prompt in elite if prompt != parent)
+                if len(self._different([parent, other])) == 1:
+                    return Asked("rewrite", (parent,), requests.rewrite(parent))
                 both = unlike([*parent.demos, *other.demos])
                 demos = draw(run.rng("demonstrations"), both, len(both) // 2)
                 return Asked(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
             case "history":
-                best = sorted(found, key=lambda prompt: -worth[prompt])[:REMEMBERED]
-                scored = list(zip(reversed(best), points([worth[prompt] for prompt in reversed(best)]), strict=True))
-                return Asked(operator, (parent,), requests.history(parent, scored), demos=parent.demos)
+                best = self._different(sorted(found, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
+                scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
+                return Asked(operator, (parent,), requests.history(parent, scored))
             case "guess":
                 examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
                 return Asked(operator, (run.initial,), requests.guess(run.initial, examples), tuple(examples))
@@ -150,6 +155,13 @@ class Operators:
                 return self._demonstrated(parent)
             case _:
                 return Asked(operator, (parent,), requests.rewrite(parent))
+
+    def _different(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """The first of every text: prompts that differ in their demonstrations alone read alike in a request."""
+        texts: dict[str, Prompt] = {}
+        for prompt in prompts:
+            texts.setdefault(normalise(prompt[self._run.task.editable]), prompt)
+        return list(texts.values())
 
     def _written(self, asked: Sequence[Asked]) -> list[Proposal | None]:
         """The children of requests, in order; None for no use."""

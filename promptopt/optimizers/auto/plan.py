@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptopt.selection.depth import KEEP, SHALLOW, depth_at, generation_size, mean_depth
+from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
 from promptopt.types import Room
 
 UNCAPPED = 1_400
@@ -43,20 +43,20 @@ def planned(room: Room, children: int | None = None, depth: float | None = None,
     """The plan for a room. `children`, `depth`: what the user set; None: by the room."""
     cells = room.cells()
     if cells is None:
-        return _of(UNCAPPED, room, children, mean_depth(UNCAPPED) if depth is None else depth, keep)
+        return _of(UNCAPPED, room, children, depth, keep)
+    made = _of(cells, room, children, depth, keep)
     if room.calls is None:
-        return _of(cells, room, children, mean_depth(cells) if depth is None else depth, keep)
-    # Calls of the proposer come out of the same purse, and how many there are depends on what is left without them.
-    factor = SHALLOW
+        return made
+    # Calls of the proposer come out of the same purse, and how many there are depends on what they leave.
     for _ in range(4):
-        made = _of(cells, room, children, mean_depth(cells, factor) if depth is None else depth, keep)
-        brought = CALLING * made.children / (made.depth * (made.children + keep))
-        cells = room.cells(brought)
+        cells = room.cells(CALLING * made.children / (made.depth * (made.children + keep)))
         assert cells is not None
-    return _of(cells, room, children, mean_depth(cells, factor) if depth is None else depth, keep)
+        made = _of(cells, room, children, depth, keep)
+    return made
 
 
-def _of(cells: int, room: Room, children: int | None, depth: float, keep: int) -> Generations:
+def _of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
     size = generation_size(cells) if children is None else children
-    rounds = round(cells / (depth * (size + keep)))
-    return Generations(cells, min(LOOK, cells // 10, room.train), size, keep, depth, rounds)
+    mean = mean_depth(cells) if depth is None else depth
+    rounds = round(cells / (mean * (size + keep)))
+    return Generations(cells, min(LOOK, cells // 10, room.train), size, keep, mean, rounds)

@@ -146,6 +146,7 @@ def _survivors(run: Run, plan: Generations, elite: Sequence[Prompt], children: S
 
 
 def _unshown(run: Run, arms: Sequence[Prompt]) -> list[Example]:
-    """The training examples that no arm shows as a demonstration, where its answer could be read off."""
+    """The training examples that no arm shows as a demonstration, where its answer could be read off; else all."""
     shown = {demo.fields: None for arm in arms for demo in arm.demos}
-    return [example for example in run.train if example.fields not in shown]
+    unshown = [example for example in run.train if example.fields not in shown]
+    return unshown if unshown else list(run.train)
