@@ -256,8 +256,8 @@ def test_own_solutions_take_no_more_than_their_share_of_the_room() -> None:
 def test_the_least_is_an_iteration_and_what_to_expect_is_the_room() -> None:
     assert PMPO().least(ROOM) < 60
     assert PMPO(preset="paper").least(ROOM) == 50 + 50 * (1 + 12 + 2 * 5)
-    assert PMPO().expected_in(ROOM).evaluations == 800
-    assert PMPO(preset="paper").expected_in(ROOM) == PMPO().upper_bounds(100)
+    assert PMPO().upper_bounds_in(ROOM).evaluations == 800
+    assert PMPO(preset="paper").upper_bounds_in(ROOM) == PMPO().upper_bounds(100)
 
 
 @pytest.mark.parametrize("evaluations", [150, 400, 900])
@@ -266,7 +266,7 @@ def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_p
     result = search(tmp_path, BUDGETED, budget=Budget(evaluations=evaluations), watch=runs.append)
     assert result.status == "budget"
     assert result.spent.evaluations == evaluations
-    assert result.spent.proposer_calls <= BUDGETED.expected_in(runs[0].room).proposer_calls
+    assert result.spent.proposer_calls <= BUDGETED.upper_bounds_in(runs[0].room).proposer_calls
     assert len(result.steps) >= 0.6 * BUDGETED.plan(runs[0].room).rounds
 
 

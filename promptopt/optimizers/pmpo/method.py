@@ -191,10 +191,10 @@ class PMPO:
             tried = [] if dry.again else tried
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a search over `train` training examples without a cap; as in `expected_in`."""
-        return self.expected_in(Room(None, None, 1, train, 0))
+        """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
 
-    def expected_in(self, room: Room) -> UpperBounds:
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
         plan, cells = self.plan(room), room.cells()
         mask, rewrite, count = self.mask, self.rewrite, min(plan.examples, room.train)
