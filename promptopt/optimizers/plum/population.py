@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 from promptopt.errors import ConfigError
-from promptopt.operators.individuals import Individual, fitter, fittest, scored
 from promptopt.optimizers.plum.edits import Bank, Edit, crossover, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
+from promptopt.optimizers.plum.individuals import Individual, fitter, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
 from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, Patience, PhrasePlan, Stopping, expected, planned
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first, scores_by
@@ -36,7 +36,7 @@ from promptopt.types import Prompt, Room, UpperBounds
 _Item = TypeVar("_Item")
 
 KEEP = 2
-"""Prompts that live on under a budget. The best of 1 to 4 in planted searches."""
+"""Prompts that live on under a budget. Ours."""
 POPULATION = 10
 """P of the paper's code."""
 OFFSPRING = 5
