@@ -2,7 +2,7 @@
 
 A paper that scores every candidate on one fixed set of 100 or 200 examples sees a handful of candidates on a small
 budget. Here the old and the new of a generation are looked at together on a few examples that are drawn anew, and the
-worst leave one by one: at equal budgets of 250 to 5,000 evaluations that finds better prompts on planted tasks.
+worst leave one by one: at equal budgets of 500 to 2,000 evaluations that finds better prompts on planted tasks.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 

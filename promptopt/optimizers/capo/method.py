@@ -33,7 +33,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 

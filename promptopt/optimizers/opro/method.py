@@ -30,7 +30,7 @@ from promptopt.operators.replies import Form, sized, tidy
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, good, in_unit, key, points, polish
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 

@@ -36,7 +36,7 @@ from promptopt.types import Prompt, Room, UpperBounds
 _Item = TypeVar("_Item")
 
 KEEP = 2
-"""Prompts that live on under a budget. The best of 1 to 4 in planted searches."""
+"""Prompts that live on under a budget. Ours."""
 POPULATION = 10
 """P of the paper's code."""
 OFFSPRING = 5

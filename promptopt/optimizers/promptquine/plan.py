@@ -17,7 +17,7 @@ PruningPreset = Literal["budget", "paper", "quick"]
 """Where open settings come from: the budget, the paper, or a run of a few minutes on a small machine."""
 
 AFFORDS = 30_000
-"""Evaluations from which the paper's sizes are planned: what a one-shot prompt of 76 tokens takes, with two labels."""
+"""Evaluations from which the paper's sizes are planned: about those of one shot, 76 tokens and two labels."""
 KEEP = 2
 """Prompts that live on under a budget."""
 FEWEST = 4

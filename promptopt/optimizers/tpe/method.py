@@ -33,7 +33,7 @@ from promptopt.optimizers.tpe.minibatches import Minibatches
 from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 

@@ -16,7 +16,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.generations import SPARE, Generations, Shape, least_generation, shape
+from promptopt.selection.small_generations import SPARE, Generations, Shape, least_generation, shape
 from promptopt.testing import planted_model, planted_task
 from promptopt.types import Prompt, Proposal, Room
 
