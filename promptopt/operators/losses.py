@@ -46,8 +46,7 @@ def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) 
 def known_losses(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Losses:
     """The finite losses of a prompt on those of `examples` that it was scored on, which costs nothing."""
     known = run.seen(prompt, examples)
-    values = run.evaluate([prompt], known).values(prompt)
-    return Losses(prompt, {each: -value for each, value in zip(known, values, strict=True) if math.isfinite(value)})
+    return Losses(prompt, {example: -score.value for example, score in known if math.isfinite(score.value)})
 
 
 def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:

@@ -1,6 +1,6 @@
 """Racing: the test that takes prompts out, the race around it, and what it saves against scoring everything.
 
-Numbers are worked by hand; what every selector keeps to is in test_selectors.
+What every selector keeps to is in test_selectors.
 """
 
 from __future__ import annotations

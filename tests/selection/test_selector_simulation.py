@@ -1,4 +1,4 @@
-"""Selectors on planted arms: 36 arms, 400 examples of shared difficulty, 2,048 evaluations, a beam of four."""
+"""A synthetic check: 36 arms, 400 examples of shared difficulty, 2,048 evaluations, a beam of four."""
 
 from __future__ import annotations
 

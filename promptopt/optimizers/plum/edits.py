@@ -2,7 +2,7 @@
 
 Edits act on chunks by their offsets, never by searching for their text, and leave one separator where two would meet.
 
-Source   Prasad et al. 2023, GrIPS, arXiv:2203.07281, for the edits; crossover is Plum's (arXiv:2311.08364).
+Source   Pan et al. 2024, Plum, arXiv:2311.08364; Prasad et al. 2023, GrIPS, arXiv:2203.07281.
 """
 
 from __future__ import annotations
