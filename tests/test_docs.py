@@ -125,6 +125,17 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_table_cells_and_sentences_are_short(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [cell for row in rows for cell in re.split(r"(?<!\\)\|", row) if len(cell.strip()) > 120] == []
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "#", "    ")))
+    paragraphs = [" ".join(each.split()) for each in re.split(r"\n\s*\n|\n(?=[-*] |\d+\. )", prose)]
+    lengths = [len(each.split()) for part in paragraphs for each in re.split(r"(?<=[.?!:])\s+", part) if each.strip()]
+    assert not lengths or sum(lengths) / len(lengths) <= 20, "words a sentence, on average"
+
+
 def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:
     cited = re.compile(r"(?<![/\w\"'-])[a-z_]+\.md\b|\bsections? \d|\bchecks? \d", re.IGNORECASE)
     found = [
