@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
-from promptopt.binding.models import Models, open_models, price_for, prices
+from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
@@ -56,73 +56,112 @@ def optimize(
     ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
-    budget = Budget() if budget is None else budget
-    given, optimizer = bind_task(task, seed), bind_optimizer(optimizer)
-    task = recast(given, optimizer)
-    evaluator, check_evaluator = (rebound(each, given, task) for each in (evaluator, check_evaluator))
-    search = bind_evaluator(evaluator, task, optimizer)
     with opened(store) as store:
-        models = open_models(model)
-        check = verdict_evaluator(search, check_evaluator, task, models.check)
-        refused = crowded(task, task.initial, models.by_role["task"])
-        if refused is not None:
-            raise ConfigError(refused)
-        task, misfits = without_misfits(task, [search, check], models.by_role["task"])
-        fingerprint: dict[str, Any] = {
-            "task": task.fingerprint(),
-            "method": identity_of(optimizer),
-            "models": {role: each.name for role, each in models.by_role.items()},
-            "evaluator": search.fingerprint(),
-            "seed": seed,
-        }
-        if models.check is not models.by_role["task"] or check is not search:
-            fingerprint["check"] = {"model": models.check.name, "evaluator": check.fingerprint()}
-        criterion = Criterion(check, models.check, price_for(models.check))
-        allocation = allocate_for(budget, task, criterion, prices(models.by_role))
-        room = room_for(allocation, task, search)
-        if isinstance(optimizer, Planning):
-            # A plan that differs is another search; one that is equal under a larger cap goes on.
-            fingerprint["plan"] = identity_of(optimizer.plan(room))
-        name = run_id(fingerprint)
-        journal = store.journal(name)
-        door = Door(
-            models=models.by_role,
-            prices=prices(models.by_role),
-            cache=store.cache,
-            journal=journal,
-            limits=allocation.search,
-            seed=seed,
-            stopping=stopping(budget, begun, session.interrupt),
-            warn=lambda message: run.warn(message),
-        )
-        # From here on nobody but the trial holds the test examples.
-        test, whole, task = task.test, task, without_test(task)
-        guide, judged_by = (cast("Evaluator", rebound(each, whole, task)) for each in (search, check))
-        run = Run(
-            task=task,
-            evaluator=guide,
-            door=door,
-            seed=seed,
-            observers=session.observers,
-            final_journal=lambda: store.final_journal(name),
-            room=room,
-        )
-        searched = Criterion(guide, models.by_role["task"], None)
-        criterion = replace(criterion, evaluator=guide if check is search else judged_by)
-        trial = Trial(name, method_name(optimizer), run, door, allocation, test, searched, criterion)
-        store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
+        asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
+        trial, recorded = _prepare(asked, Budget() if budget is None else budget, store, session, begun)
+        run = trial.run
         if session.watch is not None:
             session.watch(run)
-        run.tell(Planned(name, allocation, smallest_detectable(allocation.test), journal.recorded))
-        _warn_of_versions(run, store, name)
-        for said in (misfits, too_little(optimizer, room)):
+        run.tell(Planned(trial.id, trial.allocation, smallest_detectable(trial.allocation.test), recorded))
+        _warn_of_versions(run, store, trial.id)
+        for said in (asked.misfits, too_little(asked.optimizer, run.room)):
             if said:
                 run.warn(said)
-        result = conduct(trial, optimizer, begun)
+        result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
-            store.end(name, status=result.status, result=result.to_json())
+            store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a search was asked for, as objects. `misfits`: a sentence on examples that were left out."""
+
+    task: Task
+    optimizer: Optimizer
+    models: OpenModels
+    evaluator: Evaluator
+    check: Evaluator
+    seed: int
+    misfits: str | None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """JSON that changes whenever another search is asked for; what the method plans comes on top."""
+        models = self.models
+        said: dict[str, Any] = {
+            "task": self.task.fingerprint(),
+            "method": identity_of(self.optimizer),
+            "models": {role: each.name for role, each in models.by_role.items()},
+            "evaluator": self.evaluator.fingerprint(),
+            "seed": self.seed,
+        }
+        if models.check is not models.by_role["task"] or self.check is not self.evaluator:
+            said["check"] = {"model": models.check.name, "evaluator": self.check.fingerprint()}
+        return said
+
+
+def _bind(
+    named: str | Path | Task,
+    optimizer: str | Optimizer,
+    model: str | Model | Models,
+    evaluators: tuple[str | Evaluator | None, str | Evaluator | None],
+    seed: int,
+) -> _Asked:
+    """`evaluators`: what guides the search, and what the verdict is by."""
+    given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
+    task = recast(given, optimizer)
+    evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
+    search = bind_evaluator(evaluator, task, optimizer)
+    models = open_models(model)
+    check = verdict_evaluator(search, check_evaluator, task, models.check)
+    refused = crowded(task, task.initial, models.by_role["task"])
+    if refused is not None:
+        raise ConfigError(refused)
+    task, misfits = without_misfits(task, [search, check], models.by_role["task"])
+    return _Asked(task, optimizer, models, search, check, seed, misfits)
+
+
+def _prepare(asked: _Asked, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
+    """The trial, recorded in the store, and how many calls of it the store knows."""
+    models, check = asked.models, asked.check
+    known = prices(models.by_role)
+    criterion = Criterion(check, models.check, price_for(models.check))
+    allocation = allocate_for(budget, asked.task, criterion, known)
+    room = room_for(allocation, asked.task, asked.evaluator)
+    fingerprint = asked.fingerprint()
+    if isinstance(asked.optimizer, Planning):
+        # A plan that differs is another search; one that is equal under a larger cap goes on.
+        fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
+    name = run_id(fingerprint)
+    journal = store.journal(name)
+    door = Door(
+        models=models.by_role,
+        prices=known,
+        cache=store.cache,
+        journal=journal,
+        limits=allocation.search,
+        seed=asked.seed,
+        stopping=stopping(budget, begun, session.interrupt),
+        warn=lambda message: run.warn(message),
+    )
+    # From here on nobody but the trial holds the test examples.
+    task = without_test(asked.task)
+    guide, judged_by = (cast("Evaluator", rebound(each, asked.task, task)) for each in (asked.evaluator, check))
+    run = Run(
+        task=task,
+        evaluator=guide,
+        door=door,
+        seed=asked.seed,
+        observers=session.observers,
+        final_journal=lambda: store.final_journal(name),
+        room=room,
+    )
+    searched = Criterion(guide, models.by_role["task"], None)
+    criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
+    store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
+    method = method_name(asked.optimizer)
+    return Trial(name, method, run, door, allocation, asked.task.test, searched, criterion), journal.recorded
 
 
 def _warn_of_versions(run: Run, store: Store, name: str) -> None:

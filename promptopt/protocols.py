@@ -55,7 +55,6 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """The served snapshot; part of every key."""
-        ...
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -65,7 +64,6 @@ class Model(Protocol):
         Once `stopping()` is true no further request is begun; those in flight are still yielded, then it ends.
         Raises BackendError, after yielding what could be had, when requests failed beyond their retries.
         """
-        ...
 
 
 @runtime_checkable
@@ -75,11 +73,9 @@ class TextScorer(Protocol):
     @property
     def name(self) -> str:
         """The served snapshot; part of every key."""
-        ...
 
     def can_score(self) -> bool:
         """Whether this engine can; a server may be asked, once."""
-        ...
 
     def score(
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
@@ -88,7 +84,6 @@ class TextScorer(Protocol):
 
         Raises ConfigError, before anything is asked, where `can_score()` is false.
         """
-        ...
 
 
 @runtime_checkable
@@ -98,7 +93,6 @@ class ScoresOnly(Protocol):
     @property
     def generates(self) -> bool:
         """Whether `generate` works."""
-        ...
 
 
 @runtime_checkable
@@ -108,7 +102,6 @@ class Bounded(Protocol):
     @property
     def context(self) -> int:
         """Tokens that the content and what follows it can have together."""
-        ...
 
 
 @runtime_checkable
@@ -117,7 +110,6 @@ class Tokenizer(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has."""
-        ...
 
 
 @runtime_checkable
@@ -129,7 +121,6 @@ class Segmenter(Protocol):
 
         Tokens that hold a part of a character are one piece with their neighbours, until they hold all of it.
         """
-        ...
 
 
 @runtime_checkable
@@ -138,11 +129,9 @@ class Inexact(Protocol):
 
     def exact(self) -> Model:
         """The same model, answering each request alike in any company; itself, where it already does."""
-        ...
 
     def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
         """How many of `requests` it answers otherwise than `exact()` does, and how many were asked."""
-        ...
 
 
 @runtime_checkable
@@ -152,7 +141,6 @@ class LocalAware(Protocol):
     @property
     def local(self) -> bool:
         """Whether it runs on this machine."""
-        ...
 
 
 class Ask(Protocol):
@@ -160,19 +148,15 @@ class Ask(Protocol):
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies to `requests`. Raises StopRun when a limit is reached or the run is suspended."""
-        ...
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
-        ...
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role can give the log-likelihoods of given texts; recorded, so replay agrees."""
-        ...
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
-        ...
 
 
 class Task(Protocol):
@@ -181,69 +165,55 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """What the task is called."""
-        ...
 
     @property
     def description(self) -> str:
         """One or two sentences on what the task is; shown to proposers."""
-        ...
 
     @property
     def initial(self) -> Prompt:
         """The prompt in use today: what every candidate has to beat."""
-        ...
 
     @property
     def editable(self) -> str:
         """The name of the prompt part that methods edit."""
-        ...
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The answers there are, for classification; empty otherwise."""
-        ...
 
     @property
     def metric(self) -> str | Metric:
         """What a right answer is: a name (`exact`, `number`, ...) or a function."""
-        ...
 
     @property
     def answer(self) -> str | Reader:
         """How the answer is read out of a reply: a name (`label`, `number`, ...) or a function."""
-        ...
 
     @property
     def sampling(self) -> Sampling:
         """How the task model is asked: greedy unless the task says otherwise."""
-        ...
 
     @property
     def train(self) -> tuple[Example, ...]:
         """What a method may learn from."""
-        ...
 
     @property
     def dev(self) -> tuple[Example, ...]:
         """What the final choice is made on."""
-        ...
 
     @property
     def test(self) -> tuple[Example, ...]:
         """Sealed: start and winner are scored on it once, at the end."""
-        ...
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it do not depend on the example."""
-        ...
 
     def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
         """The clause of the task's contract that `prompt` breaks, in two or three words, or None."""
-        ...
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever anything changes that could change a score."""
-        ...
 
 
 @runtime_checkable
@@ -252,7 +222,6 @@ class Forcing(Protocol):
 
     def forced(self, example: Example) -> tuple[str, ...]:
         """Every text that may be scored after the example."""
-        ...
 
 
 @runtime_checkable
@@ -261,7 +230,6 @@ class Contrasting(Protocol):
 
     def rejected(self, example: Example) -> tuple[str, ...]:
         """Every text that what is right is preferred to; empty where the example has none."""
-        ...
 
 
 @runtime_checkable
@@ -271,7 +239,6 @@ class Reducing(Protocol):
     @property
     def reduction(self) -> str | None:
         """How: "sum" or "token_mean"; None: what suits the task."""
-        ...
 
 
 @runtime_checkable
@@ -280,7 +247,6 @@ class Surrogate(Protocol):
 
     def verdict_by(self) -> Evaluator:
         """What start and winner are compared by in the end: the task's own metric."""
-        ...
 
 
 @runtime_checkable
@@ -290,15 +256,12 @@ class Evaluator(Protocol):
     @property
     def calls_per_cell(self) -> int:
         """The most calls one cell can take; lets the run cut a batch exactly at a call limit."""
-        ...
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when a metric fails."""
-        ...
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever the evaluator could score a cell differently."""
-        ...
 
 
 class Optimizer(Protocol):
@@ -309,7 +272,6 @@ class Optimizer(Protocol):
 
         Called once, by `promptopt.optimize`.
         """
-        ...
 
 
 @runtime_checkable
@@ -318,7 +280,6 @@ class ChoosesEvaluator(Protocol):
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
         """That evaluator, or its registered name. Asked once, when the run is bound."""
-        ...
 
 
 @runtime_checkable
@@ -330,7 +291,6 @@ class RecastsTask(Protocol):
 
         Asked once, when the run is bound, before the evaluator is.
         """
-        ...
 
 
 @runtime_checkable
@@ -339,7 +299,6 @@ class BoundsCost(Protocol):
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds for `train` training examples. Asked by `--dry-run`."""
-        ...
 
 
 class SearchPlan(Protocol):
@@ -348,11 +307,9 @@ class SearchPlan(Protocol):
     @property
     def rounds(self) -> int:
         """The rounds (steps, generations) that the room affords."""
-        ...
 
     def describe(self) -> str:
         """Half a sentence for the user: "12 generations of 5 children, first looks of 1 to 5 examples"."""
-        ...
 
 
 @runtime_checkable
@@ -361,11 +318,9 @@ class Planning(Protocol):
 
     def plan(self, room: Room) -> SearchPlan:
         """Concrete numbers out of settings and room alone; without any cap those of the method's paper."""
-        ...
 
     def least(self, room: Room) -> int:
         """Evaluations of the smallest search that is of use: one useful round."""
-        ...
 
 
 @runtime_checkable
@@ -374,7 +329,6 @@ class BoundsCostInRoom(Protocol):
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds in that room. Asked by `--dry-run`, where the budget has a cap."""
-        ...
 
 
 class Selector(Protocol):
@@ -385,7 +339,6 @@ class Selector(Protocol):
 
         `keep` is how many of them the caller will go on with. Called by methods, once a round.
         """
-        ...
 
 
 @runtime_checkable
@@ -403,4 +356,3 @@ class Chunker(Protocol):
 
         Punctuation is best a chunk of its own.
         """
-        ...
