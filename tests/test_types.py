@@ -105,3 +105,7 @@ def test_matrix_keeps_the_order_asked() -> None:
     assert matrix.values(two) == [1.0, 0.0]
     assert len(matrix) == 2
     assert ScoreMatrix([], {one: []}).means()[one] != ScoreMatrix([], {one: []}).means()[one]
+
+
+def test_settings_hold_the_public_path_of_their_types() -> None:
+    assert {kind.__module__ for kind in (Example, Prompt, Sampling)} == {"promptopt.types"}

@@ -1,0 +1,174 @@
+"""What is asked of a model, and what it answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
+"""Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Content = tuple[Message, ...] | str
+"""What a model reads: chat messages, or one plain text to be continued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn. Temperature 0 is greedy; `max_tokens` caps the reply."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One reply asked of a model.
+
+    `logprobs`: how many alternatives per generated token to report log-probabilities of (0: none).
+    `shared`: how many leading characters (over the contents of all messages, in order) belong to the candidate and
+    not to the example, so that an engine may compute them once. Part of the key: it can move the last digits.
+    `seed`: set by the run from the draw; not part of the key.
+    """
+
+    content: Content
+    sampling: Sampling = Sampling()
+    logprobs: int = 0
+    shared: int = 0
+    seed: int | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the key is made of, without the seed."""
+        sampling = self.sampling
+        return {
+            "content": content_to_json(self.content),
+            "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop],
+            "logprobs": self.logprobs,
+            "shared": self.shared,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """The log-likelihoods of given texts after `content`, asked of a model.
+
+    `continuations`: each is scored on its own, directly after the same content (labels, options, a chosen and a
+    rejected output), so an engine reads the content once for all of them. For chat messages a continuation is what
+    the assistant says; for a plain text it goes on where the text ends, so it brings its own leading space.
+    `shared`: as in `Request`. `ends`: whether the token that ends the reply (end of turn; end of text for plain text)
+    is scored too, as the last token of every continuation.
+    """
+
+    content: Content
+    continuations: tuple[str, ...]
+    shared: int = 0
+    ends: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What the key is made of."""
+        return {
+            "content": content_to_json(self.content),
+            "continuations": self.continuations,
+            "shared": self.shared,
+            "ends": self.ends,
+        }
+
+
+def content_to_json(content: Content) -> str | list[list[str]]:
+    """A plain text as itself, chat messages as `[role, content]` pairs."""
+    return content if isinstance(content, str) else [[message.role, message.content] for message in content]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token, its log-probability (nats), and the likeliest alternatives, best first."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered, and what it says it used. `served` is the snapshot that answered."""
+
+    text: str
+    finish: Finish = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens: tuple[Token, ...] = ()
+    served: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        tokens = [[token.text, token.logprob, token.top] for token in self.tokens]
+        return {"text": self.text, "finish": self.finish, "usage": [self.prompt_tokens, self.completion_tokens],
+                "tokens": tokens, "served": self.served}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reply:
+        """The inverse of `to_json`."""
+        tokens = tuple(Token(text, logprob, tuple((t, p) for t, p in top)) for text, logprob, top in data["tokens"])
+        prompt_tokens, completion_tokens = data["usage"]
+        return cls(data["text"], data["finish"], prompt_tokens, completion_tokens, tokens, data["served"])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogProbs:
+    """log p(token | everything before it), in nats, from float32 log-softmax, a value for each token of one text.
+
+    Empty where the text has no tokens.
+    """
+
+    tokens: tuple[str, ...]
+    logprobs: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The log-likelihood of the whole text: the sum, in nats."""
+        return math.fsum(self.logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """What a model gives for a `ScoreRequest`: one `TokenLogProbs` a continuation, in the order asked.
+
+    `prompt_tokens`: tokens of the content once, and of every continuation, whatever the engine could share. `finish`:
+    `rejected` where content and continuation do not fit into the model's context; there are no continuations then, for
+    nothing is ever cut off. `merged`: a token reached from the content into a continuation; it counts as the
+    continuation's.
+    """
+
+    continuations: tuple[TokenLogProbs, ...] = ()
+    prompt_tokens: int = 0
+    finish: Literal["stop", "rejected"] = "stop"
+    merged: bool = False
+    served: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {
+            "continuations": [[each.tokens, each.logprobs] for each in self.continuations],
+            "usage": [self.prompt_tokens, 0],
+            "finish": self.finish,
+            "merged": self.merged,
+            "served": self.served,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Likelihoods:
+        """The inverse of `to_json`."""
+        scored = tuple(TokenLogProbs(tuple(tokens), tuple(values)) for tokens, values in data["continuations"])
+        return cls(scored, data["usage"][0], data["finish"], data["merged"], data["served"])

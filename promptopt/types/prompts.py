@@ -1,0 +1,95 @@
+"""What a task and a candidate are made of: examples and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from promptopt.types.identity import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One item of data: named input texts and the answer that is right.
+
+    `accepted` holds further right answers (aliases); metrics take the best over all of them. `rejected` holds outputs
+    that `target` is preferred to (preference data). `solution` is a worked solution that ends in the answer, where the
+    data has one: what a loss is taken on instead of the bare target.
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    target: str = ""
+    accepted: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    solution: str = ""
+    id: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        taught = [self.rejected, self.solution] if self.rejected or self.solution else []
+        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught]))
+
+    @classmethod
+    def of(
+        cls,
+        target: str = "",
+        accepted: Iterable[str] = (),
+        rejected: Iterable[str] = (),
+        solution: str = "",
+        /,
+        **fields: str,
+    ) -> Example:
+        """`Example.of("positive", text="what a film")`."""
+        return cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution)
+
+    def __getitem__(self, name: str) -> str:
+        for key, value in self.fields:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A candidate: named texts (parts) and the demonstrations shown with them.
+
+    `texts` is sorted by part name; one part named "instruction" is the common case. Equality and id are content;
+    who made a prompt, and from which parent, is the run's knowledge.
+    """
+
+    texts: tuple[tuple[str, str], ...]
+    demos: tuple[Example, ...] = ()
+    id: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(sorted(self.texts)))
+        object.__setattr__(self, "id", digest([self.texts, [demo.id for demo in self.demos]]))
+
+    @classmethod
+    def of(cls, instruction: str = "", /, demos: Iterable[Example] = (), **parts: str) -> Prompt:
+        """`Prompt.of("Classify the review.", system="You are terse.")`."""
+        return cls((("instruction", instruction), *parts.items()), tuple(demos))
+
+    def __getitem__(self, part: str) -> str:
+        for name, text in self.texts:
+            if name == part:
+                return text
+        raise KeyError(part)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, sorted."""
+        return tuple(name for name, _ in self.texts)
+
+    def replace(self, part: str, text: str) -> Prompt:
+        """The same prompt with one part's text exchanged (or added)."""
+        return Prompt((*((name, old) for name, old in self.texts if name != part), (part, text)), self.demos)
+
+    def with_demos(self, demos: Iterable[Example]) -> Prompt:
+        """The same texts shown with other demonstrations."""
+        return Prompt(self.texts, tuple(demos))
+
+    def __hash__(self) -> int:
+        return hash(self.id)

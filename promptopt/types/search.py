@@ -1,0 +1,145 @@
+"""What a search scores, knows and proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from promptopt.types.prompts import Example, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One (prompt, example) pair to be scored; `repetition` tells draws of a sampling task model apart."""
+
+    prompt: Prompt
+    example: Example
+    repetition: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one cell is worth.
+
+    `value`: higher is better. `output`: the model's text. `answer`: what was read out of it. `parsed`: whether an
+    answer could be read at all (an unreadable answer is worth 0 and is counted apart from a wrong one).
+    `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well. `probability`: of the
+    right answer among all answers there are, where the evaluator learns it for the same price; else None.
+    """
+
+    value: float
+    output: str = ""
+    answer: str = ""
+    parsed: bool = True
+    feedback: str = ""
+    probability: float | None = None
+
+    @property
+    def dense(self) -> float:
+        """What a search compares by where it has few examples: (value + probability) / 2, or the value alone.
+
+        Half of it is the value itself, so a prompt that moves all probabilities and no answer gains little by it.
+        """
+        return self.value if self.probability is None else (self.value + self.probability) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a search may know of the evaluator that guides it.
+
+    `forces`: it scores given texts. `contrasts`: it compares what is right with what is wrong. `sums`: it adds up the
+    log-probabilities of all tokens, whatever the length. `stands_in`: start and winner are compared by something else.
+    """
+
+    forces: bool
+    contrasts: bool
+    sums: bool
+    stands_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a selector knows of a prompt: the mean of `count` distinct scored examples. Count 0: never evaluated."""
+
+    prompt: Prompt
+    mean: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate with its lineage: its parents, the operator that made it, and why (an APO reason, an edit)."""
+
+    prompt: Prompt
+    parents: tuple[Prompt, ...] = ()
+    operator: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpperBounds:
+    """Upper bounds on what a search will use, from its settings alone; shown before anything is spent.
+
+    `completion_tokens`: of the proposer, over the whole search.
+    """
+
+    evaluations: int
+    proposer_calls: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a search is granted, known before it spends anything: what a method plans on.
+
+    `evaluations`: (prompt, example) cells that the search may score by the caps on evaluations, tokens and dollars;
+    the last two are estimates. `calls`: what it may ask of all models together. None: no cap. `train`, `dev`: examples.
+    """
+
+    evaluations: int | None
+    calls: int | None
+    calls_per_cell: int
+    train: int
+    dev: int
+
+    def cells(self, proposer_calls_per_cell: float = 0.0) -> int | None:
+        """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""
+        found: list[int] = [] if self.evaluations is None else [self.evaluations]
+        if self.calls is not None:
+            found.append(int(self.calls / (self.calls_per_cell + proposer_calls_per_cell)))
+        return max(0, min(found)) if found else None
+
+
+class ScoreMatrix:
+    """The scores of every prompt on every example, in the order asked: `matrix[prompt][j]` belongs to example j."""
+
+    def __init__(self, examples: Sequence[Example], rows: Mapping[Prompt, Sequence[Score]]) -> None:
+        """`rows` holds, for each prompt, one score for each example, in the order of `examples`."""
+        self.examples = tuple(examples)
+        self._rows = dict(rows)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The prompts, in the order asked."""
+        return tuple(self._rows)
+
+    def __getitem__(self, prompt: Prompt) -> Sequence[Score]:
+        return self._rows[prompt]
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values(self, prompt: Prompt) -> list[float]:
+        """The values of one prompt, in the order of `examples`."""
+        return [score.value for score in self._rows[prompt]]
+
+    def means(self) -> dict[Prompt, float]:
+        """The mean value of every prompt. Empty `examples` give NaN."""
+        count = len(self.examples)
+        return {
+            prompt: sum(score.value for score in row) / count if count else float("nan")
+            for prompt, row in self._rows.items()
+        }
