@@ -67,6 +67,7 @@ def optimize(
         refused = crowded(task, task.initial, models.by_role["task"])
         if refused is not None:
             raise ConfigError(refused)
+        bound_to = task
         task, misfits = without_misfits(task, [search, check], models.by_role["task"])
         fingerprint: dict[str, Any] = {
             "task": task.fingerprint(),
@@ -96,8 +97,8 @@ def optimize(
             warn=lambda message: run.warn(message),
         )
         # From here on nobody but the trial holds the test examples.
-        test, whole, task = task.test, task, without_test(task)
-        guide, judged_by = (cast("Evaluator", rebound(each, whole, task)) for each in (search, check))
+        test, task = task.test, without_test(task)
+        guide, judged_by = (cast("Evaluator", rebound(each, bound_to, task)) for each in (search, check))
         run = Run(
             task=task,
             evaluator=guide,
