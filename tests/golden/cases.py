@@ -10,9 +10,10 @@ from typing import Any
 
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.ape import APE, Filtering
-from promptopt.optimizers.ape import Proposing as Guessing
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.ape.method import APE, Filtering
+from promptopt.optimizers.ape.method import Proposing as Guessing
+from promptopt.optimizers.apo.method import APO, Expansion
+from promptopt.optimizers.auto.search import Auto
 from promptopt.optimizers.capo.method import CAPO, Breeding, Demonstrations
 from promptopt.optimizers.capo.track import Race
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
@@ -27,15 +28,27 @@ from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scor
 from promptopt.optimizers.promptquine.reranking import Reranking
 from promptopt.optimizers.promptquine.tapruning import TAPruning
 from promptopt.optimizers.random_search import RandomSearch
-from promptopt.optimizers.tpe import TPE, Bootstrapping
-from promptopt.optimizers.tpe import Proposing as Writing
-from promptopt.optimizers.tpe import Scoring as TrialScoring
+from promptopt.optimizers.tpe.method import TPE, Bootstrapping
+from promptopt.optimizers.tpe.method import Proposing as Writing
+from promptopt.optimizers.tpe.method import Scoring as TrialScoring
 from promptopt.protocols import Optimizer
+from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Content, Example, Prompt, Proposal, Request
-from tests.golden.journal import Played, asks, ending, instruction, mark, numbered, play, text_of
+from promptopt.types import Content, Example, Prompt, Request
+from tests.golden.journal import (
+    asks,
+    candidates,
+    ending,
+    instruction,
+    made,
+    mark,
+    numbered,
+    play,
+    rounds,
+    text_of,
+)
 from tests.optimizers.plum.phrase_search import phrase_of
 
 
@@ -81,36 +94,57 @@ def apo(home: Path) -> list[str]:
 
     method = APO(rounds=2, beam=2, minibatch=16, expand=Expansion(groups=2, children=3), selector=UCB(budget=120))
     played = play(home, method, planted(), propose)
-    rounds = [
+    lines = [
         f"round {step.number}: {len(step.pool)} compared, {step.spent.evaluations} evaluations; "
         f"kept {played.named(step.kept)}"
         for step in played.result.steps
     ]
-    return [*asks(played), *rounds, *ending(played)]
+    return [*asks(played), *lines, *ending(played)]
 
 
-def capo(home: Path) -> list[str]:
-    """CAPO: iterations, then candidates with the demonstrations they show."""
+def numbers() -> Task:
+    """Eighty numbers to be said."""
+    examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
+    return Task.from_examples(examples, prompt="Say the number.", name="numbers", train=40, dev=20, test=20)
 
-    def propose(request: Request) -> str:
-        text = text_of(request.content)
-        chosen = ("Carefully", "Exactly", "Soon", "Twice")[int(mark(text, 4), 16) % 4]
-        section = text.split('"""')[1].strip()
-        return f"Here it is.\n<prompt>{section} {chosen}.</prompt>"
+
+def counting(read: Callable[[Content], str] = text_of) -> Scripted:
+    """Right on every third number, and on more with each good word and each demonstration that it has read."""
 
     def answer(request: Request) -> str:
-        # Right on every third question, and on more with each good word and each demonstration.
-        text = text_of(request.content)
+        text = read(request.content)
         number = int(text.rsplit("number ", 1)[1].split("?")[0])
         help_ = ("Carefully" in text) + 2 * ("Exactly" in text) + text.count("Question:") - 1
         return f"It must be {number if (number * 7) % 11 < 4 + help_ else number + 1}"
 
-    def shown(prompt: Prompt) -> str:
-        demos = ", ".join(f"{demo['question'].split()[-1]} {demo.target}" for demo in prompt.demos)
-        return f"{prompt['instruction']} ({demos})"
+    return Scripted(answer, name="task model")
 
-    examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
-    task = Task.from_examples(examples, prompt="Say the number.", name="numbers", train=40, dev=20, test=20)
+
+def one_word_more(request: Request) -> str:
+    """The first prompt shown, and a word; which one depends on what was asked, not on the draw."""
+    text = text_of(request.content)
+    section = text.split('"""')[1].strip() if '"""' in text else "Say it."
+    chosen = ("Carefully", "Exactly", "Soon", "Twice")[int(mark(text, 4), 16) % 4]
+    return f"Here it is.\n<prompt>{section} {chosen}.</prompt>"
+
+
+def with_demos(prompt: Prompt) -> str:
+    """A candidate by its instruction and the demonstrations it shows."""
+    demos = ", ".join(f"{demo['question'].split()[-1]} {demo.target}" for demo in prompt.demos)
+    return f"{prompt['instruction']} ({demos})"
+
+
+def auto(home: Path) -> list[str]:
+    """The default method on a small budget: generations, then candidates."""
+    # A model that reads the first message alone: demonstrations shown as turns are lost on it.
+    model = counting(lambda content: content if isinstance(content, str) else content[0].content)
+    budget = Budget(evaluations=200)
+    played = play(home, Auto(), model, one_word_more, task=numbers(), name=with_demos, budget=budget)
+    return [*asks(played), *rounds(played, "generation"), *candidates(played), *ending(played)]
+
+
+def capo(home: Path) -> list[str]:
+    """CAPO: iterations, then candidates with the demonstrations they show."""
     method = CAPO(
         population=3,
         iterations=3,
@@ -119,14 +153,8 @@ def capo(home: Path) -> list[str]:
         demos=Demonstrations(most=3),
         race=Race(block=8, blocks=4),
     )
-    played = play(home, method, Scripted(answer, name="task model"), propose, task=task, name=shown)
-    lines = asks(played)
-    for step in played.result.steps:
-        pool = ", ".join(f"{each.mean:.3f} of {each.count}" for each in step.pool)
-        kept = played.named(step.kept)
-        lines.append(f"iteration {step.number}: {pool}; {step.spent.evaluations} evaluations; kept {kept}")
-    lines.extend(f"{proposal.operator}: {prompt} [{proposal.note}]" for prompt, proposal in made(played))
-    return [*lines, *ending(played)]
+    played = play(home, method, counting(), one_word_more, task=numbers(), name=with_demos)
+    return [*asks(played), *rounds(played, "iteration"), *candidates(played), *ending(played)]
 
 
 def evoprompt(home: Path, kind: type[EvoPromptGA | EvoPromptDE]) -> list[str]:
@@ -143,9 +171,8 @@ def evoprompt(home: Path, kind: type[EvoPromptGA | EvoPromptDE]) -> list[str]:
         scores = ", ".join(f"{each.mean:.2f}" for each in step.pool)
         kept = played.named(step.kept)
         lines.append(f"generation {step.number}: {scores}; {step.spent.evaluations} evaluations; kept {kept}")
-    for prompt, proposal in made(played):
-        lines.append(f"{proposal.operator}: {prompt} [{played.named(proposal.parents)}]")
-    return [*lines, *ending(played)]
+    made_of = [f"{each.operator}: {prompt} [{played.named(each.parents)}]" for prompt, each in made(played)]
+    return [*lines, *made_of, *ending(played)]
 
 
 def opro(home: Path) -> list[str]:
@@ -283,8 +310,7 @@ def pmpo(home: Path) -> list[str]:
         losses = ", ".join(f"{-each.mean:.3f}" for each in step.pool)
         kept = played.named(step.kept)
         lines.append(f"iteration {step.number}: {losses}; {step.spent.evaluations} evaluations; kept {kept}")
-    lines.extend(f"{proposal.operator}: {prompt} [{proposal.note}]" for prompt, proposal in made(played))
-    return [*lines, *ending(played)]
+    return [*lines, *candidates(played), *ending(played)]
 
 
 def pruning(home: Path, method: Optimizer) -> list[str]:
@@ -348,18 +374,13 @@ def tpe(home: Path) -> list[str]:
         means = ", ".join(f"{each.mean:.2f} on {each.count}" for each in step.pool)
         lines.append(f"full score {step.number}: {means}; {step.spent.evaluations} evaluations")
         lines.append(f"kept {played.names[step.kept[0]]}")
-    lines.extend(f"{proposal.operator}: {prompt} [{proposal.note}]" for prompt, proposal in made(played))
-    return [*lines, *ending(played)]
-
-
-def made(played: Played) -> list[tuple[str, Proposal]]:
-    """Every candidate by its name, with its lineage, in the order it came up."""
-    return [(played.names[each.prompt], each.proposal) for each in played.result.candidates()]
+    return [*lines, *candidates(played), *ending(played)]
 
 
 CASES: dict[str, Callable[[Path], list[str]]] = {
     "ape": ape,
     "apo": apo,
+    "auto": auto,
     "capo": capo,
     "evoprompt-de": lambda home: evoprompt(home, EvoPromptDE),
     "evoprompt-ga": lambda home: evoprompt(home, EvoPromptGA),

@@ -12,9 +12,10 @@ from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Optimizer
+from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
-from promptopt.types import Content, Prompt, Request
+from promptopt.types import Content, Prompt, Proposal, Request
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def play(
     task: Task | None = None,
     name: Callable[[Prompt], str] = instruction,
     evaluator: Evaluator | None = None,
+    budget: Budget | None = None,
 ) -> Played:
     """Search the planted task, or another, in a store of its own; `evaluator` is what the verdict is by too."""
     proposer = model if propose is None else Scripted(propose, name="proposer")
@@ -54,6 +56,7 @@ def play(
         model=Models(model, proposer=proposer),
         evaluator=evaluator,
         check_evaluator=evaluator,
+        budget=budget,
         store=home / "store.db",
     )
     return Played(result, model, proposer, {each.prompt: name(each.prompt) for each in result.candidates()})
@@ -79,6 +82,25 @@ def asks(played: Played, most: int | None = None) -> list[str]:
     """One line a call of the proposer: its mark, and how it begins."""
     texts = [text_of(request.content) for request in played.proposer.log]
     return [f"ask {mark(text)} {text.splitlines()[0][:most]}" for text in texts]
+
+
+def rounds(played: Played, noun: str) -> list[str]:
+    """One line a round: every mean, and of how many examples it is."""
+    lines: list[str] = []
+    for step in played.result.steps:
+        pool, kept = ", ".join(f"{each.mean:.3f} of {each.count}" for each in step.pool), played.named(step.kept)
+        lines.append(f"{noun} {step.number}: {pool}; {step.spent.evaluations} evaluations; kept {kept}")
+    return lines
+
+
+def made(played: Played) -> list[tuple[str, Proposal]]:
+    """Every candidate by its name, with its lineage, in the order it came up."""
+    return [(played.names[each.prompt], each.proposal) for each in played.result.candidates()]
+
+
+def candidates(played: Played) -> list[str]:
+    """One line a candidate: how it was made, and why."""
+    return [f"{proposal.operator}: {prompt} [{proposal.note}]" for prompt, proposal in made(played)]
 
 
 def ending(played: Played, *between: str) -> list[str]:
