@@ -1,11 +1,11 @@
-"""The selectors side by side on planted arms: apo.md's synthetic check. No model is asked.
+"""The selectors side by side on planted arms. No model is asked.
 
     python -m benchmarks.selection [--trials 300] [--out benchmarks/results/selection.md]
 
 Each trial plants 36 arms with accuracies from N(0.70, 0.05) and 400 examples whose difficulty all arms share, lets
-every selector choose four arms with 2,048 evaluations, and compares them with the truth. apo.md does not say how it
-planted difficulty; with the first spread used here (probit, 0.8) uniform allocation gains what it gains there, with
-the second (2.0) most examples are easy, or hard, for all arms alike.
+every selector choose four arms with 2,048 evaluations, and compares them with the truth. An earlier simulation does
+not say how it planted difficulty; with the first spread used here (probit, 0.8) uniform allocation gains what it gains
+there, with the second (2.0) most examples are easy, or hard, for all arms alike.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def table(tallies: dict[str, Tally]) -> list[str]:
     base = tallies["exhaustive"].gain
     lines = [
         "| selector | gain | over exhaustive | best arm in beam | gain, unseen data | evaluations | batches | prefixes "
-        "| apo.md: gain, best, evaluations |",
+        "| earlier simulation: gain, best, evaluations |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, tally in tallies.items():

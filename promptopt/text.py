@@ -40,7 +40,7 @@ def _tag_pattern(tag: str) -> re.Pattern[str]:
 def find_spans(text: str, tag: str) -> list[str]:
     """The trimmed texts between `<tag>` and `</tag>`, in order; code fences around a span are taken off.
 
-    Tags may differ in case and inner spaces. A start tag without an end tag ends the scan (apo.md, Parsing).
+    Tags may differ in case and inner spaces. A start tag without an end tag ends the scan.
     """
     return [strip_fence(match.group(1)) for match in _tag_pattern(tag).finditer(text)]
 

@@ -2,52 +2,107 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import promptopt
-from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.models import specs
 from promptopt.models.scripted import Scripted
-from promptopt.testing import feature_accuracy, planted_model, planted_task
+from promptopt.testing import feature_accuracy, planted_model, planted_task, uniform
+from promptopt.types import Content, Request
+from tests.documents import ROOT, command, follow, forget
 
-ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = ["docs/new-model.md", "docs/new-evaluator.md", "docs/new-task.md", "docs/new-optimizer.md"]
 
 
-def blocks(name: str) -> list[str]:
-    """The Python blocks of a document."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that Python imports from, and an empty home."""
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    forget(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/log-probabilities.md"])
-def test_python_blocks_are_python(name: str) -> None:
-    assert blocks(name)
-    for block in blocks(name):
-        compile(block, name, "exec")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_on_extending_runs_as_it_stands(name: str, folder: Path) -> None:
+    follow(name, folder)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
-def test_the_example_optimizer_finds_a_better_prompt(name: str, tmp_path: Path) -> None:
-    source = next(block for block in blocks(name) if "class Rewrites" in block)
-    from dataclasses import dataclass
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model that a document names answers by rule: no engine is installed here."""
 
-    names: dict[str, Any] = {each: getattr(promptopt, each) for each in promptopt.__all__} | {"dataclass": dataclass}
-    exec(compile(source, name, "exec", dont_inherit=True), names)
-    result = optimize(
+    def answer(request: Request) -> str:
+        text = request.content if isinstance(request.content, str) else request.content[-1].content
+        return "positive" if uniform(text) < 0.5 else "negative"
+
+    def scores(content: Content, text: str) -> list[float]:
+        return [-uniform(str(content), text)] * max(1, len(text.split()))
+
+    def opened(spec: str, *, base_url: str | None = None) -> Scripted:
+        return Scripted(answer, name=spec, scores=scores)
+
+    monkeypatch.setattr(specs, "open_model", opened)
+
+
+def last_run(text: str) -> str:
+    """The text with the id of the newest run for RUN."""
+    if "RUN" not in text:
+        return text
+    return text.replace("RUN", json.loads(command("promptopt runs list --json"))["runs"][0]["run_id"])
+
+
+def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> None:
+    rows = "".join(f"film {number},{('good', 'bad')[number % 2]}\n" for number in range(200))
+    (folder / "reviews.csv").write_text("text,mood\n" + rows, encoding="utf-8")
+    names = follow("docs/tutorial.md", folder, last_run)
+    assert (folder / "prompt.txt").read_text(encoding="utf-8")
+    assert finds_a_better_prompt(names["Rewrites"](), folder)
+
+
+def test_the_readme_runs(folder: Path, scripted: None) -> None:
+    more = '*(Example.of(("negative", "positive")[n % 2], text=f"film {n}") for n in range(120))]'
+    known = {each: getattr(promptopt, each) for each in promptopt.__all__} | {"dataclass": dataclass}
+    names = follow("README.md", folder, lambda text: text.replace("...]", more), known)
+    assert (folder / "result.json").exists()
+    assert finds_a_better_prompt(names["Rewrites"](), folder)
+
+
+def test_the_page_on_log_probabilities_runs(folder: Path, scripted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"film {number}\t{number % 2}\n" for number in range(240))
+    for part in ("seed-13/train.tsv", "seed-13/dev.tsv", "test.tsv"):
+        path = folder / "data" / "fewshot" / "sst-2" / part
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("sentence\tlabel\n" + rows.replace("film", f"{path.stem} film"), encoding="utf-8")
+    monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(folder / "data"))
+    (folder / "prompt.txt").write_text("Is the sentence positive or negative?", encoding="utf-8")
+    follow("docs/log-probabilities.md", folder)
+
+
+def finds_a_better_prompt(optimizer: Any, folder: Path) -> bool:
+    """Whether it does on a planted task whose proposer offers one."""
+    result = promptopt.optimize(
         planted_task(),
-        names["Rewrites"](),
+        optimizer,
         model=Models(
             planted_model(feature_accuracy(["carefully"], base=0.4, each=0.4)),
             proposer=Scripted(lambda _: "Answer carefully.", name="proposer"),
         ),
-        store=tmp_path / "store.db",
+        store=folder / "planted.db",
     )
-    assert result.best.text == "Answer carefully."
-    assert result.verdict == "better"
+    return result.best.text == "Answer carefully." and result.verdict == "better"
 
 
 def test_readme_opens_with_the_two_commands() -> None:
@@ -68,3 +123,79 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_table_cells_and_sentences_are_short(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [cell for row in rows for cell in re.split(r"(?<!\\)\|", row) if len(cell.strip()) > 120] == []
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "#", "    ")))
+    paragraphs = [" ".join(each.split()) for each in re.split(r"\n\s*\n|\n(?=[-*] |\d+\. )", prose)]
+    lengths = [len(each.split()) for part in paragraphs for each in re.split(r"(?<=[.?!:])\s+", part) if each.strip()]
+    assert not lengths or sum(lengths) / len(lengths) <= 20, "words a sentence, on average"
+
+
+def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:
+    cited = re.compile(r"(?<![/\w\"'-])[a-z_]+\.md\b|\bsections? \d|\bchecks? \d", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for folder in ("promptopt", "tests", "benchmarks")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if cited.search(line)
+    ]
+    assert found == [], "say the rule itself, or the paper's equation"
+
+
+def test_contributing_shows_every_package_and_module_of_the_root() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("promptopt/\n")[2].partition("```")[0]
+    shown = {word.rstrip("/") for line in tree.splitlines() for word in re.split(r"\s{3,}", line.strip())[0].split()}
+    package = ROOT / "promptopt"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert modules | {path.parent.name for path in package.glob("*/__init__.py")} <= shown
+    assert {path.parent.name for path in package.glob("models/*/__init__.py")} <= shown
+
+
+def test_contributing_names_the_places_where_things_happen() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/\w+\.py)`: `(\w+)`", page)
+    assert len(named) >= 8
+    for file, name in named:
+        source = (ROOT / "promptopt" / file).read_text(encoding="utf-8")
+        assert re.search(rf"(def|class) {name}\b", source), f"{file} has no {name}"
+    for file in re.findall(r"`((?:promptopt|tests|benchmarks|docs)/[\w/.-]+\.\w+)`", page):
+        assert (ROOT / file).exists() or "NAME" in file, file
+
+
+def test_the_lock_file_was_made_from_these_requirements() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stated = [(line, "") for line in project["dependencies"]]
+    stated += [(line, extra) for extra, lines in project["optional-dependencies"].items() for line in lines]
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    [own] = [package for package in lock["package"] if package["name"] == project["name"]]
+    locked = {
+        (re.sub(r"[^a-z0-9]+", "-", entry["name"]), entry.get("specifier", ""), _extra_of(entry.get("marker", "")))
+        for entry in own["metadata"]["requires-dist"]
+    }
+    assert {(*_name_and_version(line), extra) for line, extra in stated} == locked, "run `uv lock`"
+
+
+def _name_and_version(line: str) -> tuple[str, str]:
+    found = re.fullmatch(r"([\w.-]+)(?:\[[^]]*\])?\s*(.*)", line)
+    assert found is not None
+    return re.sub(r"[^a-z0-9]+", "-", found[1].lower()), found[2].replace(" ", "")
+
+
+def _extra_of(marker: str) -> str:
+    return marker.removeprefix("extra == ").strip("'")
+
+
+def test_pre_commit_runs_the_lint_step_of_ci() -> None:
+    hooks = re.findall(r"entry: ([^,]+),", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    step = (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition('step "lint')[2].partition("\n\n")[0]
+    assert hooks == step.splitlines()[1:]
+
+
+def test_the_citation_names_this_version() -> None:
+    assert f"version: {promptopt.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

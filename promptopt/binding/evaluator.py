@@ -94,8 +94,8 @@ def verdict_evaluator(
 def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -> tuple[Task, str | None]:
     """The task without the examples whose scored texts cannot fit into the model's context, and a sentence on them.
 
-    Decided once, on the start prompt with room to grow, so that every prompt is scored on the same examples (pmpo.md,
-    "Which tokens are scored", 5). Raises DataError where a split is left with nothing.
+    Decided once, on the start prompt with room to grow, so that every prompt is scored on the same examples.
+    Raises DataError where a split is left with nothing.
     """
     forcing = [evaluator for evaluator in evaluators if isinstance(evaluator, Forcing)]
     if not forcing or not is_dataclass(task) or not isinstance(model, Bounded) or not isinstance(model, Tokenizer):

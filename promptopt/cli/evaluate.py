@@ -10,8 +10,8 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.errors import BackendError, ConfigError
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
+from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -41,7 +41,7 @@ def evaluate(
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
     """
-    from promptopt.cli.request import evaluator_of, merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
@@ -51,8 +51,21 @@ def evaluate(
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
+    tasks = [(name, laid_out.with_layout(name) if layouts else laid_out) for name in wanted]
+    found = _scored(config, tasks, chosen, split, quiet)
+    found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
+    if json:
+        show_json(_as_json(found, laid_out.editable))
+    else:
+        show(_as_text(found))
+
+
+def _scored(
+    config: RunConfig, tasks: Sequence[tuple[str, Task]], prompt: Prompt, split: str, quiet: bool
+) -> list[tuple[str, Evaluation]]:
+    """The prompt on every task, each by its name: the task in one of its layouts."""
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of
+    from promptopt.cli.request import budget_of, evaluator_of
     from promptopt.evaluation import evaluate as score
     from promptopt.models.specs import open_model
 
@@ -61,35 +74,25 @@ def evaluate(
     engine = open_model(config.model, base_url=config.base_url)
     found: list[tuple[str, Evaluation]] = []
     with interruptible() as interrupt:
-        for name in wanted:
+        for name, task in tasks:
             if not quiet:
-                say(f"scoring on {split}: {laid_out.name}, layout {name!r}")
-            read = laid_out.with_layout(name) if layouts else laid_out
-            try:
+                say(f"scoring on {split}: {task.name}, layout {name!r}")
+            with suspended_by(interrupt):
                 evaluation = score(
-                    read,
-                    chosen,
+                    task,
+                    prompt,
                     model=engine,
-                    evaluator=evaluator_of(config, read),
+                    evaluator=evaluator_of(config, task),
                     split=split,
                     budget=budget,
                     seed=config.seed,
                     interrupt=interrupt,
                 )
-            except BackendError:
-                if not interrupt.is_set():
-                    raise
-                say("stopped; run the same command again to go on")
-                raise typer.Exit(SUSPENDED) from None
-            found.append((name, evaluation))
+                found.append((name, evaluation))
             if not quiet:
-                for warning in evaluation.warnings:
+                for warning in found[-1][1].warnings:
                     say(f"warning: {warning}")
-    found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
-    if json:
-        show_json(_as_json(found, laid_out.editable))
-    else:
-        show(_as_text(found))
+    return found
 
 
 def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:

@@ -10,8 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show_json
-from promptopt.errors import BackendError
+from promptopt.cli.output import interruptible, say, show_json, suspended_by
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -66,7 +65,7 @@ def explain(
     with interruptible() as interrupt:
         if not quiet:
             say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
-        try:
+        with suspended_by(interrupt):
             found = analyse(
                 laid_out,
                 chosen,
@@ -77,11 +76,6 @@ def explain(
                 seed=config.seed,
                 interrupt=interrupt,
             )
-        except BackendError:
-            if not interrupt.is_set():
-                raise
-            say("stopped; run the same command again to go on")
-            raise typer.Exit(SUSPENDED) from None
     if json:
         show_json(_as_json(found, laid_out.editable))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -121,7 +121,6 @@ def _sum_usd(values: Sequence[float | None]) -> float | None:
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
     from promptopt.binding.evaluator import recast, verdict_evaluator
-    from promptopt.binding.models import default_proposer
     from promptopt.binding.plan import room_for, too_little
     from promptopt.binding.task import bind_task
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
@@ -135,8 +134,7 @@ def forecast(config: RunConfig) -> Forecast:
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
-    default = default_proposer(config.model)
-    proposer = config.proposer if config.proposer is not None else config.model if default is None else default
+    proposer = _proposer(config)
     prices = {spec: price_of(spec) for spec in (config.model, proposer, checked)}
     searching = _Cell.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
@@ -153,33 +151,61 @@ def forecast(config: RunConfig) -> Forecast:
     room = room_for(arranged, task, evaluator)
     expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
-    if final is searching:
-        together = None if cells is None else cells + arranged.reserve.evaluations
-        roles = [searching.forecast("task", config.model, together, prices[config.model])]
-    else:
-        roles = [
-            searching.forecast("task", config.model, cells, prices[config.model]),
-            final.forecast("check", checked, arranged.reserve.evaluations, prices[checked]),
-        ]
+    roles = _scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
-    read = None if proposals is None else math.ceil(proposals * shown)
     written = None if proposals is None or expected is None else expected.completion_tokens
-    roles.append(RoleForecast("proposer", proposer, proposals, read, written, _usd(prices[proposer], read, written)))
+    roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
     speed, runs = _speed(config.model, proposer)
-    tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
-    minutes = None if speed is None or tokens is None else tokens / speed / 60
     warned = too_little(optimizer, room)
     return Forecast(
         config,
         tuple(roles),
-        minutes,
+        _minutes(roles, speed),
         runs,
         arranged,
         smallest_detectable(arranged.test),
         (*own.warnings, *((warned,) if warned else ())),
         _rounds(optimizer, room),
     )
+
+
+def _proposer(config: RunConfig) -> str:
+    from promptopt.binding.models import default_proposer
+
+    default = default_proposer(config.model)
+    return config.proposer if config.proposer is not None else config.model if default is None else default
+
+
+def _scoring(
+    searching: _Cell,
+    final: _Cell,
+    models: tuple[str, str],
+    cells: tuple[int | None, int],
+    prices: Mapping[str, Price | None],
+) -> list[RoleForecast]:
+    """What scoring takes: `models` and `cells` are those of the search, and of the final choice with the test."""
+    (task, check), (searched, reserved) = models, cells
+    if final is searching:
+        together = None if searched is None else searched + reserved
+        return [searching.forecast("task", task, together, prices[task])]
+    return [
+        searching.forecast("task", task, searched, prices[task]),
+        final.forecast("check", check, reserved, prices[check]),
+    ]
+
+
+def _proposing(
+    model: str, requests: int | None, shown: float, written: int | None, price: Price | None
+) -> RoleForecast:
+    """What the proposer takes, at so many tokens shown to it in each request."""
+    read = None if requests is None else math.ceil(requests * shown)
+    return RoleForecast("proposer", model, requests, read, written, _usd(price, read, written))
+
+
+def _minutes(roles: Sequence[RoleForecast], speed: float | None) -> float | None:
+    tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
+    return None if speed is None or tokens is None else tokens / speed / 60
 
 
 def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:

@@ -15,6 +15,7 @@ from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
+    from promptopt.tasks.task import Task
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -81,10 +82,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.outcome.criterion import name_of
     from promptopt.reports.export import export, export_of, format_for
 
-    out = None if config.out is None else Path(config.out)
+    out = _out(config)
     form = format_for(out, None)
-    if out is not None and not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
     budget = budget_of(config)
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
@@ -97,12 +96,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
-            for named in (config.method, name_of(evaluator)):
-                if shipped := task.settings.get(named):
-                    listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
-                    say(f"settings this task ships for {named} (--set changes them): {listed}")
-            for warning in task.warnings:
-                say(f"warning: {warning}")
+            _introduce(task, config.method, name_of(evaluator))
         result = api.optimize(
             task,
             optimizer,
@@ -122,6 +116,22 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
         if not quiet:
             say(f"the winner is in {out}")
     return result
+
+
+def _out(config: RunConfig) -> Path | None:
+    out = None if config.out is None else Path(config.out)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
+    return out
+
+
+def _introduce(task: Task, method: str, evaluator: str) -> None:
+    for named in (method, evaluator):
+        if shipped := task.settings.get(named):
+            listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
+            say(f"settings this task ships for {named} (--set changes them): {listed}")
+    for warning in task.warnings:
+        say(f"warning: {warning}")
 
 
 def _earlier(run_id: str) -> RunConfig:

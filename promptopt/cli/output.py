@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import typer
 
-from promptopt.errors import ConfigError, DataError, PromptoptError
+from promptopt.errors import BackendError, ConfigError, DataError, PromptoptError
 
 FINISHED, FAILED, USAGE, SUSPENDED = 0, 1, 2, 3
 """Exit codes."""
@@ -76,6 +76,18 @@ def without_secrets(text: str) -> str:
         if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES):
             text = text.replace(value, f"(the value of {name})")
     return text
+
+
+@contextmanager
+def suspended_by(interrupt: threading.Event) -> Generator[None]:
+    """Ends the command as suspended where an engine failed because the user stopped it; other failures pass."""
+    try:
+        yield
+    except BackendError:
+        if not interrupt.is_set():
+            raise
+        say("stopped; run the same command again to go on")
+        raise typer.Exit(SUSPENDED) from None
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Score, ScoreRequest
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
-"""Inputs that say nothing (Zhao et al. 2021, section 5)."""
+"""Inputs that say nothing (Zhao et al. 2021, arXiv:2102.09690, "Contextual Calibration")."""
 
 REWARD, PENALTY = 200.0, 180.0
 """What a right and a wrong gap are multiplied by in the piecewise reward (RLPrompt's code, and PromptQuine's)."""
@@ -40,7 +40,7 @@ class Labels:
 
     calibrated: contextual calibration (Zhao et al. 2021, "Calibrate Before Use"): P(label) is divided by what the same
     prompt gives the label after content-free inputs, W = diag(p_cf)^-1 and b = 0, then normalised again. p_cf is the
-    mean over `CONTENT_FREE` of the normalised probabilities, as their section 5 has it (their code normalises after the
+    mean over `CONTENT_FREE` of the normalised probabilities, as their paper has it (their code normalises after the
     mean). An input that leaves a message empty is passed over. It needs a model that scores given texts.
 
     verbalizers: the words that stand for a label where these are not the label itself, in the casing the reply has;

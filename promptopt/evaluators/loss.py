@@ -1,7 +1,7 @@
 """Loss: how probable a prompt makes the known right answer; one forward pass a cell, and nothing is generated.
 
-Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307, the supervised loss; the choices it leaves open as in pmpo.md,
-         "Losses", "Which tokens are scored" and "Chain of thought" (a).
+Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307, the supervised loss. What it leaves open (which tokens are
+         scored, and how they are combined) is said at each setting.
 """
 
 from __future__ import annotations

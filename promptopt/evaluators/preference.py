@@ -1,7 +1,7 @@
 """Preference: how much more probable a prompt makes the preferred output than the rejected ones; nothing is generated.
 
 Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307, the preference loss (the form of DPO without a reference model);
-         several rejected and several accepted outputs as in pmpo.md, "Losses".
+         several accepted outputs count together; `form` says how several rejected ones are combined.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READ = ("label", "choice", "number")
 ENOUGH = 8
 """Distinct examples in one batch from which it can be said what is so on average (or all, where there are fewer)."""
 UNEQUAL = 1.25
-"""The longer over the shorter mean length from which a sum over tokens is called biased (pmpo.md, "Losses")."""
+"""The longer over the shorter mean length from which a sum over tokens is called biased. Ours."""
 CHOICE = "choice"
 """The way to read an answer that is one of several options, shown by their letters."""
 SATURATED = 20.0

@@ -1,7 +1,6 @@
 """The texts whose log-probability is asked for: which they are, how they attach to what is read, what comes of them.
 
-The rules are those of pmpo.md, "Losses" and "Which tokens are scored". All numbers are nats, natural logarithms of
-probabilities; NaN means that the model gave none.
+All numbers are nats, natural logarithms of probabilities; NaN means that the model gave none.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What several methods share: rewriting, reading replies, masks, demonstrations."""

@@ -1,0 +1,1 @@
+"""The methods, each a file or a folder; none imports another."""

@@ -176,15 +176,7 @@ def allocate(
             "a cap in dollars needs the price of every model, and one is unknown; put it in prices.toml "
             "(see `promptopt models list`), or cap --max-tokens instead"
         )
-    cells: list[float] = []
-    if budget.evaluations is not None:
-        cells.append(budget.evaluations)
-    if budget.calls is not None:
-        cells.append(budget.calls // calls_per_cell)
-    if budget.tokens is not None:
-        cells.append(budget.tokens / max(tokens_per_cell, 1))
-    if budget.usd is not None and usd_per_cell:
-        cells.append(budget.usd / usd_per_cell)
+    cells = _afforded(budget, calls_per_cell, tokens_per_cell, usd_per_cell)
     finalists = 4
     if cells:
         most = int(min(cells))
@@ -210,9 +202,19 @@ def allocate(
         tokens=None if total.tokens is None else max(0, total.tokens - reserve.tokens),
         usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
     )
-    granted: list[float] = [] if search.evaluations is None else [search.evaluations]
-    if search.tokens is not None:
-        granted.append(search.tokens / max(tokens_per_cell, 1))
-    if search.usd is not None and usd_per_cell:
-        granted.append(search.usd / usd_per_cell)
+    granted = _afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell)
     return Allocation(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)
+
+
+def _afforded(budget: Budget | Limits, calls: int, tokens: float, usd: float | None) -> list[float]:
+    """How many cells each cap affords, at so many calls, tokens and dollars a cell; empty without a cap."""
+    cells: list[float] = []
+    if budget.evaluations is not None:
+        cells.append(budget.evaluations)
+    if budget.calls is not None:
+        cells.append(budget.calls // calls)
+    if budget.tokens is not None:
+        cells.append(budget.tokens / max(tokens, 1))
+    if budget.usd is not None and usd:
+        cells.append(budget.usd / usd)
+    return cells

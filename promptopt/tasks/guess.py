@@ -49,14 +49,7 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
     path = Path(path)
     rows = read_rows(path)
     first = next(rows)
-    rejected: tuple[str, ...] = ()
-    if target in (None, "chosen") and {"chosen", "rejected"} <= first.keys():
-        target, rejected = "chosen", ("rejected",)
-    if target is None or (input is None and not rejected):
-        raise ConfigError(
-            f"which columns of {path} are input and target? it has {listed_columns(first)}; name both (only data with "
-            f"'chosen' and 'rejected' explains itself)"
-        )
+    target, rejected = _answers_of(path, first, input, target)
     asked = _asked_of(path, first) if input is None else {_field(column): column for column in names_of(input)}
     columns = Columns(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
     found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
@@ -96,6 +89,21 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
     for layout in default_layouts(fields, ("instruction", "answer_format")):
         lines += [*_layout(layout), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _answers_of(
+    path: Path, row: Row, input: str | Sequence[str] | None, target: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """The columns of the right answer and of worse ones. Raises ConfigError where the data does not explain itself."""
+    rejected: tuple[str, ...] = ()
+    if target in (None, "chosen") and {"chosen", "rejected"} <= row.keys():
+        target, rejected = "chosen", ("rejected",)
+    if target is None or (input is None and not rejected):
+        raise ConfigError(
+            f"which columns of {path} are input and target? it has {listed_columns(row)}; name both (only data with "
+            f"'chosen' and 'rejected' explains itself)"
+        )
+    return target, rejected
 
 
 def _asked_of(path: Path, row: Row) -> dict[str, str]:

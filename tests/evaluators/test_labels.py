@@ -67,7 +67,7 @@ def test_probability_and_margin_are_normalised_over_the_labels() -> None:
     ("logits", "gold", "gap"), [((2, 0, 1), 0, 0.420512), ((0, 1, 1), 1, 0.0), ((0, 0, 3), 0, -0.864164)]
 )
 def test_the_margin_is_the_gap_of_rlprompt(logits: tuple[int, ...], gold: int, gap: float) -> None:
-    # Acceptance check 6 of rlprompt.md, before its factors of 180 and 200.
+    # RLPrompt's reward before its factors of 180 and 200, worked by hand.
     labels = ("positive", "negative", "neutral")
     scores = words(**{label: float(logit) - 3.0 for label, logit in zip(labels, logits, strict=True)})
     cell = Cell(CELL.prompt, Example.of(labels[gold], text="fine"))

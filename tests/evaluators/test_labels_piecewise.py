@@ -1,4 +1,4 @@
-"""The piecewise reward of RLPrompt and PromptQuine (promptquine.md, 5.1 and check 11)."""
+"""The piecewise reward of RLPrompt and PromptQuine (their published code)."""
 
 from __future__ import annotations
 

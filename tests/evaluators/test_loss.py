@@ -37,9 +37,6 @@ def score(ask: FakeAsk, task: FakeTask = FREE, cell: Cell = CELL, **settings: ob
     return Loss(task, **settings).score([cell], ask)[0]  # type: ignore[arg-type]
 
 
-# Acceptance check 1 of pmpo.md
-
-
 @pytest.mark.parametrize("instruction", ["Answer.", "Answer " * 500])
 @pytest.mark.parametrize("chat", [False, True])
 def test_the_loss_is_that_of_the_target_however_long_the_prompt(instruction: str, chat: bool) -> None:
@@ -158,7 +155,6 @@ def test_a_target_without_tokens_is_a_mistake_in_the_data(ends: bool) -> None:
 
 
 def test_a_model_without_log_probs_is_refused_before_any_call(tmp_path: Path) -> None:
-    """Acceptance check 14."""
     model, task = Scripted("yes", name="mute"), planted_task()
     with pytest.raises(ConfigError, match=r"'mute' cannot give the log-probabilities of a given text; .*hf/"):
         evaluate(task, model=model, evaluator=Loss(task), store=tmp_path / "store.db")
@@ -166,7 +162,7 @@ def test_a_model_without_log_probs_is_refused_before_any_call(tmp_path: Path) ->
 
 
 def test_a_token_that_reaches_over_the_boundary_is_scored_and_told_once(tmp_path: Path) -> None:
-    """Acceptance check 2; where the boundary lies is `models/boundary.py`."""
+    """Where the boundary lies is `models/boundary.py`."""
 
     class Merging(Scripted):
         def score(

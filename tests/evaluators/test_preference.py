@@ -44,9 +44,6 @@ def score(ask: FakeAsk, task: FakeTask = FREE, cell: Cell = PAIR, **settings: ob
     return Preference(task, **settings).score([cell], ask)[0]  # type: ignore[arg-type]
 
 
-# Acceptance check 3 of pmpo.md
-
-
 @pytest.mark.parametrize(("good", "bad", "loss"), [(-2.0, -5.0, 0.048587), (-5.0, -2.0, 3.048587)])
 @pytest.mark.parametrize("form", ["pairs", "softmax"])
 def test_the_loss_of_a_pair(good: float, bad: float, loss: float, form: str) -> None:
@@ -57,9 +54,6 @@ def test_the_loss_of_a_pair(good: float, bad: float, loss: float, form: str) -> 
 def test_a_distance_of_a_thousand_nats_is_a_finite_number(form: str) -> None:
     assert score(FakeAsk(scores=ended(good=-1.0, bad=-1001.0)), form=form).value == 0.0
     assert score(FakeAsk(scores=ended(good=-1001.0, bad=-1.0)), form=form).value == pytest.approx(-1000.0)
-
-
-# Acceptance check 4
 
 
 def test_four_options_are_three_pairs_in_one_request() -> None:
@@ -178,7 +172,6 @@ def test_an_output_without_tokens_is_a_mistake_in_the_data() -> None:
 
 
 def test_a_model_without_log_probs_is_refused_before_any_call(tmp_path: Path) -> None:
-    """Acceptance check 14."""
     model, task = Scripted("yes", name="mute"), replace(planted_task(), labels=("yes", "no"))
     with pytest.raises(ConfigError, match=r"'mute' cannot give the log-probabilities of a given text"):
         evaluate(task, model=model, evaluator=Preference(task), store=tmp_path / "store.db")

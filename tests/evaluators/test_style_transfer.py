@@ -1,4 +1,4 @@
-"""The joint score of style transfer (promptquine.md, 5.4)."""
+"""The joint score of style transfer."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from tests.optimizers.ape_searches import (
 
 
 class TestContract(OptimizerContract):
-    """Replay, crashes, hash seeds (check 12), exact budgets (check 11), the sealed test, a planted gain."""
+    """Replay, crashes, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     optimizer = replace(SMALL, resampling=1)
     budget = Budget(evaluations=700)

@@ -109,7 +109,7 @@ SMALL = APO(rounds=2, beam=2, minibatch=12, selector=UCB(budget=120, examples_pe
 
 
 class TestContract(OptimizerContract):
-    """Replay, crashes, hash seeds (check 13), exact budgets (check 11), the sealed test, a planted gain."""
+    """Replay, crashes, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     optimizer = SMALL
     budget = Budget(evaluations=600)

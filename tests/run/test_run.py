@@ -1,4 +1,4 @@
-"""The laws of a run, each a test, on planted tasks and scripted models."""
+"""What a run keeps, each law a test, on planted tasks and scripted models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task as one editable text renders what it rendered before, to the last byte (promptquine.md, check 9)."""
+"""A task as one editable text renders what it rendered before, to the last byte."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import threading
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from promptopt.errors import DataError
@@ -26,8 +26,10 @@ _BLOCK = 1 << 16
 def locate(relative: str, url: str | None) -> Path:
     """The local file for `relative` (a path laid out like the data home), fetched from `url` where need be.
 
-    Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. Raises DataError saying where to put the file.
+    Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. Raises DataError saying where to put the file,
+    and for a path out of the data home or an address that is not of the web.
     """
+    _check_confined(relative, url)
     data_home = os.environ.get("PROMPTOPT_DATA_HOME")
     if data_home:
         own = Path(data_home).expanduser() / relative
@@ -48,6 +50,15 @@ def locate(relative: str, url: str | None) -> Path:
         )
     _fetch(url, cached, checksums().get(relative), advice)
     return cached
+
+
+def _check_confined(relative: str, url: str | None) -> None:
+    # Both come from a task file, which may be a stranger's: it must not choose where on this machine a file is put.
+    path = PurePath(relative)
+    if path.is_absolute() or path.drive or ".." in path.parts:
+        raise DataError(f"the data file {relative!r} lies outside the data home; give a path in it, without '..'")
+    if url is not None and urlsplit(url).scheme not in ("http", "https"):
+        raise DataError(f"the hub address {url!r} is not of the web; give one that begins with https://")
 
 
 def checksums() -> dict[str, str]:

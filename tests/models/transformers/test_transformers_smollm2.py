@@ -31,7 +31,7 @@ LABEL_WORDS = {
     "SNLI": ("Yes", "Unknown", "No"),
     "PIQA": ("A", "B"),
 }  # fmt: skip
-"""Those of PromptQuine's code (promptquine.md, 5.1)."""
+"""Those of PromptQuine's code."""
 
 
 @functools.cache

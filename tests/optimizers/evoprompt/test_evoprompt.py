@@ -42,7 +42,7 @@ from tests.evolution_search import (
 
 
 class TestGA(OptimizerContract):
-    """Checks 12 and 13: replay, crashes at any call, hash seeds, exact budgets, the sealed test; a planted gain."""
+    """Replay, crashes at any call, hash seeds, exact budgets, the sealed test; a planted gain."""
 
     optimizer = EvoPromptGA(population=3, generations=2, examples=16)
     budget = Budget(evaluations=400)

@@ -85,7 +85,7 @@ def lengthen(request: Request) -> str:
 
 
 class PlumContract(OptimizerContract):
-    """Check 15: replay, crashes and resuming, hash seeds, exact budgets, the sealed test, a planted gain."""
+    """Replay, crashes and resuming, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     budget = Budget(evaluations=600)
     sizes = (40, 333)

@@ -1,4 +1,4 @@
-"""Edits of phrases: checks 2 (delete), 3 (swap), 4 (protected spans), 9 (crossover), 12 (the bank)."""
+"""Edits of phrases: delete, swap, protected spans, crossover, the bank."""
 
 from __future__ import annotations
 

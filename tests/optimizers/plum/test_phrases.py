@@ -1,4 +1,4 @@
-"""Chunks: offsets that lose nothing (check 1), what is protected, and where the rules cut."""
+"""Chunks: offsets that lose nothing, what is protected, and where the rules cut."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What holds for all six methods of Plum: checks 12 (bank), 13 (bad input), 14 (budget), 15 (no text twice), labels.
-
-Check 15's resuming is the contract's, in test_plum.py and test_plum_population.py.
-"""
+"""What holds for all six methods of Plum: the bank, bad input, the budget, no text twice, labels."""
 
 from __future__ import annotations
 

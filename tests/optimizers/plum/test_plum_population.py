@@ -1,4 +1,4 @@
-"""Genetic algorithms and harmony search: checks 8 (archive), 9 (crossover), 11 (identity), and 15 by the contract."""
+"""Genetic algorithms and harmony search: the archive, crossover, identity, and the contract."""
 
 from __future__ import annotations
 

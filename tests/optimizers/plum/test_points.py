@@ -1,4 +1,4 @@
-"""Plum's score (check 5), for labels, for other answers, and for losses."""
+"""Plum's score, for labels, for other answers, and for losses."""
 
 from __future__ import annotations
 

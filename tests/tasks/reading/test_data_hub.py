@@ -103,6 +103,19 @@ def test_an_unreachable_hub_fails_in_seconds(url: str) -> None:
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize("relative", ["../a.csv", "set/../../../a.csv", "/tmp/a.csv"])
+def test_a_task_cannot_choose_a_place_outside_the_data_home(address: str, home: Path, relative: str) -> None:
+    with pytest.raises(DataError, match="lies outside the data home"):
+        hub.locate(relative, f"{address}/a.csv")
+    assert leftovers(home.parent) == []
+
+
+def test_a_hub_is_asked_over_the_web_only(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(BODY)
+    with pytest.raises(DataError, match="not of the web"):
+        hub.locate("set/a.csv", (tmp_path / "a.csv").as_uri())
+
+
 def test_offline_means_no_fetch(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="HF_HUB_OFFLINE forbids fetching"):
