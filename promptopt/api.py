@@ -76,9 +76,14 @@ def optimize(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a search was asked for, as objects. `misfits`: a sentence on examples that were left out."""
+    """What a search was asked for, as objects.
+
+    `task`: without the examples that cannot be scored, on which `misfits` is a sentence. `whole`: with them, as the
+    evaluators hold it.
+    """
 
     task: Task
+    whole: Task
     optimizer: Optimizer
     models: OpenModels
     evaluator: Evaluator
@@ -118,8 +123,8 @@ def _bind(
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:
         raise ConfigError(refused)
-    task, misfits = without_misfits(task, [search, check], models.by_role["task"])
-    return _Asked(task, optimizer, models, search, check, seed, misfits)
+    fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
+    return _Asked(fitting, task, optimizer, models, search, check, seed, misfits)
 
 
 def _prepare(asked: _Asked, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
@@ -147,7 +152,7 @@ def _prepare(asked: _Asked, budget: Budget, store: Store, session: Session, begu
     )
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
-    guide, judged_by = (cast("Evaluator", rebound(each, asked.task, task)) for each in (asked.evaluator, check))
+    guide, judged_by = (cast("Evaluator", rebound(each, asked.whole, task)) for each in (asked.evaluator, check))
     run = Run(
         task=task,
         evaluator=guide,

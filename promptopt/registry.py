@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ _NOUNS: dict[Group, str] = {
 }
 
 
+# What is installed does not change while a process runs, and reading it takes as long as fifty scored cells.
+@cache
 def _entries(group: Group) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"promptopt.{group}")}
 

@@ -7,6 +7,7 @@ import inspect
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -68,7 +69,8 @@ def _source(function: Callable[..., object]) -> str:
         return ""
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """What a replay depends on besides the fingerprint: random draws, and a sampler's, may change between versions."""
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),

@@ -16,7 +16,7 @@ Answer = Callable[[Request], str | Reply]
 class Scripted:
     """`protocols.Model` and `TextScorer` over a function of the request, or a list of replies given in order.
 
-    `calls` counts the requests it was asked, `log` keeps them.
+    `calls` counts the requests it was asked, `log` keeps them. `latency_s`, `fail_at` and `kill_at` may be set later.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class Scripted:
         self.calls = 0
         self.log: list[Request | ScoreRequest] = []
         self._answers = answers
-        self._latency_s, self._fail_at, self._kill_at, self._scores = latency_s, fail_at, kill_at, scores
+        self.latency_s, self.fail_at, self.kill_at = latency_s, fail_at, kill_at
+        self._scores = scores
         self._error = BackendError("the scripted model failed, as it was told to") if error is None else error
 
     def generate(
@@ -85,13 +86,13 @@ class Scripted:
 
     def _count(self, request: Request | ScoreRequest) -> None:
         self.calls += 1
-        if self._kill_at == self.calls:
+        if self.kill_at == self.calls:
             os._exit(137)
-        if self._fail_at == self.calls:
+        if self.fail_at == self.calls:
             raise self._error
         self.log.append(request)
-        if self._latency_s:
-            time.sleep(self._latency_s)
+        if self.latency_s:
+            time.sleep(self.latency_s)
 
     def _reply(self, request: Request, text: str) -> Reply:
         return Reply(text, "stop", self.count_tokens(_text(request)), self.count_tokens(text), served=self.name)

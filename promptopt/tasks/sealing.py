@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 from promptopt.protocols import Task
@@ -11,13 +11,15 @@ AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 def without_test(task: AnyTask) -> AnyTask:
-    """`task` with no test examples; so is the task it was made from, where it was made from another.
+    """`task` with no test examples, nor the pool they were cut from; so is the task it was made from, if there is one.
 
     It renders, scores and describes itself as before. Its fingerprint is the owner's to take first.
     """
     if is_dataclass(task) and not isinstance(task, type):
         origin = getattr(task, "origin", None)
         changes: dict[str, Any] = {"test": ()}
+        if any(field.name == "pool" for field in fields(task)):
+            changes["pool"] = None
         if origin is not None:
             changes["origin"] = without_test(cast("Task", origin))
         return cast("AnyTask", replace(cast("Any", task), **changes))

@@ -18,8 +18,10 @@ from promptopt.testing.planted import (
     split_planted,
     uniform,
 )
+from promptopt.testing.processes import outcome
+from promptopt.testing.reach import examples_within
 from promptopt.testing.scoring import EvaluatorContract, SelectorContract
-from promptopt.testing.searches import OptimizerContract, outcome
+from promptopt.testing.searches import OptimizerContract
 
 __all__ = [
     "Accuracy",
@@ -28,6 +30,7 @@ __all__ = [
     "OptimizerContract",
     "ScorerContract",
     "SelectorContract",
+    "examples_within",
     "feature_accuracy",
     "outcome",
     "planted_model",

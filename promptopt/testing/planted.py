@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.task import Task
@@ -16,7 +17,12 @@ Accuracy = Callable[[str], float]
 def planted_task(
     *, train: int = 60, dev: int = 40, test: int = 60, seed: int = 0, instruction: str = "Answer the question."
 ) -> Task:
-    """A task whose examples are numbered questions, all answered "yes"."""
+    """A task whose examples are numbered questions, all answered "yes"; equal arguments give the same object."""
+    return _planted(train, dev, test, seed, instruction)
+
+
+@cache
+def _planted(train: int, dev: int, test: int, seed: int, instruction: str) -> Task:
     examples = [Example.of("yes", question=f"question {number} of {seed}") for number in range(train + dev + test)]
     return Task.from_examples(
         examples, prompt=instruction, name="planted", metric="exact", train=train, dev=dev, test=test, seed=seed

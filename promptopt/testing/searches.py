@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
@@ -16,14 +15,40 @@ from promptopt.binding.session import Session
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
+from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, PhaseBegun
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
-from promptopt.types import Request
+from promptopt.testing.processes import outcome, outcomes_elsewhere
+from promptopt.testing.reach import examples_within
+from promptopt.types import Request, ScoreRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """A whole run of a contract, and what was seen on the way: the tests of a class share one."""
+
+    result: Result
+    asked: tuple[str, ...]
+    """Every line that any model read before the sealed test."""
+    reached: tuple[str, ...]
+    """The ids of the test examples that were reached from the run: before it began, and when the search had ended."""
+    tests_held: int
+    """The test examples of the run's own task, then too."""
+    store: Mapping[str, bytes]
+    """The files that the run left in its home."""
+    drew: bool
+    """Whether something was drawn from the generator that all of Python shares."""
+
+
+_UNDISTURBED: dict[type[OptimizerContract], Undisturbed] = {}
 
 
 class OptimizerContract:
-    """What every optimizer keeps; `optimizer` and `propose` (the scripted proposer) are the subclass's."""
+    """What every optimizer keeps; `optimizer` and `propose` (the scripted proposer) are the subclass's.
+
+    A run must depend on the class alone: the tests of a class share one.
+    """
 
     optimizer: Optimizer
     words: tuple[str, ...] = ("carefully", "exactly", "twice")
@@ -49,47 +74,107 @@ class OptimizerContract:
         task_model: Model | None = None,
         proposer: Model | None = None,
         observers: Sequence[Callable[[Event], None]] = (),
+        watch: Callable[[Run], None] | None = None,
     ) -> Result:
-        """One run on the planted task, in a store of its own under `home`."""
+        """One run on the planted task, in a store of its own under `home`; `watch` is handed the run at first."""
         return optimize(
             planted_task(),
             self.optimizer,
             model=Models(
                 self.task_model() if task_model is None else task_model,
-                proposer=Scripted(self.propose, name="proposer") if proposer is None else proposer,
+                proposer=self.author() if proposer is None else proposer,
             ),
             evaluator=self.evaluator,
             budget=self.budget if budget is None else budget,
             seed=seed,
             store=home / "store.db",
-            session=Session(observers=observers),
+            session=Session(observers=observers, watch=watch),
         )
 
     def task_model(self) -> Scripted:
         """The planted task model."""
         return planted_model(feature_accuracy(self.words, base=self.base, each=self.each))
 
+    def author(self) -> Scripted:
+        """The scripted proposer."""
+        return Scripted(self.propose, name="proposer")
+
+    def undisturbed(self) -> Undisturbed:
+        """A whole run, made once for a class."""
+        kind = type(self)
+        if kind not in _UNDISTURBED:
+            with TemporaryDirectory() as home:
+                _UNDISTURBED[kind] = self._observed(Path(home))
+        return _UNDISTURBED[kind]
+
+    def _observed(self, home: Path) -> Undisturbed:
+        task_model, proposer = self.task_model(), self.author()
+        sealed = {example.id for example in planted_task().test}
+        asked: list[str] = []
+        reached: list[str] = []
+        held: list[int] = []
+        runs: list[Run] = []
+
+        def look(run: Run) -> None:
+            held.append(len(run.task.test))
+            reached.extend(example.id for example in examples_within(run) if example.id in sealed)
+
+        def begun(run: Run) -> None:
+            runs.append(run)
+            look(run)
+
+        def watch(event: Event) -> None:
+            if isinstance(event, PhaseBegun) and event.name == "test":
+                asked.extend(line for each in (*task_model.log, *proposer.log) for line in _text(each).splitlines())
+                look(runs[0])
+
+        state = random.getstate()
+        result = self.conduct(home, task_model=task_model, proposer=proposer, observers=[watch], watch=begun)
+        drew, store = random.getstate() != state, {path.name: path.read_bytes() for path in home.iterdir()}
+        return Undisturbed(result, tuple(asked), tuple(reached), sum(held), store, drew)
+
     def test_replay_pays_nothing(self, tmp_path: Path) -> None:
         """The second time everything comes from the store, and the result is the same."""
-        first = self.conduct(tmp_path)
-        second = self.conduct(tmp_path)
+        whole = self.undisturbed()
+        tmp_path.mkdir(parents=True, exist_ok=True)
+        for name, content in whole.store.items():
+            (tmp_path / name).write_bytes(content)
+        first, second = whole.result, self.conduct(tmp_path)
         assert first.paid.calls > 0
         assert second.paid.calls == 0
         assert second.paid.evaluations == 0
         assert outcome(second) == outcome(first)
 
+    def test_survives_crash_after_crash(self, tmp_path: Path) -> None:
+        """Failing again and again, a run gets to the end an undisturbed one has, and pays nothing twice."""
+        whole = self.undisturbed().result
+        asked = {"proposer": whole.spent.proposer_calls, "task": whole.spent.calls - whole.spent.proposer_calls}
+        paid = 0
+        # Calls are counted anew in each execution: the first call after one crash fails again, later ones further on.
+        for role, share in (("task", 0), ("proposer", 2), ("task", 3), ("proposer", 0)):
+            if asked[role]:
+                task_model, proposer = self.task_model(), self.author()
+                broken = task_model if role == "task" else proposer
+                broken.fail_at = 1 + (asked[role] // share if share else 0)
+                stopped = self.conduct(tmp_path, task_model=task_model, proposer=proposer)
+                paid += stopped.paid.calls
+                assert (stopped.status == "suspended") == (broken.calls >= broken.fail_at), f"{role} {broken.fail_at}"
+        resumed = self.conduct(tmp_path)
+        assert outcome(resumed) == outcome(whole)
+        assert paid + resumed.paid.calls == whole.paid.calls
+
     def test_survives_a_crash_at_any_call(self, tmp_path: Path) -> None:
         """Failing at call k, then running again, ends as an undisturbed run does, and pays nothing twice."""
-        whole = self.conduct(tmp_path / "whole")
+        whole = self.undisturbed().result
         for role, total in (
             ("task", whole.spent.calls - whole.spent.proposer_calls),
             ("proposer", whole.spent.proposer_calls),
         ):
             for call in sorted(call for call in {1, 2, total // 3, total // 2, total - 1, total} if 0 < call <= total):
                 home = tmp_path / f"{role}-{call}"
-                task_model, proposer = self.task_model(), Scripted(self.propose, name="proposer")
+                task_model, proposer = self.task_model(), self.author()
                 broken = task_model if role == "task" else proposer
-                broken._fail_at = call  # pyright: ignore[reportPrivateUsage]
+                broken.fail_at = call
                 stopped = self.conduct(home, task_model=task_model, proposer=proposer)
                 assert stopped.status == "suspended", f"{role} call {call} of {total}"
                 resumed = self.conduct(home)
@@ -98,68 +183,53 @@ class OptimizerContract:
 
     def test_same_run_under_other_hash_seeds(self, tmp_path: Path) -> None:
         """Nothing depends on the order of a set or on string hashing: this process and two others, one outcome."""
-        kind = type(self)
-        program = (
-            "import sys, json, importlib; from pathlib import Path; from promptopt.testing import outcome; "
-            f"kind = importlib.import_module({kind.__module__!r}).{kind.__qualname__}; "
-            "print(json.dumps(outcome(kind().conduct(Path(sys.argv[1])))))"
-        )
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", program, str(tmp_path / hash_seed)],
-                env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for hash_seed in ("1", "2")
-        ]
-        own = json.loads(json.dumps(outcome(self.conduct(tmp_path / "own"))))
-        assert [json.loads(process.communicate()[0]) for process in processes] == [own, own]
+        own = json.loads(json.dumps(outcome(self.undisturbed().result)))
+        assert outcomes_elsewhere(type(self), tmp_path, ("1", "2")) == [own, own]
 
     def test_budget_is_exact(self, tmp_path: Path) -> None:
-        """A cap on evaluations or calls is never passed, and is used up when the search is cut by it."""
+        """A cap on evaluations or calls is never passed, by the ledger and by the engines' own count."""
         for size in self.sizes:
-            result = self.conduct(tmp_path / f"evaluations-{size}", budget=Budget(evaluations=size))
-            assert result.spent.evaluations <= size
-            assert result.best.test is not None
-            called = self.conduct(tmp_path / f"calls-{size}", budget=Budget(calls=size))
-            assert called.spent.calls <= size
-            assert called.best.test is not None
+            for budget in (Budget(evaluations=size), Budget(calls=size)):
+                task_model, proposer = self.task_model(), self.author()
+                home = tmp_path / f"{size}-{budget.evaluations}"
+                result = self.conduct(home, budget=budget, task_model=task_model, proposer=proposer)
+                spent = result.spent
+                assert result.best.test is not None
+                assert spent.evaluations <= size if budget.evaluations else spent.calls <= size
+                assert spent.proposer_calls == proposer.calls
+                assert spent.calls == task_model.calls + proposer.calls
+                assert spent.evaluations == self.cells(task_model)
+
+    def cells(self, task_model: Scripted) -> int:
+        """How many cells the task model was asked for: calls, unless an evaluator takes several for one cell."""
+        return task_model.calls
 
     def test_raised_budget_continues(self, tmp_path: Path) -> None:
         """A run that a small budget ended goes on from there under a larger one, to the same end."""
-        whole = self.conduct(tmp_path / "whole")
-        self.conduct(tmp_path / "grown", budget=Budget(evaluations=self.sizes[-1]))
-        grown = self.conduct(tmp_path / "grown")
-        assert outcome(grown) == outcome(whole)
+        self.conduct(tmp_path, budget=Budget(evaluations=self.sizes[-1]))
+        grown = self.conduct(tmp_path)
+        assert outcome(grown) == outcome(self.undisturbed().result)
 
     def test_test_split_stays_sealed(self, tmp_path: Path) -> None:
         """No test example reaches any model before the sealed test, and nothing draws from a global generator."""
-        sealed = {example["question"] for example in planted_task().test}
-        task_model, proposer = self.task_model(), Scripted(self.propose, name="proposer")
-        seen: list[str] = []
+        whole = self.undisturbed()
+        assert whole.asked
+        assert {example["question"] for example in planted_task().test}.isdisjoint(whole.asked)
+        assert not whole.drew
 
-        def watch(event: Event) -> None:
-            if isinstance(event, PhaseBegun) and event.name == "test":
-                for request in [*task_model.log, *proposer.log]:
-                    content = request.content
-                    texts = [content] if isinstance(content, str) else [message.content for message in content]
-                    seen.extend(line for text in texts for line in text.splitlines())
-
-        state = random.getstate()
-        self.conduct(tmp_path, task_model=task_model, proposer=proposer, observers=[watch])
-        assert seen
-        assert sealed.isdisjoint(seen)
-        assert random.getstate() == state
+    def test_no_test_example_is_reached_from_the_run(self, tmp_path: Path) -> None:
+        """Whoever looks around in the run, its task and its evaluator finds no test example."""
+        whole = self.undisturbed()
+        assert whole.tests_held == 0
+        assert whole.reached == ()
 
     def test_beats_its_start_on_a_planted_landscape(self, tmp_path: Path) -> None:
         """Where better prompts exist and the proposer offers them, one is found."""
-        result = self.conduct(tmp_path)
+        result = self.undisturbed().result
         accuracy = feature_accuracy(self.words, base=self.base, each=self.each)
         assert accuracy(result.best.text) > accuracy(result.start.text)
 
 
-def outcome(result: Result) -> dict[str, object]:
-    """What two executions of one run must agree on: everything but the clock and what this session paid."""
-    data = result.to_json()
-    return {name: value for name, value in data.items() if name not in ("paid", "wall_s", "warnings")}
+def _text(request: Request | ScoreRequest) -> str:
+    content = request.content
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)

@@ -104,7 +104,7 @@ def test_a_transfer_is_replayed_and_resumed_like_any_run(tmp_path: Path) -> None
     assert again.paid.calls == 0
     assert outcome(again) == outcome(whole)
     dead = judged()
-    dead._fail_at = 50  # pyright: ignore[reportPrivateUsage]
+    dead.fail_at = 50
     stopped = transferred(tmp_path / "other.db", check_model=dead)
     assert stopped.status == "suspended"
     resumed = transferred(tmp_path / "other.db")

@@ -6,38 +6,45 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-PROGRAM = """
-import json, sys
-sys.path.insert(0, {root!r})
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt import Models
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
 from tests.rewrites import Rewrites, rewrite
-model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))
-model._kill_at = int(sys.argv[2]) or None
-model._latency_s = 0.001
-proposer = Scripted(rewrite, name="proposer")
-result = optimize(planted_task(), Rewrites(), model=Models(model, proposer), store=sys.argv[1])
-print(json.dumps([outcome(result), result.paid.calls]))
+
+PROGRAM = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
+from tests.run.test_kill import search
+print(json.dumps(search(sys.argv[1], int(sys.argv[2]))))
 """
 
 
-def execute(store: Path, kill_at: int) -> subprocess.CompletedProcess[str]:
-    program = PROGRAM.format(root=str(Path(__file__).parent.parent.parent))
-    return subprocess.run(
-        [sys.executable, "-c", program, str(store), str(kill_at)], capture_output=True, text=True, check=False
+def search(store: str | Path, kill_at: int = 0) -> tuple[dict[str, Any], int]:
+    """How a search ended, and how many calls it paid for; it may end with its process, at one of them."""
+    model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))
+    model.latency_s = 0.001
+    if kill_at:
+        model.kill_at = kill_at
+    proposer = Scripted(rewrite, name="proposer")
+    result = optimize(planted_task(), Rewrites(), model=Models(model, proposer), store=store)
+    return json.loads(json.dumps(outcome(result))), result.paid.calls
+
+
+def begun(store: Path, kill_at: int = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(store), str(kill_at)], stdout=subprocess.PIPE, text=True
     )
 
 
 def test_killed_twice_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    whole, calls = json.loads(execute(tmp_path / "whole.db", 0).stdout)
+    whole, calls = search(tmp_path / "whole.db")
     for kill_at in (30, 100):
-        assert execute(tmp_path / "s.db", kill_at).returncode == 137
-    done = execute(tmp_path / "s.db", 0)
-    assert done.returncode == 0, done.stderr
-    end, paid = json.loads(done.stdout)
+        with begun(tmp_path / "s.db", kill_at) as process:
+            assert process.wait() == 137
+    end, paid = search(tmp_path / "s.db")
     assert end == whole
     # Of the calls that were answered before each kill, only the last can have been on its way to the file still.
     answered = 29 + 99
@@ -45,8 +52,6 @@ def test_killed_twice_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None
 
 
 def test_two_processes_on_one_store_end_alike(tmp_path: Path) -> None:
-    program = PROGRAM.format(root=str(Path(__file__).parent.parent.parent))
-    command = [sys.executable, "-c", program, str(tmp_path / "s.db"), "0"]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    ends = [json.loads(process.communicate()[0])[0] for process in processes]
-    assert ends[0] == ends[1]
+    with begun(tmp_path / "s.db") as other:
+        own, _ = search(tmp_path / "s.db")
+        assert json.loads(other.communicate()[0])[0] == own

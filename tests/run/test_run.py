@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from promptopt.api import optimize
-from promptopt.binding.models import Models
-from promptopt.binding.session import Session
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, EvaluatorError, ReplayDiverged
+from promptopt.errors import BackendError, ConfigError, EvaluatorError, ReplayDiverged
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, PhaseBegun, Planned, StepDone
-from promptopt.store.runs import Store
 from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task, split_planted
 from promptopt.types import Reply, Request, Sampling
 from tests.rewrites import Rewrites, rewrite
+from tests.run.planted_run import conduct
 
 
 class TestRewrites(OptimizerContract):
@@ -35,36 +31,6 @@ class TestRewrites(OptimizerContract):
 
     def propose(self, request: Request) -> str:
         return rewrite(request)
-
-
-def conduct(
-    store: Path | Store,
-    *,
-    optimizer: object = None,
-    model: object = None,
-    proposer: object = None,
-    budget: Budget | None = None,
-    seed: int = 0,
-    observers: Sequence[object] = (),
-    interrupt: threading.Event | None = None,
-    evaluator: object = None,
-) -> object:
-    return optimize(
-        planted_task(),
-        Rewrites() if optimizer is None else optimizer,
-        model=Models(
-            planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)) if model is None else model,
-            proposer=Scripted(rewrite, name="proposer") if proposer is None else proposer,
-        ),
-        evaluator=evaluator,
-        budget=budget,
-        seed=seed,
-        store=store,
-        session=Session(observers, interrupt=interrupt),
-    )
-
-
-# Law 1: store, then read back
 
 
 def test_program_sees_what_the_store_holds(tmp_path: Path) -> None:
@@ -185,104 +151,6 @@ def test_dollar_cap_needs_a_price(tmp_path: Path) -> None:
 
 
 # Law 5: stops are BaseException
-
-
-def test_a_blind_except_in_a_metric_cannot_swallow_a_stop(tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Stubborn:
-        def optimize(self, run: Run) -> None:
-            for number in range(100):
-                try:
-                    run.evaluate([run.initial.replace("instruction", f"try {number}")], run.train)
-                except Exception:  # noqa: BLE001
-                    continue
-
-    result = conduct(tmp_path / "s.db", optimizer=Stubborn(), budget=Budget(evaluations=300))
-    assert result.status == "budget"
-    assert result.spent.evaluations <= 300
-    assert not issubclass(BudgetSpent, Exception)
-
-
-# Law 6: weather suspends
-
-
-def test_dead_engine_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
-    whole = conduct(tmp_path / "whole.db")
-    model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))
-    model._fail_at = 77
-    stopped = conduct(tmp_path / "s.db", model=model)
-    assert stopped.status == "suspended"
-    assert "as it was told to" in stopped.reason
-    assert stopped.gain is None
-    assert stopped.best.test is None
-    resumed = conduct(tmp_path / "s.db")
-    assert outcome(resumed) == outcome(whole)
-    assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
-
-
-def test_permanent_error_is_surfaced_and_never_loops(tmp_path: Path) -> None:
-    model = Scripted(lambda _: "yes", name="m", fail_at=1, error=BackendError("the server said 401: check the key"))
-    result = conduct(tmp_path / "s.db", model=model)
-    assert result.status == "suspended"
-    assert "401" in result.reason
-    assert model.calls == 1
-    assert result.best.prompt == result.start.prompt
-
-
-def test_clock_suspends(tmp_path: Path) -> None:
-    slow = Scripted(lambda _: "yes", name="slow", latency_s=0.01)
-    result = conduct(tmp_path / "s.db", model=slow, budget=Budget(minutes=0.003))
-    assert result.status == "suspended"
-    assert "minutes are over" in result.reason
-    assert 0 < result.paid.calls < 60
-
-
-def test_interrupt_lets_calls_in_flight_settle_and_suspends(tmp_path: Path) -> None:
-    interrupt = threading.Event()
-
-    def answer(_: Request) -> str:
-        if model.calls == 10:
-            interrupt.set()
-        return "yes"
-
-    model = Scripted(answer, name="m")
-    result = conduct(tmp_path / "s.db", model=model, interrupt=interrupt)
-    assert (result.status, result.reason) == ("suspended", "interrupted")
-    assert result.paid.calls == 10
-    with Store(tmp_path / "s.db") as store:
-        assert store.find(result.run_id).status == "suspended"
-
-
-def test_second_interrupt_stops_at_once_and_loses_nothing(tmp_path: Path) -> None:
-    model = Scripted(lambda _: "yes", name="m", fail_at=11, error=KeyboardInterrupt())
-    result = conduct(tmp_path / "s.db", model=model)
-    assert (result.status, result.reason) == ("suspended", "interrupted")
-    assert (
-        evaluate(
-            planted_task(), model=Scripted(lambda _: "yes", name="m"), split="train", store=tmp_path / "s.db"
-        ).paid.calls
-        == 50
-    )
-
-
-def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
-    whole = conduct(tmp_path / "whole.db")
-    with Store(tmp_path / "s.db") as store:
-        model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))
-
-        def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            if model.calls > 70 and statement.startswith(("INSERT", "UPDATE")):
-                raise sqlite3.OperationalError("database or disk is full")
-
-        event.listen(store.engine, "before_cursor_execute", fail)
-        stopped = conduct(store, model=model)
-        event.remove(store.engine, "before_cursor_execute", fail)
-    assert stopped.status == "suspended"
-    assert "the disk is full: free some space and run the same command again" in stopped.reason
-    assert outcome(conduct(tmp_path / "s.db")) == outcome(whole)
-
-
-# Law 7: the journal checks
 
 
 def test_changed_program_diverges_with_both_requests(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def uniform() -> tuple[float, float]:
     return found(Exhaustive())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "selector",
     [UCB(), UCB(exploration=1.0, examples_per_pull=32), UCBE(), SuccessiveRejects(),

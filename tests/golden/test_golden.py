@@ -1,0 +1,28 @@
+"""The journal of every method on a planted task, as readable text: any change of what it asks, or in which order.
+
+After a change that is meant: `PROMPTOPT_GOLDEN=write pytest tests/golden`, and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.golden.cases import CASES
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_method_asks_what_it_asked_before(tmp_path: Path, name: str) -> None:
+    found = "\n".join(CASES[name](tmp_path)) + "\n"
+    golden = FOLDER / f"{name}.txt"
+    if os.environ.get("PROMPTOPT_GOLDEN") == "write":
+        golden.write_text(found, encoding="utf-8")
+    assert found == golden.read_text(encoding="utf-8")
+
+
+def test_every_golden_file_is_some_case_s() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted(CASES)
