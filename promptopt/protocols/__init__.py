@@ -1,0 +1,100 @@
+"""The seams, on one page. Anything that fits a Protocol here can be passed to `promptopt.optimize`.
+
+Laws every implementation keeps (contract suites in `promptopt.testing` check them):
+- a model's `name` names the served snapshot and is part of every stored key;
+- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; weather (429, 5xx, time-outs) is
+  retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
+- evaluators and tasks never see the run: they are handed an `Ask`.
+
+In order: models and what they may also be able to do; tasks; evaluators; then what takes a run, methods and selectors.
+Each optional capability is a Protocol of its own, and says who asks for it, and when.
+
+Models (`protocols.models`):
+- `Model`: A language model: requests in, replies out as they settle.
+- `TextScorer`: A model that can also give the log-likelihood of a given text.
+- `ScoresOnly`: A model that may be unable to generate (a masked language model).
+- `Bounded`: A model whose context is known beforehand.
+- `Tokenizer`: A model that can count its own tokens without a call that costs anything.
+- `Segmenter`: A model that can cut a text into its own tokens without a call that costs anything.
+- `Inexact`: A model that may trade exactness for speed: its replies can depend on what else it is asked.
+- `LocalAware`: A model that knows whether it runs on this machine, where tokens cost nothing.
+
+Tasks and evaluators (`protocols.tasks`):
+- `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
+- `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
+- `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
+- `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
+- `Reducing`: An evaluator of given texts that says how it combines their tokens.
+- `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
+- `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
+
+Methods and selectors (`protocols.searches`):
+- `Optimizer`: A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run.
+- `ChoosesEvaluator`: A method that searches by an evaluator of its own choice where the user names none.
+- `RecastsTask`: A method that needs the task in another form, which renders the start prompt byte for byte as it was.
+- `BoundsCost`: A method that knows from its settings alone what a search can take at most.
+- `SearchPlan`: What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint.
+- `Planning`: An optimizer that plans its search on what it is granted, before anything is spent.
+- `BoundsCostInRoom`: A method that knows what a search can take in a given room.
+- `Selector`: Finds the best of many prompts at a bounded cost; a value that any optimizer can hold.
+- `CapsEvaluations`: A selector whose evaluations have a cap. Asked by methods that bound their own cost.
+- `Chunker`: Cuts a text into chunks; a parser can stand behind it. Called by the methods that edit phrases.
+"""
+
+from __future__ import annotations
+
+from promptopt.protocols.models import (
+    Bounded,
+    Inexact,
+    LocalAware,
+    Model,
+    Role,
+    ScoresOnly,
+    Segmenter,
+    TextScorer,
+    Tokenizer,
+)
+from promptopt.protocols.searches import (
+    BoundsCost,
+    BoundsCostInRoom,
+    CapsEvaluations,
+    ChoosesEvaluator,
+    Chunker,
+    Optimizer,
+    Planning,
+    RecastsTask,
+    SearchPlan,
+    Selector,
+)
+from promptopt.protocols.tasks import Ask, Contrasting, Evaluator, Forcing, Metric, Reader, Reducing, Surrogate, Task
+
+__all__ = [
+    "Ask",
+    "Bounded",
+    "BoundsCost",
+    "BoundsCostInRoom",
+    "CapsEvaluations",
+    "ChoosesEvaluator",
+    "Chunker",
+    "Contrasting",
+    "Evaluator",
+    "Forcing",
+    "Inexact",
+    "LocalAware",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Planning",
+    "Reader",
+    "RecastsTask",
+    "Reducing",
+    "Role",
+    "ScoresOnly",
+    "SearchPlan",
+    "Segmenter",
+    "Selector",
+    "Surrogate",
+    "Task",
+    "TextScorer",
+    "Tokenizer",
+]

@@ -1,0 +1,118 @@
+"""Models, and what they may also be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+
+Role = Literal["task", "proposer", "judge"]
+"""The task model answers, the proposer writes prompts, the judge scores."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A language model: requests in, replies out as they settle."""
+
+    @property
+    def name(self) -> str:
+        """The served snapshot; part of every key."""
+        ...
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """Yield `(index, reply)` for every request, in any order, each as soon as it is known.
+
+        Once `stopping()` is true no further request is begun; those in flight are still yielded, then it ends.
+        Raises BackendError, after yielding what could be had, when requests failed beyond their retries.
+        """
+        ...
+
+
+@runtime_checkable
+class TextScorer(Protocol):
+    """A model that can also give the log-likelihood of a given text."""
+
+    @property
+    def name(self) -> str:
+        """The served snapshot; part of every key."""
+        ...
+
+    def can_score(self) -> bool:
+        """Whether this engine can; a server may be asked, once."""
+        ...
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """Yield `(index, likelihoods)`, under the laws of `Model.generate`.
+
+        Raises ConfigError, before anything is asked, where `can_score()` is false.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoresOnly(Protocol):
+    """A model that may be unable to generate (a masked language model)."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether `generate` works."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A model whose context is known beforehand."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that the content and what follows it can have together."""
+        ...
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """A model that can count its own tokens without a call that costs anything."""
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has."""
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A model that can cut a text into its own tokens without a call that costs anything."""
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of `text` as strings, none empty, which joined give the text back.
+
+        Tokens that hold a part of a character are one piece with their neighbours, until they hold all of it.
+        """
+        ...
+
+
+@runtime_checkable
+class Inexact(Protocol):
+    """A model that may trade exactness for speed: its replies can depend on what else it is asked."""
+
+    def exact(self) -> Model:
+        """The same model, answering each request alike in any company; itself, where it already does."""
+        ...
+
+    def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
+        """How many of `requests` it answers otherwise than `exact()` does, and how many were asked."""
+        ...
+
+
+@runtime_checkable
+class LocalAware(Protocol):
+    """A model that knows whether it runs on this machine, where tokens cost nothing."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine."""
+        ...

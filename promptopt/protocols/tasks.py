@@ -1,0 +1,161 @@
+"""Tasks and evaluators, and the door that evaluators are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from promptopt.protocols.models import Role
+from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
+
+Metric = Callable[[str, Example], float | Score]
+"""(answer, example) to a value in [0, 1], or to a whole Score. The answer is what the task's Reader read."""
+
+Reader = Callable[[str], str | None]
+"""Reads the answer out of a reply; None where there is none to be read."""
+
+
+class Ask(Protocol):
+    """The run's own door to the models: cached, charged, recorded. Order in is order out."""
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        """Replies to `requests`. Raises StopRun when a limit is reached or the run is suspended."""
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
+        ...
+
+    def can_score(self, role: Role = "task") -> bool:
+        """Whether the model of that role can give the log-likelihoods of given texts; recorded, so replay agrees."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the user a sentence, once."""
+        ...
+
+
+class Task(Protocol):
+    """Examples, the starting prompt, and how a prompt is laid out around an example."""
+
+    @property
+    def name(self) -> str:
+        """What the task is called."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """One or two sentences on what the task is; shown to proposers."""
+        ...
+
+    @property
+    def initial(self) -> Prompt:
+        """The prompt in use today: what every candidate has to beat."""
+        ...
+
+    @property
+    def editable(self) -> str:
+        """The name of the prompt part that methods edit."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The answers there are, for classification; empty otherwise."""
+        ...
+
+    @property
+    def metric(self) -> str | Metric:
+        """What a right answer is: a name (`exact`, `number`, ...) or a function."""
+        ...
+
+    @property
+    def answer(self) -> str | Reader:
+        """How the answer is read out of a reply: a name (`label`, `number`, ...) or a function."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the task model is asked: greedy unless the task says otherwise."""
+        ...
+
+    @property
+    def train(self) -> tuple[Example, ...]:
+        """What a method may learn from."""
+        ...
+
+    @property
+    def dev(self) -> tuple[Example, ...]:
+        """What the final choice is made on."""
+        ...
+
+    @property
+    def test(self) -> tuple[Example, ...]:
+        """Sealed: start and winner are scored on it once, at the end."""
+        ...
+
+    def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
+        """What the model reads, and how many leading characters of it do not depend on the example."""
+        ...
+
+    def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
+        """The clause of the task's contract that `prompt` breaks, in two or three words, or None."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON that changes whenever anything changes that could change a score."""
+        ...
+
+
+@runtime_checkable
+class Forcing(Protocol):
+    """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
+
+    def forced(self, example: Example) -> tuple[str, ...]:
+        """Every text that may be scored after the example."""
+        ...
+
+
+@runtime_checkable
+class Contrasting(Protocol):
+    """An evaluator that compares what is right with what is wrong: an example needs both."""
+
+    def rejected(self, example: Example) -> tuple[str, ...]:
+        """Every text that what is right is preferred to; empty where the example has none."""
+        ...
+
+
+@runtime_checkable
+class Reducing(Protocol):
+    """An evaluator of given texts that says how it combines their tokens."""
+
+    @property
+    def reduction(self) -> str | None:
+        """How: "sum" or "token_mean"; None: what suits the task."""
+        ...
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
+
+    def verdict_by(self) -> Evaluator:
+        """What start and winner are compared by in the end: the task's own metric."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Gives every (prompt, example) cell a score, asking a model."""
+
+    @property
+    def calls_per_cell(self) -> int:
+        """The most calls one cell can take; lets the run cut a batch exactly at a call limit."""
+        ...
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises EvaluatorError naming the cell when a metric fails."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON that changes whenever the evaluator could score a cell differently."""
+        ...
