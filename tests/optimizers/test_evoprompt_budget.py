@@ -10,7 +10,7 @@ import pytest
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.run.budget import Budget
-from promptopt.selection.cohorts import DRY, Fixed, Fresh
+from promptopt.selection.generations import DRY, Fixed, Fresh
 from promptopt.testing import OptimizerContract, feature_accuracy
 from promptopt.types import Request, Room
 from tests.evolution_search import (
@@ -61,7 +61,7 @@ def test_generations_follow_the_budget_and_the_papers_numbers_come_by_name_or_wh
     assert kind(examples=30).plan(room(273)) == Fixed(10, 10, 30)
     assert kind(population=7, generations=4).plan(room(500)).children == 7
     assert kind(population=7, generations=4).plan(room(500)).rounds == 4
-    assert kind().plan(room(None, calls=800)).granted == 600
+    assert kind().plan(room(None, calls=800)).evaluations == 600
     assert kind().least(room(273)) == 21
 
 

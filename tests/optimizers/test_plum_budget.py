@@ -18,7 +18,7 @@ from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, Mut
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch, pace
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.cohorts import Fixed, Fresh
+from promptopt.selection.generations import Fixed, Fresh
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request, Room
 from tests.optimizers.plum.phrase_search import (
@@ -83,7 +83,7 @@ def test_what_is_set_stays_and_a_size_asks_for_one_set(kind: type[Any]) -> None:
 def test_a_cap_on_calls_is_planned_with_the_calls_of_the_proposer(kind: type[Any]) -> None:
     way = kind().plan(room(None, calls=800)).way
     assert isinstance(way, Fresh)
-    assert way.granted == 600
+    assert way.evaluations == 600
     assert kind().least(room(500)) < 60 < kind(preset="paper").least(room(500))
 
 

@@ -26,7 +26,7 @@ from promptopt.optimizers.plum.points import ScoreSet, Scoring
 from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fixed
+from promptopt.selection.generations import Fixed
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 from tests.optimizers.plum.phrase_search import (
