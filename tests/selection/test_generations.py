@@ -38,7 +38,7 @@ def test_generations_grow_with_the_room(evaluations: int, children: int, depth: 
     assert found.rounds == pytest.approx(1.155 * evaluations / (found.depth * (children + 2)), abs=0.6)
 
 
-def test_without_a_cap_there_is_no_shape() -> None:
+def test_without_a_cap_there_are_no_generations() -> None:
     assert fresh(inside(None)) is None
 
 

@@ -18,7 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Stopping, Validation
 from promptopt.run.budget import Budget
 from promptopt.types import Request, Room
-from tests.optimizers.opro_searches import (
+from tests.optimizers.opro.opro_searches import (
     START,
     exemplars,
     graded_task,

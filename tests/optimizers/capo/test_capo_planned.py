@@ -18,7 +18,7 @@ from promptopt.run.budget import Budget
 from promptopt.selection.racing import PairedTest
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request, Room
-from tests.optimizers.capo_searches import (
+from tests.optimizers.capo.capo_searches import (
     NO_DEMOS,
     SMALL,
     WORDS,
