@@ -63,15 +63,16 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change: the module (relative to the repository), its new text, and the kind of the change."""
+    """One change: the module (relative to the repository), its text before and after, and the kind of the change."""
 
     path: Path
+    before: str
     text: str
     kind: str
 
     def diff(self) -> str:
         """The changed lines."""
-        lines = difflib.unified_diff((ROOT / self.path).read_text().splitlines(), self.text.splitlines(), n=0)
+        lines = difflib.unified_diff(self.before.splitlines(), self.text.splitlines(), n=0)
         return "\n".join(line for line in lines if not line.startswith(("---", "+++")))
 
 
@@ -133,7 +134,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
             if isinstance(node, ast.expr):
                 written = f"({written})"
             changed = raw[:begin] + written.encode() + raw[end:]
-            yield Mutant(path, changed.decode(), kind)
+            yield Mutant(path, text, changed.decode(), kind)
 
 
 def tests_of(path: Path) -> list[str]:
@@ -164,7 +165,7 @@ def outcome(mutant: Mutant, copy_of: Path, limit: float) -> str:
         process.wait()
         return "timeout"
     finally:
-        shutil.copy(ROOT / mutant.path, target)
+        target.write_text(mutant.before)
     return "survived" if code == 0 else "killed"
 
 
@@ -211,15 +212,14 @@ def main() -> None:
             ran = {
                 tuple(tests_of(one.path)): one.path for one, each in zip(drawn, found, strict=True) if each == "killed"
             }
-            others = [path for tests, path in ran.items() if list(tests) not in passed]
-            unchanged = [Mutant(path, (ROOT / path).read_text(), "none") for path in others]
+            others = [one for tests, one in ran.items() if list(tests) not in passed]
+            unchanged = [Mutant(one.path, one.before, one.before, "none") for one in others]
             print("without a change, which must survive:", flush=True)
             list(pool.map(run, unchanged))
     counts = {name: found.count(name) for name in ("killed", "timeout", "survived", "not run")}
     decided = counts["killed"] + counts["survived"]
-    print(
-        f"{counts}: {counts['killed'] / max(1, decided):.0%} of {decided} noticed, {(time.monotonic() - begun) / 60:.0f} minutes"
-    )
+    share, minutes = counts["killed"] / max(1, decided), (time.monotonic() - begun) / 60
+    print(f"{counts}: {share:.0%} of {decided} noticed, {minutes:.0f} minutes")
 
 
 if __name__ == "__main__":

@@ -174,14 +174,15 @@ class PromptQuine:
         """Old and new are looked at together: on few examples a cohort alone forgets what was good by bad luck."""
         _refuse_below(run, 2 + len(prompts), "one look at the start, the in-context prompt and one child")
         known = {each: whole(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
-        population = list(known.values())
+        population: list[Individual] = list(known.values())
         shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
         deepened = self._deepened(run, plan, max(each.length for each in population) - shortest)
         # No child at all is a dry spell: pruning has come to its end there.
         selection = Generations(run, run.train, deepened, dry=1)
         while selection.open:
             long = sum(each.length for each in population) > shortest * len(population)
-            children = unlike(run, population, known, plan.children, self.evolve.drops) if long else {}
+            wanted = plan.children if long else 0
+            children = unlike(run, population, known, wanted, self.evolve.drops)
             known |= children
             ranked, kept = selection.select([each.prompt for each in population], list(children))
             population = [known[prompt] for prompt in kept]
