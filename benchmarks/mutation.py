@@ -209,9 +209,8 @@ def main() -> None:
             found = list(pool.map(run, drawn))
             # Tests that fail without a change notice nothing; where a change survived, they pass.
             passed = [tests_of(one.path) for one, each in zip(drawn, found, strict=True) if each == "survived"]
-            ran = {
-                tuple(tests_of(one.path)): one.path for one, each in zip(drawn, found, strict=True) if each == "killed"
-            }
+            noticed = [one for one, each in zip(drawn, found, strict=True) if each == "killed"]
+            ran = {tuple(tests_of(one.path)): one for one in noticed}
             others = [one for tests, one in ran.items() if list(tests) not in passed]
             unchanged = [Mutant(one.path, one.before, one.before, "none") for one in others]
             print("without a change, which must survive:", flush=True)

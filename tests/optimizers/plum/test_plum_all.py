@@ -265,7 +265,7 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
 
     def watched(run: Run) -> None:
         scores = ScoreSet(run, Scoring(), Fixed(1, 20, 100))
-        found = scores.score(Editor(run, Editing()).neighbours(run.initial, (), 20), 1)
+        found = scores.score(Editor(run, Editing()).neighbours(run.initial, (), 20))
         for each in [scores.start(), *found]:
             points["carefully" in each.prompt["instruction"]] = each.points
 

@@ -68,6 +68,23 @@ def test_a_small_budget_plans_small_generations_and_a_large_one_the_papers(kind:
         assert (plan.neighbours, plan.patience) == (10, 7)
 
 
+@pytest.mark.parametrize(
+    ("kind", "keep"),
+    [
+        (HillClimbing, 1),
+        (TabuSearch, 1),
+        (SimulatedAnnealing, 2),
+        (MutationGA, 2),
+        (HarmonySearch, 2),
+        (CrossoverGA, 3),
+    ],
+)
+def test_as_many_live_on_as_the_method_goes_on_with(kind: type[Any], keep: int) -> None:
+    way = kind().plan(room(500)).way
+    assert isinstance(way, Fresh)
+    assert way.keep == keep
+
+
 @ALL
 def test_what_is_set_stays_and_a_size_asks_for_one_set(kind: type[Any]) -> None:
     assert (
