@@ -22,7 +22,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP
 from promptopt.selection.fresh import FreshRejects, asked, looks
-from promptopt.selection.small_generations import Preset
+from promptopt.selection.generations import Preset
 from promptopt.text import Pattern, normalise
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 

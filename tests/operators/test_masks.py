@@ -155,6 +155,11 @@ def test_what_is_left_reads_as_if_the_part_had_never_been(prompt: str, part: str
     assert ablate(prompt, segment(prompt, part)) == rest
 
 
+def test_a_list_may_begin_after_an_empty_line() -> None:
+    prompt = "\n- One\n- Two"
+    assert ablate(prompt, segment(prompt, "One")) == "- Two"
+
+
 def test_a_mark_stands_where_the_part_stood() -> None:
     assert ablate("One. Two. Three.", segment("One. Two. Three.", "Two."), "placeholder") == "One. [MASK] Three."
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from promptopt.errors import ConfigError
@@ -34,7 +34,7 @@ from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -93,12 +93,12 @@ class Proposing:
 
 @dataclass(frozen=True, slots=True)
 class APEPlan:
-    """Concrete numbers. `resampling`: rounds of paraphrases. `shape`: None for the paper's rule."""
+    """Concrete numbers. `resampling`: rounds of paraphrases. `fresh`: None for the paper's rule."""
 
     candidates: int
     samples: int
     resampling: int
-    shape: Shape | None
+    fresh: Fresh | None
 
     @property
     def rounds(self) -> int:
@@ -107,9 +107,9 @@ class APEPlan:
 
     def describe(self) -> str:
         """Half a sentence."""
-        if self.shape is None:
+        if self.fresh is None:
             return f"{self.candidates} guesses and {self.resampling} rounds of paraphrases"
-        return f"{self.candidates} guesses, then {self.shape.describe('paraphrases')}"
+        return f"{self.fresh.describe('paraphrases')}; the first is of {self.candidates} guesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,10 @@ class APE:
 
     def plan(self, room: Room) -> APEPlan:
         """By the budget where there is one, else by the paper's rule."""
-        found = None if self.preset == "paper" or self.selector is not None else shape(room)
+        found = None
+        if self.preset == "budget" and self.selector is None:
+            # The guesses are a generation of their own.
+            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling)
         candidates, samples = self.propose.candidates, self.propose.samples
         if found is None:
             resampling = 0 if self.resampling is None else self.resampling
@@ -143,7 +146,6 @@ class APE:
                 50 if candidates is None else candidates, 10 if samples is None else samples, resampling, None
             )
         rounds = found.rounds - 1 if self.resampling is None else self.resampling
-        found = replace(found, rounds=rounds)
         return APEPlan(
             2 * found.children if candidates is None else candidates, 2 if samples is None else samples, rounds, found
         )
@@ -151,7 +153,7 @@ class APE:
     def least(self, room: Room) -> int:
         """A few guesses and two rounds of paraphrases; by the paper's rule all that the filter asks for."""
         plan = self.plan(room)
-        return self.upper_bounds_in(room).evaluations if plan.shape is None else 4 * least_generation()
+        return self.upper_bounds_in(room).evaluations if plan.fresh is None else 4 * least_generation()
 
     def optimize(self, run: Run) -> None:
         """Search; candidates are guessed from one part of the training examples and scored on the other."""
@@ -160,22 +162,20 @@ class APE:
         quotes = Quotes(proposing, run.task.labels)
         run.rank_by(scoring)
         found = {normalise(run.initial[run.task.editable]): run.initial}
-        if plan.shape is None:
+        if plan.fresh is None:
             run.evaluate([run.initial], scoring)
         candidates = self._guesses(run, plan, proposing, quotes, found)
         if len(candidates) < plan.candidates / 2:
             candidates += self._guesses(run, plan, proposing, quotes, found)
         candidates = candidates[: plan.candidates]
-        if plan.shape is None:
+        if plan.fresh is None:
             self._published(run, plan, candidates, scoring, quotes, found)
             return
-        search = Generations(run, scoring, plan.shape, DRY)
+        search = Generations(run, scoring, plan.fresh, DRY)
         elite = search.survivors([run.initial], candidates)
-        count = 0
-        while search.open and (self.resampling is None or count < self.resampling):
-            parents = [elite[place % len(elite)] for place in range(plan.shape.children)]
+        while search.open:
+            parents = [elite[place % len(elite)] for place in range(plan.fresh.children)]
             elite = search.survivors(elite, self._paraphrases(run, parents, quotes, found))
-            count += 1
 
     def _published(
         self,
@@ -205,9 +205,9 @@ class APE:
         """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
         plan, settings, most = self.plan(room), self.filter, self.propose.sampling.max_tokens
         calls = 4 * plan.candidates
-        if plan.shape is not None:
-            calls += 2 * SPARE * plan.rounds * plan.shape.children
-            return UpperBounds(plan.shape.evaluations, calls, calls * most)
+        if plan.fresh is not None:
+            calls += 2 * plan.fresh.bound * plan.fresh.children
+            return UpperBounds(plan.fresh.evaluations, calls, calls * most)
         scoring = min(settings.examples, room.train - self._proposing(room.train))
         evaluations, pool = scoring, plan.candidates
         for number in range(plan.resampling + 1):
@@ -237,7 +237,7 @@ class APE:
             )
         drawn = draw(run.rng("split"), train, len(train))
         count = self._proposing(len(train))
-        most = len(drawn) if plan.shape is not None else self.filter.examples
+        most = len(drawn) if plan.fresh is not None else self.filter.examples
         return drawn[:count], drawn[count:][:most]
 
     def _guesses(

@@ -33,7 +33,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -115,17 +115,17 @@ class Demonstrations:
 
 @dataclass(frozen=True, slots=True)
 class CAPOPlan:
-    """Concrete numbers. `shape`: None for the paper's rule, which races over blocks of the same examples."""
+    """Concrete numbers. `fresh`: None for the paper's rule, which races over blocks of the same examples."""
 
     rounds: int
     population: int
     crossovers: int
-    shape: Shape | None
+    fresh: Fresh | None
 
     def describe(self) -> str:
         """Half a sentence."""
-        if self.shape is not None:
-            return self.shape.describe()
+        if self.fresh is not None:
+            return self.fresh.describe()
         return f"{self.rounds} iterations of {self.crossovers} children, races of a population of {self.population}"
 
 
@@ -162,14 +162,15 @@ class CAPO:
         """By the budget where there is one, else by the paper's rule."""
         found = None
         if self.preset == "budget":
-            # A child brings a crossover and a mutation.
-            found = shape(room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0)
+            # A child brings a crossover and a mutation; the first prompts are a generation of their own.
+            most = None if self.iterations is None else 1 + self.iterations
+            found = fresh(room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most)
         if found is None:
             iterations = 999 if self.iterations is None else self.iterations
             crossovers = 4 if self.breed.crossovers is None else self.breed.crossovers
             return CAPOPlan(iterations, 10 if self.population is None else self.population, crossovers, None)
         rounds = found.rounds if self.iterations is None else self.iterations
-        return CAPOPlan(rounds, self._keep, found.children, replace(found, rounds=rounds))
+        return CAPOPlan(rounds, self._keep, found.children, found)
 
     @property
     def _keep(self) -> int:
@@ -178,7 +179,7 @@ class CAPO:
     def least(self, room: Room) -> int:
         """Three iterations; of the paper's rule a first race of two blocks, for one of several ranks nobody well."""
         plan = self.plan(room)
-        if plan.shape is not None:
+        if plan.fresh is not None:
             return 3 * least_generation(plan.population)
         return (plan.population + plan.crossovers) * min(2 * self.race.block, room.train)
 
@@ -187,16 +188,16 @@ class CAPO:
         plan = self.plan(run.room)
         sample, pool = self._examples(run, plan)
         most = min(self.demos.most, len(pool))
-        if plan.shape is None:
+        if plan.fresh is None:
             self._published(run, plan, sample, pool, most)
         else:
-            self._planned(run, plan, plan.shape, sample, pool, most)
+            self._planned(run, plan, plan.fresh, sample, pool, most)
 
     def _planned(
         self,
         run: Run,
         plan: CAPOPlan,
-        planned: Shape,
+        planned: Fresh,
         sample: Sequence[Example],
         pool: Sequence[Example],
         most: int,
@@ -205,12 +206,10 @@ class CAPO:
         search = Generations(run, sample, planned, self.patience)
         made = self._first(run, pool, most, planned.children + 1)
         track = Lengths(run, self.race.gamma, [run.initial, *(proposal.prompt for proposal in made)])
-        population = search.survivors([run.initial], track.admit(made, [run.initial]), plan.population, track.dearness)
-        count = 0
-        while search.open and (self.iterations is None or count < self.iterations):
+        population = search.survivors([run.initial], track.admit(made, [run.initial]), track.dearness)
+        while search.open:
             children = track.admit(self._children(run, plan, population, pool, most), population)
-            population = search.survivors(population, children, plan.population, track.dearness)
-            count += 1
+            population = search.survivors(population, children, track.dearness)
 
     def _published(
         self, run: Run, plan: CAPOPlan, sample: Sequence[Example], pool: Sequence[Example], most: int
@@ -235,9 +234,9 @@ class CAPO:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
         plan, train = self.plan(room), room.train
-        if plan.shape is not None:
-            calls = 2 * (ATTEMPTS * plan.crossovers + SPARE * plan.rounds * 2 * plan.crossovers)
-            return UpperBounds(plan.shape.evaluations, calls, calls * self.breed.sampling.max_tokens)
+        if plan.fresh is not None:
+            calls = 2 * (ATTEMPTS * plan.crossovers + plan.fresh.bound * 2 * plan.crossovers)
+            return UpperBounds(plan.fresh.evaluations, calls, calls * self.breed.sampling.max_tokens)
         # Where demonstrations have no place, the races have all examples.
         scored = min(train, self.race.block * self.race.blocks)
         first, children = max(plan.population, 1 + len(self.seeds)), plan.rounds * plan.crossovers
@@ -253,7 +252,7 @@ class CAPO:
     def _examples(self, run: Run, plan: CAPOPlan) -> tuple[list[Example], list[Example]]:
         """The sample that prompts are compared on, in the order of its blocks; and others, for demonstrations."""
         shuffled = run.rng("examples").sample(run.train, len(run.train))
-        most = len(shuffled) if plan.shape is not None else self.race.block * self.race.blocks
+        most = len(shuffled) if plan.fresh is not None else self.race.block * self.race.blocks
         aside = set_aside(len(shuffled), most) if self.demos.most else 0
         if aside and not shows_demos(run.task):
             aside = 0
@@ -261,7 +260,7 @@ class CAPO:
         elif self.demos.most and not aside:
             run.warn("one training example leaves none to be shown: CAPO searches for instructions alone")
         sample = shuffled[aside:][:most]
-        if plan.shape is None and len(sample) < self.race.block:
+        if plan.fresh is None and len(sample) < self.race.block:
             run.warn(f"{len(sample)} examples are fewer than a block of {self.race.block}: one smaller block decides")
         return sample, shuffled[:aside]
 

@@ -47,7 +47,7 @@ from promptopt.optimizers.evoprompt.evolution import (
 from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, expected, planned
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fixed, Fresh, Preset, least
+from promptopt.selection.generations import Fixed, Fresh, Preset, least
 from promptopt.text import Pattern
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
@@ -128,7 +128,7 @@ class EvoPromptGA:
             return
         lineage = Lineage(run, breeder, self.seeds, plan)
         lineage.select(lineage.paraphrases())
-        while not lineage.over:
+        while lineage.open:
             crossed = len(lineage.members) > 1
             lineage.select(
                 self._children(run, breeder, lineage.members, lineage.count) if crossed else lineage.paraphrases()
@@ -228,7 +228,7 @@ class EvoPromptDE:
             return
         lineage = Lineage(run, breeder, self.seeds, plan)
         lineage.select(lineage.paraphrases())
-        while not lineage.over:
+        while lineage.open:
             members = lineage.members
             if len(members) < self._fewest:
                 lineage.select(lineage.paraphrases())

@@ -12,8 +12,7 @@ from typing import Protocol
 
 from promptopt.optimizers.evoprompt.evolution import Breeder, paraphrases, request_paraphrase
 from promptopt.run import Run
-from promptopt.selection import cohorts as generations
-from promptopt.selection.cohorts import DRY, Fixed, Fresh, Generations, Preset
+from promptopt.selection.generations import Fixed, Fresh, Generations, Preset, fresh
 from promptopt.types import Estimate, Prompt, Room, Sampling, UpperBounds
 
 POPULATION = 10
@@ -60,14 +59,14 @@ def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -
 
     `fixed`: the paper's way whatever the room. `keep`: as of `Fresh`.
     """
-    given = generations.cells(room)
+    way = fresh(room, keep=keep, children=settings.population, most=settings.generations)
     size = POPULATION if settings.population is None else settings.population
     rounds = GENERATIONS if settings.generations is None else settings.generations
     examples = min(EXAMPLES if settings.examples is None else settings.examples, room.train)
     open_to_it = not fixed and settings.preset == "budget" and settings.examples is None
-    if given is None or given >= examples * (size + rounds * size) or not open_to_it:
+    if way is None or way.evaluations >= examples * (size + rounds * size) or not open_to_it:
         return Fixed(rounds, size, examples)
-    return generations.fresh(given, keep=keep, children=settings.population, most=settings.generations)
+    return way
 
 
 def expected(settings: Evolving, sampling: Sampling, train: int) -> UpperBounds:
@@ -88,16 +87,15 @@ class Lineage:
     def __init__(self, run: Run, breeder: Breeder, seeds: Sequence[str], way: Fresh) -> None:
         """Begins with the start and the seeds; nothing is scored yet."""
         self._run, self._breeder, self._way = run, breeder, way
-        self._generations = Generations(run, way)
+        self._generations = Generations(run, run.train, way)
         self._seen = dict.fromkeys(breeder.pool(seeds))
-        self._again = False
         self.members = [Estimate(prompt, math.nan, 0) for prompt in self._seen]
         """The prompts that live on, best first."""
 
     @property
-    def over(self) -> bool:
-        """Whether the search ends before its budget does."""
-        return self._generations.over
+    def open(self) -> bool:
+        """Whether there is another generation."""
+        return self._generations.open
 
     @property
     def count(self) -> int:
@@ -114,13 +112,10 @@ class Lineage:
     def select(self, children: Sequence[Prompt | None]) -> None:
         """Look at the members and at the children that are new, and let the best live on; the round is recorded.
 
-        Where generations bring nothing new, all but the best leave, once: its paraphrases are a new beginning.
+        Where generations bring nothing new, the best of all goes on alone, once: its paraphrases are a new beginning.
         """
         new = [child for child in dict.fromkeys(children) if child is not None and child not in self._seen]
         self._seen |= dict.fromkeys(new)
-        ranked = self._generations.select([member.prompt for member in self.members], new, self._way.keep)
-        self.members = ranked[: self._way.keep]
-        if self._generations.idle >= DRY // 2 and not self._again:
-            self._again = True
-            self.members = self.members[:1]
-        self._run.record(ranked, [member.prompt for member in self.members])
+        ranked, kept = self._generations.select([member.prompt for member in self.members], new)
+        self.members = ranked[: len(kept)]
+        self._run.record(ranked, kept)

@@ -30,7 +30,7 @@ from promptopt.operators.replies import Form, sized, tidy
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, good, in_unit, key, points, polish
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.text import Pattern
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -127,18 +127,18 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class OPROPlan:
-    """Concrete numbers. `shape`: None for the paper's rule, which scores all on the same `examples`."""
+    """Concrete numbers. `fresh`: None for the paper's rule, which scores all on the same `examples`."""
 
     rounds: int
     breadth: int
     memory: int
     examples: int
-    shape: Shape | None
+    fresh: Fresh | None
 
     def describe(self) -> str:
         """Half a sentence."""
-        if self.shape is not None:
-            return self.shape.describe("instructions")
+        if self.fresh is not None:
+            return self.fresh.describe("instructions")
         return f"{self.rounds} steps of {self.breadth} instructions, each scored on {self.examples} examples"
 
 
@@ -172,7 +172,11 @@ class OPRO:
 
     def plan(self, room: Room) -> OPROPlan:
         """By the budget where there is one, else by the paper's rule."""
-        found = None if self.preset == "paper" else shape(room, children=self.propose.breadth)
+        found = None
+        if self.preset == "budget":
+            # Where there are seeds, they are a generation of their own.
+            most = None if self.steps is None else self.steps + bool(self.seeds)
+            found = fresh(room, children=self.propose.breadth, most=most)
         paper = self.preset == "paper"
         if found is None:
             examples = (261 if paper else 100) if self.examples is None else self.examples
@@ -180,20 +184,19 @@ class OPRO:
         else:
             examples = room.train if self.examples is None else self.examples
             steps = found.rounds if self.steps is None else self.steps
-            found = replace(found, rounds=steps)
         breadth = self.propose.breadth
         return OPROPlan(
             rounds=steps,
             breadth=found.children if found is not None else 8 if breadth is None else breadth,
             memory=self.show.memory if self.show.memory is not None else 20 if found is None else 8,
             examples=min(examples, room.train),
-            shape=found,
+            fresh=found,
         )
 
     def least(self, room: Room) -> int:
         """Three steps: what is seen in less tells nothing."""
         plan = self.plan(room)
-        if plan.shape is None:
+        if plan.fresh is None:
             return plan.examples * (1 + 3 * plan.breadth)
         return 3 * least_generation()
 
@@ -203,13 +206,13 @@ class OPRO:
         seeds = run.admit([Proposal(run.initial.replace(editable, seed), operator="seed") for seed in self.seeds])
         starts = list(dict.fromkeys([run.initial, *seeds]))
         drawn = run.rng("examples").sample(run.train, plan.examples)
-        if plan.shape is None:
+        if plan.fresh is None:
             self._published(run, plan, starts, drawn)
         else:
-            self._planned(run, plan, plan.shape, starts, drawn)
+            self._planned(run, plan, plan.fresh, starts, drawn)
 
     def _planned(
-        self, run: Run, plan: OPROPlan, planned: Shape, starts: Sequence[Prompt], drawn: Sequence[Example]
+        self, run: Run, plan: OPROPlan, planned: Fresh, starts: Sequence[Prompt], drawn: Sequence[Example]
     ) -> None:
         """Small steps on fresh examples; the history is of those that went on."""
         search = Generations(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
@@ -217,7 +220,7 @@ class OPRO:
         went_on: list[Prompt] = list(starts)
         elite = search.survivors([run.initial], starts[1:]) if len(starts) > 1 else [run.initial]
         stale = step = 0
-        while search.open and stale != self.stop.patience and (self.steps is None or step < self.steps):
+        while search.open and stale != self.stop.patience:
             worth = run.worths(drawn)
             history = {prompt: worth[prompt] for prompt in went_on}
             shown = best_last(good(history, self.show.threshold), plan.memory)
@@ -262,9 +265,9 @@ class OPRO:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a whole search in that room; replies without tags are asked for twice."""
         plan = self.plan(room)
-        if plan.shape is not None:
-            calls = 2 * SPARE * plan.rounds * plan.breadth
-            return UpperBounds(plan.shape.evaluations, calls, calls * self.propose.sampling.max_tokens)
+        if plan.fresh is not None:
+            calls = 2 * plan.fresh.bound * plan.breadth
+            return UpperBounds(plan.fresh.evaluations, calls, calls * self.propose.sampling.max_tokens)
         held = self._held(plan.examples)
         prompts = 1 + len(self.seeds) + plan.rounds * plan.breadth
         looks = len(range(0, plan.rounds, self.validation.every)) + 1

@@ -18,9 +18,9 @@ class Individual:
     bank: Bank = ()
 
 
-def scored(scores: Scores, made: Sequence[tuple[Neighbour, Bank]], keep: int) -> list[Individual]:
-    """Candidates with their banks, scored; `keep`: as of `Scores.score`."""
-    found = scores.score([candidate for candidate, _ in made], keep)
+def scored(scores: Scores, made: Sequence[tuple[Neighbour, Bank]]) -> list[Individual]:
+    """Candidates with their banks, scored."""
+    found = scores.score([candidate for candidate, _ in made])
     return [Individual(each, bank) for each, (_, bank) in zip(found, made, strict=True)]
 
 

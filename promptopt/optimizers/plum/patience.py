@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editing
 from promptopt.optimizers.plum.points import Scoring
 from promptopt.ranges import within
-from promptopt.selection import cohorts as generations
-from promptopt.selection.cohorts import Fixed, Fresh, Preset
+from promptopt.selection.generations import Fixed, Fresh, Preset, fresh
 from promptopt.types import Room, UpperBounds
 
 NEIGHBOURS = 10
@@ -72,15 +71,14 @@ def planned(
     The fixed set is for the preset `paper`, for a set size that was asked for, and for a room that affords the paper's
     constants, or has no cap.
     """
-    given = generations.cells(room)
+    way = fresh(room, keep=keep, children=edit.neighbours, most=stop.iterations)
     examples = min(EXAMPLES if score.examples is None else score.examples, room.train)
     rounds = ITERATIONS if stop.iterations is None else stop.iterations
     open_to_it = preset == "budget" and score.examples is None
-    if given is None or given >= examples * (1 + rounds * scored) or not open_to_it:
+    if way is None or way.evaluations >= examples * (1 + rounds * scored) or not open_to_it:
         patience = PATIENCE if stop.patience is None else stop.patience
         neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
         return PhrasePlan(Fixed(rounds, scored, examples), neighbours, patience)
-    way = generations.fresh(given, keep=keep, children=edit.neighbours, most=stop.iterations)
     return PhrasePlan(way, way.children, stop.patience)
 
 

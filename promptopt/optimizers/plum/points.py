@@ -17,7 +17,7 @@ from promptopt.evaluators.first_token import fold
 from promptopt.optimizers.plum.neighbours import Neighbour
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fixed, Fresh, Generations
+from promptopt.selection.generations import Fixed, Fresh, Generations
 from promptopt.types import Estimate, Example, Prompt, Score
 
 
@@ -67,8 +67,8 @@ class Scores(Protocol):
         """The numbers of the iterations, from 1 on, for as long as the plan has more."""
         ...
 
-    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
-        """The candidates in the order given, each with its place among all; `keep` of them will be gone on with.
+    def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
+        """The candidates in the order given, each with its place among all.
 
         Of equals the earlier is placed first. A stop raised by the run passes through.
         """
@@ -103,14 +103,14 @@ class ScoreSet:
 
     def start(self) -> Scored:
         """See `Scores.start`; scored."""
-        return self.score([Neighbour(self._run.initial)], 1)[0]
+        return self.score([Neighbour(self._run.initial)])[0]
 
     def iterations(self) -> Iterator[int]:
         """See `Scores.iterations`."""
         yield from range(1, self._rounds + 1)
 
-    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
-        """See `Scores.score`; by points, whatever will be kept."""
+    def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
+        """See `Scores.score`; by points."""
         prompts = [each.prompt for each in candidates]
         try:
             self._run.evaluate(prompts, self._examples)
@@ -147,7 +147,7 @@ class FreshScores:
     """
 
     def __init__(self, run: Run, way: Fresh) -> None:
-        self._run, self._generations = run, Generations(run, way)
+        self._run, self._generations = run, Generations(run, run.train, way)
 
     def start(self) -> Scored:
         """See `Scores.start`; not scored yet."""
@@ -156,13 +156,13 @@ class FreshScores:
     def iterations(self) -> Iterator[int]:
         """See `Scores.iterations`."""
         number = 0
-        while not self._generations.over:
+        while self._generations.open:
             number += 1
             yield number
 
-    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
-        """See `Scores.score`; the first `keep` are the survivors of successive rejects."""
-        ranked = self._generations.select([], [each.prompt for each in candidates], keep)
+    def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
+        """See `Scores.score`; the first are the survivors, or after a dry spell the best of all."""
+        ranked, _ = self._generations.select([], [each.prompt for each in candidates])
         known = {estimate.prompt: (place, estimate) for place, estimate in enumerate(ranked)}
         found: list[Scored] = []
         for each in candidates:

@@ -30,7 +30,7 @@ from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, Patience, P
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fresh, Preset, least
+from promptopt.selection.generations import Fresh, Preset, least
 from promptopt.types import Prompt, Room, UpperBounds
 
 _Item = TypeVar("_Item")
@@ -77,7 +77,7 @@ class MutationGA:
         for _ in scores.iterations():
             parent = best(_draws(run.rng("tournament"), archive, self.tournament))
             neighbours = editor.neighbours(parent.prompt, bank, plan.neighbours)
-            pool = scores.score([*(each.candidate for each in archive), *neighbours], KEEP)
+            pool = scores.score([*(each.candidate for each in archive), *neighbours])
             found, old = pool[len(archive) :], pool[: len(archive)]
             improved = best(pool).prompt not in [each.prompt for each in old]
             if improved:
@@ -190,11 +190,11 @@ class CrossoverGA:
         for _ in range(plan.offspring):
             bred = self._child(run, editor, pool)
             if bred is not None:
-                pool += scored(scores, [bred], 1)
+                pool += scored(scores, [bred])
         population = fittest(pool, len(population))
         mutants = list[Individual]()
         for parent in population:
-            mutants += scored(scores, self._mutants(run, editor, parent, plan), 1)
+            mutants += scored(scores, self._mutants(run, editor, parent, plan))
         return [*pool, *mutants], fittest([*population, *mutants], len(population))
 
     def _seen_together(
@@ -210,7 +210,7 @@ class CrossoverGA:
         for candidate, bank in made:
             banks.setdefault(candidate.prompt, bank)
         size = _size(plan, self._published[0])
-        pool = scores.score([candidate for candidate, _ in made], size)
+        pool = scores.score([candidate for candidate, _ in made])
         ranked = [Individual(each, banks[each.prompt]) for each in best_first(pool)]
         return ranked, ranked[:size]
 
@@ -280,7 +280,7 @@ class HarmonySearch:
         memory, bank, patience = [scores.start()], Bank(), Patience(plan)
         for _ in scores.iterations():
             harmonies = self._new_harmonies(run, editor, [each.prompt for each in memory], bank, plan.neighbours)
-            pool = scores.score([*(each.candidate for each in memory), *harmonies], size)
+            pool = scores.score([*(each.candidate for each in memory), *harmonies])
             before, remembered = memory[0].prompt, [each.prompt for each in memory]
             memory = best_first(pool)[:size]
             for each in memory:

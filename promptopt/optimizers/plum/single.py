@@ -40,7 +40,7 @@ from promptopt.optimizers.plum.patience import (
 from promptopt.optimizers.plum.points import SCORING, Scoring, best, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fresh, Preset, least
+from promptopt.selection.generations import Fresh, Preset, least
 from promptopt.types import Prompt, Room, UpperBounds
 
 
@@ -66,7 +66,7 @@ class HillClimbing:
         editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
         top, bank, patience = scores.start(), Bank(), Patience(plan)
         for _ in scores.iterations():
-            pool = scores.score([top.candidate, *editor.neighbours(top.prompt, bank, plan.neighbours)], 1)
+            pool = scores.score([top.candidate, *editor.neighbours(top.prompt, bank, plan.neighbours)])
             # Of equals the first: the prompt in use, then the neighbours as they were drawn.
             found = best(pool)
             improved = found is not pool[0]
@@ -122,7 +122,7 @@ class SimulatedAnnealing:
         bank, patience = Bank(), Patience(plan)
         for iteration in scores.iterations():
             neighbours = editor.neighbours(incumbent.prompt, bank, plan.neighbours)
-            pool = scores.score([top.candidate, incumbent.candidate, *neighbours], 2)
+            pool = scores.score([top.candidate, incumbent.candidate, *neighbours])
             top, incumbent, *found = pool
             if found:
                 new = best(found)
@@ -183,7 +183,7 @@ class TabuSearch:
             admitted = [
                 each for each in neighbours if each.prompt not in tabu or run.rng("tabu").random() < self.admission
             ]
-            pool = scores.score([top.candidate, *admitted], 1)
+            pool = scores.score([top.candidate, *admitted])
             if len(pool) > 1:
                 tabu.append(best(pool[1:]).prompt)
             found = best(pool)

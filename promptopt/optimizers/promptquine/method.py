@@ -34,8 +34,7 @@ from promptopt.optimizers.promptquine.reranking import Reranking, rerank
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection import cohorts as generations
-from promptopt.selection.cohorts import Fresh, Generations
+from promptopt.selection.generations import Fresh, Generations, least
 from promptopt.tasks.inline import inlined
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
@@ -155,7 +154,7 @@ class PromptQuine:
         """Evaluations of one generation that is of use."""
         plan = self.plan(room)
         if isinstance(plan, Fresh):
-            return generations.least(room, plan, keep=KEEP + self.starts)
+            return least(room, plan, keep=KEEP + self.starts)
         scored, held = min(plan.examples, -(-room.train // 2)), min(plan.held, room.train)
         return (1 + self.starts + plan.offspring) * scored + self._ranked(plan.offspring) * held
 
@@ -175,32 +174,28 @@ class PromptQuine:
         """Old and new are looked at together: on few examples a cohort alone forgets what was good by bad luck."""
         _refuse_below(run, 2 + len(prompts), "one look at the start, the in-context prompt and one child")
         known = {each: whole(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
-        population = list(known.values())
+        population: list[Individual] = list(known.values())
         shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
-        selection = Generations(run, self._deepened(run, plan, max(each.length for each in population) - shortest))
-        again = False
-        while not selection.over:
+        deepened = self._deepened(run, plan, max(each.length for each in population) - shortest)
+        # No child at all is a dry spell: pruning has come to its end there.
+        selection = Generations(run, run.train, deepened, dry=1)
+        while selection.open:
             long = sum(each.length for each in population) > shortest * len(population)
-            children = unlike(run, population, known, plan.children, self.evolve.drops) if long else {}
-            if not children and again:
-                return
-            if not children:
-                # What is left to spend goes on from the best of all, once.
-                again = True
-                population = [known[each.prompt] for each in run.ranked() if each.prompt in known][: plan.keep]
-                continue
+            wanted = plan.children if long else 0
+            children = unlike(run, population, known, wanted, self.evolve.drops)
             known |= children
-            ranked = selection.select([each.prompt for each in population], list(children), plan.keep)
-            population = [known[estimate.prompt] for estimate in ranked[: plan.keep]]
-            best, *others = [each.prompt for each in population]
+            ranked, kept = selection.select([each.prompt for each in population], list(children))
+            population = [known[prompt] for prompt in kept]
+            if not children:
+                continue
             # On few examples pruning may harm unseen: what it began with is a finalist beside the best.
-            run.rank_by((), [best, *prompts, *others])
-            run.record(ranked, [best, *others])
+            run.rank_by(run.train, [kept[0], *prompts, *kept[1:]])
+            run.record(ranked, kept)
 
     def _deepened(self, run: Run, plan: Fresh, surplus: float) -> Fresh:
         """A plan that sees more of each prompt where few generations can be had: a short prompt is soon pruned."""
         generations_had = ACCEPTED * surplus / ((1 + self.evolve.drops) / 2)
-        depth = plan.granted / ((plan.children + plan.keep) * max(1.0, generations_had))
+        depth = plan.evaluations / ((plan.children + plan.keep) * max(1.0, generations_had))
         return replace(plan, depth=max(plan.depth, min(depth, len(run.train))))
 
     def _on_one_set(self, run: Run, plan: Sizes, prompts: Sequence[Prompt], unseen: tuple[Example, ...]) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from promptopt.selection import cohorts as generations
-from promptopt.selection.cohorts import Fresh
+from promptopt.selection.depth import generation_size
+from promptopt.selection.generations import Fresh, fresh
 from promptopt.types import Room
 
 PruningPreset = Literal["budget", "paper", "quick"]
@@ -58,6 +58,8 @@ def planned(room: Room, preset: PruningPreset, given: Mapping[str, int | None]) 
     asked = {name: value for name, value in given.items() if value is not None}
     if preset == "budget" and cells is not None and cells < AFFORDS and not asked:
         # Half the children of other searches, each seen more often: a search that only deletes is soon too deep.
-        children = max(FEWEST, generations.generation_size(cells) // 2)
-        return generations.fresh(cells, keep=KEEP, children=children)
+        children = max(FEWEST, generation_size(cells) // 2)
+        way = fresh(room, keep=KEEP, children=children, calls_per_child=0.0)
+        assert way is not None
+        return way
     return replace(QUICK if preset == "quick" else PAPER, **asked)

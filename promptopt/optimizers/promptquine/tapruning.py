@@ -23,7 +23,7 @@ from promptopt.optimizers.promptquine.in_context import draw_evenly, start_with
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.cohorts import Preset
+from promptopt.selection.generations import Preset
 from promptopt.tasks.inline import inlined
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, UpperBounds
 

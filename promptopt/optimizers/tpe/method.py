@@ -33,7 +33,7 @@ from promptopt.optimizers.tpe.minibatches import Minibatches
 from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.text import Pattern, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -107,13 +107,13 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class TPEPlan:
-    """Concrete numbers, of a round: K instructions, M sets, trials. `shape`: None for the paper's one round."""
+    """Concrete numbers, of a round: K instructions, M sets, trials. `fresh`: None for the paper's one round."""
 
     rounds: int
     instructions: int
     sets: int
     trials: int
-    shape: Shape | None
+    fresh: Fresh | None
 
     def describe(self) -> str:
         """Half a sentence."""
@@ -156,7 +156,7 @@ class TPE:
             # As many as a tenth of the evaluations can make demonstrations for.
             sets = max(3, min(round(cells**0.25), cells // (10 * self.bootstrap.demos)))
         demonstrations = min(sets * self.bootstrap.demos, self._most_shown(room.train))
-        found = shape(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations)
+        found = fresh(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations)
         assert found is not None
         trials = TRIALS * found.children if trials is None else trials
         # Trials cost a third of what the rejects do, and half of the pairs are left out of these.
@@ -165,7 +165,7 @@ class TPE:
     def least(self, room: Room) -> int:
         """Demonstrations and two rounds; by the paper's rule a full score of the start and of one pair, and trials."""
         plan = self.plan(room)
-        if plan.shape is not None:
+        if plan.fresh is not None:
             return 2 * plan.trials + 2 * least_generation() + 3 * self.bootstrap.demos
         return 2 * min(self.score.examples, room.train) + plan.trials * min(self.score.minibatch, room.train)
 
@@ -174,13 +174,13 @@ class TPE:
         plan = self.plan(run.room)
         shown, scored = self._split(run, plan)
         run.rank_by(scored)
-        if plan.shape is None:
+        if plan.fresh is None:
             self._published(run, plan, shown, scored)
         else:
-            self._planned(run, plan, plan.shape, shown, scored)
+            self._planned(run, plan, plan.fresh, shown, scored)
 
     def _planned(
-        self, run: Run, plan: TPEPlan, planned: Shape, shown: Sequence[Example], scored: Sequence[Example]
+        self, run: Run, plan: TPEPlan, planned: Fresh, shown: Sequence[Example], scored: Sequence[Example]
     ) -> None:
         """Rounds: new instructions from the best one, trials on fresh examples, rejects among the better half."""
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
@@ -251,11 +251,11 @@ class TPE:
         """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
         plan, most = self.plan(room), self.propose.sampling.max_tokens
         calls = 2 * (plan.instructions - 1)
-        if plan.shape is not None:
-            calls *= SPARE * plan.rounds
+        if plan.fresh is not None:
+            calls *= plan.fresh.bound
             # Beside its rounds, the search makes demonstrations.
             cells = room.cells()
-            return UpperBounds(plan.shape.evaluations if cells is None else cells, calls, calls * most)
+            return UpperBounds(plan.fresh.evaluations if cells is None else cells, calls, calls * most)
         shown = self._shown(room.train, plan.sets)
         scored = min(room.train - shown, self.score.examples)
         full = 1 + math.ceil(plan.trials / self.score.full_every)
@@ -275,7 +275,7 @@ class TPE:
         train = list(dict.fromkeys(run.train))
         drawn = draw(run.rng("split"), train, len(train))
         count = self._shown(len(train), plan.sets)
-        return drawn[:count], drawn[count:] if plan.shape is not None else drawn[count:][: self.score.examples]
+        return drawn[:count], drawn[count:] if plan.fresh is not None else drawn[count:][: self.score.examples]
 
     def _instructions(
         self, run: Run, count: int, parent: Prompt, shown: Sequence[Example], found: set[str]

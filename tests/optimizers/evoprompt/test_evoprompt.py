@@ -17,7 +17,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.contract import Contract
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_task
 from promptopt.types import Estimate, Example, Prompt, Request, Score, digest
-from tests.evolution_search import (
+from tests.optimizers.evoprompt.evolution_search import (
     START,
     VALUES,
     WORDS,

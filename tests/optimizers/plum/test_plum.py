@@ -22,7 +22,7 @@ from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, Mut
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch, acceptance
 from promptopt.outcome.result import Result
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fixed
+from promptopt.selection.generations import Fixed
 from promptopt.tasks.task import Task
 from promptopt.types import Example, UpperBounds
 from tests.optimizers.plum.phrase_search import (

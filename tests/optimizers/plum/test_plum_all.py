@@ -23,7 +23,7 @@ from promptopt.optimizers.plum.points import ScoreSet, Scoring
 from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch
 from promptopt.run import Run
-from promptopt.selection.cohorts import Fixed
+from promptopt.selection.generations import Fixed
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 from tests.optimizers.plum.phrase_search import (
@@ -262,7 +262,7 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
 
     def watched(run: Run) -> None:
         scores = ScoreSet(run, Scoring(), Fixed(1, 20, 100))
-        found = scores.score(Editor(run, Editing()).neighbours(run.initial, (), 20), 1)
+        found = scores.score(Editor(run, Editing()).neighbours(run.initial, (), 20))
         for each in [scores.start(), *found]:
             points["carefully" in each.prompt["instruction"]] = each.points
 

@@ -18,7 +18,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model
 from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest
-from tests.pmpo_search import (
+from tests.optimizers.pmpo.pmpo_search import (
     RULES,
     SMALL,
     WORDS,

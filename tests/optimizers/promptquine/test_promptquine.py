@@ -26,7 +26,7 @@ from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.text import words
 from promptopt.types import Cell, Example, Prompt
-from tests.pruning_search import (
+from tests.optimizers.promptquine.pruning_search import (
     GENERATIONAL,
     LENGTH,
     SMALL,

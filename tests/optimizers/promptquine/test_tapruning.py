@@ -20,7 +20,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Room
-from tests.pruning_search import (
+from tests.optimizers.promptquine.pruning_search import (
     LENGTH,
     Pruned,
     Scored,

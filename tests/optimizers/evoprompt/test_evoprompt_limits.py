@@ -19,7 +19,7 @@ from promptopt.registry import names
 from promptopt.run.budget import Budget
 from promptopt.testing import outcome
 from promptopt.types import Request, Sampling, digest
-from tests.evolution_search import (
+from tests.optimizers.evoprompt.evolution_search import (
     START,
     EvoPrompt,
     asked,

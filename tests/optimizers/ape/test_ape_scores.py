@@ -21,7 +21,7 @@ from promptopt.selection.bandits import UCB
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
 from promptopt.types import Content, Example
-from tests.optimizers.ape_searches import (
+from tests.optimizers.ape.ape_searches import (
     SMALL,
     START,
     author,

@@ -15,7 +15,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
 from promptopt.types import Example, Reply, Request, digest
-from tests.optimizers.ape_searches import (
+from tests.optimizers.ape.ape_searches import (
     SMALL,
     START,
     asked_of,

@@ -19,7 +19,7 @@ from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
 from promptopt.types import Example, Prompt, Request, Sampling
-from tests.optimizers.opro_searches import (
+from tests.optimizers.opro.opro_searches import (
     START,
     exemplars,
     graded_task,

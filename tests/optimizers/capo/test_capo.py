@@ -25,7 +25,7 @@ from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
 from promptopt.types import Example, Prompt, Request
-from tests.optimizers.capo_searches import (
+from tests.optimizers.capo.capo_searches import (
     NO_DEMOS,
     SMALL,
     asked_number,

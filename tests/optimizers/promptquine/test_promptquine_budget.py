@@ -21,12 +21,12 @@ from promptopt.optimizers.promptquine.plan import Sizes
 from promptopt.optimizers.promptquine.reranking import Reranking
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
-from promptopt.selection.cohorts import Fresh
+from promptopt.selection.generations import Fresh
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Room
-from tests.pruning_search import (
+from tests.optimizers.promptquine.pruning_search import (
     FLAT,
     GENERATIONAL,
     LENGTH,

@@ -24,7 +24,7 @@ from promptopt.optimizers.tpe.method import TPE, Bootstrapping, Proposing, Scori
 from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.testing import planted_task
 from promptopt.types import Content
-from tests.optimizers.tpe_searches import (
+from tests.optimizers.tpe.tpe_searches import (
     SMALL,
     WORDS,
     author,

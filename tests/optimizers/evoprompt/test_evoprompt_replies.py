@@ -12,7 +12,7 @@ from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Reply, Request
-from tests.evolution_search import (
+from tests.optimizers.evoprompt.evolution_search import (
     START,
     EvoPrompt,
     asked,

@@ -18,7 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Stopping, Validation
 from promptopt.run.budget import Budget
 from promptopt.types import Request, Room
-from tests.optimizers.opro_searches import (
+from tests.optimizers.opro.opro_searches import (
     START,
     exemplars,
     graded_task,
@@ -47,13 +47,13 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
 
 def test_the_paper_s_constants_stand_by_name_and_without_a_cap_nothing_is_small() -> None:
     paper = OPRO(preset="paper").plan(inside(500, train=1_000))
-    assert (paper.rounds, paper.breadth, paper.memory, paper.examples, paper.shape) == (200, 8, 20, 261, None)
+    assert (paper.rounds, paper.breadth, paper.memory, paper.examples, paper.fresh) == (200, 8, 20, 261, None)
     free = OPRO().plan(inside(None, train=1_000))
-    assert (free.rounds, free.breadth, free.memory, free.examples, free.shape) == (40, 8, 20, 100, None)
+    assert (free.rounds, free.breadth, free.memory, free.examples, free.fresh) == (40, 8, 20, 100, None)
 
 
 def test_a_cap_on_calls_counts_the_proposer_s_in() -> None:
-    by_calls, by_cells = (OPRO().plan(room).shape for room in (inside(None, 400), inside(400)))
+    by_calls, by_cells = (OPRO().plan(room).fresh for room in (inside(None, 400), inside(400)))
     assert by_calls is not None
     assert by_cells is not None
     assert by_calls.evaluations < by_cells.evaluations

@@ -20,7 +20,7 @@ from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Cell, Example, Prompt, Request
-from tests.pruning_search import (
+from tests.optimizers.promptquine.pruning_search import (
     GENERATIONAL,
     LENGTH,
     STEADY,

@@ -15,7 +15,7 @@ from promptopt.optimizers.pmpo.method import PMPO, Rewriting, Targets
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Likelihoods, Reply, ScoreRequest
-from tests.pmpo_search import (
+from tests.optimizers.pmpo.pmpo_search import (
     RULES,
     SMALL,
     Scores,

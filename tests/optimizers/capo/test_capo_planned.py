@@ -18,7 +18,7 @@ from promptopt.run.budget import Budget
 from promptopt.selection.racing import PairedTest
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request, Room
-from tests.optimizers.capo_searches import (
+from tests.optimizers.capo.capo_searches import (
     NO_DEMOS,
     SMALL,
     WORDS,
@@ -48,7 +48,7 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
 
 def test_the_paper_s_constants_stand_by_name_and_without_a_cap() -> None:
     for plan in (CAPO(preset="paper").plan(inside(500)), CAPO().plan(inside(None))):
-        assert (plan.population, plan.rounds, plan.crossovers, plan.shape) == (10, 999, 4, None)
+        assert (plan.population, plan.rounds, plan.crossovers, plan.fresh) == (10, 999, 4, None)
 
 
 caps = st.one_of(st.none(), st.integers(0, 30_000))

@@ -14,7 +14,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task, uniform
 from promptopt.types import Example, Reply, Request
-from tests.optimizers.tpe_searches import (
+from tests.optimizers.tpe.tpe_searches import (
     SMALL,
     START,
     WORDS,

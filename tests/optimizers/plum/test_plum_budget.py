@@ -18,7 +18,7 @@ from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, Mut
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch, pace
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.cohorts import Fixed, Fresh
+from promptopt.selection.generations import Fixed, Fresh
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request, Room
 from tests.optimizers.plum.phrase_search import (
@@ -68,6 +68,23 @@ def test_a_small_budget_plans_small_generations_and_a_large_one_the_papers(kind:
         assert (plan.neighbours, plan.patience) == (10, 7)
 
 
+@pytest.mark.parametrize(
+    ("kind", "keep"),
+    [
+        (HillClimbing, 1),
+        (TabuSearch, 1),
+        (SimulatedAnnealing, 2),
+        (MutationGA, 2),
+        (HarmonySearch, 2),
+        (CrossoverGA, 3),
+    ],
+)
+def test_as_many_live_on_as_the_method_goes_on_with(kind: type[Any], keep: int) -> None:
+    way = kind().plan(room(500)).way
+    assert isinstance(way, Fresh)
+    assert way.keep == keep
+
+
 @ALL
 def test_what_is_set_stays_and_a_size_asks_for_one_set(kind: type[Any]) -> None:
     assert (
@@ -83,7 +100,8 @@ def test_what_is_set_stays_and_a_size_asks_for_one_set(kind: type[Any]) -> None:
 def test_a_cap_on_calls_is_planned_with_the_calls_of_the_proposer(kind: type[Any]) -> None:
     way = kind().plan(room(None, calls=800)).way
     assert isinstance(way, Fresh)
-    assert way.granted == 600
+    looked_at = way.depth * (way.children + way.keep)
+    assert way.evaluations * (1 + way.children / looked_at) == pytest.approx(800, abs=5)
     assert kind().least(room(500)) < 60 < kind(preset="paper").least(room(500))
 
 
@@ -94,9 +112,12 @@ def test_a_search_by_budget_spends_it_and_sees_other_examples_each_time(tmp_path
         tmp_path, kind(), "", lambda text: 1 / (1 + len(text) % 7), task=task, budget=Budget(evaluations=300),
         proposer=lambda request: json.dumps([f"{phrase_of(request)} {request.seed}"]),
     )  # fmt: skip
-    assert result.status == "budget"
+    assert result.steps[-1].spent.evaluations > 160
     assert len(result.steps) >= 6
-    counts = Counter(estimate.count for step in result.steps for estimate in step.pool)
+    spent = [0, *(step.spent.evaluations for step in result.steps)]
+    # A generation without a new prompt spends nothing, and shows what is known of the old.
+    looked = [step for step, before in zip(result.steps, spent, strict=False) if step.spent.evaluations > before]
+    counts = Counter(estimate.count for step in looked for estimate in step.pool)
     assert max(counts) < 12
     seen = [candidate.search.count for candidate in result.candidates() if candidate.search.count]
     # The start is held against its children again and again, on other examples.

@@ -15,7 +15,7 @@ from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.types import Prompt, Proposal, Request
-from tests.optimizers.capo_searches import (
+from tests.optimizers.capo.capo_searches import (
     NO_DEMOS,
     SMALL,
     asked_number,

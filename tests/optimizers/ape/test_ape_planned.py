@@ -70,7 +70,7 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
 @pytest.mark.parametrize("settings", [APE(preset="paper"), APE(selector=UCB(budget=100))])
 def test_the_paper_s_constants_stand_by_name_and_with_a_selector(settings: APE) -> None:
     plan = settings.plan(inside(500))
-    assert (plan.candidates, plan.samples, plan.resampling, plan.shape) == (50, 10, 0, None)
+    assert (plan.candidates, plan.samples, plan.resampling, plan.fresh) == (50, 10, 0, None)
     assert APE().plan(inside(None)) == plan
 
 

@@ -19,7 +19,7 @@ from promptopt.optimizers.pmpo.method import PMPO, REWRITER, Acceptance, Masking
 from promptopt.registry import names
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request, ScoreRequest
-from tests.pmpo_search import (
+from tests.optimizers.pmpo.pmpo_search import (
     RULES,
     SMALL,
     Scores,

@@ -19,7 +19,7 @@ from promptopt.optimizers.opro.trajectory import best_last, key, points, polish
 from promptopt.outcome.result import Result
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt
-from tests.optimizers.opro_searches import (
+from tests.optimizers.opro.opro_searches import (
     history,
     metas,
     numbered,

@@ -124,7 +124,7 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
 
 def test_the_paper_s_constants_stand_by_name_and_without_a_cap() -> None:
     for plan in (TPE(preset="paper").plan(inside(500)), TPE().plan(inside(None))):
-        assert (plan.rounds, plan.trials, plan.instructions, plan.sets, plan.shape) == (1, 18, 6, 12, None)
+        assert (plan.rounds, plan.trials, plan.instructions, plan.sets, plan.fresh) == (1, 18, 6, 12, None)
     # The temperature of the proposer is DSPy's.
     assert TPE().propose.sampling.temperature == 1.0
 

@@ -17,7 +17,7 @@ from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Stopping,
 from promptopt.run.budget import Budget
 from promptopt.testing import OptimizerContract, outcome, planted_model, planted_task, split_planted
 from promptopt.types import Reply, Request, Sampling, UpperBounds
-from tests.optimizers.opro_searches import (
+from tests.optimizers.opro.opro_searches import (
     START,
     WORDS,
     graded_task,

@@ -1,0 +1,202 @@
+"""Small generations on fresh examples, one after another: the rule of searches on a small budget, and its plan.
+
+A paper that scores every candidate on one fixed set of 100 or 200 examples sees a handful of candidates on a small
+budget, and a few hundred to a few thousand evaluations prove no single step. So old and new of a generation are looked
+at together on few examples drawn anew, the worst leave one by one, and many cheap steps average their errors out: at
+equal budgets of 500 to 2,000 evaluations that finds better prompts on planted tasks. The constants are those of
+`selection/depth.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from promptopt.run import Run
+from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
+from promptopt.selection.fresh import FreshRejects
+from promptopt.types import Estimate, Example, Prompt, Room
+
+Preset = Literal["budget", "paper"]
+"""Where settings that are left open come from: the budget, or the paper's constants whatever the budget."""
+
+SPARE = 3
+"""Generations that are made at most for each that is planned: children that are missing, and known cells, cost less."""
+DRY = 5
+"""Generations in a row without a new prompt that are a dry spell, where a method has no other number. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What generations on fresh examples do. `evaluations`: of the whole search.
+
+    `children` join the `keep` old ones in every generation. `depth`: mean examples an arm, which grows from 0.4 to 1.6
+    of it over the search. `most`: generations at most, where a user says so.
+    """
+
+    evaluations: int
+    children: int
+    keep: int
+    depth: float
+    most: int | None = None
+
+    @property
+    def rounds(self) -> int:
+        """Generations that the evaluations are for."""
+        afforded = rounds_of(self.evaluations, self.children + self.keep, self.depth)
+        return afforded if self.most is None else min(self.most, afforded)
+
+    @property
+    def bound(self) -> int:
+        """Generations that there are at most."""
+        return SPARE * self.rounds if self.most is None else self.most
+
+    def describe(self, children: str = "children") -> str:
+        """`12 generations of 5 children, each seen on 1 to 5 fresh examples on average`."""
+        first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
+        rounds = "1 generation" if self.rounds == 1 else f"{self.rounds} generations"
+        return f"{rounds} of {self.children} {children}, each seen on {first} to {last} fresh examples on average"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The paper's way: every candidate is scored on the same `examples`. `children`: scored in one of the `rounds`."""
+
+    rounds: int
+    children: int
+    examples: int
+
+    def describe(self) -> str:
+        """The plan in half a sentence."""
+        return f"{self.rounds} generations of {self.children} children, all scored on the same {self.examples} examples"
+
+
+def fresh(
+    room: Room,
+    *,
+    children: int | None = None,
+    keep: int = KEEP,
+    calls_per_child: float = 1.0,
+    aside: int = 0,
+    most: int | None = None,
+) -> Fresh | None:
+    """The generations that the room affords; None where it has no cap.
+
+    children, most: as a user set them; keep: prompts that go on; calls_per_child: of the proposer; aside: evaluations
+    that are spent otherwise.
+    """
+    cells = room.cells()
+    if cells is None:
+        return None
+    evaluations, size, depth = cells, 1, 1.0
+    # The calls of the proposer that a cell brings with it depend on the plan, and it on them: two steps are enough.
+    for _ in range(3):
+        evaluations = max(1, evaluations - aside)
+        size = generation_size(evaluations) if children is None else children
+        depth = mean_depth(evaluations)
+        left = room.cells(calls_per_child * size / (depth * (size + keep)))
+        evaluations = cells if left is None else left
+    return Fresh(max(0, evaluations - aside), size, keep, depth, most)
+
+
+def least_generation(keep: int = KEEP) -> int:
+    """Evaluations of the smallest generation that is of use: everyone is seen on three examples."""
+    return int(LEAST_DEPTH * (generation_size(1) + keep))
+
+
+def least(room: Room, way: Fixed | Fresh, keep: int) -> int:
+    """Evaluations of one generation that is of use: the smallest on fresh examples, or all on the fixed ones."""
+    if isinstance(way, Fixed) and room.cells() is not None:
+        return way.examples * (1 + way.children)
+    return least_generation(keep)
+
+
+class Generations:
+    """Which prompts go on, generation after generation, until the evaluations or the new prompts run out.
+
+    After a dry spell, generations in a row without a new prompt, the search begins again from its best, once; the
+    second ends it, and what is left is for the final choice.
+    """
+
+    def __init__(self, run: Run, examples: Sequence[Example], plan: Fresh, dry: int = DRY) -> None:
+        """`examples`: those that every generation draws from, by the run's stream "order". `dry`: of a spell."""
+        self.begun_again = False
+        """Whether the last generation was the end of a dry spell, so that the best goes on alone."""
+        self._run, self._examples, self._plan, self._dry = run, tuple(examples), plan, dry
+        self._left = run.evaluations_left()
+        self._idle = self._count = 0
+        self._again = True
+        self._seen: dict[Prompt, None] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether another generation can be seen: one look at everyone, at least."""
+        left, plan = self._run.evaluations_left(), self._plan
+        if self._idle >= self._dry or (plan.most is not None and self._count >= plan.most):
+            return False
+        # Caps on tokens and dollars end a search when they are spent, whatever was estimated of them.
+        return left is None or (left >= plan.children and self._count < plan.bound)
+
+    @property
+    def first(self) -> bool:
+        """Whether no generation has been seen yet."""
+        return self._count == 0
+
+    @property
+    def look(self) -> int:
+        """Examples of a first look at this stage of the search: half of what an arm sees on average."""
+        return max(1, round(self._depth() / 2))
+
+    def survivors(
+        self, old: Sequence[Prompt], children: Sequence[Prompt], price: Callable[[Prompt], float] | None = None
+    ) -> list[Prompt]:
+        """The prompts that go on, best first; the generation is recorded. As `select`, and of equals the cheaper."""
+        ranked, kept = self.select(old, children, price)
+        self._run.record(ranked, kept)
+        return kept
+
+    def select(
+        self, old: Sequence[Prompt], children: Sequence[Prompt], price: Callable[[Prompt], float] | None = None
+    ) -> tuple[list[Estimate], list[Prompt]]:
+        """Old and new on examples that are drawn anew: all, survivors first, and who goes on, as the run is told.
+
+        Of equals the cheaper goes on, then the earlier. Where none is new, or nobody is there to be held against,
+        nothing is spent, and as many as are kept of the old go on; of a dry spell the best alone.
+        """
+        run, plan = self._run, self._plan
+        arms = list(dict.fromkeys([*old, *children]))
+        if price is not None:
+            arms.sort(key=price)
+        self._count += 1
+        self.begun_again = False
+        if len(arms) < 2 or all(prompt in self._seen for prompt in arms):
+            return self._none_new(old, arms)
+        self._idle = 0
+        self._seen |= dict.fromkeys(arms)
+        ranked = FreshRejects(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
+        kept = [estimate.prompt for estimate in ranked[: plan.keep]]
+        run.rank_by(self._examples, kept)
+        return ranked, kept
+
+    def _none_new(self, old: Sequence[Prompt], arms: Sequence[Prompt]) -> tuple[list[Estimate], list[Prompt]]:
+        run = self._run
+        self._idle += 1
+        kept = list(old) if old else list(arms[: self._plan.keep])
+        if self._idle == self._dry and self._again:
+            self._idle, self._again, self.begun_again = 0, False, True
+            worth = run.worths(self._examples)
+            kept = [max(worth, key=worth.__getitem__)]
+        return [run.estimate(prompt, self._examples) for prompt in dict.fromkeys([*kept, *old, *arms])], kept
+
+    def _depth(self) -> float:
+        left = self._run.evaluations_left()
+        if left is None or self._left is None:
+            # Caps on tokens and dollars are known as evaluations beforehand only, and as an estimate.
+            return depth_at(self._plan.depth, self._run.spent.evaluations / max(1, self._plan.evaluations))
+        return depth_at(self._plan.depth, 1 - left / max(1, self._left))
+
+    def _budget(self, arms: int) -> int:
+        """B of the rejects, which may ask for one evaluation an arm on top."""
+        left, wanted = self._run.evaluations_left(), round(self._depth() * arms)
+        return max(1, wanted if left is None else min(wanted, left - arms))
