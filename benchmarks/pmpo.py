@@ -17,7 +17,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.optimizers.pmpo.method import PMPO, Rewriting
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model

@@ -53,6 +53,9 @@ class Kind:
     pairs whose words help only together. `rivals`: pairs of helping words that spoil each other. `ordered`: pairs of
     helping words that gain when the first stands before the second. `clutter`: the start holds all that hurts, all that
     does nothing, and three words that help. `common`: the share of examples whose difficulty all prompts share.
+    `scale`: what every worth is multiplied by. `harmful`: every word that does not help hurts. `needle`: two words that
+    hurt a little, and together are worth more than anything else; the proposer does not know them. `skill`: the
+    proposer's; None: as the run says.
     """
 
     helping: int = 8
@@ -62,6 +65,10 @@ class Kind:
     clutter: bool = False
     common: float = 0.8
     total: float = 0.5
+    scale: float = 1.0
+    harmful: bool = False
+    needle: bool = False
+    skill: float | None = None
 
 
 KINDS: Mapping[str, Kind] = {
@@ -70,11 +77,18 @@ KINDS: Mapping[str, Kind] = {
     "cluttered": Kind(clutter=True),
     "noisy": Kind(common=0.2),
 }
+CHECKS: Mapping[str, Kind] = {
+    "needle": Kind(scale=0.6, needle=True),
+    "harmful": Kind(harmful=True, skill=0.15),
+    "weak": Kind(scale=0.4, common=0.5),
+}
+"""Tasks of other structure, to be named on the command line: no default was chosen on them, and none may be."""
 BASE, ROOM, CROWDING = 0.35, 36, 0.01
 HARM = 0.04
 ALLIED = 0.12
 SPOILT = 0.12
 ORDERED = 0.05
+NEEDLE, NEEDLE_ALONE = 0.29, -0.02
 DEMO, DEMOS = 0.02, 2
 
 
@@ -82,9 +96,9 @@ DEMO, DEMOS = 0.02, 2
 class Landscape:
     """The truth about every text.
 
-    `worth`: of a word by itself. `together`: what two words are worth more (or less) than each alone. `before`: what it
-    is worth that one stands before another. Every word beyond ROOM costs CROWDING; each of up to DEMOS intact
-    demonstrations gives DEMO.
+    `worth`: of a word by itself. `together`: what two words are worth more (or less) than each alone. `before`:
+    what it is worth that one stands before another. `hidden`: words that help together, which no proposer knows.
+    Every word beyond ROOM costs CROWDING; each of up to DEMOS intact demonstrations gives DEMO.
     """
 
     name: str
@@ -93,6 +107,7 @@ class Landscape:
     before: Mapping[tuple[str, str], float]
     start: str
     common: float
+    hidden: tuple[str, ...] = ()
 
     def accuracy(self, text: str) -> float:
         """The true accuracy of a prompt: everything the model reads before the question."""
@@ -113,7 +128,8 @@ class Landscape:
     def good(self) -> tuple[str, ...]:
         """The words that can help, alone or in company."""
         allied = {word for pair, gain in self.together.items() if gain > 0 for word in pair}
-        return tuple(noun for noun in NOUNS if self.worth.get(noun, 0.0) > 0 or noun in allied)
+        helping = [noun for noun in NOUNS if self.worth.get(noun, 0.0) > 0 or noun in allied]
+        return tuple(noun for noun in helping if noun not in self.hidden)
 
     def best_text(self, within: str | None = None) -> str:
         """A prompt of the highest accuracy there is, found by trying every set of words that can help.
@@ -121,9 +137,10 @@ class Landscape:
         `within`: only words of that text, in its order.
         """
         firsts = [word for pair in self.before for word in pair]
-        order = sorted(self.good, key=lambda word: firsts.index(word) if word in firsts else len(firsts))
+        useful = (*self.good, *self.hidden)
+        order = sorted(useful, key=lambda word: firsts.index(word) if word in firsts else len(firsts))
         if within is not None:
-            order = [word for word in _WORD.findall(within) if word in self.good]
+            order = [word for word in _WORD.findall(within) if word in useful]
         demos = "".join(f"Q: q{number}\nA: yes\n\n" for number in range(DEMOS))
         texts = (
             f"{instruction([*chosen])}\n\n{demos}" for count in range(len(order) + 1)
@@ -189,7 +206,7 @@ def instruction(nouns: list[str], verb: str = VERBS[0]) -> str:
 
 def plant(kind: str, seed: int) -> Landscape:
     """The landscape of that kind and seed. Raises KeyError for an unknown kind."""
-    made, rng = KINDS[kind], random.Random(f"{kind}/{seed}")
+    made, rng = {**KINDS, **CHECKS}[kind], random.Random(f"{kind}/{seed}")
     nouns = list(NOUNS)
     rng.shuffle(nouns)
     helping, nouns = nouns[: made.helping], nouns[made.helping :]
@@ -198,7 +215,8 @@ def plant(kind: str, seed: int) -> Landscape:
     shares = [rng.uniform(1.0, 4.0) for _ in helping]
     left = made.total - ALLIED * made.allies - ORDERED * made.ordered
     worth = {noun: left * share / sum(shares) for noun, share in zip(helping, shares, strict=True)}
-    worth |= dict.fromkeys(hurting, -HARM)
+    worth = {noun: made.scale * gain for noun, gain in worth.items()}
+    worth |= dict.fromkeys([*hurting, *(idle if made.harmful else ())], -HARM)
     together = dict.fromkeys(zip(allied[::2], allied[1::2], strict=True), ALLIED)
     paired = helping[: 2 * made.rivals]
     together |= dict.fromkeys(zip(paired[::2], paired[1::2], strict=True), -SPOILT)
@@ -208,4 +226,8 @@ def plant(kind: str, seed: int) -> Landscape:
     if made.clutter:
         shown = [*hurting, *idle, *helping[:3]]
         rng.shuffle(shown)
-    return Landscape(f"{kind}-{seed}", worth, together, before, instruction(shown), made.common)
+    hidden = tuple(idle[:2]) if made.needle else ()
+    if made.needle:
+        worth |= dict.fromkeys(hidden, NEEDLE_ALONE)
+        together[idle[0], idle[1]] = NEEDLE
+    return Landscape(f"{kind}-{seed}", worth, together, before, instruction(shown), made.common, hidden)

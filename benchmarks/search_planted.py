@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks.search_landscape import KINDS, Landscape, plant
+from benchmarks.search_landscape import CHECKS, KINDS, Landscape, plant
 from benchmarks.search_proposer import Proposer
 from benchmarks.search_settings import PLANTED, SELECTOR_BUDGET
 from benchmarks.search_tables import CONTROL, mean, with_error
@@ -125,7 +125,8 @@ def search(job: Job) -> Trace:
     task = landscape.task()
     bounds = (best - landscape.truth(task, task.initial), best - pruned)
     model = landscape.model()
-    proposer = Scripted(Proposer(landscape.good, job.skill, job.informed), name="proposer")
+    own = {**KINDS, **CHECKS}[job.kind].skill
+    proposer = Scripted(Proposer(landscape.good, job.skill if own is None else own, job.informed), name="proposer")
     regret: list[float] = []
     evaluations: list[int] = []
     calls: list[int] = []
@@ -180,7 +181,7 @@ def report(traces: Sequence[Trace], budgets: Sequence[int], kinds: Sequence[str]
 
 
 def _said(kind: str) -> str:
-    made = KINDS[kind]
+    made = {**KINDS, **CHECKS}[kind]
     start = "the start holds all that hurts and all that is idle" if made.clutter else "the start is bare"
     return (
         f"{made.helping} words that help alone, {made.allies} pairs that help together only, {made.rivals} that spoil "

@@ -1,4 +1,4 @@
-"""The settings that every method is given in the arena, by its registered name: scaled so that all fit one budget.
+"""The settings that methods are given in the arena, by their registered names, where they do not plan from the budget.
 
 What is not named here has the method's own default. Planted: up to 2,000 evaluations, so a fixed set of examples has
 30 and a search goes on until the budget ends it. Real: small local models, so replies are short and few.
@@ -17,45 +17,22 @@ EXAMPLES = 30
 SELECTOR_BUDGET = 150
 """Evaluations of one selection, for methods that hold a selector."""
 
-PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-hs")
+PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
+PLANNED = ("opro", "random", "ape", "tpe", "capo")
+"""Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
-    "apo": {
-        "rounds": 100, "beam": 2, "minibatch": 20, "expand.groups": 2, "expand.paraphrases": 1, "expand.children": 6,
-        "selector": "ucb", "selector.budget": SELECTOR_BUDGET,
-    },
-    "pmpo": {
-        "iterations": 100, "examples": EXAMPLES, "mask.most": 3, "rewrite.hard": 2, "rewrite.samples": 3,
-    },
-    "evoprompt-ga": {"population": 6, "generations": 100, "examples": EXAMPLES},
-    "evoprompt-de": {"population": 6, "generations": 100, "examples": EXAMPLES},
-    "opro": {"steps": 100, "examples": EXAMPLES, "propose.breadth": 4, "stop.idle": "none"},
-    "random": {"candidates": 200, "breadth": 4, "examples": EXAMPLES},
-    "ape": {
-        "propose.candidates": 30, "propose.samples": 6, "filter.subset": 8, "filter.finalists": 3,
-        "filter.examples": EXAMPLES, "resampling": 3,
-    },
-    "tpe": {
-        "trials": 60, "propose.instructions": 12, "bootstrap.sets": 6, "bootstrap.demos": 2, "score.minibatch": 15,
-        "score.examples": EXAMPLES,
-    },
-    "promptquine": {
-        "evolve.population": 10, "evolve.offspring": 16, "evolve.shortest": 6.0, "rerank.examples": EXAMPLES,
-    },
-    "tapruning": {"examples": EXAMPLES},
-    **{
-        method: {"edit.neighbours": 5, "score.examples": EXAMPLES, "stop.iterations": 200, "stop.patience": 20}
-        for method in PLUM
-    },
-    "plum-ga-c": {
-        "population": 6, "offspring": 3, "edit.neighbours": 3, "score.examples": EXAMPLES, "stop.iterations": 200,
-        "stop.patience": 20,
-    },
-    "capo": {
-        "population": 6, "patience": 100, "breed.crossovers": 3, "demos.most": 2, "race.block": EXAMPLES // 3,
-        "race.blocks": 3,
-    },
+    # These plan by the budget, and need no settings.
+    "auto": {},
+    "apo": {},
+    "pmpo": {},
+    "evoprompt-ga": {},
+    "evoprompt-de": {},
+    **{method: {} for method in PLANNED},
+    "promptquine": {},
+    "tapruning": {},
+    **{method: {} for method in PLUM},
 }  # fmt: skip
 
 SHOWN = 24
@@ -66,55 +43,26 @@ LONGEST = 150
 """Tokens of a new prompt."""
 
 REAL: Settings = {
-    "apo": {
-        "rounds": 4, "beam": 2, "minibatch": SHOWN, "expand.groups": 2, "expand.paraphrases": 1, "expand.children": 5,
-        "expand.longest": LONGEST, "selector": "ucb", "selector.budget": SELECTOR_BUDGET, "sampling.max_tokens": REPLY,
-    },
-    "pmpo": {
-        "iterations": 4, "examples": SHOWN, "mask.most": 3, "rewrite.form": "short", "rewrite.hard": 2,
-        "rewrite.samples": 3, "rewrite.longest": LONGEST, "rewrite.sampling.max_tokens": REPLY,
-    },
+    "auto": {"longest": LONGEST},
+    "apo": {"expand.longest": LONGEST, "sampling.max_tokens": REPLY},
+    "pmpo": {"rewrite.form": "short", "rewrite.longest": LONGEST, "rewrite.sampling.max_tokens": REPLY},
     **{
         method: {
-            "population": 5, "generations": 5, "examples": SHOWN, "rewrite.longest": LONGEST,
+            "rewrite.longest": LONGEST,
             # The steps are written down before the prompt.
             "rewrite.sampling.max_tokens": 2 * REPLY,
         }
         for method in ("evoprompt-ga", "evoprompt-de")
     },
-    "opro": {
-        "steps": 8, "examples": SHOWN, "propose.breadth": 4, "propose.longest": 800,
-        "propose.sampling.max_tokens": REPLY,
-    },
-    "random": {
-        "candidates": 28, "breadth": 7, "examples": SHOWN, "longest": LONGEST, "sampling.max_tokens": REPLY,
-    },
-    "ape": {
-        "propose.candidates": 24, "propose.samples": 6, "propose.longest": LONGEST,
-        "propose.sampling.max_tokens": REPLY, "filter.subset": 8, "filter.finalists": 3, "filter.examples": SHOWN,
-        "resampling": 1,
-    },
-    "tpe": {
-        "trials": 25, "propose.instructions": 6, "propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY,
-        "bootstrap.sets": 5, "bootstrap.demos": 2, "score.minibatch": 12, "score.examples": SHOWN,
-    },
-    "promptquine": {
-        "evolve.population": 8, "evolve.offspring": 12, "score.per_class": 4, "rerank.examples": SHOWN // 2,
-    },
-    "tapruning": {"examples": SHOWN // 2},
+    "opro": {"propose.longest": 800, "propose.sampling.max_tokens": REPLY},
+    "random": {"longest": LONGEST, "sampling.max_tokens": REPLY},
+    "ape": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
+    "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
+    "promptquine": {},
+    "tapruning": {},
+    **{method: {} for method in PLUM},
     **{
-        method: {"edit.neighbours": 5, "score.examples": SHOWN, "stop.iterations": 8, "stop.patience": 5}
-        for method in PLUM
-    },
-    "plum-ga-c": {
-        "population": 4, "offspring": 2, "edit.neighbours": 2, "score.examples": SHOWN, "stop.iterations": 6,
-        "stop.patience": 4,
-    },
-    **{
-        search: {
-            "population": 5, "iterations": 8, "breed.crossovers": 3, "breed.longest": LONGEST,
-            "breed.sampling.max_tokens": REPLY, "demos.most": most, "race.block": SHOWN // 3, "race.blocks": 3,
-        }
+        search: {"breed.longest": LONGEST, "breed.sampling.max_tokens": REPLY, "demos.most": most}
         for search, most in (("capo", 2), ("capo-zero-shot", 0))
     },
 }  # fmt: skip

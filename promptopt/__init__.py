@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from promptopt.binding.session import Session
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
-    from promptopt.optimizers.apo import APO
+    from promptopt.optimizers.apo.method import APO
     from promptopt.outcome.result import Result
     from promptopt.protocols import Optimizer, Selector
     from promptopt.run import Run
@@ -30,7 +30,7 @@ _HOMES = {
     "Budget": "run.budget",
     "Ledger": "run.budget",
     "PromptoptError": "errors",
-    "APO": "optimizers.apo",
+    "APO": "optimizers.apo.method",
     "Models": "binding.models",
     "Session": "binding.session",
     "Result": "outcome.result",

@@ -33,7 +33,7 @@ UNWATCHED = Session()
 
 def optimize(
     task: str | Path | Task,
-    optimizer: str | Optimizer,
+    optimizer: str | Optimizer = "auto",
     *,
     model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,

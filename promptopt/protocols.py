@@ -368,6 +368,15 @@ class Planning(Protocol):
         ...
 
 
+@runtime_checkable
+class BoundsCostInRoom(Protocol):
+    """A method that knows what a search can take in a given room."""
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds in that room. Asked by `--dry-run`, where the budget has a cap."""
+        ...
+
+
 class Selector(Protocol):
     """Finds the best of many prompts at a bounded cost; a value that any optimizer can hold."""
 

@@ -296,7 +296,8 @@ class Score:
 
     `value`: higher is better. `output`: the model's text. `answer`: what was read out of it. `parsed`: whether an
     answer could be read at all (an unreadable answer is worth 0 and is counted apart from a wrong one).
-    `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well.
+    `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well. `probability`: of the
+    right answer among all answers there are, where the evaluator learns it for the same price; else None.
     """
 
     value: float
@@ -304,6 +305,15 @@ class Score:
     answer: str = ""
     parsed: bool = True
     feedback: str = ""
+    probability: float | None = None
+
+    @property
+    def dense(self) -> float:
+        """What a search compares by where it has few examples: (value + probability) / 2, or the value alone.
+
+        Half of it is the value itself, so a prompt that moves all probabilities and no answer gains little by it.
+        """
+        return self.value if self.probability is None else (self.value + self.probability) / 2
 
 
 @dataclass(frozen=True, slots=True)

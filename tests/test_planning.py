@@ -9,11 +9,14 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
+from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Prompt, Proposal, Room
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.task import Task
+from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform
+from promptopt.types import Content, Example, Prompt, Proposal, Request, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +104,60 @@ def test_what_the_search_leaves_goes_to_dev_and_test(tmp_path: Path) -> None:
 
 
 def test_the_final_choice_counts_what_the_search_saw(tmp_path: Path) -> None:
-    """On dev alone the start would win: the first dev examples are those it gets right by luck."""
+    """On dev the start is better, by luck; on train, of which there is more, it is far worse."""
+    task = planted_task()
+    dev = {example["question"] for example in task.dev}
+
+    def answer(request: Request) -> str:
+        instruction, question = split_planted(request)
+        better = "carefully" in instruction
+        held = any(f"{each}\n" in f"{question}\n" for each in dev)
+        share = (0.4 if better else 0.6) if held else (0.9 if better else 0.4)
+        return "yes" if uniform("luck", question) < share else "no"
+
+    @dataclass(frozen=True)
+    class One:
+        examples: int
+
+        def optimize(self, run: Run) -> None:
+            [prompt] = run.admit([Proposal(Prompt.of("Answer carefully."), (run.initial,))])
+            run.evaluate([run.initial, prompt], run.train[: self.examples])
+
+    def chosen(examples: int) -> str:
+        model, home = Scripted(answer, name="lucky"), tmp_path / f"{examples}.db"
+        return optimize(task, One(examples), model=model, store=home).best.text
+
+    assert chosen(len(task.train)) == "Answer carefully."
+    assert chosen(1) == task.initial["instruction"]
+
+
+def test_by_another_measure_than_the_search_had_dev_alone_decides(tmp_path: Path) -> None:
+    """What the search saw is a loss in nats, which says nothing beside right and wrong."""
+    examples = [Example.of(("no", "yes")[number % 2], question=f"question {number}") for number in range(120)]
+    task = Task.from_examples(
+        examples, prompt="Answer.", name="odd", labels=("no", "yes"), train=40, dev=40, test=40,
+        layout=Layout("text", text="{instruction}\n\nQ: {question}\nA:"),
+    )  # fmt: skip
+
+    def right(content: Content) -> str:
+        assert isinstance(content, str)
+        return ("no", "yes")[int(content.split("question ")[1].split("\n")[0]) % 2]
+
+    def scores(content: Content, continuation: str) -> list[float]:
+        """By the loss the other prompt is far better, and it answers nothing right."""
+        return [-0.1 if "loss" in str(content) else -5.0]
+
+    model = Scripted(
+        lambda request: "who knows" if "loss" in str(request.content) else right(request.content),
+        name="odd",
+        scores=scores,
+    )
 
     @dataclass(frozen=True)
     class One:
         def optimize(self, run: Run) -> None:
-            [prompt] = run.admit([Proposal(Prompt.of("Answer carefully."), (run.initial,))])
+            [prompt] = run.admit([Proposal(Prompt.of("Mind the loss."), (run.initial,))])
             run.evaluate([run.initial, prompt], run.train)
 
-    runs: list[Run] = []
-    result = conduct(tmp_path, One(), Budget(evaluations=200), runs)
-    assert result.best.text == "Answer carefully."
-    worth = runs[0].worths(runs[0].train)
-    assert worth[Prompt.of("Answer carefully.")] > worth[runs[0].initial]
+    result = optimize(task, One(), model=model, evaluator="loss", store=tmp_path / "store.db")
+    assert result.best.text == "Answer."

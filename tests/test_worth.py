@@ -27,22 +27,22 @@ def test_every_step_down_the_lineage_is_shrunk() -> None:
     start = right(8, 20)
     child = {name: value for name, value in start.items() if int(name) < 10} | {"8": 1.0, "9": 1.0}
     grandchild = child | {"9": 0.0}
-    found = worths([START, CHILD, GRANDCHILD], LINEAGE, {START: start, CHILD: child, GRANDCHILD: grandchild}, 0.0)
+    found = worths([START, CHILD, GRANDCHILD], LINEAGE, {START: start, CHILD: child, GRANDCHILD: grandchild}, 0.4)
     assert [found[prompt] for prompt in (START, CHILD, GRANDCHILD)] == pytest.approx([0.40, 0.50, 0.45])
 
 
 def test_without_shared_examples_a_mean_is_drawn_towards_the_parent() -> None:
-    found = worths([START, CHILD], LINEAGE, {START: right(4, 10), CHILD: right(10, 10, begin=50)}, 0.0)
+    found = worths([START, CHILD], LINEAGE, {START: right(4, 10), CHILD: right(10, 10, begin=50)}, 0.4)
     assert found[CHILD] == pytest.approx((10 * 1.0 + 10 * 0.4) / 20)
 
 
-def test_a_start_that_was_not_scored_is_worth_the_prior() -> None:
+def test_a_start_that_was_not_scored_has_the_worth_that_is_given() -> None:
     assert worths([START, CHILD], LINEAGE, {CHILD: right(10, 10)}, 0.5) == {START: 0.5, CHILD: 0.75}
 
 
 def test_an_infinite_loss_is_worth_least_and_its_children_go_by_its_parent() -> None:
     known = {START: {"0": -1.0, "1": -1.0}, CHILD: {"0": -1.0, "1": -math.inf}, GRANDCHILD: {"0": -1.0, "1": -0.4}}
-    found = worths([START, CHILD, GRANDCHILD], LINEAGE, known, 0.0)
+    found = worths([START, CHILD, GRANDCHILD], LINEAGE, known, -1.0)
     assert found[CHILD] == -math.inf
     assert found[GRANDCHILD] == pytest.approx(-1.0 + 0.6 / 12)
 

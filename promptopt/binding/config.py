@@ -42,7 +42,7 @@ class RunConfig:
     """
 
     task: Annotated[str, Said("A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")] = ""
-    method: Annotated[str, Said("The search method (`promptopt methods list`).")] = ""
+    method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None

@@ -11,7 +11,7 @@ from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import BoundsCost, Evaluator, Forcing, Optimizer, Planning, Task
+from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
 from promptopt.types import Content, Room, UpperBounds
@@ -150,7 +150,8 @@ def forecast(config: RunConfig) -> Forecast:
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
     )
-    expected = optimizer.upper_bounds(len(task.train)) if isinstance(optimizer, BoundsCost) else None
+    room = room_for(arranged, task, evaluator)
+    expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
     if final is searching:
         together = None if cells is None else cells + arranged.reserve.evaluations
@@ -168,7 +169,6 @@ def forecast(config: RunConfig) -> Forecast:
     speed, runs = _speed(config.model, proposer)
     tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
     minutes = None if speed is None or tokens is None else tokens / speed / 60
-    room = room_for(arranged, task, evaluator)
     warned = too_little(optimizer, room)
     return Forecast(
         config,
@@ -180,6 +180,13 @@ def forecast(config: RunConfig) -> Forecast:
         (*own.warnings, *((warned,) if warned else ())),
         _rounds(optimizer, room),
     )
+
+
+def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:
+    """What the search can take at most: by its plan, where it has one."""
+    if isinstance(optimizer, BoundsCostInRoom):
+        return optimizer.upper_bounds_in(room)
+    return optimizer.upper_bounds(room.train) if isinstance(optimizer, BoundsCost) else None
 
 
 def _rounds(optimizer: Optimizer, room: Room) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from promptopt.types import Prompt
 
 
+DEFAULT_METHOD = "auto"
+"""The method where none is named: it needs no settings, and plans by the budget."""
 _EVALUATOR = "evaluator."
 """What the names of an evaluator's settings begin with."""
 
@@ -37,11 +39,9 @@ def with_task(config: RunConfig) -> RunConfig:
 
 
 def named(config: RunConfig) -> RunConfig:
-    """`config`, once it is sure to name a task and a method. Raises ConfigError."""
+    """`config` with the default method, where it names none. Raises ConfigError where it names no task."""
     with_task(config)
-    if not config.method:
-        raise ConfigError("which method? name one with --method (`promptopt methods list` shows them)")
-    return config
+    return config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
 
 
 def stored(config: RunConfig) -> dict[str, Any]:

@@ -187,7 +187,9 @@ class Labels:
         if best not in right:
             odds = f"({best} has probability {shares[best]:.2g}, {right[0]} {shares[right[0]]:.2g})"
             feedback = f"answered {best}, expected {right[0]} {odds}"
-        return Score(self._worth(shares, best, right), answer=best, feedback=feedback)
+        return Score(
+            self._worth(shares, best, right), answer=best, feedback=feedback, probability=self._dense(shares, right)
+        )
 
     def _by_first_token(self, cells: Sequence[Cell], rights: Sequence[list[str]], ask: Ask) -> list[Score]:
         reader = FirstTokens(self._words)
@@ -209,18 +211,23 @@ class Labels:
         note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
         if best not in right:
             note = f"answered {best}, expected {right[0]}" + (f"; {note}" if note else "")
-        return Score(self._worth(shares, best, right), output, best, feedback=note)
+        return Score(
+            self._worth(shares, best, right), output, best, feedback=note, probability=self._dense(shares, right)
+        )
 
     def _shares(self, logs: Sequence[float]) -> dict[str, float] | None:
         """Label to probability, adding up to 1; None where the logs give none."""
         shares = [math.exp(log) for log in _normalised(logs)]
         return None if any(map(math.isnan, shares)) else dict(zip(self._words, shares, strict=True))
 
+    def _dense(self, shares: Mapping[str, float], right: Sequence[str]) -> float | None:
+        """The probability that a search may go by beside accuracy; other values say as much themselves."""
+        return _gained(shares, right) if self.value == "accuracy" else None
+
     def _worth(self, shares: Mapping[str, float], best: str, right: Sequence[str]) -> float:
         if self.value == "accuracy":
             return float(best in right)
-        # In exact arithmetic at most 1; rounding must not make it more.
-        gained = min(1.0, math.fsum(shares[label] for label in right))
+        gained = _gained(shares, right)
         if self.value == "probability":
             return gained
         gap = gained - min(1.0, max((share for label, share in shares.items() if label not in right), default=0.0))
@@ -231,6 +238,11 @@ class Labels:
     @property
     def _unreadable(self) -> float:
         return {"margin": -1.0, "piecewise": -PENALTY}.get(self.value, 0.0)
+
+
+def _gained(shares: Mapping[str, float], right: Sequence[str]) -> float:
+    """The probability of a right label. In exact arithmetic at most 1; rounding must not make it more."""
+    return min(1.0, math.fsum(shares[label] for label in right))
 
 
 def _highest(shares: Mapping[str, float], right: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ would stand.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -13,6 +14,9 @@ from promptopt.errors import ConfigError
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.types import Example, Prompt, Proposal
+
+POOL_SHARE, POOL_MOST = 0.1, 200
+"""Training examples kept for demonstrations: a tenth (promptolution), or what the blocks leave, up to 200 (code)."""
 
 
 def shows_demos(task: Task) -> bool:
@@ -53,10 +57,12 @@ def bare(example: Example) -> Example:
     return Example(example.fields, example.target, solution=example.solution)
 
 
-def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
+def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold: float = 1.0) -> list[Example]:
     """Demonstrations of `examples`: with the task model's own reply where that is right, else as `bare` shows them.
 
-    The reply is the one to `prompt` without demonstrations (CAPO, make_demo; capo.md). Each example costs one
+    `threshold`: the score from which on a reply is right.
+
+    The reply is the one to `prompt` without demonstrations (CAPO). Each example costs one
     evaluation. An evaluator that generates nothing leaves the bare ones, and so does a prompt that breaks the task's
     contract when it stands alone. A right reply that is the answer and nothing else says no more than the target does.
     """
@@ -66,7 +72,28 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[E
     scores = run.evaluate([alone], examples)[alone]
     return [
         Example(example.fields, score.output.strip())
-        if score.value >= 1.0 and score.parsed and score.output.strip()
+        if score.value >= threshold and score.parsed and score.output.strip()
         else bare(example)
         for example, score in zip(examples, scores, strict=True)
     ]
+
+
+def shows_turns(task: Task) -> bool:
+    """Whether demonstrations stand as turns of the conversation, each with a message of the assistant."""
+    example = task.train[0]
+    content, _ = task.render(task.initial.with_demos([bare(example)]), example)
+    return not isinstance(content, str) and any(message.role == "assistant" for message in content)
+
+
+def inherit(rng: random.Random, first: Prompt, second: Prompt, most: int) -> list[Example]:
+    """floor((k1 + k2) / 2) of both parents' demonstrations, at most `most`, none of an example twice."""
+    return draw(rng, unlike([*first.demos, *second.demos]), min(most, (len(first.demos) + len(second.demos)) // 2))
+
+
+def set_aside(train: int, scored: int) -> int:
+    """Of `train` examples, how many are for demonstrations: a tenth, or all but `scored`, up to 200.
+
+    One at least stays to score on.
+    """
+    spare = max(math.ceil(POOL_SHARE * train), train - scored)
+    return max(0, min(POOL_MOST, spare, train - 1))

@@ -31,7 +31,7 @@ class Losses:
 
 
 def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Losses]:
-    """The losses of the prompts; one that makes some output impossible is out (pmpo.md, scored tokens, 6)."""
+    """The losses of the prompts; one that makes some output impossible is out."""
     scores = run.evaluate(prompts, examples)
     found: list[Losses] = []
     for prompt in scores:
@@ -46,15 +46,14 @@ def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) 
 def known_losses(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Losses:
     """The finite losses of a prompt on those of `examples` that it was scored on, which costs nothing."""
     known = run.seen(prompt, examples)
-    values = run.evaluate([prompt], known).values(prompt)
-    return Losses(prompt, {each: -value for each, value in zip(known, values, strict=True) if math.isfinite(value)})
+    return Losses(prompt, {example: -score.value for example, score in known if math.isfinite(score.value)})
 
 
 def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
     """Those of `examples` that have a finite score under `prompt`; the user is told of the others.
 
-    The set a search works on is fixed by its start, so that all prompts are compared on the same examples (pmpo.md,
-    "Which tokens are scored", 5). Raises ConfigError where none is left.
+    The set a search works on is fixed by its start, so that all prompts are compared on the same examples.
+    Raises ConfigError where none is left.
     """
     values = run.evaluate([prompt], examples).values(prompt)
     kept = [example for example, value in zip(examples, values, strict=True) if math.isfinite(value)]

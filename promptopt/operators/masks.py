@@ -1,7 +1,6 @@
 """Mask analysis: what each part of a prompt does to its loss, measured by leaving it out.
 
-Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307; checks, fallback and threshold as in pmpo.md, "Mask
-         analysis".
+Paper    Zhao et al. 2025, PMPO, arXiv:2505.16307; the checks of a marked copy, the fallback and the threshold are ours.
 Calls    the proposer once (twice where its first reply cannot be used), the task model parts * examples times, and
          examples times more where the prompt itself was not scored before.
 """

@@ -1,6 +1,6 @@
 """Reflection: mistakes shown to a model, its tagged replies read back, edited texts checked before they cost anything.
 
-The rules are those of apo.md, "Parsing required here"; methods that criticise and rewrite prompts share them.
+Methods that criticise and rewrite prompts share them.
 """
 
 from __future__ import annotations
@@ -159,10 +159,10 @@ def ask_whole(
 ) -> list[str | None]:
     """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
 
-    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped
-    (pmpo.md, "Meta-prompts"). `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small
-    models forget the tags but not the task. `closed`: only complete pairs of tags count. What is dropped is counted
-    under `who`. Equal texts are separate draws.
+    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped.
+    `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small models forget the tags but not
+    the task. `closed`: only complete pairs of tags count. What is dropped is counted under `who`. Equal texts are
+    separate draws.
     """
     found: list[str | None] = [None] * len(texts)
 

@@ -149,11 +149,6 @@ class Run:
         calls = self._door.spent.calls
         return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
 
-    def seen(self, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
-        """Those of the examples that a prompt was scored on, in their order: to look at them again is free."""
-        known = self._cells.get(prompt, {})
-        return [example for example in examples if _cell_name(example, 0) in known]
-
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
 
@@ -373,14 +368,23 @@ class Run:
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
 
-        `prior`: the mean of a start that was scored on none of them.
+        `prior`: the worth of a start that was scored on none of them.
         """
-        names = [_cell_name(example, 0) for example in examples]
+        names = {_cell_name(example, 0): None for example in examples}
         known = {
-            prompt: {name: scores[name].value for name in names if name in scores}
+            prompt: {name: score.dense for name, score in scores.items() if name in names}
             for prompt, scores in self._cells.items()
         }
-        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, prior)
+        # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
+        start = self.estimate(self.initial, examples)
+        level = start.mean if start.count else prior
+        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+        """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
+        known = self._cells.get(prompt, {})
+        among = self.train if examples is None else examples
+        return [(example, known[example.id]) for example in among if example.id in known]
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""

@@ -28,13 +28,12 @@ def step_worth(own: Values, parent: Values, of_parent: float) -> float:
 
 
 def worths(
-    prompts: Iterable[Prompt], lineage: Mapping[Prompt, Proposal], known: Mapping[Prompt, Values], prior: float
+    prompts: Iterable[Prompt], lineage: Mapping[Prompt, Proposal], known: Mapping[Prompt, Values], of_start: float
 ) -> dict[Prompt, float]:
-    """The worth of every prompt, given in the order they came up, the start first: worth(start) is its mean.
+    """The worth of every prompt, given in the order they came up; that of the first, the start, is given.
 
-    The parent is the first that a proposal names; the start, where it names none that came before. `prior` stands for
-    the mean of a start that was not scored. A prompt with a score that is not finite is worth -inf, and its children
-    go by the nearest forebear that is worth something.
+    The parent is the first that a proposal names; the start, where it names none that came before. A prompt with a
+    score that is not finite is worth -inf, and its children go by the nearest forebear that is worth something.
     """
     found: dict[Prompt, float] = {}
     forebears: dict[Prompt, Prompt] = {}
@@ -44,8 +43,7 @@ def worths(
         own = known.get(prompt, nothing)
         if start is None:
             start = prompt
-            mean = math.fsum(own.values()) / len(own) if own else prior
-            found[prompt] = mean if math.isfinite(mean) else prior
+            found[prompt] = of_start if math.isfinite(of_start) else 0.0
             continue
         named = lineage[prompt].parents if prompt in lineage else ()
         parent = named[0] if named and named[0] in found else start

@@ -13,9 +13,7 @@ KEEP = 2
 LEAST_DEPTH = 3.0
 """Mean examples an arm, at least."""
 SHALLOW = 0.8
-"""Factor of the mean depth where evaluations are what costs."""
-DEEP = 1.6
-"""The same where a call of the proposer costs far more than an evaluation: fewer children, each seen better."""
+"""Factor of the mean depth, the best too where calls are capped, and a child costs one beside its evaluations."""
 
 
 def generation_size(evaluations: int) -> int:

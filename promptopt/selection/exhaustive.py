@@ -1,4 +1,4 @@
-"""Brute force: every prompt on the same examples (apo.md, "Uniform")."""
+"""Brute force: every prompt on the same examples (APO's "Uniform")."""
 
 from __future__ import annotations
 

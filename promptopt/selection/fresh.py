@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from promptopt.errors import ConfigError
@@ -30,6 +31,12 @@ def looks(arms: int, keep: int, budget: float) -> list[int]:
     scale = math.fsum(1 / max(rank, keep) for rank in range(1, arms + 1))
     # Divided first, B / H times r would lose the last digit of whole numbers.
     return [max(1, math.floor(budget / (scale * max(rank, keep)) + 1e-9)) for rank in range(arms, keep, -1)]
+
+
+def asked(arms: int, phases: Sequence[int]) -> int:
+    """The evaluations that these looks come to where nothing is known yet."""
+    before = [0, *phases]
+    return sum((late - early) * (arms - place) for place, (early, late) in enumerate(pairwise(before)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,12 @@ class FreshRejects:
 
 
 def _ranked(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Estimate]:
-    """By their means on the same examples, best first; of equal ones the earlier first."""
+    """By their sums on the same examples, best first; of equal ones the earlier first.
+
+    The sums are of dense scores where the evaluator gives them; the means reported are of the values.
+    """
     scores = run.evaluate(prompts, examples)
     # fsum: equal scores tie exactly, in whatever order they come.
-    known = [Estimate(prompt, math.fsum(scores.values(prompt)) / len(examples), len(examples)) for prompt in prompts]
-    return sorted(known, key=lambda estimate: -estimate.mean)
+    sums = {prompt: math.fsum(score.dense for score in scores[prompt]) for prompt in prompts}
+    means = [Estimate(prompt, math.fsum(scores.values(prompt)) / len(examples), len(examples)) for prompt in prompts]
+    return sorted(means, key=lambda estimate: -sums[estimate.prompt])

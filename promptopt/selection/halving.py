@@ -1,4 +1,4 @@
-"""Successive halving (Karnin, Koren & Somekh 2013; apo.md, "SH"): after every phase the worse half leaves."""
+"""Successive halving (Karnin, Koren & Somekh 2013): after every phase the worse half leaves."""
 
 from __future__ import annotations
 

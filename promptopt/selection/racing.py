@@ -1,4 +1,4 @@
-"""Racing: block by block on the same examples, until paired tests leave as few prompts as are wanted (capo.md, "race").
+"""Racing: block by block on the same examples, until paired tests leave as few prompts as are wanted.
 
 A prompt leaves as soon as at least `keep` others are significantly better. Repeated looks inflate the level of a test:
 Racing divides it by their number (Bonferroni). CAPO's races do not, and stop sooner; there the level is a speed knob.

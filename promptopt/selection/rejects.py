@@ -1,4 +1,4 @@
-"""Successive rejects (Audibert & Bubeck 2010; apo.md, "SR"): after every phase the worst prompt leaves."""
+"""Successive rejects (Audibert & Bubeck 2010): after every phase the worst prompt leaves."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from promptopt.binding.models import default_proposer, open_models
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
 from tests.rewrites import Rewrites

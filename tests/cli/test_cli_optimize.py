@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from command_line import BETTER, START, Invoke, answer
 
+from promptopt import registry
 from promptopt.errors import BackendError
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
+from promptopt.optimizers.auto.search import Auto
 
 BASE = ("optimize", "--method", "climb", "--model", "scripted", "--task")
 LEDGER = {"evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens", "usd"}
@@ -253,6 +255,20 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
     assert proposer["calls"] == real["spent"]["proposer_calls"]
     assert task["usd"] == 0.0
     assert found["minutes"] is None
+
+
+def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "load", lambda group, name: {"auto": Auto}[name])
+    asked = ("optimize", "--task", task_file, "--model", "openai/x", "--dry-run", "--max-evaluations", "300")
+    shown = invoke(*asked)
+    assert shown.exit_code == 0, shown.stderr
+    assert "The budget fits" in shown.stdout
+    assert "generations of" in shown.stdout
+    found = json.loads(invoke(*asked, "--json").stdout)
+    assert found["method"] == "auto"
+    assert "rounds" in found["rounds"]
 
 
 def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:

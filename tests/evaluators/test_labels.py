@@ -36,7 +36,7 @@ def score(ask: FakeAsk, task: FakeTask = TASK, cell: Cell = CELL, **settings: ob
 
 def test_all_labels_are_scored_in_one_request_and_nothing_is_generated() -> None:
     ask = FakeAsk(scores=odds(0.6, 0.2))
-    assert score(ask) == Score(1.0, answer="positive")
+    assert score(ask) == Score(1.0, answer="positive", probability=pytest.approx(0.75))
     assert ask.scored == [ScoreRequest("Sentiment? fine", (" positive", " negative"), shared=10, ends=False)]
     assert ask.asked == []
     assert Labels(TASK).calls_per_cell == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.ape import APE, Filtering, Proposing
+from promptopt.optimizers.ape.method import APE, Filtering, Proposing
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 

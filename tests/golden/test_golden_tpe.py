@@ -14,7 +14,7 @@ from pathlib import Path
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.tpe import TPE, Bootstrapping, Proposing, Scoring
+from promptopt.optimizers.tpe.method import TPE, Bootstrapping, Proposing, Scoring
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 

@@ -1,4 +1,4 @@
-"""The acceptance checks of apo.md, by number; 7 to 10 (the selectors alone) are in tests/selection."""
+"""APO without a cap: its calls, its guards, its lineage; the selectors alone are in tests/selection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion, _groups
+from promptopt.optimizers.apo.method import APO, Expansion, _groups
 from promptopt.outcome.result import Result
 from promptopt.registry import names
 from promptopt.run.budget import Budget

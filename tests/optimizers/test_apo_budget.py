@@ -13,13 +13,13 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo import APO, Expansion
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.tasks.task import Task
-from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted
+from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
 from promptopt.types import Content, Estimate, Example, Prompt, Request, Room, UpperBounds, digest
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
@@ -68,6 +68,16 @@ def search(
     )
 
 
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
+
+    optimizer = APO()
+    budget = Budget(evaluations=500)
+
+    def propose(self, request: Request) -> str:
+        return author(request)
+
+
 def asked(proposer: Scripted, role: str) -> list[Request]:
     return [each for each in proposer.log if isinstance(each, Request) and who(text_of(each)) == role]
 
@@ -111,21 +121,17 @@ def test_a_child_that_ties_does_not_replace_its_parent(tmp_path: Path, budget: B
         assert all(len(step.pool) > 1 for step in result.steps)
 
 
-def minibatches(model: Scripted) -> list[str]:
-    """The questions that the start was asked, in order."""
-    return [split_planted(each)[1] for each in model.log if split_planted(each)[0] == "Answer the question."]
-
-
 def test_a_minibatch_is_drawn_anew_every_round_and_is_not_the_beginning_of_the_data(tmp_path: Path) -> None:
-    model = planted_model(feature_accuracy(WORDS, base=0.3))
-    # A proposer without ideas: the beam stays the start, and each round looks at its minibatch and nothing else.
+    model, train = planted_model(feature_accuracy(WORDS, base=0.3)), planted_task().train
+    # A proposer without ideas: the beam stays the start, and each round looks at two minibatches and nothing else.
     search(tmp_path, APO(rounds=3, minibatch=12), proposer=Scripted(lambda _: "?", name="mute"), model=model)
-    looked = minibatches(model)[:36]
-    first = {split_planted(request)[1] for request in model.log[:12]}
-    train = [example["question"] for example in planted_task().train]
+    begun = [text_of(request) for request in model.log[:12]]
+    first = [place for place, each in enumerate(train) if any(f"{each['question']}\n" in text for text in begun)]
     assert len(first) == 12
-    assert first != set(train[:12])
-    assert len(set(looked)) > 20
+    assert first != list(range(12))
+    looked = [place for place, each in enumerate(train)
+              if any(f"{each['question']}\n" in text_of(request) for request in model.log)]  # fmt: skip
+    assert len(looked) > 20
 
 
 def loss_task() -> Task:
@@ -229,12 +235,30 @@ def test_the_papers_constants_stand_without_a_cap_or_by_name_and_what_is_set_sta
         assert (plan.groups, plan.paraphrases, plan.children) == (0, 0, 1)
 
 
+def test_a_first_generation_is_as_large_as_others_unless_its_size_is_set(tmp_path: Path) -> None:
+    def inventive(request: Request) -> str:
+        text = text_of(request)
+        if who(text) == "critic":
+            return author(request)
+        return f"<instruction>Answer {digest([text, request.seed])}.</instruction>"
+
+    first: list[int] = []
+    for children in (None, 3):
+        settings = APO(expand=Expansion(children=children))
+        proposer = Scripted(inventive, name="inventive")
+        result = search(tmp_path / str(children), settings, proposer=proposer, budget=Budget(evaluations=600))
+        first.append(len(result.steps[0].pool))
+        assert len(result.steps[1].pool) > 4
+    # Two edits, a paraphrase of each and of the start; two parents would give an edit and two paraphrases each.
+    assert first == [1 + 5, 1 + 3]
+
+
 def test_the_least_is_a_round_and_what_to_expect_is_the_room() -> None:
     assert APO().least(ROOM) < 40
     assert APO(preset="paper").least(ROOM) == 64 + 9 * 50
-    expected = APO().expected_in(ROOM)
+    expected = APO().upper_bounds_in(ROOM)
     assert expected.evaluations == 800
-    assert APO(preset="paper").expected_in(ROOM) == APO().upper_bounds(50)
+    assert APO(preset="paper").upper_bounds_in(ROOM) == APO().upper_bounds(50)
     assert APO(rounds=0).upper_bounds(50) == UpperBounds(0, 0, 0)
 
 
@@ -257,7 +281,7 @@ def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_p
     result = search(tmp_path, Watched(), budget=Budget(evaluations=evaluations))  # type: ignore[arg-type]
     assert result.status == "budget"
     assert result.spent.evaluations == evaluations
-    bound = APO().expected_in(runs[0].room)
+    bound = APO().upper_bounds_in(runs[0].room)
     assert result.spent.proposer_calls <= bound.proposer_calls
     assert len(result.steps) >= 0.6 * APO().plan(runs[0].room).rounds
 

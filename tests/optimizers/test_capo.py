@@ -1,121 +1,47 @@
-"""The acceptance checks of capo.md, by number; 5, 6 and 8 (the test that takes prompts out) are in tests/selection."""
+"""The acceptance checks of CAPO by the paper's rule, by number; its test of pairs is in tests/selection."""
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
-from promptopt.binding.models import Models
-from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
+from promptopt.operators.demos import set_aside
+from promptopt.optimizers.capo import method as capo
 from promptopt.optimizers.capo.method import CAPO, SAMPLING, Breeding, Demonstrations, inherit
-from promptopt.optimizers.capo.method import method as capo
-from promptopt.optimizers.capo.track import UNCORRECTED, Race, Track
-from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Optimizer
-from promptopt.run import Run
+from promptopt.optimizers.capo.track import UNCORRECTED, Race
 from promptopt.run.budget import Budget
 from promptopt.selection.racing import PairedTest
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
-from promptopt.types import Content, Example, Prompt, Proposal, Reply, Request, digest
-
-WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
-SMALL = CAPO(population=3, iterations=3, breed=Breeding(crossovers=2), race=Race(block=8, blocks=4))
-NO_DEMOS = Demonstrations(most=0)
-
-
-def said(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
-
-
-def crossing(text: str) -> bool:
-    return text.startswith("Merge two prompts")
-
-
-def section_of(text: str) -> str:
-    return text.split('"""')[1].strip()
-
-
-def author(request: Request) -> str:
-    """A proposer that keeps its contract: it adds two words to the first prompt it is shown."""
-    text = said(request.content)
-    draw = random.Random(f"{text}{request.seed}")
-    return f"<prompt>{section_of(text)} {draw.choice(WORDS)} {draw.choice(WORDS)}</prompt>"
-
-
-def inventive(request: Request) -> str:
-    """As `author`, but no two replies are alike."""
-    text = said(request.content)
-    return f"<prompt>Answer. {digest([text, request.seed])}</prompt>"
-
-
-def echo(request: Request) -> str:
-    return f"<prompt>{section_of(said(request.content))}</prompt>"
-
-
-def number_task(train: int = 60) -> Task:
-    """Numbered questions, each answered by its number; the layout shows demonstrations."""
-    examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(train + 40)]
-    return Task.from_examples(examples, prompt="Say the number.", name="numbers", train=train, dev=20, test=20)
-
-
-def asked_number(content: Content) -> int:
-    return int(re.findall(r"number (\d+)\?", said(content))[-1])
-
-
-def counting(request: Request) -> str:
-    """Right on even numbers, with a reason; wrong on odd ones."""
-    number = asked_number(request.content)
-    return f"I count, so it is {number if number % 2 == 0 else number + 1}"
-
-
-def right(request: Request) -> str:
-    return str(asked_number(request.content))
-
-
-def search(
-    home: Path,
-    optimizer: Optimizer,
-    task: Task | None = None,
-    *,
-    model: Callable[[Request], str] | Scripted = right,
-    proposer: Callable[[Request], str | Reply] | Scripted = inventive,
-    budget: Budget | None = None,
-    evaluator: Evaluator | None = None,
-    watch: Callable[[Run], None] | None = None,
-) -> Result:
-    return optimize(
-        number_task() if task is None else task,
-        optimizer,
-        model=Models(
-            model if isinstance(model, Scripted) else Scripted(model, name="task model"),
-            proposer=proposer if isinstance(proposer, Scripted) else Scripted(proposer, name="author"),
-        ),
-        evaluator=evaluator,
-        check_evaluator=evaluator,
-        budget=budget,
-        store=home / "store.db",
-        session=Session(watch=watch),
-    )
-
-
-def children(result: Result) -> list[Prompt]:
-    return [each.prompt for each in result.candidates() if each.proposal.operator == "crossover"]
+from promptopt.types import Example, Prompt, Request
+from tests.optimizers.capo_searches import (
+    NO_DEMOS,
+    SMALL,
+    asked_number,
+    author,
+    children,
+    counting,
+    crossing,
+    echo,
+    inventive,
+    lossy,
+    number_task,
+    right,
+    said,
+    search,
+    section_of,
+)
 
 
 class TestContract(OptimizerContract):
@@ -223,104 +149,6 @@ def test_bare_answers_cost_nothing(tmp_path, outputs) -> None:
     assert ("demonstrator" in operators) == (outputs == "own")
 
 
-@dataclass(frozen=True, slots=True)
-class Races:
-    """A pool of instructions, raced so many times on the training examples that fit the blocks."""
-
-    texts: tuple[str, ...]
-    keep: int
-    race: Race
-    times: int = 1
-
-    def optimize(self, run: Run) -> None:
-        pool = run.admit([Proposal(Prompt.of(text)) for text in self.texts])
-        track = Track(run, self.race, run.train[: self.race.block * self.race.blocks], pool)
-        for _ in range(self.times):
-            track.race(pool, self.keep)
-
-
-def skilled(request: Request) -> str:
-    """Right where the instruction says well; else wrong on all, or on all but what it names."""
-    number = asked_number(request.content)
-    return str(number) if "well" in said(request.content) else "-1"
-
-
-def questions(model: Scripted, text: str) -> list[int]:
-    """What was asked under an instruction, in order."""
-    return [asked_number(each.content) for each in model.log if said(each.content).startswith(text)]
-
-
-def test_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
-    good, bad = [f"Do {n} well." for n in range(10)], [f"Do {n} badly." for n in range(4)]
-    model = Scripted(skilled, name="skilled")
-    task = number_task(300)
-    pool = (*good[:5], *bad, *good[5:])
-    # With nine to keep, a tenth goes on: the race runs to its end without the four.
-    result = search(tmp_path, Races(pool, 9, Race(gamma=0.0, block=30, blocks=10), times=3), task, model=model)
-    assert [len(questions(model, text)) for text in bad] == [60] * 4
-    in_train = {asked_number(example["question"]) for example in task.train}
-    assert all(len([n for n in questions(model, text) if n in in_train]) == 300 for text in good)
-    assert len(result.steps[0].kept) == 9
-    assert all("well" in prompt["instruction"] for prompt in result.steps[0].kept)
-
-
-def test_nine_better_ones_of_eleven_let_the_race_go_to_its_end(tmp_path) -> None:
-    pool = (*(f"Do {n} well." for n in range(9)), "Do 9 badly.", "Do 10 badly.")
-    result = search(tmp_path, Races(pool, 10, Race(gamma=0.0, block=10, blocks=6)))
-    assert [estimate.count for estimate in result.steps[0].pool] == [60] * 11
-
-
-def test_nothing_is_asked_twice_and_a_race_has_z_max_blocks_at_most(tmp_path) -> None:
-    texts = tuple(f"Do {n} well." for n in range(5))
-    race = Race(gamma=0.0, block=10, blocks=4)
-    model = Scripted(skilled, name="skilled")
-
-    result = search(tmp_path, Races(texts, 2, race, times=2), number_task(60), model=model)
-    first, second = result.steps
-    assert [estimate.count for estimate in first.pool] == [40] * 5
-    assert second.spent == first.spent
-
-
-def test_the_price_is_relative_to_the_longest_of_the_first_population(tmp_path) -> None:
-    gamma = 0.3
-    seeds = ("Say it.", "Say which number it is, as a number, and say nothing besides.")
-    settings = replace(SMALL, population=3, seeds=seeds, race=replace(SMALL.race, gamma=gamma), demos=NO_DEMOS)
-    result = search(tmp_path, settings, proposer=author)
-    notes = {
-        each.prompt: (int(found[1]), float(found[2]))
-        for each in result.candidates()
-        if (found := re.search(r"tokens: (\d+), price: ([\d.]+)", each.proposal.note))
-    }
-    longest = max(length for prompt, (length, _) in notes.items() if prompt["instruction"] in seeds)
-    assert len(notes) > 4
-    assert max(length for length, _ in notes.values()) > longest
-    for length, price in notes.values():
-        assert price == pytest.approx(gamma * length / longest, abs=1e-4)
-
-
-def test_of_equals_the_shorter_survive(tmp_path) -> None:
-    texts = ("Do it well, at once, and say nothing else.", "Do it well, at once.", "Do it well.")
-    result = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5)))
-    assert [prompt["instruction"] for prompt in result.steps[0].kept] == ["Do it well."]
-    # Two blocks are seen before a difference that does not vary counts.
-    assert [estimate.count for estimate in result.steps[0].pool] == [20] * 3
-    free = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5, gamma=0.0)))
-    assert [prompt["instruction"] for prompt in free.steps[0].kept] == [texts[0]]
-
-
-def test_all_see_the_same_examples_in_the_same_order(tmp_path) -> None:
-    texts = tuple(f"Do {n} {'well' if n < 4 else 'badly'}." for n in range(6))
-    model = Scripted(skilled, name="skilled")
-    task = number_task(60)
-    search(tmp_path, Races(texts, 4, Race(gamma=0.0, block=10, blocks=6)), task, model=model)
-    train = [asked_number(example["question"]) for example in task.train]
-    for text in texts:
-        # The engine may be asked in any order within a block.
-        seen = [number for number in questions(model, text) if number in train]
-        for begin in range(0, len(seen), 10):
-            assert sorted(seen[begin : begin + 10]) == sorted(train[begin : begin + 10])
-
-
 def test_the_best_was_scored_on_all_blocks_and_its_value_is_told(tmp_path) -> None:
     result = search(
         tmp_path, SMALL, planted_task(), model=planted_model(lambda text: 0.4 + 0.002 * len(text), common=0.9)
@@ -333,68 +161,6 @@ def test_the_best_was_scored_on_all_blocks_and_its_value_is_told(tmp_path) -> No
     kept = [estimate.prompt for estimate in result.steps[-1].pool]
     assert result.steps[-1].kept == tuple(kept)
     assert len(kept) == 3
-
-
-@dataclass(frozen=True, slots=True)
-class Late(Races):
-    """A race that begins when the budget has so many evaluations left."""
-
-    left: int = 0
-
-    def optimize(self, run: Run) -> None:
-        for number in range(1000):
-            over = (run.evaluations_left() or 0) - self.left
-            if over <= 0:
-                break
-            run.evaluate([Prompt.of(f"Filler {number}.")], run.train[:over])
-        Races.optimize(self, run)
-
-
-def cut_at(home: Path, evaluations: int) -> tuple[Result, Run]:
-    """A first race of six, on blocks of ten, that the budget ends."""
-    runs: list[Run] = []
-    late = Late(tuple(f"Do {n} well." for n in range(6)), 2, Race(gamma=0.0, block=10, blocks=6), left=evaluations)
-    budget = Budget(evaluations=1_000)
-    result = search(home, late, model=skilled, budget=budget, watch=runs.append)
-    assert result.status == "budget"
-    assert result.spent.evaluations <= 1_000
-    return result, runs[0]
-
-
-def test_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> None:
-    result, run = cut_at(tmp_path, 60 + 60 + 25)
-    known = {each.prompt["instruction"]: run.estimate(each.prompt, run.train).count for each in result.candidates()}
-    assert sorted(known[f"Do {n} well."] for n in range(6)) == [20, 20, 20, 25, 30, 30]
-    ranked = [estimate for estimate in run.ranked() if estimate.prompt["instruction"].startswith("Do ")]
-    assert [estimate.count for estimate in ranked] == [20] * 6
-    assert sum(known.values()) - 20 * 6 > 20, "the cut block was paid for"
-
-
-@pytest.mark.parametrize("evaluations", [30, 60, 90])
-def test_a_first_race_that_a_cap_cuts_forgets_nobody_it_scored(tmp_path, evaluations) -> None:
-    result, run = cut_at(tmp_path, evaluations)
-    ranked = [estimate for estimate in run.ranked() if estimate.prompt["instruction"].startswith("Do ")]
-    assert len(ranked) == min(6, evaluations // 10)
-    assert result.start.test is not None
-
-
-def test_who_has_not_seen_all_that_the_deepest_race_saw_comes_after_those_who_have(tmp_path) -> None:
-    runs: list[Run] = []
-    race = Race(gamma=0.0, block=10, blocks=6)
-
-    @dataclass(frozen=True, slots=True)
-    class DeepThenShallow:
-        def optimize(self, run: Run) -> None:
-            good, late = (
-                run.admit([Proposal(Prompt.of(f"Do {n} {how}.")) for n in range(3)]) for how in ("well", "so")
-            )
-            track = Track(run, race, run.train, good)
-            track.race(good, 2)
-            assert track.race([good[0], *late], 1) == [good[0]]
-
-    search(tmp_path, DeepThenShallow(), model=skilled, watch=runs.append)
-    counts = [each.count for each in runs[0].ranked() if each.prompt != runs[0].initial]
-    assert counts == [60, 60, 60, 20, 20, 20]
 
 
 def test_a_budget_below_the_first_population_returns_the_start_scored(tmp_path) -> None:
@@ -521,13 +287,6 @@ def test_equal_scores_are_no_reason_for_a_longer_prompt(tmp_path, model) -> None
     assert len(kept["instruction"]) <= len(result.start.text)
 
 
-def lossy(content: Content, text: str) -> list[float]:
-    read = said(content)
-    if "twice" in read:
-        return [-math.inf] * (len(text.split()) + 1)
-    return [-2.0 + 0.5 * ("exactly" in read)] * (len(text.split()) + 1)
-
-
 def test_negative_nats_and_impossible_targets(tmp_path) -> None:
     task = number_task()
     model = Scripted(right, name="lossy", scores=lossy)
@@ -538,17 +297,6 @@ def test_negative_nats_and_impossible_targets(tmp_path) -> None:
     assert "twice" not in result.best.text
     # An evaluator that generates nothing leaves bare answers.
     assert all(demo.target.isdigit() for each in result.candidates() for demo in each.prompt.demos)
-
-
-def test_a_prompt_that_is_invalid_leaves_the_race_at_once(tmp_path) -> None:
-    task = number_task()
-    texts = ("Say it.", "Say it exactly.", "Say it twice.")
-    model = Scripted(right, name="lossy", scores=lossy)
-    result = search(
-        tmp_path, Races(texts, 1, Race(gamma=0.0, block=10)), task, model=model, evaluator=Loss.for_task(task)
-    )
-    counts = {each.prompt["instruction"]: each.count for each in result.steps[0].pool}
-    assert counts == {"Say it.": 20, "Say it exactly.": 20, "Say it twice.": 10}
 
 
 @pytest.mark.parametrize("proposer", [inventive, author, lambda _: "no tags"])
@@ -572,7 +320,7 @@ def test_expected_is_the_cost_model_of_the_spec() -> None:
     ("train", "aside"), [(1, 0), (2, 1), (30, 3), (300, 30), (333, 34), (400, 100), (500, 200), (9_000, 200)]
 )
 def test_how_many_examples_are_kept_for_demonstrations(train, aside) -> None:
-    assert capo._set_aside(train, Race()) == aside
+    assert set_aside(train, 300) == aside
 
 
 def test_settings_from_the_command_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
+from promptopt.testing import OptimizerContract
 from promptopt.types import Content, Example, Prompt, Request, Room, ScoreRequest, digest
 
 RULES = "Answer the question.\n- Say it in one word.\n- Be kind and warm.\n- Think of snow."
-BY_RULE = Masking(by="rule")
+BY_RULE = Masking(most=2, by="rule")
 
 Scores = Callable[[Content, str], Sequence[float]]
 
@@ -93,6 +95,19 @@ def search(
         store=home / "store.db",
         session=Session(watch=watch),
     )
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
+
+    optimizer = PMPO(mask=BY_RULE)
+    evaluator = "generation"
+    budget = Budget(evaluations=500)
+
+    def propose(self, request: Request) -> str:
+        text = text_of(request)
+        draw = random.Random(f"{text}{request.seed}")
+        return f"<prompt>{section_of(text)} {draw.choice(self.words)} {draw.choice(self.words)}</prompt>"
 
 
 def rewriter_texts(proposer: Scripted) -> list[str]:
@@ -241,8 +256,8 @@ def test_own_solutions_take_no_more_than_their_share_of_the_room() -> None:
 def test_the_least_is_an_iteration_and_what_to_expect_is_the_room() -> None:
     assert PMPO().least(ROOM) < 60
     assert PMPO(preset="paper").least(ROOM) == 50 + 50 * (1 + 12 + 2 * 5)
-    assert PMPO().expected_in(ROOM).evaluations == 800
-    assert PMPO(preset="paper").expected_in(ROOM) == PMPO().upper_bounds(100)
+    assert PMPO().upper_bounds_in(ROOM).evaluations == 800
+    assert PMPO(preset="paper").upper_bounds_in(ROOM) == PMPO().upper_bounds(100)
 
 
 @pytest.mark.parametrize("evaluations", [150, 400, 900])
@@ -251,7 +266,7 @@ def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_p
     result = search(tmp_path, BUDGETED, budget=Budget(evaluations=evaluations), watch=runs.append)
     assert result.status == "budget"
     assert result.spent.evaluations == evaluations
-    assert result.spent.proposer_calls <= BUDGETED.expected_in(runs[0].room).proposer_calls
+    assert result.spent.proposer_calls <= BUDGETED.upper_bounds_in(runs[0].room).proposer_calls
     assert len(result.steps) >= 0.6 * BUDGETED.plan(runs[0].room).rounds
 
 

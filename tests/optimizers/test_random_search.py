@@ -13,11 +13,13 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.config import adjust
 from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.random_search import RandomSearch
+from promptopt.optimizers.random_search import RandomSearch, RandomSearchPlan
 from promptopt.outcome.result import Result
+from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.testing import (
@@ -28,7 +30,7 @@ from promptopt.testing import (
     split_planted,
     uniform,
 )
-from promptopt.types import Content, Example, Reply, Request, Sampling, ScoreRequest, UpperBounds
+from promptopt.types import Content, Example, Reply, Request, Room, Sampling, ScoreRequest, UpperBounds
 
 WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
 START = "Answer the question."
@@ -179,17 +181,62 @@ def test_a_proposer_that_gives_nothing_usable_leaves_the_start(
 
 
 @pytest.mark.parametrize("evaluations", [10, 40, 77, 150])
-def test_the_budget_is_used_up_and_a_partly_scored_rewrite_cannot_win(tmp_path: Path, evaluations: int) -> None:
+def test_the_budget_is_used_up_where_all_are_scored_alike(tmp_path: Path, evaluations: int) -> None:
     model = planted_model(lambda text: 0.3 if text == START else 0.8)
-    result = search(tmp_path, RandomSearch(examples=20), model=model, budget=Budget(evaluations=evaluations))
+    settings = RandomSearch(preset="paper", examples=20)
+    result = search(tmp_path, settings, model=model, budget=Budget(evaluations=evaluations))
     assert result.status == "budget"
     assert result.spent.evaluations <= evaluations
     assert result.best.test is not None
-    winner = next(candidate for candidate in result.candidates() if candidate.prompt == result.prompt)
-    assert result.best.text == START or winner.search.count == 20
+    # What the last rewrite saw before the cap counts as far as it goes.
     scored = [candidate.search.count for candidate in result.candidates()]
     assert scored == sorted(scored, reverse=True)
     assert evaluations < 150 or result.best.text != START
+
+
+@pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=300), Budget(evaluations=1_000)])
+def test_a_budget_is_planned_on_and_kept(tmp_path: Path, budget: Budget) -> None:
+    runs: list[Run] = []
+    model, proposer = planted_model(feature_accuracy(WORDS, base=0.3)), Scripted(vary, name="varying")
+    result = optimize(
+        planted_task(),
+        RandomSearch(),
+        model=Models(model, proposer=proposer),
+        budget=budget,
+        store=tmp_path / "store.db",
+        session=Session(watch=runs.append),
+    )
+    plan, bound = RandomSearch().plan(runs[0].room), RandomSearch().upper_bounds_in(runs[0].room)
+    assert proposer.calls == plan.candidates
+    assert result.steps[-1].spent.evaluations <= bound.evaluations
+    assert budget.calls is None or result.spent.calls <= budget.calls
+    # One comparison of all: most are seen once or twice, the last ones often.
+    (step,) = result.steps
+    counts = sorted(estimate.count for estimate in step.pool)
+    assert counts[0] <= 3
+    assert counts[-1] >= 10
+    assert len(step.kept) == 2
+    assert result.best.text != START
+
+
+def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
+    plans = [RandomSearch().plan(Room(evaluations, None, 1, 120, 40)) for evaluations in (20, 273, 1_400)]
+    assert [plan.candidates for plan in plans] == [4, 34, 175]
+    own = RandomSearch(candidates=9, examples=30).plan(Room(500, None, 1, 120, 40))
+    assert (own.candidates, own.examples) == (9, 30)
+    for settings, room in ((RandomSearch(preset="paper"), Room(500, None, 1, 120, 40)),
+                           (RandomSearch(), Room(None, None, 1, 120, 40))):  # fmt: skip
+        assert settings.plan(room) == RandomSearchPlan(100, 50, None)
+        assert settings.plan(room).describe()
+
+
+def test_debris_is_no_part_of_a_rewrite(tmp_path: Path) -> None:
+    count = itertools.count()
+    debris = Scripted(lambda _: f"<prompt>New instruction: Say {next(count)}.\nScore: 90</prompt>", name="debris")
+    result = search(tmp_path, RandomSearch(), proposer=debris, budget=Budget(evaluations=300))
+    texts = [candidate.prompt["instruction"] for candidate in result.candidates()]
+    assert len(texts) > 5
+    assert not any("Score" in text or "New" in text for text in texts)
 
 
 def loss_search(home: Path, scores: Callable[[Content, str], Sequence[float]]) -> Result:

@@ -1,6 +1,6 @@
 """Racing: the test that takes prompts out, the race around it, and what it saves against scoring everything.
 
-Numbers are those of the acceptance checks of capo.md; what every selector keeps to is in test_selectors.
+What every selector keeps to is in test_selectors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""apo.md's synthetic check: 36 arms, 400 examples of shared difficulty, 2,048 evaluations, a beam of four."""
+"""A synthetic check: 36 arms, 400 examples of shared difficulty, 2,048 evaluations, a beam of four."""
 
 from __future__ import annotations
 

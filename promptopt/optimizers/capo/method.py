@@ -1,14 +1,20 @@
 """CAPO: instructions with demonstrations, crossed and mutated; races with paired tests pick who goes on; length costs.
 
 Paper    Zehle et al. 2025, CAPO: Cost-Aware Prompt Optimization, AutoML 2025, PMLR 293:18, arXiv:2504.16005.
-Calls    proposer: 2c an iteration, and paraphrases that fill the first population; task model: at most D for each of
-         the first population and of the c children an iteration, and one for each new demonstration. Replies off their
-         form are asked for once more.
-Departs  one start prompt may be all there is: its paraphrases fill the first population, and it stands in it with its
-         own demonstrations; children of equal rendering are dropped; an example is shown once in a prompt; races go by
-         mean less price over the blocks they share (code: raw means over any blocks); a difference that does not vary
-         counts from epsilon and two blocks on; the search ends after ten iterations without a new survivor; the last
-         population is scored on all blocks. Shuffled blocks are left out: they cost more, and were broken in the code.
+Scales   with the budget, of S evaluations: max(4, 0.7 S^(1/3)) children an iteration, all looked at together with the
+         population of 2 on max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), of which
+         the 2 best go on (successive rejects); of equal scores the prompt goes on that is clearly shorter, which is
+         what length costs there. 500 evaluations are about 14 iterations of 5 children, 2,000 are 33 of 8.
+Paper's  rule, by `preset=paper` and where there is no cap: a population of 10, 4 children, races over blocks of 30 in a
+         fixed order, each score less the price of length. Proposer: 2c an iteration, and paraphrases that fill the
+         first population; task model: at most D for each of the first population and of the children, and one for each
+         new demonstration. Replies off their form are asked for once more.
+Departs  the budget's rule, which is ours; one start prompt may be all there is: its paraphrases fill the first
+         population, and it stands in it with its own demonstrations; children of equal rendering are dropped; an
+         example is shown once in a prompt; races go by mean less price over the blocks they share (code: raw means over
+         any blocks); a difference that does not vary counts from epsilon and two blocks on; the search ends after ten
+         iterations without a new survivor; the last population is scored on all blocks. Shuffled blocks are left out:
+         they cost more, and were broken in the code.
 """
 
 from __future__ import annotations
@@ -20,14 +26,16 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from promptopt.errors import ConfigError
-from promptopt.operators.demos import bare, demonstrate, draw, fitting, shows_demos, unlike
+from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, set_aside, shows_demos
 from promptopt.operators.reflect import room, show_task
+from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
-from promptopt.optimizers.capo.track import RACE, Race, Track
+from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern, normalise
-from promptopt.types import Example, Prompt, Proposal, Sampling, UpperBounds
+from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 CROSSOVER = Pattern(
     '''Merge two prompts for a language model into one.
@@ -66,11 +74,12 @@ Write the new prompt in at most {words} words, in this form:
     ("task", "section", "words"),
 )
 
+FORM = Form(CROSSOVER, MUTATION)
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 ATTEMPTS = 3
 """Rounds of paraphrases that the first population is filled up with, before it stays smaller."""
-POOL_SHARE, POOL_MOST = 0.1, 200
-"""Training examples kept for demonstrations: a tenth (promptolution), or what the blocks leave, up to 200 (code)."""
+SURVIVORS = 2
+"""Prompts that go on by the budget: as few as a crossover takes. On planted tasks 3 were no better."""
 
 Action = Literal["add", "drop", "keep"]
 ACTIONS: tuple[Action, ...] = ("add", "drop", "keep")
@@ -80,8 +89,8 @@ ACTIONS: tuple[Action, ...] = ("add", "drop", "keep")
 class Breeding:
     """How children come about."""
 
-    crossovers: int = 4
-    """c, children of an iteration. Code; 4, 7 and 10 were studied."""
+    crossovers: int | None = None
+    """c, children of an iteration. None: by the budget; paper: 4 (7 and 10 were studied)."""
     longest: int = 400
     """Tokens an instruction may have; one whose parent is longer may have a quarter more than that. Ours."""
     sampling: Sampling = SAMPLING
@@ -105,17 +114,36 @@ class Demonstrations:
 
 
 @dataclass(frozen=True, slots=True)
+class CAPOPlan:
+    """Concrete numbers. `shape`: None for the paper's rule, which races over blocks of the same examples."""
+
+    rounds: int
+    population: int
+    crossovers: int
+    shape: Shape | None
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        if self.shape is not None:
+            return self.shape.describe()
+        return f"{self.rounds} iterations of {self.crossovers} children, races of a population of {self.population}"
+
+
+@dataclass(frozen=True, slots=True)
 class CAPO:
     """Evolution of instruction and demonstrations together, with racing and a price on length."""
 
     name: ClassVar[str] = "capo"
 
-    population: int = 10
-    """mu, prompts that go on to the next iteration. Code."""
-    iterations: int = 999
-    """Iterations at most. Code, where five million tokens read end the search before."""
+    preset: Preset = "budget"
+    """What fills in the settings that are not given."""
+    population: int | None = None
+    """mu, prompts that go on to the next iteration. None: 2 by the budget; paper: 10."""
+    iterations: int | None = None
+    """Iterations at most. None: by the budget; paper: 999 (where five million tokens read end the search before)."""
     patience: int = 10
-    """Iterations without a new survivor that end the search. Ours."""
+    """Iterations without a new survivor (by the budget: without a new child) that end the search; by the budget it
+    begins again from its best once, before they do. Ours."""
     seeds: tuple[str, ...] = ()
     """Further start prompts: texts of the part that is edited. Paper: ten in all."""
     breed: Breeding = Breeding()
@@ -123,23 +151,77 @@ class CAPO:
     demos: Demonstrations = Demonstrations()
     """What prompts show."""
     race: Race = RACE
-    """From parents and children to survivors."""
+    """The paper's way from parents and children to survivors."""
 
     def __post_init__(self) -> None:
         within(self, population=(1, math.inf), iterations=(0, math.inf), patience=(1, math.inf))
         if not all(seed.strip() for seed in self.seeds):
             raise ConfigError("one of the 'seeds' is empty; give every seed prompt a text, or leave it out")
 
+    def plan(self, room: Room) -> CAPOPlan:
+        """By the budget where there is one, else by the paper's rule."""
+        found = None
+        if self.preset == "budget":
+            # A child brings a crossover and a mutation.
+            found = shape(room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0)
+        if found is None:
+            iterations = 999 if self.iterations is None else self.iterations
+            crossovers = 4 if self.breed.crossovers is None else self.breed.crossovers
+            return CAPOPlan(iterations, 10 if self.population is None else self.population, crossovers, None)
+        rounds = found.rounds if self.iterations is None else self.iterations
+        return CAPOPlan(rounds, self._keep, found.children, replace(found, rounds=rounds))
+
+    @property
+    def _keep(self) -> int:
+        return SURVIVORS if self.population is None else self.population
+
+    def least(self, room: Room) -> int:
+        """Three iterations; of the paper's rule a first race of two blocks, for one of several ranks nobody well."""
+        plan = self.plan(room)
+        if plan.shape is not None:
+            return 3 * least_generation(plan.population)
+        return (plan.population + plan.crossovers) * min(2 * self.race.block, room.train)
+
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt and the seeds; blocks and demonstrations come from `train`."""
-        sample, pool = self._examples(run)
+        plan = self.plan(run.room)
+        sample, pool = self._examples(run, plan)
         most = min(self.demos.most, len(pool))
-        made = self._first(run, pool, most)
+        if plan.shape is None:
+            self._published(run, plan, sample, pool, most)
+        else:
+            self._planned(run, plan, plan.shape, sample, pool, most)
+
+    def _planned(
+        self,
+        run: Run,
+        plan: CAPOPlan,
+        planned: Shape,
+        sample: Sequence[Example],
+        pool: Sequence[Example],
+        most: int,
+    ) -> None:
+        """Small iterations on fresh examples; of equals the shorter goes on."""
+        search = Generations(run, sample, planned, self.patience)
+        made = self._first(run, pool, most, planned.children + 1)
+        track = Lengths(run, self.race.gamma, [run.initial, *(proposal.prompt for proposal in made)])
+        population = search.survivors([run.initial], track.admit(made, [run.initial]), plan.population, track.dearness)
+        count = 0
+        while search.open and (self.iterations is None or count < self.iterations):
+            children = track.admit(self._children(run, plan, population, pool, most), population)
+            population = search.survivors(population, children, plan.population, track.dearness)
+            count += 1
+
+    def _published(
+        self, run: Run, plan: CAPOPlan, sample: Sequence[Example], pool: Sequence[Example], most: int
+    ) -> None:
+        """The paper's loop."""
+        made = self._first(run, pool, most, plan.population)
         track = Track(run, self.race, sample, [run.initial, *(proposal.prompt for proposal in made)])
         population, idle = [run.initial, *track.admit(made, [run.initial])], 0
-        for _ in range(self.iterations):
-            children = track.admit(self._children(run, population, pool, most), population)
-            survivors = track.race([*population, *children], self.population)
+        for _ in range(plan.rounds):
+            children = track.admit(self._children(run, plan, population, pool, most), population)
+            survivors = track.race([*population, *children], plan.population)
             idle = 0 if any(prompt not in population for prompt in survivors) else idle + 1
             population = survivors
             if idle == self.patience:
@@ -147,34 +229,43 @@ class CAPO:
         track.finish(population)
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
+        """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
+        plan, train = self.plan(room), room.train
+        if plan.shape is not None:
+            calls = 2 * (ATTEMPTS * plan.crossovers + SPARE * plan.rounds * 2 * plan.crossovers)
+            return UpperBounds(plan.shape.evaluations, calls, calls * self.breed.sampling.max_tokens)
         # Where demonstrations have no place, the races have all examples.
         scored = min(train, self.race.block * self.race.blocks)
-        first, children = max(self.population, 1 + len(self.seeds)), self.iterations * self.breed.crossovers
-        pool = _set_aside(train, self.race) if self.demos.outputs == "own" else 0
+        first, children = max(plan.population, 1 + len(self.seeds)), plan.rounds * plan.crossovers
+        pool = set_aside(train, self.race.block * self.race.blocks) if self.demos.outputs == "own" else 0
         shown = min(self.demos.most, pool)
         demonstrations = (first - 1) * shown + (children if shown else 0)
         evaluations = (first + children) * scored + demonstrations
         # One of the seeds may be the start.
-        missing = self.population - max(1, len({normalise(seed) for seed in self.seeds}))
+        missing = plan.population - max(1, len({normalise(seed) for seed in self.seeds}))
         calls = 2 * (ATTEMPTS * max(0, missing) + 2 * children)
         return UpperBounds(evaluations, calls, calls * self.breed.sampling.max_tokens)
 
-    def _examples(self, run: Run) -> tuple[list[Example], list[Example]]:
-        """The sample that all races run on, in the order of its blocks; and others, to be shown as demonstrations."""
+    def _examples(self, run: Run, plan: CAPOPlan) -> tuple[list[Example], list[Example]]:
+        """The sample that prompts are compared on, in the order of its blocks; and others, for demonstrations."""
         shuffled = run.rng("examples").sample(run.train, len(run.train))
-        aside = _set_aside(len(shuffled), self.race) if self.demos.most else 0
+        most = len(shuffled) if plan.shape is not None else self.race.block * self.race.blocks
+        aside = set_aside(len(shuffled), most) if self.demos.most else 0
         if aside and not shows_demos(run.task):
             aside = 0
             run.warn("the task's layout has no place for demonstrations: CAPO searches for instructions alone")
         elif self.demos.most and not aside:
             run.warn("one training example leaves none to be shown: CAPO searches for instructions alone")
-        sample = shuffled[aside:][: self.race.block * self.race.blocks]
-        if len(sample) < self.race.block:
+        sample = shuffled[aside:][:most]
+        if plan.shape is None and len(sample) < self.race.block:
             run.warn(f"{len(sample)} examples are fewer than a block of {self.race.block}: one smaller block decides")
         return sample, shuffled[:aside]
 
-    def _first(self, run: Run, pool: Sequence[Example], most: int) -> list[Proposal]:
+    def _first(self, run: Run, pool: Sequence[Example], most: int, count: int) -> list[Proposal]:
         """P_0 but for the start, which stands as it is: seeds and paraphrases with up to k_max demonstrations each."""
         editable = run.task.editable
         given = [run.initial, *(run.initial.replace(editable, seed) for seed in self.seeds)]
@@ -183,13 +274,13 @@ class CAPO:
             found.setdefault(normalise(prompt[editable]), Proposal(prompt, operator="seed"))
         sources = [proposal.prompt for proposal in found.values()]
         for _ in range(ATTEMPTS):
-            asked = [sources[place % len(sources)] for place in range(self.population - len(found))]
+            asked = [sources[place % len(sources)] for place in range(count - len(found))]
             for source, text in zip(asked, self._rephrase(run, asked, "paraphraser"), strict=True):
                 if text is not None:
                     found.setdefault(normalise(text[editable]), Proposal(text, (source,), "paraphraser"))
-        if len(found) < self.population:
+        if len(found) < count:
             run.warn(
-                f"the first population has {len(found)} of {self.population} prompts, as the proposer wrote no more "
+                f"the first population has {len(found)} of {count} prompts, as the proposer wrote no more "
                 f"different paraphrases: give it seeds, or another proposer"
             )
         rng = run.rng("demonstrations")
@@ -199,10 +290,12 @@ class CAPO:
             if each.prompt != run.initial
         ]
 
-    def _children(self, run: Run, population: Sequence[Prompt], pool: Sequence[Example], most: int) -> list[Proposal]:
+    def _children(
+        self, run: Run, plan: CAPOPlan, population: Sequence[Prompt], pool: Sequence[Example], most: int
+    ) -> list[Proposal]:
         """One child a crossover; it is missing where the crossover gave nothing that can be used."""
         rng, editable = run.rng("parents"), run.task.editable
-        pairs = [_pair(rng, population) for _ in range(self.breed.crossovers)]
+        pairs = [_pair(rng, population) for _ in range(plan.crossovers)]
         asked = [
             (first, self._request(run, CROSSOVER, first, {"first": first[editable], "second": second[editable]}))
             for first, second in pairs
@@ -238,7 +331,7 @@ class CAPO:
         return self._write(run, asked, who)
 
     def _write(self, run: Run, asked: Sequence[tuple[Prompt, str]], who: str) -> list[Prompt | None]:
-        return rewrites(run, asked, self.breed.sampling, who=who, longest=self.breed.longest)
+        return rewrites(run, asked, self.breed.sampling, who=who, longest=self.breed.longest, form=FORM)
 
     def _request(self, run: Run, pattern: Pattern, parent: Prompt, texts: Mapping[str, str]) -> str:
         most = room(parent[run.task.editable], self.breed.longest, run.count_tokens)
@@ -246,21 +339,7 @@ class CAPO:
         return pattern.render({"task": show_task(run.task, parent), "words": str(most * 2 // 3), **texts})
 
 
-def inherit(rng: random.Random, first: Prompt, second: Prompt, most: int) -> list[Example]:
-    """floor((k1 + k2) / 2) of both parents' demonstrations, at most `most`, none of an example twice."""
-    return draw(rng, unlike([*first.demos, *second.demos]), min(most, (len(first.demos) + len(second.demos)) // 2))
-
-
 def _pair(rng: random.Random, population: Sequence[Prompt]) -> tuple[Prompt, Prompt]:
     """Two different members; a population of one is crossed with itself."""
     first, *others = rng.sample(population, min(2, len(population)))
     return first, others[0] if others else first
-
-
-def _set_aside(train: int, race: Race) -> int:
-    """Of `train` examples, how many are for demonstrations: a tenth, or what the blocks leave, up to 200.
-
-    One at least stays for the races.
-    """
-    spare = max(math.ceil(POOL_SHARE * train), train - race.block * race.blocks)
-    return max(0, min(POOL_MOST, spare, train - 1))

@@ -1,4 +1,4 @@
-"""Races over a fixed sample, one after another, in which length has a price: the selection of CAPO (capo.md)."""
+"""Races over a fixed sample, one after another, in which length has a price: the selection of CAPO."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from promptopt.types import Example, Prompt, Proposal
 if TYPE_CHECKING:
     from promptopt.run import Run
 
+STEP = 0.02
+"""Score that a prompt must cost more than another, about, for its length to decide between them. Ours."""
 UNCORRECTED = PairedTest(alpha=0.2, correction="none", population="infinite")
 
 
@@ -37,17 +39,14 @@ class Race:
 RACE = Race()
 
 
-class Track:
-    """What races run on: the blocks, in a fixed order; the price of length; and how deep a race has been."""
+class Lengths:
+    """What prompts cost by their length; and which of those that were made are new."""
 
-    def __init__(self, run: Run, race: Race, sample: Sequence[Example], first: Sequence[Prompt]) -> None:
-        """L_ref is the longest of `first`, and stays."""
-        self._run, self._race, self._sample = run, race, sample
-        self._looks = math.ceil(len(sample) / race.block)
-        self._deepest = 0
+    def __init__(self, run: Run, gamma: float, first: Sequence[Prompt]) -> None:
+        """gamma: what the longest of `first` costs; that length is the reference, and stays."""
+        self._run, self._gamma = run, gamma
         self._lengths: dict[Prompt, int] = {}
-        self._reference = max(1, *map(self._length, first))
-        run.rank_by(sample)
+        self._reference = max(1, *map(self.length, first))
 
     def admit(self, made: Sequence[Proposal], population: Sequence[Prompt]) -> list[Prompt]:
         """The prompts that keep the contract and render unlike each other and all of `population`."""
@@ -59,10 +58,43 @@ class Track:
                 self._run.reject(f"{proposal.operator}: a duplicate")
                 continue
             known[text] = None
-            count, length = len(proposal.prompt.demos), self._length(proposal.prompt)
-            size = f"demonstrations: {count}, tokens: {length}, price: {self._price(proposal.prompt):.4f}"
+            count, length = len(proposal.prompt.demos), self.length(proposal.prompt)
+            size = f"demonstrations: {count}, tokens: {length}, price: {self.price(proposal.prompt):.4f}"
             fresh.append(replace(proposal, note=f"{proposal.note}; {size}" if proposal.note else size))
         return self._run.admit(fresh)
+
+    def length(self, prompt: Prompt) -> int:
+        """Tokens of what the model reads besides the input."""
+        if prompt not in self._lengths:
+            self._lengths[prompt] = self._run.count_tokens(rendered(self._run, prompt))
+        return self._lengths[prompt]
+
+    def price(self, prompt: Prompt) -> float:
+        """Off each of its scores: gamma * length / reference."""
+        return self._gamma * self.length(prompt) / self._reference
+
+    def dearness(self, prompt: Prompt) -> int:
+        """The price in whole steps of STEP: what decides between equal scores where all rest on a few examples.
+
+        Were it the price itself, every word less would decide there, and keep a search from adding any.
+        """
+        return round(self.price(prompt) / STEP)
+
+
+class Track:
+    """What races run on: the blocks, in a fixed order; the price of length; and how deep a race has been."""
+
+    def __init__(self, run: Run, race: Race, sample: Sequence[Example], first: Sequence[Prompt]) -> None:
+        """L_ref is the longest of `first`, and stays."""
+        self._run, self._race, self._sample = run, race, sample
+        self._looks = math.ceil(len(sample) / race.block)
+        self._deepest = 0
+        self._lengths = Lengths(run, race.gamma, first)
+        run.rank_by(sample)
+
+    def admit(self, made: Sequence[Proposal], population: Sequence[Prompt]) -> list[Prompt]:
+        """As `Lengths.admit`."""
+        return self._lengths.admit(made, population)
 
     def race(self, candidates: Sequence[Prompt], keep: int) -> list[Prompt]:
         """The `keep` best, best first; all where there are no more (race)."""
@@ -89,26 +121,21 @@ class Track:
         self._run.record([self._run.estimate(prompt, self._sample) for prompt in order], order)
 
     def _rank(self, seen: int, alive: Sequence[Prompt]) -> list[Prompt]:
-        """Rank by mean less price on the blocks of the deepest race so far; who has not seen all of them cannot win.
+        """Rank by mean less price on the blocks of the deepest race so far those of `alive` that have seen all of them.
 
-        One block of several ranks nobody. The order of those of `alive` that can.
+        The others follow by what they are worth on what they have seen: one block may be all that a cap leaves.
         """
         self._deepest = max(self._deepest, seen)
-        ranking = self._prefix(self._deepest) if self._deepest > 1 else self._sample
+        ranking = self._prefix(self._deepest)
         known = [self._run.estimate(prompt, ranking) for prompt in alive]
         full = [estimate for estimate in known if estimate.count == len(ranking)]
         full.sort(key=lambda estimate: estimate.mean - self._price(estimate.prompt), reverse=True)
         order = [estimate.prompt for estimate in full]
-        self._run.rank_by(ranking, order)
+        self._run.rank_by(self._sample, order if self._deepest > 1 else [])
         return order
 
     def _prefix(self, blocks: int) -> Sequence[Example]:
         return self._sample[: blocks * self._race.block]
 
-    def _length(self, prompt: Prompt) -> int:
-        if prompt not in self._lengths:
-            self._lengths[prompt] = self._run.count_tokens(rendered(self._run, prompt))
-        return self._lengths[prompt]
-
     def _price(self, prompt: Prompt) -> float:
-        return self._race.gamma * self._length(prompt) / self._reference
+        return self._lengths.price(prompt)

@@ -1,6 +1,6 @@
 """Evolution with a proposer for its operators: the first population, children, and the operators worked by hand.
 
-The rules are those of evoprompt.md. A population is a list of `Estimate`s whose prompts are all different, each with
+A population is a list of `Estimate`s whose prompts are all different, each with
 its mean score on the same examples.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Literal
 
+from promptopt.operators import replies
 from promptopt.operators.rewrite import rewrites
 from promptopt.protocols import Task
 from promptopt.ranges import within
@@ -150,7 +151,6 @@ CLASSIFICATION = Worked(
         ),
     },
 )
-_SHOWN = frozenset(normalise(text) for worked in (SIMPLIFICATION, CLASSIFICATION) for text in worked.texts())
 
 
 def worked_for(task: Task) -> Worked:
@@ -174,8 +174,10 @@ def show_steps(steps: Sequence[str]) -> str:
 class Breeder:
     """Asks for new prompts, and knows all there were: a text that differs in white space only is the prompt it was."""
 
-    def __init__(self, run: Run, rewriting: Rewriting) -> None:
+    def __init__(self, run: Run, rewriting: Rewriting, *requests: Pattern) -> None:
+        """`requests`: the patterns of the operators' requests, which no child may repeat."""
         self._run, self._rewriting = run, rewriting
+        self._form = replies.Form(PARAPHRASER, *requests, *worked_for(run.task).texts())
         self._known: dict[str, Prompt] = {}
 
     def pool(self, seeds: Sequence[str]) -> list[Prompt]:
@@ -195,8 +197,8 @@ class Breeder:
         """For each (parents, request) the prompt that was written, which may be one that is known; None for no use.
 
         The first parent is the one whose placeholders a child keeps. What is dropped is counted under `who`, by the
-        rules of `rewrite.rewrites` (`bare`: as there); so is a child that speaks of the prompts it was made of, or
-        that is a text of the worked example. Equal requests are separate draws.
+        rules of `rewrite.rewrites` (`bare`: as there), which also refuse a piece of the request or of its worked
+        example; so is a child that speaks of the prompts it was made of. Equal requests are separate draws.
         """
         written = rewrites(
             self._run,
@@ -206,6 +208,7 @@ class Breeder:
             longest=self._rewriting.longest,
             bare=bare,
             closed=not bare,
+            form=self._form,
         )
         return [
             None if child is None else self._admit(child, parents, who)
@@ -219,9 +222,6 @@ class Breeder:
             return self._known[text]
         if _LABEL.search(text) and not any(_LABEL.search(parent[editable]) for parent in parents):
             self._run.reject(f"{who}: speaks of its parents")
-            return None
-        if text in _SHOWN:
-            self._run.reject(f"{who}: copies the worked example")
             return None
         for prompt in self._run.admit([Proposal(child, tuple(dict.fromkeys(parents)), who)]):
             self._known[text] = prompt
@@ -263,7 +263,7 @@ def para_topk(
     members: list[Prompt] = prompts[:half]
     for _ in range(ATTEMPTS):
         sources = list(islice(cycle(prompts[:half]), size - len(members)))
-        requests = [((source,), PARAPHRASER.render({"section": source[run.task.editable]})) for source in sources]
+        requests = [((source,), request_paraphrase(source[run.task.editable])) for source in sources]
         written = breeder.children(requests, "paraphraser", bare=True)
         new = [child for child in written if child is not None and child not in prompts]
         members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
@@ -277,13 +277,18 @@ def para_topk(
     return population
 
 
+def request_paraphrase(section: str) -> str:
+    """The request for a paraphrase of a prompt's editable part."""
+    return PARAPHRASER.render({"section": section})
+
+
 def paraphrases(size: int) -> int:
     """The most calls of the proposer for a first population of `size`: every reply off its form, none of use."""
     return 2 * ATTEMPTS * (size - 1)
 
 
 def wheel(scores: Sequence[float]) -> list[float]:
-    """The weights of a roulette wheel, p_i = f_i / Σf, for scores of any sign (evoprompt.md, "Roulette").
+    """The weights of a roulette wheel, p_i = f_i / Σf, for scores of any sign.
 
     Negative scores are shifted by the lowest finite one; scores that are not finite weigh nothing. Where all weights
     are zero, the finite scores are equally likely, or all where none is finite.

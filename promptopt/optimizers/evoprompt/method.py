@@ -3,8 +3,15 @@
 Paper    Guo et al. 2024, Connecting Large Language Models with Evolutionary Algorithms Yields Powerful Prompt
          Optimizers, ICLR 2024, arXiv:2309.08532.
 Calls    task model: |D| for each prompt of the pool (start and seeds), each paraphrase that fills the first population,
-         and each new child, N a generation; proposer: one a paraphrase, N a generation. Without seeds, at the defaults,
-         200 * (1 + 9 + 100) and 9 + 100. A reply off its form is asked for once more.
+         and each new child, N a generation; proposer: one a paraphrase, N a generation. Without seeds, by the paper's
+         constants, 200 * (1 + 9 + 100) and 9 + 100. A reply off its form is asked for once more.
+Scales   under a cap that does not afford the paper's constants, old and new prompts of a generation are seen together
+         on few examples, drawn anew each time; the worst leave one by one, and three live on (four with a random
+         donor). Of S evaluations, a generation has 0.7 S^(1/3) children (4 or more), each seen on 0.8 S^(1/4) examples
+         on average (3 or more), fewer at first and more towards the end, until all is spent. The first is paraphrases
+         of the start and the seeds; where generations bring nothing new, the best begins again alone, once. DE asks
+         for a whole generation at once there, with the best of the last as its donor. `preset=paper`, or a number for
+         `examples`, scores all on a fixed set and keeps the paper's rules whatever the cap.
 Departs  one start prompt may be all there is: paraphrases of it fill the population, which may stay smaller; two
          parents are drawn for each child and differ (code: two places of a mating pool); scores that are negative or
          all zero are made fit for the wheel; an operator's reply without a complete pair of tags is no prompt, and its
@@ -19,6 +26,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import ClassVar, Literal
 
 from promptopt.errors import ConfigError
@@ -31,16 +39,17 @@ from promptopt.optimizers.evoprompt.evolution import (
     fitness,
     fixed_sample,
     para_topk,
-    paraphrases,
     show_prompts,
     show_steps,
     wheel,
     worked_for,
 )
+from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, expected, planned
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.cohorts import Fixed, Fresh, Preset, least
 from promptopt.text import Pattern
-from promptopt.types import Estimate, Prompt, UpperBounds
+from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
 OPERATOR = Pattern(
     """Make a better prompt for a language model out of the prompts you are given, in these steps:
@@ -91,12 +100,12 @@ class EvoPromptGA:
 
     name: ClassVar[str] = "evoprompt-ga"
 
-    population: int = 10
-    """N, prompts that go on to the next generation, and children of a generation."""
-    generations: int = 10
-    """T, the paper's iterations."""
-    examples: int = 200
-    """|D|, training examples that every prompt is scored on. Paper: 200 for classes, 100 for free text, 50 on BBH."""
+    population: int | None = None
+    """N, children of a generation, and on a fixed set the prompts that go on; None: by the budget. Paper: 10."""
+    generations: int | None = None
+    """T, generations; None: by the budget. The paper's iterations: 10."""
+    examples: int | None = None
+    """|D|, examples that every prompt is scored on; None: by the budget. Paper: 200 classes, 100 free text, 50 BBH."""
     seeds: tuple[str, ...] = ()
     """Further start prompts: texts of the part that is edited. Paper: about ten and more."""
     parents: Literal["roulette", "tournament", "random"] = "roulette"
@@ -105,35 +114,63 @@ class EvoPromptGA:
     """Who goes on: the best N of old and new, or each child in its slot (code)."""
     rewrite: Rewriting = REWRITING
     """How the proposer is asked."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        within(self, population=(1, math.inf), generations=(0, math.inf), examples=(1, math.inf))
-        _check_seeds(self.seeds)
+        _check(self, fewest=1)
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt and the seeds, on up to |D| training examples."""
-        examples = fixed_sample(run, self.examples)
-        breeder = Breeder(run, self.rewrite)
-        population = para_topk(run, breeder, self.seeds, examples, self.population)
-        for _ in range(self.generations):
-            pairs = [self._pair(run.rng("parents"), population) for _ in range(self.population)]
-            asked = [
-                ((first, second), _request(run, "ga", {"Prompt 1": first, "Prompt 2": second}))
-                for first, second in pairs
-            ]
-            children = breeder.children(asked, "crossover")
+        """Search, from the task's start prompt and the seeds."""
+        plan, breeder = self.plan(run.room), Breeder(run, self.rewrite, OPERATOR)
+        if isinstance(plan, Fixed):
+            self._on_one_set(run, breeder, plan)
+            return
+        lineage = Lineage(run, breeder, self.seeds, plan)
+        lineage.select(lineage.paraphrases())
+        while not lineage.over:
+            crossed = len(lineage.members) > 1
+            lineage.select(
+                self._children(run, breeder, lineage.members, lineage.count) if crossed else lineage.paraphrases()
+            )
+
+    def plan(self, room: Room) -> Fixed | Fresh:
+        """How many generations of how many children there are, and what those are seen on."""
+        return planned(self, room, keep=BREEDERS, fixed=self.update == "std")
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one generation that is of use."""
+        return least(room, self.plan(room), keep=BREEDERS)
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples, without a cap.
+
+        Replies off their form are asked for twice.
+        """
+        return expected(self, self.rewrite.sampling, train)
+
+    def _on_one_set(self, run: Run, breeder: Breeder, plan: Fixed) -> None:
+        """The paper's algorithm, on up to |D| training examples."""
+        examples, size = fixed_sample(run, plan.examples), plan.children
+        population = para_topk(run, breeder, self.seeds, examples, size)
+        for _ in range(plan.rounds):
+            children = self._children(run, breeder, population, size)
             scored = fitness(run, [child for child in children if child is not None], examples)
             # Of equals the older comes first, then the shorter: the sort by score is stable.
             union = list(dict.fromkeys([*population, *sorted(scored, key=lambda each: _length(run, each.prompt))]))
             if self.update == "topk":
-                population = best_first(union)[: self.population]
+                population = best_first(union)[:size]
             else:
                 population = _overwritten(population, children, {each.prompt: each for each in union})
             run.record(union, [member.prompt for member in best_first(population)])
 
-    def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
-        return _expected(self, train)
+    def _children(self, run: Run, breeder: Breeder, population: Sequence[Estimate], count: int) -> list[Prompt | None]:
+        """A child of each of `count` pairs; None where a reply was of no use."""
+        pairs = [self._pair(run.rng("parents"), population) for _ in range(count)]
+        asked = [
+            ((first, second), _request(run, "ga", {"Prompt 1": first, "Prompt 2": second})) for first, second in pairs
+        ]
+        return breeder.children(asked, "crossover")
 
     def _pair(self, rng: random.Random, population: Sequence[Estimate]) -> tuple[Prompt, Prompt]:
         """Two different members; a population of one is crossed with itself."""
@@ -158,12 +195,12 @@ class EvoPromptDE:
 
     name: ClassVar[str] = "evoprompt-de"
 
-    population: int = 10
-    """N, prompts that go on to the next generation, and children of a generation."""
-    generations: int = 10
-    """T, the paper's iterations."""
-    examples: int = 200
-    """|D|, training examples that every prompt is scored on. Paper: 200 for classes, 100 for free text, 50 on BBH."""
+    population: int | None = None
+    """N, children of a generation, and on a fixed set the prompts that go on; None: by the budget. Paper: 10."""
+    generations: int | None = None
+    """T, generations; None: by the budget. The paper's iterations: 10."""
+    examples: int | None = None
+    """|D|, examples that every prompt is scored on; None: by the budget. Paper: 200 classes, 100 free text, 50 BBH."""
     seeds: tuple[str, ...] = ()
     """Further start prompts: texts of the part that is edited. Paper: about ten and more."""
     variant: Literal["v1", "v2", "v3"] = "v1"
@@ -172,10 +209,11 @@ class EvoPromptDE:
     """Prompt 3: the best prompt so far, or a third member."""
     rewrite: Rewriting = REWRITING
     """How the proposer is asked."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        within(self, population=(self._fewest, math.inf), generations=(0, math.inf), examples=(1, math.inf))
-        _check_seeds(self.seeds)
+        _check(self, fewest=self._fewest)
 
     @property
     def _fewest(self) -> int:
@@ -183,23 +221,52 @@ class EvoPromptDE:
         return 4 if self.donor == "random" and self.variant != "v2" else 3
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt and the seeds, on up to |D| training examples."""
-        examples = fixed_sample(run, self.examples)
-        breeder = Breeder(run, self.rewrite)
-        population = para_topk(run, breeder, self.seeds, examples, self.population)
+        """Search, from the task's start prompt and the seeds."""
+        plan, breeder = self.plan(run.room), Breeder(run, self.rewrite, OPERATOR)
+        if isinstance(plan, Fixed):
+            self._on_one_set(run, breeder, plan)
+            return
+        lineage = Lineage(run, breeder, self.seeds, plan)
+        lineage.select(lineage.paraphrases())
+        while not lineage.over:
+            members = lineage.members
+            if len(members) < self._fewest:
+                lineage.select(lineage.paraphrases())
+                continue
+            bases = islice(cycle(members), lineage.count)
+            roles = [self._roles(run.rng("members"), members, base, members[0]) for base in bases]
+            lineage.select(breeder.children([self._asked(run, each) for each in roles], "differential"))
+
+    def plan(self, room: Room) -> Fixed | Fresh:
+        """How many generations of how many children there are, and what those are seen on."""
+        return planned(self, room, keep=self._fewest)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one generation that is of use."""
+        return least(room, self.plan(room), keep=self._fewest)
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples, without a cap.
+
+        Replies off their form are asked for twice.
+        """
+        return expected(self, self.rewrite.sampling, train)
+
+    def _on_one_set(self, run: Run, breeder: Breeder, plan: Fixed) -> None:
+        """The paper's algorithm, on up to |D| training examples."""
+        examples = fixed_sample(run, plan.examples)
+        population = para_topk(run, breeder, self.seeds, examples, plan.children)
         best = population[0]
         if len(population) < self._fewest:
             run.warn(
                 f"differential evolution needs {self._fewest} different prompts and has {len(population)}: it ends"
             )
             return
-        for _ in range(self.generations):
+        for _ in range(plan.rounds):
             survivors, tried = list(population), list[Estimate]()
             # One after the other: a record is the donor of the very next child.
             for slot, base in enumerate(population):
-                roles = self._roles(run.rng("members"), population, base, best)
-                # The base comes last among the roles, and first among the parents.
-                asked = (tuple(reversed(roles.values())), _request(run, self.variant, roles))
+                asked = self._asked(run, self._roles(run.rng("members"), population, base, best))
                 for scored in fitness(run, _children(breeder, asked), examples):
                     tried.append(scored)
                     if scored.mean > base.mean and scored not in [*population, *survivors]:
@@ -210,9 +277,9 @@ class EvoPromptDE:
             population = survivors
             run.record(union, [member.prompt for member in best_first(population)])
 
-    def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
-        return _expected(self, train)
+    def _asked(self, run: Run, roles: Mapping[str, Prompt]) -> tuple[tuple[Prompt, ...], str]:
+        # The base comes last among the roles, and first among the parents.
+        return tuple(reversed(list(roles.values()))), _request(run, self.variant, roles)
 
     def _roles(
         self, rng: random.Random, population: Sequence[Estimate], base: Estimate, best: Estimate
@@ -263,15 +330,7 @@ def _length(run: Run, prompt: Prompt) -> int:
     return len(prompt[run.task.editable])
 
 
-def _check_seeds(seeds: Sequence[str]) -> None:
-    if not all(seed.strip() for seed in seeds):
+def _check(settings: EvoPromptGA | EvoPromptDE, *, fewest: int) -> None:
+    within(settings, population=(fewest, math.inf), generations=(0, math.inf), examples=(1, math.inf))
+    if not all(seed.strip() for seed in settings.seeds):
         raise ConfigError("one of the 'seeds' is empty; give every seed prompt a text, or leave it out")
-
-
-def _expected(settings: EvoPromptGA | EvoPromptDE, train: int) -> UpperBounds:
-    size, pool = settings.population, 1 + len(settings.seeds)
-    children = settings.generations * size
-    # The pool, the paraphrases that join the better half of the first population, and every child.
-    prompts = pool + size - min(pool, math.ceil(size / 2)) + children
-    calls = paraphrases(size) + 2 * children
-    return UpperBounds(min(settings.examples, train) * prompts, calls, calls * settings.rewrite.sampling.max_tokens)

@@ -1,32 +1,38 @@
 """OPRO: a model is shown the best instructions so far with their scores, and writes one that scores higher.
 
 Paper    Yang et al. 2023, Large Language Models as Optimizers, arXiv:2309.03409. Code: google-deepmind/opro.
-Calls    task model: N for the start and n*N a step, of N training examples; proposer: n a step. At the defaults
-         321*100 and 320. A reply without tags is asked for once more. Held-out examples count among the N; they are
-         spent on the best prompts only.
-Departs  40 steps on up to 100 examples (paper: 200 on 261 of GSM8K, 50 of BBH); one seed, the task's start, known
-         from the beginning; the place of the instruction is the layout's; with 100 examples a fifth is held out and
-         chosen by, and not only a step's instructions but all that are among the best are scored on it; the request
-         names the task and its labels; a reply without tags is no instruction. The wording is for small models too.
+Scales   with the budget, of S evaluations: max(4, 0.7 S^(1/3)) new instructions a step, all looked at together with the
+         two best on max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), of which the two
+         best go on (successive rejects); the history shows up to 8 that went on, with their worth along the lineage.
+         500 evaluations are about 14 steps of 5, 2,000 are 33 of 8. Measured on planted tasks at 500, 1,000 and 2,000:
+         gains of 2.8, 2.2 and 1.5 times those of the paper's rule with settings made for each.
+Paper's  rule, by `preset=paper` and where there is no cap: all are scored on the same N training examples, and the best
+         20 of all are shown. Task model: N for the start and n*N a step; proposer: n a step. A reply without tags is
+         asked for once more. `preset=paper`: 200 steps on 261 examples; without a cap 40 on up to 100.
+Departs  the budget's rule, which is ours; the task's start and `seeds` are known from the beginning; the place of the
+         instruction is the layout's; what is held out, if anything is, is scored for all that are among the best, and
+         counts beside the other examples in the end; the request names the task and its labels; a reply without tags
+         is no instruction. The wording is for small models too.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from promptopt.operators.reflect import ask_whole, refuses, room, show_task, unusable
-from promptopt.optimizers.opro.exemplars import inputs_inside, most_wrong, show_place
+from promptopt.errors import ConfigError
+from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
+from promptopt.operators.reflect import ask_whole, refuses, room, said_of, show_task, unusable
+from promptopt.operators.replies import Form, sized, tidy
+from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, good, in_unit, key, points, polish
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds
-
-History = Mapping[Prompt, float]
-"""Every scored prompt and its mean on the training subset, oldest first."""
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.text import Pattern
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 META = Pattern(
     """Write an instruction for a language model{where}. The higher its score, the better; scores go from 0 to 100.
@@ -43,18 +49,14 @@ WHERE = ". It will stand where <INS> stands in the examples"
 HISTORY = "Instructions so far with their scores, the worst first and the best last:"
 EXEMPLARS = "Examples of what the model will be given, and of what is right:"
 KEEP = " It must hold {places} once each: the input stands there."
+FORM = Form(META, WHERE, HISTORY, EXEMPLARS, KEEP)
 
 TAG = "instruction"
 TAGS = (TAG, "INS")
 PROPOSER = Sampling(temperature=1.0, max_tokens=512)
-VALIDATED_FROM = 100
-"""Examples from which on a share is held out, where nothing else is said (opro.md)."""
-SHARE = 0.2
-"""That share (the code's 80/20 split of MMLU)."""
 SPLIT_FROM = 20
 """Examples from which on some can be held out at all."""
 
-_BOLD = re.compile(r"(?<!\w)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)", re.DOTALL)
 _WHO = "proposer"
 
 
@@ -62,14 +64,14 @@ _WHO = "proposer"
 class Showing:
     """What the proposer is shown."""
 
-    memory: int = 20
-    """Instructions shown, the best so far."""
+    memory: int | None = None
+    """Instructions shown, the best so far. None: 8 by the budget, 20 by the paper's rule (paper)."""
     threshold: float = 0.3
     """A score in [0, 1] below which an instruction is not shown, unless all are. Code: 0.3 for chat models."""
     exemplars: int = 3
     """Training examples shown."""
-    choice: Literal["random", "wrong-so-far", "wrong-of-shown", "constant"] = "random"
-    """Which: drawn anew each step; most often wrong under all instructions, or under those shown; drawn once."""
+    choice: Choice = "random"
+    """Which of them."""
     order: Literal["history-first", "exemplars-first"] = "history-first"
     """What the request begins with."""
 
@@ -81,8 +83,8 @@ class Showing:
 class Proposing:
     """How new instructions are asked for, and which replies are none."""
 
-    breadth: int = 8
-    """New instructions asked for in a step."""
+    breadth: int | None = None
+    """New instructions asked for in a step. None: by the budget; paper: 8."""
     sampling: Sampling = PROPOSER
     """How the proposer is asked."""
     end_temperature: float | None = None
@@ -93,24 +95,20 @@ class Proposing:
     """`refused`: none may hold a digit, which keeps solutions of sums out. Code, for GSM8K."""
 
     def __post_init__(self) -> None:
-        within(self, breadth=(1, math.inf), longest=(1, math.inf))
-        if self.end_temperature is not None:
-            within(self, end_temperature=(0.0, math.inf))
+        within(self, breadth=(1, math.inf), end_temperature=(0.0, math.inf), longest=(1, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What is held out of the training subset, to choose by in the end."""
+    """What the paper's rule holds out of its training subset, for the best alone to be scored on."""
 
-    share: float | None = None
-    """0, or up to 0.5 of the examples; None: 0.2 from 100 examples on, else 0. Code: 0.2 for MMLU."""
+    share: float = 0.0
+    """Up to 0.5 of the examples. Code: 0.2 for MMLU, else 0."""
     every: int = 3
     """Steps from one scoring of the best on it to the next. Code."""
 
     def __post_init__(self) -> None:
-        within(self, every=(1, math.inf))
-        if self.share is not None:
-            within(self, share=(0.0, 0.5))
+        within(self, share=(0.0, 0.5), every=(1, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +116,30 @@ class Stopping:
     """What ends the search early."""
 
     idle: int | None = 3
-    """Steps in a row without one unseen instruction; None: any number. Ours."""
+    """Steps in a row without one unseen instruction; None: 30. By the budget the search begins again from its best
+    once, before they end it. Ours."""
     patience: int | None = None
     """Steps in a row without a new best; None (code): any number."""
 
     def __post_init__(self) -> None:
-        within(self, **{name: (1, math.inf) for name in ("idle", "patience") if getattr(self, name) is not None})
+        within(self, idle=(1, math.inf), patience=(1, math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class OPROPlan:
+    """Concrete numbers. `shape`: None for the paper's rule, which scores all on the same `examples`."""
+
+    rounds: int
+    breadth: int
+    memory: int
+    examples: int
+    shape: Shape | None
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        if self.shape is not None:
+            return self.shape.describe("instructions")
+        return f"{self.rounds} steps of {self.breadth} instructions, each scored on {self.examples} examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,39 +148,106 @@ class OPRO:
 
     name: ClassVar[str] = "opro"
 
-    steps: int = 40
-    """Steps of proposing and scoring. Ours; the paper: 200."""
-    examples: int = 100
-    """Training examples used, those held out included. Ours; the paper: 3.5 % of GSM8K, 20 % of a BBH task."""
+    preset: Preset = "budget"
+    """What fills in the settings that are not given."""
+    steps: int | None = None
+    """Steps of proposing and scoring. None: by the budget, 40 without one; paper: 200."""
+    examples: int | None = None
+    """Training examples used. None: all by the budget, 100 without one; paper: 261 of GSM8K (3.5 %)."""
+    seeds: tuple[str, ...] = ()
+    """Further start prompts: texts of the part that is edited."""
     show: Showing = Showing()
     """What the proposer is shown."""
     propose: Proposing = Proposing()
     """How new instructions are asked for."""
     validation: Validation = Validation()
-    """What is held out."""
+    """What the paper's rule holds out."""
     stop: Stopping = Stopping()
     """What ends the search early."""
 
     def __post_init__(self) -> None:
         within(self, steps=(0, math.inf), examples=(1, math.inf))
+        if not all(seed.strip() for seed in self.seeds):
+            raise ConfigError("one of the 'seeds' is empty; give every seed prompt a text, or leave it out")
+
+    def plan(self, room: Room) -> OPROPlan:
+        """By the budget where there is one, else by the paper's rule."""
+        found = None if self.preset == "paper" else shape(room, children=self.propose.breadth)
+        paper = self.preset == "paper"
+        if found is None:
+            examples = (261 if paper else 100) if self.examples is None else self.examples
+            steps = (200 if paper else 40) if self.steps is None else self.steps
+        else:
+            examples = room.train if self.examples is None else self.examples
+            steps = found.rounds if self.steps is None else self.steps
+            found = replace(found, rounds=steps)
+        breadth = self.propose.breadth
+        return OPROPlan(
+            rounds=steps,
+            breadth=found.children if found is not None else 8 if breadth is None else breadth,
+            memory=self.show.memory if self.show.memory is not None else 20 if found is None else 8,
+            examples=min(examples, room.train),
+            shape=found,
+        )
+
+    def least(self, room: Room) -> int:
+        """Three steps: what is seen in less tells nothing."""
+        plan = self.plan(room)
+        if plan.shape is None:
+            return plan.examples * (1 + 3 * plan.breadth)
+        return 3 * least_generation()
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on one fixed subset of the training examples."""
-        scored, held = self._examples(run)
-        history = run.evaluate([run.initial], scored).means()
-        run.evaluate([run.initial], held)
-        known = {_key(run.initial[run.task.editable])}
+        """Search, from the task's start prompt and the seeds, on training examples."""
+        plan, editable = self.plan(run.room), run.task.editable
+        seeds = run.admit([Proposal(run.initial.replace(editable, seed), operator="seed") for seed in self.seeds])
+        starts = list(dict.fromkeys([run.initial, *seeds]))
+        drawn = run.rng("examples").sample(run.train, plan.examples)
+        if plan.shape is None:
+            self._published(run, plan, starts, drawn)
+        else:
+            self._planned(run, plan, plan.shape, starts, drawn)
+
+    def _planned(
+        self, run: Run, plan: OPROPlan, planned: Shape, starts: Sequence[Prompt], drawn: Sequence[Example]
+    ) -> None:
+        """Small steps on fresh examples; the history is of those that went on."""
+        search = Generations(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
+        known = {key(prompt[run.task.editable]) for prompt in starts}
+        went_on: list[Prompt] = list(starts)
+        elite = search.survivors([run.initial], starts[1:]) if len(starts) > 1 else [run.initial]
+        stale = step = 0
+        while search.open and stale != self.stop.patience and (self.steps is None or step < self.steps):
+            worth = run.worths(drawn)
+            history = {prompt: worth[prompt] for prompt in went_on}
+            shown = best_last(good(history, self.show.threshold), plan.memory)
+            meta = self._meta(run, history, shown, drawn)
+            fresh = self._propose(run, plan, meta, step, shown, known)
+            before, elite = elite, search.survivors(elite, fresh)
+            stale = stale + 1 if elite[0] in before else 0
+            # Of equals the newest stand last in the history; a new beginning forgets it.
+            older = [] if search.begun_again else [prompt for prompt in went_on if prompt not in elite]
+            went_on = [*older, *reversed(elite)]
+            step += 1
+
+    def _published(self, run: Run, plan: OPROPlan, starts: Sequence[Prompt], drawn: Sequence[Example]) -> None:
+        """The paper's loop: every instruction on the same examples, the best of all in the history."""
+        held, scored = self._split(run, drawn)
+        run.rank_by(drawn)
+        history = run.evaluate(starts, scored).means()
+        run.evaluate(starts, held)
+        known = {key(prompt[run.task.editable]) for prompt in starts}
         idle = stale = 0
-        for step in range(self.steps):
-            shown = self._shown(history)
-            meta = self._meta(run, history, shown, self._exemplars(run, shown, history, scored))
-            fresh = self._propose(run, meta, step, shown, known)
+        for step in range(plan.rounds):
+            shown = best_last(good(history, self.show.threshold), plan.memory)
+            meta = self._meta(run, history, shown, scored)
+            fresh = self._propose(run, plan, meta, step, shown, known)
             before = max(history.values())
             history |= run.evaluate(fresh, scored).means()
             idle = 0 if fresh else idle + 1
             stale = 0 if max(history.values()) > before else stale + 1
-            ended = step + 1 == self.steps or idle == self.stop.idle or stale == self.stop.patience
-            best = _best(history, self.show.memory)
+            ended = step + 1 == plan.rounds or idle == self.stop.idle or stale == self.stop.patience
+            best = best_last(history, plan.memory)
             if step % self.validation.every == 0 or ended:
                 run.evaluate(best, held)
             pool = dict.fromkeys([*shown, *fresh])
@@ -173,88 +256,71 @@ class OPRO:
                 break
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; replies without tags are asked for twice."""
-        count = min(self.examples, train)
-        held = self._held(count)
-        prompts = 1 + self.steps * self.propose.breadth
-        looks = len(range(0, self.steps, self.validation.every)) + 1
-        validated = min(prompts, 1 + looks * self.show.memory)
-        calls = 2 * self.steps * self.propose.breadth
-        evaluations = prompts * (count - held) + validated * held
+        """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a whole search in that room; replies without tags are asked for twice."""
+        plan = self.plan(room)
+        if plan.shape is not None:
+            calls = 2 * SPARE * plan.rounds * plan.breadth
+            return UpperBounds(plan.shape.evaluations, calls, calls * self.propose.sampling.max_tokens)
+        held = self._held(plan.examples)
+        prompts = 1 + len(self.seeds) + plan.rounds * plan.breadth
+        looks = len(range(0, plan.rounds, self.validation.every)) + 1
+        validated = min(prompts, 1 + len(self.seeds) + looks * plan.memory)
+        calls = 2 * plan.rounds * plan.breadth
+        evaluations = prompts * (plan.examples - held) + validated * held
         return UpperBounds(evaluations, calls, calls * self.propose.sampling.max_tokens)
 
     def _held(self, count: int) -> int:
         """How many of `count` examples are held out."""
-        share = self.validation.share
-        if share is None:
-            share = SHARE if count >= VALIDATED_FROM else 0.0
-        return math.ceil(share * count) if count >= SPLIT_FROM else 0
+        return math.ceil(self.validation.share * count) if count >= SPLIT_FROM else 0
 
-    def _examples(self, run: Run) -> tuple[list[Example], list[Example]]:
-        """The examples that every instruction is scored on, and those held out for the best."""
-        drawn = run.rng("examples").sample(run.train, min(self.examples, len(run.train)))
+    def _split(self, run: Run, drawn: Sequence[Example]) -> tuple[Sequence[Example], Sequence[Example]]:
+        """The examples held out for the best, and those that every instruction is scored on."""
         count = self._held(len(drawn))
-        held, scored = drawn[:count], drawn[count:]
-        run.rank_by(held if held else scored)
-        if self.validation.share and not held:
-            run.warn(f"{len(scored)} examples are too few to hold some out; the share is used from {SPLIT_FROM} on")
-        return scored, held
+        if self.validation.share and not count:
+            run.warn(f"{len(drawn)} examples are too few to hold some out; the share is used from {SPLIT_FROM} on")
+        return drawn[:count], drawn[count:]
 
-    def _shown(self, history: History) -> list[Prompt]:
-        """The best of the history, worst first, of equals the newest last; poor ones only where all are poor."""
-        floor = self.show.threshold if _in_unit(history) else -math.inf
-        # Summing can take a mean of 0.3 a hair below 0.3.
-        good = {prompt: mean for prompt, mean in history.items() if mean + 1e-9 >= floor and mean != -math.inf}
-        return _best(good if good else history, self.show.memory)
-
-    def _exemplars(
-        self, run: Run, shown: Sequence[Prompt], history: History, scored: Sequence[Example]
-    ) -> list[Example]:
-        """The training examples to show, by the setting `choice`."""
-        count = min(self.show.exemplars, len(scored))
-        match self.show.choice:
-            case "random":
-                return run.rng("exemplars").sample(scored, count)
-            case "constant":
-                return list(scored[:count])
-            case "wrong-so-far":
-                return most_wrong(run, list(history), scored)[:count]
-            case "wrong-of-shown":
-                return most_wrong(run, shown, scored)[:count]
-
-    def _meta(self, run: Run, history: History, shown: Sequence[Prompt], exemplars: Sequence[Example]) -> str:
-        """The request for one new instruction."""
+    def _meta(self, run: Run, history: Trajectory, shown: Sequence[Prompt], scored: Sequence[Example]) -> str:
+        """The request for one new instruction; its exemplars are of those that all are `scored` on."""
         task, editable = run.task, run.task.editable
         inputs = inputs_inside(run)
-        points = _points({prompt: history[prompt] for prompt in shown}, _in_unit(history))
-        entries = [f"text:\n{prompt[editable]}\nscore:\n{points[prompt]}" for prompt in shown]
-        blocks = [_block(HISTORY, entries)]
-        if exemplars:
-            blocks.append(_block(EXEMPLARS, [show_place(run, example) for example in exemplars]))
+        examples = exemplars(run, self.show.choice, self.show.exemplars, shown, list(history), scored)
+        whole = points({prompt: history[prompt] for prompt in shown}, in_unit(history))
+        entries = [f"text:\n{prompt[editable]}\nscore:\n{whole[prompt]}" for prompt in shown]
+        blocks = [block(HISTORY, entries)]
+        if examples:
+            blocks.append(block(EXEMPLARS, [show_place(run, example) for example in examples]))
         # The examples show what stands beside the instruction; without them it is told.
-        told = Prompt(((editable, ""),)) if exemplars else run.initial
+        told = Prompt(((editable, ""),)) if examples else run.initial
         return META.render(
             {
-                "where": WHERE if exemplars else "",
+                "where": WHERE if examples else "",
                 "task": show_task(task, told),
                 "evidence": "".join(blocks if self.show.order == "history-first" else blocks[::-1]),
                 "keep": KEEP.replace("{places}", ", ".join(f"{{{name}}}" for name in inputs)) if inputs else "",
             }
         )
 
-    def _propose(self, run: Run, meta: str, step: int, shown: Sequence[Prompt], known: set[str]) -> list[Prompt]:
+    def _propose(
+        self, run: Run, plan: OPROPlan, meta: str, step: int, shown: Sequence[Prompt], known: set[str]
+    ) -> list[Prompt]:
         """New instructions that can be used and were never read before; whatever is read is `known` from then on."""
         propose, start = self.propose, run.initial[run.task.editable]
         first, last = propose.sampling.temperature, propose.end_temperature
-        temperature = first if last is None else first + (last - first) * step / self.steps
+        temperature = first if last is None else first + (last - first) * min(1.0, step / plan.rounds)
         sampling = replace(propose.sampling, temperature=temperature)
         found = list[Proposal]()
-        for text in ask_whole(run, [meta] * propose.breadth, TAG, sampling, _WHO):
+        sampling = sized(sampling, run.count_tokens(start))
+        for text in ask_whole(run, [meta] * plan.breadth, TAG, sampling, _WHO):
             if text is None:
                 continue
-            polished = _polish(text)
-            why = self._why_not(polished, start, known)
-            known.add(_key(polished))
+            polished = polish(tidy(text, start))
+            why = self._why_not(run, polished, start, known)
+            known.add(key(polished))
             if why is not None:
                 run.reject(f"{_WHO}: {why}")
             else:
@@ -262,58 +328,16 @@ class OPRO:
                 found.append(Proposal(prompt, tuple(reversed(shown)), _WHO, f"step {step}, shown {len(shown)}"))
         return run.admit(found)
 
-    def _why_not(self, text: str, start: str, known: Collection[str]) -> str | None:
+    def _why_not(self, run: Run, text: str, start: str, known: Collection[str]) -> str | None:
         """Why a text is no new instruction, in a few words; None where it is one."""
-        if not _key(text):
+        if not key(text):
             return "empty"
-        if _key(text) in known:
+        if key(text) in known:
             return "seen before"
         if self.propose.digits == "refused" and re.search(r"\d", text):
             return "holds a digit"
         if refuses(text):
             return "refusal"
         most = room(start, self.propose.longest, len)
-        return unusable(text, start, most=most, tags=TAGS, count_tokens=len)
-
-
-def _best(history: History, count: int) -> list[Prompt]:
-    """The `count` best, worst first; of equals the oldest come first, and are the first to go."""
-    return sorted(history, key=history.__getitem__)[-count:]
-
-
-def _in_unit(history: History) -> bool:
-    """Whether the means are those of a metric in [0, 1], and not log-likelihoods; -inf says nothing."""
-    return all(0.0 <= mean <= 1.0 for mean in history.values() if mean != -math.inf)
-
-
-def _points(means: History, in_unit: bool) -> dict[Prompt, int]:
-    """Means as whole numbers from 0 to 100: hundredths of a metric; else by their place between worst and best shown.
-
-    -inf is 0. Means that are all equal, and no metric's, are 50.
-    """
-    finite = [mean for mean in means.values() if mean != -math.inf]
-    low, high = (0.0, 1.0) if in_unit or not finite else (min(finite), max(finite))
-
-    def points(mean: float) -> int:
-        if mean == -math.inf:
-            return 0
-        return round(100 * (mean - low) / (high - low)) if high > low else 50
-
-    return {prompt: points(mean) for prompt, mean in means.items()}
-
-
-def _block(title: str, entries: Sequence[str]) -> str:
-    return "\n\n".join([title, *entries, ""])
-
-
-def _polish(text: str) -> str:
-    """Trimmed, without marks of bold type, the first letter a capital one where the script has such (code)."""
-    plain = _BOLD.sub(r"\1", text).strip()
-    capital = plain[:1].title()
-    return capital + plain[1:] if len(capital) == 1 else plain
-
-
-def _key(text: str) -> str:
-    """What two texts share that are one instruction: they differ in white space, bold type or the first letter only."""
-    plain = normalise(text.replace("**", ""))
-    return plain[:1].casefold() + plain[1:]
+        own = said_of(run.task, run.initial)
+        return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own)

@@ -2,7 +2,7 @@
 
 Edits act on chunks by their offsets, never by searching for their text, and leave one separator where two would meet.
 
-Source   plum.md, "Edits", "Deletion bank", section 11; Prasad et al. 2023, GrIPS, arXiv:2203.07281.
+Source   Pan et al. 2024, Plum, arXiv:2311.08364; Prasad et al. 2023, GrIPS, arXiv:2203.07281.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Edit:
 
 
 def active(bank: Bank) -> tuple[Kind, ...]:
-    """The edits there are: `add` only while there is something to add (section 5, step 1)."""
+    """The edits there are: `add` only while there is something to add."""
     return ("del", "swap", "sub", "add") if bank else ("del", "swap", "sub")
 
 
@@ -104,7 +104,7 @@ def settle(bank: Bank, edits: Sequence[Edit]) -> Bank:
 
 
 def crossover(first: Phrases, second: Phrases, split: int) -> str:
-    """The chunks of `first` before its `split`-th, then those of `second` from its `split`-th on (section 11, step 2).
+    """The chunks of `first` before its `split`-th, then those of `second` from its `split`-th on.
 
     Punctuation is not counted, but comes along. Where `first` has fewer, all of it; where `second` has, none of it.
     """

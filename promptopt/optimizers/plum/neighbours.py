@@ -1,6 +1,7 @@
 """Neighbours of a prompt: its editable part with one phrase, or a few, deleted, swapped, substituted or put back.
 
-Source   plum.md, "Edits", "Deletion bank", "neighbours"; the attempts are bounded and the repeats left out, as it says.
+Source   Pan et al. 2024, Plum, arXiv:2311.08364; Prasad et al. 2023, GrIPS, arXiv:2203.07281. That attempts are bounded
+         and repeats left out is ours.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from dataclasses import dataclass
 
 from promptopt.optimizers.plum.edits import Bank, Edit, active, apply, draw, settle, substitute
 from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
-from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, cut, frozen_texts, protected
+from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut, frozen_texts, protected
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Prompt, Proposal, Sampling
 
 ATTEMPTS = 5
-"""Edits tried for each neighbour wanted, at most (section 5, step 4)."""
+"""Edits tried for each neighbour wanted, at most. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Editing:
     """How a prompt becomes its neighbours."""
 
-    neighbours: int = 10
-    """m, neighbours an iteration. The paper's command lines; its code's default: 5."""
+    neighbours: int | None = None
+    """m, neighbours an iteration; None: by the budget. The paper's command lines: 10; its code's default: 5."""
     chain: int = 1
     """l, edits that lie between a prompt and its neighbour. Paper, code."""
     chunker: Chunker = RULES
@@ -36,10 +37,14 @@ class Editing:
     """How the proposer is asked for them. Ours."""
 
     def __post_init__(self) -> None:
-        within(self, neighbours=(1, math.inf), chain=(1, math.inf), paraphrases=(1, math.inf))
+        within(self, chain=(1, math.inf), paraphrases=(1, math.inf))
+        within(self, neighbours=(1, math.inf))
 
 
 EDITING = Editing()
+FEWEST = 3
+"""Editable phrases below which words are deleted and swapped: two leave next to nothing to choose from. Ours."""
+WORDS = RuleChunker("word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +65,20 @@ class _Draft:
 class Editor:
     """Edits prompts of one run: cuts them, draws the edits, has phrases paraphrased, and admits what can be used."""
 
-    def __init__(self, run: Run, settings: Editing) -> None:
-        """Draws from the run's streams "edits" and "chunks"."""
+    def __init__(self, run: Run, settings: Editing, *, renewed: bool = False) -> None:
+        """Draws from the run's streams "edits" and "chunks". `renewed`: as of `Paraphraser`."""
         self._run, self._settings = run, settings
         self._frozen = frozen_texts(run.task)
         self._kept = self._protected(run.initial[run.task.editable])
-        self._paraphraser = Paraphraser(run, settings.paraphrases, settings.sampling)
+        self._paraphraser = Paraphraser(run, settings.paraphrases, settings.sampling, renewed=renewed)
         self._failed: dict[str, None] = {}
+        self._seen: dict[str, None] | None = {} if renewed else None
 
-    def neighbours(self, base: Prompt, bank: Bank) -> list[Neighbour]:
-        """Up to m different neighbours of `base`, each from an edit of its own, within 5m attempts; see section 5."""
+    def neighbours(self, base: Prompt, bank: Bank, wanted: int) -> list[Neighbour]:
+        """Up to `wanted` different neighbours of `base`, each from an edit of its own, within 5 attempts for each."""
         self._failed.clear()
         found: dict[Prompt, Neighbour] = {}
-        wanted, left = self._settings.neighbours, ATTEMPTS * self._settings.neighbours
+        left = ATTEMPTS * wanted
         while len(found) < wanted and left:
             count = min(wanted - len(found), left)
             left -= count
@@ -86,14 +92,8 @@ class Editor:
         return list(found.values())
 
     def cut(self, text: str) -> Phrases:
-        """The phrases of a text; by rule, and with a warning, where the chunker fails on it."""
-        chunker, rng = self._settings.chunker, self._run.rng("chunks")
-        try:
-            return cut(text, chunker, rng, self._frozen)
-        except Exception as cause:  # noqa: BLE001 - a chunker is anybody's code, often a parser
-            name, what = type(chunker).__name__, f"{type(cause).__name__}: {cause}"
-            self._run.warn(f"the chunker {name} failed on a prompt, which was cut by rule instead ({what})")
-            return cut(text, RULES, rng, self._frozen)
+        """The phrases of a text, or its words where they are too few."""
+        return self._finer(self._phrases(text))
 
     def carry_out(self, drawn: Sequence[tuple[Phrases, Edit]]) -> list[tuple[str, Edit] | None]:
         """Make the edits, each of its own phrases; None where a phrase has no paraphrase. Asks for all of them at once.
@@ -124,6 +124,11 @@ class Editor:
             self.fail(f"{operator}: protected text changed")
         else:
             prompt = parents[0].replace(editable, text)
+            if self._seen is not None:
+                if text in self._seen:
+                    self.fail(f"{operator}: seen before")
+                    return None
+                self._seen[text] = None
             if self._run.admit([Proposal(prompt, tuple(parents), operator, note)]):
                 return prompt
             self._failed[f"{operator}: the task's contract"] = None
@@ -142,19 +147,19 @@ class Editor:
 
     def _drafts(self, text: str, bank: Bank, count: int) -> list[_Draft]:
         """The texts after `count` chains of edits; the text is cut anew after every edit."""
-        rng = self._run.rng("edits")
         drafts = [_Draft(text, bank)] * count
         for _ in range(self._settings.chain):
-            cuts: dict[str, Phrases] = {}
+            cuts: dict[str, tuple[Phrases, Phrases]] = {}
             drawn: list[tuple[_Draft, Phrases, Edit]] = []
             for draft in drafts:
                 if draft.text not in cuts:
-                    cuts[draft.text] = self.cut(draft.text)
-                edit = draw(cuts[draft.text], active(draft.bank), draft.bank, rng)
-                if isinstance(edit, str):
-                    self.fail(edit)
+                    phrases = self._phrases(draft.text)
+                    cuts[draft.text] = phrases, self._finer(phrases)
+                found = self._drawn(*cuts[draft.text], draft.bank)
+                if isinstance(found, str):
+                    self.fail(found)
                 else:
-                    drawn.append((draft, cuts[draft.text], edit))
+                    drawn.append((draft, *found))
             made = self.carry_out([(phrases, edit) for _, phrases, edit in drawn])
             drafts = [
                 # What this chain deletes is not in the bank before the neighbour is accepted.
@@ -163,6 +168,29 @@ class Editor:
                 if done is not None
             ]
         return drafts
+
+    def _phrases(self, text: str) -> Phrases:
+        """The phrases of a text; by rule, and with a warning, where the chunker fails on it."""
+        chunker, rng = self._settings.chunker, self._run.rng("chunks")
+        try:
+            return cut(text, chunker, rng, self._frozen)
+        except Exception as cause:  # noqa: BLE001 - a chunker is anybody's code, often a parser
+            name, what = type(chunker).__name__, f"{type(cause).__name__}: {cause}"
+            self._run.warn(f"the chunker {name} failed on a prompt, which was cut by rule instead ({what})")
+            return cut(text, RULES, rng, self._frozen)
+
+    def _finer(self, phrases: Phrases) -> Phrases:
+        chunker = self._settings.chunker
+        few = len(phrases.editable) < FEWEST and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
+        return cut(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
+
+    def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, Edit] | str:
+        """An edit and what it is made in, or why there is none: a phrase is paraphrased whole, also where it is cut."""
+        rng = self._run.rng("edits")
+        edit, source = draw(finer, active(bank), bank, rng), finer
+        if isinstance(edit, Edit) and edit.kind == "sub" and finer is not phrases:
+            edit, source = draw(phrases, ("sub",), bank, rng), phrases
+        return edit if isinstance(edit, str) else (source, edit)
 
     def _protected(self, text: str) -> list[str]:
         return [text[start:end] for start, end in protected(text, self._frozen)]

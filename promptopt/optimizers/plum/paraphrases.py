@@ -1,17 +1,18 @@
-"""Paraphrases of a phrase, from the proposer: ten at once, and never asked for twice in a run.
+"""Paraphrases of a phrase, from the proposer: ten at once, and more where none could be used or all were.
 
-Source   plum.md, "Meta-prompts". The paper asks a paraphrase model (Pegasus, 10 beams); here any model does.
+The paper asks a paraphrase model (Pegasus, 10 beams); here any model does.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
 from promptopt.operators.reflect import refuses, unusable
-from promptopt.operators.replies import unthought
+from promptopt.operators.replies import NOTHING, WORDS, Form, tidy, unthought
 from promptopt.optimizers.plum.phrases import protected
 from promptopt.run import Run
 from promptopt.text import Pattern, strip_fence
@@ -21,7 +22,11 @@ PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
 ENDS = " .!?。！？"
 """What a variant ends in and its phrase may not."""
 LONGEST = 4
-"""A variant may be so many times as long as its phrase, in characters (plum.md)."""
+"""A variant may be so many times as long as its phrase, in characters."""
+ROOM = 40
+"""Characters that any variant may have: what says a word of three letters is longer than twelve. Ours."""
+TRIES = 3
+"""Replies in a row without a new variant, each a new draw, after which a phrase is asked for no more. Ours."""
 
 PARAPHRASE = Pattern(
     '''A phrase stands in this text:
@@ -38,33 +43,53 @@ Answer with a list of {count} strings, in this form:
     ("sentence", "phrase", "count"),
 )
 
+_FORM = Form(PARAPHRASE)
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)+)"\s*(?=[,\]])')
 _LIST_MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,3}[.):])\s+")
 _QUOTES = "\"'`“”‘’«»"
 
 
 class Paraphraser:
-    """The variants of each phrase that came up in a run; a phrase without any stays without."""
+    """The variants of each phrase that came up in a run; one without any is asked for again, up to `TRIES` times."""
 
-    def __init__(self, run: Run, count: int, sampling: Sampling) -> None:
-        """`count`: the variants asked for, in one reply."""
+    def __init__(self, run: Run, count: int, sampling: Sampling, *, renewed: bool = False) -> None:
+        """`count`: the variants asked for, in one reply. `renewed`: whether more are asked for once all were wanted."""
         self._run, self._count, self._sampling = run, count, sampling
+        self._renewed = renewed
         self._known: dict[str, tuple[str, ...]] = {}
+        self._wanted: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        # A greedy reply is the same each time.
+        self._most = TRIES if sampling.temperature > 0 else 1
 
     def variants(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
-        """For each (phrase, sentence it stands in) up to `count` variants; one call for each phrase that is new."""
+        """For each (phrase, sentence it stands in) its variants, up to `count` from each reply.
+
+        One call for each phrase that lacks some.
+        """
         fresh: dict[str, str] = {}
         for phrase, sentence in wanted:
-            if phrase not in self._known:
+            if self._lacks(phrase):
                 fresh.setdefault(phrase, sentence)
+            self._wanted[phrase] += 1
         asked = [
             PARAPHRASE.render({"sentence": sentence, "phrase": phrase, "count": str(self._count)})
             for phrase, sentence in fresh.items()
         ]
         replies = self._run.generate([(Message("user", text),) for text in asked], self._sampling) if asked else []
         for (phrase, sentence), reply in zip(fresh.items(), replies, strict=True):
-            self._known[phrase] = self._usable(unthought(reply), phrase, sentence)
+            known = self._known.get(phrase, ())
+            found = tuple(dict.fromkeys([*known, *self._usable(unthought(reply), phrase, sentence)]))
+            self._failed[phrase] = 0 if len(found) > len(known) else self._failed[phrase] + 1
+            self._known[phrase] = found
         return [self._known[phrase] for phrase, _ in wanted]
+
+    def _lacks(self, phrase: str) -> bool:
+        """Whether to ask for a phrase: it has no variants yet, or (`renewed`) as many were wanted as it has."""
+        known = self._known.get(phrase)
+        if known is not None and self._failed[phrase] >= self._most:
+            return False
+        return not known or (self._renewed and self._wanted[phrase] >= len(known))
 
     def _usable(self, reply: Reply, phrase: str, sentence: str) -> tuple[str, ...]:
         if reply.finish not in ("stop", "length"):
@@ -74,7 +99,7 @@ class Paraphraser:
         # The end of a whole sentence stays; variants have lost theirs.
         end = phrase[len(phrase.rstrip(ENDS)) :]
         for bare in read_variants(reply):
-            text = bare + end
+            text = tidy(bare, phrase) + end
             why = _unfit(text, phrase, sentence)
             if why is not None:
                 self._run.reject(f"paraphraser: {why}")
@@ -95,7 +120,10 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
     if said != own and said in around:
         return "copied from the text"
     # Counting characters as tokens, the shared rules cap the length in characters.
-    return unusable(text, phrase, most=LONGEST * len(phrase), tags=(), count_tokens=len)
+    most = max(ROOM, LONGEST * len(phrase))
+    # A few words say the same as a piece of the request by accident.
+    form = _FORM if len(text.split()) >= WORDS else NOTHING
+    return unusable(text, phrase, most=most, tags=(), count_tokens=len, form=form, own=(sentence,))
 
 
 def _words(text: str) -> str:

@@ -1,6 +1,6 @@
-"""When a search by neighbours ends, and what it can cost by then.
+"""What a search over phrases plans, when it ends, and what it can cost by then.
 
-Source   plum.md, "Stopping, common to all", "Cost model".
+Source   Pan et al. 2024, Plum, arXiv:2311.08364: its command lines for the constants. How they follow a budget is ours.
 """
 
 from __future__ import annotations
@@ -11,17 +11,28 @@ from dataclasses import dataclass
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editing
 from promptopt.optimizers.plum.points import Scoring
 from promptopt.ranges import within
-from promptopt.types import UpperBounds
+from promptopt.selection import cohorts as generations
+from promptopt.selection.cohorts import Fixed, Fresh, Preset
+from promptopt.types import Room, UpperBounds
+
+NEIGHBOURS = 10
+"""m of the paper's command lines."""
+EXAMPLES = 100
+"""n of the paper."""
+ITERATIONS = 50
+"""T of the paper's command lines."""
+PATIENCE = 7
+"""Of the paper's command lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
     """When the search ends, if the budget does not end it before."""
 
-    iterations: int = 50
-    """T, iterations at most. The paper's command lines; its code's default: 10."""
-    patience: int = 7
-    """Iterations in a row without a new best score that end the search. As above; code: 2."""
+    iterations: int | None = None
+    """T, iterations at most; None: by the budget. The paper's command lines: 50; its code's default: 10."""
+    patience: int | None = None
+    """Iterations in a row without a new best that end the search; None: by the budget. As above: 7; code: 2."""
 
     def __post_init__(self) -> None:
         within(self, iterations=(0, math.inf), patience=(1, math.inf))
@@ -30,26 +41,72 @@ class Stopping:
 STOPPING = Stopping()
 
 
+@dataclass(frozen=True, slots=True)
+class PhrasePlan:
+    """What a search over phrases does: on a fixed set as the paper does, or on fresh examples.
+
+    `neighbours`: m, those drawn in an iteration (of an individual, with crossover). `patience`: None: none.
+    `offspring`: children of two parents, with crossover.
+    """
+
+    way: Fixed | Fresh
+    neighbours: int
+    patience: int | None
+    offspring: int = 0
+
+    @property
+    def rounds(self) -> int:
+        """Iterations that the room affords."""
+        return self.way.rounds
+
+    def describe(self) -> str:
+        """The plan in half a sentence."""
+        return self.way.describe()
+
+
+def planned(
+    room: Room, preset: Preset, edit: Editing, score: Scoring, stop: Stopping, *, keep: int, scored: int
+) -> PhrasePlan:
+    """The plan of a method that keeps `keep` prompts on fresh examples, or scores `scored` a round on a fixed set.
+
+    The fixed set is for the preset `paper`, for a set size that was asked for, and for a room that affords the paper's
+    constants, or has no cap.
+    """
+    given = generations.cells(room)
+    examples = min(EXAMPLES if score.examples is None else score.examples, room.train)
+    rounds = ITERATIONS if stop.iterations is None else stop.iterations
+    open_to_it = preset == "budget" and score.examples is None
+    if given is None or given >= examples * (1 + rounds * scored) or not open_to_it:
+        patience = PATIENCE if stop.patience is None else stop.patience
+        neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
+        return PhrasePlan(Fixed(rounds, scored, examples), neighbours, patience)
+    way = generations.fresh(given, keep=keep, children=edit.neighbours, most=stop.iterations)
+    return PhrasePlan(way, way.children, stop.patience)
+
+
 class Patience:
-    """Counts iterations that did not improve on the best score."""
+    """Counts iterations that brought no new best."""
 
-    def __init__(self, limit: int, best: float) -> None:
-        """`limit`: iterations tolerated; `best`: the score to improve on."""
-        self._limit, self._best, self._count = limit, best, 0
+    def __init__(self, plan: PhrasePlan) -> None:
+        self._limit, self._count = plan.patience, 0
 
-    def ends(self, best: float) -> bool:
-        """Whether the search ends after an iteration that left the best score at `best`."""
-        self._count = 0 if best > self._best else self._count + 1
-        self._best = max(best, self._best)
-        return self._count >= self._limit
+    def ends(self, improved: bool) -> bool:
+        """Whether the search ends after an iteration that brought a new best, or none."""
+        self._count = 0 if improved else self._count + 1
+        return self._limit is not None and self._count >= self._limit
 
 
-def expected(stop: Stopping, edit: Editing, score: Scoring, train: int, *, scored: int, edited: int) -> UpperBounds:
-    """Upper bounds on a search over `train` training examples.
+def expected(
+    edit: Editing, score: Scoring, stop: Stopping, train: int, *, edited: int, scored: int | None = None
+) -> UpperBounds:
+    """Upper bounds on a search over `train` training examples without a cap, which goes by the paper's constants.
 
-    scored: candidates an iteration scores at most; edited: batches of m neighbours (or edits of that number) it draws.
+    scored: candidates an iteration scores at most, None: m; edited: batches of m neighbours (or edits) it draws.
     Every attempt at an edit may ask for a paraphrase; in truth a phrase is asked for once, and a third of edits ask.
     """
-    calls = stop.iterations * edited * ATTEMPTS * edit.neighbours * edit.chain
-    evaluations = min(score.examples, train) * (1 + stop.iterations * scored)
-    return UpperBounds(evaluations, calls, calls * edit.sampling.max_tokens)
+    rounds = ITERATIONS if stop.iterations is None else stop.iterations
+    neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
+    calls = rounds * edited * ATTEMPTS * neighbours * edit.chain
+    examples = EXAMPLES if score.examples is None else score.examples
+    scored = neighbours if scored is None else scored
+    return UpperBounds(min(examples, train) * (1 + rounds * scored), calls, calls * edit.sampling.max_tokens)

@@ -3,7 +3,7 @@
 What stands between chunks (white space, list marks) is a gap; chunks and gaps joined are the text, byte for byte.
 Placeholders, code fences, tags, URLs and what the task's contract freezes are chunks that no edit may touch.
 
-Source   plum.md, "Chunking". The paper cuts by a constituency parser; the rules here need none.
+The paper (Pan et al. 2024, Plum, arXiv:2311.08364) cuts by a constituency parser; the rules here need none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Level = Literal["phrase", "word", "sentence", "span"]
 RUN = 6
 """Characters of a chunk in a script without spaces: two or three words. Ours."""
 PARTS = (2, 3, 4)
-"""Into how many word runs a sentence is cut at level `span` (plum.md: the reference draws one of these)."""
+"""Into how many word runs a sentence is cut at level `span` (the reference draws one of these)."""
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")

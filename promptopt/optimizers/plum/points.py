@@ -1,20 +1,23 @@
 """Plum's score of a prompt, in points: balanced accuracy, and a bonus for answers spread over the labels.
 
-Source   plum.md, "Score"; Prasad et al. 2023, GrIPS, arXiv:2203.07281, equation 1.
+Source   Pan et al. 2024, Plum, arXiv:2311.08364; Prasad et al. 2023, GrIPS, arXiv:2203.07281, equation 1. What goes by
+         fresh examples instead is ours.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.first_token import fold
 from promptopt.optimizers.plum.neighbours import Neighbour
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.cohorts import Fixed, Fresh, Generations
 from promptopt.types import Estimate, Example, Prompt, Score
 
 
@@ -22,13 +25,14 @@ from promptopt.types import Estimate, Example, Prompt, Score
 class Scoring:
     """What a prompt is worth."""
 
-    examples: int = 100
-    """n, training examples that every prompt is scored on. Paper, code."""
+    examples: int | None = None
+    """n, examples that every prompt is scored on; None: by the budget, few and drawn anew. Paper, code: 100."""
     entropy_weight: float = 10.0
-    """Points for each nat of entropy in the answers, where the task has labels. Code."""
+    """Points for each nat of entropy in the answers to n examples, where the task has labels. Code."""
 
     def __post_init__(self) -> None:
-        within(self, examples=(1, math.inf), entropy_weight=(0.0, math.inf))
+        within(self, entropy_weight=(0.0, math.inf))
+        within(self, examples=(1, math.inf))
 
 
 SCORING = Scoring()
@@ -36,11 +40,15 @@ SCORING = Scoring()
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its score in points, and the mean score that the run will choose by."""
+    """A candidate with its score in points, and the mean score behind it.
+
+    `place`: its rank among those it was scored with, 0 for the best.
+    """
 
     candidate: Neighbour
     points: float
     estimate: Estimate
+    place: int = 0
 
     @property
     def prompt(self) -> Prompt:
@@ -48,13 +56,42 @@ class Scored:
         return self.candidate.prompt
 
 
-class ScoreSet:
-    """The examples that all candidates of a run share, so that their scores are paired."""
+class Scores(Protocol):
+    """How the candidates of a run are held against each other."""
 
-    def __init__(self, run: Run, settings: Scoring) -> None:
+    def start(self) -> Scored:
+        """The start prompt."""
+        ...
+
+    def iterations(self) -> Iterator[int]:
+        """The numbers of the iterations, from 1 on, for as long as the plan has more."""
+        ...
+
+    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
+        """The candidates in the order given, each with its place among all; `keep` of them will be gone on with.
+
+        Of equals the earlier is placed first. A stop raised by the run passes through.
+        """
+        ...
+
+    def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
+        """Record an iteration; each prompt counts once."""
+        ...
+
+
+def scores_by(run: Run, settings: Scoring, way: Fixed | Fresh) -> Scores:
+    """On one set for all candidates, or on fresh examples, as the plan has it."""
+    return ScoreSet(run, settings, way) if isinstance(way, Fixed) else FreshScores(run, way)
+
+
+class ScoreSet:
+    """The examples that all candidates of a run share, so that their scores are paired, and go by points."""
+
+    def __init__(self, run: Run, settings: Scoring, way: Fixed) -> None:
         """Draws the examples; the run will rank by them. Raises ConfigError where they have one label in common."""
-        self._run, self._weight = run, settings.entropy_weight
-        self._examples = run.rng("score set").sample(run.train, min(settings.examples, len(run.train)))
+        self._run, self._weight, self._rounds = run, settings.entropy_weight, way.rounds
+        self._examples = run.rng("score set").sample(run.train, min(way.examples, len(run.train)))
+        self._known: dict[Prompt, float] = {}
         run.rank_by(self._examples)
         truths = dict.fromkeys(label_of(example.target, run.task.labels) for example in self._examples)
         if run.task.labels and self._weight and len(truths) < 2:
@@ -65,26 +102,92 @@ class ScoreSet:
             )
 
     def start(self) -> Scored:
-        """The start prompt, scored."""
-        return self.score([Neighbour(self._run.initial)])[0]
+        """See `Scores.start`; scored."""
+        return self.score([Neighbour(self._run.initial)], 1)[0]
 
-    def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
-        """The candidates, scored, in order. A stop raised by the run passes through."""
-        matrix = self._run.evaluate([each.prompt for each in candidates], self._examples)
-        means = matrix.means()
+    def iterations(self) -> Iterator[int]:
+        """See `Scores.iterations`."""
+        yield from range(1, self._rounds + 1)
+
+    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
+        """See `Scores.score`; by points, whatever will be kept."""
+        prompts = [each.prompt for each in candidates]
+        try:
+            self._run.evaluate(prompts, self._examples)
+        finally:
+            # Also where a cap cut the batch: what was scored in full takes part in the final choice, by its points.
+            self._rank(prompts)
+        found = [self._known[prompt] for prompt in prompts]
+        order = sorted(range(len(found)), key=lambda index: -found[index])
+        place = {index: rank for rank, index in enumerate(order)}
         return [
-            Scored(
-                each,
-                points(self._examples, matrix[each.prompt], self._run.task.labels, self._weight),
-                Estimate(each.prompt, means[each.prompt], len(self._examples)),
-            )
-            for each in candidates
+            Scored(each, found[index], self._run.estimate(each.prompt, self._examples), place[index])
+            for index, each in enumerate(candidates)
         ]
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
-        """Record an iteration; each prompt counts once."""
-        estimates = {each.prompt: each.estimate for each in pool}
-        self._run.record(list(estimates.values()), list(dict.fromkeys(each.prompt for each in kept)))
+        """See `Scores.step`."""
+        _record(self._run, pool, kept)
+
+    def _rank(self, prompts: Sequence[Prompt]) -> None:
+        """Make the order of the points the run's: means alone may think otherwise, and would choose the finalists."""
+        run, examples = self._run, self._examples
+        for prompt in prompts:
+            if prompt not in self._known and run.estimate(prompt, examples).count == len(examples):
+                scores = run.evaluate([prompt], examples)[prompt]
+                self._known[prompt] = points(examples, scores, run.task.labels, self._weight)
+        # Of equals the earlier: the sort is stable.
+        run.rank_by(examples, sorted(self._known, key=self._known.__getitem__, reverse=True))
+
+
+class FreshScores:
+    """Candidates held against each other on a few examples that are drawn anew each time, by their mean scores.
+
+    Points are 100 times the mean over what a candidate was seen on; a handful of answers has no entropy to speak of.
+    """
+
+    def __init__(self, run: Run, way: Fresh) -> None:
+        self._run, self._generations = run, Generations(run, way)
+
+    def start(self) -> Scored:
+        """See `Scores.start`; not scored yet."""
+        return Scored(Neighbour(self._run.initial), -math.inf, Estimate(self._run.initial, math.nan, 0))
+
+    def iterations(self) -> Iterator[int]:
+        """See `Scores.iterations`."""
+        number = 0
+        while not self._generations.over:
+            number += 1
+            yield number
+
+    def score(self, candidates: Sequence[Neighbour], keep: int) -> list[Scored]:
+        """See `Scores.score`; the first `keep` are the survivors of successive rejects."""
+        ranked = self._generations.select([], [each.prompt for each in candidates], keep)
+        known = {estimate.prompt: (place, estimate) for place, estimate in enumerate(ranked)}
+        found: list[Scored] = []
+        for each in candidates:
+            place, estimate = known[each.prompt]
+            found.append(Scored(each, 100 * estimate.mean, estimate, place))
+        return found
+
+    def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
+        """See `Scores.step`."""
+        _record(self._run, pool, kept)
+
+
+def best(pool: Sequence[Scored]) -> Scored:
+    """The best placed."""
+    return min(pool, key=lambda each: each.place)
+
+
+def best_first(pool: Sequence[Scored]) -> list[Scored]:
+    """Each prompt once, by place."""
+    return list({each.prompt: each for each in sorted(pool, key=lambda each: each.place)}.values())
+
+
+def _record(run: Run, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
+    estimates = {each.prompt: each.estimate for each in pool}
+    run.record(list(estimates.values()), list(dict.fromkeys(each.prompt for each in kept)))
 
 
 def points(examples: Sequence[Example], scores: Sequence[Score], labels: Sequence[str], entropy_weight: float) -> float:

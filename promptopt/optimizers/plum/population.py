@@ -2,9 +2,11 @@
 
 Paper    Pan et al. 2024, Plum: Prompt Learning using Metaheuristic(s), Findings of ACL 2024, arXiv:2311.08364. Its code
          has no licence: none of it is used.
-Calls    task model: n*(1 + T*m) for mutation and harmony search, 50,100 at the defaults; n*(1 + T*(offspring + P*p*m))
-         for crossover, about 275,100. proposer: one call for each phrase that is to be paraphrased for the first time,
-         about T*m/3, T*P*p*m/3 and 2*T*m.
+Calls    task model: n*(1 + T*m) for mutation and harmony search, 50,100 by the paper's constants; n*(1 + T*(offspring +
+         P*p*m)) for crossover, about 275,100. proposer: one call for each phrase that is to be paraphrased for the
+         first time, about T*m/3, T*P*p*m/3 and 2*T*m.
+Scales   as `plum-hc`: under a cap, old and new prompts of an iteration are seen together on few fresh examples, and two
+         live on (three with crossover, of which a third of the children come).
 Departs  as `plum-hc`, in phrases cut by rule, protected text, bounded attempts, and scores without labels. Each
          individual has a bank of its own, and keeps it; patience is charged once a generation; crossover is on (code:
          off); a child or harmony that lost or repeated a placeholder is dropped; a harmony holds every phrase of its
@@ -16,20 +18,33 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 from promptopt.errors import ConfigError
-from promptopt.optimizers.plum.edits import Bank, Edit, Kind, active, crossover, draw, join, settle
+from promptopt.optimizers.plum.edits import Bank, Edit, crossover, settle
+from promptopt.optimizers.plum.harmonies import joined, plan_segments
+from promptopt.optimizers.plum.individuals import Individual, fitter, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
-from promptopt.optimizers.plum.patience import STOPPING, Patience, Stopping, expected
-from promptopt.optimizers.plum.phrases import Phrases
-from promptopt.optimizers.plum.points import SCORING, Scored, ScoreSet, Scoring
+from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, Patience, PhrasePlan, Stopping, expected, planned
+from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.types import Prompt, UpperBounds
+from promptopt.selection.cohorts import Fresh, Preset, least
+from promptopt.types import Prompt, Room, UpperBounds
 
 _Item = TypeVar("_Item")
+
+KEEP = 2
+"""Prompts that live on under a budget. Ours."""
+POPULATION = 10
+"""P of the paper's code."""
+OFFSPRING = 5
+"""Children of a generation by the paper's constants. Ours; its code has crossover turned off."""
+MEMORY = 10
+"""N_H of the paper's code."""
+BREEDERS = 3
+"""The same with crossover, which is of no use between two that are always the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +61,47 @@ class MutationGA:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
         within(self, tournament=(1, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 10)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
-        best, bank = scores.start(), Bank()
-        archive = [best]
-        patience = Patience(self.stop.patience, best.points)
-        for _ in range(self.stop.iterations):
-            parent = _best(_draws(run.rng("tournament"), archive, self.tournament))
-            found = scores.score(editor.neighbours(parent.prompt, bank))
-            if found:
-                top = _best(found)
-                archive.append(top)
-                if top.points > best.points:
-                    best, bank = top, settle(bank, top.candidate.edits)
-            scores.record([best, parent, *found], [best, *archive])
-            if patience.ends(best.points):
+        """Search from the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        archive = [top]
+        for _ in scores.iterations():
+            parent = best(_draws(run.rng("tournament"), archive, self.tournament))
+            neighbours = editor.neighbours(parent.prompt, bank, plan.neighbours)
+            pool = scores.score([*(each.candidate for each in archive), *neighbours], KEEP)
+            found, old = pool[len(archive) :], pool[: len(archive)]
+            improved = best(pool).prompt not in [each.prompt for each in old]
+            if improved:
+                bank = settle(bank, best(found).candidate.edits)
+            # On a fixed set the archive grows, also by what is worse than all in it.
+            grown = [*old, best(found)] if found else old
+            archive = best_first(pool)[:KEEP] if isinstance(plan.way, Fresh) else grown
+            top = best(archive)
+            scores.record([top, parent, *found], [top, *archive])
+            if patience.ends(improved):
                 break
 
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many iterations of how many neighbours there are, and what those are seen on."""
+        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
+        return planned(room, self.preset, self.edit, self.score, self.stop, keep=KEEP, scored=scored)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one iteration that is of use."""
+        return least(room, self.plan(room).way, keep=KEEP)
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples."""
-        return expected(self.stop, self.edit, self.score, train, scored=self.edit.neighbours, edited=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Individual:
-    """A scored prompt with the deletion bank that travels with it."""
-
-    scored: Scored
-    bank: Bank = ()
+        """Upper bounds on a whole search over `train` training examples, without a cap."""
+        return expected(self.edit, self.score, self.stop, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +110,10 @@ class CrossoverGA:
 
     name: ClassVar[str] = "plum-ga-c"
 
-    population: int = 10
-    """P, individuals that live on. Code."""
-    offspring: int = 5
-    """Children of two parents in a generation. Ours; code: 0, which turns crossover off."""
+    population: int | None = None
+    """P, individuals that live on; None: by the budget. Code: 10."""
+    offspring: int | None = None
+    """Children of two parents in a generation; None: by the budget, or 5. Code: 0, which turns crossover off."""
     mutation: float = 0.5
     """p, the probability that an individual is mutated, into m neighbours. Code."""
     tournament: int = 5
@@ -101,46 +124,109 @@ class CrossoverGA:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        within(self, population=(1, math.inf), offspring=(0, math.inf), mutation=(0.0, 1.0), tournament=(1, math.inf))
+        within(self, mutation=(0.0, 1.0), tournament=(1, math.inf))
+        within(self, population=(1, math.inf), offspring=(0, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from P copies of the task's start prompt, on up to n training examples (section 11)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
+        """Search from P copies of the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
         start = scores.start()
-        population = [Individual(start)] * self.population
-        patience = Patience(self.stop.patience, start.points)
-        for _ in range(self.stop.iterations):
-            pool = list(population)
-            for _ in range(self.offspring):
-                bred = self._child(run, editor, pool)
-                if bred is not None:
-                    child, bank = bred
-                    pool.append(Individual(scores.score([child])[0], bank))
-            population = self._fittest(pool)
-            mutants = list[Individual]()
-            for parent in population:
-                if run.rng("mutation").random() < self.mutation:
-                    found = scores.score(editor.neighbours(parent.scored.prompt, parent.bank))
-                    mutants += [Individual(each, settle(parent.bank, each.candidate.edits)) for each in found]
-            population = self._fittest([*population, *mutants])
-            scores.record([each.scored for each in [*pool, *mutants]], [each.scored for each in population])
-            if patience.ends(population[0].scored.points):
+        population, patience = [Individual(start)] * _size(plan, self._published[0]), Patience(plan)
+        for _ in scores.iterations():
+            before = population[0].scored.prompt
+            generation = self._seen_together if isinstance(plan.way, Fresh) else self._scored_one_by_one
+            pool, population = generation(run, editor, scores, population, plan)
+            scores.record([each.scored for each in pool], [each.scored for each in population])
+            if patience.ends(population[0].scored.prompt != before):
                 break
 
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many generations of how many children and mutants there are, and what those are seen on."""
+        size, offspring, neighbours = self._published
+        keep = BREEDERS if self.population is None else self.population
+        scored = offspring + (size * neighbours if self.mutation else 0)
+        open_edit = replace(self.edit, neighbours=None)
+        found = planned(room, self.preset, open_edit, self.score, self.stop, keep=keep, scored=scored)
+        if not isinstance(found.way, Fresh):
+            return replace(found, neighbours=neighbours, offspring=offspring)
+        children, mutated = found.way.children, keep * self.mutation
+        offspring = math.ceil(children / 3) if self.offspring is None else self.offspring
+        if self.edit.neighbours is None:
+            neighbours = max(1, math.ceil((children - offspring) / mutated)) if mutated else 0
+        way = replace(found.way, children=max(1, offspring + round(mutated * neighbours)))
+        return replace(found, way=way, neighbours=neighbours, offspring=offspring)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one generation that is of use."""
+        return least(room, self.plan(room).way, keep=BREEDERS)
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples: every individual is mutated."""
-        edited = self.population if self.mutation else 0
-        most = self.offspring + edited * self.edit.neighbours
-        return expected(self.stop, self.edit, self.score, train, scored=most, edited=edited)
+        """Upper bounds on a whole search over `train` training examples, without a cap: every individual is mutated."""
+        size, offspring, neighbours = self._published
+        edited = size if self.mutation else 0
+        most = offspring + edited * neighbours
+        return expected(self.edit, self.score, self.stop, train, scored=most, edited=edited)
+
+    @property
+    def _published(self) -> tuple[int, int, int]:
+        """P, children and m of a generation: as set, else by the paper's constants."""
+        return (
+            POPULATION if self.population is None else self.population,
+            OFFSPRING if self.offspring is None else self.offspring,
+            NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours,
+        )
+
+    def _scored_one_by_one(
+        self, run: Run, editor: Editor, scores: Scores, population: Sequence[Individual], plan: PhrasePlan
+    ) -> tuple[list[Individual], list[Individual]]:
+        """All that a generation held, and who lives on; a child is scored at once, and may be the next parent."""
+        pool = list(population)
+        for _ in range(plan.offspring):
+            bred = self._child(run, editor, pool)
+            if bred is not None:
+                pool += scored(scores, [bred], 1)
+        population = fittest(pool, len(population))
+        mutants = list[Individual]()
+        for parent in population:
+            mutants += scored(scores, self._mutants(run, editor, parent, plan), 1)
+        return [*pool, *mutants], fittest([*population, *mutants], len(population))
+
+    def _seen_together(
+        self, run: Run, editor: Editor, scores: Scores, population: Sequence[Individual], plan: PhrasePlan
+    ) -> tuple[list[Individual], list[Individual]]:
+        """The same where children and mutants are looked at beside the old, all at once."""
+        made = [(each.scored.candidate, each.bank) for each in population]
+        bred = (self._child(run, editor, population) for _ in range(plan.offspring))
+        made += [child for child in bred if child is not None]
+        for parent in population:
+            made += self._mutants(run, editor, parent, plan)
+        banks: dict[Prompt, Bank] = {}
+        for candidate, bank in made:
+            banks.setdefault(candidate.prompt, bank)
+        size = _size(plan, self._published[0])
+        pool = scores.score([candidate for candidate, _ in made], size)
+        ranked = [Individual(each, banks[each.prompt]) for each in best_first(pool)]
+        return ranked, ranked[:size]
+
+    def _mutants(self, run: Run, editor: Editor, parent: Individual, plan: PhrasePlan) -> list[tuple[Neighbour, Bank]]:
+        """With probability p the neighbours of an individual, each with the bank that its edits leave."""
+        if run.rng("mutation").random() >= self.mutation:
+            return []
+        found = editor.neighbours(parent.scored.prompt, parent.bank, plan.neighbours)
+        return [(each, settle(parent.bank, each.edits)) for each in found]
 
     def _child(self, run: Run, editor: Editor, pool: Sequence[Individual]) -> tuple[Neighbour, Bank] | None:
         """A child that is not in the pool yet, and the bank of its first parent; None where five attempts gave none."""
         editable = run.task.editable
         tournaments, splits = run.rng("tournament"), run.rng("crossover")
         for _ in range(ATTEMPTS):
-            first, second = (_fitter(_draws(tournaments, pool, self.tournament)) for _ in range(2))
+            first, second = (fitter(_draws(tournaments, pool, self.tournament)) for _ in range(2))
             parents = (first.scored.prompt, second.scored.prompt)
             cuts = [editor.cut(parent[editable]) for parent in parents]
             places = max(len(each.solid) for each in cuts)
@@ -155,10 +241,6 @@ class CrossoverGA:
                 return Neighbour(prompt), first.bank
         return None
 
-    def _fittest(self, pool: Sequence[Individual]) -> list[Individual]:
-        """The P best; of equals those that were there first."""
-        return sorted(pool, key=lambda each: each.scored.points, reverse=True)[: self.population]
-
 
 @dataclass(frozen=True, slots=True)
 class HarmonySearch:
@@ -166,8 +248,8 @@ class HarmonySearch:
 
     name: ClassVar[str] = "plum-hs"
 
-    memory: int = 10
-    """N_H, prompts remembered. Code."""
+    memory: int | None = None
+    """N_H, prompts remembered; None: by the budget. Code: 10."""
     segments: int = 5
     """ks, segments of a harmony. Code."""
     consider: float = 0.4
@@ -180,39 +262,57 @@ class HarmonySearch:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        within(self, memory=(1, math.inf), segments=(1, math.inf), consider=(0.0, 1.0), adjust=(0.0, 1.0))
+        within(self, segments=(1, math.inf), consider=(0.0, 1.0), adjust=(0.0, 1.0))
+        within(self, memory=(1, math.inf))
         if self.edit.chain != 1:
             raise ConfigError("harmony search makes one edit in a segment: leave edit.chain at 1")
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 13)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
-        memory, bank = [scores.start()], Bank()
-        patience = Patience(self.stop.patience, memory[0].points)
-        for _ in range(self.stop.iterations):
-            found = scores.score(self._new_harmonies(run, editor, [each.prompt for each in memory], bank))
-            pool = [*memory, *found]
-            memory = sorted(pool, key=lambda each: each.points, reverse=True)[: self.memory]
-            for each in found:
-                if each in memory:
+        """Search from the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        size = _size(plan, MEMORY if self.memory is None else self.memory)
+        memory, bank, patience = [scores.start()], Bank(), Patience(plan)
+        for _ in scores.iterations():
+            harmonies = self._new_harmonies(run, editor, [each.prompt for each in memory], bank, plan.neighbours)
+            pool = scores.score([*(each.candidate for each in memory), *harmonies], size)
+            before, remembered = memory[0].prompt, [each.prompt for each in memory]
+            memory = best_first(pool)[:size]
+            for each in memory:
+                if each.prompt not in remembered:
                     bank = settle(bank, each.candidate.edits)
             scores.record(pool, memory)
-            if patience.ends(memory[0].points):
+            if patience.ends(memory[0].prompt != before):
                 break
 
-    def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples: every segment is paraphrased."""
-        return expected(self.stop, self.edit, self.score, train, scored=self.edit.neighbours, edited=self.segments)
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many iterations of how many neighbours there are, and what those are seen on."""
+        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
+        keep = KEEP if self.memory is None else self.memory
+        return planned(room, self.preset, self.edit, self.score, self.stop, keep=keep, scored=scored)
 
-    def _new_harmonies(self, run: Run, editor: Editor, memory: Sequence[Prompt], bank: Bank) -> list[Neighbour]:
-        """Up to m harmonies that are not in the memory, within 5m attempts."""
+    def least(self, room: Room) -> int:
+        """Evaluations of one iteration that is of use."""
+        return least(room, self.plan(room).way, keep=KEEP)
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples, without a cap."""
+        return expected(self.edit, self.score, self.stop, train, edited=self.segments)
+
+    def _new_harmonies(
+        self, run: Run, editor: Editor, memory: Sequence[Prompt], bank: Bank, wanted: int
+    ) -> list[Neighbour]:
+        """Up to `wanted` harmonies that are not in the memory, within 5 attempts for each."""
         editable = run.task.editable
         known, found = [prompt[editable] for prompt in memory], dict[Prompt, Neighbour]()
-        left = ATTEMPTS * self.edit.neighbours
-        while len(found) < self.edit.neighbours and left:
-            count = min(self.edit.neighbours - len(found), left)
+        left = ATTEMPTS * wanted
+        while len(found) < wanted and left:
+            count = min(wanted - len(found), left)
             left -= count
             for text, edits, sources in self.harmonies(run.rng("harmony"), editor, known, bank, count):
                 parents = [prompt for prompt in memory if prompt[editable] in sources]
@@ -232,53 +332,16 @@ class HarmonySearch:
         An edit that cannot be made leaves its segment as it is.
         """
         cuts = [editor.cut(text) for text in memory]
-        plans = [self._plan(rng, cuts, bank) for _ in range(count)]
+        plans = [plan_segments(rng, cuts, bank, self.segments, self.consider, self.adjust) for _ in range(count)]
         asked = [(part, edit) for plan in plans for part, edit in plan if edit is not None]
         made = iter(editor.carry_out(asked))
-        found: list[tuple[str, tuple[Edit, ...], list[str]]] = []
-        for plan in plans:
-            text, before, edits = "", "", list[Edit]()
-            for part, edit in plan:
-                done = next(made) if edit is not None else None
-                segment = part.text if done is None else done[0]
-                if not text and part.offset:
-                    # What stood between this segment and one that is not there.
-                    segment = segment.removeprefix(part.gap(0))
-                # Segments kept from one prompt follow upon each other as they did there; others may not fit.
-                text = text + segment if done is None and before == part.whole else join(text, segment)
-                before = part.whole if done is None else ""
-                if done is not None:
-                    edits.append(done[1])
-            found.append((text, tuple(edits), list(dict.fromkeys(part.whole for part, _ in plan))))
-        return found
+        return [joined(plan, made) for plan in plans]
 
-    def _plan(self, rng: random.Random, cuts: Sequence[Phrases], bank: Bank) -> list[tuple[Phrases, Edit | None]]:
-        """For each segment where it comes from, and what is done to it."""
-        plan: list[tuple[Phrases, Edit | None]] = []
-        for slot in range(self.segments):
-            source = rng.choice(cuts)
-            # b_j = ceil(j * L / ks)
-            begin, end = (-(-place * len(source.chunks) // self.segments) for place in (slot, slot + 1))
-            part = source.part(begin, end)
-            kinds: tuple[Kind, ...] = active(bank)
-            if rng.random() < self.consider:
-                kinds = ("sub",) if rng.random() < self.adjust else ()
-            edit = draw(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
-            if isinstance(edit, Edit):
-                plan.append((part, edit))
-                bank = settle(bank, [edit] if edit.kind == "add" else [])
-            else:
-                plan.append((part, None))
-        return plan
+
+def _size(plan: PhrasePlan, otherwise: int) -> int:
+    """Prompts that live on: by the plan on fresh examples, else as they were set or published."""
+    return plan.way.keep if isinstance(plan.way, Fresh) else otherwise
 
 
 def _draws(rng: random.Random, pool: Sequence[_Item], count: int) -> list[_Item]:
     return [rng.choice(pool) for _ in range(count)]
-
-
-def _best(pool: Sequence[Scored]) -> Scored:
-    return max(pool, key=lambda each: each.points)
-
-
-def _fitter(pool: Sequence[Individual]) -> Individual:
-    return max(pool, key=lambda each: each.scored.points)

@@ -3,13 +3,19 @@
 Paper    Pan et al. 2024, Plum: Prompt Learning using Metaheuristic(s), Findings of ACL 2024, arXiv:2311.08364; hill
          climbing and the edits are GrIPS (Prasad et al. 2023, arXiv:2203.07281). Their code has no licence: none of it
          is used.
-Calls    task model: n*(1 + T*m), 50,100 at the defaults; tabu neighbours that are turned away cost nothing. proposer:
-         one call for each phrase that is to be paraphrased for the first time, about T*m/3, at most 5*T*m.
+Calls    task model: n*(1 + T*m), 50,100 by the paper's constants; tabu neighbours that are turned away cost nothing.
+         proposer: one call for each phrase that is to be paraphrased for the first time, about T*m/3, at most 5*T*m.
+Scales   under a cap that does not afford the paper's constants, prompts are seen on few examples, drawn anew in each
+         iteration, and the worst leave one by one: of S evaluations, m = 0.7 S^(1/3) neighbours (4 or more), each seen
+         on 0.8 S^(1/4) examples on average (3 or more), fewer at first and more towards the end, until all is spent.
+         There the mean score decides, without a bonus, and a phrase is paraphrased anew once its variants were used.
+         `preset=paper`, or a number for `score.examples`, goes by points on a fixed set whatever the cap.
 Departs  phrases are cut by rule, not by a parser, and keep their offsets: an edit changes its own phrases only, and no
-         placeholder, tag, code or frozen text. The proposer paraphrases. Best and incumbent are kept apart, so that
+         placeholder, tag, code or frozen text; a prompt of one or two phrases is cut into words. The proposer
+         paraphrases, and is asked again where no paraphrase can be used. Best and incumbent are kept apart, so that
          annealing loses nothing; repeats are left out and attempts bounded by 5m; without labels, or by a loss, the
-         score is 100 times its mean and has no bonus. The final choice goes by mean scores on dev. Tabu search knows a
-         prompt by its text: the code's two similarity modes are off in the paper's runs.
+         score is 100 times its mean and has no bonus. The finalists are the best by points. Tabu search knows a prompt
+         by its text: the code's two similarity modes are off in the paper's runs.
 """
 
 from __future__ import annotations
@@ -21,11 +27,21 @@ from typing import ClassVar
 
 from promptopt.optimizers.plum.edits import Bank, settle
 from promptopt.optimizers.plum.neighbours import EDITING, Editing, Editor
-from promptopt.optimizers.plum.patience import STOPPING, Patience, Stopping, expected
-from promptopt.optimizers.plum.points import SCORING, ScoreSet, Scoring
+from promptopt.optimizers.plum.patience import (
+    ITERATIONS,
+    NEIGHBOURS,
+    STOPPING,
+    Patience,
+    PhrasePlan,
+    Stopping,
+    expected,
+    planned,
+)
+from promptopt.optimizers.plum.points import SCORING, Scoring, best, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.types import Prompt, UpperBounds
+from promptopt.selection.cohorts import Fresh, Preset, least
+from promptopt.types import Prompt, Room, UpperBounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +56,39 @@ class HillClimbing:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 8)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
-        best, bank = scores.start(), Bank()
-        patience = Patience(self.stop.patience, best.points)
-        for _ in range(self.stop.iterations):
-            found = scores.score(editor.neighbours(best.prompt, bank))
-            pool = [best, *found]
+        """Search from the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        for _ in scores.iterations():
+            pool = scores.score([top.candidate, *editor.neighbours(top.prompt, bank, plan.neighbours)], 1)
             # Of equals the first: the prompt in use, then the neighbours as they were drawn.
-            top = max(pool, key=lambda each: each.points)
-            if top is not best:
-                best, bank = top, settle(bank, top.candidate.edits)
-            scores.record(pool, [best])
-            if patience.ends(best.points):
+            found = best(pool)
+            improved = found is not pool[0]
+            if improved:
+                bank = settle(bank, found.candidate.edits)
+            top = found
+            scores.record(pool, [top])
+            if patience.ends(improved):
                 break
 
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many iterations of how many neighbours there are, and what those are seen on."""
+        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
+        return planned(room, self.preset, self.edit, self.score, self.stop, keep=1, scored=scored)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one iteration that is of use."""
+        return least(room, self.plan(room).way, keep=1)
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples."""
-        return expected(self.stop, self.edit, self.score, train, scored=self.edit.neighbours, edited=1)
+        """Upper bounds on a whole search over `train` training examples, without a cap."""
+        return expected(self.edit, self.score, self.stop, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +107,46 @@ class SimulatedAnnealing:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
         within(self, temperature=(0.0, math.inf), decay=(0.01, math.inf))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 9)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
-        incumbent = best = scores.start()
-        bank, patience = Bank(), Patience(self.stop.patience, best.points)
-        for iteration in range(1, self.stop.iterations + 1):
-            found = scores.score(editor.neighbours(incumbent.prompt, bank))
-            pool = [best, incumbent, *found]
+        """Search from the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        incumbent = top = scores.start()
+        bank, patience = Bank(), Patience(plan)
+        for iteration in scores.iterations():
+            neighbours = editor.neighbours(incumbent.prompt, bank, plan.neighbours)
+            pool = scores.score([top.candidate, incumbent.candidate, *neighbours], 2)
+            top, incumbent, *found = pool
             if found:
-                top = max(found, key=lambda each: each.points)
-                temperature = self.temperature * math.exp(-iteration / self.decay)
-                if run.rng("acceptance").random() < acceptance(top.points, incumbent.points, temperature):
-                    incumbent, bank = top, settle(bank, top.candidate.edits)
-                best = max(best, top, key=lambda each: each.points)
-            scores.record(pool, [best, incumbent])
-            if patience.ends(best.points):
+                new = best(found)
+                temperature = self.temperature * math.exp(-iteration * pace(plan) / self.decay)
+                if run.rng("acceptance").random() < acceptance(new.points, incumbent.points, temperature):
+                    incumbent, bank = new, settle(bank, new.candidate.edits)
+            improved = best(pool).prompt != top.prompt
+            top = best(pool)
+            scores.record(pool, [top, incumbent])
+            if patience.ends(improved):
                 break
 
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many iterations of how many neighbours there are, and what those are seen on."""
+        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
+        return planned(room, self.preset, self.edit, self.score, self.stop, keep=2, scored=scored)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one iteration that is of use."""
+        return least(room, self.plan(room).way, keep=2)
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples."""
-        return expected(self.stop, self.edit, self.score, train, scored=self.edit.neighbours, edited=1)
+        """Upper bounds on a whole search over `train` training examples, without a cap."""
+        return expected(self.edit, self.score, self.stop, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,35 +165,48 @@ class TabuSearch:
     """What a prompt is worth."""
     stop: Stopping = STOPPING
     """When the search ends."""
+    preset: Preset = "budget"
+    """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
         within(self, length=(1, math.inf), admission=(0.0, 1.0))
 
     def optimize(self, run: Run) -> None:
-        """Search, from the task's start prompt, on up to n training examples (section 12)."""
-        editor, scores = Editor(run, self.edit), ScoreSet(run, self.score)
-        best, bank = scores.start(), Bank()
-        tabu = deque[Prompt]([best.prompt], maxlen=self.length)
-        patience = Patience(self.stop.patience, best.points)
-        for _ in range(self.stop.iterations):
-            neighbours = editor.neighbours(best.prompt, bank)
+        """Search from the task's start prompt."""
+        plan = self.plan(run.room)
+        renewed = isinstance(plan.way, Fresh)
+        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        tabu = deque[Prompt]([top.prompt], maxlen=self.length)
+        for _ in scores.iterations():
+            neighbours = editor.neighbours(top.prompt, bank, plan.neighbours)
             admitted = [
                 each for each in neighbours if each.prompt not in tabu or run.rng("tabu").random() < self.admission
             ]
-            found = scores.score(admitted)
-            pool = [best, *found]
-            if found:
-                top = max(found, key=lambda each: each.points)
-                tabu.append(top.prompt)
-                if top.points > best.points:
-                    best, bank = top, settle(bank, top.candidate.edits)
-            scores.record(pool, [best])
-            if patience.ends(best.points):
+            pool = scores.score([top.candidate, *admitted], 1)
+            if len(pool) > 1:
+                tabu.append(best(pool[1:]).prompt)
+            found = best(pool)
+            improved = found is not pool[0]
+            if improved:
+                bank = settle(bank, found.candidate.edits)
+            top = found
+            scores.record(pool, [top])
+            if patience.ends(improved):
                 break
 
+    def plan(self, room: Room) -> PhrasePlan:
+        """How many iterations of how many neighbours there are, and what those are seen on."""
+        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
+        return planned(room, self.preset, self.edit, self.score, self.stop, keep=1, scored=scored)
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one iteration that is of use."""
+        return least(room, self.plan(room).way, keep=1)
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples."""
-        return expected(self.stop, self.edit, self.score, train, scored=self.edit.neighbours, edited=1)
+        """Upper bounds on a whole search over `train` training examples, without a cap."""
+        return expected(self.edit, self.score, self.stop, train, edited=1)
 
 
 def acceptance(points: float, incumbent: float, temperature: float) -> float:
@@ -157,3 +214,8 @@ def acceptance(points: float, incumbent: float, temperature: float) -> float:
     if points >= incumbent:
         return 1.0
     return math.exp((points - incumbent) / temperature) if temperature > 0 else 0.0
+
+
+def pace(plan: PhrasePlan) -> float:
+    """Iterations of the paper that one iteration stands for: however many there are, annealing cools as much."""
+    return ITERATIONS / plan.rounds if isinstance(plan.way, Fresh) else 1.0

@@ -3,12 +3,15 @@
 Paper    Zhao et al. 2025, PMPO: Probabilistic Metric Prompt Optimization for Small and Large Language Models, Findings
          of EMNLP 2025, arXiv:2505.16307. There is no reference code.
 Calls    task model: N for the start and 8 to measure its noise, then (m + k*n)*N an iteration; proposer: 1 + k*n an
-         iteration. At the defaults 17*50, and 13 that are draws of 4 distinct requests. The m*N and the 1 are saved
-         while the prompt in use stays. A copy that is marked wrongly, and a rewrite without tags, are asked for again.
-Departs  what the paper leaves open is as in pmpo.md: parts are removed, not replaced by a mark; a gain must exceed
-         1e-4 of the loss and the engine's noise; examples used without a gain rest for three iterations; rewrites
-         that quote examples are refused; of equals the shorter wins. The loss is minus the run's score, so that
-         `--evaluator generation` searches by accuracy.
+         iteration. With the paper's constants 17*50, and 13 that are draws of 4 distinct requests. The m*N and the 1
+         are saved while the prompt in use stays. A wrong copy, and a rewrite without tags, are asked for again.
+Scales   with S evaluations: iterations until they are spent, of max(4, 0.7 S^(1/3)) rewrites of two hard examples and
+         one part; prompts are not all scored on N examples, but compared by successive rejects on fresh ones, on
+         average max(3, 0.8 S^(1/4)) each, and the winner takes the place. `preset=paper`, or no cap: as in the paper.
+Departs  parts are removed, not replaced by a mark; a gain must exceed 1e-4 of the loss and the engine's noise; examples
+         used without a gain rest for three iterations; rewrites that quote examples or repeat the request are refused;
+         of equals the shorter wins; two spells of three iterations without a new prompt end the search. The loss is
+         minus the run's score, so that `--evaluator generation` searches by accuracy.
 """
 
 from __future__ import annotations
@@ -19,14 +22,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from promptopt.evaluators.preference import rejected_outputs
+from promptopt.operators.dry import Dryness
 from promptopt.operators.losses import Losses, better_than, hardest, known_losses, losses_of, scorable
 from promptopt.operators.masks import TAGS, Effect, ablate, analyse, show_effects, summarise
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Drafts, ask_whole, room, show_example, show_task
-from promptopt.operators.replies import Form, sized, tidy
+from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.pmpo.noise import repeat_noise
-from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
-from promptopt.optimizers.pmpo_plan import (
+from promptopt.optimizers.pmpo.plan import (
     PAPER,
     REWRITER,
     SPARE,
@@ -37,65 +40,17 @@ from promptopt.optimizers.pmpo_plan import (
     Targets,
     scaled,
 )
+from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
+from promptopt.optimizers.pmpo.requests import FORM, FULL, SCOPE, SHORT, UNDIVIDED
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.fresh import FreshRejects
-from promptopt.text import Pattern, normalise
+from promptopt.text import normalise
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 __all__ = ["PMPO", "REWRITER", "Acceptance", "Masking", "Rewriting", "Targets"]
 
-_SLOTS = ("task", "section", "effects", "example", "words")
-
-FULL = Pattern(
-    '''You are an expert who improves prompts for language models.
-
-{task}The prompt now:
-"""
-{section}
-"""
-
-What its parts do. Each was left out in turn, and the loss (how improbable the right outputs are) changed by so much; \
-where it rose, the part helps:
-{effects}
-
-An example on which the prompt does worst:
-{example}
-
-The example is there to find patterns in, and for nothing else: do not quote it, and do not fit the prompt to it.
-
-First say briefly what is weak about the prompt. Is it unclear, over-constrained, rigid, redundant, contradictory, or \
-does guidance miss? Then improve it by several edits together: restructure it, add rules or principles, delete, \
-rephrase, simplify, expand or merge parts, make its tone more professional, make it more diverse. Do not rename the \
-answers, and do not change the form of the answer.
-End with the whole new prompt, once, in at most {words} words, in this form:
-<prompt>
-...
-</prompt>''',
-    _SLOTS,
-)
-
-SHORT = Pattern(
-    '''{task}{example}
-
-Parts of the prompt, and how the loss changes without them:
-{effects}
-
-Prompt:
-"""
-{section}
-"""
-
-After this prompt the expected output is improbable: its loss is high. Find the cause, and change the prompt so that \
-outputs like it become probable for all inputs of that kind. Keep the names of the answers, and do not quote the \
-example. Write the whole new prompt, in at most {words} words, between <prompt> and </prompt>.''',
-    _SLOTS,
-)
-
-SCOPE = "That is the full scope of the task: the prompt serves all of it, and nothing else.\n\n"
-UNDIVIDED = "(the prompt has no parts that could be left out)"
-FORM = Form(FULL, SHORT, SCOPE, UNDIVIDED)
 REST = 3
 """Iterations without a gain for which an example that was used rests."""
 DRY = 3
@@ -183,7 +138,8 @@ class PMPO:
         run.rank_by(held if held else scored)
         (best,) = losses_of(run, [run.initial], scored)
         noise = repeat_noise(run, run.initial, scored)
-        accepted, tried, dry = [best.prompt], list[list[Example]](), _Dry(run)
+        quotes = Quotes(scored, run.task.labels)
+        accepted, tried, dry = [best.prompt], list[list[Example]](), Dryness(run, DRY)
         effects = list[Effect]()
         for _ in range(plan.rounds):
             shortened = list[Prompt]()
@@ -191,7 +147,7 @@ class PMPO:
                 effects, shortened = self._parts(run, plan, best.prompt, scored)
             gain = max(self.accept.min_delta * abs(best.loss), noise)
             hard = hardest(best.losses, tried[-REST:], plan.hard)
-            rewrites = self._rewrites(run, plan, best, shortened, effects, hard, scored, gain)
+            rewrites = self._rewrites(run, plan, best, shortened, effects, hard, quotes, gain)
             pool = [best, *losses_of(run, [*shortened, *rewrites], scored)]
             found = better_than(run, pool, gain)
             tried.append(hard)
@@ -207,7 +163,8 @@ class PMPO:
         """By the budget: prompts of an iteration are compared on few fresh examples, and the best goes on."""
         scored, held = self._divided(run, drawn)
         scorable(run, run.initial, scored[:FIRST])
-        best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), _Dry(run)
+        quotes = Quotes(scored, run.task.labels)
+        best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
         effects = list[Effect]()
         for number in range(plan.rounds * (SPARE if self.iterations is None else 1)):
             losses = known_losses(run, best, scored)
@@ -216,10 +173,10 @@ class PMPO:
                 looked = run.rng("parts").sample(list(losses.losses), min(round(plan.at(number)), len(losses.losses)))
                 effects, shortened = self._parts(run, plan, best, looked)
             hard = hardest(losses.losses, tried[-REST:], plan.hard)
-            rewrites = self._rewrites(run, plan, losses, shortened, effects, hard, scored)
+            rewrites = self._rewrites(run, plan, losses, shortened, effects, hard, quotes)
             pool = list(dict.fromkeys([best, *shortened, *rewrites]))
             # What no prompt can be scored on would make all of them equal.
-            lost = [example for example in run.seen(best, scored) if example not in losses.losses]
+            lost = [example for example, _ in run.seen(best, scored) if example not in losses.losses]
             fresh = [example for example in scored if example not in lost]
             ranked = FreshRejects(max(1, round(plan.at(number) * len(pool)))).select(run, pool, fresh, 1)
             tried.append(hard)
@@ -234,10 +191,10 @@ class PMPO:
             tried = [] if dry.again else tried
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a search over `train` training examples without a cap; as in `expected_in`."""
-        return self.expected_in(Room(None, None, 1, train, 0))
+        """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
 
-    def expected_in(self, room: Room) -> UpperBounds:
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
         plan, cells = self.plan(room), room.cells()
         mask, rewrite, count = self.mask, self.rewrite, min(plan.examples, room.train)
@@ -298,10 +255,10 @@ class PMPO:
         shortened: Sequence[Prompt],
         effects: Sequence[Effect],
         hard: Sequence[Example],
-        guarded: Sequence[Example],
+        quotes: Quotes,
         gain: float = 0.0,
     ) -> list[Prompt]:
-        """New prompts for the hard examples, those that can be used, quote none of `guarded`, and were not scored."""
+        """New prompts for the hard examples, those that can be used, quote no example, and were not scored."""
         editable, count = run.task.editable, plan.samples
         section = best.prompt[editable]
         sampling = sized(self.rewrite.sampling, run.count_tokens(section))
@@ -311,7 +268,6 @@ class PMPO:
         replies = ask_whole(run, metas, "prompt", sampling, "rewriter", bare=bare)
         scored = [*shortened, *(estimate.prompt for step in run.steps for estimate in step.pool)]
         seen = {normalise(prompt[editable]) for prompt in scored}
-        quotes = Quotes(guarded, run.task.labels)
         drafts = Drafts(run, best.prompt, most, TAGS, FORM)
         for place, reply in enumerate(replies):
             if reply is None:
@@ -352,22 +308,3 @@ def _note(best: Losses, example: Example, effects: Sequence[Effect], gain: float
     losses = f"loss {best.losses[example]:.4f}, mean {best.loss:.4f}"
     losses += f", to be beaten by {gain:.2g}" if gain else ""
     return "; ".join([f"example {example.id} ({losses})", *map(summarise, effects)])
-
-
-class _Dry:
-    """Counts iterations without a new prompt: after DRY of them the search starts again from its best, once."""
-
-    def __init__(self, run: Run) -> None:
-        self._run, self._count, self._spent = run, 0, False
-        self.again = False
-
-    def ends(self, new: bool) -> bool:
-        """Whether the search ends after an iteration with new prompts or without; `again`: it starts again now."""
-        self._count = 0 if new else self._count + 1
-        self.again = self._count == DRY and not self._spent
-        if self.again:
-            self._count, self._spent = 0, True
-        if self._count < DRY:
-            return False
-        self._run.warn("the proposer wrote nothing new, so the search ended before its budget did")
-        return True

@@ -1,8 +1,8 @@
 """Repeat noise: by how much a mean score moves when the same texts are scored in another way.
 
 Stored scores come back equal, so noise only shows where an engine computes them again. Low-precision kernels make a
-log-probability depend on what else is in the batch and on whether a prefix was read from a cache (pmpo.md, "Selection
-and evaluation"); a gain below that is none.
+log-probability depend on what else is in the batch and on whether a prefix was read from a cache; a gain below that
+is none.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An own-rationale bank: worked solutions of the task model, right ones to be made probable, wrong ones to be rejected.
 
-After APE's procedure for chain of thought (Zhou et al. 2023, arXiv:2211.01910); pmpo.md, "Chain of thought" (b).
+After APE's procedure for chain of thought (Zhou et al. 2023, arXiv:2211.01910).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Genes: a text as elements that can be dropped, around slots that cannot (promptquine.md, 4.1).
+"""Genes: a text as elements that can be dropped, around slots that cannot.
 
 Order is kept, nothing is inserted: every text made here is what is left of the first one. The model reads the string
 and tokenizes it anew, so two masks with one string are the same candidate.
@@ -104,6 +104,43 @@ def prune_lightly(rng: random.Random, genes: Genes) -> Mask:
 
 
 def prune_anyhow(rng: random.Random, genes: Genes) -> Mask:
-    """Each gene dropped with one probability, itself drawn from [0, 1): the control of the paper (section 4.8)."""
+    """Each gene dropped with one probability, itself drawn from [0, 1): the control of the paper."""
     share = rng.random()
     return without(genes.whole, [place for place in genes.droppable if rng.random() < share])
+
+
+def retention(genes: Genes, texts: Sequence[str]) -> list[tuple[str, float]]:
+    """For each gene of a text, in order, the share of `texts` that keep it, where those are what is left of it.
+
+    Where a text can be left in several ways, those that stand last are taken to be the ones that stayed. Texts
+    that cannot be left of it do not count; where none can, there are no shares.
+    """
+    masks = [mask for mask in (_mask_of(genes, text) for text in texts) if mask is not None]
+    return [
+        (genes.elements[place], sum(mask[place] for mask in masks) / len(masks))
+        for place in (genes.droppable if masks else ())
+    ]
+
+
+def _mask_of(genes: Genes, text: str) -> Mask | None:
+    """A mask that leaves `text`, of later genes where several do, or None."""
+    droppable = frozenset(genes.droppable)
+    # reached[i]: the places in the text that the elements before i can end at, each with how it was reached.
+    reached: list[dict[int, bool]] = [{0: False}]
+    for place, element in enumerate(genes.elements):
+        after: dict[int, bool] = {}
+        for end in reached[-1]:
+            if text.startswith(element, end):
+                after[end + len(element)] = True
+        for end in reached[-1]:
+            if place in droppable:
+                after.setdefault(end, False)
+        reached.append(after)
+    if len(text) not in reached[-1]:
+        return None
+    kept: list[bool] = []
+    end = len(text)
+    for place in range(len(genes.elements), 0, -1):
+        kept.append(reached[place][end])
+        end -= len(genes.elements[place - 1]) if kept[-1] else 0
+    return tuple(reversed(kept))

@@ -49,6 +49,21 @@ def start_with(run: Run, shots: int) -> Start:
     return Start(prompt, unseen if unseen else run.train)
 
 
+def starts_with(run: Run, shots: int, count: int) -> tuple[list[Prompt], tuple[Example, ...]]:
+    """Up to `count` different prompts X, each with demonstrations drawn anew, and the examples that none of them shows.
+
+    The user is told where there are fewer, and where none is left that is not shown.
+    """
+    starts = [start_with(run, shots) for _ in range(count)]
+    prompts = list(dict.fromkeys(start.prompt for start in starts))
+    if len(prompts) < count:
+        run.warn(f"{count} draws of demonstrations gave {len(prompts)} different prompts to begin with")
+    unseen = tuple(example for example in run.train if all(example in start.unseen for start in starts))
+    if not unseen:
+        run.warn("all training examples are demonstrations too, so prompts are scored on what they show; give more")
+    return prompts, unseen if unseen else run.train
+
+
 def divide(run: Run, pool: Sequence[Example], per_class: int, most: int, held: int) -> tuple[list[Example], ...]:
     """Two draws of `pool`: what the search scores on, at most half of it, and up to `held` others to re-rank on.
 

@@ -4,6 +4,11 @@ Paper    Wang, Hu & Bing 2025, Evolving Prompts In-Context: An Open-ended, Self-
          arXiv:2506.17930.
 Calls    task model: a prompt costs one call a search example; about 15 prompts (steady-state) or 20 (generational) for
          every token of the in-context prompt beyond 15, at most 10,000; then 200 calls for every elite. No proposer.
+Scales   under a cap of less than 30,000 evaluations, generations of 0.35 S^(1/3) children (S: evaluations granted; 4
+         or more) are looked at beside their parents, on 0.8 S^(1/4) examples on average (3 or more; more where the
+         prompt is short), drawn anew each time, until all is spent; the two best live on, parents too, and go to the
+         final choice with the in-context prompt, which stands for the ranking. `preset=paper`, `quick`, or a number
+         for any size goes by one set and ranks again, whatever the cap.
 Departs  slots are elements of their own, and genes are cut between them; a string that was scored before is free;
          cohorts that stay too small are filled from the old population's best (code: its worst), and the search ends
          where no child can be made (code: it may never); halves count by their examples, and what was scored on one
@@ -16,22 +21,27 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.promptquine.genes import Gene, Mask, genes_of, mutate, prune_anyhow, prune_lightly
-from promptopt.optimizers.promptquine.history import History, Individual
-from promptopt.optimizers.promptquine.in_context import divide, start_with
+from promptopt.optimizers.promptquine.genes import Gene, genes_of, mutate, prune_anyhow, prune_lightly
+from promptopt.optimizers.promptquine.history import Genotype, History, Individual, offspring, unlike, whole
+from promptopt.optimizers.promptquine.in_context import divide, starts_with
+from promptopt.optimizers.promptquine.plan import KEEP, PruningPreset, Sizes, planned
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection import cohorts as generations
+from promptopt.selection.cohorts import Fresh, Generations
 from promptopt.tasks.inline import inlined
-from promptopt.types import Prompt, UpperBounds
+from promptopt.types import Example, Prompt, Room, UpperBounds
 
 RERANKING = Reranking()
+ACCEPTED = 1.0
+"""Generations for each that shortens the best, on fresh examples, where parents live on. Ours."""
 Variant = Literal["auto", "generational", "steady-state", "random"]
 
 
@@ -39,35 +49,35 @@ Variant = Literal["auto", "generational", "steady-state", "random"]
 class Evolution:
     """The genetic algorithm. There is no crossover, and the rate of mutation does not adapt."""
 
-    population: int = 30
-    """Individuals that can be parents."""
-    offspring: int = 50
-    """Children tried in a generation."""
+    population: int | None = None
+    """Individuals that can be parents; None: by the budget, or the preset. Paper: 30."""
+    offspring: int | None = None
+    """Children tried in a generation; None: as above. Paper: 50."""
     tournament: float = 0.2
     """The share of the parents that enters a tournament, drawn with replacement."""
     drops: int = 4
     """The most genes that a child loses; the number is drawn evenly from 1 on."""
-    most: int = 10_000
-    """Prompts that the search may score."""
+    most: int | None = None
+    """Prompts that the search may score; None: as above. Paper: 10,000."""
     shortest: float = 15.0
-    """The mean length of the population, in tokens, at which the search ends."""
+    """The mean length of the population, in tokens, at which the search ends; by the budget, at most half the start."""
     halving: bool | None = None
     """Whether children below the whole population on half of the examples are left at that; None: where the paper has
     it, which is for generational search of tasks without labels."""
 
     def __post_init__(self) -> None:
-        least = {"population": 1, "offspring": 1, "drops": 1, "most": 1, "shortest": 0}
-        within(self, tournament=(0.0, 1.0), **{name: (bound, math.inf) for name, bound in least.items()})
+        within(self, tournament=(0.0, 1.0), drops=(1, math.inf), shortest=(0, math.inf))
+        within(self, population=(1, math.inf), offspring=(1, math.inf), most=(1, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """The training examples that a search scores prompts on: at most half of those that the prompt does not show."""
 
-    per_class: int = 8
-    """Examples of each label."""
-    most: int = 100
-    """Examples where there are no labels, and the most in any case."""
+    per_class: int | None = None
+    """Examples of each label; None: by the budget, few and drawn anew. Paper: 8."""
+    most: int | None = None
+    """Examples where there are no labels, and the most in any case; None: as above. Paper: 100."""
 
     def __post_init__(self) -> None:
         within(self, per_class=(1, math.inf), most=(1, math.inf))
@@ -93,9 +103,13 @@ class PromptQuine:
     """What prompts are scored on."""
     rerank: Reranking = RERANKING
     """The final ranking."""
+    starts: int = 1
+    """In-context prompts, each with demonstrations of its own, that are searched from; the best of all are ranked."""
+    preset: PruningPreset = "budget"
+    """What open settings follow: the budget, the paper, or `quick`: 400 prompts in generations of 20."""
 
     def __post_init__(self) -> None:
-        within(self, shots=(0, math.inf))
+        within(self, shots=(0, math.inf), starts=(1, math.inf))
         if self.evolve.halving and self._variant != "generational":
             raise ConfigError(
                 f"the setting 'evolve.halving' needs whole generations, and the variant is {self._variant!r}; set "
@@ -107,37 +121,113 @@ class PromptQuine:
         return inlined(task)
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
-        """The piecewise reward of the labels' probabilities (section 5.1); the task's own metric without labels."""
+        """The piecewise reward of the labels' probabilities; the task's own metric without labels."""
         return Labels(task, value="piecewise") if task.labels else "generation"
 
     def optimize(self, run: Run) -> None:
-        """Search by training examples, rank the elites on others; what was not ranked there is no finalist."""
+        """Search by training examples, and rank the best on others, or leave that to the final choice."""
         if self.evolve.halving and run.task.labels:
             raise ConfigError("the setting 'evolve.halving' is for tasks without labels; leave it out for this one")
-        start = start_with(run, self.shots)
-        scored, held = divide(run, start.unseen, self.score.per_class, self.score.most, self.rerank.examples)
-        run.rank_by(scored)
-        run.evaluate([run.initial], scored)
-        genes = genes_of(run, start.prompt[run.task.editable], self.gene)
-        history = History(
-            run, genes, scored, self.evolve.most, lambda count: (self.rerank.bound(count) + 2) * len(held)
-        )
-        first = history.first(start.prompt)
-        run.record([first.estimate], [first.prompt])
-        if self._variant == "random":
-            self._prune_at_random(run, history, first)
+        plan = self.plan(run.room)
+        prompts, unseen = starts_with(run, self.shots, self.starts)
+        if isinstance(plan, Fresh):
+            self._on_fresh_examples(run, plan, prompts)
         else:
-            self._evolve(run, history, first)
-        rerank(run, history, first, held, self.rerank)
-        if history.cut:
-            raise BudgetSpent(f"{run.snapshot().spent.evaluations:,} evaluations are spent, the final ranking included")
+            self._on_one_set(run, plan, prompts, unseen)
+
+    def plan(self, room: Room) -> Sizes | Fresh:
+        """How many prompts there are, and what they are seen on."""
+        evolve, score = self.evolve, self.score
+        return planned(
+            room,
+            self.preset,
+            {
+                "population": evolve.population,
+                "offspring": evolve.offspring,
+                "most": evolve.most,
+                "per_class": score.per_class,
+                "examples": score.most,
+                "held": self.rerank.examples,
+            },
+        )
+
+    def least(self, room: Room) -> int:
+        """Evaluations of one generation that is of use."""
+        plan = self.plan(room)
+        if isinstance(plan, Fresh):
+            return generations.least(room, plan, keep=KEEP + self.starts)
+        scored, held = min(plan.examples, -(-room.train // 2)), min(plan.held, room.train)
+        return (1 + self.starts + plan.offspring) * scored + self._ranked(plan.offspring) * held
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; how long it is depends on the prompt."""
-        scored = min(self.score.most, -(-train // 2))
-        held = min(self.rerank.examples, train)
-        most = max(1, self.evolve.most)
-        return UpperBounds((1 + most) * scored + (self.rerank.bound(most) + 2) * held, 0, 0)
+        """Upper bounds on a whole search over `train` training examples, without a cap; the prompt sets its length."""
+        plan = self.plan(Room(None, None, 1, train, 0))
+        assert isinstance(plan, Sizes)
+        scored, held = min(plan.examples, -(-train // 2)), min(plan.held, train)
+        most = max(self.starts, plan.most)
+        return UpperBounds((1 + most) * scored + self._ranked(most) * held, 0, 0)
+
+    def _ranked(self, scored: int) -> int:
+        """The most prompts of the final ranking, once so many were scored: elites, in-context prompts, the start."""
+        return self.rerank.bound(scored) + 1 + self.starts
+
+    def _on_fresh_examples(self, run: Run, plan: Fresh, prompts: Sequence[Prompt]) -> None:
+        """Old and new are looked at together: on few examples a cohort alone forgets what was good by bad luck."""
+        _refuse_below(run, 2 + len(prompts), "one look at the start, the in-context prompt and one child")
+        known = {each: whole(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
+        population = list(known.values())
+        shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
+        selection = Generations(run, self._deepened(run, plan, max(each.length for each in population) - shortest))
+        again = False
+        while not selection.over:
+            long = sum(each.length for each in population) > shortest * len(population)
+            children = unlike(run, population, known, plan.children, self.evolve.drops) if long else {}
+            if not children and again:
+                return
+            if not children:
+                # What is left to spend goes on from the best of all, once.
+                again = True
+                population = [known[each.prompt] for each in run.ranked() if each.prompt in known][: plan.keep]
+                continue
+            known |= children
+            ranked = selection.select([each.prompt for each in population], list(children), plan.keep)
+            population = [known[estimate.prompt] for estimate in ranked[: plan.keep]]
+            best, *others = [each.prompt for each in population]
+            # On few examples pruning may harm unseen: what it began with is a finalist beside the best.
+            run.rank_by((), [best, *prompts, *others])
+            run.record(ranked, [best, *others])
+
+    def _deepened(self, run: Run, plan: Fresh, surplus: float) -> Fresh:
+        """A plan that sees more of each prompt where few generations can be had: a short prompt is soon pruned."""
+        generations_had = ACCEPTED * surplus / ((1 + self.evolve.drops) / 2)
+        depth = plan.granted / ((plan.children + plan.keep) * max(1.0, generations_had))
+        return replace(plan, depth=max(plan.depth, min(depth, len(run.train))))
+
+    def _on_one_set(self, run: Run, plan: Sizes, prompts: Sequence[Prompt], unseen: tuple[Example, ...]) -> None:
+        """The paper's algorithm; what was not ranked in the end is no finalist before what was."""
+        scored, held = divide(run, unseen, plan.per_class, plan.examples, plan.held)
+        run.rank_by(scored)
+        _refuse_below(
+            run,
+            (2 + len(prompts)) * len(scored) + self._ranked(1 + len(prompts)) * len(held),
+            f"one child, the start and the in-context prompt on {len(scored)} examples, and their ranking on "
+            f"{len(held)} others",
+        )
+        run.evaluate([run.initial], scored)
+        history = History(run, scored, plan.most, lambda count: self._ranked(count) * len(held))
+        firsts: list[Individual] = []
+        for number, prompt in enumerate(prompts, 1):
+            genes = genes_of(run, prompt[run.task.editable], self.gene)
+            first = history.first(prompt, genes, part=number, parts=len(prompts))
+            firsts.append(first)
+            run.record([first.estimate], [first.prompt])
+            if self._variant == "random":
+                self._prune_at_random(run, history, first, plan)
+            else:
+                self._evolve(run, history, first, plan)
+        rerank(run, history, firsts, held, self.rerank)
+        if history.cut:
+            raise BudgetSpent(f"{run.spent.evaluations:,} evaluations are spent, the final ranking included")
 
     @property
     def _variant(self) -> Variant:
@@ -145,91 +235,103 @@ class PromptQuine:
             return self.variant
         return "steady-state" if self.shots <= 1 else "generational"
 
-    def _evolve(self, run: Run, history: History, first: Individual) -> None:
-        evolve, population = self.evolve, self._first_population(run, history, first)
+    def _evolve(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
+        evolve, population = self.evolve, self._first_population(run, history, first, plan)
         halving = evolve.halving if evolve.halving is not None else not run.task.labels
         while not history.closed and sum(each.length for each in population) > evolve.shortest * len(population):
             before = len(history)
             if self._variant == "generational":
                 threshold = min(each.fitness for each in population) if halving else None
-                children = self._generation(run, history, population, threshold)
+                children = self._generation(run, history, population, plan, threshold)
             else:
-                children = self._steady_state(run, history, population)
+                children = self._steady_state(run, history, population, plan)
             # A population that is filled up with old ones and brings nothing new could go round in circles for ever.
-            if len(history) == before and len(children) < evolve.population:
+            if len(history) == before and len(children) < plan.population:
                 if not history.closed:
                     run.warn("the search ended before its prompts were short: nothing more could be dropped")
                 return
-            if len(children) < evolve.population and not history.closed:
+            if len(children) < plan.population and not history.closed:
                 run.warn("a generation had fewer new prompts than the population holds; the best old ones filled it up")
-            population = self._survivors(children, population)
+            population = _survivors(children, population, plan.population)
             run.record([each.estimate for each in children], [each.prompt for each in population])
 
-    def _first_population(self, run: Run, history: History, first: Individual) -> list[Individual]:
+    def _first_population(self, run: Run, history: History, first: Individual, plan: Sizes) -> list[Individual]:
         if self.begin == "copies":
-            return [first] * self.evolve.population
-        children: dict[Prompt, Mask] = {}
-        for _ in range(self.evolve.population):
-            mask = prune_lightly(run.rng("evolution"), history.genes)
-            child = history.offspring(first, mask)
+            return [first] * plan.population
+        children: dict[Prompt, Genotype] = {}
+        for _ in range(plan.population):
+            mask = prune_lightly(run.rng("evolution"), first.genes)
+            child = offspring(run, first, mask)
             if child is not None:
-                children.setdefault(child, mask)
+                children.setdefault(child, (first.genes, mask))
         population = history.add(children)
         run.record([each.estimate for each in population], [each.prompt for each in population])
         return population if population else [first]
 
     def _generation(
-        self, run: Run, history: History, population: Sequence[Individual], threshold: float | None
+        self, run: Run, history: History, population: Sequence[Individual], plan: Sizes, threshold: float | None
     ) -> list[Individual]:
-        """Section 4.5: all children of a generation are scored in one batch."""
+        """All children of a generation are scored in one batch."""
         rng = run.rng("evolution")
         present = {each.prompt for each in population}
-        children: dict[Prompt, Mask] = {}
-        for _ in range(self.evolve.offspring):
+        children: dict[Prompt, Genotype] = {}
+        for _ in range(plan.offspring):
             parent = tournament(rng, population, self.evolve.tournament)
-            mask = mutate(rng, history.genes, parent.mask, self.evolve.drops)
-            child = history.offspring(parent, mask)
+            mask = mutate(rng, parent.genes, parent.mask, self.evolve.drops)
+            child = offspring(run, parent, mask)
             if child is not None and mask is not None and child not in present:
-                children.setdefault(child, mask)
+                children.setdefault(child, (parent.genes, mask))
         return history.add(children, threshold)
 
-    def _steady_state(self, run: Run, history: History, population: Sequence[Individual]) -> list[Individual]:
-        """Section 4.6: a child is scored at once, and may be the next parent."""
+    def _steady_state(
+        self, run: Run, history: History, population: Sequence[Individual], plan: Sizes
+    ) -> list[Individual]:
+        """A child is scored at once, and may be the next parent."""
         rng = run.rng("evolution")
         pool = list(population)
         present = {each.prompt for each in pool}
-        for _ in range(self.evolve.offspring):
+        for _ in range(plan.offspring):
             parent = tournament(rng, pool, self.evolve.tournament)
-            mask = mutate(rng, history.genes, parent.mask, self.evolve.drops)
-            child = history.offspring(parent, mask)
+            mask = mutate(rng, parent.genes, parent.mask, self.evolve.drops)
+            child = offspring(run, parent, mask)
             if child is not None and mask is not None and child not in present:
-                pool += history.add({child: mask})
+                pool += history.add({child: (parent.genes, mask)})
                 present.add(child)
             if history.closed:
                 break
         return pool[len(population) :]
 
-    def _survivors(self, children: Sequence[Individual], population: Sequence[Individual]) -> list[Individual]:
-        """The fittest children; no parent survives, unless there are too few children to fill the population."""
-        size = self.evolve.population
-        fittest = sorted(children, key=lambda each: -each.fitness)[:size]
-        return [*fittest, *sorted(population, key=lambda each: -each.fitness)[: size - len(fittest)]]
-
-    def _prune_at_random(self, run: Run, history: History, first: Individual) -> None:
-        """Section 4.8, the control: as many prompts, each with its own share of genes dropped."""
+    def _prune_at_random(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
+        """The paper's control: as many prompts, each with its own share of genes dropped."""
         rng, misses = run.rng("evolution"), 0
-        while not history.closed and misses < self.evolve.offspring:
-            batch: dict[Prompt, Mask] = {}
+        while not history.closed and misses < plan.offspring:
+            batch: dict[Prompt, Genotype] = {}
             before = len(history)
-            for _ in range(self.evolve.offspring):
-                mask = prune_anyhow(rng, history.genes)
-                child = history.offspring(first, mask)
+            for _ in range(plan.offspring):
+                mask = prune_anyhow(rng, first.genes)
+                child = offspring(run, first, mask)
                 if child is not None:
-                    batch.setdefault(child, mask)
+                    batch.setdefault(child, (first.genes, mask))
             found = history.add(batch)
             misses = 0 if len(history) > before else misses + 1
             if found:
                 run.record([each.estimate for each in found], [max(found, key=lambda each: each.fitness).prompt])
+
+
+def _survivors(children: Sequence[Individual], population: Sequence[Individual], size: int) -> list[Individual]:
+    """The fittest children; no parent survives, unless there are too few children to fill the population."""
+    fittest = sorted(children, key=lambda each: -each.fitness)[:size]
+    return [*fittest, *sorted(population, key=lambda each: -each.fitness)[: size - len(fittest)]]
+
+
+def _refuse_below(run: Run, least: int, what: str) -> None:
+    """Raise ConfigError where the budget does not pay for one child, before anything is spent."""
+    left = run.evaluations_left()
+    if left is not None and left < least:
+        raise ConfigError(
+            f"the budget leaves {left:,} evaluations to the search, and pruning needs {least:,} at least: {what}; "
+            f"allow more, or score and rank on fewer examples"
+        )
 
 
 def tournament(rng: random.Random, pool: Sequence[Individual], share: float) -> Individual:

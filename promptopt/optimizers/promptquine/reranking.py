@@ -1,4 +1,4 @@
-"""Calibrate, then select: the best of a search on few examples are ranked on many (promptquine.md, section 6)."""
+"""Calibrate, then select: the best of a search on few examples are ranked on many."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ TIES = 1.5
 class Reranking:
     """The best of the whole history, on more examples."""
 
-    examples: int = 200
-    """Training examples, other than those of the search."""
+    examples: int | None = None
+    """Training examples, other than those of the search; None: by the budget, or the preset. Paper: 200."""
     share: float = 0.1
     """The share of the history that is ranked again, ties included."""
     most: int | None = None
     """The most elites; None: no cap. The code: 20 for style transfer."""
 
     def __post_init__(self) -> None:
-        within(self, examples=(1, math.inf), share=(0.0, 1.0))
-        if self.most is not None:
-            within(self, most=(0, math.inf))
+        within(self, share=(0.0, 1.0))
+        within(self, examples=(1, math.inf), most=(0, math.inf))
 
     def bound(self, scored: int) -> int:
         """The most elites of so many individuals, ties included."""
@@ -39,10 +38,12 @@ class Reranking:
         return count if self.most is None else min(count, self.most)
 
 
-def rerank(run: Run, history: History, first: Individual, held: Sequence[Example], settings: Reranking) -> None:
-    """Section 6: the elites, the start and the in-context prompt by the task's metric on the examples held out."""
+def rerank(
+    run: Run, history: History, firsts: Sequence[Individual], held: Sequence[Example], settings: Reranking
+) -> None:
+    """The elites, the start and the in-context prompts by the task's metric on the examples held out."""
     best = elites(history.individuals(), len(history.examples), settings)
-    ranked = list(dict.fromkeys([run.initial, first.prompt, *(each.prompt for each in best)]))
+    ranked = list(dict.fromkeys([run.initial, *(each.prompt for each in [*firsts, *best])]))
     run.rank_by(held)
     scores = run.evaluate(ranked, held)
     means = scores.means()

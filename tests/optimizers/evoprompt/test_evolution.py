@@ -1,4 +1,4 @@
-"""The roulette wheel of evoprompt.md (check 5), and the operators worked by hand."""
+"""The roulette wheel, and the operators worked by hand."""
 
 from __future__ import annotations
 

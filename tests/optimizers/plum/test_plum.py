@@ -1,8 +1,4 @@
-"""Hill climbing, simulated annealing, tabu search: the acceptance checks of plum.md that are theirs, by number.
-
-Checks 1 to 5, 9 and the pure half of 12 are in tests/operators (phrases, edits, points); 8, 9 and 11 in
-test_plum_population.py; 12 to 15 and bad input, for all six methods, in test_plum_all.py; 15 is the contract's too.
-"""
+"""Hill climbing, simulated annealing, tabu search: when they move, what they keep, and when they end."""
 
 from __future__ import annotations
 
@@ -19,13 +15,14 @@ from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.plum.edits import Edit
 from promptopt.optimizers.plum.neighbours import Editing, Editor
-from promptopt.optimizers.plum.patience import Patience, Stopping
+from promptopt.optimizers.plum.patience import Patience, PhrasePlan, Stopping
 from promptopt.optimizers.plum.phrases import RuleChunker
 from promptopt.optimizers.plum.points import Scoring
 from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch, acceptance
 from promptopt.outcome.result import Result
 from promptopt.run import Run
+from promptopt.selection.cohorts import Fixed
 from promptopt.tasks.task import Task
 from promptopt.types import Example, UpperBounds
 from tests.optimizers.plum.phrase_search import (
@@ -86,9 +83,11 @@ def test_hill_climbing_moves_to_the_best_neighbour_and_never_falls(tmp_path: Pat
 
 
 def test_patience_is_the_number_of_iterations_without_a_gain() -> None:
-    patience = Patience(2, 1.0)
-    assert [patience.ends(best) for best in (1.0, 2.0, 2.0, 3.0, 3.0, 3.0)] == [False, False, False, False, False, True]
-    assert Patience(1, -math.inf).ends(-math.inf)
+    patience = Patience(PhrasePlan(Fixed(9, 9, 9), 9, 2))
+    improved = (False, True, False, True, False, False)
+    assert [patience.ends(each) for each in improved] == [False, False, False, False, False, True]
+    endless = Patience(PhrasePlan(Fixed(9, 9, 9), 9, None))
+    assert not any(endless.ends(False) for _ in range(99))
 
 
 def test_the_schedule_of_plum() -> None:
@@ -176,9 +175,9 @@ def test_an_iteration_of_listed_neighbours_costs_patience_and_no_call(tmp_path: 
 
 def test_neighbours_are_different_and_never_the_prompt_itself(tmp_path: Path) -> None:
     def collect(run: Run) -> list[list[str]]:
-        editor = Editor(run, Editing(neighbours=12))
+        editor = Editor(run, Editing())
         return [
-            [each.prompt["instruction"] for each in editor.neighbours(run.initial, ("a text", "a text"))]
+            [each.prompt["instruction"] for each in editor.neighbours(run.initial, ("a text", "a text"), 12)]
             for _ in range(5)
         ]
 
@@ -189,8 +188,8 @@ def test_neighbours_are_different_and_never_the_prompt_itself(tmp_path: Path) ->
 
 def test_a_chain_of_edits(tmp_path: Path) -> None:
     def collect(run: Run) -> list[tuple[str, tuple[Edit, ...]]]:
-        editor = Editor(run, Editing(neighbours=30, chain=3, chunker=Bars()))
-        found = editor.neighbours(run.initial, ("x",))
+        editor = Editor(run, Editing(chain=3, chunker=Bars()))
+        found = editor.neighbours(run.initial, ("x",), 30)
         return [(each.prompt["instruction"], each.edits) for each in found]
 
     for text, edits in within_run(tmp_path, "a|b|c|d|e", collect, proposer=lengthen):

@@ -1,4 +1,4 @@
-"""Genes: check 1 of promptquine.md, and what every cut of a text keeps."""
+"""Genes: what mutation drops, what every cut of a text keeps, and what ranked texts kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.promptquine.genes import Genes, cut, lines, mutate, prune_anyhow, prune_lightly, without
+from promptopt.optimizers.promptquine.genes import (
+    Genes,
+    cut,
+    lines,
+    mutate,
+    prune_anyhow,
+    prune_lightly,
+    retention,
+    without,
+)
 from promptopt.text import words
 
 SLOTS = ("premise", "hypothesis")
@@ -77,3 +86,22 @@ def test_one_gene_always_stays(left: int, possible: set[int]) -> None:
     rng = random.Random(3)
     masks = [mutate(rng, genes, genes.whole, 4) for _ in range(200)]
     assert {left - len(genes.kept(mask)) for mask in masks if mask is not None} == possible
+
+
+def test_how_many_of_the_texts_keep_each_gene() -> None:
+    genes = cut("Judge the {text} well. Say good.", {"text"}, words)
+    assert retention(genes, []) == []
+    assert retention(genes, ["something else"]) == []
+    dropped = [(1,), (0, 4), (0,)]
+    texts = [genes.text(without(genes.whole, places)) for places in dropped]
+    kept = retention(genes, [*texts, "not of it {text}"])
+    assert [element for element, _ in kept] == ["Judge", " the", " ", " well.", " Say", " good."]
+    assert [share for _, share in kept] == pytest.approx([1 / 3, 2 / 3, 1, 2 / 3, 1, 1])
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=6))
+def test_retention_finds_a_mask_that_leaves_the_text(drawn: list[bool]) -> None:
+    genes = cut("a a b a b b", (), words)
+    text = genes.text(tuple(drawn))
+    kept = retention(genes, [text])
+    assert "".join(element for element, share in kept if share) == text

@@ -1,4 +1,4 @@
-"""TAPruning: check 7 of promptquine.md, and its part of checks 5, 9 and 10."""
+"""TAPruning: what it accepts, in which order, when it ends, and what it sees under a budget."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.task import Task
-from promptopt.types import Example
-from tests.optimizers.promptquine.test_promptquine import (
+from promptopt.types import Example, Room
+from tests.pruning_search import (
     LENGTH,
     Pruned,
     Scored,
@@ -217,3 +217,31 @@ def test_settings_out_of_range_are_named() -> None:
 def test_the_methods_own_choice_of_evaluator() -> None:
     assert TAPruning().evaluator_for(labelled_task()) == "labels"
     assert TAPruning().evaluator_for(word_task()) == "generation"
+
+
+def room(evaluations: int | None) -> Room:
+    return Room(evaluations, None, 1, 300, 40)
+
+
+def test_examples_follow_the_budget_and_the_prompt() -> None:
+    plan = TAPruning().plan(room(1_200))
+    assert [plan.size(droppable) for droppable in (4, 18, 40, 400)] == [150, 41, 19, 16]
+    assert TAPruning().plan(room(90_000)).size(40) == 200
+    for paper in (TAPruning().plan(room(None)), TAPruning(preset="paper").plan(room(1_200))):
+        assert paper.size(40) == 200
+    assert TAPruning(examples=30).plan(room(1_200)).size(400) == 30
+    assert TAPruning().least(room(1_200)) == 12 * 16
+
+
+def test_under_a_budget_a_whole_pass_fits(tmp_path: Path) -> None:
+    task = word_task(30, examples=200)
+    worth = agreeing(frozenset(range(0, 30, 2)), 30)
+    result = prune(tmp_path, ZERO, worth, task=task, budget=Budget(evaluations=1_200))
+    assert result.steps[0].pool[0].count < 40
+    assert len(result.steps) > 2
+    assert worth(result.best.text, Example.of()) > worth(result.start.text, Example.of())
+
+
+class TestByBudget(Pruned):
+    optimizer = TAPruning()
+    budget = Budget(evaluations=900)

@@ -1,33 +1,42 @@
 """APE: a model is shown inputs with their outputs and says what the instruction was; the best guess wins.
 
 Paper    Zhou et al. 2023, Large Language Models Are Human-Level Prompt Engineers, ICLR 2023, arXiv:2211.01910.
-Calls    proposer: m replies to m/10 distinct requests, once more where fewer than m/2 are of use, and one a paraphrase;
-         task model: D_score for the start, about 10*m*log2(m) while candidates are filtered, D_score for each finalist.
-         A reply off its form is asked for once more.
-Departs  D_propose and D_score are disjoint (simple interface: the same data); the thresholds of the filter, which the
-         paper leaves open, are those of ape.md; the start competes, though nothing is derived from it; candidates stand
-         in tags and are checked (code: 50 tokens of raw continuation, each scored on examples of its own). The reverse
-         form, which needs a model that fills in blanks, is left out; f_exec or f_log is the run's evaluator.
+Scales   with the budget, of S evaluations: twice max(4, 0.7 S^(1/3)) guesses, then round after round half as many
+         paraphrases of the two best, the start among what competes; each round is looked at together on
+         max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), and the two best go on
+         (successive rejects). 500 evaluations are about 14 rounds, 2,000 are 33.
+Paper's  rule, by `preset=paper`, with a selector, and where there is no cap. Proposer: m replies to m/10 distinct
+         requests, once more where fewer than m/2 are of use, and one a paraphrase; task model: D_score for the start,
+         about 10*m*log2(m) while candidates are filtered, D_score for each finalist. A reply off its form is asked for
+         once more.
+Departs  the budget's rule, which is ours, and paraphrases the start where that is among the best; D_propose and D_score
+         are disjoint (simple interface: the same data); the filter keeps half on subsets of ten, which the paper leaves
+         open; candidates stand in tags and are checked (code: 50 tokens of raw continuation, each scored on examples
+         of its own). The reverse form, which needs a model that fills in blanks, is left out; f_exec or f_log is the
+         run's evaluator.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_example
+from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import TAG, rewrites
+from promptopt.optimizers.ape.filtering import FILTERING, Filtering, filtered, ranked_on, survivors
 from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
 from promptopt.text import Pattern, normalise
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, ScoreMatrix, UpperBounds
+from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 FORWARD = Pattern(
     """Someone was given an instruction and some inputs, and wrote the output that it asks for to each input:
@@ -53,6 +62,9 @@ Write the variation, in at most {words} words, between <prompt> and </prompt>, a
     ("section", "words"),
 )
 
+FORM = Form(FORWARD, PARAPHRASE)
+DRY = 3
+"""Rounds of paraphrases without a new one before the search begins again from its best, and then ends. Ours."""
 SAMPLING = Sampling(temperature=0.9, top_p=0.9, max_tokens=512)
 MOST_PROPOSING = 100
 """Training examples that candidates are guessed from, at most (code)."""
@@ -62,12 +74,12 @@ MOST_PROPOSING = 100
 class Proposing:
     """From input and output pairs to candidates."""
 
-    candidates: int = 50
-    """m, guesses asked for. Paper, code."""
+    candidates: int | None = None
+    """m, guesses asked for. None: by the budget; paper, code: 50."""
     pairs: int = 5
     """Pairs shown for a guess. Paper, code."""
-    samples: int = 10
-    """Guesses for each subset of pairs. Simple interface of the code."""
+    samples: int | None = None
+    """Guesses for each subset of pairs. None: 2 by the budget; simple interface of the code: 10."""
     share: float = 0.5
     """The share of the training examples in D_propose; it has at most 100. Code."""
     longest: int = 200
@@ -80,20 +92,24 @@ class Proposing:
 
 
 @dataclass(frozen=True, slots=True)
-class Filtering:
-    """Adaptive filtering: every stage, all candidates left see a fresh subset, and the better share goes on."""
+class APEPlan:
+    """Concrete numbers. `resampling`: rounds of paraphrases. `shape`: None for the paper's rule."""
 
-    subset: int = 10
-    """Examples in the subset of a stage. ape.md; the paper gives no value."""
-    keep: float = 0.5
-    """k, the share that goes on. ape.md; the paper gives no value."""
-    finalists: int = 4
-    """Candidates that are scored on all of D_score. Ours."""
-    examples: int = 200
-    """Examples in D_score, at most. Ours; the paper: the rest of the training data."""
+    candidates: int
+    samples: int
+    resampling: int
+    shape: Shape | None
 
-    def __post_init__(self) -> None:
-        within(self, **dict.fromkeys(("subset", "finalists", "examples"), (1, math.inf)), keep=(0.0, 1.0))
+    @property
+    def rounds(self) -> int:
+        """The guesses, and the paraphrases."""
+        return 1 + self.resampling
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        if self.shape is None:
+            return f"{self.candidates} guesses and {self.resampling} rounds of paraphrases"
+        return f"{self.candidates} guesses, then {self.shape.describe('paraphrases')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,33 +118,79 @@ class APE:
 
     name: ClassVar[str] = "ape"
 
+    preset: Preset = "budget"
+    """What fills in the settings that are not given."""
     propose: Proposing = Proposing()
     """How candidates come about."""
-    filter: Filtering = Filtering()
-    """How the best are found."""
+    filter: Filtering = FILTERING
+    """How the best are found by the paper's rule."""
     selector: Selector | None = None
     """What picks the finalists instead of the filter; None (paper): the filter. The code: a bandit (`ucb`)."""
-    resampling: int = 0
-    """Rounds in which the best are paraphrased and all are filtered again. Paper: off, or up to 3."""
+    resampling: int | None = None
+    """Rounds in which the best are paraphrased and all are compared again. None: by the budget; paper: off (0), or up
+    to 3."""
 
     def __post_init__(self) -> None:
         within(self, resampling=(0, math.inf))
 
+    def plan(self, room: Room) -> APEPlan:
+        """By the budget where there is one, else by the paper's rule."""
+        found = None if self.preset == "paper" or self.selector is not None else shape(room)
+        candidates, samples = self.propose.candidates, self.propose.samples
+        if found is None:
+            resampling = 0 if self.resampling is None else self.resampling
+            return APEPlan(
+                50 if candidates is None else candidates, 10 if samples is None else samples, resampling, None
+            )
+        rounds = found.rounds - 1 if self.resampling is None else self.resampling
+        found = replace(found, rounds=rounds)
+        return APEPlan(
+            2 * found.children if candidates is None else candidates, 2 if samples is None else samples, rounds, found
+        )
+
+    def least(self, room: Room) -> int:
+        """A few guesses and two rounds of paraphrases; by the paper's rule all that the filter asks for."""
+        plan = self.plan(room)
+        return self.upper_bounds_in(room).evaluations if plan.shape is None else 4 * least_generation()
+
     def optimize(self, run: Run) -> None:
         """Search; candidates are guessed from one part of the training examples and scored on the other."""
-        proposing, scoring = self._split(run)
+        plan = self.plan(run.room)
+        proposing, scoring = self._split(run, plan)
         quotes = Quotes(proposing, run.task.labels)
         run.rank_by(scoring)
-        run.evaluate([run.initial], scoring)
         found = {normalise(run.initial[run.task.editable]): run.initial}
-        candidates = self._guesses(run, proposing, quotes, found)
-        if len(candidates) < self.propose.candidates / 2:
-            candidates += self._guesses(run, proposing, quotes, found)
-        candidates = candidates[: self.propose.candidates]
+        if plan.shape is None:
+            run.evaluate([run.initial], scoring)
+        candidates = self._guesses(run, plan, proposing, quotes, found)
+        if len(candidates) < plan.candidates / 2:
+            candidates += self._guesses(run, plan, proposing, quotes, found)
+        candidates = candidates[: plan.candidates]
+        if plan.shape is None:
+            self._published(run, plan, candidates, scoring, quotes, found)
+            return
+        search = Generations(run, scoring, plan.shape, DRY)
+        elite = search.survivors([run.initial], candidates)
+        count = 0
+        while search.open and (self.resampling is None or count < self.resampling):
+            parents = [elite[place % len(elite)] for place in range(plan.shape.children)]
+            elite = search.survivors(elite, self._paraphrases(run, parents, quotes, found))
+            count += 1
+
+    def _published(
+        self,
+        run: Run,
+        plan: APEPlan,
+        candidates: Sequence[Prompt],
+        scoring: Sequence[Example],
+        quotes: Quotes,
+        found: dict[str, Prompt],
+    ) -> None:
+        """The paper's filter, and its resampling."""
         if not candidates:
             return
         ranked = self._select(run, candidates, scoring, first=True)
-        for _ in range(self.resampling):
+        for _ in range(plan.resampling):
             best = ranked[: math.ceil(self.filter.keep * len(ranked))]
             variations = self._paraphrases(run, best, quotes, found)
             if not variations:
@@ -136,28 +198,36 @@ class APE:
             ranked = self._select(run, [*best, *variations], scoring, first=False)
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; replies off their form are asked for twice."""
-        settings = self.filter
-        scoring = min(settings.examples, train - self._proposing(train))
-        evaluations, calls, pool = scoring, 4 * self.propose.candidates, self.propose.candidates
-        for number in range(self.resampling + 1):
+        """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
+        plan, settings, most = self.plan(room), self.filter, self.propose.sampling.max_tokens
+        calls = 4 * plan.candidates
+        if plan.shape is not None:
+            calls += 2 * SPARE * plan.rounds * plan.shape.children
+            return UpperBounds(plan.shape.evaluations, calls, calls * most)
+        scoring = min(settings.examples, room.train - self._proposing(room.train))
+        evaluations, pool = scoring, plan.candidates
+        for number in range(plan.resampling + 1):
             if number:
                 pool = math.ceil(settings.keep * (pool + 1))
                 calls, pool = calls + 2 * pool, 2 * pool
             alive, seen = pool, 0
             while self.selector is None and alive > settings.finalists and seen < scoring:
                 evaluations += alive * min(settings.subset, scoring - seen)
-                alive, seen = _survivors(alive, settings), seen + settings.subset
+                alive, seen = survivors(alive, settings), seen + settings.subset
             if self.selector is not None:
                 evaluations += most_asked(self.selector, pool + 1, scoring)
             evaluations += min(alive, settings.finalists) * scoring
-        return UpperBounds(evaluations, calls, calls * self.propose.sampling.max_tokens)
+        return UpperBounds(evaluations, calls, calls * most)
 
     def _proposing(self, train: int) -> int:
         """How many of `train` examples are in D_propose; one is left to score on."""
         return max(1, min(int(self.propose.share * train), MOST_PROPOSING, train - 1))
 
-    def _split(self, run: Run) -> tuple[list[Example], list[Example]]:
+    def _split(self, run: Run, plan: APEPlan) -> tuple[list[Example], list[Example]]:
         """D_propose and D_score."""
         train = list(dict.fromkeys(run.train))
         if len(train) < 2:
@@ -167,22 +237,20 @@ class APE:
             )
         drawn = draw(run.rng("split"), train, len(train))
         count = self._proposing(len(train))
-        return drawn[:count], drawn[count:][: self.filter.examples]
+        most = len(drawn) if plan.shape is not None else self.filter.examples
+        return drawn[:count], drawn[count:][:most]
 
     def _guesses(
-        self, run: Run, proposing: Sequence[Example], quotes: Quotes, found: dict[str, Prompt]
+        self, run: Run, plan: APEPlan, proposing: Sequence[Example], quotes: Quotes, found: dict[str, Prompt]
     ) -> list[Prompt]:
         """Up to m new candidates, guessed from distinct subsets of D_propose; `found`: by text, what there is."""
-        settings = self.propose
         subsets: dict[frozenset[str], list[Example]] = {}
-        size = min(settings.pairs, len(proposing))
-        wanted = min(math.ceil(settings.candidates / settings.samples), math.comb(len(proposing), size))
+        size = min(self.propose.pairs, len(proposing))
+        wanted = min(math.ceil(plan.candidates / plan.samples), math.comb(len(proposing), size))
         while len(subsets) < wanted:
             pairs = draw(run.rng("pairs"), proposing, size)
             subsets.setdefault(frozenset(example.id for example in pairs), pairs)
-        shown = [
-            pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, settings.candidates, wanted)
-        ]
+        shown = [pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, plan.candidates, wanted)]
         asked = [(run.initial, self._request(run, pairs)) for pairs in shown]
         notes = [f"guessed from {', '.join(example.id for example in pairs)}" for pairs in shown]
         return self._written(run, asked, "proposer", notes, quotes, found)
@@ -219,7 +287,7 @@ class APE:
         """What was written, if it is new and quotes no example; `found` grows by it."""
         editable, proposals = run.task.editable, list[Proposal]()
         settings = self.propose
-        written = rewrites(run, asked, settings.sampling, who=who, longest=settings.longest, tag=TAG)
+        written = rewrites(run, asked, settings.sampling, who=who, longest=settings.longest, tag=TAG, form=FORM)
         for (parent, _), prompt, note in zip(asked, written, notes, strict=True):
             if prompt is None:
                 continue
@@ -243,34 +311,16 @@ class APE:
         """
         candidates = [prompt for prompt in pool if prompt != run.initial]
         if self.selector is None:
-            ranked = self._filtered(run, candidates, scoring, first)
+            ranked = filtered(run, self.filter, candidates, scoring, first)
         else:
             ranked = self._selected(run, candidates, scoring, self.selector)
         # What won the round before is scored already, and stays to be beaten.
         leaders = [run.initial] if first else [run.initial, pool[0]]
-        final = _ranked(run, run.evaluate([*leaders, *ranked[: self.filter.finalists]], scoring))
+        final = ranked_on(run, run.evaluate([*leaders, *ranked[: self.filter.finalists]], scoring))
         run.rank_by(scoring)
         run.record(final, [final[0].prompt])
         finalists = [each.prompt for each in final]
         return [*finalists, *(prompt for prompt in ranked if prompt not in finalists)]
-
-    def _filtered(
-        self, run: Run, candidates: Sequence[Prompt], scoring: Sequence[Example], first: bool
-    ) -> list[Prompt]:
-        """The candidates, best first, after as many stages as it takes to come down to the finalists."""
-        order = draw(run.rng("subsets"), scoring, len(scoring))
-        alive, dropped, seen = list(candidates), list[Prompt](), 0
-        while len(alive) > self.filter.finalists and seen < len(order):
-            # What was scored before is free, so the mean over all subsets so far costs the newest one only.
-            seen = min(seen + self.filter.subset, len(order))
-            ranked = _ranked(run, run.evaluate([run.initial, *alive], order[:seen]))
-            if first:
-                run.rank_by(order[:seen])
-            alive = [each.prompt for each in ranked if each.prompt != run.initial]
-            count = _survivors(len(alive), self.filter)
-            alive, dropped = alive[:count], [*alive[count:], *dropped]
-            run.record(ranked, [each.prompt for each in ranked if each.prompt not in dropped])
-        return [*alive, *dropped]
 
     def _selected(
         self, run: Run, candidates: Sequence[Prompt], scoring: Sequence[Example], selector: Selector
@@ -286,14 +336,3 @@ class APE:
         scored = [each.prompt for each in ranked if each.count and each.prompt != run.initial]
         run.record(ranked, scored[: self.filter.finalists])
         return scored
-
-
-def _survivors(alive: int, settings: Filtering) -> int:
-    return min(alive, max(settings.finalists, math.ceil(settings.keep * alive)))
-
-
-def _ranked(run: Run, scores: ScoreMatrix) -> list[Estimate]:
-    """Best first; ties to the shorter, then to the earlier."""
-    means: Mapping[Prompt, float] = scores.means()
-    order = sorted(means, key=lambda prompt: (-means[prompt], len(prompt[run.task.editable])))
-    return [Estimate(prompt, means[prompt], len(scores.examples)) for prompt in order]

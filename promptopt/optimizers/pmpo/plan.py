@@ -12,8 +12,8 @@ from promptopt.selection.depth import depth_at, generation_size, mean_depth, rou
 from promptopt.types import Room, Sampling
 
 REWRITER = Sampling(temperature=0.9, top_p=0.95, max_tokens=2048)
-PARTS = 2
-"""Parts that are left out in turn, by the budget. Ours: each costs as much as a rewrite, and the longest say most."""
+PARTS = 1
+"""Parts that are left out, by the budget. Ours: on planted tasks at 500 and 1,000 evaluations 0 and 2 gained less."""
 HARD = 2
 """Examples that are shown to the rewriter in turn, by the budget."""
 SPARE = 3
@@ -28,7 +28,7 @@ class Masking:
     """How the parts of a prompt are found and left out."""
 
     most: int | None = None
-    """m, parts at most. 0: no mask analysis. Paper: 5; by the budget: 2."""
+    """m, parts at most. 0: no mask analysis. Paper: 5; by the budget: 1."""
     mode: Mode = "remove"
     """What stands where a part stood. Ours; the paper's formula: a mark."""
     by: Literal["proposer", "rule"] = "proposer"

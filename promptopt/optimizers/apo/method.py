@@ -3,11 +3,15 @@
 Paper    Pryzant et al. 2023, Automatic Prompt Optimization with "Gradient Descent" and Beam Search, arXiv:2305.03495.
 Calls    per round and parent: minibatch of the task model, G + G*q + (G*q*s + 1)*v of the proposer (4 + 4 + 10); per
          round: the selector's budget of the task model. A reply off its form is asked for once more.
+Scales   with S evaluations: rounds until they are spent, of max(4, 0.7 S^(1/3)) children of two parents; the beam is
+         chosen by successive rejects on fresh examples, on average max(3, 0.8 S^(1/4)) each; mistakes are those that a
+         parent is known to make, and a minibatch is run only where these are too few. `preset=paper`, or no cap: the
+         paper's constants.
 Departs  a parent without mistakes is only paraphrased (the code asks its critic about nothing); the start is first
          scored among its children (code: a made-up 1.0); children replace the editable part, never a string in
-         the prompt; v samples of the paraphraser are v calls; all parents of a round are asked side by side; a pool
-         that fits the beam is kept whole and scored on the minibatch; UCB explores with c = 0.25 on 16 examples a pull
-         (code: 1.0 on 32), which found better beams in simulation; the wording is for small models too.
+         the prompt; v samples of the paraphraser are v calls; all parents of a round are asked side by side; critics
+         are shown different sets of mistakes; a pool that fits the beam is kept whole and scored on the minibatch; UCB
+         explores with c = 0.25 on 16 examples a pull (code: 1.0 on 32), which found better beams in simulation.
 """
 
 from __future__ import annotations
@@ -18,88 +22,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 
+from promptopt.operators.dry import Dryness
 from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
-from promptopt.operators.replies import Form, sized
-from promptopt.optimizers.apo_plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
+from promptopt.operators.replies import sized
+from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
+from promptopt.optimizers.apo.requests import (
+    CONFUSED,
+    CRITIC,
+    EDITOR,
+    FORM,
+    LABEL_RULES,
+    OTHER_RULES,
+    PARAPHRASER,
+    REWRITE,
+    TAGS,
+)
 from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
 from promptopt.selection.fresh import FreshRejects
-from promptopt.text import Pattern
 from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
 
 _Item = TypeVar("_Item")
-_SLOTS = ("task", "section", "mistakes", "reason", "advice", "reasons", "words", "count", "form")
-
-CRITIC = Pattern(
-    '''A language model follows an instruction and makes mistakes.
-
-{task}Instruction:
-"""
-{section}
-"""
-
-Mistakes:
-{mistakes}
-
-What does the instruction fail to say, so that these mistakes happen? {advice}\
-Speak of all inputs of that kind, not of one.
-{reasons}, in this form:
-<reason>The instruction does not say ...</reason>''',
-    _SLOTS,
-)
-CONFUSED = "Name the answers that were confused and what tells them apart. "
-
-EDITOR = Pattern(
-    '''Improve an instruction for a language model.
-
-{task}Instruction now:
-"""
-{section}
-"""
-
-Mistakes it led to:
-{mistakes}
-
-What is wrong with it: {reason}
-
-{advice} \
-A rule must hold for all inputs of that kind: do not copy the inputs above. \
-Do not rename the answers, and do not change the form of the answer.
-Write the whole new instruction{count}, in at most {words} words, in this form:
-<instruction>
-{form}
-</instruction>''',
-    _SLOTS,
-)
-REWRITE = (
-    "Rewrite the instruction so that this does not happen again: say things otherwise, put them in another order, add "
-    "what is missing, and leave out what misleads or does nothing."
-)
-LABEL_RULES = (
-    "Keep what the instruction says now, and add one short rule for each possible answer, of the kind "
-    '"If the input ..., answer ...", so that none is confused.'
-)
-OTHER_RULES = (
-    "Keep what the instruction says now, and add one to three short rules of the kind "
-    '"If the input ..., then ..." that would have prevented the mistakes.'
-)
-
-PARAPHRASER = Pattern(
-    '''Say this instruction in other words, with the same meaning. Keep every rule and every name of an answer.
-
-"""
-{section}
-"""
-
-Write the new text between <instruction> and </instruction>, and nothing else.''',
-    _SLOTS,
-)
-
-TAGS = ("reason", "instruction")
-FORM = Form(CRITIC, CONFUSED, EDITOR, REWRITE, LABEL_RULES, OTHER_RULES, PARAPHRASER)
 SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
 PAPER_SELECTOR = UCB(budget=2048)
 FILTER = 16
@@ -156,32 +102,30 @@ class APO:
     def least(self, room: Room) -> int:
         """Evaluations of one round: the start's mistakes, and a selection among its children."""
         plan = self.plan(room)
-        children = self._share(plan, plan.children, 1)
+        children = self._share(plan, plan.children, self.expand.children, 1)
         return plan.minibatch + self._asked(plan, 1 + children, room.train, 0)
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt; the selector works on training examples only."""
-        plan, beam, dry, again = self.plan(run.room), [run.initial], 0, False
+        plan, beam, dry = self.plan(run.room), [run.initial], Dryness(run, DRY)
         endless = self._endless(plan)
         for number in range(SPARE * plan.rounds if endless else plan.rounds):
             mistakes = self._mistakes(run, plan, beam)
             # Parents compete again, first in line, so that a tie goes to the prompt that is already there.
             pool = list(dict.fromkeys([*beam, *self._expand(run, plan, mistakes)]))
-            dry = 0 if len(pool) > len(beam) else dry + 1
+            new = len(pool) > len(beam)
             ranked = self._select(run, plan, pool, number)
             beam = [estimate.prompt for estimate in ranked[: plan.beam]]
             run.record(ranked, beam)
-            if endless and dry == DRY:
-                if again:
-                    run.warn("the proposer wrote nothing new, so the search ended before its budget did")
-                    break
-                beam, dry, again = beam[:1], 0, True
+            if endless and dry.ends(new):
+                break
+            beam = beam[:1] if dry.again else beam
 
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a search over `train` training examples without a cap; as in `expected_in`."""
-        return self.expected_in(Room(None, None, 1, train, 0))
+        """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
 
-    def expected_in(self, room: Room) -> UpperBounds:
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
         plan, train, cells = self.plan(room), room.train, room.cells()
         minibatch, calls = min(plan.minibatch, train), plan.calls(self.expand)
@@ -233,12 +177,13 @@ class APO:
         return known | {parent: self._known_mistakes(run, parent) for parent in lacking}
 
     def _known_mistakes(self, run: Run, parent: Prompt) -> list[Mistake]:
-        scores = run.evaluate([parent], run.seen(parent, run.train))
+        known = run.seen(parent)
+        scores = ScoreMatrix([example for example, _ in known], {parent: [score for _, score in known]})
         return find_mistakes(scores, parent, self.threshold, self.worst)
 
-    def _share(self, plan: BeamPlan, number: int, parents: int) -> int:
-        """What each of so many parents contributes where a full beam contributes `number` each; paper: that."""
-        return -(-number * plan.beam // parents) if plan.depth else number
+    def _share(self, plan: BeamPlan, planned: int, own: int | None, parents: int) -> int:
+        """What each of so many parents gives where each of a full beam gives `planned`, unless that is set."""
+        return -(-planned * plan.beam // parents) if plan.depth and own is None else planned
 
     def _expand(self, run: Run, plan: BeamPlan, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
@@ -246,7 +191,7 @@ class APO:
         most = {parent: room(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
         drafts = {parent: Drafts(run, parent, most[parent], TAGS, FORM) for parent in mistakes}
 
-        groups = self._share(plan, plan.groups, len(mistakes))
+        groups = self._share(plan, plan.groups, expand.groups, len(mistakes))
         shown = [
             (parent, group)
             for parent, errors in mistakes.items()
@@ -277,7 +222,7 @@ class APO:
         for (parent, _, reason), texts in zip(sources, paraphrases, strict=True):
             drafts[parent].add(texts, "paraphraser", reason)
 
-        most_children = self._share(plan, plan.children, len(mistakes))
+        most_children = self._share(plan, plan.children, expand.children, len(mistakes))
         return [
             child
             for parent, errors in mistakes.items()

@@ -1,17 +1,18 @@
-"""Training examples shown to a proposer that writes an instruction: where it will stand, what is right, which are hard.
-
-The rules are those of opro.md, "Meta-prompts" and "Algorithm".
-"""
+"""Training examples shown to a proposer: where its instruction will stand, what is right, which are hard."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from promptopt.operators.reflect import FIELD
 from promptopt.run import Run
 from promptopt.text import shorten
 from promptopt.types import Example, Prompt
+
+Choice = Literal["random", "wrong-so-far", "wrong-of-shown", "constant"]
+"""Drawn anew each time; most often wrong under all prompts so far, or under those shown; always the same."""
 
 MARK = "<INS>"
 """Stands in an example where the instruction will stand."""
@@ -39,13 +40,35 @@ def show_place(run: Run, example: Example) -> str:
 
 
 def most_wrong(run: Run, prompts: Sequence[Prompt], scored: Sequence[Example]) -> list[Example]:
-    """The examples by what their scores under all the prompts lack to 1, most first; equals in random order.
+    """The examples by what their known scores under all the prompts lack to 1, most first; equals in random order.
 
-    Where scores are 0 and 1 that is the number of wrong answers; right ones under all come last. No cell is scored anew
-    that was scored before.
+    Where scores are 0 and 1 that is the number of wrong answers; right ones under all come last. Nothing is scored for
+    it.
     """
-    matrix = run.evaluate(prompts, scored)
-    rows = [matrix.values(prompt) for prompt in prompts]
-    lacking = {example: sum(1.0 - row[place] for row in rows) for place, example in enumerate(scored)}
+    lacking: dict[Example, float] = {}
+    for example in scored:
+        known = [run.estimate(prompt, [example]) for prompt in prompts]
+        lacking[example] = sum(1.0 - each.mean for each in known if each.count)
     shuffled = run.rng("exemplars").sample(scored, len(scored))
     return sorted(shuffled, key=lacking.__getitem__, reverse=True)
+
+
+def exemplars(
+    run: Run,
+    choice: Choice,
+    count: int,
+    shown: Sequence[Prompt],
+    scored: Sequence[Prompt],
+    examples: Sequence[Example],
+) -> list[Example]:
+    """`count` of the examples that prompts are scored on, by the choice; `scored`: all prompts so far."""
+    count = min(count, len(examples))
+    match choice:
+        case "random":
+            return run.rng("exemplars").sample(examples, count)
+        case "constant":
+            return list(examples[:count])
+        case "wrong-so-far":
+            return most_wrong(run, scored, examples)[:count]
+        case "wrong-of-shown":
+            return most_wrong(run, shown, examples)[:count]

@@ -1,0 +1,1 @@
+"""APE: a model guesses the instruction from inputs and outputs."""

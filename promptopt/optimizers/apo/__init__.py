@@ -1,0 +1,1 @@
+"""APO (ProTeGi): textual gradients."""

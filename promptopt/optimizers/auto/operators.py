@@ -1,0 +1,277 @@
+"""The operators: from the prompts that go on to one child each, by a request to the proposer or without one."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from promptopt.operators.demos import bare, draw, shows_demos, shows_turns, unlike
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.requests import Requests
+from promptopt.run import Run
+from promptopt.text import normalise
+from promptopt.types import Example, Prompt, Proposal, Sampling
+
+MISTAKES = 4
+"""Mistakes that a request shows."""
+REMEMBERED = 8
+"""Prompts that a request shows with their scores."""
+GUESSED_FROM = 6
+"""Inputs and outputs that an instruction is guessed from."""
+SHOWABLE = 600
+"""Characters of an input that can be shown six times; half of the training inputs must be that short."""
+IN_TEXT, AS_TURNS = 4, 32
+"""Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them
+(support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32)."""
+LONGEST_TARGET, LONGEST_REPLY = 60, 256
+"""Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
+Worths = Mapping[Prompt, float]
+"""What each prompt is worth by all that the search saw."""
+
+_WHO = "proposer"
+_SENTENCE = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a child: what makes it, of which parents, and the training examples it shows.
+
+    `demos`: what the child of a crossing shows; others show what their parent does.
+    """
+
+    operator: str
+    parents: tuple[Prompt, ...]
+    request: str
+    shown: tuple[Example, ...] = ()
+    demos: tuple[Example, ...] = ()
+
+
+class Operators:
+    """What there is to draw from in this run, and the children it makes."""
+
+    def __init__(self, run: Run, longest: int, most_demos: int | None) -> None:
+        """`longest`: tokens of a new text. `most_demos`: demonstrations of a prompt; None: as many as pay in places."""
+        self._run, self._longest = run, longest
+        self._requests = Requests(run, longest)
+        self._known: dict[tuple[str, tuple[str, ...]], None] = {}
+        self._doubles = shows_demos(run.task) and shows_turns(run.task)
+        self._most = (AS_TURNS if self._doubles else IN_TEXT) if most_demos is None else most_demos
+        self._pool = self._showable()
+        left_out: list[str] = []
+        if self._most and not self._pool:
+            left_out.append("demo (the layout has no place for demonstrations, or no right answer is short enough)")
+        self._guesses = sorted(map(_length, run.train))[len(run.train) // 2] <= SHOWABLE
+        if not self._guesses:
+            left_out.append("guess (the inputs are too long to be shown)")
+        if left_out:
+            run.warn(f"auto searches without {' and '.join(left_out)}")
+        self.remember(run.initial)
+
+    def applicable(self, elite: Sequence[Prompt], found: Sequence[Prompt]) -> list[str]:
+        """The operators that can make a child of these prompts."""
+        listed = {
+            "critic": any(score.value < 1.0 for prompt in elite for _, score in self._run.seen(prompt)),
+            "rewrite": True,
+            "cross": len(elite) > 1,
+            "history": len(self._different(found)) > 1,
+            # From nothing: it finds another hill while nothing is known, and only costs on the way up of one.
+            "guess": self._guesses and len(elite) == 1,
+            "prune": any(len(pieces(prompt[self._run.task.editable])) > 1 for prompt in elite),
+            "demo": bool(self._pool),
+        }
+        return [operator for operator, applies in listed.items() if applies]
+
+    def children(
+        self,
+        credit: Credit,
+        count: int,
+        elite: Sequence[Prompt],
+        found: Sequence[Prompt],
+        worth: Worths,
+    ) -> list[Proposal]:
+        """Up to `count` new children, in the order drawn; all requests go out together.
+
+        Those that break their contract, repeat an earlier prompt or quote the examples they were shown are missing.
+        """
+        rng, among = self._run.rng("operators"), self.applicable(elite, found)
+        drawn: list[Proposal | Asked] = []
+        for _ in range(count):
+            operator = credit.draw(rng, among)
+            parent = rng.choices(elite, range(len(elite), 0, -1))[0]
+            made = self._made(operator, parent, elite, found, worth)
+            if made is not None:
+                drawn.append(made)
+        written = iter(self._written([each for each in drawn if isinstance(each, Asked)]))
+        proposals = [next(written) if isinstance(each, Asked) else each for each in drawn]
+        return [each for each in proposals if each is not None and self.remember(each.prompt)]
+
+    def remember(self, prompt: Prompt) -> bool:
+        """Whether the prompt says something new, but for white space and case; it is no more from here on."""
+        key = normalise(prompt[self._run.task.editable]).casefold(), tuple(demo.id for demo in prompt.demos)
+        if key in self._known:
+            self._run.reject("seen before")
+            return False
+        self._known[key] = None
+        return True
+
+    def _made(
+        self,
+        operator: str,
+        parent: Prompt,
+        elite: Sequence[Prompt],
+        found: Sequence[Prompt],
+        worth: Worths,
+    ) -> Proposal | Asked | None:
+        """A child, the request for one, or None where the operator has no use for this parent."""
+        run, requests = self._run, self._requests
+        match operator:
+            case "critic":
+                wrong = [(example, score) for example, score in run.seen(parent) if score.value < 1.0]
+                shown = run.rng("mistakes").sample(wrong, min(MISTAKES, len(wrong)))
+                if not shown:
+                    return Asked("rewrite", (parent,), requests.rewrite(parent))
+                return Asked(operator, (parent,), requests.critic(parent, shown), tuple(each for each, _ in shown))
+            case "cross":
+                other = next(prompt for prompt in elite if prompt != parent)
+                if len(self._different([parent, other])) == 1:
+                    return Asked("rewrite", (parent,), requests.rewrite(parent))
+                both = unlike([*parent.demos, *other.demos])
+                demos = draw(run.rng("demonstrations"), both, len(both) // 2)
+                return Asked(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
+            case "history":
+                best = self._different(sorted(found, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
+                scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
+                return Asked(operator, (parent,), requests.history(parent, scored))
+            case "guess":
+                examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
+                return Asked(operator, (run.initial,), requests.guess(run.initial, examples), tuple(examples))
+            case "prune":
+                return self._pruned(parent)
+            case "demo":
+                return self._demonstrated(parent)
+            case _:
+                return Asked(operator, (parent,), requests.rewrite(parent))
+
+    def _different(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """The first of every text: prompts that differ in their demonstrations alone read alike in a request."""
+        texts: dict[str, Prompt] = {}
+        for prompt in prompts:
+            texts.setdefault(normalise(prompt[self._run.task.editable]), prompt)
+        return list(texts.values())
+
+    def _written(self, asked: Sequence[Asked]) -> list[Proposal | None]:
+        """The children of requests, in order; None for no use."""
+        run, editable = self._run, self._run.task.editable
+        if not asked:
+            return []
+        longest = max(run.count_tokens(parent[editable]) for each in asked for parent in each.parents)
+        # A critique stands before the text, and a text may grow; more would only pay for rambling.
+        sampling = Sampling(temperature=1.0, max_tokens=longest * 3 // 2 + 256)
+        texts = rewrites(
+            run, [(each.parents[0], each.request) for each in asked], sampling, who=_WHO, longest=self._longest
+        )
+        found: list[Proposal | None] = []
+        for each, prompt in zip(asked, texts, strict=True):
+            if prompt is None:
+                found.append(None)
+                continue
+            guard = Quotes(each.shown, run.task.labels)
+            if each.shown and guard.new_in(prompt[editable], each.parents[0][editable]):
+                run.reject(f"{each.operator}: quotes an example")
+                found.append(None)
+                continue
+            if each.operator == "cross":
+                prompt = prompt.with_demos(each.demos)
+            found.append(Proposal(prompt, each.parents, each.operator))
+        return found
+
+    def _pruned(self, parent: Prompt) -> Proposal | None:
+        """One sentence or list item less, whichever."""
+        editable = self._run.task.editable
+        parts = pieces(parent[editable])
+        if len(parts) < 2:
+            return None
+        left_out = parts.pop(self._run.rng("prune").randrange(len(parts)))
+        prompt = parent.replace(editable, "".join(parts).strip())
+        return Proposal(prompt, (parent,), "prune", f"without {left_out.strip()!r}")
+
+    def _showable(self) -> list[Example]:
+        """The half of the training examples that demonstrations come from: what is shown cannot be scored on."""
+        run = self._run
+        if not self._most or not shows_demos(run.task):
+            return []
+        half = draw(run.rng("demonstrations"), run.train, len(run.train) // 2)
+        return [each for each in half if each.target and run.count_tokens(each.target) <= LONGEST_TARGET]
+
+    def _demonstrated(self, parent: Prompt) -> Proposal | None:
+        """One demonstration more (half of the time), another one, or one less; as turns, twice or half as many."""
+        rng, demos = self._run.rng("demonstrations"), list(parent.demos)
+        unused = [example for example in self._pool if example.fields not in [demo.fields for demo in demos]]
+        action = rng.choice(("add", "add", "exchange", "drop")) if demos else "add"
+        if action == "add" and (len(demos) >= self._most or not unused):
+            action = "exchange"
+        if action == "exchange" and not unused:
+            action = "drop"
+        step = max(1, len(demos)) if self._doubles else 1
+        if action == "add":
+            demos += self._shown(parent, evenly(rng, unused, demos, min(step, self._most - len(demos))))
+        elif action == "exchange":
+            demos.pop(rng.randrange(len(demos)))
+            demos += self._shown(parent, evenly(rng, unused, demos, 1))
+        else:
+            kept = len(demos) // 2 if self._doubles else len(demos) - 1
+            demos = demos[: max(0, kept)] if self._doubles else rng.sample(demos, kept)
+        prompt = parent.with_demos(demos)
+        return None if prompt == parent else Proposal(prompt, (parent,), "demo", f"{action}: {len(demos)} shown")
+
+    def _shown(self, parent: Prompt, examples: Sequence[Example]) -> list[Example]:
+        """With the model's own reply where that was right and says more than the answer, else with the bare target."""
+        run = self._run
+        own = {example.id: score for example, score in run.seen(parent) if score.value >= 1.0 and score.parsed}
+        found: list[Example] = []
+        for example in examples:
+            said = own[example.id].output.strip() if example.id in own else ""
+            worth_showing = said and said != example.target and run.count_tokens(said) <= LONGEST_REPLY
+            found.append(Example(example.fields, said) if worth_showing else bare(example))
+        return found
+
+
+def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example], count: int) -> list[Example]:
+    """Up to `count` of `pool`, at random, so that with `demos` every target is there as often as any other."""
+    shown: dict[str, int] = {}
+    for demo in demos:
+        shown[demo.target] = shown.get(demo.target, 0) + 1
+    left, found = rng.sample(pool, len(pool)), list[Example]()
+    while left and len(found) < count:
+        chosen = min(left, key=lambda example: shown.get(example.target, 0))
+        left.remove(chosen)
+        found.append(chosen)
+        shown[chosen.target] = shown.get(chosen.target, 0) + 1
+    return found
+
+
+def pieces(text: str) -> list[str]:
+    """The sentences and list items of a text, which joined give it back."""
+    return [found for found in _SENTENCE.findall(text) if found.strip()]
+
+
+def points(worths: Sequence[float]) -> list[int]:
+    """Scores from 0 to 100: of values that are no shares (losses), from the lowest to the highest of them."""
+    low, high = min(worths), max(worths)
+    if low < 0.0 or high > 1.0:
+        return [round(100 * (worth - low) / (high - low)) if high > low else 50 for worth in worths]
+    return [round(100 * worth) for worth in worths]
+
+
+def _length(example: Example) -> int:
+    return sum(len(value) for _, value in example.fields)
+
+
+def with_answer_line(labels: Sequence[str], prompt: Prompt, editable: str) -> Prompt:
+    """The prompt with a last line that says what an answer looks like."""
+    line = f"Answer with one of: {', '.join(labels)}." if labels else "Put the answer alone on the last line."
+    return prompt.replace(editable, f"{prompt[editable].rstrip()}\n{line}")

@@ -1,0 +1,62 @@
+"""What a search of `auto` will do with what it is granted: how many children, how deep a look, how many generations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
+from promptopt.types import Room
+
+UNCAPPED = 1_400
+"""Evaluations of a search without any cap: what a cap of 2,000 leaves it."""
+LOOK = 20
+"""Training examples that the start is scored on first, at most; a tenth of a small search."""
+USEFUL = 30
+"""Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
+CALLING = 0.75
+"""Children that cost a call of the proposer; the others are cut or shown examples without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The numbers of a search.
+
+    `evaluations`: what it may spend. `look`: training examples the start is scored on first. `children`: of a
+    generation; `keep` prompts go on. `depth`: mean examples an arm, over the whole search. `rounds`: generations that
+    this affords where no cell is known beforehand.
+    """
+
+    evaluations: int
+    look: int
+    children: int
+    keep: int
+    depth: float
+    rounds: int
+
+    def describe(self) -> str:
+        """Half a sentence for the user."""
+        first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
+        return f"{self.rounds} generations of {self.children} children, each shown {first} to {last} fresh examples"
+
+
+def planned(room: Room, children: int | None = None, depth: float | None = None, keep: int = KEEP) -> Generations:
+    """The plan for a room. `children`, `depth`: what the user set; None: by the room."""
+    cells = room.cells()
+    if cells is None:
+        return _of(UNCAPPED, room, children, depth, keep)
+    made = _of(cells, room, children, depth, keep)
+    if room.calls is None:
+        return made
+    # Calls of the proposer come out of the same purse, and how many there are depends on what they leave.
+    for _ in range(4):
+        cells = room.cells(CALLING * made.children / (made.depth * (made.children + keep)))
+        assert cells is not None
+        made = _of(cells, room, children, depth, keep)
+    return made
+
+
+def _of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
+    size = generation_size(cells) if children is None else children
+    mean = mean_depth(cells) if depth is None else depth
+    rounds = round(cells / (mean * (size + keep)))
+    return Generations(cells, min(LOOK, cells // 10, room.train), size, keep, mean, rounds)

@@ -1,0 +1,152 @@
+"""auto: small generations from several operators, looked at on a few fresh examples each, planned from the budget.
+
+Source   our own. Successive rejects inside a generation: TRIPLE (Shi et al. 2024, arXiv:2402.09723), after Audibert and
+         Bubeck (2010). Operators: a critique of mistakes (Pryzant et al. 2023, arXiv:2305.03495), crossing (Zehle et
+         al. 2025, arXiv:2504.16005), scored histories (Yang et al. 2023, arXiv:2309.03409), guessed instructions (Zhou
+         et al. 2022, arXiv:2211.01910).
+Calls    a generation of L children: at most n (L + 2) of the task model, where n grows from 0.4 to 1.6 of the mean
+         depth; L of the proposer at most, less what `prune` and `demo` make without one. Off their form: once more.
+Why      a few hundred evaluations cannot prove one step, so no step is proved. Many cheap steps on fresh examples each
+         average their errors out, which measured best of all at 500 to 5,000 evaluations on planted tasks; the final
+         choice pools what dev and search know, and the sealed test decides what may be claimed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.operators import Operators, with_answer_line
+from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.selection.depth import depth_at
+from promptopt.selection.fresh import FreshRejects, asked, looks
+from promptopt.types import Example, Prompt, Proposal, Room
+
+FAULTLESS = 0.98
+"""A start that scores so much leaves nothing to be found."""
+CONFIRMED = 60
+"""Training examples, at most, that a start must be faultless on before the search ends for it."""
+UNREADABLE = 0.2
+"""Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
+IDLE = 10
+"""Generations in a row without a usable child that end a search, or restart it the first time."""
+SMALL = 600
+"""Evaluations below which the critic, the operator that knows most, is drawn three times as often as others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """The default: it needs no settings, and makes the most of any budget."""
+
+    name: ClassVar[str] = "auto"
+
+    children: int | None = None
+    """Children of a generation. None: by the budget."""
+    depth: float | None = None
+    """Mean examples that a prompt of a generation is shown. None: by the budget."""
+    demos: int | None = None
+    """Demonstrations of a prompt at most; 0: none. None: 4, and 32 where they stand as turns of the conversation."""
+    longest: int = 400
+    """Tokens an instruction may have; one whose parent is longer may have a quarter more than that."""
+
+    def __post_init__(self) -> None:
+        given = {"children": (1, math.inf), "depth": (1, math.inf), "demos": (0, math.inf), "longest": (1, math.inf)}
+        within(self, **{name: bounds for name, bounds in given.items() if getattr(self, name) is not None})
+
+    def plan(self, room: Room) -> Generations:
+        """Everything that costs, from what is granted."""
+        return planned(room, self.children, self.depth)
+
+    def least(self, room: Room) -> int:
+        """One useful generation."""
+        return USEFUL
+
+    def optimize(self, run: Run) -> None:
+        """Search until what was granted is spent, or nothing new comes any more."""
+        plan = self.plan(run.room)
+        operators = Operators(run, self.longest, self.demos)
+        credit = Credit(_weights(plan))
+        first = _look(run, plan)
+        if first is None:
+            return
+        elite, found = [run.initial], [run.initial]
+        idle, restarted = 0, False
+        while _left(run, plan) >= plan.children + plan.keep:
+            worth = run.worths(run.train)
+            made = [*first, *operators.children(credit, plan.children - len(first), elite, found, worth)]
+            first = []
+            admitted = run.admit(made)
+            children = [proposal for proposal in made if proposal.prompt in admitted]
+            idle = 0 if children else idle + 1
+            if idle == IDLE:
+                if restarted:
+                    run.warn(f"{IDLE} generations in a row gave nothing new, twice: the search ends before its budget")
+                    return
+                elite, idle, restarted = [max(found, key=worth.__getitem__)], 0, True
+                credit.reset()
+            if not children:
+                continue
+            elite = _survivors(run, plan, elite, [each.prompt for each in children])
+            for child in children:
+                credit.note(child.operator, child.prompt in elite)
+            found = list(dict.fromkeys([*found, *elite]))
+            worth = run.worths(run.train)
+            run.rank_by(run.train, [*elite, *sorted(found, key=lambda prompt: -worth[prompt])])
+
+
+def _weights(plan: Generations) -> dict[str, float]:
+    """How often an operator is drawn beside others of the same record."""
+    critic = 3.0 if plan.evaluations < SMALL else 1.0
+    return {"critic": critic, "rewrite": 1.0, "cross": 1.0, "history": 1.0, "guess": 1.0, "prune": 1.0, "demo": 1.0}
+
+
+def _look(run: Run, plan: Generations) -> list[Proposal] | None:
+    """What the start does on a few examples: proposals that follow from it; None where nothing is to be found."""
+    sample = run.rng("look").sample(run.train, len(run.train))
+    scores = run.evaluate([run.initial], sample[: plan.look])[run.initial]
+    if plan.look and math.fsum(score.value for score in scores) >= FAULTLESS * plan.look:
+        sure = max(plan.look, min(len(sample), CONFIRMED, plan.evaluations // 4))
+        mean = run.evaluate([run.initial], sample[:sure]).means()[run.initial]
+        if mean >= FAULTLESS:
+            run.warn(f"the start is right on {mean:.0%} of {sure} training examples: there is nothing to be found here")
+            return None
+    unreadable = sum(not score.parsed for score in scores)
+    if unreadable <= UNREADABLE * plan.look:
+        return []
+    run.warn(f"{unreadable} of the first {plan.look} replies hold no readable answer")
+    prompt = with_answer_line(run.task.labels, run.initial, run.task.editable)
+    return [Proposal(prompt, (run.initial,), "rewrite", "says what an answer looks like")]
+
+
+def _left(run: Run, plan: Generations) -> float:
+    """Evaluations that the search may still ask for."""
+    left = run.evaluations_left()
+    if left is not None:
+        return left
+    # Tokens and dollars end a search when they are spent, whatever was estimated of them.
+    return math.inf if run.room.cells() is not None else plan.evaluations - run.spent.evaluations
+
+
+def _survivors(run: Run, plan: Generations, elite: Sequence[Prompt], children: Sequence[Prompt]) -> list[Prompt]:
+    """The best of a generation by what it scores on a fresh draw of examples, best first."""
+    arms = list(dict.fromkeys([*elite, *children]))
+    budget = int(depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations)) * len(arms))
+    left = _left(run, plan)
+    while budget > 1 and asked(len(arms), looks(len(arms), plan.keep, budget)) > left:
+        budget -= 1
+    ranked = FreshRejects(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
+    kept = [estimate.prompt for estimate in ranked[: plan.keep]]
+    run.record(ranked, kept)
+    return kept
+
+
+def _unshown(run: Run, arms: Sequence[Prompt]) -> list[Example]:
+    """The training examples that no arm shows as a demonstration, where its answer could be read off; else all."""
+    shown = {demo.fields: None for arm in arms for demo in arm.demos}
+    unshown = [example for example in run.train if example.fields not in shown]
+    return unshown if unshown else list(run.train)

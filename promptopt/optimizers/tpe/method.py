@@ -1,0 +1,333 @@
+"""TPE: a Bayesian search over pairs of an instruction and a set of demonstrations, in the manner of MIPRO.
+
+Paper    Opsahl-Ong et al. 2024, Optimizing Instructions and Demonstrations for Multi-Stage Language Model Programs
+         (MIPRO), arXiv:2406.11695; settings and order of work are those of MIPROv2 in DSPy 3.4.1, its preset "medium".
+Scales   with the budget, of S evaluations: rounds of max(4, 0.7 S^(1/3)) new instructions written from the best one,
+         twice as many trials on a few examples that are drawn anew each round, and successive rejects among the better
+         half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once for a tenth of S at most.
+         500 evaluations are about 15 rounds, 2,000 are 33.
+Paper's  rule, by `preset=paper` and where there is no cap: one round. Proposer: K - 1; task model: S for the start, at
+         most M*d to make demonstrations, a minibatch a trial, and S every few trials, with K instructions, M sets of up
+         to d demonstrations and S examples to score on: 5, and 300 + 48 + 18*35 + 4*300. A reply off its form is asked
+         for once more.
+Departs  the budget's rule, which is ours; a prompt is one module, and what the task says of itself stands in for
+         summaries of data and program; an instruction is grounded in drawn examples, not in a set of demonstrations,
+         and dropped where it quotes one; where too few examples are solved, sets are filled with others, told with
+         their targets; equal sets count once; the mean of a pair is over distinct examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from promptopt.operators.demos import draw
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import room, show_example, show_task
+from promptopt.operators.replies import Form
+from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
+from promptopt.optimizers.tpe.minibatches import Minibatches
+from promptopt.optimizers.tpe.parzen import Parzen
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.selection.small_generations import SPARE, Generations, Preset, Shape, least_generation, shape
+from promptopt.text import Pattern, normalise
+from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
+
+PROPOSER = Pattern(
+    '''Write an instruction for a language model that does this task.
+
+{task}The instruction now:
+"""
+{section}
+"""
+
+{examples}Write a better instruction. {tip}It is for all inputs of that kind, so do not quote the examples. \
+Do not rename the answers, and do not change the form of the answer.
+Write it in at most {words} words, in this form:
+<prompt>
+...
+</prompt>''',
+    ("task", "section", "examples", "tip", "words"),
+)
+TIPS = (
+    "",
+    "Dare to be creative. ",
+    "Keep it short and clear. ",
+    "Make it detailed, and say everything that helps. ",
+    "Say that much depends on the right answer. ",
+    "Begin with a role that suits the task, as in: You are a ... ",
+)
+"""What a request may advise, one drawn for each: nothing, or one of five tips. After the code; the wording is ours."""
+
+FORM = Form(PROPOSER, *TIPS)
+SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
+
+
+TRIALS = 2
+"""Trials for each new instruction by the budget. Ours."""
+DRY = 3
+"""Rounds without a new instruction before the search begins again, and then ends. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposing:
+    """The instructions there are to choose from."""
+
+    instructions: int | None = None
+    """K, instructions of a round, the best one so far among them. None: by the budget; code: 6."""
+    examples: int = 3
+    """Training examples shown for each. Code."""
+    longest: int = 400
+    """Tokens that an instruction may have; a start that is longer may grow by a quarter. Ours."""
+    sampling: Sampling = SAMPLING
+    """How the proposer is asked. Code; the length of a reply is ours."""
+
+    def __post_init__(self) -> None:
+        within(self, instructions=(1, math.inf), examples=(0, math.inf), longest=(1, math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How pairs are scored by the paper's rule."""
+
+    minibatch: int = 35
+    """Examples drawn for a trial. Code."""
+    full_every: int = 5
+    """Trials after which the best pair by its mean, of those not yet scored in full, is. Code."""
+    examples: int = 300
+    """S, the examples of a full score, at most. Code."""
+
+    def __post_init__(self) -> None:
+        within(self, minibatch=(1, math.inf), full_every=(1, math.inf), examples=(1, math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class TPEPlan:
+    """Concrete numbers, of a round: K instructions, M sets, trials. `shape`: None for the paper's one round."""
+
+    rounds: int
+    instructions: int
+    sets: int
+    trials: int
+    shape: Shape | None
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        rounds = "1 round" if self.rounds == 1 else f"{self.rounds} rounds"
+        return (
+            f"{rounds} of {self.instructions} instructions, {self.sets} sets of demonstrations and {self.trials} trials"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TPE:
+    """Which instruction with which demonstrations: a tree-structured Parzen estimator suggests what to try next."""
+
+    name: ClassVar[str] = "tpe"
+
+    preset: Preset = "budget"
+    """What fills in the settings that are not given."""
+    trials: int | None = None
+    """Pairs tried on a minibatch, in a round. None: by the budget; code: 18, the larger of 2 * variables * log2(M) and
+    1.5 * M."""
+    propose: Proposing = Proposing()
+    """The instructions."""
+    bootstrap: Bootstrapping = BOOTSTRAPPING
+    """The demonstrations."""
+    score: Scoring = Scoring()
+    """The trials of the paper's rule."""
+
+    def __post_init__(self) -> None:
+        within(self, trials=(0, math.inf))
+
+    def plan(self, room: Room) -> TPEPlan:
+        """By the budget where there is one, else by the paper's rule."""
+        wanted, sets, trials = self.propose.instructions, self.bootstrap.sets, self.trials
+        cells = None if self.preset == "paper" else room.cells()
+        if cells is None:
+            return TPEPlan(
+                1, 6 if wanted is None else wanted, 12 if sets is None else sets, 18 if trials is None else trials, None
+            )
+        if sets is None:
+            # As many as a tenth of the evaluations can make demonstrations for.
+            sets = max(3, min(round(cells**0.25), cells // (10 * self.bootstrap.demos)))
+        demonstrations = min(sets * self.bootstrap.demos, self._most_shown(room.train))
+        found = shape(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations)
+        assert found is not None
+        trials = TRIALS * found.children if trials is None else trials
+        # Trials cost a third of what the rejects do, and half of the pairs are left out of these.
+        return TPEPlan(max(1, found.rounds), 1 + found.children, sets, trials, found)
+
+    def least(self, room: Room) -> int:
+        """Demonstrations and two rounds; by the paper's rule a full score of the start and of one pair, and trials."""
+        plan = self.plan(room)
+        if plan.shape is not None:
+            return 2 * plan.trials + 2 * least_generation() + 3 * self.bootstrap.demos
+        return 2 * min(self.score.examples, room.train) + plan.trials * min(self.score.minibatch, room.train)
+
+    def optimize(self, run: Run) -> None:
+        """Search; what is shown and what is scored on are different parts of `train`."""
+        plan = self.plan(run.room)
+        shown, scored = self._split(run, plan)
+        run.rank_by(scored)
+        if plan.shape is None:
+            self._published(run, plan, shown, scored)
+        else:
+            self._planned(run, plan, plan.shape, shown, scored)
+
+    def _planned(
+        self, run: Run, plan: TPEPlan, planned: Shape, shown: Sequence[Example], scored: Sequence[Example]
+    ) -> None:
+        """Rounds: new instructions from the best one, trials on fresh examples, rejects among the better half."""
+        sets = demo_sets(run, self.bootstrap, plan.sets, shown)
+        search = Generations(run, scored, planned, DRY)
+        elite, found = [run.initial], {normalise(run.initial[run.task.editable])}
+        while search.open:
+            best = elite[0]
+            written = self._instructions(run, plan.instructions - 1, best, shown, found)
+            texts = {prompt[run.task.editable]: prompt for prompt in [*elite, *written]}
+            tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.look)
+            better = [prompt for prompt in tried if prompt not in elite][: max(2, (plan.instructions - 1) // 2)]
+            # A search for nothing but sets ends when these have been compared.
+            elite = search.survivors(elite, better if written or search.first else [])
+
+    def _trials(
+        self,
+        run: Run,
+        plan: TPEPlan,
+        best: Prompt,
+        instructions: Sequence[Prompt],
+        sets: Sequence[tuple[Example, ...]],
+        scored: Sequence[Example],
+        look: int,
+    ) -> list[Prompt]:
+        """The pairs that the sampler suggests for one minibatch, best first; ties to the earlier."""
+        examples = draw(run.rng("minibatch"), scored, look)
+        sampler = Parzen(len(instructions), len(sets), run.rng("tpe").getrandbits(32), max(2, plan.trials // 3))
+        values: dict[Prompt, float] = {}
+        for _ in range(plan.trials):
+            instruction, number = sampler.suggest()
+            prompt = _combined(run, instructions[instruction], number, sets, best)
+            row = run.evaluate([prompt], examples).values(prompt)
+            values[prompt] = math.fsum(row) / len(row)
+            sampler.told(values[prompt])
+        return sorted(values, key=values.__getitem__, reverse=True)
+
+    def _published(self, run: Run, plan: TPEPlan, shown: Sequence[Example], scored: Sequence[Example]) -> None:
+        """The paper's search: trials on minibatches, and a full score of the best every few."""
+        table = Minibatches(run, scored)
+        table.score(run.initial, scored)
+        sets = demo_sets(run, self.bootstrap, plan.sets, shown)
+        found = {normalise(run.initial[run.task.editable])}
+        instructions = [run.initial, *self._instructions(run, plan.instructions - 1, run.initial, shown, found)]
+        if len(sets) * len(instructions) == 1:
+            return
+        sampler = Parzen(len(instructions), len(sets), run.rng("tpe").getrandbits(32))
+        sampler.tell((0, 0), table.mean(run.initial))
+        pairs = {run.initial: (0, 0)}
+        for number in range(1, plan.trials + 1):
+            pair = sampler.suggest()
+            prompt = _combined(run, instructions[pair[0]], pair[1], sets)
+            pairs[prompt] = pair
+            sampler.told(table.score(prompt, draw(run.rng("minibatch"), scored, self.score.minibatch)))
+            if number % self.score.full_every == 0 or number == plan.trials:
+                best = table.best_of_the_rest()
+                if best is not None:
+                    sampler.tell(pairs[best], table.score(best, scored))
+                estimates = table.estimates()
+                # As in the code: only what was scored in full is the best, while there is any.
+                run.rank_by(scored, [each.prompt for each in estimates if each.count == len(scored)])
+                run.record(estimates, [estimates[0].prompt])
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
+        plan, most = self.plan(room), self.propose.sampling.max_tokens
+        calls = 2 * (plan.instructions - 1)
+        if plan.shape is not None:
+            calls *= SPARE * plan.rounds
+            # Beside its rounds, the search makes demonstrations.
+            cells = room.cells()
+            return UpperBounds(plan.shape.evaluations if cells is None else cells, calls, calls * most)
+        shown = self._shown(room.train, plan.sets)
+        scored = min(room.train - shown, self.score.examples)
+        full = 1 + math.ceil(plan.trials / self.score.full_every)
+        evaluations = shown + full * scored + plan.trials * min(self.score.minibatch, scored)
+        return UpperBounds(evaluations, calls, calls * most)
+
+    def _most_shown(self, train: int) -> int:
+        """How many of `train` examples may be made into demonstrations; one is left to score on."""
+        return min(max(1, int(self.bootstrap.share * train)), train - 1)
+
+    def _shown(self, train: int, sets: int) -> int:
+        """How many of `train` examples are made into demonstrations."""
+        return min(self._most_shown(train), max(sets * self.bootstrap.demos, self.propose.examples))
+
+    def _split(self, run: Run, plan: TPEPlan) -> tuple[list[Example], list[Example]]:
+        """The examples that proposer and prompts may show, and those that prompts are scored on."""
+        train = list(dict.fromkeys(run.train))
+        drawn = draw(run.rng("split"), train, len(train))
+        count = self._shown(len(train), plan.sets)
+        return drawn[:count], drawn[count:] if plan.shape is not None else drawn[count:][: self.score.examples]
+
+    def _instructions(
+        self, run: Run, count: int, parent: Prompt, shown: Sequence[Example], found: set[str]
+    ) -> list[Prompt]:
+        """Up to `count` new instructions from the parent's; each request has its own examples and its own tip.
+
+        `found`: the texts there were; it grows.
+        """
+        settings, editable = self.propose, run.task.editable
+        requests, tips = list[str](), list[str]()
+        for _ in range(count):
+            tips.append(run.rng("tips").choice(TIPS))
+            requests.append(self._request(run, parent, draw(run.rng("examples"), shown, settings.examples), tips[-1]))
+        asked = [(parent, request) for request in requests]
+        quotes = Quotes(shown, run.task.labels)
+        proposals = list[Proposal]()
+        written = rewrites(run, asked, settings.sampling, who="proposer", longest=settings.longest, form=FORM)
+        for prompt, tip in zip(written, tips, strict=True):
+            if prompt is None:
+                continue
+            text = prompt[editable]
+            if normalise(text) in found:
+                run.reject("proposer: written before")
+            elif quotes.new_in(text, parent[editable]):
+                run.reject("proposer: quotes an example")
+            else:
+                found.add(normalise(text))
+                proposals.append(Proposal(prompt, (parent,), "proposer", tip.strip()))
+        return run.admit(proposals)
+
+    def _request(self, run: Run, parent: Prompt, examples: Sequence[Example], tip: str) -> str:
+        section = parent[run.task.editable]
+        return PROPOSER.render(
+            {
+                "task": show_task(run.task, parent),
+                "section": section,
+                "examples": "".join(f"{show_example(example)}\n\n" for example in examples),
+                "tip": tip,
+                # A token is about three quarters of a word; two thirds leave a margin.
+                "words": str(max(1, room(section, self.propose.longest, run.count_tokens) * 2 // 3)),
+            }
+        )
+
+
+def _combined(
+    run: Run, instruction: Prompt, number: int, sets: Sequence[tuple[Example, ...]], best: Prompt | None = None
+) -> Prompt:
+    """The instruction with the demonstrations of a set, as a candidate of the run; its parent is `best`, if given."""
+    prompt = instruction.with_demos(sets[number])
+    if prompt != instruction:
+        note = f"set {number}, {len(sets[number])} demonstrations"
+        # What a task forbids is in the text, which was admitted before.
+        parents = (instruction,) if best is None else (best, instruction)
+        run.admit([Proposal(prompt, parents, "demonstrations", note)])
+    return prompt

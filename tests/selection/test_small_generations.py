@@ -1,0 +1,135 @@
+"""Small generations: what a room affords, fresh examples, growing looks, dry spells, and that nothing is overspent."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.selection.small_generations import SPARE, Generations, Shape, least_generation, shape
+from promptopt.testing import planted_model, planted_task
+from promptopt.types import Prompt, Proposal, Room
+
+
+def inside(evaluations: int | None, calls: int | None = None) -> Room:
+    return Room(evaluations, calls, 1, 120, 40)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "children", "depth"),
+    [(109, 4, 3.0), (273, 5, 3.3), (550, 6, 3.9), (1_400, 8, 4.9), (4_100, 11, 6.4)],
+)
+def test_generations_grow_with_the_room(evaluations: int, children: int, depth: float) -> None:
+    found = shape(inside(evaluations))
+    assert found is not None
+    assert (found.evaluations, found.children) == (evaluations, children)
+    assert found.depth == pytest.approx(depth, abs=0.05)
+    # As many generations as a look that grows from 0.4 to 1.6 of the mean gives.
+    assert found.rounds == pytest.approx(1.155 * evaluations / (found.depth * (children + 2)), abs=0.6)
+
+
+def test_without_a_cap_there_is_no_shape() -> None:
+    assert shape(inside(None)) is None
+
+
+@given(st.integers(50, 20_000), st.floats(0.5, 3.0))
+def test_cells_and_calls_fill_a_cap_on_calls(calls: int, per_child: float) -> None:
+    found = shape(inside(None, calls), calls_per_child=per_child)
+    assert found is not None
+    asked = found.evaluations * (1 + per_child * found.children / (found.depth * (found.children + 2)))
+    assert 0.93 * calls - 5 <= asked <= calls * 1.07 + 5
+
+
+def test_what_is_spent_otherwise_is_taken_off_and_what_is_set_stays() -> None:
+    whole, rest = shape(inside(500)), shape(inside(500), aside=100, children=9)
+    assert whole is not None
+    assert rest is not None
+    assert (whole.evaluations, rest.evaluations, rest.children) == (500, 400, 9)
+
+
+@dataclass(slots=True)
+class Search:
+    """Generations of new texts, as many each as `sizes` says, until the search is closed."""
+
+    sizes: list[int]
+    planned: Shape
+    keep: int = 2
+    dry: int = 2
+    kept: list[list[Prompt]] = field(default_factory=list[list[Prompt]])
+    again: list[bool] = field(default_factory=list[bool])
+
+    def optimize(self, run: Run) -> None:
+        search = Generations(run, run.train, self.planned, self.dry)
+        elite, number = [run.initial], 0
+        while search.open and number < len(self.sizes):
+            texts = [f"Child {len(self.kept)} of {place}" for place in range(self.sizes[number])]
+            proposals = [Proposal(Prompt.of(text), (elite[0],), "child") for text in texts]
+            elite = search.survivors(elite, run.admit(proposals), self.keep)
+            self.kept.append(elite)
+            self.again.append(search.begun_again)
+            number += 1
+
+
+def conduct(home: Path, search: Search, budget: Budget | None = None) -> Result:
+    return optimize(
+        planted_task(),
+        search,
+        model=Models(planted_model(lambda _: 0.5, common=0.5), proposer=Scripted(lambda _: "")),
+        budget=budget,
+        store=home / "store.db",
+    )
+
+
+def test_looks_deepen_as_evaluations_are_spent(tmp_path: Path) -> None:
+    result = conduct(tmp_path, Search([5] * 100, Shape(600, 5, 4.0, 20)), Budget(evaluations=1_000))
+    spent = [0, *(step.spent.evaluations for step in result.steps)]
+    costs = [after - before for before, after in itertools.pairwise(spent)]
+    assert sum(costs[-6:-1]) > 1.7 * sum(costs[:5])
+    assert all(len(step.kept) == 2 for step in result.steps)
+    assert result.steps[-1].spent.evaluations <= 1_000
+
+
+def test_a_dry_spell_begins_again_from_the_best_once_and_then_closes(tmp_path: Path) -> None:
+    search = Search([4, 0, 4, 0, 0, 4, 0, 0, 4], Shape(600, 4, 3.0, 20))
+    conduct(tmp_path, search, Budget(evaluations=1_500))
+    # A generation with children ends a dry spell; two in a row without any are one.
+    assert search.again == [False, False, False, False, True, False, False, False]
+    assert len(search.kept[4]) == 1
+    assert len(search.kept[3]) == 2
+
+
+def test_a_generation_without_children_costs_nothing(tmp_path: Path) -> None:
+    search = Search([4, 0], Shape(600, 4, 3.0, 20), dry=5)
+    result = conduct(tmp_path, search, Budget(evaluations=1_500))
+    assert result.steps[0].spent == result.steps[1].spent
+    assert search.kept[0] == search.kept[1]
+
+
+def test_there_are_no_more_generations_than_were_promised(tmp_path: Path) -> None:
+    result = conduct(tmp_path, Search([1] * 100, Shape(600, 1, 3.0, 4)), Budget(evaluations=2_000))
+    assert len(result.steps) == SPARE * 4
+
+
+def test_the_least_generation_sees_everyone_three_times() -> None:
+    assert least_generation() == 18
+    assert least_generation(3) == 21
+
+
+def test_a_cap_on_tokens_ends_a_search_when_it_is_spent_whatever_was_planned(tmp_path: Path) -> None:
+    result = conduct(tmp_path, Search([1] * 2_000, Shape(60, 1, 3.0, 2)), Budget(tokens=20_000))
+    assert len(result.steps) > SPARE * 2
+    assert result.status == "budget"
+
+
+def test_one_generation_is_said_as_one() -> None:
+    assert Shape(40, 4, 3.0, 1).describe().startswith("1 generation of 4 children")
