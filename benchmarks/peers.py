@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.peers_proxy import PROPOSER, TASK, Counts, Proxy, World
-from benchmarks.peers_settings import DESCRIPTION, OURS, PEERS, VERSIONS, settings_for
+from benchmarks.peers_settings import DESCRIPTION, EVALUATORS, OURS, PEERS, VERSIONS, settings_for
 from benchmarks.peers_tables import report
 from benchmarks.peers_worlds import ARENA, pool
 from benchmarks.search import RESULTS, names, numbers, write
@@ -141,6 +141,7 @@ def _ours(job: Job, task: Task, url: str) -> list[dict[str, str]]:
             budget=Budget(calls=job.cap),
             seed=job.seed,
             store=Path(folder) / "store.db",
+            evaluator=EVALUATORS.get(job.player),
         )
     if result.status == "suspended":
         raise RuntimeError(f"suspended: {result.reason}")

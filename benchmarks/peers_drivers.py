@@ -25,7 +25,7 @@ LONGEST_S = 240
 LABELS = ["no", "yes"]
 
 Job = Mapping[str, Any]
-"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `train` and `dev` (pairs of question and answer), `settings`."""
+"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `settings`, and `train` and `dev`: pairs of question, answer."""
 
 
 def gepa(job: Job) -> str:
@@ -88,7 +88,7 @@ def _promptolution(job: Job) -> tuple[Any, Any, Any, list[str]]:
     from promptolution.utils.prompt_creation import create_prompt_variation
 
     random.seed(job["seed"])
-    np.random.seed(job["seed"])  # noqa: NPY002
+    np.random.seed(job["seed"])
     settings = job["settings"]
     task_model, proposer = (
         APILLM(
@@ -110,7 +110,7 @@ def _promptolution(job: Job) -> tuple[Any, Any, Any, list[str]]:
 
 
 def promptolution_capo(job: Job) -> str:
-    """promptolution's CAPO until the proxy refuses; its best prompt after the last whole step."""
+    """Promptolution's CAPO until the proxy refuses; its best prompt after the last whole step."""
     from promptolution.optimizers import CAPO
 
     predictor, task, proposer, population = _promptolution(job)
@@ -121,7 +121,7 @@ def promptolution_capo(job: Job) -> str:
 
 
 def promptolution_evoprompt(job: Job) -> str:
-    """promptolution's EvoPrompt (GA) until the proxy refuses; its best prompt after the last whole step."""
+    """Promptolution's EvoPrompt (GA) until the proxy refuses; its best prompt after the last whole step."""
     from promptolution.optimizers import EvoPromptGA
 
     predictor, task, proposer, population = _promptolution(job)
@@ -167,9 +167,7 @@ def dspy_copro(job: Job) -> str:
 
     proposer, program, metric, train, _ = _dspy(job)
     settings = job["settings"]
-    optimizer = dspy.COPRO(
-        prompt_model=proposer, metric=metric, breadth=settings["breadth"], depth=settings["depth"]
-    )
+    optimizer = dspy.COPRO(prompt_model=proposer, metric=metric, breadth=settings["breadth"], depth=settings["depth"])
     chosen = random.Random(job["seed"]).sample(train, settings["examples"])
     quiet = {"display_progress": False, "display_table": False, "num_threads": 4}
     return _program(optimizer.compile(program, trainset=chosen, eval_kwargs=quiet))
@@ -184,9 +182,7 @@ def dspy_mipro(job: Job) -> str:
     optimizer = dspy.MIPROv2(
         metric, prompt_model=proposer, num_threads=4, seed=job["seed"] + 1, max_errors=1, **settings["optimizer"]
     )
-    return _program(
-        optimizer.compile(program, trainset=train, valset=dev[: settings["val"]], **settings["compile"])
-    )
+    return _program(optimizer.compile(program, trainset=train, valset=dev[: settings["val"]], **settings["compile"]))
 
 
 PEERS: Mapping[str, Callable[[Job], str]] = {

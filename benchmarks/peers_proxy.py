@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,7 +64,7 @@ def read(messages: Sequence[Mapping[str, str]]) -> Cell:
     if not found:
         raise ValueError(f"there is no question in {text[-200:]!r}")
     demos: list[str] = []
-    for here, after in zip(found, found[1:], strict=False):
+    for here, after in pairwise(found):
         said = _LABEL.search(text, here.end(), after.start())
         if said is not None and said.group().lower() == right(here.group()):
             demos.append(here.group())
@@ -134,7 +135,9 @@ class World:
             fields = [name for name in _DSPY_FIELD.findall(asked) if name != "completed"]
             lines = [line for line in text.splitlines() if _KNOWN.search(line)]
             new = _rewritten(proposer, lines, "Score" in text, seed)
-            said = {name: new if "instruction" in name else "Answer:" if "prefix" in name else "None." for name in fields}
+            said = {
+                name: new if "instruction" in name else "Answer:" if "prefix" in name else "None." for name in fields
+            }
             return "".join(f"[[ ## {name} ## ]]\n{value}\n\n" for name, value in said.items()) + "[[ ## completed ## ]]"
         if "within ``` blocks" in text:
             new = _rewritten(proposer, [block for block in _CODE.findall(text) if _KNOWN.search(block)], False, seed)
@@ -244,7 +247,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             raw = self.rfile.read(length)
             if not self.path.endswith("/chat/completions"):
@@ -272,7 +275,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                  "usage": usage},
             )  # fmt: skip
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             models = [{"id": name, "object": "model"} for name in (TASK, PROPOSER)]
             found = self.path.endswith("/models")
             self._send(200 if found else 404, {"object": "list", "data": models} if found else {"error": {}})

@@ -8,13 +8,13 @@ from functools import lru_cache
 
 from benchmarks.peers_proxy import World
 from benchmarks.peers_settings import DESCRIPTION
-from benchmarks.search_landscape import KINDS, LABELS, NOUNS, Landscape, instruction, plant
+from benchmarks.search_landscape import CHECKS, KINDS, LABELS, NOUNS, Landscape, instruction, plant
 from benchmarks.search_proposer import SKILL
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Example
 
-ARENA = tuple(KINDS)
+ARENA = (*KINDS, "harmful", "weak")
 START = 0.55
 """Accuracy of every start."""
 EXAMPLES = 500
@@ -30,7 +30,8 @@ def pool(kind: str, seed: int) -> tuple[World, Task]:
     task = Task.from_examples(
         examples, prompt=landscape.start, labels=LABELS, name=landscape.name, description=DESCRIPTION, seed=seed
     )
-    return World(landscape, SKILL, START - landscape.accuracy(landscape.start)), task
+    skill = {**KINDS, **CHECKS}[kind].skill
+    return World(landscape, SKILL if skill is None else skill, START - landscape.accuracy(landscape.start)), task
 
 
 def begun(landscape: Landscape, seed: int) -> Landscape:
