@@ -25,7 +25,7 @@ LONGEST_S = 240
 LABELS = ["no", "yes"]
 
 Job = Mapping[str, Any]
-"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `settings`, and `train` and `dev`: pairs of question, answer."""
+"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `settings`; `train` and `dev`: pairs of question and answer."""
 
 
 def gepa(job: Job) -> str:

@@ -44,8 +44,8 @@ PEERS: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
     # `auto="light"` (6 candidates, 10 trials, 100 validation examples) asks about 700 times.
     "dspy-mipro": {
         400: {
-            "val": 35, "optimizer": {"auto": None, "num_candidates": 6},
-            "compile": {"num_trials": 9, "minibatch": False},
+            "val": 20, "optimizer": {"auto": None, "num_candidates": 10},
+            "compile": {"num_trials": 15, "minibatch": False},
         },
         1200: {"val": 100, "optimizer": {"auto": "light"}, "compile": {}},
     },

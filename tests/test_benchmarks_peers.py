@@ -141,7 +141,7 @@ def test_equal_requests_of_the_proposer_are_draws_of_their_own() -> None:
 
 REQUESTS = {
     "tags": user(f"Merge.\nPrompt 1: {SETTLE}\n\nReturn it in this form:\n<prompt>new prompt</prompt>"),
-    "fences": user(f"I used:\n```\n{SETTLE}\n```\nSeen:\n```\nq3\n```\nProvide the new instructions within ``` blocks."),
+    "fences": user(f"Used:\n```\n{SETTLE}\n```\nSeen:\n```\nq3\n```\nProvide the new instructions within ``` blocks."),
     "fields": [
         {"role": "system", "content": "Your objective is: improve. [[ ## basic_instruction ## ]]"},
         *user(f"[[ ## basic_instruction ## ]]\n{SETTLE}\n\nRespond with the corresponding output fields, starting with "
