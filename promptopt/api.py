@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
-from promptopt.binding.identity import bind_optimizer, identity_of, method_name, versions
+from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
@@ -19,7 +19,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
-from promptopt.run import Run, run_id
+from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
 from promptopt.run.events import Planned

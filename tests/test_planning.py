@@ -96,7 +96,7 @@ def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> Non
 def test_what_the_search_leaves_goes_to_dev_and_test(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = conduct(tmp_path, Planner(most=3), Budget(evaluations=400), runs)
-    dev, test = len(runs[0].dev), len(runs[0].task.test)
+    dev, test = len(runs[0].dev), len(planted_task().test)
     assert result.best.dev is not None
     assert result.best.dev.n == dev
     assert result.best.test is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import platform
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 from promptopt.errors import ConfigError
 from promptopt.protocols import Optimizer
-from promptopt.types import digest
+from promptopt.types import canonical, digest
 
 
 def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
@@ -74,3 +75,8 @@ def versions() -> dict[str, str]:
         "promptopt": version("promptopt-engine"),
         "optuna": version("optuna"),
     }
+
+
+def run_id(fingerprint: Mapping[str, object]) -> str:
+    """Twelve hex digits of the fingerprint: the same command is the same run."""
+    return hashlib.sha256(canonical(fingerprint).encode()).hexdigest()[:12]

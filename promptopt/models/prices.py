@@ -22,6 +22,9 @@ from promptopt.errors import ConfigError
 from promptopt.models.providers import provider_of
 from promptopt.places import home
 
+SCRIPTED = "scripted"
+"""What scripted models are called, which no provider opens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -42,7 +45,7 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
         return own[name]
     provider, _, rest = name.partition("/")
     known = provider_of(name)
-    if local or (known is not None and known.local):
+    if local or provider == SCRIPTED or (known is not None and known.local):
         return Price(0.0, 0.0)
     table = _litellm_table()
     entry = table.get(name)

@@ -54,11 +54,6 @@ class Scripted:
             answer = self._answers(request) if callable(self._answers) else self._answers[self.calls - 1]
             yield index, answer if isinstance(answer, Reply) else self._reply(request, answer)
 
-    @property
-    def local(self) -> bool:
-        """It runs in this process."""
-        return True
-
     def can_score(self) -> bool:
         """Whether it was given `scores`."""
         return self._scores is not None

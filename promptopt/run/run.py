@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
@@ -24,18 +22,16 @@ from promptopt.protocols import (
     Model,
     Reducing,
     Role,
-    Segmenter,
     Surrogate,
     Task,
-    Tokenizer,
 )
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
-from promptopt.run.worth import worths
+from promptopt.run.scoreboard import Candidate, Scoreboard
+from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
-from promptopt.text import words
 from promptopt.types import (
     Abilities,
     Cell,
@@ -50,22 +46,7 @@ from promptopt.types import (
     Sampling,
     Score,
     ScoreMatrix,
-    canonical,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A prompt the search considered: its lineage, and what it scored on the examples the search showed it."""
-
-    proposal: Proposal
-    search: Estimate
-    dev: Estimate
-
-    @property
-    def prompt(self) -> Prompt:
-        """The prompt itself."""
-        return self.proposal.prompt
 
 
 class Run:
@@ -97,11 +78,8 @@ class Run:
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self._rngs: dict[str, random.Random] = {}
-        self._cells: dict[Prompt, dict[str, Score]] = {}
-        self._lineage: dict[Prompt, Proposal] = {self.initial: Proposal(self.initial, operator="start")}
+        self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
-        self._ranking: tuple[Example, ...] = ()
-        self._order: dict[Prompt, int] = {}
         self._phase = "search"
         self._begun = time.monotonic()
         self._warned: dict[str, None] = {}
@@ -123,17 +101,14 @@ class Run:
         """
         self._check_thread()
         wanted = tuple(dict.fromkeys(examples))
-        cells = self._unscored(prompts, wanted, repetition)
+        cells = self._board.unscored(prompts, wanted, repetition)
         for cell in cells:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
             if size == 0:
                 raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
             self._score([cell, *islice(cells, size - 1)])
-        rows = {
-            prompt: [self._cells[prompt][_cell_name(example, repetition)] for example in examples] for prompt in prompts
-        }
-        return ScoreMatrix(examples, rows)
+        return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
     def rescore(self, prompt: Prompt, examples: Sequence[Example]) -> list[Score]:
         """Score cells once more, in a batch of their own and with the prefix shared otherwise, as far as a cap allows.
@@ -203,7 +178,7 @@ class Run:
                 self.reject(broken)
             elif prompt not in admitted:
                 admitted[prompt] = None
-                self._lineage.setdefault(prompt, proposal)
+                self._board.propose(proposal)
         return list(admitted)
 
     def reject(self, reason: str, count: int = 1) -> None:
@@ -228,8 +203,7 @@ class Run:
         `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
         others follow by their worth on `examples`, those that saw none of them last.
         """
-        self._ranking = tuple(examples)
-        self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
+        self._board.rank_by(examples, order)
 
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
@@ -240,12 +214,14 @@ class Run:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, by the task model's own tokenizer where it has one, else an estimate."""
-        model = self._door.models["task"]
-        if isinstance(model, Tokenizer):
-            return model.count_tokens(text)
-        from promptopt.models.tokens import estimate_tokens
+        return count_tokens(self._door.models["task"], text)
 
-        return estimate_tokens(text, model.name)
+    def pieces(self, text: str) -> list[str]:
+        """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
+
+        The user is told where words stand in for tokens.
+        """
+        return pieces(self._door.models["task"], text, self.warn)
 
     def crowded(self, prompt: Prompt) -> str | None:
         """What is wrong, as a sentence, where a prompt's demonstrations leave the input no room in the model's context.
@@ -254,20 +230,21 @@ class Run:
         """
         return crowded(self.task, prompt, self._door.models["task"])
 
-    def pieces(self, text: str) -> list[str]:
-        """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
+        """The mean over those of `examples` that `prompt` was scored on."""
+        return self._board.estimate(prompt, examples, repetition=repetition)
 
-        The user is told where words stand in for tokens.
-        """
-        model = self._door.models["task"]
-        if not isinstance(model, Segmenter):
-            self.warn(f"the model {model.name!r} does not show its tokens, so words stand in for them")
-            return words(text)
-        found = model.pieces(text)
-        if "".join(found) != text:
-            self.warn(f"the tokens of {model.name!r} do not give the text back, so words stand in for them")
-            return words(text)
-        return [piece for piece in found if piece]
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+        """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
+        return self._board.seen(prompt, examples)
+
+    def ranked(self) -> list[Estimate]:
+        """Every candidate that was scored at all, best first (`Scoreboard.ranked`)."""
+        return self._board.ranked()
+
+    def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
+        """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
+        return self._board.worths(examples, prior)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -319,72 +296,17 @@ class Run:
         self._phase = name
         self.tell(PhaseBegun(name, reason))
 
-    def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
-        """The mean over those of `examples` that `prompt` was scored on."""
-        known = self._cells.get(prompt, {})
-        values = [
-            known[name].value for name in (_cell_name(example, repetition) for example in examples) if name in known
-        ]
-        return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
-
     def candidates(self) -> list[Candidate]:
         """Every prompt that was proposed or scored, in the order it first came up, the start first."""
-        order = dict.fromkeys([*self._lineage, *self._cells])
-        return [
-            Candidate(
-                self._lineage.get(prompt, Proposal(prompt, operator="given")),
-                self.searched(prompt),
-                self.estimate(prompt, self.dev),
-            )
-            for prompt in order
-        ]
+        return self._board.candidates()
 
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
-        return self.estimate(prompt, self._ranking if self._ranking else self.train)
-
-    def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
-
-        Ties to the earlier. A cap that cuts the search therefore loses none of them.
-        """
-        examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
-        worth = self.worths(examples)
-        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
-
-        def place(estimate: Estimate) -> tuple[int, bool, float]:
-            own = self._order.get(estimate.prompt, len(self._order))
-            return own, estimate.count == 0, -worth[estimate.prompt]
-
-        return sorted(scored, key=place)
+        return self._board.searched(prompt)
 
     def evidence(self) -> tuple[Example, ...]:
         """The training examples that candidates are held against each other on: those ranked by, else all."""
-        if not self._ranking:
-            return self.train
-        ranking = dict.fromkeys(self._ranking)
-        return tuple(example for example in self.train if example in ranking)
-
-    def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
-        """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
-
-        `prior`: the worth of a start that was scored on none of them.
-        """
-        names = {_cell_name(example, 0): None for example in examples}
-        known = {
-            prompt: {name: score.dense for name, score in scores.items() if name in names}
-            for prompt, scores in self._cells.items()
-        }
-        # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
-        start = self.estimate(self.initial, examples)
-        level = start.mean if start.count else prior
-        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
-
-    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
-        """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
-        known = self._cells.get(prompt, {})
-        among = self.train if examples is None else examples
-        return [(example, known[example.id]) for example in among if example.id in known]
+        return self._board.evidence()
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
@@ -398,13 +320,6 @@ class Run:
         seconds = time.monotonic() - self._begun
         return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
 
-    def _unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
-        for prompt in dict.fromkeys(prompts):
-            known = self._cells.setdefault(prompt, {})
-            for example in examples:
-                if _cell_name(example, repetition) not in known:
-                    yield Cell(prompt, example, repetition)
-
     def _score(self, cells: Sequence[Cell]) -> None:
         scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
         for cell, score in zip(cells, scores, strict=True):
@@ -414,7 +329,7 @@ class Run:
                     prompt_id=cell.prompt.id,
                     example_id=cell.example.id,
                 )
-            self._cells[cell.prompt][_cell_name(cell.example, cell.repetition)] = score
+            self._board.put(cell, score)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
@@ -428,12 +343,3 @@ class Run:
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:
             raise ConfigError("a run can only be used from the thread that began it: calls would lose their order")
-
-
-def _cell_name(example: Example, repetition: int) -> str:
-    return example.id if repetition == 0 else f"{example.id}/{repetition}"
-
-
-def run_id(fingerprint: Mapping[str, object]) -> str:
-    """Twelve hex digits of the fingerprint: the same command is the same run."""
-    return hashlib.sha256(canonical(fingerprint).encode()).hexdigest()[:12]

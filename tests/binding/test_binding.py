@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name
-from promptopt.binding.models import default_proposer, open_models
+from promptopt.binding.models import Models, OpenModels, default_proposer, open_models
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.scripted import Scripted
+from promptopt.models.server.openai import OpenAIModel
 from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
@@ -36,9 +37,10 @@ def test_every_split_is_needed(split: str) -> None:
 
 def test_roles_fall_back() -> None:
     one, two = Scripted(["a"], name="one"), Scripted(["b"], name="two")
-    assert open_models(one, None, None, None) == ({"task": one, "proposer": one, "judge": one}, one)
-    assert open_models(one, two, None, None) == ({"task": one, "proposer": two, "judge": two}, one)
-    assert open_models(one, None, None, None, check=two) == ({"task": one, "proposer": one, "judge": one}, two)
+    alone = {"task": one, "proposer": one, "judge": one}
+    assert open_models(one) == open_models(Models(one)) == OpenModels(alone, one)
+    assert open_models(Models(one, two)) == OpenModels({"task": one, "proposer": two, "judge": two}, one)
+    assert open_models(Models(one, check=two)) == OpenModels(alone, two)
     assert default_proposer("openai/gpt") is None
     assert default_proposer("embedded/smollm2-135m") is None
     assert default_proposer("embedded") == "embedded/qwen2.5-coder-1.5b"
@@ -48,15 +50,17 @@ def test_roles_fall_back() -> None:
 def test_a_base_url_goes_to_what_has_a_server(tmp_path: Path) -> None:
     here = "http://127.0.0.1:9/v1"
     local = Scripted(["a"], name="local")
-    models, checked = open_models("openai/a", "openai/b", None, here, check="openai/c")
-    assert [each.base_url for each in (models["task"], models["proposer"], checked)] == [here] * 3
-    models, checked = open_models(local, None, None, here, check="openai/c")
-    assert models["task"] is local
-    assert checked.base_url == here
+    found = open_models(Models("openai/a", "openai/b", check="openai/c", base_url=here))
+    opened = (found.by_role["task"], found.by_role["proposer"], found.check)
+    assert [each.base_url for each in opened if isinstance(each, OpenAIModel)] == [here] * 3
+    found = open_models(Models(local, check="openai/c", base_url=here))
+    assert found.by_role["task"] is local
+    assert isinstance(found.check, OpenAIModel)
+    assert found.check.base_url == here
     model = tmp_path / "some.gguf"
     model.write_bytes(b"GGUF")
     with pytest.raises(ConfigError, match="takes no base URL"):
-        open_models(f"llamacpp/{model}", None, None, here)
+        open_models(Models(f"llamacpp/{model}", base_url=here))
 
 
 def test_a_setting_that_changes_changes_the_fingerprint() -> None:

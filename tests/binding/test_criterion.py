@@ -78,7 +78,9 @@ def judged(accurate: float = 0.2, name: str = "hosted") -> Scripted:
 def transferred(store: Path, **changes: Any) -> Any:
     task = planted_task()
     settings = {"model": scorer(), "check_model": judged(), "evaluator": Nats(task), "store": store, **changes}
-    return optimize(task, TryTwo(), **settings, model=Models(proposer=Scripted([], name="proposer")))
+    proposer = Scripted([], name="proposer")
+    models = Models(settings.pop("model"), proposer, check=settings.pop("check_model"))
+    return optimize(task, TryTwo(), **settings, model=models)
 
 
 def test_searched_on_one_model_judged_on_another(tmp_path: Path) -> None:

@@ -260,7 +260,8 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
 def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "load", lambda group, name: {"auto": Auto}[name])
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda group, name: Auto if name == "auto" else load(group, name))
     asked = ("optimize", "--task", task_file, "--model", "openai/x", "--dry-run", "--max-evaluations", "300")
     shown = invoke(*asked)
     assert shown.exit_code == 0, shown.stderr

@@ -29,7 +29,8 @@ def score(answer: Reply, task: FakeTask = TASK, cell: Cell = CELL, **settings: s
 
 
 def test_the_likeliest_label_is_the_answer() -> None:
-    assert score(reply(_positive=0.6, _negative=0.3)) == Score(1.0, " positive", "positive")
+    right = score(reply(_positive=0.6, _negative=0.3))
+    assert right == Score(1.0, " positive", "positive", probability=pytest.approx(2 / 3))
     wrong = score(reply(_the=0.5, Negative=0.3, _positive=0.2))
     assert (wrong.value, wrong.answer, wrong.parsed) == (0.0, "negative", True)
     assert wrong.feedback == "answered negative, expected positive"

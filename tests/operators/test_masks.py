@@ -226,7 +226,7 @@ class FakeRun:
         self.asked += [content if isinstance(content, str) else content[0].content for content in contents]
         return [Reply(self.replies.pop(0)) for _ in contents]
 
-    def propose(self, proposals: Sequence[Proposal]) -> None:
+    def admit(self, proposals: Sequence[Proposal]) -> None:
         self.proposed += proposals
 
     def reject(self, reason: str) -> None:

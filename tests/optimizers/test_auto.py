@@ -107,7 +107,7 @@ def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousa
 def test_a_cap_on_calls_pays_for_children_too(calls: int, per_cell: int) -> None:
     plan = Auto().plan(Room(None, calls, per_cell, 200, 100))
     assert plan.evaluations * per_cell < calls
-    assert "generations of" in plan.describe()
+    assert "of 4 children, each shown" in Auto(children=4).plan(Room(200, None, 1, 200, 100)).describe()
 
 
 @given(st.integers(3, 40), st.integers(1, 4), st.integers(1, 400))

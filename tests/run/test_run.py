@@ -46,7 +46,8 @@ def conduct(
     budget: Budget | None = None,
     seed: int = 0,
     observers: Sequence[object] = (),
-    **more: object,
+    interrupt: threading.Event | None = None,
+    evaluator: object = None,
 ) -> object:
     return optimize(
         planted_task(),
@@ -55,11 +56,11 @@ def conduct(
             planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)) if model is None else model,
             proposer=Scripted(rewrite, name="proposer") if proposer is None else proposer,
         ),
+        evaluator=evaluator,
         budget=budget,
         seed=seed,
         store=store,
-        **more,
-        session=Session(observers=observers),
+        session=Session(observers, interrupt=interrupt),
     )
 
 

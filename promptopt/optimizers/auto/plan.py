@@ -36,7 +36,8 @@ class Generations:
     def describe(self) -> str:
         """Half a sentence for the user."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
-        return f"{self.rounds} generations of {self.children} children, each shown {first} to {last} fresh examples"
+        rounds = "1 generation" if self.rounds == 1 else f"{self.rounds} generations"
+        return f"{rounds} of {self.children} children, each shown {first} to {last} fresh examples"
 
 
 def planned(room: Room, children: int | None = None, depth: float | None = None, keep: int = KEEP) -> Generations:

@@ -1,0 +1,132 @@
+"""What a search knows of its candidates: their scores, where they come from, and how they rank by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promptopt.run.worth import worths
+from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A prompt the search considered: its lineage, and what it scored on the examples the search showed it."""
+
+    proposal: Proposal
+    search: Estimate
+    dev: Estimate
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt itself."""
+        return self.proposal.prompt
+
+
+class Scoreboard:
+    """Every prompt that was proposed or scored, with every score; asks nothing."""
+
+    def __init__(self, initial: Prompt, train: Sequence[Example], dev: Sequence[Example]) -> None:
+        """The start is known from the first."""
+        self.initial, self.train, self.dev = initial, tuple(train), tuple(dev)
+        self._cells: dict[Prompt, dict[str, Score]] = {}
+        self._lineage: dict[Prompt, Proposal] = {initial: Proposal(initial, operator="start")}
+        self._ranking: tuple[Example, ...] = ()
+        self._order: dict[Prompt, int] = {}
+
+    def propose(self, proposal: Proposal) -> None:
+        """Take note of where a prompt comes from; its first proposal counts."""
+        self._lineage.setdefault(proposal.prompt, proposal)
+
+    def put(self, cell: Cell, score: Score) -> None:
+        """Take note of a score."""
+        self._cells.setdefault(cell.prompt, {})[_cell_name(cell.example, cell.repetition)] = score
+
+    def row(self, prompt: Prompt, examples: Sequence[Example], repetition: int) -> list[Score]:
+        """The scores of a prompt on examples that it was scored on."""
+        known = self._cells.get(prompt, {})
+        return [known[_cell_name(example, repetition)] for example in examples]
+
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
+        """See `Run.rank_by`."""
+        self._ranking = tuple(examples)
+        self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
+
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
+        """The mean over those of `examples` that `prompt` was scored on."""
+        known = self._cells.get(prompt, {})
+        values = [
+            known[name].value for name in (_cell_name(example, repetition) for example in examples) if name in known
+        ]
+        return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
+
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+        """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
+        known = self._cells.get(prompt, {})
+        among = self.train if examples is None else examples
+        return [(example, known[example.id]) for example in among if example.id in known]
+
+    def candidates(self) -> list[Candidate]:
+        """Every prompt that was proposed or scored, in the order it first came up, the start first."""
+        order = dict.fromkeys([*self._lineage, *self._cells])
+        return [
+            Candidate(
+                self._lineage.get(prompt, Proposal(prompt, operator="given")),
+                self.searched(prompt),
+                self.estimate(prompt, self.dev),
+            )
+            for prompt in order
+        ]
+
+    def searched(self, prompt: Prompt) -> Estimate:
+        """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
+        return self.estimate(prompt, self._ranking if self._ranking else self.train)
+
+    def ranked(self) -> list[Estimate]:
+        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+
+        Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        """
+        examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
+        worth = self.worths(examples)
+        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+
+        def place(estimate: Estimate) -> tuple[int, bool, float]:
+            own = self._order.get(estimate.prompt, len(self._order))
+            return own, estimate.count == 0, -worth[estimate.prompt]
+
+        return sorted(scored, key=place)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        if not self._ranking:
+            return self.train
+        ranking = dict.fromkeys(self._ranking)
+        return tuple(example for example in self.train if example in ranking)
+
+    def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
+        """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
+
+        `prior`: the worth of a start that was scored on none of them.
+        """
+        names = {_cell_name(example, 0): None for example in examples}
+        known = {
+            prompt: {name: score.dense for name, score in scores.items() if name in names}
+            for prompt, scores in self._cells.items()
+        }
+        # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
+        start = self.estimate(self.initial, examples)
+        level = start.mean if start.count else prior
+        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+
+    def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
+        """The cells without a score, prompt by prompt."""
+        for prompt in dict.fromkeys(prompts):
+            known = self._cells.setdefault(prompt, {})
+            for example in examples:
+                if _cell_name(example, repetition) not in known:
+                    yield Cell(prompt, example, repetition)
+
+
+def _cell_name(example: Example, repetition: int) -> str:
+    return example.id if repetition == 0 else f"{example.id}/{repetition}"
