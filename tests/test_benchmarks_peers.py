@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks import peers
-from benchmarks.peers import Job, Row, play
-from benchmarks.peers_proxy import REFUSED, Proxy, World, read, right
+from benchmarks.peers import Job, Row, counted, play
+from benchmarks.peers_proxy import REFUSED, Cell, Counts, Proxy, World, read, right
 from benchmarks.peers_settings import OURS, PEERS, settings_for
 from benchmarks.peers_tables import report
 from benchmarks.peers_worlds import ARENA, START, begun, pool
@@ -114,6 +114,16 @@ def test_equal_cells_have_equal_answers_whoever_asks() -> None:
         assert len({alone.answer(read(messages)) for messages in json.loads(asked)}) == 1
 
 
+def test_a_demonstration_changes_answers_where_prompts_are_noisy() -> None:
+    # Beyond two, one more is worth nothing: the accuracy is the same, and only luck differs.
+    alone = World(Landscape("own", LAND.worth, {}, {}, LAND.start, common=0.0), 0.4)
+    two, three = (
+        [alone.answer(Cell(SETTLE, ("q1", "q2", "q5")[:count], f"q{number}")) for number in range(10, 60)]
+        for count in (2, 3)
+    )
+    assert two != three
+
+
 def test_the_share_of_right_answers_is_the_accuracy() -> None:
     asked = [read(user(f"{SETTLE}\n\nq{number}")) for number in range(4000)]
     share = sum(WORLD.answer(cell) == right(cell.question) for cell in asked) / len(asked)
@@ -192,6 +202,17 @@ def test_a_method_of_ours_keeps_the_cap_and_its_parts_add_up() -> None:
     assert row.gain <= row.found
 
 
+def test_calls_for_the_choice_and_the_test_are_told_apart_for_ours_and_not_for_peers() -> None:
+    world, task = pool("additive", 0)
+    train, dev, test = (dict(getattr(task, part)[0].fields)["question"] for part in ("train", "dev", "test"))
+    counts = Counts(10, task=5, proposer=1)
+    counts.cells = {(world.start, ()): [train, train, dev, test], ("Settle the riddle.", ()): [test]}
+    ours = counted(Row("auto", "additive", 0, 10), counts, world, task)
+    assert (ours.dev, ours.test, ours.prompts, ours.looks) == (1, 2, 1, 1)
+    peer = counted(Row("gepa", "additive", 0, 10), counts, world, task)
+    assert (peer.dev, peer.test, peer.prompts, peer.looks) == (0, 0, 2, 2)
+
+
 def test_a_player_that_fails_has_the_start_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> Messages:
         raise RuntimeError("no reply")
@@ -205,11 +226,12 @@ def test_the_report_pairs_pools_and_names_what_failed() -> None:
     rows = [
         Row("auto", "additive", 0, 400, gain=0.3), Row("gepa", "additive", 0, 400, gain=0.1),
         Row("auto", "noisy", 0, 400, gain=0.1), Row("gepa", "noisy", 0, 400, gain=0.2, problem="died"),
+        Row("auto", "weak", 0, 400, gain=0.2), Row("gepa", "weak", 0, 400, gain=0.2),
     ]  # fmt: skip
     lines = report(rows, tuple(PEERS))
-    assert "| auto | +0.050 ± 0.150, 1 : 1 |" in lines
+    assert "| auto | +0.033 ± 0.088, 1 : 1 |" in lines
     assert "- gepa, noisy-0, 400: died" in lines
-    assert next(line for line in lines if line.startswith("| auto | 2")).startswith("| auto | 2 | 0.200 ± 0.100 |")
+    assert next(line for line in lines if line.startswith("| auto | 3")).startswith("| auto | 3 | 0.200 ± 0.058 |")
 
 
 def test_every_peer_has_settings_for_every_cap() -> None:
