@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from promptopt.models.scripted import Scripted
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request
 
@@ -19,7 +20,7 @@ def planted_task(
     """A task whose examples are numbered questions, all answered "yes"."""
     examples = [Example.of("yes", question=f"question {number} of {seed}") for number in range(train + dev + test)]
     return Task.from_examples(
-        examples, prompt=instruction, name="planted", metric="exact", train=train, dev=dev, test=test, seed=seed
+        examples, prompt=instruction, name="planted", metric="exact", splits=Splits(train, dev, test, seed=seed)
     )
 
 

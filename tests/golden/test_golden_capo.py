@@ -14,6 +14,7 @@ from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.capo.method import CAPO, Breeding, Demonstrations
 from promptopt.optimizers.capo.track import Race
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt, Request
 
@@ -49,7 +50,7 @@ def shown(prompt: Prompt) -> str:
 def journal(tmp_path: Path) -> str:
     """One line a call of the proposer, one an iteration, one a candidate, one for the end."""
     examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
-    task = Task.from_examples(examples, prompt="Say the number.", name="numbers", train=40, dev=20, test=20)
+    task = Task.from_examples(examples, prompt="Say the number.", name="numbers", splits=Splits(40, 20, 20))
     model = Scripted(answer, name="task model")
     proposer = Scripted(propose, name="proposer")
     result = optimize(

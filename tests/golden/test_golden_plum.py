@@ -19,6 +19,7 @@ from promptopt.optimizers.plum.patience import Stopping
 from promptopt.optimizers.plum.points import Scoring
 from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request
 from tests.optimizers.plum.phrase_search import phrase_of, text_of
@@ -45,7 +46,7 @@ def answer(request: Request) -> str:
 def journal(tmp_path: Path, method: Any) -> list[str]:
     """One line an iteration, one a candidate, one for what was asked, one for the end."""
     examples = [Example.of(("good", "bad")[number % 2], text=f"item {number} of all") for number in range(40)]
-    task = Task.from_examples(examples, prompt=PROMPT, labels=("good", "bad"), train=16, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=PROMPT, labels=("good", "bad"), splits=Splits(16, 12, 12))
     model = Scripted(answer, name="model")
     proposer = Scripted(propose, name="proposer")
     result = optimize(task, method, model=Models(model, proposer=proposer), store=tmp_path / f"{method.name}.db")

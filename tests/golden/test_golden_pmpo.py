@@ -14,6 +14,7 @@ from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 
@@ -42,7 +43,7 @@ def scores(content: Content, text: str) -> list[float]:
 def journal(tmp_path: Path) -> str:
     """One line a call of the proposer, one an iteration, one a candidate, one for the end."""
     examples = [Example.of("ab" * (number + 1), question=f"Which is number {number}?") for number in range(36)]
-    task = Task.from_examples(examples, prompt=PROMPT, metric="exact", answer="text", train=12, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=PROMPT, metric="exact", answer="text", splits=Splits(12, 12, 12))
     model = Scripted(lambda _: "ab", name="scorer", scores=scores)
     proposer = Scripted(propose, name="proposer")
     result = optimize(

@@ -18,6 +18,7 @@ from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scor
 from promptopt.optimizers.promptquine.reranking import Reranking
 from promptopt.optimizers.promptquine.tapruning import TAPruning
 from promptopt.protocols import Optimizer
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request
 
@@ -48,7 +49,7 @@ def journal(optimizer: Optimizer, home: Path) -> str:
     """One line a step, one a candidate, one for what the task model was asked, one for the end."""
     examples = [Example.of("ab" * (number % 3 + 1), question=f"Which is number {number}?") for number in range(48)]
     prompt = "Answer kindly. Think of snow."
-    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", train=24, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", splits=Splits(24, 12, 12))
     model = Scripted(answer, name="scripted")
     result = optimize(task, optimizer, model=model, store=home / "store.db")
     names = {candidate.prompt: f"{number:02}" for number, candidate in enumerate(result.candidates())}
