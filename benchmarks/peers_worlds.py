@@ -10,6 +10,7 @@ from benchmarks.peers_proxy import World
 from benchmarks.peers_settings import DESCRIPTION
 from benchmarks.search_landscape import CHECKS, KINDS, LABELS, NOUNS, Landscape, instruction, plant
 from benchmarks.search_proposer import SKILL
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Example
@@ -28,7 +29,12 @@ def pool(kind: str, seed: int) -> tuple[World, Task]:
     first = int(uniform("peers", kind, str(seed)) * 10**6) * 1000
     examples = [Example.of(LABELS[number % 2], question=f"q{first + number}") for number in range(EXAMPLES)]
     task = Task.from_examples(
-        examples, prompt=landscape.start, labels=LABELS, name=landscape.name, description=DESCRIPTION, seed=seed
+        examples,
+        prompt=landscape.start,
+        labels=LABELS,
+        name=landscape.name,
+        description=DESCRIPTION,
+        splits=Splits(seed=seed),
     )
     skill = {**KINDS, **CHECKS}[kind].skill
     return World(landscape, SKILL if skill is None else skill, START - landscape.accuracy(landscape.start)), task

@@ -18,6 +18,7 @@ from itertools import combinations
 
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Content, Example, Prompt, Request
@@ -156,7 +157,7 @@ class Landscape:
         ]
         return Task.from_examples(
             examples, prompt=self.start, name=self.name, labels=LABELS, layout=LAYOUT, metric="exact",
-            description="Riddles with the answer yes or no.", train=train, dev=dev, test=test,
+            description="Riddles with the answer yes or no.", splits=Splits(train, dev, test),
         )  # fmt: skip
 
     def model(self) -> Scripted:

@@ -14,6 +14,7 @@ from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform
 from promptopt.types import Content, Example, Prompt, Proposal, Request, Room
@@ -135,7 +136,7 @@ def test_by_another_measure_than_the_search_had_dev_alone_decides(tmp_path: Path
     """What the search saw is a loss in nats, which says nothing beside right and wrong."""
     examples = [Example.of(("no", "yes")[number % 2], question=f"question {number}") for number in range(120)]
     task = Task.from_examples(
-        examples, prompt="Answer.", name="odd", labels=("no", "yes"), train=40, dev=40, test=40,
+        examples, prompt="Answer.", name="odd", labels=("no", "yes"), splits=Splits(40, 40, 40),
         layout=Layout("text", text="{instruction}\n\nQ: {question}\nA:"),
     )  # fmt: skip
 

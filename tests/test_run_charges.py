@@ -18,6 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
 from promptopt.types import Abilities, Example, Sampling
@@ -126,7 +127,7 @@ def test_a_prompts_known_scores_are_free_to_look_at(tmp_path: Path) -> None:
 def labelled() -> Task:
     examples = [Example.of("ab"[number % 2], question=f"Which is {number}?") for number in range(60)]
     return Task.from_examples(
-        examples, prompt="Say a or b.", labels=("a", "b"), metric="exact", answer="label", train=20, dev=20, test=20
+        examples, prompt="Say a or b.", labels=("a", "b"), metric="exact", answer="label", splits=Splits(20, 20, 20)
     )
 
 

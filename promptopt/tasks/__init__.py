@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from promptopt.tasks.contract import Contract
     from promptopt.tasks.guess import guess_task
     from promptopt.tasks.layout import Layout
-    from promptopt.tasks.splits import Sizes
+    from promptopt.tasks.reading.columns import Columns
+    from promptopt.tasks.splits import Sizes, Splits
     from promptopt.tasks.task import Task
     from promptopt.tasks.task_file import load_task_file
 
 _HOMES = {
+    "Columns": "reading.columns",
     "Contract": "contract",
     "Layout": "layout",
     "Sizes": "splits",
+    "Splits": "splits",
     "Task": "task",
     "guess_task": "guess",
     "load_task": "catalogue",
@@ -25,7 +28,18 @@ _HOMES = {
     "task_names": "catalogue",
 }
 
-__all__ = ["Contract", "Layout", "Sizes", "Task", "guess_task", "load_task", "load_task_file", "task_names"]
+__all__ = [
+    "Columns",
+    "Contract",
+    "Layout",
+    "Sizes",
+    "Splits",
+    "Task",
+    "guess_task",
+    "load_task",
+    "load_task_file",
+    "task_names",
+]
 
 
 def __getattr__(name: str) -> object:

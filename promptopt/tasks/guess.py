@@ -14,7 +14,7 @@ from statistics import median
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout
 from promptopt.tasks.prompt_text import default_layouts, is_number
-from promptopt.tasks.reading.columns import Columns, Row, listed_columns, names_of
+from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
 
@@ -51,7 +51,7 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
     first = next(rows)
     target, rejected = _answers_of(path, first, input, target)
     asked = _asked_of(path, first) if input is None else {_field(column): column for column in names_of(input)}
-    columns = Columns(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
+    columns = ColumnRoles(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
     found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
     fields = tuple(asked)
     guess = _from_targets([example.target for example in found.examples], fields[-1])

@@ -27,6 +27,16 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Splits:
+    """How examples are split; None: the default size, as in `Sizes`. `seed`: which examples go where."""
+
+    train: int | None = None
+    dev: int | None = None
+    test: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """All examples of a task, and what was noticed when they were read.
 
@@ -40,7 +50,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Splits:
+class SplitExamples:
     """Three disjoint sets of examples, each in shuffled order, and what the user should know about them."""
 
     train: tuple[Example, ...]
@@ -101,7 +111,7 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
                 )
 
 
-def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> Splits:
+def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples:
     """Train, dev and test out of `pool`, at random from the stream "splits" of `seed`.
 
     With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
@@ -125,11 +135,11 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> Splits:
     # Test first: asking for more train or dev examples leaves the sealed set as it was.
     test_part, ordered = _take(wanted[2], ordered_test, ordered)
     dev_part, ordered = _take(wanted[1], ordered_dev, ordered)
-    splits = Splits(ordered[: wanted[0]], dev_part, test_part)
-    return Splits(splits.train, splits.dev, splits.test, (*warnings, *size_warnings(splits)))
+    splits = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
+    return SplitExamples(splits.train, splits.dev, splits.test, (*warnings, *size_warnings(splits)))
 
 
-def size_warnings(splits: Splits) -> list[str]:
+def size_warnings(splits: SplitExamples) -> list[str]:
     """What the sizes of the splits will not allow: an empty split, or a test too small to show an ordinary gain."""
     found = [f"the {name} split is empty" for name in ("train", "dev", "test") if not getattr(splits, name)]
     count = len(splits.test)

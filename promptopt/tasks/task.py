@@ -14,11 +14,14 @@ from promptopt.tasks.consistency import check_prompt, check_targets, common_fiel
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
-from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut
+from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.splits import Pool, Sizes, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
+_DEFAULT_SPLITS = Splits()
+_NO_COLUMNS = Columns()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,23 +76,20 @@ class Task:
         *,
         prompt: str | Prompt,
         metric: str | Metric | None = None,
-        name: str = "task",
-        description: str = "",
         labels: Sequence[str] = (),
         answer: str | Reader | None = None,
         max_tokens: int | None = None,
-        seed: int = 0,
-        train: int | None = None,
-        dev: int | None = None,
-        test: int | None = None,
+        name: str = "task",
+        description: str = "",
+        splits: Splits = _DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from labelled examples, split at random into train, dev and test (default 40/20/40 %).
 
         `prompt`: the prompt in use today, with or without `{field}` slots (the rule is in `tasks/prompt_text.py`).
         `metric`: by default `number` where every target is a number, else `exact`. `labels`: the answers there are,
-        for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. Raises ConfigError
-        and DataError for what does not fit together.
+        for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. `splits`: the sizes
+        and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
         given = tuple(examples)
         if not given:
@@ -109,52 +109,44 @@ class Task:
             contract=Contract(placeholders=fields, frozen_parts=tuple(p for p in initial.parts if p != "instruction")),
             pool=Pool(given),
         )
-        return task.with_splits(train, dev, test, seed)
+        return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
     @classmethod
     def from_file(
         cls,
         path: str | Path,
         *,
+        columns: Columns = _NO_COLUMNS,
         prompt: str | None = None,
-        input: str | Sequence[str] | None = None,
-        target: str | None = None,
-        rejected: str | Sequence[str] | None = None,
-        solution: str | None = None,
         metric: str | Metric | None = None,
-        name: str | None = None,
-        description: str = "",
         labels: Sequence[str] = (),
         answer: str | Reader | None = None,
         max_tokens: int | None = None,
-        seed: int = 0,
-        train: int | None = None,
-        dev: int | None = None,
-        test: int | None = None,
+        description: str = "",
+        splits: Splits = _DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from a CSV, TSV, JSON, JSON Lines, Parquet or OpenAI-Evals file, or from a task file (`.toml`).
 
-        `input`: the column (or columns) the model is shown, `target`: the column with the right answer. They may be
-        left out for OpenAI-Evals samples, whose common system message is then the prompt, and for task files, which
-        say everything themselves but the sizes of the splits and the seed. `rejected`: the column (or columns) with
-        outputs worse than the target; `solution`: the one with worked solutions. Otherwise as `from_examples`.
+        `columns`: which column is what. It may be left out for OpenAI-Evals samples, whose common system message is
+        then the prompt, and for task files, which say everything themselves but how to split. The task is named after
+        the file, without its ending; `dataclasses.replace(task, name=…)` gives it another. Otherwise as
+        `from_examples`.
         """
         source = Path(path)
         if source.suffix == ".toml":
             from promptopt.tasks.task_file import load_task_file
 
-            return load_task_file(source, seed=seed, sizes=Sizes(train, dev, test))
+            return load_task_file(source, seed=splits.seed, sizes=Sizes(splits.train, splits.dev, splits.test))
         from promptopt.tasks.reading.files import read_examples
 
-        found = read_examples(source, input=input, target=target, rejected=rejected, solution=solution, seed=seed)
+        found = read_examples(source, columns, seed=splits.seed)
         text = prompt if prompt is not None else found.prompt
         if text is None:
             raise ConfigError(f"{source} holds no prompt; pass prompt='…', the instruction you use today")
         task = cls.from_examples(
-            found.examples, prompt=text, metric=metric, name=source.stem if name is None else name,
-            description=description, labels=labels, answer=answer, max_tokens=max_tokens, seed=seed, train=train,
-            dev=dev, test=test, layout=layout,
+            found.examples, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
+            name=source.stem, description=description, splits=splits, layout=layout,
         )  # fmt: skip
         return replace(
             task, pool=Pool(found.examples, warnings=found.warnings), warnings=(*found.warnings, *task.warnings)

@@ -23,7 +23,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.prompt_text import default_layouts
-from promptopt.tasks.reading.columns import Columns, Solution, names_of
+from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import Found, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
 from promptopt.tasks.splits import Pool, Sizes
@@ -45,7 +45,7 @@ class Source:
     revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `generator`:
     `module:function`, called with (`count`, 0). `input`: a column, a list of columns, or a table from field to column
     (or to a list of names it may have). `rejected`: a column or a list of them. `solution`: a column, or a table of
-    `column`, `without` and `end`. These and the others: as in `tasks.columns.Columns` and `Solution`.
+    `column`, `without` and `end`. These and the others: as in `tasks.reading.columns.ColumnRoles` and `Solution`.
     """
 
     file: str = ""
@@ -63,11 +63,11 @@ class Source:
     solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
 
-    def columns(self) -> Columns:
+    def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
         given = self.input if isinstance(self.input, Mapping) else {name: name for name in names_of(self.input)}
         solution = {"column": self.solution} if isinstance(self.solution, str) else self.solution
-        return Columns(
+        return ColumnRoles(
             tuple((name, names_of(column)) for name, column in given.items()),
             self.target,
             self.classes,

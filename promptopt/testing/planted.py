@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from promptopt.models.scripted import Scripted
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request
 
@@ -25,7 +26,7 @@ def planted_task(
 def _planted(train: int, dev: int, test: int, seed: int, instruction: str) -> Task:
     examples = [Example.of("yes", question=f"question {number} of {seed}") for number in range(train + dev + test)]
     return Task.from_examples(
-        examples, prompt=instruction, name="planted", metric="exact", train=train, dev=dev, test=test, seed=seed
+        examples, prompt=instruction, name="planted", metric="exact", splits=Splits(train, dev, test, seed=seed)
     )
 
 

@@ -23,6 +23,7 @@ from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.reports.summary import summarise
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
 from promptopt.types import Cell, Content, Example, Proposal, Score, ScoreRequest
 
@@ -176,7 +177,7 @@ def long_task(lengths: Sequence[int]) -> Any:
 
     texts = [f"{number} " + "word " * length for number, length in enumerate(lengths)]
     examples = [Example.of("yes", question=text) for text in texts]
-    return OwnTask.from_examples(examples, prompt="Answer.", train=4, dev=2, test=len(lengths) - 6)
+    return OwnTask.from_examples(examples, prompt="Answer.", splits=Splits(4, 2, len(lengths) - 6))
 
 
 def test_examples_that_can_never_fit_are_left_out_for_every_prompt(tmp_path: Path) -> None:

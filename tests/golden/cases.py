@@ -34,6 +34,7 @@ from promptopt.optimizers.tpe.method import Scoring as TrialScoring
 from promptopt.protocols import Optimizer
 from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Content, Example, Prompt, Request
@@ -105,7 +106,7 @@ def apo(home: Path) -> list[str]:
 def numbers() -> Task:
     """Eighty numbers to be said."""
     examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
-    return Task.from_examples(examples, prompt="Say the number.", name="numbers", train=40, dev=20, test=20)
+    return Task.from_examples(examples, prompt="Say the number.", name="numbers", splits=Splits(40, 20, 20))
 
 
 def counting(read: Callable[[Content], str] = text_of) -> Scripted:
@@ -264,7 +265,7 @@ def phrase_edits(home: Path, method: Any) -> list[str]:
 
     examples = [Example.of(("good", "bad")[number % 2], text=f"item {number} of all") for number in range(40)]
     prompt = "Read the review as a whole, then say good or bad.\n- Think of snow."
-    task = Task.from_examples(examples, prompt=prompt, labels=("good", "bad"), train=16, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=prompt, labels=("good", "bad"), splits=Splits(16, 12, 12))
     home.mkdir()
     played = numbered(play(home, method, Scripted(answer, name="model"), propose, task=task))
     result, proposer = played.result, played.proposer
@@ -301,7 +302,7 @@ def pmpo(home: Path) -> list[str]:
 
     examples = [Example.of("ab" * (number + 1), question=f"Which is number {number}?") for number in range(36)]
     prompt = "Answer the question.\n- Use one word.\n- Think of snow."
-    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", train=12, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", splits=Splits(12, 12, 12))
     method = PMPO(iterations=3, examples=10, mask=Masking(most=2), rewrite=Rewriting(hard=2, samples=2))
     model = Scripted(lambda _: "ab", name="scorer", scores=scores)
     played = play(home, method, model, propose, task=task, evaluator=Loss.for_task(task))
@@ -325,7 +326,7 @@ def pruning(home: Path, method: Optimizer) -> list[str]:
 
     examples = [Example.of("ab" * (number % 3 + 1), question=f"Which is number {number}?") for number in range(48)]
     prompt = "Answer kindly. Think of snow."
-    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", train=24, dev=12, test=12)
+    task = Task.from_examples(examples, prompt=prompt, metric="exact", answer="text", splits=Splits(24, 12, 12))
     played = numbered(play(home, method, Scripted(answer, name="scripted"), task=task), "02")
     lines: list[str] = []
     for number, proposal in made(played):

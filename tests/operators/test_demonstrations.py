@@ -8,6 +8,7 @@ from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
 from promptopt.operators.demos import bare, demonstrate, shows_demos
 from promptopt.run import Run
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Request
 
@@ -42,7 +43,7 @@ class Shows:
 
 
 def test_own_right_replies_stand_in_the_place_of_worked_solutions(tmp_path: Path) -> None:
-    task = Task.from_examples(EXAMPLES, prompt="Read the number.", metric="number", train=10, dev=10, test=10)
+    task = Task.from_examples(EXAMPLES, prompt="Read the number.", metric="number", splits=Splits(10, 10, 10))
     method = Shows()
     optimize(task, method, model=Scripted(answer), store=tmp_path / "store.db")
     expected = [

@@ -25,6 +25,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.fresh import asked, looks
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
 from promptopt.types import Content, Example, Prompt, Request, Room
@@ -222,7 +223,7 @@ def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Pa
 def test_a_child_that_quotes_what_its_request_showed_is_dropped(tmp_path: Path) -> None:
     questions = [f"how does item number {number} get home to its owner at last" for number in range(160)]
     examples = [Example.of("yes", question=question) for question in questions]
-    task = Task.from_examples(examples, prompt=START, name="quoted", metric="exact", train=60, dev=40, test=60)
+    task = Task.from_examples(examples, prompt=START, name="quoted", metric="exact", splits=Splits(60, 40, 60))
 
     def propose(request: Request) -> str:
         found = re.search(r"question: (how .* last)", said(request.content), re.IGNORECASE)
@@ -250,7 +251,7 @@ def labelled_task(layout: Layout | None = None, train: int = 60) -> Task:
     examples = [Example.of(labels[number % 2], question=f"question {number}") for number in range(train + 80)]
     return Task.from_examples(
         examples, prompt=START, name="labelled", labels=labels, metric="exact", layout=layout,
-        train=train, dev=40, test=40,
+        splits=Splits(train, 40, 40),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from promptopt.optimizers.random_search import RandomSearch, RandomSearchPlan
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import (
     OptimizerContract,
@@ -242,7 +243,7 @@ def test_debris_is_no_part_of_a_rewrite(tmp_path: Path) -> None:
 def loss_search(home: Path, scores: Callable[[Content, str], Sequence[float]]) -> Result:
     examples = [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(50)]
     task = Task.from_examples(
-        examples, prompt="Answer.", metric="exact", answer="text", name="words", train=10, dev=20, test=20
+        examples, prompt="Answer.", metric="exact", answer="text", name="words", splits=Splits(10, 20, 20)
     )
     loss = Loss(task, reduction="sum", ends=False)
     texts = itertools.cycle(["Bad.", "Good."])

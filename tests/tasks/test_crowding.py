@@ -15,6 +15,7 @@ from promptopt.operators.demos import fitting
 from promptopt.optimizers.random_search import RandomSearch
 from promptopt.run import Run
 from promptopt.tasks.crowding import PER_MESSAGE, crowded
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Proposal, Sampling
 
@@ -28,9 +29,10 @@ class Short(Scripted):
 
 
 def short_task(demos: int = 0) -> Task:
-    task = Task.from_examples(EXAMPLES, prompt="Answer.", max_tokens=10, train=20, dev=10, test=10)
-    return Task.from_examples(EXAMPLES, prompt=Prompt.of("Answer.", task.train[:demos]), max_tokens=10, train=20,
-                              dev=10, test=10)  # fmt: skip
+    splits = Splits(20, 10, 10)
+    task = Task.from_examples(EXAMPLES, prompt="Answer.", max_tokens=10, splits=splits)
+    prompt = Prompt.of("Answer.", task.train[:demos])
+    return Task.from_examples(EXAMPLES, prompt=prompt, max_tokens=10, splits=splits)
 
 
 def test_the_longest_input_and_reply_count() -> None:

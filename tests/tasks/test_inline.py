@@ -20,6 +20,7 @@ from promptopt.reports.export import export, export_of, from_text
 from promptopt.run import Run
 from promptopt.tasks.inline import in_context, inlined, mentions
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Prompt
 
@@ -42,7 +43,7 @@ LAYOUTS = (
 def pair_task(layout: Layout, instruction: str = "Judge.", tone: str = "kind", rows: int = 12) -> Task:
     examples = [Example.of("yes", premise=f"p{number}", hypothesis=f"h{number}") for number in range(rows)]
     initial = Prompt.of(instruction, tone=tone)
-    return Task.from_examples(examples, prompt=initial, layout=layout, name="pairs", train=4, dev=4, test=4)
+    return Task.from_examples(examples, prompt=initial, layout=layout, name="pairs", splits=Splits(4, 4, 4))
 
 
 @given(st.sampled_from(LAYOUTS), PIECES, PIECES, st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=3))

@@ -9,6 +9,8 @@ import pytest
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Prompt
 
@@ -44,9 +46,9 @@ def test_defaults_follow_from_labels_and_targets() -> None:
 
 
 def test_splits_are_drawn_by_seed_and_size() -> None:
-    task = make(train=50, dev=30, test=160, seed=3)
+    task = make(splits=Splits(50, 30, 160, seed=3))
     assert [len(split) for split in (task.train, task.dev, task.test)] == [50, 30, 160]
-    assert make(train=50, dev=30, test=160, seed=3).fingerprint() == task.fingerprint()
+    assert make(splits=Splits(50, 30, 160, seed=3)).fingerprint() == task.fingerprint()
     assert task.with_splits(50, 30, 160, seed=4).test != task.test
 
 
@@ -131,7 +133,7 @@ BARE = Layout("bare", text="{instruction}")
         ({"layout": BARE}, ConfigError, r"layout 'bare' does not show \{text\}"),
         ({"prompt": "bad\x07"}, ConfigError, r"its own start prompt breaks the contract \(control character U\+0007\)"),
         ({"prompt": "Classify {texts}"}, ConfigError, r"did you mean \{text\}"),
-        ({"train": 400, "test": 200}, DataError, "examples are asked for all splits together, and there are 500"),
+        ({"splits": Splits(400, test=200)}, DataError, "examples are asked for all splits together, and there are 500"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused(
@@ -156,12 +158,18 @@ def test_from_file_reads_the_columns_named(tmp_path: Path) -> None:
     path = tmp_path / "mails.csv"
     rows = "".join(f'"mail, {n}",{"ham" if n % 2 else "spam"}\n' for n in range(400))
     path.write_text(f"mail,kind\n,ham\n{rows}", encoding="utf-8")
-    task = Task.from_file(path, prompt="Spam or ham?", input="mail", target="kind", labels=["spam", "ham"], seed=2)
+    task = Task.from_file(
+        path,
+        prompt="Spam or ham?",
+        columns=Columns("mail", "kind"),
+        labels=["spam", "ham"],
+        splits=Splits(seed=2),
+    )
     assert (task.name, task.fields, len(task.test)) == ("mails", ("mail",), 160)
     assert task.warnings == ("mails.csv: 1 row(s) with a blank input left out",)
     assert task.with_splits(10, 10, 160, seed=3).warnings == task.warnings
     with pytest.raises(ConfigError, match=r"mails\.csv holds no prompt"):
-        Task.from_file(path, input="mail", target="kind")
+        Task.from_file(path, columns=Columns("mail", "kind"))
 
 
 def test_from_file_takes_the_prompt_of_samples(tmp_path: Path) -> None:
@@ -182,11 +190,11 @@ def test_from_file_reads_rejected_outputs_and_solutions(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     rows = "".join(f"ask {n},good {n},bad {n},so {n}\n" for n in range(400))
     path.write_text(f"ask,chosen,rejected,why\n{rows}", encoding="utf-8")
-    plain = Task.from_file(path, prompt="Answer.", input="ask", target="chosen")
-    task = Task.from_file(path, prompt="Answer.", input="ask", target="chosen", rejected="rejected", solution="why")
+    plain = Task.from_file(path, prompt="Answer.", columns=Columns("ask", "chosen"))
+    task = Task.from_file(path, prompt="Answer.", columns=Columns("ask", "chosen", rejected="rejected", solution="why"))
     for example in task.train:
         number = example["ask"].removeprefix("ask ")
         assert example == Example.of(f"good {number}", (), [f"bad {number}"], f"so {number}", ask=f"ask {number}")
     assert task.fingerprint() != plain.fingerprint()
     with pytest.raises(ConfigError, match=r"which column of .* is the input"):
-        Task.from_file(path, prompt="Answer.", rejected="rejected")
+        Task.from_file(path, prompt="Answer.", columns=Columns(rejected="rejected"))

@@ -20,10 +20,25 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a user's file by name, each read as a field of that name.
+
+    `input`: the column (or columns) the model is shown; `target`: the one with the right answer. `rejected`: the
+    column (or columns) with outputs worse than the target; `solution`: the one with worked solutions. Without an
+    `input` the file has to hold OpenAI-Evals samples, which say everything themselves.
+    """
+
+    input: str | Sequence[str] | None = None
+    target: str | None = None
+    rejected: str | Sequence[str] | None = None
+    solution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Where a worked solution stands, and what is made of its text.
 
-    `column`: None is the target column, whose text is a worked solution where it holds `Columns.target_after`.
+    `column`: None is the target column, whose text is a worked solution where it holds `ColumnRoles.target_after`.
     `without`: a regular expression; what it matches is left out. `end`: how the prompt asks a reply to close,
     `{target}` being the answer: a last line in place of `target_after` and what follows it. Empty: the text closes as
     it does in the data.
@@ -35,7 +50,7 @@ class Solution:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ColumnRoles:
     """Which columns become what. `inputs`: for each field, the column names it may have, the likeliest first.
 
     `classes` maps what stands in the target column to the word a model should answer; `target_after` cuts a longer
@@ -72,8 +87,8 @@ class Columns:
         target: str | None,
         rejected: str | Sequence[str] | None = None,
         solution: str | None = None,
-    ) -> Columns:
-        """Columns that are fields of the same name."""
+    ) -> ColumnRoles:
+        """The roles of columns that are fields of the same name."""
         return cls(
             tuple((name, (name,)) for name in names_of(input)),
             target,
@@ -81,7 +96,7 @@ class Columns:
             solution=None if solution is None else Solution(solution),
         )
 
-    def settled(self, path: Path, row: Row) -> Columns:
+    def settled(self, path: Path, row: Row) -> ColumnRoles:
         """The same with the one name of each field that `row` has. Raises DataError for a column that is not there."""
         for name in (self.target, *self.rejected, None if self.solution is None else self.solution.column):
             if name is not None:

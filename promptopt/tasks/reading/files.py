@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.columns import Columns, Row, listed_columns
+from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.types import Example
@@ -35,27 +35,20 @@ class Found:
     warnings: tuple[str, ...] = ()
 
 
-def read_examples(
-    path: Path,
-    *,
-    input: str | Sequence[str] | None = None,
-    target: str | None = None,
-    rejected: str | Sequence[str] | None = None,
-    solution: str | None = None,
-    seed: int = 0,
-    most: int = KEPT,
-) -> Found:
-    """The examples in a file. Without `input`, the file has to hold OpenAI-Evals samples.
+def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
+    """The examples in a file. Without an input column, the file has to hold OpenAI-Evals samples.
 
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
     """
-    if input is not None:
-        return examples_from(path, read_rows(path), Columns.of(input, target, rejected, solution), seed=seed, most=most)
+    if columns.input is not None:
+        roles = ColumnRoles.of(columns.input, columns.target, columns.rejected, columns.solution)
+        return examples_from(path, read_rows(path), roles, seed=seed, most=most)
     rows = read_rows(path)
     first = next(rows)
-    if not is_sample(first) or rejected is not None or solution is not None:
+    if not is_sample(first) or columns.rejected is not None or columns.solution is not None:
         raise ConfigError(
-            f"which column of {path} is the input? it has {listed_columns(first)}; say input='…' and target='…'"
+            f"which column of {path} is the input? it has {listed_columns(first)}; say "
+            f"columns=Columns(input='…', target='…')"
         )
     samples = [first, *(row for _, row in _reservoir(rows, most, seed)[0])]
     folded = [fold_sample(path, sample) for sample in samples]
@@ -67,10 +60,10 @@ def read_examples(
     return Found(tuple(whole))
 
 
-def examples_from(path: Path, rows: Iterator[Row], columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
+def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT) -> Found:
     """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
 
-    Raises DataError for a column that is not there, a row without a target, and whatever `Columns.example` refuses.
+    Raises DataError for a column that is not there, a row without a target, and whatever `ColumnRoles.example` refuses.
     """
     kept, total = _reservoir(rows, most, seed)
     if not kept:

@@ -12,6 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.ape.method import APE, Filtering, Proposing
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
 from promptopt.types import Example, Reply, Request, digest
@@ -84,7 +85,7 @@ def test_what_is_of_no_use_is_not_scored_and_asked_for_once_more(tmp_path: Path,
 
 def test_a_guess_that_quotes_a_pair_is_dropped(tmp_path: Path) -> None:
     examples = [Example.of(f"the {number} colours of day {number}", text=f"item {number}") for number in range(90)]
-    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", splits=Splits(30, 30, 30))
 
     def quoting(request: Request) -> str:
         output = text_of(request).split("Expected output: ")[1].split("\n")[0]
@@ -178,7 +179,7 @@ def test_ties_go_to_the_shorter_then_to_the_earlier(tmp_path: Path) -> None:
 def test_names_of_placeholders_are_plain_text(tmp_path: Path) -> None:
     odd = "{pairs} {words} {placeholders} {section}"
     examples = [Example.of(f"{odd} out {number}", question=f"{odd} in {number}") for number in range(90)]
-    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", splits=Splits(30, 30, 30))
     proposer = Scripted(lambda r: inventive(r).replace("</", ' as {"a": [1]} or {}</'), name="braces")
     model = Scripted(lambda _: "x", name="odd")
     result = search(tmp_path, replace(SMALL, resampling=1), proposer=proposer, task=task, model=model)
@@ -193,7 +194,7 @@ def test_names_of_placeholders_are_plain_text(tmp_path: Path) -> None:
 def test_a_start_with_placeholders_says_where_the_input_goes(tmp_path: Path) -> None:
     examples = [Example.of("yes", question=f"question {number}") for number in range(90)]
     task = Task.from_examples(
-        examples, prompt="Given {question}, answer briefly.", metric="exact", answer="text", train=30, dev=30, test=30
+        examples, prompt="Given {question}, answer briefly.", metric="exact", answer="text", splits=Splits(30, 30, 30)
     )
     proposer = Scripted(lambda r: f"<prompt>To {{question}} say {r.seed}</prompt>", name="slots")
     result = search(tmp_path, SMALL, proposer=proposer, task=task, model=Scripted(lambda _: "yes"))

@@ -18,6 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.ape.method import APE, Filtering, Proposing
 from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
 from promptopt.types import Content, Example
@@ -64,7 +65,7 @@ def test_negative_scores_outrank_none_at_all(tmp_path: Path, selector) -> None:
 @pytest.mark.parametrize(("reduction", "value"), [("token_mean", -2.0), ("sum", -4.0)])
 def test_the_log_probability_of_a_two_token_answer(tmp_path: Path, reduction, value: float) -> None:
     examples = [Example.of("two tokens", question=f"question {number}") for number in range(90)]
-    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=30, dev=30, test=30)
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", splits=Splits(30, 30, 30))
 
     def scores(content: Content, text: str) -> list[float]:
         assert text == "two tokens"

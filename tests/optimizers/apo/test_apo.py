@@ -23,6 +23,7 @@ from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task, split_planted
 from promptopt.types import Example, Prompt, Request, Sampling, Score, UpperBounds, digest
@@ -194,7 +195,7 @@ def test_frozen_parts_stay_byte_for_byte(tmp_path: Path, instruction: str) -> No
     examples = [Example.of("yes", question=f"question {number}?") for number in range(60)]
     layout = Layout("own", messages=(("system", "{answer_format}"), ("user", "{instruction}\n\nQ: {question}\nA:")))
     prompt = Prompt.of(instruction, answer_format=form)
-    task = Task.from_examples(examples, prompt=prompt, layout=layout, answer="text", train=30, dev=15, test=15)
+    task = Task.from_examples(examples, prompt=prompt, layout=layout, answer="text", splits=Splits(30, 15, 15))
     model = Scripted(lambda request: "no" if len(text_of(request)) % 3 else "yes", name="uneven")
     result = search(tmp_path, SMALL, task=task, model=model)
     edited = {candidate.prompt["instruction"] for candidate in result.candidates()}

@@ -18,6 +18,7 @@ from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.exhaustive import Exhaustive
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
 from promptopt.types import Content, Estimate, Example, Prompt, Request, Room, UpperBounds, digest
@@ -137,7 +138,7 @@ def test_a_minibatch_is_drawn_anew_every_round_and_is_not_the_beginning_of_the_d
 def loss_task() -> Task:
     examples = [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(80)]
     return Task.from_examples(
-        examples, prompt="Answer.", name="words", metric="exact", answer="text", train=40, dev=20, test=20
+        examples, prompt="Answer.", name="words", metric="exact", answer="text", splits=Splits(40, 20, 20)
     )
 
 

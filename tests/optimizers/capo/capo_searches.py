@@ -18,6 +18,7 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt, Reply, Request, digest
 
@@ -58,7 +59,7 @@ def echo(request: Request) -> str:
 def number_task(train: int = 60) -> Task:
     """Numbered questions, each answered by its number; the layout shows demonstrations."""
     examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(train + 40)]
-    return Task.from_examples(examples, prompt="Say the number.", name="numbers", train=train, dev=20, test=20)
+    return Task.from_examples(examples, prompt="Say the number.", name="numbers", splits=Splits(train, 20, 20))
 
 
 def asked_number(content: Content) -> int:

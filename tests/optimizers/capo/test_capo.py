@@ -22,6 +22,7 @@ from promptopt.optimizers.capo.track import UNCORRECTED, Race
 from promptopt.run.budget import Budget
 from promptopt.selection.racing import PairedTest
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_model, planted_task
 from promptopt.types import Example, Prompt, Request
@@ -255,7 +256,7 @@ def test_the_start_keeps_its_demonstrations_and_its_place_in_the_race(tmp_path) 
 def test_a_layout_without_a_place_for_demonstrations_gets_instructions_alone(tmp_path) -> None:
     layout = Layout("plain", messages=(("user", "{instruction}\n\n{question}"),))
     examples = [Example.of(str(number), question=f"Which is number {number}?") for number in range(80)]
-    task = Task.from_examples(examples, prompt="Say it.", train=40, dev=20, test=20, layout=layout)
+    task = Task.from_examples(examples, prompt="Say it.", splits=Splits(40, 20, 20), layout=layout)
     result = search(tmp_path, SMALL, task)
     assert result.status == "finished"
     assert all(each.prompt.demos == () for each in result.candidates())

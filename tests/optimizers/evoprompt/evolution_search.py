@@ -15,6 +15,7 @@ from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt, Reply, Request, digest
 
@@ -77,7 +78,7 @@ def valued_task(count: int = 10, *, prompt: str | Prompt = START, metric: object
     examples = [Example.of(f"right {number}", question=f"question {number}") for number in range(count + 20)]
     return Task.from_examples(
         examples, prompt=prompt, metric=as_said if metric is None else metric, answer="text",  # pyright: ignore
-        train=count, dev=10, test=10, **more,  # pyright: ignore
+        splits=Splits(count, 10, 10), **more,  # pyright: ignore
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.evoprompt.evolution import CLASSIFICATION, SIMPLIFICATION, Rewriting
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Reply, Request
 from tests.optimizers.evoprompt.evolution_search import (
@@ -76,7 +77,7 @@ def test_the_worked_example_is_of_another_kind_than_the_task(tmp_path: Path) -> 
         ((), CLASSIFICATION, SIMPLIFICATION),
     ):
         examples = [Example.of("right", question=f"question {number}") for number in range(30)]
-        task = Task.from_examples(examples, prompt=START, labels=labels, metric="exact", train=10, dev=10, test=10)
+        task = Task.from_examples(examples, prompt=START, labels=labels, metric="exact", splits=Splits(10, 10, 10))
         proposer = Scripted(inventive, name="inventive")
         model = Scripted(lambda _: "right", name="right")
         search(tmp_path / str(len(labels)), EvoPromptGA(population=2, generations=1), proposer=proposer, model=model,
@@ -186,7 +187,7 @@ def test_every_target_request_contains_its_candidate(tmp_path: Path, layout: str
     task = Task.from_examples(
         [Example.of(target, question=f"question {number}?") for number in range(30)],
         prompt=Prompt.of(START), layout=LAYOUTS[layout], labels=("red", "blue") if kind == "labels" else (),
-        metric="number" if kind == "number" else "exact", train=10, dev=10, test=10,
+        metric="number" if kind == "number" else "exact", splits=Splits(10, 10, 10),
     )  # fmt: skip
     model = Scripted(lambda _: target, name="right")
     result = search(tmp_path, EvoPromptDE(population=3, generations=1), task=task, model=model)
@@ -212,7 +213,7 @@ def test_references_reach_the_metric_uncut(tmp_path: Path) -> None:
         Example.of(f"{reference}{number}", (f"{reference}again",), question=f"question {number}")
         for number in range(30)
     ]
-    task = Task.from_examples(examples, prompt=START, metric=overlap, answer="text", train=10, dev=10, test=10)
+    task = Task.from_examples(examples, prompt=START, metric=overlap, answer="text", splits=Splits(10, 10, 10))
     model = Scripted(lambda _: "an answer", name="answers")
     search(tmp_path, EvoPromptGA(population=2, generations=1, examples=5), task=task, model=model)
     assert set(seen) <= {text for example in examples for text in (example.target, *example.accepted)}

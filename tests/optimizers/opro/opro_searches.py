@@ -13,6 +13,7 @@ from promptopt.optimizers.opro.method import OPRO
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Request, ScoreRequest
 
@@ -65,8 +66,8 @@ def graded_task(train: int = 30, prompt: str | Prompt = START, layout: Layout | 
     """A task where an answer is its own score."""
     examples = [Example.of("1", question=f"question {number}?") for number in range(train + 40)]
     return Task.from_examples(
-        examples, prompt=prompt, metric=quality, answer="text", name="graded", layout=layout, train=train, dev=20,
-        test=20,
+        examples, prompt=prompt, metric=quality, answer="text", name="graded", layout=layout,
+        splits=Splits(train, 20, 20),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from promptopt.evaluators import answers, metrics
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
 from promptopt.types import Example, Prompt, Request, Sampling
@@ -224,7 +225,7 @@ def test_without_exemplars_the_fixed_text_is_told_instead(tmp_path: Path) -> Non
 
 def test_long_inputs_are_shortened_and_the_mark_stays(tmp_path: Path) -> None:
     examples = [Example.of("1", question=f"{number} {'long ' * 3000}") for number in range(70)]
-    task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", train=30, dev=20, test=20)
+    task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", splits=Splits(30, 20, 20))
     proposer = numbered(0.6)
     search(tmp_path, OPRO(steps=1), proposer, task=task)
     (meta,) = metas(proposer, 8)

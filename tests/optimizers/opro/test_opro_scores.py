@@ -17,6 +17,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing
 from promptopt.optimizers.opro.trajectory import best_last, key, points, polish
 from promptopt.outcome.result import Result
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt
 from tests.optimizers.opro.opro_searches import (
@@ -52,7 +53,7 @@ def loss_search(home: Path, scores: Callable[[Content, str], Sequence[float]], p
     """A search by log-likelihoods, in negative nats."""
     examples = [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(50)]
     task = Task.from_examples(
-        examples, prompt="Answer.", metric="exact", answer="text", name="words", train=10, dev=20, test=20
+        examples, prompt="Answer.", metric="exact", answer="text", name="words", splits=Splits(10, 20, 20)
     )
     loss = Loss(task, reduction="sum", ends=False)
     return optimize(

@@ -19,6 +19,7 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, split_planted
 from promptopt.types import Example, Request
@@ -115,7 +116,7 @@ def task_of(prompt: str, train: int = 4) -> Task:
     """A task whose metric is the number that the model says."""
     examples = [Example.of("-", question=f"question {number}") for number in range(train + 12)]
     return Task.from_examples(
-        examples, prompt=prompt, metric=quality, answer="text", train=train, dev=6, test=6, name="world"
+        examples, prompt=prompt, metric=quality, answer="text", splits=Splits(train, 6, 6), name="world"
     )
 
 

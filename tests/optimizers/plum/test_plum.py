@@ -23,6 +23,7 @@ from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, T
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, UpperBounds
 from tests.optimizers.plum.phrase_search import (
@@ -203,7 +204,7 @@ def test_a_chain_of_edits(tmp_path: Path) -> None:
 def test_the_test_score_has_no_bonus(tmp_path: Path) -> None:
     truths = ["A", "B"] * 20
     examples = [Example.of(truth, text=f"item {number} {truth}") for number, truth in enumerate(truths)]
-    task = Task.from_examples(examples, prompt="Say A or B.", labels=("A", "B"), train=20, dev=10, test=10)
+    task = Task.from_examples(examples, prompt="Say A or B.", labels=("A", "B"), splits=Splits(20, 10, 10))
     model = Scripted(lambda request: text_of(request).split("item ")[1].split()[1], name="right")
     result = search(tmp_path, HillClimbing(stop=Stopping(1, 1)), "", lambda _: 0.5, model=model, task=task)
     assert result.start.test is not None

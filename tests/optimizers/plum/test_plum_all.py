@@ -24,6 +24,7 @@ from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, Mut
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 from tests.optimizers.plum.phrase_search import (
@@ -149,7 +150,7 @@ def text_of_content(content: Content) -> str:
 def test_a_search_by_losses_which_are_negative(tmp_path: Path, kind: type[Any]) -> None:
     labels = ("good", "bad")
     examples = [Example.of(labels[number % 2], text=f"item {number}") for number in range(40)]
-    task = Task.from_examples(examples, prompt=PROMPT, labels=labels, train=10, dev=15, test=15)
+    task = Task.from_examples(examples, prompt=PROMPT, labels=labels, splits=Splits(10, 15, 15))
     model = Scripted(lambda _: "good", name="scorer", scores=lambda read, _: [loss_of(text_of_content(read))])
     evaluator = Loss.for_task(task)
     result = optimize(
@@ -167,7 +168,7 @@ def test_a_search_by_losses_which_are_negative(tmp_path: Path, kind: type[Any]) 
 @ALL
 def test_a_start_without_any_probability_is_left_behind(tmp_path: Path, kind: type[Any]) -> None:
     examples = [Example.of("good", text=f"item {number}") for number in range(40)]
-    task = Task.from_examples(examples, prompt=PROMPT, answer="text", train=10, dev=15, test=15)
+    task = Task.from_examples(examples, prompt=PROMPT, answer="text", splits=Splits(10, 15, 15))
 
     def scores(content: Content, text: str) -> list[float]:
         read = text_of_content(content)
@@ -251,7 +252,7 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
     """Answering "good" to everything is right more often than answering by halves, and scores less."""
     truths = ["good", "good", "good", "bad"] * 20
     examples = [Example.of(truth, text=f"item {number}") for number, truth in enumerate(truths)]
-    task = Task.from_examples(examples, prompt="Say good or bad.", labels=("good", "bad"), train=40, dev=20, test=20)
+    task = Task.from_examples(examples, prompt="Say good or bad.", labels=("good", "bad"), splits=Splits(40, 20, 20))
 
     def answer(request: Request) -> str:
         text = text_of(request)
@@ -277,7 +278,7 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
 @ALL
 def test_one_class_and_an_entropy_bonus_do_not_go_together(tmp_path: Path, kind: type[Any]) -> None:
     examples = [Example.of("good", text=f"item {number}") for number in range(40)]
-    task = Task.from_examples(examples, prompt="Say good or bad.", labels=("good", "bad"), train=10, dev=15, test=15)
+    task = Task.from_examples(examples, prompt="Say good or bad.", labels=("good", "bad"), splits=Splits(10, 15, 15))
     model = Scripted(lambda _: "good", name="model")
     with pytest.raises(ConfigError, match=r"score\.entropy_weight=0"):
         search(tmp_path / "on", kind(), "", lambda _: 0.5, model=model, task=task)

@@ -19,6 +19,7 @@ from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, T
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.generations import Fixed, Fresh
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request, Room
 from tests.optimizers.plum.phrase_search import (
@@ -166,7 +167,7 @@ def skewed() -> tuple[Task, Scripted]:
     """Labels 80 to 20; one word makes the rare label known, at the price of some of the frequent ones."""
     truths = ["common"] * 4 + ["rare"]
     examples = [Example.of(truths[number % 5], text=f"item {number}") for number in range(140)]
-    task = Task.from_examples(examples, prompt=PROMPT, labels=("common", "rare"), train=100, dev=20, test=20)
+    task = Task.from_examples(examples, prompt=PROMPT, labels=("common", "rare"), splits=Splits(100, 20, 20))
 
     def answer(request: Request) -> str:
         text = text_of(request)

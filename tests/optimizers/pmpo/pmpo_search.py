@@ -14,6 +14,7 @@ from promptopt.optimizers.pmpo.method import PMPO, Rewriting
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Reply, Request, ScoreRequest, digest
 
@@ -73,7 +74,7 @@ def word_task(
 ) -> Task:
     examples = [Example.of(target(number), question=f"Which is number {number}?") for number in range(count + 40)]
     return Task.from_examples(
-        examples, prompt=instruction, name="words", metric="exact", answer="text", train=count, dev=20, test=20
+        examples, prompt=instruction, name="words", metric="exact", answer="text", splits=Splits(count, 20, 20)
     )
 
 
@@ -135,5 +136,5 @@ def preferences(good: float, bad: float) -> Scores:
 def preference_task() -> Task:
     examples = [Example.of("good", (), ("bad",), question=f"Which is number {number}?") for number in range(40)]
     return Task.from_examples(
-        examples, prompt="Answer.", metric="exact", answer="text", name="pairs", train=10, dev=15, test=15
+        examples, prompt="Answer.", metric="exact", answer="text", name="pairs", splits=Splits(10, 15, 15)
     )

@@ -15,6 +15,7 @@ from promptopt.evaluators.preference import Preference
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model
 from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest
@@ -116,7 +117,7 @@ def test_the_preference_value(tmp_path: Path, good: float, bad: float, loss: flo
 def test_four_options_are_one_request_of_four_texts_and_no_reply(tmp_path: Path) -> None:
     labels = ("red", "green", "blue", "black")
     examples = [Example.of(labels[number % 4], question=f"Which is number {number}?") for number in range(60)]
-    task = Task.from_examples(examples, prompt="Answer.", labels=labels, name="colours", train=16, dev=20, test=20)
+    task = Task.from_examples(examples, prompt="Answer.", labels=labels, name="colours", splits=Splits(16, 20, 20))
     model = Scripted(lambda _: "red", scores=lambda _, text: [-float(len(text))])
     result = search(tmp_path, SMALL, task, model=model, evaluator=Preference(task))
     assert all(isinstance(request, ScoreRequest) for request in model.log)

@@ -18,6 +18,7 @@ from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting, Targets
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract
 from promptopt.types import Content, Example, Prompt, Request, Room, ScoreRequest, digest
@@ -66,7 +67,7 @@ def favouring(worth: dict[str, float]) -> Scores:
 def word_task(count: int = 30, instruction: str = RULES) -> Task:
     examples = [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(count + 40)]
     return Task.from_examples(
-        examples, prompt=instruction, name="words", metric="exact", answer="text", train=count, dev=20, test=20
+        examples, prompt=instruction, name="words", metric="exact", answer="text", splits=Splits(count, 20, 20)
     )
 
 
@@ -186,7 +187,7 @@ def test_pieces_of_the_request_and_of_the_data_are_refused(
     ]
     task = Task.from_examples(
         examples, prompt="Say positive or negative.", metric="exact", answer="label", labels=["positive", "negative"],
-        train=30, dev=20, test=20,
+        splits=Splits(30, 20, 20),
     )  # fmt: skip
     task = replace(task, train=tuple(examples[:30]), dev=tuple(examples[30:50]), test=tuple(examples[50:]))
     settings = PMPO(preset="paper", iterations=1, rewrite=Rewriting(hard=1, samples=1, form=form))  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Masking, Rewriting, Targets
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request, ScoreRequest, digest
 
@@ -36,9 +37,7 @@ def task() -> Task:
         name="words",
         metric="exact",
         answer=lambda reply: reply.split("\n")[-1],
-        train=20,
-        dev=20,
-        test=20,
+        splits=Splits(20, 20, 20),
     )
 
 

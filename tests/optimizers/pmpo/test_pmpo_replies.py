@@ -13,6 +13,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.pmpo.method import PMPO, Rewriting, Targets
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Likelihoods, Reply, ScoreRequest
 from tests.optimizers.pmpo.pmpo_search import (
@@ -94,7 +95,7 @@ def test_quotes_and_lost_slots_are_refused_with_the_reason(tmp_path: Path, rewri
     examples = [Example.of("the heron", question=f"{story}: who is it?")]
     examples += [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(80)]
     task = Task.from_examples(
-        examples, prompt="Given {question}, answer briefly.", metric="exact", answer="text", train=70, dev=5, test=6
+        examples, prompt="Given {question}, answer briefly.", metric="exact", answer="text", splits=Splits(70, 5, 6)
     )
     assert examples[0] in task.train
     scores: Scores = lambda _, text: [-3.0 if "heron" in text else -0.5] * len(text.split())  # noqa: E731

@@ -17,6 +17,7 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Ask
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, uniform
 from promptopt.types import Cell, Content, Example, Reply, Request, Score, Token
@@ -54,7 +55,7 @@ def word_task(length: int = LENGTH, *, examples: int = 4, layout: Layout = FLAT,
     rows = [Example.of("yes", question=f"question {number}") for number in range(examples + 20)]
     prompt = numbered(length) if text is None else text
     return Task.from_examples(
-        rows, prompt=prompt, name="words", metric="exact", train=examples, dev=10, test=10, layout=layout
+        rows, prompt=prompt, name="words", metric="exact", splits=Splits(examples, 10, 10), layout=layout
     )
 
 
@@ -154,7 +155,7 @@ SENTIMENT = ("terrible", "great")
 def labelled_task(count: int = 60) -> Task:
     rows = [Example.of(SENTIMENT[number % 2], text=f"film {number}") for number in range(count + 40)]
     return Task.from_examples(
-        rows, prompt="Judge the film.", labels=SENTIMENT, name="films", train=count, dev=20, test=20
+        rows, prompt="Judge the film.", labels=SENTIMENT, name="films", splits=Splits(count, 20, 20)
     )
 
 

@@ -22,6 +22,7 @@ from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
 from promptopt.optimizers.promptquine.history import Individual
 from promptopt.optimizers.promptquine.method import PromptQuine, tournament
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.text import words
@@ -179,7 +180,7 @@ def test_it_ends_where_nothing_can_be_dropped(tmp_path: Path, variant, text: str
         layout = Layout("text", text="{instruction}")
     optimizer = zero_shot(variant=variant, gene="word", evolve={"shortest": 0.0})
     rows = [Example.of("yes", question=f"question {number}") for number in range(24)]
-    task = Task.from_examples(rows, prompt=Prompt.of(text), metric="exact", train=4, dev=10, test=10, layout=layout)
+    task = Task.from_examples(rows, prompt=Prompt.of(text), metric="exact", splits=Splits(4, 10, 10), layout=layout)
     result = search(tmp_path, optimizer, by_text, task=task)
     assert result.status == "finished"
     if variant != "random":

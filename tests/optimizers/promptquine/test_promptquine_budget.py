@@ -23,6 +23,7 @@ from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.selection.generations import Fresh
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Room
@@ -181,7 +182,7 @@ def test_demonstrations_are_one_of_each_label_and_never_scored_on(tmp_path: Path
 
 def test_an_example_that_names_an_input_is_no_demonstration(tmp_path: Path) -> None:
     rows = [Example.of("yes", question=f"what is {{question}} {number}") for number in range(24)]
-    task = Task.from_examples(rows, prompt=numbered(12), metric="exact", train=4, dev=10, test=10, layout=FLAT)
+    task = Task.from_examples(rows, prompt=numbered(12), metric="exact", splits=Splits(4, 10, 10), layout=FLAT)
     result = search(tmp_path, replace(STEADY, shots=1), by_text, task=task)
     assert any("holds the name of an input" in warning for warning in result.warnings)
     assert result.steps[0].pool[0].prompt == result.start.prompt

@@ -17,6 +17,7 @@ from promptopt.optimizers.promptquine.history import Individual
 from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring
 from promptopt.optimizers.promptquine.reranking import Reranking, elites
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Cell, Example, Prompt, Request
@@ -137,7 +138,7 @@ def test_style_transfer_goes_by_the_joint_score(tmp_path: Path) -> None:
     rows = [Example.of("kind", text=f"the food number {number} was bad") for number in range(40)]
     task = Task.from_examples(
         rows, prompt="Please rewrite it short and rudely in a kind way:", name="kindness",
-        metric=Joint(kept, kind, whole), answer=first_sentence, train=16, dev=10, test=14,
+        metric=Joint(kept, kind, whole), answer=first_sentence, splits=Splits(16, 10, 14),
         layout=Layout("text", text='{instruction} "{text}" "'),
     )  # fmt: skip
     optimizer = PromptQuine(

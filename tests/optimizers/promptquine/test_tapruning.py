@@ -18,6 +18,7 @@ from promptopt.optimizers.promptquine.tapruning import TAPruning, accepts
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Room
 from tests.optimizers.promptquine.pruning_search import (
@@ -146,7 +147,7 @@ def test_the_start_is_kept_where_every_deletion_harms(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{question}", "a{question}"])
 def test_prompts_of_one_token_end(tmp_path: Path, text: str) -> None:
     rows = [Example.of("yes", question=f"question {number}") for number in range(24)]
-    task = Task.from_examples(rows, prompt=text, metric="exact", train=4, dev=10, test=10)
+    task = Task.from_examples(rows, prompt=text, metric="exact", splits=Splits(4, 10, 10))
     result = prune(tmp_path, ZERO, lambda *_: 1.0, task=task)
     assert result.steps[-1].kept[0]["instruction"] == "{question}"
 

@@ -11,6 +11,7 @@ import pytest
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.tpe.method import TIPS, Bootstrapping, Proposing, Scoring
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task, uniform
 from promptopt.types import Example, Reply, Request
@@ -138,7 +139,7 @@ def quality(answer: str, example: Example) -> float:
 
 def test_the_best_of_the_rest_is_scored_in_full(tmp_path: Path) -> None:
     examples = [Example.of("-", text=f"item {number}") for number in range(160)]
-    task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", train=60, dev=40, test=60)
+    task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", splits=Splits(60, 40, 60))
     model = Scripted(lambda request: str(uniform(text_of(request).rpartition("Text: ")[0])), name="noiseless")
     result = search(tmp_path, replace(SMALL, trials=12), task=task, model=model)
     full = [{each.prompt for each in step.pool if each.count == 50} for step in result.steps]
@@ -206,7 +207,7 @@ def test_a_search_space_of_one_keeps_the_start(tmp_path: Path, task: Task) -> No
 
 def test_an_instruction_that_quotes_an_example_is_dropped(tmp_path: Path) -> None:
     examples = [Example.of(f"the {number} colours of day {number}", text=f"item {number}") for number in range(160)]
-    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=60, dev=40, test=60)
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", splits=Splits(60, 40, 60))
 
     def quoting(request: Request) -> str:
         return f"<prompt>Say {text_of(request).split('Expected output: ')[1].splitlines()[0]} soon</prompt>"
@@ -218,7 +219,7 @@ def test_an_instruction_that_quotes_an_example_is_dropped(tmp_path: Path) -> Non
 def test_names_of_slots_in_the_data_are_plain_text(tmp_path: Path) -> None:
     odd = "{task} {section} {examples} {tip} {words}"
     examples = [Example.of("yes", question=f"{odd} in {number}") for number in range(160)]
-    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", train=60, dev=40, test=60)
+    task = Task.from_examples(examples, prompt=START, metric="exact", answer="text", splits=Splits(60, 40, 60))
     proposer = Scripted(inventive, name="inventive")
     search(tmp_path, task=task, proposer=proposer, model=Scripted(lambda _: "yes"))
     assert [text_of(request).count(f"{odd} in ") for request in proposer.log] == [3, 3, 3]

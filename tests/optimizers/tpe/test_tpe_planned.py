@@ -20,6 +20,7 @@ from promptopt.optimizers.tpe.method import TPE, Proposing
 from promptopt.optimizers.tpe.parzen import Pair, Parzen
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_model, planted_task, uniform
 from promptopt.types import Example, Request, Room
@@ -68,8 +69,8 @@ def graded_task() -> Task:
     """An answer is its own score, so that a mean has no noise."""
     examples = [Example.of("-", text=f"item {number}") for number in range(200)]
     return Task.from_examples(
-        examples, prompt=START, metric=lambda answer, _: float(answer), answer="text", name="graded", train=100,
-        dev=40, test=60,
+        examples, prompt=START, metric=lambda answer, _: float(answer), answer="text", name="graded",
+        splits=Splits(100, 40, 60),
     )  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_the_score_from_which_on_a_reply_is_shown(tmp_path: Path, threshold: flo
     examples = [Example.of("-", text=f"item {number}") for number in range(200)]
     task = Task.from_examples(
         examples, prompt=START, metric=lambda answer, _: float(answer.split()[-1]), answer="text", name="half",
-        train=100, dev=40, test=60,
+        splits=Splits(100, 40, 60),
     )  # fmt: skip
     settings = TPE("paper", trials=4, bootstrap=Bootstrapping(sets=4, demos=2, threshold=threshold))
     result = optimize(

@@ -14,6 +14,7 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, uniform
 from promptopt.types import Example, Prompt, Reply, Request, digest
@@ -53,7 +54,7 @@ def flat_task(count: int = 60) -> Task:
     examples = [Example.of("yes", question=f"question {number}") for number in range(count + 100)]
     layout = Layout("flat", messages=(("user", "{instruction}\n\n{question}"),))
     return Task.from_examples(
-        examples, prompt=Prompt.of(START), layout=layout, metric="exact", answer="text", train=count, dev=40, test=60
+        examples, prompt=Prompt.of(START), layout=layout, metric="exact", answer="text", splits=Splits(count, 40, 60)
     )
 
 
@@ -93,7 +94,7 @@ def demo_fond(request: Request) -> str:
 def word_task(train: int = 60) -> Task:
     """Free text with room for demonstrations, where the answer ends the reply."""
     examples = [Example.of("yes", question=f"question {number}?") for number in range(train + 100)]
-    return Task.from_examples(examples, prompt=START, metric=ends_with, answer="text", train=train, dev=40, test=60)
+    return Task.from_examples(examples, prompt=START, metric=ends_with, answer="text", splits=Splits(train, 40, 60))
 
 
 def ends_with(answer: str, example: Example) -> float:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.columns import Columns, Solution, text_of
+from promptopt.tasks.reading.columns import ColumnRoles, Columns, Solution, text_of
 from promptopt.tasks.reading.files import examples_from, read_examples, read_rows
 from promptopt.text import normalise
 from promptopt.types import Example
 
-PAIR = Columns.of("text", "chosen", "rejected")
-GSM = Columns.of("text", "chosen")
+PAIR = ColumnRoles.of("text", "chosen", "rejected")
+GSM = ColumnRoles.of("text", "chosen")
 WORKED = "He has 48/2 = <<48/2=24>>24 left.\nThat is <<24=24>>24.\n#### 24"
 TIDY = Solution(without="<<[^<>]*>>", end="The answer is {target}.")
 
@@ -27,7 +27,7 @@ BETTER = {"role": "assistant", "content": "Hello!"}
 WORSE = {"role": "assistant", "content": "What."}
 
 
-def read(row: dict[str, object], columns: Columns = PAIR, name: str = "a.jsonl") -> Example:
+def read(row: dict[str, object], columns: ColumnRoles = PAIR, name: str = "a.jsonl") -> Example:
     example = columns.settled(Path(name), row).example(Path(name), 1, row)
     assert example is not None
     return example
@@ -50,7 +50,7 @@ def test_a_rejected_column_fills_rejected() -> None:
     ],
 )
 def test_several_rejected_outputs(columns: tuple[str, ...], row: dict[str, object], rejected: tuple[str, ...]) -> None:
-    assert read({"text": "q", "chosen": "good", **row}, Columns.of("text", "chosen", columns)).rejected == rejected
+    assert read({"text": "q", "chosen": "good", **row}, ColumnRoles.of("text", "chosen", columns)).rejected == rejected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_row_that_rejects_nothing_is_named(nothing: object) -> None:
     with pytest.raises(DataError, match="there is nothing in 'rejected' and 'worse'"):
         read(
             {"text": "q", "chosen": "g", "rejected": nothing, "worse": ""},
-            Columns.of("text", "chosen", ["rejected", "worse"]),
+            ColumnRoles.of("text", "chosen", ["rejected", "worse"]),
         )
 
 
@@ -88,9 +88,9 @@ def test_rows_are_counted_from_one_and_in_the_order_of_the_file(tmp_path: Path) 
     path = tmp_path / "pairs.csv"
     path.write_text("q,chosen,rejected\na,x,y\nb,x,\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"pairs\.csv, row 2: there is nothing in 'rejected'"):
-        read_examples(path, input="q", target="chosen", rejected="rejected")
+        read_examples(path, Columns(input="q", target="chosen", rejected="rejected"))
     with pytest.raises(DataError, match="no column is named 'rejcted'; did you mean 'rejected'"):
-        read_examples(path, input="q", target="chosen", rejected="rejcted")
+        read_examples(path, Columns(input="q", target="chosen", rejected="rejcted"))
 
 
 def test_a_blank_input_is_left_out_before_its_outputs_are_looked_at() -> None:
@@ -102,7 +102,7 @@ def test_nan_is_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"q": "x", "a": NaN}\n{"q": NaN, "a": "y"}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"1 of 2 rows of .* have nothing in the target column 'a'"):
-        read_examples(path, input="q", target="a")
+        read_examples(path, Columns(input="q", target="a"))
 
 
 def test_rejected_outputs_are_read_as_the_target_is() -> None:
@@ -123,7 +123,7 @@ def test_rejected_outputs_are_read_as_the_target_is() -> None:
     ],
 )
 def test_conversations_give_their_last_replies(chosen: object, rejected: object, prompt: str) -> None:
-    columns = Columns((("text", (prompt,)),), "chosen", rejected=("rejected",))
+    columns = ColumnRoles((("text", (prompt,)),), "chosen", rejected=("rejected",))
     row: dict[str, object] = {"prompt": [USER], "chosen": chosen, "rejected": rejected}
     assert read(row, columns) == Example.of("Hello!", (), ["What."], text="Hi?")
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in row.items()}
@@ -133,7 +133,7 @@ def test_conversations_give_their_last_replies(chosen: object, rejected: object,
 def test_a_longer_conversation_keeps_its_roles() -> None:
     told = [{"role": "system", "content": "Be kind."}, USER, WORSE, USER]
     row: dict[str, object] = {"chosen": [*told, BETTER], "rejected": [*told, WORSE]}
-    columns = Columns((("text", ("chosen",)),), "chosen", rejected=("rejected",))
+    columns = ColumnRoles((("text", ("chosen",)),), "chosen", rejected=("rejected",))
     assert read(row, columns)["text"] == "system: Be kind.\n\nuser: Hi?\n\nassistant: What.\n\nuser: Hi?"
     with pytest.raises(DataError, match="row 1: the conversation in 'rejected' is another one than that in 'chosen'"):
         read({**row, "rejected": [USER, WORSE]}, columns)
@@ -172,7 +172,7 @@ def test_nothing_is_a_solution_unless_it_is_said_to_be() -> None:
 
 
 def test_a_solution_may_have_a_column_of_its_own() -> None:
-    columns = Columns.of("text", "chosen", solution="rationale")
+    columns = ColumnRoles.of("text", "chosen", solution="rationale")
     row: dict[str, object] = {"text": "q", "chosen": "(B)", "rationale": " It is {two}. "}
     assert read(row, columns).solution == "It is {two}."
     closed = replace(columns, solution=Solution("rationale", end="So: {target} {text}"))

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.files import Columns, examples_from, read_examples, read_rows
+from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.reading.files import ColumnRoles, examples_from, read_examples, read_rows
 from promptopt.types import Example
 
 EXPECTED = (Example.of("yes", text='one, "two"\nthree'), Example.of("no", text="‏{braces}\u200b"))
@@ -40,7 +41,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     ],
 )
 def test_formats_are_read_alike(tmp_path: Path, name: str, content: str | bytes) -> None:
-    assert read_examples(write(tmp_path, name, content), input="text", target="label").examples == EXPECTED
+    assert read_examples(write(tmp_path, name, content), Columns(input="text", target="label")).examples == EXPECTED
 
 
 def test_parquet_is_read(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_parquet_is_read(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     table = arrow.table({"text": [example["text"] for example in EXPECTED], "label": ["yes", "no"]})
     parquet.write_table(table, tmp_path / "a.parquet")
-    assert read_examples(tmp_path / "a.parquet", input="text", target="label").examples == EXPECTED
+    assert read_examples(tmp_path / "a.parquet", Columns(input="text", target="label")).examples == EXPECTED
     broken = write(tmp_path, "broken.parquet", b"PAR1 not really")
     with pytest.raises(DataError, match=r"broken\.parquet is no readable Parquet file"):
         list(read_rows(broken))
@@ -89,7 +90,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
 def test_bad_files_are_named_with_the_way_out(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     path = write(tmp_path, name, content)
     with pytest.raises(DataError, match=message) as raised:
-        read_examples(path, input="text", target="label")
+        read_examples(path, Columns(input="text", target="label"))
     assert name in str(raised.value)
 
 
@@ -98,7 +99,7 @@ def test_a_wrong_byte_is_found_beyond_the_first_block(tmp_path: Path) -> None:
     content = ("text,label\n" + line * 12_000).encode() + b"\xff,no\n"
     path = write(tmp_path, "long.csv", content)
     with pytest.raises(DataError, match=rf"byte 0xff at offset {len(content) - 5} \(line 12002\)"):
-        read_examples(path, input="text", target="label")
+        read_examples(path, Columns(input="text", target="label"))
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
@@ -111,24 +112,24 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 
 def test_a_long_file_is_sampled_by_the_seed_in_its_order(tmp_path: Path) -> None:
     path = write(tmp_path, "long.csv", "text\n" + "".join(f"{number}\n" for number in range(3_000)))
-    found = read_examples(path, input="text", most=100, seed=1)
+    found = read_examples(path, Columns(input="text"), most=100, seed=1)
     numbers = [int(example["text"]) for example in found.examples]
     assert len(numbers) == 100
     assert numbers == sorted(numbers)
     assert max(numbers) > 1_000
     assert found.warnings == ("long.csv has 3,000 rows; a random 100 of them (by the seed) are used",)
-    assert found == read_examples(path, input="text", most=100, seed=1)
-    assert found != read_examples(path, input="text", most=100, seed=2)
+    assert found == read_examples(path, Columns(input="text"), most=100, seed=1)
+    assert found != read_examples(path, Columns(input="text"), most=100, seed=2)
 
 
 def test_targets_become_words_and_blank_inputs_are_left_out(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"q": "x", "y": 0}\n{"q": " ", "y": 1}\n{"q": 3.5, "y": true}\n')
-    columns = Columns((("text", ("question", "q")),), "y", {"0": "bad", "true": "good"})
+    columns = ColumnRoles((("text", ("question", "q")),), "y", {"0": "bad", "true": "good"})
     found = examples_from(path, read_rows(path), columns)
     assert found.examples == (Example.of("bad", text="x"), Example.of("good", text="3.5"))
     assert found.warnings == ("a.jsonl: 1 row(s) with a blank input left out",)
     with pytest.raises(DataError, match="no class is named 'true'"):
-        examples_from(path, read_rows(path), Columns((("text", ("q",)),), "y", {"0": "bad", "1": "good"}))
+        examples_from(path, read_rows(path), ColumnRoles((("text", ("q",)),), "y", {"0": "bad", "1": "good"}))
 
 
 def test_samples_share_their_system_message_as_prompt(tmp_path: Path) -> None:
@@ -139,12 +140,12 @@ def test_samples_share_their_system_message_as_prompt(tmp_path: Path) -> None:
     path = write(
         tmp_path, "samples.jsonl", "\n".join([sample("Be brief.", "a", "1"), sample("Be brief.", "b", ["2", "two"])])
     )
-    found = read_examples(path)
+    found = read_examples(path, Columns())
     assert found.prompt == "Be brief."
     assert found.examples == (Example.of("1", input="a"), Example.of("2", ["two"], input="b"))
 
     path = write(tmp_path, "mixed.jsonl", "\n".join([sample("Add.", "a", "1"), sample("Subtract.", "b", "2")]))
-    found = read_examples(path)
+    found = read_examples(path, Columns())
     assert found.prompt is None
     assert found.examples[1] == Example.of("2", input="Subtract.\n\nb")
 
@@ -161,7 +162,7 @@ def test_samples_share_their_system_message_as_prompt(tmp_path: Path) -> None:
 )
 def test_bad_samples_are_refused(tmp_path: Path, row: object, message: str) -> None:
     with pytest.raises((DataError, ConfigError), match=message):
-        read_examples(write(tmp_path, "samples.jsonl", json.dumps(row)))
+        read_examples(write(tmp_path, "samples.jsonl", json.dumps(row)), Columns())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -170,4 +171,4 @@ def test_bad_samples_are_refused(tmp_path: Path, row: object, message: str) -> N
 )
 def test_inputs_survive_json_lines_byte_for_byte(tmp_path: Path, values: list[str]) -> None:
     path = write(tmp_path, "a.jsonl", "\n".join(json.dumps({"text": value}, ensure_ascii=False) for value in values))
-    assert [example["text"] for example in read_examples(path, input="text").examples] == values
+    assert [example["text"] for example in read_examples(path, Columns(input="text")).examples] == values
