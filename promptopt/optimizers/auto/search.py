@@ -75,9 +75,8 @@ class Auto:
         if first is None:
             return
         elite, found = [run.initial], [run.initial]
-        idle, restarted = 0, False
+        idle, restarted, worth = 0, False, run.worths(run.train)
         while _left(run, plan) >= plan.children + plan.keep:
-            worth = run.worths(run.train)
             made = [*first, *operators.children(credit, plan.children - len(first), elite, found, worth)]
             first = []
             admitted = run.admit(made)
