@@ -38,7 +38,7 @@ IDLE = 10
 """Generations in a row without a usable child that end a search, or restart it the first time."""
 SMALL = 1_000
 """Evaluations below which there is no time to learn which operator pays, and those that step from one parent lead."""
-STEPPING, MIXING, SHORTENING = 3.0, 0.5, 0.25
+STEPPING, MIXING, SHORTENING = 3.0, 0.25, 0.1
 """How often operators are drawn in a small search: those that rewrite one parent, those that mix several prompts, and
 pruning and demonstrations in the text, which seldom pay so early."""
 
