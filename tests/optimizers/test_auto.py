@@ -92,7 +92,15 @@ def test_the_plan_grows_with_what_is_granted(evaluations: int, children: int, de
     plan = Auto().plan(Room(evaluations, None, 1, 200, 100))
     assert (plan.children, plan.keep, plan.rounds) == (children, 2, rounds)
     assert plan.depth == pytest.approx(depth, abs=0.06)
-    assert plan.look == min(20, evaluations // 10)
+    assert plan.look == min(20, evaluations // 20)
+
+
+def test_the_first_generation_of_a_small_search_is_twice_as_large(tmp_path: Path) -> None:
+    small, large = list[Run](), list[Run]()
+    search(tmp_path / "small", Auto(children=6), budget=Budget(evaluations=500), runs=small)
+    search(tmp_path / "large", Auto(children=6), budget=Budget(evaluations=3_000), runs=large)
+    first, second = (len(runs[0].steps[0].pool) for runs in (small, large))
+    assert second <= 7 < first <= 13
 
 
 def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousand() -> None:
@@ -300,7 +308,7 @@ def test_a_proposer_that_always_refuses_ends_in_a_sentence(tmp_path: Path, reply
     assert result.status == "finished"
     assert any("the search ends before its budget" in warning for warning in result.warnings)
     assert result.start.test is not None
-    assert result.spent.evaluations == 20 + 40 + 60, "the first look, and all there is of dev and test"
+    assert result.spent.evaluations == 16 + 40 + 60, "the first look, and all there is of dev and test"
 
 
 def test_eight_training_examples_and_a_small_cap_are_enough_to_end_well(tmp_path: Path) -> None:

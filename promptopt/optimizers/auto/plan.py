@@ -10,7 +10,7 @@ from promptopt.types import Room
 UNCAPPED = 1_400
 """Evaluations of a search without any cap: what a cap of 2,000 leaves it."""
 LOOK = 20
-"""Training examples that the start is scored on first, at most; a tenth of a small search."""
+"""Training examples that the start is scored on first, at most; a twentieth of a small search."""
 USEFUL = 30
 """Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
 CALLING = 0.75
@@ -60,4 +60,4 @@ def _of(cells: int, room: Room, children: int | None, depth: float | None, keep:
     size = generation_size(cells) if children is None else children
     mean = mean_depth(cells) if depth is None else depth
     rounds = round(cells / (mean * (size + keep)))
-    return Generations(cells, min(LOOK, cells // 10, room.train), size, keep, mean, rounds)
+    return Generations(cells, min(LOOK, cells // 20, room.train), size, keep, mean, rounds)

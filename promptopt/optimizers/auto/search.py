@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.operators import Operators, with_answer_line
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
@@ -35,8 +36,11 @@ UNREADABLE = 0.2
 """Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
 IDLE = 10
 """Generations in a row without a usable child that end a search, or restart it the first time."""
-SMALL = 600
-"""Evaluations below which the critic, the operator that knows most, is drawn three times as often as others."""
+SMALL = 1_000
+"""Evaluations below which there is no time to learn which operator pays, and those that step from one parent lead."""
+STEPPING, MIXING, SHORTENING = 3.0, 0.25, 0.1
+"""How often operators are drawn in a small search: those that rewrite one parent, those that mix several prompts, and
+pruning and demonstrations in the text, which seldom pay so early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,16 @@ class Auto:
         """Search until what was granted is spent, or nothing new comes any more."""
         plan = self.plan(run.room)
         operators = Operators(run, self.longest, self.demos)
-        credit = Credit(_weights(plan))
+        credit = Credit(_weights(run, plan))
         first = _look(run, plan)
         if first is None:
             return
         elite, found = [run.initial], [run.initial]
-        idle, restarted = 0, False
+        idle, restarted, worth = 0, False, run.worths(run.train)
         while _left(run, plan) >= plan.children + plan.keep:
-            worth = run.worths(run.train)
-            made = [*first, *operators.children(credit, plan.children - len(first), elite, found, worth)]
+            # Of many first steps from one prompt the best is worth more than a second generation's.
+            count = plan.children * (2 if len(found) == 1 and plan.evaluations < SMALL else 1)
+            made = [*first, *operators.children(credit, count - len(first), elite, found, worth)]
             first = []
             admitted = run.admit(made)
             children = [proposal for proposal in made if proposal.prompt in admitted]
@@ -99,10 +104,15 @@ class Auto:
             run.rank_by(run.train, [*elite, *sorted(found, key=lambda prompt: -worth[prompt])])
 
 
-def _weights(plan: Generations) -> dict[str, float]:
+def _weights(run: Run, plan: Generations) -> dict[str, float]:
     """How often an operator is drawn beside others of the same record."""
-    critic = 3.0 if plan.evaluations < SMALL else 1.0
-    return {"critic": critic, "rewrite": 1.0, "cross": 1.0, "history": 1.0, "guess": 1.0, "prune": 1.0, "demo": 1.0}
+    names = ("critic", "rewrite", "cross", "history", "guess", "prune", "demo")
+    if plan.evaluations >= SMALL:
+        return dict.fromkeys(names, 1.0)
+    small = {"critic": STEPPING, "rewrite": STEPPING, "cross": MIXING, "history": MIXING, "prune": SHORTENING}
+    # As turns of the conversation demonstrations pay more than any instruction.
+    turns = shows_demos(run.task) and shows_turns(run.task)
+    return {**dict.fromkeys(names, 1.0), **small, "demo": 1.0 if turns else SHORTENING}
 
 
 def _look(run: Run, plan: Generations) -> list[Proposal] | None:
