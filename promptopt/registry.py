@@ -21,24 +21,25 @@ _NOUNS: dict[Group, str] = {
 
 # What is installed does not change while a process runs, and reading it takes as long as fifty scored cells.
 @cache
-def _entries(group: Group) -> dict[str, EntryPoint]:
+def entries(group: Group) -> dict[str, EntryPoint]:
+    """The entry points of a group by name, read once; `entries.cache_clear()` after installing something meanwhile."""
     return {entry.name: entry for entry in entry_points(group=f"promptopt.{group}")}
 
 
 def names(group: Group) -> list[str]:
     """Every registered name, sorted. Imports nothing."""
-    return sorted(_entries(group))
+    return sorted(entries(group))
 
 
 def load(group: Group, name: str) -> Any:
     """The object registered under `name`. Raises UnknownName, or ConfigError when a plug-in cannot be imported."""
-    entries = _entries(group)
-    if name not in entries:
-        raise UnknownName(_NOUNS[group], name, entries)
+    known = entries(group)
+    if name not in known:
+        raise UnknownName(_NOUNS[group], name, known)
     try:
-        return entries[name].load()
+        return known[name].load()
     except (ImportError, AttributeError) as cause:
         raise ConfigError(
-            f"the {_NOUNS[group]} {name!r} ({entries[name].value}) cannot be imported: {cause}; "
+            f"the {_NOUNS[group]} {name!r} ({known[name].value}) cannot be imported: {cause}; "
             f"reinstall the package that provides it"
         ) from cause

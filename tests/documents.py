@@ -18,6 +18,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from promptopt import registry
 from promptopt.cli.main import app
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +80,7 @@ def install(groups: dict[str, dict[str, str]], folder: Path) -> None:
     ]
     (about / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     importlib.invalidate_caches()
+    registry.entries.cache_clear()
 
 
 def keep_contracts(module: Any, folder: Path) -> None:

@@ -154,7 +154,7 @@ def test_demonstrations_as_turns_are_evaluated_once_for_all_inputs(path: Path) -
     model = LlamaCpp(path, engines=1)
     try:
         replies = ask(model, asked)
-        engine, folder = model._engine(0), model._prefix_states().folder
+        engine, folder = model._engine(0), model._pool.states().folder
         tokens = [engine.encode(one.content) for one in asked]
         steps = {model._step(each, one) for each, one in zip(tokens, asked, strict=True)}
         (step,) = steps

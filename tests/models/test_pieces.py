@@ -16,6 +16,7 @@ from promptopt.models.llamacpp.engine import whole_characters
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import Segmenter
 from promptopt.run import Run
+from promptopt.run.budget import Limits
 from promptopt.run.door import Door
 from promptopt.testing import planted_task
 from promptopt.text import words
@@ -84,8 +85,8 @@ def test_places_of_tokens_cut_the_text(places, pieces: list[str]) -> None:
 
 
 def run_with(model: object) -> Run:
-    door = cast("Door", SimpleNamespace(models={"task": model}))
-    return Run(task=planted_task(), evaluator=cast("Any", None), door=door, seed=0)
+    door = cast("Door", SimpleNamespace(models={"task": model}, limits=Limits()))
+    return Run(task=planted_task(), evaluator=cast("Any", SimpleNamespace(calls_per_cell=1)), door=door, seed=0)
 
 
 class Silent:
@@ -113,7 +114,7 @@ def test_a_run_falls_back_to_words_and_says_so() -> None:
 @pytest.mark.hf
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_tokenizers_places_give_the_text_back(masked: bool) -> None:
-    tiny = pytest.importorskip("tests.models.transformers.tiny_transformers")
+    tiny = pytest.importorskip("tests.models.hf.tiny_transformers")
     tokens = ChatTokens(tiny.masked_tokenizer() if masked else tiny.chat_tokenizer(), "tiny")
     for text in TEXTS:
         pieces = tokens.pieces(text)

@@ -44,7 +44,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("llamacpp//models/x.gguf", Price(0, 0)),
         ("hf/gpt2", Price(0, 0)),
         ("vllm/q", Price(0, 0)),
-        ("scripted", None),
+        ("scripted", Price(0, 0)),
         ("openai/gpt-4o-mini", Price(1.5e-07, 6e-07)),
         ("gemini/flash", Price(3e-07, 2.5e-06)),
         ("vertex_ai/gemini-pro", Price(1e-06, 2e-06)),

@@ -17,7 +17,7 @@ from promptopt.models.transformers.packing import Read, following
 from promptopt.models.transformers.precision import precision
 from promptopt.models.transformers.scoring import Plan, score
 from promptopt.types import Message, ScoreRequest
-from tests.models.transformers.tiny_transformers import chat_tokenizer, save
+from tests.models.hf.tiny_transformers import chat_tokenizer, save
 
 import torch  # isort: skip  # after the helper, which skips where there is none
 import transformers  # isort: skip

@@ -15,7 +15,7 @@ from promptopt.models.vllm import model as backend
 from promptopt.models.vllm.engine import DEFAULTS, installed_version
 from promptopt.models.vllm.model import VLLM
 from promptopt.types import Likelihoods, Request, Sampling, ScoreRequest
-from tests.models.vllm.fake_vllm import BLOCK, FakeEngine, FakeTokenizer, truth
+from tests.models.vllm_engine.fake_vllm import BLOCK, FakeEngine, FakeTokenizer, truth
 
 
 @pytest.fixture

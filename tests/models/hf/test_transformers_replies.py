@@ -10,7 +10,7 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.types import Content, Message, Request, Sampling, ScoreRequest
-from tests.models.transformers.asking import RULES, asked, chat, home, scored, tiny, values
+from tests.models.hf.asking import RULES, asked, chat, home, scored, tiny, values
 
 import torch  # isort: skip  # after the helpers, which skip where there is none
 

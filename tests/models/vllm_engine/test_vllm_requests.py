@@ -21,7 +21,7 @@ from promptopt.models.vllm_requests import (
     prefixes_first,
     proved,
 )
-from tests.models.vllm.fake_vllm import BLOCK, truth
+from tests.models.vllm_engine.fake_vllm import BLOCK, truth
 
 
 def forced(context: Sequence[int], *continuations: Sequence[int]) -> Forced:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.types import Likelihoods, Message, ScoreRequest
-from tests.models.transformers.tiny_transformers import SMALL, chat_tokenizer, save
+from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, save
 
 import torch  # isort: skip  # after the helper, which skips where there is none
 import transformers  # isort: skip

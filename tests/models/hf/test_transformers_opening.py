@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from tests.models.transformers.asking import asked, home, scored, tiny, values
-from tests.models.transformers.tiny_transformers import TEMPLATE
+from tests.models.hf.asking import asked, home, scored, tiny, values
+from tests.models.hf.tiny_transformers import TEMPLATE
 
 import torch  # isort: skip  # after the helpers, which skip where there is none
 

@@ -12,7 +12,7 @@ import pytest
 def one_thread_and_no_leavings() -> Iterator[None]:
     import torch
 
-    from tests.models.transformers.asking import home, raw, tiny
+    from tests.models.hf.asking import home, raw, tiny
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for models as small as these, more wait for each other

@@ -12,7 +12,7 @@ import pytest
 from promptopt.errors import ConfigError
 from promptopt.protocols import ScoresOnly, TextScorer
 from promptopt.types import Likelihoods, Message, Request, ScoreRequest
-from tests.models.transformers.tiny_transformers import SMALL, masked_tokenizer, save
+from tests.models.hf.tiny_transformers import SMALL, masked_tokenizer, save
 
 import torch  # isort: skip  # after the helper, which skips where there is none
 import transformers  # isort: skip

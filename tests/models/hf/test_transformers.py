@@ -11,8 +11,8 @@ import pytest
 from promptopt.errors import BackendError
 from promptopt.testing import ModelContract, ScorerContract
 from promptopt.types import Request, Sampling, ScoreRequest
-from tests.models.transformers.asking import RULES, THINGS, WIDE, asked, chat, home, raw, scored, tiny, values
-from tests.models.transformers.tiny_transformers import SMALL, chat_tokenizer, save
+from tests.models.hf.asking import RULES, THINGS, WIDE, asked, chat, home, raw, scored, tiny, values
+from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, save
 
 import torch  # isort: skip  # after the helpers, which skip where there is none
 import transformers  # isort: skip
