@@ -66,8 +66,10 @@ class TestContract(OptimizerContract):
 
 
 def test_the_same_search_goes_by_accuracy(tmp_path: Path) -> None:
-    contract = TestContract()
-    contract.evaluator = "generation"
+    class ByAccuracy(TestContract):
+        evaluator = "generation"
+
+    contract = ByAccuracy()
     contract.test_beats_its_start_on_a_planted_landscape(tmp_path / "whole")
     contract.test_replay_pays_nothing(tmp_path / "again")
 
