@@ -126,6 +126,18 @@ def test_a_generation_costs_its_budget_and_one_look_an_arm_at_most(arms: int, ke
     assert asked(arms, phases) <= budget + arms
 
 
+def test_a_dear_proposer_is_asked_less_and_each_prompt_is_looked_at_longer(tmp_path: Path) -> None:
+    room = Room(600, None, 1, 200, 100)
+    usual, dear = Auto().plan(room), Auto(call_cost=60.0).plan(room)
+    assert dear.depth == pytest.approx(2 * usual.depth)
+    assert Auto(call_cost=1.0).plan(room) == usual
+    asked = [
+        search(tmp_path / f"{cost}", Auto(call_cost=cost), budget=Budget(evaluations=400)).spent.proposer_calls
+        for cost in (5.0, 60.0)
+    ]
+    assert asked[1] < asked[0] / 2
+
+
 def test_after_a_success_and_three_failures_an_operator_is_drawn_less_but_never_given_up() -> None:
     names = ("critic", "rewrite", "cross")
     credit = Credit(dict.fromkeys(names, 1.0))

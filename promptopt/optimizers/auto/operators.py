@@ -216,7 +216,8 @@ class Operators:
             action = "exchange"
         if action == "exchange" and not unused:
             action = "drop"
-        step = max(1, len(demos)) if self._doubles else 1
+        # As turns a set begins with one for every answer: fewer would lean towards those that are shown.
+        step = (len(demos) if demos else max(1, len(self._run.task.labels))) if self._doubles else 1
         if action == "add":
             demos += self._shown(parent, evenly(rng, unused, demos, min(step, self._most - len(demos))))
         elif action == "exchange":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
@@ -40,9 +41,17 @@ class Generations:
         return f"{rounds} of {self.children} children, each shown {first} to {last} fresh examples"
 
 
-def planned(room: Room, children: int | None = None, depth: float | None = None, keep: int = KEEP) -> Generations:
-    """The plan for a room. `children`, `depth`: what the user set; None: by the room."""
+def planned(
+    room: Room, children: int | None = None, depth: float | None = None, keep: int = KEEP, dearness: float = 1.0
+) -> Generations:
+    """The plan for a room. `children`, `depth`: what the user set; None: by the room.
+
+    `dearness`: how many times dearer than usual a call of the proposer is. Looks grow with its square root, which is
+    where the cost of making a child and that of looking at it balance, and are at most twice as deep.
+    """
     cells = room.cells()
+    if depth is None and dearness > 1 and cells is not None:
+        depth = min(2.0, math.sqrt(dearness)) * mean_depth(cells)
     if cells is None:
         return _of(UNCAPPED, room, children, depth, keep)
     made = _of(cells, room, children, depth, keep)

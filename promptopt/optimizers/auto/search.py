@@ -36,6 +36,10 @@ UNREADABLE = 0.2
 """Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
 IDLE = 10
 """Generations in a row without a usable child that end a search, or restart it the first time."""
+USUAL_COST = 5.0
+"""Evaluations that a call of the proposer is worth in what was measured: many replies are shorter than a prompt."""
+FREE = ("prune", "demo")
+"""Operators that need no call."""
 SMALL = 1_000
 """Evaluations below which there is no time to learn which operator pays, and those that step from one parent lead."""
 STEPPING, MIXING, SHORTENING = 3.0, 0.25, 0.1
@@ -57,14 +61,23 @@ class Auto:
     """Demonstrations of a prompt at most; 0: none. None: 4, and 32 where they stand as turns of the conversation."""
     longest: int = 400
     """Tokens an instruction may have; one whose parent is longer may have a quarter more than that."""
+    call_cost: float = USUAL_COST
+    """What a call of the proposer costs, in evaluations: the dearer, the deeper the looks, and the more is tried that
+    needs no call. A large model on a processor that answers short labels itself may cost fifty."""
 
     def __post_init__(self) -> None:
         given = {"children": (1, math.inf), "depth": (1, math.inf), "demos": (0, math.inf), "longest": (1, math.inf)}
+        within(self, call_cost=(0.0, math.inf))
         within(self, **{name: bounds for name, bounds in given.items() if getattr(self, name) is not None})
 
     def plan(self, room: Room) -> Generations:
         """Everything that costs, from what is granted."""
-        return planned(room, self.children, self.depth)
+        return planned(room, self.children, self.depth, dearness=self._dearness)
+
+    @property
+    def _dearness(self) -> float:
+        """How many times dearer than usual a call of the proposer is; 1 where it is not."""
+        return max(1.0, self.call_cost / USUAL_COST)
 
     def least(self, room: Room) -> int:
         """One useful generation."""
@@ -74,7 +87,7 @@ class Auto:
         """Search until what was granted is spent, or nothing new comes any more."""
         plan = self.plan(run.room)
         operators = Operators(run, self.longest, self.demos)
-        credit = Credit(_weights(run, plan))
+        credit = Credit(_weights(run, plan, self._dearness))
         first = _look(run, plan)
         if first is None:
             return
@@ -104,8 +117,13 @@ class Auto:
             run.rank_by(run.train, [*elite, *sorted(found, key=lambda prompt: -worth[prompt])])
 
 
-def _weights(run: Run, plan: Generations) -> dict[str, float]:
-    """How often an operator is drawn beside others of the same record."""
+def _weights(run: Run, plan: Generations, dearness: float) -> dict[str, float]:
+    """How often an operator is drawn beside others of the same record; those that call the proposer, by their price."""
+    weights = _by_size(run, plan)
+    return {name: weight if name in FREE else weight / dearness for name, weight in weights.items()}
+
+
+def _by_size(run: Run, plan: Generations) -> dict[str, float]:
     names = ("critic", "rewrite", "cross", "history", "guess", "prune", "demo")
     if plan.evaluations >= SMALL:
         return dict.fromkeys(names, 1.0)
