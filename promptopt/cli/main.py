@@ -66,7 +66,7 @@ app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, no_
 def promptopt() -> None:
     """Finds better prompts for language models, and proves on sealed data that they are better.
 
-    Begin with: promptopt optimize --task support-intent --method apo
+    Begin with: promptopt optimize --task support-intent --max-evaluations 400
     """
 
 
