@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import SupportsIndex
 
 from promptopt.errors import ConfigError
 
@@ -25,7 +26,13 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("evaluations", "calls", "tokens", "usd", "minutes"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is None:
+                continue
+            whole = name in ("evaluations", "calls", "tokens")
+            if not isinstance(value, SupportsIndex if whole else SupportsIndex | float) or isinstance(value, bool):
+                expected = "a whole number" if whole else "a number"
+                raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
+            if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
 
 
