@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import SupportsIndex
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.text import normalise
@@ -175,7 +176,7 @@ def _check_sizes(sizes: Sizes) -> None:
     for name in ("train", "dev", "test"):
         size = getattr(sizes, name)
         # A slice takes a negative size for "all but so many".
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        if size is not None and (not isinstance(size, SupportsIndex) or isinstance(size, bool) or int(size) < 0):
             raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
 
 
