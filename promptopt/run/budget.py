@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from promptopt.errors import ConfigError
 
@@ -24,8 +25,14 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "calls", "tokens", "usd", "minutes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
+            value: Any = getattr(self, name)
+            if value is None:
+                continue
+            whole = name in ("evaluations", "calls", "tokens")
+            if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
+                expected = "a whole number" if whole else "a number"
+                raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
+            if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
 
 

@@ -6,8 +6,9 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import SupportsIndex
 
-from promptopt.errors import DataError
+from promptopt.errors import ConfigError, DataError
 from promptopt.text import normalise
 from promptopt.types import Example
 
@@ -116,8 +117,9 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples
 
     With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
     or test is taken from itself alone; rows that repeat one of its inputs are left out of the others. Raises DataError
-    when the examples do not suffice.
+    when the examples do not suffice, ConfigError for a size that is no count.
     """
+    _check_sizes(sizes)
     rng = random.Random(f"{seed}/splits")
     warnings = list(pool.warnings)
     test, notes = without_duplicates(pool.test)
@@ -168,6 +170,14 @@ def _apart(
     if len(kept) < len(examples):
         warnings.append(f"{_count(len(examples) - len(kept), 'input', 'inputs')} of {name} left out: also in {other}")
     return kept
+
+
+def _check_sizes(sizes: Sizes) -> None:
+    for name in ("train", "dev", "test"):
+        size = getattr(sizes, name)
+        # A slice takes a negative size for "all but so many".
+        if size is not None and (not isinstance(size, SupportsIndex) or isinstance(size, bool) or int(size) < 0):
+            raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
 
 
 def _sizes(sizes: Sizes, rows: int, dev: int, test: int) -> list[int]:

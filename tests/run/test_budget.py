@@ -138,3 +138,9 @@ def test_limits_count_calls_of_a_cell() -> None:
     assert Limits(tokens=10).reached(Ledger(prompt_tokens=10)) == "10 of 10 tokens"
     assert Limits(usd=0.5).reached(Ledger(usd=0.5)) is not None
     assert Limits(usd=0.5).reached(Ledger(usd=None)) is None
+
+
+@pytest.mark.parametrize("cap", [{"evaluations": 60.5}, {"calls": float("inf")}, {"tokens": "60"}, {"usd": "1"}])
+def test_a_cap_that_is_no_number_is_refused(cap: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be counted down; give a (whole )?number, or None"):
+        Budget(**cap)  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from promptopt.errors import DataError
+from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut, same_input, without_duplicates
 from promptopt.types import Example
 
@@ -140,3 +140,10 @@ def test_other_rejected_outputs_do_not_make_another_input() -> None:
     one, two = Example.of("t", (), ["x"], text="a"), Example.of("t", (), ["y"], "Because.", text="a")
     with pytest.raises(DataError, match="the same input stands in train and in test"):
         check_disjoint([one], [], [two])
+
+
+@pytest.mark.parametrize("size", [-3, 0.4, "10", True])
+def test_a_size_that_is_no_count_is_refused(size: object) -> None:
+    """A negative one was a slice: `dev=-3` of 400 rows gave dev nearly all of them, and train what was left over."""
+    with pytest.raises(ConfigError, match=f"the size of the dev split is {size!r}; give a whole number"):
+        cut(Pool(ROWS), Sizes(100, size, 100), seed=0, stratify=False)  # pyright: ignore[reportArgumentType]
