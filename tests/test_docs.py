@@ -109,7 +109,7 @@ def test_readme_opens_with_the_two_commands() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     commands = lines[lines.index("```") + 1 : lines.index("```") + 3]
     assert commands == [
-        'pip install -e ".[local]" && promptopt optimize --task support-intent --method apo',
+        'pip install -e ".[local]" && promptopt optimize --task support-intent --max-evaluations 400',
         'pip install -e ".[local,test]" && pytest',
     ]
 
