@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import SupportsIndex
+from typing import Any
 
 from promptopt.errors import ConfigError
 
@@ -25,11 +25,11 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "calls", "tokens", "usd", "minutes"):
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             if value is None:
                 continue
             whole = name in ("evaluations", "calls", "tokens")
-            if not isinstance(value, SupportsIndex if whole else SupportsIndex | float) or isinstance(value, bool):
+            if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
                 expected = "a whole number" if whole else "a number"
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
             if not value > 0:
