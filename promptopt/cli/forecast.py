@@ -26,7 +26,7 @@ ENOUGH_CALLS = 50
 
 @dataclass(frozen=True, slots=True)
 class RoleForecast:
-    """What one role will take. None: nothing says. `usd` None: the price is unknown."""
+    """What one role will take. None: nothing says; `usd` is None where the price is unknown, or the calls are."""
 
     role: str
     model: str
@@ -49,6 +49,8 @@ class Forecast:
     warnings: tuple[str, ...]
     rounds: str = ""
     """How much of the method the caps leave room for, in words; empty where the method does not plan."""
+    unpriced: tuple[str, ...] = ()
+    """Models whose price nothing says. Dollars may be unknown without one, where the calls are."""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -68,7 +70,7 @@ class Forecast:
     def describe(self) -> str:
         """The forecast for people."""
         head = ["at most", "calls", "tokens read", "tokens written", "dollars", "model"]
-        rows = [head, *(_row(role) for role in self.roles)]
+        rows = [head, *(_row(role, priced=role.model not in self.unpriced) for role in self.roles)]
         total = RoleForecast(
             "together",
             "",
@@ -77,14 +79,13 @@ class Forecast:
             _sum([role.completion_tokens for role in self.roles]),
             _sum_usd([role.usd for role in self.roles]),
         )
-        rows.append(_row(total))
+        rows.append(_row(total, priced=not self.unpriced))
         lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
         lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
         if self.rounds:
             lines.append(_sentence(self.rounds))
-        unpriced = dict.fromkeys(role.model for role in self.roles if role.usd is None)
-        if unpriced:
-            lines.append(f"No price is known for {', '.join(unpriced)}: dollars are not guessed.")
+        if self.unpriced:
+            lines.append(f"No price is known for {', '.join(self.unpriced)}: dollars are not guessed.")
         lines += [f"Warning: {warning}" for warning in self.warnings]
         lines.append("Nothing was asked of any model. Calls that are already in the store cost nothing.")
         return "\n".join(lines)
@@ -100,11 +101,11 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _row(role: RoleForecast) -> list[str]:
+def _row(role: RoleForecast, *, priced: bool) -> list[str]:
     def number(value: int | None) -> str:
         return "unknown" if value is None else f"{value:,}"
 
-    usd = words.dollars(role.usd)
+    usd = "unknown" if role.usd is None and priced else words.dollars(role.usd)
     return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
 
 
@@ -159,15 +160,9 @@ def forecast(config: RunConfig) -> Forecast:
     speed, runs = _speed(config.model, proposer)
     warned = too_little(optimizer, room)
     return Forecast(
-        config,
-        tuple(roles),
-        _minutes(roles, speed),
-        runs,
-        arranged,
-        smallest_detectable(arranged.test),
-        (*own.warnings, *((warned,) if warned else ())),
-        _rounds(optimizer, room),
-    )
+        config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
+        (*own.warnings, *((warned,) if warned else ())), _rounds(optimizer, room), _unpriced(roles, prices),
+    )  # fmt: skip
 
 
 def _proposer(config: RunConfig) -> str:
@@ -246,7 +241,7 @@ class _Cell:
     def forecast(self, role: str, model: str, cells: int | None, price: Price | None) -> RoleForecast:
         """Of so many cells."""
         if cells is None:
-            return RoleForecast(role, model, None, None, None, None)
+            return RoleForecast(role, model, None, None, None, _usd(price, None, None))
         read, written = math.ceil(cells * self.calls * self.reads), cells * self.calls * self.writes
         return RoleForecast(role, model, cells * self.calls, read, written, _usd(price, read, written))
 
@@ -270,7 +265,13 @@ def _flat(content: Content) -> str:
     return content if isinstance(content, str) else "\n".join(message.content for message in content)
 
 
+def _unpriced(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+
+
 def _usd(price: Price | None, read: int | None, written: int | None) -> float | None:
+    if price is not None and price.prompt_usd == price.completion_usd == 0:
+        return 0.0
     if price is None or read is None or written is None:
         return None
     return read * price.prompt_usd + written * price.completion_usd

@@ -287,6 +287,17 @@ def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) ->
     assert "No price is known for openai/nobody-sells-this: dollars are not guessed." in result.stdout
 
 
+def test_dry_run_knows_that_a_model_in_this_process_costs_nothing(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many calls there will be, which nothing says of most methods."""
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda group, name: Auto if name == "auto" else load(group, name))
+    result = invoke("optimize", "--task", "support-intent", "--dry-run", "--max-tokens", "1000")
+    assert "price" not in result.stdout.lower()
+    assert "$0.00" in result.stdout
+
+
 def test_dry_run_keeps_to_the_caps(invoke: Invoke, task_file: str) -> None:
     found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--max-evaluations", "120").stdout)
     assert found["roles"]["task"]["calls"] <= 120
