@@ -56,6 +56,14 @@ def optimize(
     ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
+    surroundings: tuple[tuple[object, type], ...] = (
+        (Budget() if budget is None else budget, Budget),
+        (session, Session),
+    )
+    for given, kind in surroundings:
+        if not isinstance(given, kind):
+            name = kind.__name__
+            raise ConfigError(f"{given!r} is not a {name}: pass {name.lower()}={name}(…), or leave it out")
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         trial, recorded = _prepare(asked, Budget() if budget is None else budget, store, session, begun)

@@ -63,6 +63,10 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
         from promptopt.registry import load
 
         return cast("Evaluator", load("evaluators", evaluator).for_task(task))
+    if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):
+        raise ConfigError(
+            f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"
+        )
     return evaluator
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.protocols import LocalAware, Model, Role
@@ -45,6 +46,12 @@ def open_models(named: str | Model | Models) -> OpenModels:
 
     def opened(spec: str | Model) -> Model:
         if not isinstance(spec, str):
+            # Not isinstance(spec, Model): that would read the name, which may load a model.
+            if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
+                raise ConfigError(
+                    f"{spec!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+                    f"generate(requests), or Models(task, proposer=…) for several"
+                )
             return spec
         from promptopt.models.specs import open_model
 

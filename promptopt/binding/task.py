@@ -25,4 +25,9 @@ def _named_task(task: str | Path | Task, seed: int) -> Task:
         from promptopt.tasks.catalogue import load_task
 
         return load_task(str(task), seed=seed)
+    if isinstance(task, type) or not callable(getattr(task, "render", None)):
+        raise ConfigError(
+            f"{type(task).__name__} {str(task)[:60]!r} is not a task: pass a name, a task file, or a Task, as "
+            f"`Task.from_examples` makes it"
+        )
     return task

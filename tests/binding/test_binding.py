@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from promptopt.api import optimize
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name
 from promptopt.binding.models import Models, OpenModels, default_proposer, open_models
 from promptopt.binding.task import bind_task
@@ -86,3 +87,24 @@ def test_functions_are_described_by_their_source() -> None:
     assert identity_of(Holds(one)) != identity_of(Holds(two))
     assert identity_of(Holds(one)) == identity_of(Holds(one))
     assert identity_of({"a": (1, None)}) == {"a": [1, None]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"model": 3}, "3 is not a model"),
+        ({"model": Path("x.gguf")}, "is not a model"),
+        ({"model": Scripted}, "is not a model"),
+        ({"model": Models(Scripted(["a"]), proposer=[])}, r"\[\] is not a model"),  # pyright: ignore
+        ({"task": [1]}, "list '\\[1\\]' is not a task"),
+        ({"task": None}, "is not a task"),
+        ({"evaluator": 3}, "3 is not an evaluator"),
+        ({"check_evaluator": print}, "is not an evaluator"),
+        ({"budget": 60}, r"60 is not a Budget: pass budget=Budget\("),
+        ({"session": None}, r"None is not a Session: pass session=Session\("),
+    ],
+)
+def test_an_argument_of_another_kind_gets_a_sentence(wrong: dict[str, object], said: str, tmp_path: Path) -> None:
+    given = {"task": planted_task(), "model": Scripted(["a"]), "store": tmp_path / "store.db", **wrong}
+    with pytest.raises(ConfigError, match=said):
+        optimize(**given)  # pyright: ignore
