@@ -94,6 +94,7 @@ class Task:
         given = tuple(examples)
         if not given:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
+        _check_kinds(examples=(given, Example), prompt=((prompt,), (str, Prompt)), splits=((splits,), Splits))
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
         initial, layouts = start_prompt(prompt, fields, labels, layout)
@@ -133,6 +134,7 @@ class Task:
         the file, without its ending; `dataclasses.replace(task, name=…)` gives it another. Otherwise as
         `from_examples`.
         """
+        _check_kinds(columns=((columns,), Columns), splits=((splits,), Splits))
         source = Path(path)
         if source.suffix == ".toml":
             from promptopt.tasks.task_file import load_task_file
@@ -246,6 +248,15 @@ class Task:
     def _everything(self) -> Iterable[Example]:
         pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)
         return (*self.train, *self.dev, *self.test, *pool)
+
+
+def _check_kinds(**arguments: tuple[Sequence[object], type | tuple[type, ...]]) -> None:
+    """Raises ConfigError for an argument, or one of several, of another kind."""
+    for name, (given, kinds) in arguments.items():
+        wrong = next((each for each in given if not isinstance(each, kinds)), given)
+        if wrong is not given:
+            expected = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+            raise ConfigError(f"{name} of a task: found {wrong!r}, expected {expected}; see `Task.from_examples`")
 
 
 def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:

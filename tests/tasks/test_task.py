@@ -198,3 +198,22 @@ def test_from_file_reads_rejected_outputs_and_solutions(tmp_path: Path) -> None:
     assert task.fingerprint() != plain.fingerprint()
     with pytest.raises(ConfigError, match=r"which column of .* is the input"):
         Task.from_file(path, prompt="Answer.", columns=Columns(rejected="rejected"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"examples": [("yes", "a text")]}, r"examples of a task: found \('yes', 'a text'\), expected Example"),
+        ({"prompt": None}, "prompt of a task: found None, expected str or Prompt"),
+        ({"splits": (10, 10, 10)}, r"splits of a task: found \(10, 10, 10\), expected Splits"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(wrong: dict[str, object], said: str) -> None:
+    given = {"examples": [Example.of("yes", text="a")], "prompt": "Say.", **wrong}
+    with pytest.raises(ConfigError, match=said):
+        Task.from_examples(**given)  # pyright: ignore
+
+
+def test_columns_of_another_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"columns of a task: found \('text', 'label'\), expected Columns"):
+        Task.from_file(tmp_path / "rows.csv", prompt="Say.", columns=("text", "label"))  # pyright: ignore
