@@ -56,17 +56,12 @@ def optimize(
     ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
-    surroundings: tuple[tuple[object, type], ...] = (
-        (Budget() if budget is None else budget, Budget),
-        (session, Session),
-    )
-    for given, kind in surroundings:
-        if not isinstance(given, kind):
-            name = kind.__name__
-            raise ConfigError(f"{given!r} is not a {name}: pass {name.lower()}={name}(…), or leave it out")
+    budget = Budget() if budget is None else budget
+    _check_kind(budget, Budget)
+    _check_kind(session, Session)
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
-        trial, recorded = _prepare(asked, Budget() if budget is None else budget, store, session, begun)
+        trial, recorded = _prepare(asked, budget, store, session, begun)
         run = trial.run
         if session.watch is not None:
             session.watch(run)
@@ -80,6 +75,12 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+def _check_kind(given: object, kind: type) -> None:
+    if not isinstance(given, kind):
+        name = kind.__name__
+        raise ConfigError(f"{given!r} is not a {name}: pass {name.lower()}={name}(…), or leave it out")
 
 
 @dataclass(frozen=True, slots=True)
