@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.reading.conversations import before_reply, messages_in, reply_in, transcript
@@ -32,6 +32,14 @@ class Columns:
     target: str | None = None
     rejected: str | Sequence[str] | None = None
     solution: str | None = None
+
+    def __post_init__(self) -> None:
+        for role in ("input", "target", "rejected", "solution"):
+            given: Any = getattr(self, role)
+            listed = isinstance(given, Sequence) and role in ("input", "rejected")
+            if not all(isinstance(name, str) for name in (given if listed else () if given is None else (given,))):
+                expected = "a column's name, or a list of them" if role in ("input", "rejected") else "a column's name"
+                raise ConfigError(f"Columns({role}={given!r}): expected {expected}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,3 +239,11 @@ def test_a_solution_closes_as_the_prompt_asks(work: str, answer: str) -> None:
 def test_cells_become_texts() -> None:
     cells = [None, float("nan"), "a", 3, 2.0, True, {"b": 1}]
     assert [text_of(cell) for cell in cells] == ["", "", "a", "3", "2.0", "true", '{"b":1}']
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"input": 0}, {"input": [0]}, {"target": ["label"]}, {"rejected": [3]}, {"solution": 3}]
+)
+def test_a_column_that_is_no_name_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^Columns\((\w+)=.*\): expected a column's name"):
+        Columns(**wrong)
