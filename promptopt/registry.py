@@ -38,7 +38,7 @@ def load(group: Group, name: str) -> Any:
         raise UnknownName(_NOUNS[group], name, known)
     try:
         return known[name].load()
-    except (ImportError, AttributeError) as cause:
+    except Exception as cause:  # whatever the module of a plug-in raises
         raise ConfigError(
             f"the {_NOUNS[group]} {name!r} ({known[name].value}) cannot be imported: {cause}; "
             f"reinstall the package that provides it"

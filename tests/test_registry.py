@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
-from promptopt.errors import UnknownName
-from promptopt.registry import load, names
+import pytest
+from typer.testing import CliRunner
+
+from promptopt.cli.main import app
+from promptopt.errors import ConfigError, UnknownName
+from promptopt.registry import entries, load, names
 
 
 def test_our_own_methods_are_registered_as_any_plugin_is() -> None:
@@ -24,3 +29,27 @@ def test_near_misses_are_named() -> None:
         load("optimizers", "apoo")
     with pytest.raises(UnknownName, match="no selector is named 'zzzzzz'; known: "):
         load("selection", "zzzzzz")
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in whose module raises."""
+    (tmp_path / "broken_plugin.py").write_text("raise RuntimeError('boom')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(
+        entries("optimizers"), "broken", EntryPoint("broken", "broken_plugin:X", "promptopt.optimizers")
+    )
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_plugin_that_raises_is_said_to_be_broken() -> None:
+    with pytest.raises(ConfigError, match=r"the method 'broken' \(broken_plugin:X\) cannot be imported: boom"):
+        load("optimizers", "broken")
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("asked", [["list"], ["show", "random"]])
+def test_a_broken_plugin_hides_no_other_method(asked: list[str]) -> None:
+    shown = CliRunner().invoke(app, ["methods", *asked])
+    assert shown.exit_code == 0, shown.output
+    assert "Random search" in shown.stdout

@@ -35,13 +35,13 @@ def list_methods() -> None:
     from promptopt import registry
     from promptopt.reports import words
 
-    made = {name: registry.load("optimizers", name) for name in registry.names("optimizers")}
+    made = {name: _loaded(name) for name in registry.names("optimizers")}
     shared = _sharing(made.values())
-    show(
-        words.columns(
-            [[name, (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]] for name, kind in made.items()]
-        )
-    )
+
+    def line(kind: type | str) -> str:
+        return kind if isinstance(kind, str) else (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]
+
+    show(words.columns([[name, line(kind)] for name, kind in made.items()]))
 
 
 @app.command("show")
@@ -51,7 +51,7 @@ def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The me
     from promptopt.reports import words
 
     made = registry.load("optimizers", name)
-    shared = _sharing(registry.load("optimizers", each) for each in registry.names("optimizers"))
+    shared = _sharing(map(_loaded, registry.names("optimizers")))
     parts = [_own(made), _card(made)] if made in shared else [_card(made)]
     rows = settings(made)
     if rows:
@@ -66,6 +66,17 @@ def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The me
     show("\n\n".join(parts))
 
 
+def _loaded(name: str) -> type | str:
+    """A method, or why a plug-in's cannot be had: one that is broken hides no other."""
+    from promptopt import registry
+    from promptopt.errors import ConfigError
+
+    try:
+        return registry.load("optimizers", name)
+    except ConfigError as why:
+        return f"({why})"
+
+
 def _card(made: type) -> str:
     """The module's docstring, which is the method's card; the class's own where the module has none."""
     module = inspect.getmodule(made)
@@ -78,9 +89,9 @@ def _own(made: type) -> str:
     return text if text else "(no description)"
 
 
-def _sharing(kinds: Iterable[type]) -> list[type]:
+def _sharing(kinds: Iterable[type | str]) -> list[type]:
     """Those that share a module, and so its card, with another: a family of methods."""
-    found = list(kinds)
+    found = [kind for kind in kinds if not isinstance(kind, str)]
     homes = Counter(kind.__module__ for kind in found)
     return [kind for kind in found if homes[kind.__module__] > 1]
 
