@@ -37,7 +37,8 @@ class Columns:
         for role in ("input", "target", "rejected", "solution"):
             given: Any = getattr(self, role)
             listed = isinstance(given, Sequence) and role in ("input", "rejected")
-            if not all(isinstance(name, str) for name in (given if listed else () if given is None else (given,))):
+            named: list[Any] = list(cast("Sequence[Any]", given)) if listed else [given]
+            if given is not None and not all(isinstance(name, str) for name in named):
                 expected = "a column's name, or a list of them" if role in ("input", "rejected") else "a column's name"
                 raise ConfigError(f"Columns({role}={given!r}): expected {expected}")
 
