@@ -96,7 +96,9 @@ def keep_contracts(module: Any, folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Modules that a document's files made."""
+    """Modules and entry points that a document's files made; call it when Python looks into the folder no more."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(str(folder)):
             del sys.modules[name]
+    importlib.invalidate_caches()
+    registry.entries.cache_clear()

@@ -26,12 +26,13 @@ PAGES = ["docs/new-model.md", "docs/new-evaluator.md", "docs/new-task.md", "docs
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Iterator[Path]:
     """An empty folder that Python imports from, and an empty home."""
-    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    yield tmp_path
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
+        changed.chdir(tmp_path)
+        changed.setattr(sys, "path", [str(tmp_path), *sys.path])
+        yield tmp_path
     forget(tmp_path)
 
 
