@@ -27,6 +27,7 @@ from promptopt.protocols import (
 )
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
+from promptopt.run.posterior import Posterior
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
@@ -245,6 +246,13 @@ class Run:
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
+
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """Mean and deviation of what `prompts`, their forebears and the latest other candidates are worth.
+
+        From all scores on train and the lineage (`run/posterior.py`), in the order they came up; asks nothing.
+        """
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.

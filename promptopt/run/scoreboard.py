@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from promptopt.run.posterior import Posterior, posterior
 from promptopt.run.worth import worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
+
+RELATIVES = 150
+"""Prompts that a posterior holds beside those it is asked about and their forebears: the latest. All of a small search,
+and the bound of what a step of a long one costs (some milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,32 @@ class Scoreboard:
         start = self.estimate(self.initial, examples)
         level = start.mean if start.count else prior
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train."""
+        order = list(dict.fromkeys([*self._lineage, *self._cells]))
+        place = {prompt: number for number, prompt in enumerate(order)}
+        wanted, pending = {self.initial: None}, [*prompts, *order[-RELATIVES:]]
+        while pending:
+            prompt = pending.pop()
+            if prompt not in wanted:
+                wanted[prompt] = None
+                pending += self._forebears(prompt, place)
+        held = sorted(wanted, key=place.__getitem__)
+        names = {example.id: None for example in self.train}
+        known = {
+            prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
+            for prompt in held
+        }
+        return posterior({prompt: self._forebears(prompt, place) for prompt in held}, known)
+
+    def _forebears(self, prompt: Prompt, place: Mapping[Prompt, int]) -> list[Prompt]:
+        """The parents of a prompt that came up before it; the start, where none did."""
+        if prompt == self.initial:
+            return []
+        named = self._lineage[prompt].parents if prompt in self._lineage else ()
+        found = [parent for parent in dict.fromkeys(named) if parent in place and place[parent] < place[prompt]]
+        return found if found else [self.initial]
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""

@@ -26,8 +26,8 @@ from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.depth import depth_at
-from promptopt.selection.fresh import FreshRejects, asked, looks
-from promptopt.types import Example, Prompt, Proposal, Room
+from promptopt.selection.lineage import OPTIMISM, LineageBounds
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room
 
 FAULTLESS = 0.98
 """A start that scores so much leaves nothing to be found."""
@@ -92,12 +92,12 @@ class Auto:
         first = _look(run, plan)
         if first is None:
             return
-        elite, found = [run.initial], [run.initial]
-        idle, restarted, worth = 0, False, run.worths(run.train)
+        elite = [run.initial]
+        idle, restarted, belief = 0, False, run.posterior(elite)
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
-            count = plan.children * (2 if len(found) == 1 and plan.evaluations < SMALL else 1)
-            made = [*first, *operators.children(credit, count - len(first), elite, found, worth)]
+            count = plan.children * (2 if len(belief.mean) == 1 and plan.evaluations < SMALL else 1)
+            made = [*first, *operators.children(credit, count - len(first), elite, belief.mean)]
             first = []
             admitted = run.admit(made)
             children = [proposal for proposal in made if proposal.prompt in admitted]
@@ -106,16 +106,18 @@ class Auto:
                 if restarted:
                     run.warn(f"{IDLE} generations in a row gave nothing new, twice: the search ends before its budget")
                     return
-                elite, idle, restarted = [max(found, key=worth.__getitem__)], 0, True
+                elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
             if not children:
                 continue
-            elite = _survivors(run, plan, elite, [each.prompt for each in children])
+            compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])
+            belief = run.posterior([estimate.prompt for estimate in compared])
+            # The most hopeful of all go on, also one that was left behind before its children did well.
+            elite = sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[: plan.keep]
+            run.record(compared, elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
-            found = list(dict.fromkeys([*found, *elite]))
-            worth = run.worths(run.train)
-            run.rank_by(run.train, [*elite, *sorted(found, key=lambda prompt: -worth[prompt])])
+            run.rank_by(run.train, sorted(belief.mean, key=lambda prompt: -belief.mean[prompt]))
 
 
 def _weights(run: Run, plan: Generations, dearness: float) -> dict[str, float]:
@@ -161,17 +163,11 @@ def _left(run: Run, plan: Generations) -> float:
     return math.inf if run.room.cells() is not None else plan.evaluations - run.spent.evaluations
 
 
-def _survivors(run: Run, plan: Generations, elite: Sequence[Prompt], children: Sequence[Prompt]) -> list[Prompt]:
-    """The best of a generation by what it scores on a fresh draw of examples, best first."""
-    arms = list(dict.fromkeys([*elite, *children]))
-    budget = int(depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations)) * len(arms))
-    left = _left(run, plan)
-    while budget > 1 and asked(len(arms), looks(len(arms), plan.keep, budget)) > left:
-        budget -= 1
-    ranked = FreshRejects(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
-    kept = [estimate.prompt for estimate in ranked[: plan.keep]]
-    run.record(ranked, kept)
-    return kept
+def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Estimate]:
+    """A generation, looked at on a fresh draw of examples, best first by all that is known."""
+    depth = depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations))
+    budget = int(min(depth * len(arms), _left(run, plan)))
+    return LineageBounds(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
 
 
 def _unshown(run: Run, arms: Sequence[Prompt]) -> list[Example]:
