@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
@@ -31,6 +32,7 @@ from promptopt.tasks.sealing import without_test
 UNWATCHED = Session()
 
 
+@checked
 def optimize(
     task: str | Path | Task,
     optimizer: str | Optimizer = "auto",
@@ -57,8 +59,6 @@ def optimize(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    _check_kind(budget, Budget)
-    _check_kind(session, Session)
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         trial, recorded = _prepare(asked, budget, store, session, begun)
@@ -75,12 +75,6 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
-
-
-def _check_kind(given: object, kind: type) -> None:
-    if not isinstance(given, kind):
-        name = kind.__name__
-        raise ConfigError(f"{given!r} is not a {name}: pass {name.lower()}={name}(…), or leave it out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,13 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
     if isinstance(evaluator, str):
         from promptopt.registry import load
 
-        return cast("Evaluator", load("evaluators", evaluator).for_task(task))
+        made: Any = load("evaluators", evaluator)
+        if not callable(getattr(made, "for_task", None)):
+            raise ConfigError(
+                f"the evaluator {evaluator!r} is registered as {made!r}, which cannot be made for a task; register a "
+                f"class with a classmethod for_task(task)"
+            )
+        evaluator = cast("Evaluator", made.for_task(task))
     if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):
         raise ConfigError(
             f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"

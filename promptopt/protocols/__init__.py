@@ -66,9 +66,23 @@ from promptopt.protocols.searches import (
     SearchPlan,
     Selector,
 )
-from promptopt.protocols.tasks import Ask, Contrasting, Evaluator, Forcing, Metric, Reader, Reducing, Surrogate, Task
+from promptopt.protocols.tasks import (
+    METRICS,
+    READERS,
+    Ask,
+    Contrasting,
+    Evaluator,
+    Forcing,
+    Metric,
+    Reader,
+    Reducing,
+    Surrogate,
+    Task,
+)
 
 __all__ = [
+    "METRICS",
+    "READERS",
     "Ask",
     "Bounded",
     "BoundsCost",

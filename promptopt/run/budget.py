@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +35,8 @@ class Budget:
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
             if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
+            if value == math.inf:
+                raise ConfigError(f"a budget of {value!r} {name} is none; leave {name} out for no cap")
 
 
 @dataclass(frozen=True, slots=True)

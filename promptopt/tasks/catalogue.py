@@ -6,12 +6,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from promptopt import registry
-from promptopt.errors import ConfigError, UnknownName
+from promptopt.arguments import checked
+from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.splits import Sizes
 from promptopt.tasks.task import Task
 from promptopt.tasks.task_file import load_task_file, read_table
 
 
+@checked
 def load_task(
     name_or_path: str | Path, *, data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
 ) -> Task:
@@ -32,6 +34,12 @@ def load_task(
     if path.is_file():
         raise ConfigError(
             f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
+        )
+    if name and path.is_dir():
+        raise ConfigError(f"{name} is a folder; name the task file in it, which ends in .toml")
+    if isinstance(name_or_path, Path) or path.suffix:
+        raise DataError(
+            f"there is no file {name} (looked in {Path.cwd()}); check the path, or see `promptopt tasks list`"
         )
     raise UnknownName("task", name, task_names())
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import SupportsIndex
 
+from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
 from promptopt.text import normalise
 from promptopt.types import Example
@@ -35,6 +36,9 @@ class Splits:
     dev: int | None = None
     test: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
