@@ -25,6 +25,7 @@ from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task
+from promptopt.tasks.splits import Splits
 from promptopt.types import Prompt, Sampling
 
 RESULTS = Path(__file__).parent / "results" / "pmpo.md"
@@ -78,7 +79,7 @@ def main() -> None:
     winners: list[str] = []
     with Store() as store:
         for seed in chosen.seeds:
-            task = load_task("sst-2", seed=seed)
+            task = load_task("sst-2", splits=Splits(seed=seed))
             first = optimize(
                 task,
                 METHOD,

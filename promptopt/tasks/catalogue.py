@@ -8,16 +8,14 @@ from pathlib import Path
 from promptopt import registry
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.tasks.splits import Sizes
+from promptopt.tasks.splits import DEFAULT_SPLITS, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.task_file import load_task_file, read_table
 
 
 @checked
-def load_task(
-    name_or_path: str | Path, *, data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
-) -> Task:
-    """The task of that name or in that task file, its splits drawn with `seed`.
+def load_task(name_or_path: str | Path, *, data: str | Path | None = None, splits: Splits = DEFAULT_SPLITS) -> Task:
+    """The task of that name or in that task file, with these splits.
 
     `data`: a file whose rows replace the task's own examples; its columns are named as the task's. Raises UnknownName,
     ConfigError and DataError.
@@ -25,12 +23,12 @@ def load_task(
     name = str(name_or_path)
     family, _, member = name.partition("/")
     if name in _library():
-        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, sizes=sizes, seed=seed)
+        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, splits=splits)
     path = Path(name)
     if path.suffix == ".toml":
-        return load_task_file(path, data=data, sizes=sizes, seed=seed)
+        return load_task_file(path, data=data, splits=splits)
     if name in registry.names("tasks"):
-        return _plugged_in(name, data, Sizes() if sizes is None else sizes, seed)
+        return _plugged_in(name, data, splits)
     if path.is_file():
         raise ConfigError(
             f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
@@ -49,7 +47,7 @@ def task_names() -> list[str]:
     return sorted({*_library(), *registry.names("tasks")})
 
 
-def _plugged_in(name: str, data: str | Path | None, sizes: Sizes, seed: int) -> Task:
+def _plugged_in(name: str, data: str | Path | None, splits: Splits) -> Task:
     made = registry.load("tasks", name)
     task = made() if callable(made) else made
     if not isinstance(task, Task):
@@ -60,7 +58,7 @@ def _plugged_in(name: str, data: str | Path | None, sizes: Sizes, seed: int) -> 
         raise ConfigError(f"the plug-in task {name!r} brings its own examples; leave --data out")
     if task.pool is None:
         return task
-    return task.with_splits(sizes.train, sizes.dev, sizes.test, seed)
+    return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
 
 def _folder() -> Path:

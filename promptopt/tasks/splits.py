@@ -6,7 +6,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import SupportsIndex
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
@@ -20,17 +19,11 @@ _FEW = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """How many examples each split should have; None: a share of what there is (40/20/40 %, at most 200/100/600)."""
-
-    train: int | None = None
-    dev: int | None = None
-    test: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Splits:
-    """How examples are split; None: the default size, as in `Sizes`. `seed`: which examples go where."""
+    """How many examples each split should have, and by `seed` which of them.
+
+    None: a share of what there is (40/20/40 %, at most 200/100/600).
+    """
 
     train: int | None = None
     dev: int | None = None
@@ -39,6 +32,14 @@ class Splits:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for name in ("train", "dev", "test"):
+            size = getattr(self, name)
+            # A slice takes a negative size for "all but so many".
+            if size is not None and size < 0:
+                raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
+
+
+DEFAULT_SPLITS = Splits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +117,14 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
                 )
 
 
-def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples:
-    """Train, dev and test out of `pool`, at random from the stream "splits" of `seed`.
+def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
+    """Train, dev and test out of `pool`, at random from the stream "splits" of the seed.
 
     With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
     or test is taken from itself alone; rows that repeat one of its inputs are left out of the others. Raises DataError
-    when the examples do not suffice, ConfigError for a size that is no count.
+    when the examples do not suffice.
     """
-    _check_sizes(sizes)
-    rng = random.Random(f"{seed}/splits")
+    rng = random.Random(f"{splits.seed}/splits")
     warnings = list(pool.warnings)
     test, notes = without_duplicates(pool.test)
     warnings += notes
@@ -133,7 +133,7 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples
     rows, notes = without_duplicates(_apart(pool.rows, (*dev, *test), "train", "another split", warnings))
     warnings += notes
 
-    wanted = _sizes(sizes, len(rows), len(dev), len(test))
+    wanted = _sizes(splits, len(rows), len(dev), len(test))
     _check_enough(wanted, rows, dev, test)
 
     ordered = _mixed(rows, rng, stratify=stratify)
@@ -141,8 +141,8 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples
     # Test first: asking for more train or dev examples leaves the sealed set as it was.
     test_part, ordered = _take(wanted[2], ordered_test, ordered)
     dev_part, ordered = _take(wanted[1], ordered_dev, ordered)
-    splits = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
-    return SplitExamples(splits.train, splits.dev, splits.test, (*warnings, *size_warnings(splits)))
+    parts = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
+    return replace(parts, warnings=(*warnings, *size_warnings(parts)))
 
 
 def size_warnings(splits: SplitExamples) -> list[str]:
@@ -176,17 +176,9 @@ def _apart(
     return kept
 
 
-def _check_sizes(sizes: Sizes) -> None:
-    for name in ("train", "dev", "test"):
-        size = getattr(sizes, name)
-        # A slice takes a negative size for "all but so many".
-        if size is not None and (not isinstance(size, SupportsIndex) or isinstance(size, bool) or int(size) < 0):
-            raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
-
-
-def _sizes(sizes: Sizes, rows: int, dev: int, test: int) -> list[int]:
+def _sizes(splits: Splits, rows: int, dev: int, test: int) -> list[int]:
     """The size of each split: as asked; else of its official split; else its share of the rows nobody asked for."""
-    asked, official = (sizes.train, sizes.dev, sizes.test), (0, dev, test)
+    asked, official = (splits.train, splits.dev, splits.test), (0, dev, test)
     left = rows - sum(size for size, own in zip(asked, official, strict=True) if size is not None and not own)
     open_shares = [
         share if size is None and not own else 0 for size, own, share in zip(asked, official, _SHARES, strict=True)

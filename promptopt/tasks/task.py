@@ -16,12 +16,11 @@ from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.splits import Pool, Sizes, Splits, check_disjoint, cut
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
-_DEFAULT_SPLITS = Splits()
 _NO_COLUMNS = Columns()
 
 
@@ -85,7 +84,7 @@ class Task:
         max_tokens: int | None = None,
         name: str = "task",
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from labelled examples, split at random into train, dev and test (default 40/20/40 %).
@@ -132,7 +131,7 @@ class Task:
         answer: str | Reader | None = None,
         max_tokens: int | None = None,
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from a CSV, TSV, JSON, JSON Lines, Parquet or OpenAI-Evals file, or from a task file (`.toml`).
@@ -146,7 +145,7 @@ class Task:
         if source.suffix == ".toml":
             from promptopt.tasks.task_file import load_task_file
 
-            return load_task_file(source, seed=splits.seed, sizes=Sizes(splits.train, splits.dev, splits.test))
+            return load_task_file(source, splits=splits)
         from promptopt.tasks.reading.files import read_examples
 
         found = read_examples(source, columns, seed=splits.seed)
@@ -205,7 +204,7 @@ class Task:
             raise DataError(
                 f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
             )
-        splits = cut(self.pool, Sizes(train, dev, test), seed=seed, stratify=bool(self.labels))
+        splits = cut(self.pool, Splits(train, dev, test, seed), stratify=bool(self.labels))
         return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=splits.warnings)
 
     @checked

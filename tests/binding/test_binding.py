@@ -126,7 +126,7 @@ def test_an_argument_of_another_kind_gets_a_sentence(wrong: dict[str, object], s
 
 @pytest.mark.parametrize("wrong", [{"prompt": 3}, {"prompt": "text"}, {"prompt": Prompt.of(other="x")}, {"budget": 9}])
 def test_a_prompt_that_is_none_of_the_task_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="give Prompt|the prompt has the parts|give Budget"):
+    with pytest.raises(ConfigError, match=r"give Prompt|the prompt has the parts|give Budget"):
         evaluate(planted_task(), model=Scripted([]), store=tmp_path / "store.db", **wrong)  # pyright: ignore
 
 
