@@ -8,6 +8,7 @@ searched on an open model that has log-probabilities, and judged on the one it i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import is_dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -46,9 +47,20 @@ def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
 
 def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str | Evaluator | None:
     """An evaluator that was made for the task `before`, for `after`; any other as it is."""
-    if before is not after and isinstance(evaluator, _Bound) and evaluator.task is before and is_dataclass(evaluator):
-        return cast("Evaluator", replace(cast("Any", evaluator), task=after))
-    return evaluator
+    if before is after or not isinstance(evaluator, _Bound) or evaluator.task is not before:
+        return evaluator
+    # A metric or reader that is a method of the task would keep the other task with it.
+    taken = [name for name in ("metric", "answer") if getattr(evaluator, name, None) == getattr(before, name)]
+    changes: dict[str, Any] = {"task": after, **{name: getattr(after, name) for name in taken}}
+    if is_dataclass(evaluator):
+        return cast("Evaluator", replace(cast("Any", evaluator), **changes))
+    twin = copy(evaluator)
+    try:
+        for name, value in changes.items():
+            setattr(twin, name, value)
+    except AttributeError:  # a property, which cannot be set
+        return evaluator
+    return cast("Evaluator", twin)
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
