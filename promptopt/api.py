@@ -54,8 +54,8 @@ def optimize(
     `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
-    EvaluatorError for mistakes, StoreError when the store cannot be used; weather (a dead server, the clock, Ctrl-C)
-    ends in a Result whose status is `suspended`.
+    EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
+    Ctrl-C) ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
@@ -78,7 +78,7 @@ def optimize(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _BoundSearch:
     """What a search was asked for, as objects.
 
     `task`: without the examples that cannot be scored, on which `misfits` is a sentence. `whole`: with them, as the
@@ -115,7 +115,7 @@ def _bind(
     model: str | Model | Models,
     evaluators: tuple[str | Evaluator | None, str | Evaluator | None],
     seed: int,
-) -> _Asked:
+) -> _BoundSearch:
     """`evaluators`: what guides the search, and what the verdict is by."""
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
@@ -127,10 +127,10 @@ def _bind(
     if refused is not None:
         raise ConfigError(refused)
     fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
-    return _Asked(fitting, task, optimizer, models, search, check, seed, misfits)
+    return _BoundSearch(fitting, task, optimizer, models, search, check, seed, misfits)
 
 
-def _prepare(asked: _Asked, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
+def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
     """The trial, recorded in the store, and how many calls of it the store knows."""
     models, check = asked.models, asked.check
     known = prices(models.by_role)

@@ -16,10 +16,10 @@ from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
 from promptopt.operators.losses import paired, scorable
-from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
+from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.result import Measured
-from promptopt.outcome.verdict import measured
+from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -181,7 +181,7 @@ class Analysis:
     """Training examples that the loss is taken on."""
     pieces: int = 5
     """The most pieces that a proposer marks."""
-    mode: Mode = "remove"
+    mode: Ablation = "remove"
     """What becomes of a piece that is left out (`operators.masks`)."""
 
     def __post_init__(self) -> None:

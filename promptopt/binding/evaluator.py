@@ -34,7 +34,7 @@ ROOM = 512
 
 
 @runtime_checkable
-class _Bound(Protocol):
+class _OfTask(Protocol):
     """An evaluator that renders prompts as its task lays them out."""
 
     task: Task
@@ -47,7 +47,7 @@ def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
 
 def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str | Evaluator | None:
     """An evaluator that was made for the task `before`, for `after`; any other as it is."""
-    if before is after or not isinstance(evaluator, _Bound) or evaluator.task is not before:
+    if before is after or not isinstance(evaluator, _OfTask) or evaluator.task is not before:
         return evaluator
     # A metric or reader that is a method of the task would keep the other task with it.
     taken = [name for name in ("metric", "answer") if getattr(evaluator, name, None) == getattr(before, name)]

@@ -10,7 +10,7 @@ from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.result import Guide, Result, Status, front
-from promptopt.outcome.verdict import contender, measured, scorable, sealed_test
+from promptopt.outcome.sealed_test import contender, finite_pairs, measured, sealed_test
 from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -39,7 +39,7 @@ class Trial:
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     """Search, choose, open the test once. `begun`: when the session began (monotonic seconds).
 
-    Weather, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
+    An outage, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
     """
     run, door, allocation = trial.run, trial.door, trial.allocation
     criterion, searched = trial.criterion, trial.searched
@@ -87,7 +87,7 @@ def _result(
 ) -> Result:
     run, criterion, searched = trial.run, trial.criterion, trial.searched
     before, after = scores
-    first, second = scorable(before, after)
+    first, second = finite_pairs(before, after)
     if len(first) < len(before):
         run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
     gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None

@@ -103,8 +103,8 @@ class Door:
         if model.name not in self._scorers:
             try:
                 answer = self.memo("can score", [model.name], lambda: str(model.can_score()))
-            except BackendError as weather:
-                raise Suspended(str(weather)) from weather
+            except BackendError as outage:
+                raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)
         return self._scorers[model.name]
 
@@ -247,7 +247,7 @@ class Door:
         return found
 
     def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
-        """Ask the model, storing each reply as it settles. Raises Suspended on weather."""
+        """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
         reason = self._stopping()
         if reason is not None:
             raise Suspended(reason)
@@ -270,8 +270,8 @@ class Door:
                     )
             finally:
                 self._cache.flush()
-        except (BackendError, StoreError) as weather:
-            raise Suspended(str(weather)) from weather
+        except (BackendError, StoreError) as outage:
+            raise Suspended(str(outage)) from outage
 
     def _replies(self, model: Model, missing: Sequence[_PendingCall]) -> Iterator[tuple[int, Reply | Likelihoods]]:
         def stopping() -> bool:

@@ -144,7 +144,7 @@ class Generations:
         return self._count == 0
 
     @property
-    def look(self) -> int:
+    def first_look(self) -> int:
         """Examples of a first look at this stage of the search: half of what an arm sees on average."""
         return max(1, round(self._depth() / 2))
 

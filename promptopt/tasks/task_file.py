@@ -24,7 +24,7 @@ from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
-from promptopt.tasks.reading.files import Found, examples_from, read_rows
+from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
@@ -227,13 +227,13 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
         found = _read(path.parent / source.file, source, seed)
         return Pool(found.examples, warnings=found.warnings)
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
-    parts: dict[str, Found] = {}
+    parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
         file = locate(relative.replace("{seed}", folder), url)
         parts[split] = _read(file, source, seed)
     _only(path, "split", parts, ("train", "dev", "test"))
-    nothing = Found(())
+    nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
     warnings = tuple(warning for found in parts.values() for warning in found.warnings)
     return Pool(parts.get("train", nothing).examples, dev.examples, test.examples, warnings)
@@ -247,7 +247,7 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
     return Pool(found.examples, warnings=found.warnings)
 
 
-def _read(path: Path, source: Source, seed: int) -> Found:
+def _read(path: Path, source: Source, seed: int) -> FileContents:
     return examples_from(path, read_rows(path), source.columns(), seed=seed)
 
 

@@ -28,8 +28,8 @@ _STOP_CHECK_S = 0.25
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
 
-Asked = TypeVar("Asked")
-Given = TypeVar("Given")
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
 
 
 class Outage(Exception):
@@ -44,7 +44,7 @@ class Outage(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a request is tried again, in seconds over all of its tries and waits.
 
     Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
@@ -63,7 +63,7 @@ class Patience:
         return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 def retry_after_s(header: str | None, now: float) -> float | None:
@@ -137,35 +137,35 @@ class _Loop:
         self._loop.call_soon(self._loop.stop)
 
 
-class Dispatcher(Generic[Asked, Given]):
+class Dispatcher(Generic[RequestT, AnswerT]):
     """Sends requests through `send`, an async function that returns a reply or raises Outage or a PromptoptError.
 
-    An outage is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in
-    all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
+    An outage is retried within `retry_policy`; a request that outlives it fails alone, unless nothing else got through
+    in all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
     request, so it ends the batch at once.
     """
 
     def __init__(
         self,
-        send: Callable[[Asked], Awaitable[Given]],
+        send: Callable[[RequestT], Awaitable[AnswerT]],
         *,
         server: str,
         concurrency: int = 64,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests."""
-        self.send, self.server, self.patience, self.sleep, self.clock = send, server, patience, sleep, clock
+        self.send, self.server, self.retry_policy, self.sleep, self.clock = send, server, retry_policy, sleep, clock
         self.window = Window(concurrency)
         self.answered = 0
         self.draw = random.Random().random
         self._loop: _Loop | None = None
         self._starting = threading.Lock()
 
-    def stream(self, requests: Sequence[Asked], stopping: Callable[[], bool]) -> Iterator[tuple[int, Given]]:
+    def stream(self, requests: Sequence[RequestT], stopping: Callable[[], bool]) -> Iterator[tuple[int, AnswerT]]:
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
-        arrivals: queue.SimpleQueue[tuple[int, Given] | None] = queue.SimpleQueue()
+        arrivals: queue.SimpleQueue[tuple[int, AnswerT] | None] = queue.SimpleQueue()
         running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
         running.add_done_callback(lambda _: arrivals.put(None))
         try:
@@ -196,15 +196,15 @@ class Dispatcher(Generic[Asked, Given]):
             loop.close()
 
 
-class _Batch(Generic[Asked, Given]):
+class _Batch(Generic[RequestT, AnswerT]):
     """One call of `Dispatcher.stream`, on the loop's side."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher[Asked, Given],
-        requests: Sequence[Asked],
+        dispatcher: Dispatcher[RequestT, AnswerT],
+        requests: Sequence[RequestT],
         stopping: Callable[[], bool],
-        settled: Callable[[tuple[int, Given]], None],
+        settled: Callable[[tuple[int, AnswerT]], None],
     ) -> None:
         self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
         self.next = self.active = 0
@@ -262,9 +262,9 @@ class _Batch(Generic[Asked, Given]):
         finally:
             self.active -= 1
 
-    async def _settle(self, request: Asked) -> Given | None:
-        """The reply, or None when the batch ended or the patience ran out first."""
-        dispatcher, patience, spent_s, tries = self.dispatcher, self.dispatcher.patience, 0.0, 0
+    async def _settle(self, request: RequestT) -> AnswerT | None:
+        """The reply, or None when the batch ended or the retry_policy ran out first."""
+        dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
         answered_before = dispatcher.answered
         while True:
             began = dispatcher.clock()
@@ -274,10 +274,10 @@ class _Batch(Generic[Asked, Given]):
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
-                wait_s = patience.wait_s(tries, outage, dispatcher.draw())
+                wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
                 never_reached = outage.unreachable and not dispatcher.answered
-                if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
+                if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
                     self.failed.append(outage)
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None

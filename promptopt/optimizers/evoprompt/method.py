@@ -33,7 +33,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.evoprompt.evolution import (
     REWRITING,
     Breeder,
-    Form,
+    Operator,
     Rewriting,
     best_first,
     fitness,
@@ -70,7 +70,7 @@ Keep their task and the names of the answers. Write every step, in this form:
 FINAL = "and write the final prompt between <prompt> and </prompt>."
 DIFFERENT = "Different parts: name the parts in which Prompt 1 and Prompt 2 differ."
 MUTATED = "Mutated parts: change these parts at random."
-STEPS: Mapping[Form, tuple[str, ...]] = {
+STEPS: Mapping[Operator, tuple[str, ...]] = {
     "ga": (
         "Crossover: join Prompt 1 and Prompt 2 into one new prompt.",
         f"Mutation: change the prompt of step 1 at random, {FINAL}",
@@ -298,7 +298,7 @@ class EvoPromptDE:
         return {"Prompt 1": first, "Prompt 2": second, "Prompt 3": donor, "Base prompt": base.prompt}
 
 
-def _request(run: Run, form: Form, roles: Mapping[str, Prompt]) -> str:
+def _request(run: Run, form: Operator, roles: Mapping[str, Prompt]) -> str:
     inner = [f"{step.partition(':')[0]}: ..." for step in STEPS[form][:-1]]
     return OPERATOR.render(
         {

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from promptopt.operators.masks import SEGMENTER, Mode
+from promptopt.operators.masks import SEGMENTER, Ablation
 from promptopt.ranges import within
 from promptopt.selection.depth import depth_at, generation_size, mean_depth, rounds_of
 from promptopt.types import Room, Sampling
@@ -29,7 +29,7 @@ class Masking:
 
     most: int | None = None
     """m, parts at most. 0: no mask analysis. Paper: 5; by the budget: 1."""
-    mode: Mode = "remove"
+    mode: Ablation = "remove"
     """What stands where a part stood. Ours; the paper's formula: a mark."""
     by: Literal["proposer", "rule"] = "proposer"
     """Who finds the parts: the proposer, or list items, paragraphs, sentences by rule."""

@@ -59,7 +59,7 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     asked = [example for example in examples for _ in range(samples)]
     replies = run.draw(run.initial, asked, sampling)
     cells = [Cell(run.initial, example) for example in asked]
-    scores = Generation.for_task(run.task).score(cells, _Given(replies, run.warn))
+    scores = Generation.for_task(run.task).score(cells, _RepliesAtHand(replies, run.warn))
     solved: list[Example] = []
     for place, example in enumerate(examples):
         drawn = range(place * samples, (place + 1) * samples)
@@ -80,7 +80,7 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _RepliesAtHand:
     """`protocols.Ask` that has the replies already, and asks for nothing."""
 
     replies: Sequence[Reply]

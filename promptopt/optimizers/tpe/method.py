@@ -190,7 +190,7 @@ class TPE:
             best = elite[0]
             written = self._instructions(run, plan.instructions - 1, best, shown, found)
             texts = {prompt[run.task.editable]: prompt for prompt in [*elite, *written]}
-            tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.look)
+            tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.first_look)
             better = [prompt for prompt in tried if prompt not in elite][: max(2, (plan.instructions - 1) // 2)]
             # A search for nothing but sets ends when these have been compared.
             elite = search.survivors(elite, better if written or search.first else [])

@@ -27,7 +27,7 @@ KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileContents:
     """What a file held. `prompt`: the system message that all OpenAI-Evals samples share, if there is one."""
 
     examples: tuple[Example, ...]
@@ -35,7 +35,7 @@ class Found:
     warnings: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
+def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> FileContents:
     """The examples in a file. Without an input column, the file has to hold OpenAI-Evals samples.
 
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
@@ -55,12 +55,14 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
     systems = {system: None for system, _ in folded}
     if len(systems) == 1:
         prompt = next(iter(systems))
-        return Found(tuple(example for _, example in folded), prompt if prompt else None)
+        return FileContents(tuple(example for _, example in folded), prompt if prompt else None)
     whole = (Example((("input", f"{s}\n\n{e['input']}".strip()),), e.target, e.accepted) for s, e in folded)
-    return Found(tuple(whole))
+    return FileContents(tuple(whole))
 
 
-def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT) -> Found:
+def examples_from(
+    path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT
+) -> FileContents:
     """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
 
     Raises DataError for a column that is not there, a row without a target, and whatever `ColumnRoles.example` refuses.
@@ -92,7 +94,7 @@ def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed
         )
     if total > len(kept):
         warnings.append(f"{path.name} has {total:,} rows; a random {len(kept):,} of them (by the seed) are used")
-    return Found(tuple(example for _, example in examples), None, tuple(warnings))
+    return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
 
 
 def read_rows(path: Path) -> Iterator[Row]:

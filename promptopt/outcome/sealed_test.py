@@ -41,7 +41,7 @@ def sealed_test(
     return before, after
 
 
-def scorable(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
+def finite_pairs(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
     """The pairs of scores that are both finite: a log-probability that is none cannot be compared."""
     pairs = [pair for pair in zip(before, after, strict=True) if all(math.isfinite(score.value) for score in pair)]
     return [first for first, _ in pairs], [second for _, second in pairs]
