@@ -26,6 +26,7 @@ from promptopt.protocols import (
     Task,
     Tokenizer,
 )
+from promptopt.text import counted
 from promptopt.types import Content, Example
 
 AnyTask = TypeVar("AnyTask", bound=Task)
@@ -138,12 +139,14 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     for split, examples in kept.items():
         if not examples:
             raise DataError(
-                f"no {split} example of task {task.name!r} fits into the {model.context:,} tokens of {model.name!r} "
+                f"no {split} example of task {task.name!r} fits into the {counted(model.context, 'token')} of "
+                f"{model.name!r} "
                 f"together with its target; use a model with a longer context, or shorter examples"
             )
     counts = ", ".join(f"{count} of {split}" for split, count in dropped.items() if count)
     return cast("Task", replace(cast("Any", task), **kept)), (
-        f"examples left out because they do not fit into the {model.context:,} tokens of the model together with "
+        f"examples left out because they do not fit into the {counted(model.context, 'token')} of the model "
+        "together with "
         f"their targets: {counts}"
     )
 

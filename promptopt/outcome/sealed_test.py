@@ -9,6 +9,7 @@ from promptopt.errors import BudgetSpent
 from promptopt.outcome.result import Contender, Measured
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 PAIRS = 16
@@ -34,7 +35,7 @@ def sealed_test(
         try:
             matrix = run.evaluate(prompts, pairs, repetition=repetition)
         except BudgetSpent as spent:
-            run.warn(f"the sealed test was cut to {len(before)} examples: {spent}")
+            run.warn(f"the sealed test was cut to {counted(len(before), 'example')}: {spent}")
             break
         before += matrix[run.initial]
         after += matrix[winner]

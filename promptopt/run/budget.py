@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Limits:
     def reached(self, spent: Ledger) -> str | None:
         """The metered cap that is used up, in words, or None."""
         if self.tokens is not None and spent.tokens >= self.tokens:
-            return f"{spent.tokens:,} of {self.tokens:,} tokens"
+            return f"{spent.tokens:,} of {counted(self.tokens, 'token')}"
         if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
             return f"${spent.usd:.4f} of ${self.usd:.4f}"
         return None
@@ -146,10 +147,10 @@ class Allocation:
 
     def describe(self) -> str:
         """One sentence for the user."""
-        evaluations = f"{self.reserve.evaluations:,} evaluations"
+        evaluations = counted(self.reserve.evaluations, "evaluation")
         return (
-            f"set aside before the search: {evaluations} ({self.finalists} finalists and the start on {self.dev} dev "
-            f"examples, then start and winner on {self.test} test examples)"
+            f"set aside before the search: {evaluations} ({counted(self.finalists, 'finalist')} and the start on "
+            f"{counted(self.dev, 'dev example')}, then start and winner on {counted(self.test, 'test example')})"
         )
 
 
@@ -192,7 +193,8 @@ def allocate(
         most = int(min(cells))
         if most < 10:
             raise ConfigError(
-                f"the budget allows {most} evaluations in all, too few to compare two prompts; allow at least 10"
+                f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow "
+                "at least 10"
             )
         first = min(round(TEST_SHARE * most), PAIRS_FIRST)
         test = min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most)))

@@ -15,6 +15,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Ledger, Limits
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
+from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 SLICE = 2048
@@ -172,7 +173,7 @@ class Door:
             self._charge(batch, values, role)
             yield from values
             if admitted < len(batch):
-                raise BudgetSpent(f"{self.spent.calls:,} calls are spent")
+                raise BudgetSpent(f"{counted(self.spent.calls, 'call is', 'calls are')} spent")
             start += admitted
 
     def _admit(self, batch: Sequence[_PendingCall]) -> int:
@@ -242,7 +243,7 @@ class Door:
             if lost:
                 reason = self._stopping()
                 raise Suspended(
-                    f"{len(lost)} calls of the {role} model were not answered" if reason is None else reason
+                    f"{counted(len(lost), 'call')} of the {role} model without an answer" if reason is None else reason
                 )
         return found
 

@@ -16,6 +16,7 @@ from typing import Literal
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
 from promptopt.selection.fresh import FreshRejects
+from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
 Preset = Literal["budget", "paper"]
@@ -55,8 +56,11 @@ class Fresh:
     def describe(self, children: str = "children") -> str:
         """`12 generations of 5 children, each seen on 1 to 5 fresh examples on average`."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
-        rounds = "1 generation" if self.rounds == 1 else f"{self.rounds} generations"
-        return f"{rounds} of {self.children} {children}, each seen on {first} to {last} fresh examples on average"
+        rounds = counted(self.rounds, "generation")
+        return (
+            f"{rounds} of {self.children} {children}, each seen on {first} to {counted(last, 'fresh example')} on "
+            "average"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ class Fixed:
 
     def describe(self) -> str:
         """The plan in half a sentence."""
-        return f"{self.rounds} generations of {self.children} children, all scored on the same {self.examples} examples"
+        return (
+            f"{counted(self.rounds, 'generation')} of {counted(self.children, 'child', 'children')}, all scored "
+            f"on the same {counted(self.examples, 'example')}"
+        )
 
 
 def fresh(

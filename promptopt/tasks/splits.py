@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
-from promptopt.text import normalise
+from promptopt.text import counted, normalise
 from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
@@ -93,12 +93,12 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
             conflicts.append(kept)
     warnings: list[str] = []
     if joined:
-        warnings.append(f"{_count(joined, 'example', 'examples')} joined to an earlier one: same input and target")
+        warnings.append(f"{counted(joined, 'example')} joined to an earlier one: same input and target")
     if repeats:
-        warnings.append(f"{_count(repeats, 'example', 'examples')} left out: same input as an earlier one")
+        warnings.append(f"{counted(repeats, 'example')} left out: same input as an earlier one")
     if conflicts:
         warnings.append(
-            f"{_count(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
+            f"{counted(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
             f"is kept), such as {_clip(conflicts[0].fields[0][1])}"
         )
     return tuple(first.values()), tuple(warnings)
@@ -156,8 +156,7 @@ def size_warnings(splits: SplitExamples) -> list[str]:
         gain = smallest_detectable(count)
         shown = f"true gains below {100 * gain:.0f} points" if math.isfinite(gain) else "gains of any size"
         found.append(
-            f"the test split has only {_count(count, 'example', 'examples')}: {shown} will often go unseen; give more "
-            f"data"
+            f"the test split has only {counted(count, 'example')}: {shown} will often go unseen; give more data"
         )
     return found
 
@@ -172,7 +171,7 @@ def _apart(
     taken = {same_input(example) for example in others}
     kept = [example for example in examples if same_input(example) not in taken]
     if len(kept) < len(examples):
-        warnings.append(f"{_count(len(examples) - len(kept), 'input', 'inputs')} of {name} left out: also in {other}")
+        warnings.append(f"{counted(len(examples) - len(kept), 'input')} of {name} left out: also in {other}")
     return kept
 
 
@@ -200,7 +199,10 @@ def _check_enough(
         ("all splits together", from_rows, len(rows)),
     ):
         if asked > there:
-            raise DataError(f"{asked} examples are asked for {name}, and there are {there}; ask for fewer, or add data")
+            raise DataError(
+                f"{counted(asked, 'example is', 'examples are')} asked for {name}, and there are {there}; ask for "
+                "fewer, or add data"
+            )
     if not rows:
         raise DataError("there are no examples to split; give the task at least a few labelled examples")
 
@@ -226,10 +228,6 @@ def _take(
     count: int, official: tuple[Example, ...], rest: tuple[Example, ...]
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     return (official[:count], rest) if official else (rest[:count], rest[count:])
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _clip(text: str, limit: int = 60) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.vllm_requests import LogProbRequest, LogProbs, Waiting
+from promptopt.text import counted
 from promptopt.types import Request
 
 CPU_BLOCK = 32
@@ -91,7 +92,8 @@ class Engine:
                 self._engine: Any = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**_arguments(settings)))
             except self._failures as error:
                 raise BackendError(
-                    f"vLLM cannot start {str(settings.folder)!r} with a context of {settings.context} tokens "
+                    f"vLLM cannot start {str(settings.folder)!r} with a context of "
+                    f"{counted(settings.context, 'token')} "
                     f"({error}); a smaller context, or another VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU, may help."
                 ) from error
         config = self._engine.vllm_config

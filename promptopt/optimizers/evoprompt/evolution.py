@@ -18,7 +18,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling
 
 Operator = Literal["ga", "v1", "v2", "v3"]
@@ -269,7 +269,8 @@ def para_topk(
         members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
     if len(members) < size:
         run.warn(
-            f"the first population has {len(members)} of {size} prompts, as the proposer wrote no more different "
+            f"the first population has {len(members)} of {counted(size, 'prompt')}, as the proposer wrote no more "
+            "different "
             f"paraphrases: give it seeds, or another proposer"
         )
     population = best_first(fitness(run, members, examples))

@@ -48,7 +48,7 @@ from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, expected, pla
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, least
-from promptopt.text import Pattern
+from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
 OPERATOR = Pattern(
@@ -259,7 +259,8 @@ class EvoPromptDE:
         best = population[0]
         if len(population) < self._fewest:
             run.warn(
-                f"differential evolution needs {self._fewest} different prompts and has {len(population)}: it ends"
+                f"differential evolution needs {counted(self._fewest, 'different prompt')} and has "
+                f"{len(population)}: it ends"
             )
             return
         for _ in range(plan.rounds):

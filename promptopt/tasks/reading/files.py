@@ -20,6 +20,7 @@ from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.text import counted
 from promptopt.types import Example
 
 KEPT = 50_000
@@ -79,7 +80,8 @@ def examples_from(
     if unlabelled and columns.target is not None:
         field, text = unlabelled[0].fields[0]
         raise DataError(
-            f"{len(unlabelled)} of {len(kept)} rows of {path} have nothing in the target column {columns.target!r}, "
+            f"{len(unlabelled)} of {counted(len(kept), 'row')} of {path} have nothing in the target column "
+            f"{columns.target!r}, "
             f"such as the one with {field} {text[:60]!r}; fill them in or remove them"
         )
     warnings: list[str] = []
@@ -93,7 +95,9 @@ def examples_from(
             f"the target and another option in the input: nothing is rejected there"
         )
     if total > len(kept):
-        warnings.append(f"{path.name} has {total:,} rows; a random {len(kept):,} of them (by the seed) are used")
+        warnings.append(
+            f"{path.name} has {counted(total, 'row')}; a random {len(kept):,} of them (by the seed) are used"
+        )
     return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
 
 
