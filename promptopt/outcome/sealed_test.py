@@ -26,7 +26,9 @@ def sealed_test(
     run.begin_phase("test")
     chosen = list(examples)
     repetition = run.final_repetition
+    # Start and winner may be one prompt, which is then scored once.
     prompts = list(dict.fromkeys([run.initial, winner]))
+    # Small batches where a cap may end it, so that little is lost; else one, which keeps an engine busy.
     size = PAIRS if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
@@ -37,6 +39,7 @@ def sealed_test(
         except BudgetSpent as spent:
             run.warn(f"the sealed test was cut to {counted(len(before), 'example')}: {spent}")
             break
+        # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
     return before, after

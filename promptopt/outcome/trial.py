@@ -54,14 +54,18 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
             optimizer.optimize(run)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
+        # What was set aside for the choice and the test may be spent from here on.
         door.limits = allocation.total
+        # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
         by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
         adopt_criterion(run, searched, criterion)
+        # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         winner = choose(run, allocation, by_search=by_search)
         before, after = sealed_test(run, trial.test[: allocation.test], winner, metered=allocation.total.metered)
+    # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
         raise
     except (Suspended, StoreError) as stop:
@@ -71,6 +75,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
         before, after = [], []
+        # Shown as the best so far; nothing is claimed of it.
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")

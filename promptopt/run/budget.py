@@ -31,6 +31,7 @@ class Budget:
             if value is None:
                 continue
             whole = name in ("evaluations", "calls", "tokens")
+            # numpy's integers are none of Python's, but have an index; True is one, and never meant as a number.
             if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
                 expected = "a whole number" if whole else "a number"
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
@@ -66,6 +67,7 @@ class Ledger:
             proposer_calls=self.proposer_calls + (calls if proposer else 0),
             prompt_tokens=self.prompt_tokens + prompt_tokens,
             completion_tokens=self.completion_tokens + completion_tokens,
+            # One unknown price makes the sum unknown: the part that is known would be read as all of it.
             usd=None if usd is None or self.usd is None else self.usd + usd,
         )
 
@@ -99,6 +101,7 @@ class Limits:
         if self.evaluations is not None:
             left.append(self.evaluations - spent.evaluations)
         if self.calls is not None:
+            # A cell is asked whole or not at all.
             left.append((self.calls - spent.calls) // calls_per_cell)
         return max(0, min(left)) if left else None
 
@@ -140,6 +143,7 @@ class Allocation:
         if left is None:
             return self
         contenders = self.finalists + 1
+        # What was promised comes off first: dev may not grow at the cost of the test.
         spare = max(0, left - contenders * self.dev - 2 * self.test)
         more = min(dev - self.dev, spare // contenders)
         pairs = min(test - self.test, (spare - contenders * more) // 2)
@@ -163,7 +167,7 @@ PAIRS_FIRST = 200
 TEST_SHARE_LATER = 0.12
 """Test examples for each evaluation of a large cap."""
 DEV_SHARE = 0.1
-"""What the final choice on dev may take of a cap: more buys nothing in simulated searches."""
+"""What finalists and start together may take of a cap on dev: more buys nothing in simulated searches."""
 LARGE = 1_000
 """Evaluations from which on there are four finalists, and two below."""
 
@@ -211,9 +215,11 @@ def allocate(
     search = Limits(
         evaluations=None if total.evaluations is None else total.evaluations - reserve.evaluations,
         calls=None if total.calls is None else total.calls - reserve.calls,
+        # An estimated reserve may be more than there is.
         tokens=None if total.tokens is None else max(0, total.tokens - reserve.tokens),
         usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
     )
+    # A cap on calls is shared with the proposer in a proportion that only the method knows: `Room.cells` divides it.
     granted = _afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell)
     return Allocation(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)
 

@@ -57,10 +57,8 @@ class Fresh:
         """`12 generations of 5 children, each seen on 1 to 5 fresh examples on average`."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
         rounds = counted(self.rounds, "generation")
-        return (
-            f"{rounds} of {self.children} {children}, each seen on {first} to {counted(last, 'fresh example')} on "
-            "average"
-        )
+        seen = f"{first} to {counted(last, 'fresh example')}"
+        return f"{rounds} of {self.children} {children}, each seen on {seen} on average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +172,7 @@ class Generations:
         run, plan = self._run, self._plan
         arms = list(dict.fromkeys([*old, *children]))
         if price is not None:
+            # A stable sort, and the rejects drop the later of equals: so the cheaper stays, then the earlier.
             arms.sort(key=price)
         self._count += 1
         self.begun_again = False
@@ -193,6 +192,7 @@ class Generations:
         if self._idle == self._dry and self._again:
             self._idle, self._again, self.begun_again = 0, False, True
             worth = run.worths(self._examples)
+            # By all that is known, not by the last draw: what begins again should not be that draw's luck.
             kept = [max(worth, key=worth.__getitem__)]
         return [run.estimate(prompt, self._examples) for prompt in dict.fromkeys([*kept, *old, *arms])], kept
 
@@ -206,4 +206,5 @@ class Generations:
     def _budget(self, arms: int) -> int:
         """B of the rejects, which may ask for one evaluation an arm on top."""
         left, wanted = self._run.evaluations_left(), round(self._depth() * arms)
+        # Rejects that went over the cap would end the search in the middle of a comparison.
         return max(1, wanted if left is None else min(wanted, left - arms))

@@ -120,6 +120,7 @@ class Store:
     def collect(self) -> int:
         """Drop the calls that no run's journal needs; returns how many."""
         with sentences(self.where), self.engine.begin() as connection:
+            # Calls of `evaluate` and `explain` stand in no journal and go too; asking again brings them back.
             needed = sql.select(JOURNAL.c.key)
             gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
         if self.engine.dialect.name == "sqlite":

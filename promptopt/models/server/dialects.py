@@ -205,6 +205,7 @@ class ForcedDecoding:
 
     def body(self, sequence: Sequence[int], place: int) -> dict[str, Any]:
         """The request body that forces the token at `place`."""
+        # More than any difference of logits, so that no other token can be drawn.
         forced = {"logit_bias": [[sequence[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
         body = {**completion(self._channel, []), "prompt": list(sequence[:place]), "temperature": 1.0}
         return {**body, **forced, "logprobs": ALTERNATIVES}

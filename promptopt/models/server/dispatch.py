@@ -159,6 +159,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         self.send, self.server, self.retry_policy, self.sleep, self.clock = send, server, retry_policy, sleep, clock
         self.window = Window(concurrency)
         self.answered = 0
+        # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
         self.draw = random.Random().random
         self._loop: _Loop | None = None
         self._starting = threading.Lock()
@@ -258,12 +259,13 @@ class _Batch(Generic[RequestT, AnswerT]):
                     self.settled((index, reply))
                 self._fill()
         except PromptoptError as permanent:
+            # The first is raised: the others say the same of their own requests.
             self.fatal = self.fatal if self.fatal is not None else permanent
         finally:
             self.active -= 1
 
     async def _settle(self, request: RequestT) -> AnswerT | None:
-        """The reply, or None when the batch ended or the retry_policy ran out first."""
+        """The reply, or None when the batch ended or its retries ran out first."""
         dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
         answered_before = dispatcher.answered
         while True:
@@ -277,8 +279,10 @@ class _Batch(Generic[RequestT, AnswerT]):
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
                 never_reached = outage.unreachable and not dispatcher.answered
+                # Given up before a wait that could not be followed by another try.
                 if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
                     self.failed.append(outage)
+                    # Others were answered meanwhile: then it is this request that fails, and not the server.
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None
                 spent_s += wait_s
@@ -296,5 +300,6 @@ class _Batch(Generic[RequestT, AnswerT]):
         """Wait; whether the request may then be tried again."""
         while seconds > 0 and not self._ending():
             await self.dispatcher.sleep(min(seconds, _STOP_CHECK_S))
+            # In short steps, so that an interrupt is not kept waiting.
             seconds -= _STOP_CHECK_S
         return not self._ending()
