@@ -59,6 +59,8 @@ def optimize(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
+    # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
+    seed = int(seed)
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         trial, recorded = _prepare(asked, budget, store, session, begun)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, UnknownName
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -51,6 +51,9 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        unknown = next((name for name in kwargs if name not in signature.parameters), None)
+        if unknown is not None:
+            raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters)
         for name, value in signature.bind(*args, **kwargs).arguments.items():
             _check(function, function.__qualname__.removesuffix(".__init__"), name, value, signature.parameters)
         return function(*args, **kwargs)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from promptopt.arguments import check_fields, checked
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Model
 
 KINDS: list[tuple[object, list[object], list[object]]] = [
@@ -81,3 +81,12 @@ def test_fields_are_held_against_their_annotations_too() -> None:
     assert Fields(1, ("a",)).count == 1
     with pytest.raises(ConfigError, match=r"Fields: names is \['a'\]; give a list, each of it a text"):
         Fields(names=["a"])  # pyright: ignore
+
+
+def test_an_argument_that_is_misspelt_is_told_with_the_nearest_one() -> None:
+    @checked
+    def takes(budget: int = 0) -> int:
+        return budget
+
+    with pytest.raises(UnknownName, match=r"no argument of takes is named .buget.; did you mean .budget.\?"):
+        takes(buget=3)  # pyright: ignore

@@ -49,8 +49,8 @@ def open_models(named: str | Model | Models) -> OpenModels:
     specs = (models.task, models.proposer, models.judge, models.check)
     if models.base_url is not None and not any(isinstance(spec, str) for spec in specs):
         raise ConfigError(
-            f"Models: base_url is {models.base_url!r}, and every model is an object, which has its own address; leave "
-            f"it out, or name the model, as 'openai/NAME'"
+            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
+            "name the model, as 'openai/NAME'"
         )
     taker = _server_of(*specs)
 

@@ -60,7 +60,7 @@ def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) ->
         if interrupt is not None and interrupt.is_set():
             return "interrupted"
         if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
-            return f"{budget.minutes:g} minutes are over"
+            return f"{budget.minutes:g} {'minute is' if budget.minutes == 1 else 'minutes are'} over"
         return None
 
     return reason

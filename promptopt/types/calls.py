@@ -37,10 +37,12 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, least, most in (("temperature", 0, math.inf), ("top_p", 0, 1), ("max_tokens", 1, math.inf)):
             value = getattr(self, name)
-            counts = isinstance(value, float | int) and not isinstance(value, bool)
+            counts = isinstance(value, float | int) and not isinstance(value, bool) and value != math.inf
             if not (counts and least <= value <= most) or (name == "max_tokens" and not isinstance(value, int)):
                 bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
                 raise ConfigError(f"Sampling: {name} is {value!r}; give a number, {bounds}")
+        if isinstance(self.stop, str):
+            raise ConfigError(f"Sampling: stop is the text {self.stop!r}; give a tuple of texts")
 
 
 @dataclass(frozen=True, slots=True)

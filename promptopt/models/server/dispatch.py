@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, PromptoptError
+from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
 """How often a request that waits for its next try looks whether the run is stopping."""
@@ -227,8 +228,9 @@ class _Batch(Generic[RequestT, AnswerT]):
             raise self.fatal
         if self.failed:
             raise BackendError(
-                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of {len(self.requests)} requests "
-                f"failed beyond their retries: see that the server is up, then run the same command again to go on"
+                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of "
+                f"{counted(len(self.requests), 'request')} failed beyond their retries: "
+                "see that the server is up, then run the same command again to go on"
             ) from self.failed[-1]
 
     def _fill(self) -> None:

@@ -207,8 +207,7 @@ class PromptQuine:
             run,
             (2 + len(prompts)) * len(scored) + self._ranked(1 + len(prompts)) * len(held),
             f"one child, the start and the in-context prompt on {counted(len(scored), 'example')}, and their "
-            "ranking on "
-            f"{len(held)} others",
+            f"ranking on {counted(len(held), 'other')}",
         )
         run.evaluate([run.initial], scored)
         history = History(run, scored, plan.most, lambda count: self._ranked(count) * len(held))

@@ -46,7 +46,7 @@ class Sizes:
         return (
             f"up to {counted(self.most, 'prompt')} in generations of {self.offspring}, all scored on the same "
             "examples, and the "
-            f"best ranked again on {self.held} others"
+            f"best ranked again on {counted(self.held, 'other')}"
         )
 
 
