@@ -66,8 +66,6 @@ def evaluate(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
-    seed = int(seed)
     task = bind_task(task, seed)
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
@@ -215,8 +213,6 @@ def explain(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
-    seed = int(seed)
     task = bind_task(task, seed)
     with opened(store) as store:
         models = open_models(model).by_role
