@@ -147,6 +147,7 @@ class OpenAIModel:
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
                 _log.info("%s refuses parameters: %s", self._server.name, answer.message)
+            # Requests in flight learn side by side: what this one was refused comes on top of what others were.
             self._dialect = replace(
                 known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
             )
