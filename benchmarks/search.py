@@ -64,7 +64,8 @@ def run_planted(chosen: argparse.Namespace, command: str) -> None:
         "",
         f"`{command}`, {datetime.date.today()}: {counted(len(found), 'row')} on "
         f"{counted(len(kinds), 'task')} with {counted(chosen.seeds, 'seed')}, "
-        f"each at {counted(len(budgets), 'budget')}: {counted(runs, 'run')} in {searched / 60:.1f} minutes on {chosen.processes} processes, "
+        f"each at {counted(len(budgets), 'budget')}: "
+        f"{counted(runs, 'run')} in {searched / 60:.1f} minutes on {chosen.processes} processes, "
         f"{runs / searched * 60:,.0f} a minute. No model was asked.",
         "",
         "Regret: the best accuracy there is, minus the true accuracy of the prompt returned; mean ± standard error "
