@@ -10,14 +10,19 @@ carries the luck that let it survive; the posterior is drawn towards the relativ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-
-import numpy as np
-from threadpoolctl import ThreadpoolController
+from typing import TYPE_CHECKING, Any
 
 from promptopt.types import Prompt
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[float64]
 
 STEP, EASE, NOISE = 0.02, 0.4, 0.48
 """Variances of a step, of the ease of examples and of the noise, in variances of a score: of planted searches the best,
@@ -46,47 +51,63 @@ def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt,
 
     A prompt with a score that is not finite is worth -inf; its scores tell nothing about others.
     """
+    import numpy
+
     prompts = list(parents)
-    place = {prompt: number for number, prompt in enumerate(prompts)}
     finite = {prompt: known[prompt] for prompt in prompts if prompt in known and _finite(known[prompt])}
     columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite.values() for n in own))}
-    rows = [place[prompt] for prompt, own in finite.items() for _ in own]
+    rows = [row for row, prompt in enumerate(prompts) for _ in finite.get(prompt, ())]
     cells = rows, [columns[name] for own in finite.values() for name in own]
-    scores = np.array([value for own in finite.values() for value in own.values()])
+    scores = numpy.array([value for own in finite.values() for value in own.values()])
     level, spread = (float(scores.mean()), float(scores.var())) if len(scores) else (0.0, 0.0)
     spread = spread if spread > ALIKE else 1.0
-    seen, excess = np.zeros((len(prompts), len(columns))), np.zeros((len(prompts), len(columns)))
+    seen: Matrix = numpy.zeros((len(prompts), len(columns)))
+    excess: Matrix = numpy.zeros((len(prompts), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level
-    noise = 1 / (NOISE * spread)
-    # The eases are integrated out: what all prompts share on an example says nothing about any of them.
-    shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))
     # Threads gain nothing on matrices of this size, and on a busy machine they wait for each other.
-    with _pools().limit(limits=1, user_api="blas"):
-        precision = _lineage(parents, place, spread) + np.diag(noise * seen.sum(axis=1)) - shared @ seen.T
-        covariance = np.linalg.inv(precision)
-    mean = level + covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0))
-    deviation = np.sqrt(np.diag(covariance))
+    with _threads().limit(limits=1, user_api="blas"):
+        mean, deviation = _solved(_steps(parents), seen, excess, spread)
     # Rounded, for equal evidence must tie on every machine.
-    means = {prompt: round(float(value), 9) for prompt, value in zip(prompts, mean, strict=True)}
+    means = {prompt: round(level + float(value), 9) for prompt, value in zip(prompts, mean, strict=True)}
     impossible = {prompt: float("-inf") for prompt in prompts if prompt in known and prompt not in finite}
     return Posterior({**means, **impossible}, dict(zip(prompts, map(float, deviation), strict=True)))
 
 
-def _lineage(parents: Mapping[Prompt, Sequence[Prompt]], place: Mapping[Prompt, int], spread: float) -> np.ndarray:
-    """The prior precision (prompts x prompts): a step is what a value has beyond the mean of the parents' values."""
-    steps, weights = np.eye(len(place)), np.full(len(place), 1 / (STEP * spread))
-    for prompt, own in parents.items():
+def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple[Matrix, Matrix]:
+    """Mean and deviation of each prompt. `seen`, `excess` (prompts x examples): which cells are known, and by how much
+    their scores exceed the mean of all.
+    """
+    import numpy
+
+    noise, weights = 1 / (NOISE * spread), numpy.full(len(steps), 1 / (STEP * spread))
+    weights[0] = 1 / spread
+    # The eases are integrated out: what all prompts share on an example says nothing about any of them.
+    shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))
+    precision = steps.T @ (weights[:, None] * steps) + numpy.diag(noise * seen.sum(axis=1)) - shared @ seen.T
+    covariance: Any = numpy.linalg.inv(precision)
+    mean: Matrix = covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0))
+    deviation: Matrix = numpy.sqrt(numpy.diag(covariance))
+    return mean, deviation
+
+
+def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:
+    """(prompts x prompts), which times the values gives each prompt's step beyond the mean of its parents."""
+    import numpy
+
+    place, steps = {prompt: number for number, prompt in enumerate(parents)}, numpy.eye(len(parents))
+    for row, own in enumerate(parents.values()):
         for parent in own:
-            steps[place[prompt], place[parent]] -= 1 / len(own)
-        if not own:
-            weights[place[prompt]] = 1 / spread
-    return steps.T @ (weights[:, None] * steps)
+            steps[row, place[parent]] -= 1 / len(own)
+    return steps
 
 
 @cache
-def _pools() -> ThreadpoolController:
+def _threads() -> Any:
+    """Of the algebra libraries; found once, which takes some milliseconds."""
+    from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
+
     return ThreadpoolController()
 
 
 def _finite(own: Values) -> bool:
-    return all(np.isfinite(value) for value in own.values())
+    return all(map(math.isfinite, own.values()))

@@ -27,8 +27,8 @@ from promptopt.protocols import (
 )
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
-from promptopt.run.posterior import Posterior
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.posterior import Posterior
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OPTIMISM = 0.5
 """Standard deviations above the mean that decide who is looked at; 0.25 to 1 do as well."""
 AT_ONCE = 2
-"""Prompts that are shown the next example together. 3 and 4 find as much, and are fewer steps where many run at once."""
+"""Prompts that are shown the next example together."""
 
 
 @dataclass(frozen=True, slots=True)

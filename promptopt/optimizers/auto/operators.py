@@ -96,13 +96,8 @@ class Operators:
 
         Those that break their contract, repeat an earlier prompt or quote the examples they were shown are missing.
         """
-<<<<<<< HEAD
         rng, among = self._run.rng("operators"), self.applicable(elite, worth)
-        drawn: list[Proposal | Asked] = []
-=======
-        rng, among = self._run.rng("operators"), self.applicable(elite, found)
         drawn: list[Proposal | ChildRequest] = []
->>>>>>> words
         for _ in range(count):
             operator = credit.draw(rng, among)
             parent = rng.choices(elite, range(len(elite), 0, -1))[0]

@@ -25,15 +25,11 @@ from promptopt.optimizers.auto.operators import Operators, with_answer_line
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
-<<<<<<< HEAD
 from promptopt.selection.lineage import OPTIMISM, LineageBounds
-from promptopt.types import Estimate, Example, Prompt, Proposal, Room
-=======
-from promptopt.selection.fresh import FreshRejects, asked, looks
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Proposal, Room
->>>>>>> words
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room
 
 FAULTLESS = 0.98
 """A start that scores so much leaves nothing to be found."""
@@ -98,8 +94,8 @@ class Auto:
         first = _look(run, plan)
         if first is None:
             return
-        elite = [run.initial]
-        idle, restarted, belief = 0, False, run.posterior(elite)
+        elite, idle, restarted = [run.initial], 0, False
+        belief: Posterior = run.posterior(elite)
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
             count = plan.children * (2 if len(belief.mean) == 1 and plan.evaluations < SMALL else 1)
