@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from promptopt.types import Prompt
 
@@ -84,10 +84,8 @@ def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple
     # The eases are integrated out: what all prompts share on an example says nothing about any of them.
     shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))
     precision = steps.T @ (weights[:, None] * steps) + numpy.diag(noise * seen.sum(axis=1)) - shared @ seen.T
-    covariance: Any = numpy.linalg.inv(precision)
-    mean: Matrix = covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0))
-    deviation: Matrix = numpy.sqrt(numpy.diag(covariance))
-    return mean, deviation
+    covariance = cast("Matrix", numpy.linalg.inv(precision))
+    return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), numpy.sqrt(numpy.diag(covariance))
 
 
 def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:

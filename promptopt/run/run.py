@@ -249,10 +249,7 @@ class Run:
         return self._board.worths(examples, prior)
 
     def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
-        """Mean and deviation of what `prompts`, their forebears and the latest other candidates are worth.
-
-        From all scores on train and the lineage (`run/posterior.py`), in the order they came up; asks nothing.
-        """
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
         return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:

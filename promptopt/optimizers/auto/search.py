@@ -118,7 +118,7 @@ class Auto:
             compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])
             belief = run.posterior([estimate.prompt for estimate in compared])
             # The most hopeful of all go on, also one that was left behind before its children did well.
-            elite = sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[: plan.keep]
+            elite = _most_hopeful(belief, plan.keep)
             run.record(compared, elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
@@ -176,6 +176,10 @@ def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Esti
     depth = depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations))
     budget = int(min(depth * len(arms), _left(run, plan)))
     return LineageBounds(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
+
+
+def _most_hopeful(belief: Posterior, count: int) -> list[Prompt]:
+    return sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[:count]
 
 
 def _unshown(run: Run, arms: Sequence[Prompt]) -> list[Example]:
