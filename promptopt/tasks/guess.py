@@ -11,9 +11,10 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
+from promptopt.digits import is_number
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout
-from promptopt.tasks.prompt_text import default_layouts, is_number
+from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.consistency import check_prompt, check_targets, common_fields
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
-from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
+from promptopt.tasks.prompt_text import start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.splits import Pool, Sizes, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
