@@ -16,6 +16,8 @@ LONGEST = 400
 """Characters; a longer run is a model stuck on a key, and no number."""
 LOOKED_AT = 10_000
 """Targets that are asked which way a data set writes its decimals."""
+SHOWN_IN = 50
+"""One target in so many has to show the decimal mark: a slip in one of hundreds says nothing of the others. Ours."""
 WHOLE_TARGET = 40
 """Characters of the longest target that is asked; longer ones are worked solutions."""
 
@@ -59,15 +61,17 @@ def is_number(text: str) -> bool:
 
 
 def decimal_comma(targets: Iterable[str]) -> bool:
-    """Whether right answers write decimals with a comma: one of them can mean nothing else, and none says otherwise."""
-    shown = [False, False]
+    """Whether right answers write decimals with a comma: some can mean nothing else, and none says otherwise."""
+    looked = commas = 0
     for target in islice(targets, LOOKED_AT):
-        if len(target) <= WHOLE_TARGET:
-            for match in _FIND.finditer(fixed(target)):
-                mark = _mark(match.group())
-                if mark:
-                    shown[mark == ","] = True
-    return shown == [False, True]
+        looked += 1
+        if len(target) > WHOLE_TARGET:
+            continue
+        marks = [_mark(match.group()) for match in _FIND.finditer(fixed(target))]
+        if "." in marks:
+            return False
+        commas += "," in marks
+    return commas > 0 and commas * SHOWN_IN >= looked
 
 
 def _mark(run: str) -> str:
