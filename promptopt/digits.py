@@ -26,7 +26,7 @@ RUN = r"(?:[0-9]+|\.[0-9]+)(?:[,.:/_'][0-9]+|[ ][0-9]{3}(?![0-9]|-[A-Za-z]))*(?:
 
 _SEPARATOR = re.compile(r"[^0-9]")
 _FIND = re.compile(rf"(?<!\w){RUN}")
-_FIXED = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f'’ʼ‘](?=\d{3}(?!\d))")
+_FIXED = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f'’ʼ‘´](?=\d{3}(?!\d))")
 _PLAIN_NUMBER = re.compile(rf"[+\-−–]?(?:{RUN})")
 _LEADING_ZERO = re.compile(r"[+\-−–]?0[0-9]")
 
@@ -46,7 +46,9 @@ def numbers_in(run: str, comma: bool = False) -> list[str]:
     mantissa, _, exponent = run.lower().partition("e")
     if "/" in mantissa:
         return _quotient([numbers_in(part, comma) for part in mantissa.split("/")])
-    found = _read(_SEPARATOR.split(mantissa), _SEPARATOR.findall(mantissa), comma)
+    groups, marks = _SEPARATOR.split(mantissa), _SEPARATOR.findall(mantissa)
+    # Nobody writes thousands before an exponent.
+    found = [_decimal(groups)] if exponent and marks in ([","], ["."]) else _read(groups, marks, comma)
     if exponent and found:
         found[-1] = _trimmed(format(Decimal(f"{found[-1]}e{exponent}"), "f"))
     return found

@@ -36,7 +36,7 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
 _GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
-_STATED = re.compile(r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b")
+_STATED = re.compile(r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$")
 _IS = re.compile(r"[ \t]+(?:is|was)\b")
 
 _ASKED = (
@@ -44,12 +44,12 @@ _ASKED = (
     r"decision|conclusion|rating|emotion|stance|polarity|topic|判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
 )
 _ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED}")
-_CUE = re.compile(r"(?:^|[.!?;\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
+_CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _SAID = re.compile(
-    rf"(?:\b(?:{NOUN}|{_ASKED})\s+(?:is|would\s+be|should\s+be|ist|est|es)|####|\\boxed\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
+    rf"(?:\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\boxed\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
 )
 _CLAUSE = re.compile(
-    r"[\s*\"'`)\]}]{0,9}(?:[.,;!\n—–(}]|-\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
+    r"[\s*\"'`)\]}]{0,9}(?:[.,;!|<\n—–(}]|-\s|(?<=[\])}])\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
     r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
 )
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
@@ -85,7 +85,8 @@ class LabelReader:
     labels that are common words and go on as such ("no idea"). A reply that names one label means it. Of several, one
     is meant if: the first line is nothing else; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
     is refund") and a reason or nothing follows, the last one; or the reply opens with it as a clause of its own ("Yes,
-    because there is no …"); or it alone is in bold. Otherwise the reply cannot be read.
+    because there is no …"); or it alone is in bold; or it is what follows the last question. Otherwise the reply
+    cannot be read.
     """
 
     labels: tuple[str, ...]
@@ -143,7 +144,10 @@ class LabelReader:
         first_line = self._first_line(folded)
         announced = self._announced(folded, meant) if first_line is None else first_line
         opening = self._opening(folded, meant[0]) if announced is None else announced
-        return self._bold(folded, meant) if opening is None else opening
+        bold = self._bold(folded, meant) if opening is None else opening
+        # "Yes or no? No." asks itself first.
+        said = folded.rpartition("?")[2] if bold is None and "?" in folded else ""
+        return self._read(said) if said.strip() else bold
 
     def _name(self, match: re.Match[str]) -> str:
         return self._spelling[self._key(match.group())]

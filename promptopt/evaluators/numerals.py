@@ -60,7 +60,7 @@ _DATE = re.compile(
 )
 
 _CUE = re.compile(
-    rf"\b{NOUN}\b\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])[^\w.,\-−–﹣－+\\/(]{{0,6}}", re.IGNORECASE
+    rf"\b{NOUN}\b(?:\s(?!not\b)\w{{1,14}}(?=\s))?\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])[^\w.,\-−–﹣－+\\/(]{{0,6}}", re.IGNORECASE
 )
 # "#### 2. Add them up" is a heading, "#### 18" an answer.
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
@@ -68,7 +68,7 @@ _BOXED = re.compile(r"\\boxed\s*\{")
 _ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _VISIBLE = re.compile(r"\S")
-_SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)")
+_SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
 def number(reply: str, comma: bool = False) -> str | None:
@@ -134,7 +134,7 @@ def _plain(reply: str, comma: bool) -> str:
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
-    return _DATE.sub(" ", _NEGATIVE.sub("- ", text))
+    return _DATE.sub(" ", _NEGATIVE.sub("− ", text))
 
 
 def _full_width_commas(text: str) -> str:

@@ -19,9 +19,11 @@ _BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
 _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
-    rf"\s{{0,9}}(?:,\s{{0,9}}(?:and|or)\b|and/or\b|[,/&+]|and\b|or\b)\s{{0,9}}(?:option\s)?(?P<more>{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))",
+    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+]|and\b|or\b)\s{0,9}(?:option\s)?"
+    rf"(?P<more>(?:{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,
 )
+"""Another option beside one; "B, A is wrong" goes on with a clause, and names no other."""
 _SURE = r"(?:(?:clearly|definitely|probably|likely|thus|therefore|indeed|option|choice|letter|the)\s{1,9}){0,3}"
 
 _MARKED = re.compile(
@@ -29,12 +31,15 @@ _MARKED = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must)))"
-    rf"[\"')\]]{{0,2}}(?:\s{{1,9}}(?:{IS}|(?:would|should|must|has\sto)\s+be)\b)?\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
+    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)"
+    rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must)))[\"')\]]{{0,2}}"
+    rf"(?:(?:\s(?!not\b)\w{{1,14}})?\s{{1,9}}(?:{IS}|(?:would|should|must|has\sto)\s+be)\b)?"
+    rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
     re.IGNORECASE,
 )
 _ASSERTED = re.compile(
-    rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:is|was|seems|looks)\s{{1,9}}(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{{1,9}}){{0,3}}"
+    rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:is|was|seems|looks)\s{{1,9}}"
+    r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
     r"(?:correct|right|best|answer|true|accurate)\b(?!\s?\?)",
     re.IGNORECASE,
 )
@@ -59,7 +64,9 @@ _OPENING = re.compile(
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])\W{{0,9}}")
 _CLOSING = re.compile(
-    r"(?:\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}|[:=→>,.!?—–]\s{1,9}|[:=→>])"
+    r"(?:(?<!could )(?<!might )(?<!may )"
+    r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
+    r"|[:=→>,.!?—–]\s{1,9}|[:=→>])"
     r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])\W{0,20}$"
 )
 
