@@ -36,7 +36,9 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
 _GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
-_STATED = re.compile(r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$")
+_STATED = re.compile(
+    r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
+)
 _IS = re.compile(r"[ \t]+(?:is|was)\b")
 
 _ASKED = (

@@ -60,7 +60,9 @@ _DATE = re.compile(
 )
 
 _CUE = re.compile(
-    rf"\b{NOUN}\b(?:\s(?!not\b)\w{{1,14}}(?=\s))?\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])[^\w.,\-−–﹣－+\\/(]{{0,6}}", re.IGNORECASE
+    rf"\b{NOUN}\b(?:\s(?!not\b)\w{{1,14}}(?=\s))?\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
+    r"[^\w.,\-−–﹣－+\\/(]{0,6}",
+    re.IGNORECASE,
 )
 # "#### 2. Add them up" is a heading, "#### 18" an answer.
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,8 @@ _ONE_EACH = ("exact", "contains", "regex", "number", "choice", "f1", "rouge_l", 
 def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
     """The pool with a list of texts in place of a target taken apart: its first entry is the target, the rest accepted.
 
-    With the metric `number` also a list of numbers. Otherwise, and for metrics whose answers are lists themselves
+    A list as JSON or as Python prints it, or the answers of SQuAD (`text`, `answer_start`) and of TriviaQA (`value`,
+    `aliases`). With the metric `number` also a list of numbers. Otherwise, and for metrics whose answers are lists themselves
     (`set_f1`, `json`, own functions), the list stays as it is: JSON. It says so in a warning.
     """
     if metric is not None and metric not in _ONE_EACH:
@@ -34,7 +36,7 @@ def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
 
 
 def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
-    if example.accepted or example.rejected or example.solution or not example.target.startswith("["):
+    if example.accepted or example.rejected or example.solution or not example.target.startswith(("[", "{")):
         return example
     entries = _entries(example.target)
     if not entries or not all(isinstance(entry, kinds) and not isinstance(entry, bool) for entry in entries):
@@ -45,8 +47,23 @@ def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
 
 
 def _entries(text: str) -> Sequence[object]:
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return ()
+    value = _value(text)
+    if isinstance(value, dict):
+        table = cast("dict[str, object]", value)
+        if table.keys() == {"text", "answer_start"}:
+            value = table["text"]
+        elif isinstance(table.get("aliases"), list) and "value" in table:
+            value = [table["value"], *cast("list[object]", table["aliases"])]
     return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+def _value(text: str) -> object:
+    """What the text writes: JSON, or a list as Python and pandas print it. Neither reading executes anything."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text) if text.startswith(("['", '["')) else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
