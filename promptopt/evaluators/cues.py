@@ -14,7 +14,7 @@ NOUN = (
     r"antwoord|svar|svaret|odpowiedź|odpověď|odpoveď|ответ|відповідь|cevap|yanıt|jawaban|vastaus|válasz|απάντηση)"
 )
 """What an answer is called, in texts without upper case."""
-IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|to|olan|adalah|je)"
+IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|adalah)"
 
 _ANNOUNCED = re.compile(
     r"(?:答案|正解|答え|回答|解答|答)\s*(?:应该是|應該是|就是|是|为|為|は|[:：])"

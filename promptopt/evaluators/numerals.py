@@ -108,11 +108,11 @@ def _found(reply: str, comma: bool) -> str | None:
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), comma)
             if found is not None:
                 return found
-    last: str | None = None
-    for match in _NUMBER.finditer(plain):
+    for match in reversed(list(_NUMBER.finditer(plain))):
         numbers = _spelled(match, plain, comma)
-        last = numbers[-1] if numbers else last
-    return last
+        if numbers:
+            return numbers[-1]
+    return None
 
 
 def _plain(reply: str, comma: bool) -> str:

@@ -13,7 +13,7 @@ _MARKUP = re.compile(r"[*`_$]")
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
 
-_END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due)\b)"
+_END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where)\b)"
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
 _BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"

@@ -20,8 +20,8 @@ def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
     """The pool with a list of texts in place of a target taken apart: its first entry is the target, the rest accepted.
 
     A list as JSON or as Python prints it, or the answers of SQuAD (`text`, `answer_start`) and of TriviaQA (`value`,
-    `aliases`). With the metric `number` also a list of numbers. Otherwise, and for metrics whose answers are lists themselves
-    (`set_f1`, `json`, own functions), the list stays as it is: JSON. It says so in a warning.
+    `aliases`). With the metric `number` also a list of numbers. Otherwise, and for metrics whose answers are lists
+    themselves (`set_f1`, `json`, own functions), the list stays as it is: JSON. It says so in a warning.
     """
     if metric is not None and metric not in _ONE_EACH:
         return pool

@@ -375,4 +375,4 @@ def test_long_replies_of_any_kind_take_no_time() -> None:
         reply = piece * (200_000 // len(piece))
         start = time.perf_counter()
         numerals.number(reply)
-        assert time.perf_counter() - start < 1.0, piece
+        assert time.perf_counter() - start < 2.0, piece
