@@ -74,8 +74,9 @@ def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt,
 
 
 def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple[Matrix, Matrix]:
-    """Mean and deviation of each prompt. `seen`, `excess` (prompts x examples): which cells are known, and by how much
-    their scores exceed the mean of all.
+    """Mean, beyond that of all scores, and deviation of each prompt.
+
+    seen, excess (prompts x examples): which cells are known, and by how much they exceed the mean of all.
     """
     import numpy
 

@@ -202,8 +202,7 @@ class Run:
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
-        others follow by their worth on `examples`, those that saw none of them last.
+        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
         """
         self._board.rank_by(examples, order)
 

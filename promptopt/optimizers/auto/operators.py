@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptopt.operators.demos import bare, draw, shows_demos, shows_turns, unlike
+from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns, unlike
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.auto.credit import Credit
@@ -235,9 +235,9 @@ class Operators:
         own = {example.id: score for example, score in run.seen(parent) if score.value >= 1.0 and score.parsed}
         found: list[Example] = []
         for example in examples:
-            said = own[example.id].output.strip() if example.id in own else ""
-            worth_showing = said and said != example.target and run.count_tokens(said) <= LONGEST_REPLY
-            found.append(Example(example.fields, said) if worth_showing else bare(example))
+            reply = said(own[example.id]) if example.id in own else ""
+            worth_showing = reply and reply != example.target and run.count_tokens(reply) <= LONGEST_REPLY
+            found.append(Example(example.fields, reply) if worth_showing else bare(example))
         return found
 
 
