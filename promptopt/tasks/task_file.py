@@ -22,7 +22,7 @@ from typing import Any, cast
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Turns
-from promptopt.tasks.prompt_text import default_layouts
+from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
@@ -127,9 +127,14 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     initial = Prompt((("instruction", _required(path, table, "instruction")), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
+    initial, layouts, marks = in_one_spelling(initial, layouts, names)
+    if not layouts:
+        initial, layouts = around(initial, names)
+    said = remarks(initial, layouts, names, marks)
     labels = tuple(cast("list[str]", table.get("labels", [])))
     metric = str(table.get("metric", "exact"))
     pool = several_right(pool, metric)
+    pool = replace(pool, warnings=(*pool.warnings, *said))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
     _only(path, "contract clause", clauses, ("frozen", "must_contain", "must_not_contain", "max_tokens"))
     default = cast("dict[str, int]", table.get("splits", {}))
@@ -138,7 +143,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         name=str(table.get("name", path.stem)),
         description=str(table.get("description", "")),
         initial=initial,
-        layouts=layouts if layouts else default_layouts(names, ("instruction", *parts)),
+        layouts=layouts,
+        marks=marks,
         labels=labels,
         metric=metric,
         answer=str(table.get("answer", "label" if labels else "text")),
