@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, without_misfits
@@ -19,12 +20,13 @@ from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.result import Measured
-from promptopt.outcome.sealed_test import measured
+from promptopt.outcome.sealed_test import finite_pairs, measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
+from promptopt.stats import ALPHA, Gain, Verdict, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
@@ -98,6 +100,36 @@ def evaluate(
             door.paid,
             run.warnings,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one."""
+
+    gain: Gain
+    rivals: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni)."""
+        return verdict(self.gain) if self.gain.p_value * self.rivals < ALPHA else "no_evidence"
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        gain = self.gain
+        return {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test, "n": gain.n,
+                "verdict": self.verdict}  # fmt: skip
+
+
+def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> Comparison:
+    """The paired test of two evaluations, on the examples that both scored. Raises ConfigError where there are none."""
+    known = dict(zip(first.examples, first.scores, strict=True))
+    both = [(known[each], score) for each, score in zip(second.examples, second.scores, strict=True) if each in known]
+    before, after = finite_pairs([one for one, _ in both], [other for _, other in both])
+    if not before or first.evaluator != second.evaluator:
+        raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
+    gain = paired_gain([score.value for score in before], [score.value for score in after], seed)
+    return Comparison(gain, rivals)
 
 
 def _looking(

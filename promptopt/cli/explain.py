@@ -11,6 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ MEANINGS = {
 def explain(
     given: dict[str, Any],
     *,
-    prompt: options.PromptText = None,
+    prompt: options.PromptTexts = None,
     examples: Annotated[int, typer.Option(metavar="N", min=2, help="Training examples it is measured on.")] = 50,
     pieces: Annotated[int, typer.Option(metavar="N", min=1, help="Pieces that are left out, at most.")] = 5,
     mode: Annotated[
@@ -59,8 +60,10 @@ def explain(
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
+    if prompt is not None and len(prompt) > 1:
+        raise ConfigError("explain takes one prompt to pieces; give --prompt once (`promptopt evaluate` compares two)")
     config = with_task(merged(RunConfig(evaluator="loss"), given))
-    laid_out, chosen = prompt_from(task_of(config), prompt)
+    laid_out, chosen = prompt_from(task_of(config), prompt[0] if prompt else None)
     measured_by = evaluator_of(config, laid_out)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
     with interruptible() as interrupt:

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
-    "evaluate": "Score one prompt on a task, or every layout of the task with that prompt.",
+    "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
     "runs": "List, show, compare, delete and export what was run.",
     "methods": "List the search methods, or show one with its settings.",
