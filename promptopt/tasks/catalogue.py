@@ -33,6 +33,8 @@ def load_task(name_or_path: str | Path, *, data: str | Path | None = None, split
         raise ConfigError(
             f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
         )
+    if name and ((path / "state.json").is_file() or (path / "dataset_dict.json").is_file()):
+        raise ConfigError(f"{name} is a data set, not a task; `promptopt init NAME --data {name} …` writes a task file")
     if name and path.is_dir():
         raise ConfigError(f"{name} is a folder; name the task file in it, which ends in .toml")
     if isinstance(name_or_path, Path) or path.suffix:

@@ -26,6 +26,7 @@ from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
+from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
@@ -233,14 +234,18 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
     if source.generator:
         return Pool(_generated(path, source))
     if source.file:
-        found = _read(path.parent / source.file, source, seed)
-        return Pool(found.examples, warnings=found.warnings)
+        folders = saved_splits(path.parent / source.file)
+        return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
     parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
         file = locate(relative.replace("{seed}", folder), url)
         parts[split] = _read(file, source, seed)
+    return _pool_of(path, parts)
+
+
+def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
     _only(path, "split", parts, ("train", "dev", "test"))
     nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
