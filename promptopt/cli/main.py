@@ -19,7 +19,7 @@ COMMANDS: dict[str, str] = {
     "methods": "List the search methods, or show one with its settings.",
     "tasks": "List the built-in tasks, or show one.",
     "models": "List the embedded models, show one, or fetch one.",
-    "init": "Write a task file from your own CSV, TSV, JSONL or Parquet file.",
+    "init": "Write a task file from your own CSV, Excel, JSONL or Parquet file, or a saved data set.",
     "cache": "Show how large the store is, or drop from it what no run needs.",
 }
 """Every command with the one line that `promptopt --help` shows, so that the list needs no imports."""
