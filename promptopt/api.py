@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
-from promptopt.binding.plan import allocate_for, room_for, too_little
+from promptopt.binding.plan import allocate_for, default_budget, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, StoreError
@@ -51,25 +52,28 @@ def optimize(
     writes prompts, who judges, and what the prompt is for, where that is not the same. `evaluator` guides the search:
     the method's own choice, if None, which for most is generation with the task's metric. `check_evaluator` is what the
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
-    `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
+    `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
+    no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
     EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
     Ctrl-C) ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
-    budget = Budget() if budget is None else budget
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
+        shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
+        named = isinstance(optimizer, str) and not shipped.get(optimizer)
+        budget, unasked = default_budget(budget, configured=not named)
         trial, recorded = _prepare(asked, budget, store, session, begun)
         run = trial.run
         if session.watch is not None:
             session.watch(run)
         run.tell(Planned(trial.id, trial.allocation, smallest_detectable(trial.allocation.test), recorded))
         _warn_of_versions(run, store, trial.id)
-        for said in (asked.misfits, too_little(asked.optimizer, run.room)):
+        for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
             if said:
                 run.warn(said)
         result = conduct(trial, asked.optimizer, begun)

@@ -125,7 +125,7 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding.evaluator import recast, verdict_evaluator
     from promptopt.binding.plan import room_for, too_little
     from promptopt.binding.task import bind_task
-    from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
+    from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
     from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
 
@@ -142,8 +142,9 @@ def forecast(config: RunConfig) -> Forecast:
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
     cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
+    budget, unasked = search_budget(config, given)
     arranged = allocate(
-        budget_of(config),
+        budget,
         dev=len(task.dev),
         test=len(task.test),
         calls_per_cell=final.calls,
@@ -162,7 +163,7 @@ def forecast(config: RunConfig) -> Forecast:
     warned = too_little(optimizer, room)
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
-        (*own.warnings, *((warned,) if warned else ())), _rounds(optimizer, room), _unpriced(roles, prices),
+        (*own.warnings, *(said for said in (unasked, warned) if said)), _rounds(optimizer, room), _unpriced(roles, prices),
     )  # fmt: skip
 
 

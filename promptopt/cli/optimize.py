@@ -78,14 +78,14 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
+    from promptopt.cli.request import evaluator_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
     from promptopt.reports.export import export, export_of, format_for
 
     out = _out(config)
     form = format_for(out, None)
-    budget = budget_of(config)
     task = task_of(config)
+    budget, unasked = search_budget(config, task)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)
     # Every mistake that can be found without a model is found before one is fetched.
@@ -97,6 +97,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
             _introduce(task, config.method, name_of(evaluator))
+            if unasked:
+                say(unasked)
         result = api.optimize(
             task,
             optimizer,
