@@ -53,7 +53,8 @@ def optimize(
     the method's own choice, if None, which for most is generation with the task's metric. `check_evaluator` is what the
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
     `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
-    no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
+    no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is
+    stopped.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
     EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,

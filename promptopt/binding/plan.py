@@ -12,7 +12,6 @@ from promptopt.run.budget import Allocation, Budget, allocate
 from promptopt.text import counted
 from promptopt.types import Content, Room
 
-
 DEFAULT_EVALUATIONS = 2_000
 """What a search may spend where nobody said: 480 of them pay for a test that finds a gain of 10 points. Ours."""
 
@@ -20,8 +19,8 @@ DEFAULT_EVALUATIONS = 2_000
 def default_budget(given: Budget | None, *, configured: bool) -> tuple[Budget, str]:
     """The budget of a search and a sentence for the user, where it is the default.
 
-    `given`: None is nobody's word, `Budget()` says that there is no cap. `configured`: whether the method was given settings, by
-    the user or by the task: it then ends where these say.
+    `given`: None is nobody's word, `Budget()` says that there is no cap. `configured`: whether the method was given
+    settings, by the user or by the task: it then ends where these say.
     """
     if given is not None or configured:
         return Budget() if given is None else given, ""

@@ -1,4 +1,4 @@
-"""`--dry-run`: what a run will take, by role, from settings and examples alone. No model is opened or asked."""
+"""`--dry-run`: what a run will take, by role. No model is opened or asked: stand-ins play the search."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
+from promptopt.cli.rehearsal import MINUTES, Rehearsed, flat, rehearse
 from promptopt.models.prices import Price, price_of
+from promptopt.models.providers import provider_of
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
-from promptopt.run.budget import Allocation
+from promptopt.run.budget import Allocation, Budget
 from promptopt.text import counted
-from promptopt.types import Content, Room, UpperBounds
+from promptopt.types import Room, UpperBounds
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
+MOST_DRAWN_OUT = 3.0
+"""How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 ENOUGH_CALLS = 50
 """Calls an earlier run must have paid for before its speed says anything."""
 
@@ -70,7 +75,7 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        head = ["at most", "calls", "tokens read", "tokens written", "dollars", "model"]
+        head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
         rows = [head, *(_row(role, priced=role.model not in self.unpriced) for role in self.roles)]
         total = RoleForecast(
             "together",
@@ -95,7 +100,7 @@ class Forecast:
         if self.minutes is None:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
         runs = counted(self.speed_from, "earlier run")
-        return f"Time: at most about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
+        return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 
 
 def _sentence(text: str) -> str:
@@ -137,7 +142,7 @@ def forecast(config: RunConfig) -> Forecast:
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
     proposer = _proposer(config)
-    prices = {spec: price_of(spec) for spec in (config.model, proposer, checked)}
+    prices = {spec: price_of(spec, local=_is_here(spec, config.base_url)) for spec in (config.model, proposer, checked)}
     searching = _Cell.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
     cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
@@ -159,12 +164,71 @@ def forecast(config: RunConfig) -> Forecast:
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
+    rehearsed = rehearse(own, optimizer, (config.model, proposer, checked), (evaluator, check),
+                         _playable(budget, arranged), config.seed)  # fmt: skip
+    planned = None if cells is None else cells + arranged.reserve.evaluations
+    if rehearsed is not None:
+        played = _played(rehearsed, planned, capped=bool(arranged.granted))
+        roles = _within([_as_rehearsed(role, played, prices[role.model]) for role in roles], budget.usd)
     speed, runs = _speed(config.model, proposer)
     warned = too_little(optimizer, room)
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
-        (*own.warnings, *(said for said in (unasked, warned) if said)), _rounds(optimizer, room), _unpriced(roles, prices),
+        (*own.warnings, *(said for said in (unasked, warned) if said)), _rounds(optimizer, room),
+        _unpriced(roles, prices),
     )  # fmt: skip
+
+
+def _playable(budget: Budget, arranged: Allocation) -> Budget:
+    """The budget of a rehearsal, where nothing has a price: the cells that dollars come to in their place."""
+    evaluations = budget.evaluations
+    if budget.usd is not None and arranged.granted is not None:
+        evaluations = arranged.granted + arranged.reserve.evaluations
+    return Budget(evaluations, budget.calls, budget.tokens, None, MINUTES)
+
+
+def _played(rehearsed: Rehearsed, planned: int | None, *, capped: bool) -> Mapping[str, tuple[float, ...]]:
+    """(calls, tokens read, tokens written) by role, of the whole search.
+
+    A rehearsal that time ended is a part of it. One that ended of itself before its cap is drawn out to it where it
+    came near: a search with better ideas goes on.
+    """
+    done = rehearsed.result.spent.evaluations
+    part = rehearsed.result.status == "suspended"
+    longer = planned / done if planned is not None and done else 1.0
+    draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
+    task = max(1.0, longer) if draw_out else 1.0
+    factors = {"task": task, "check": 1.0, "proposer": task if part else 1.0}
+    stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
+    return {
+        role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
+        for role, each in stood_in.items()
+    }
+
+
+def _as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:
+    if role.role not in played:
+        return role
+    calls, read, written = map(round, played[role.role])
+    return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=_usd(price, read, written))
+
+
+def _within(roles: list[RoleForecast], usd: float | None) -> list[RoleForecast]:
+    """The roles, less of each alike where together they cost more than the cap in dollars."""
+    total = _sum_usd([role.usd for role in roles])
+    if usd is None or total is None or total <= usd:
+        return roles
+    share = usd / total
+    return [
+        replace(
+            role,
+            calls=None if role.calls is None else round(share * role.calls),
+            prompt_tokens=None if role.prompt_tokens is None else round(share * role.prompt_tokens),
+            completion_tokens=None if role.completion_tokens is None else round(share * role.completion_tokens),
+            usd=None if role.usd is None else share * role.usd,
+        )
+        for role in roles
+    ]
 
 
 def _proposer(config: RunConfig) -> str:
@@ -233,7 +297,7 @@ class _Cell:
     def of(cls, task: Task, evaluator: Evaluator, model: str) -> _Cell:
         """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
         sample = task.train[:SAMPLE]
-        reads = sum(estimate_tokens(_flat(task.render(task.initial, example)[0]), model) for example in sample)
+        reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
         writes = task.sampling.max_tokens
         if isinstance(evaluator, Forcing):
             reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))
@@ -263,12 +327,15 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
     return min([expected.evaluations, *caps]), proposals
 
 
-def _flat(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
-
-
 def _unpriced(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+
+
+def _is_here(spec: str, url: str | None) -> bool:
+    """Whether a model is asked at an address of this machine, where tokens cost nothing."""
+    known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
+    asked = known is not None and known.takes_url
+    return asked and host is not None and (host in ("localhost", "::1") or host.startswith("127."))
 
 
 def _usd(price: Price | None, read: int | None, written: int | None) -> float | None:
