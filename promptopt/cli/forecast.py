@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
-from promptopt.cli.rehearsal import MINUTES, Rehearsed, flat, rehearse
+from promptopt.cli.rehearsal import flat, played
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
-from promptopt.run.budget import Allocation, Budget
+from promptopt.run.budget import Allocation
 from promptopt.text import counted
 from promptopt.types import Room, UpperBounds
 
@@ -24,8 +24,6 @@ SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
-MOST_DRAWN_OUT = 3.0
-"""How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 ENOUGH_CALLS = 50
 """Calls an earlier run must have paid for before its speed says anything."""
 
@@ -164,12 +162,10 @@ def forecast(config: RunConfig) -> Forecast:
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
-    rehearsed = rehearse(own, optimizer, (config.model, proposer, checked), (evaluator, check),
-                         _playable(budget, arranged), config.seed)  # fmt: skip
-    planned = None if cells is None else cells + arranged.reserve.evaluations
-    if rehearsed is not None:
-        played = _played(rehearsed, planned, capped=bool(arranged.granted))
-        roles = _within([_as_rehearsed(role, played, prices[role.model]) for role in roles], budget.usd)
+    specs = (config.model, proposer, checked)
+    taken = played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells)
+    if taken:
+        roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
     speed, runs = _speed(config.model, proposer)
     warned = too_little(optimizer, room)
     return Forecast(
@@ -177,33 +173,6 @@ def forecast(config: RunConfig) -> Forecast:
         (*own.warnings, *(said for said in (unasked, warned) if said)), _rounds(optimizer, room),
         _unpriced(roles, prices),
     )  # fmt: skip
-
-
-def _playable(budget: Budget, arranged: Allocation) -> Budget:
-    """The budget of a rehearsal, where nothing has a price: the cells that dollars come to in their place."""
-    evaluations = budget.evaluations
-    if budget.usd is not None and arranged.granted is not None:
-        evaluations = arranged.granted + arranged.reserve.evaluations
-    return Budget(evaluations, budget.calls, budget.tokens, None, MINUTES)
-
-
-def _played(rehearsed: Rehearsed, planned: int | None, *, capped: bool) -> Mapping[str, tuple[float, ...]]:
-    """(calls, tokens read, tokens written) by role, of the whole search.
-
-    A rehearsal that time ended is a part of it. One that ended of itself before its cap is drawn out to it where it
-    came near: a search with better ideas goes on.
-    """
-    done = rehearsed.result.spent.evaluations
-    part = rehearsed.result.status == "suspended"
-    longer = planned / done if planned is not None and done else 1.0
-    draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
-    task = max(1.0, longer) if draw_out else 1.0
-    factors = {"task": task, "check": 1.0, "proposer": task if part else 1.0}
-    stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
-    return {
-        role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
-        for role, each in stood_in.items()
-    }
 
 
 def _as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:

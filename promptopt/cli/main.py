@@ -6,7 +6,7 @@ Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same com
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -59,11 +59,28 @@ class Commands(TyperGroup):
             raise typer.Exit(exit_code_of(error)) from None
 
 
-app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from promptopt import __version__
+
+        typer.echo(f"promptopt {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def promptopt() -> None:
+def promptopt(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None:
     """Finds better prompts for language models, and proves on sealed data that they are better.
 
     Begin with: promptopt optimize --task support-intent --max-evaluations 400

@@ -96,9 +96,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
-            _introduce(task, config.method, name_of(evaluator))
-            if unasked:
-                say(unasked)
+            _introduce(task, config.method, name_of(evaluator), unasked)
         result = api.optimize(
             task,
             optimizer,
@@ -127,13 +125,15 @@ def _out(config: RunConfig) -> Path | None:
     return out
 
 
-def _introduce(task: Task, method: str, evaluator: str) -> None:
+def _introduce(task: Task, method: str, evaluator: str, unasked: str) -> None:
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
     for warning in task.warnings:
         say(f"warning: {warning}")
+    if unasked:
+        say(unasked)
 
 
 def _earlier(run_id: str) -> RunConfig:

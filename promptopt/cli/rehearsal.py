@@ -12,7 +12,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,15 +23,17 @@ from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Optimizer
-from promptopt.run.budget import Budget
+from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
-MINUTES = 0.2
+MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
 LONG_REPLY = 64
 """A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
+MOST_DRAWN_OUT = 3.0
+"""How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 GROWTH = 28
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
 _WORDS = ("carefully", "briefly", "clearly", "first", "always", "exactly", "please", "really", "then", "well")
@@ -155,6 +157,48 @@ def rehearse(
     return Rehearsed(*models, result)
 
 
+def _playable(budget: Budget, arranged: Allocation) -> Budget:
+    """The budget of a rehearsal, where nothing has a price: the cells that dollars come to in their place."""
+    evaluations = budget.evaluations
+    if budget.usd is not None and arranged.granted is not None:
+        evaluations = arranged.granted + arranged.reserve.evaluations
+    return Budget(evaluations, budget.calls, budget.tokens, None, MINUTES)
+
+
+def played(
+    task: Task,
+    optimizer: Optimizer,
+    specs: tuple[str, str, str],
+    evaluators: tuple[Evaluator, Evaluator],
+    budget: tuple[Budget, Allocation],
+    seed: int,
+    cells: int | None,
+) -> Mapping[str, tuple[float, ...]]:
+    """(calls, tokens read, tokens written) by role, of the whole search; nothing where it cannot be played.
+
+    `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
+
+    A rehearsal that time ended is a part of it. One that ended of itself before its cap is drawn out to it where it
+    came near: a search with better ideas goes on.
+    """
+    arranged = budget[1]
+    rehearsed = rehearse(task, optimizer, specs, evaluators, _playable(*budget), seed)
+    if rehearsed is None:
+        return {}
+    capped, planned = bool(arranged.granted), None if cells is None else cells + arranged.reserve.evaluations
+    done = rehearsed.result.spent.evaluations
+    part = rehearsed.result.status == "suspended"
+    longer = planned / done if planned is not None and done else 1.0
+    draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
+    drawn = max(1.0, longer) if draw_out else 1.0
+    factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
+    stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
+    return {
+        role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
+        for role, each in stood_in.items()
+    }
+
+
 def flat(content: Content) -> str:
     """All that is read, as one text."""
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
@@ -186,7 +230,7 @@ class _World:
     def _share(self, head: str) -> float:
         if head not in self._worth:
             there = set(head.split())
-            lost = [0.1 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
+            lost = [0.12 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
             gained = 0.04 * sum(word in there for word in _WORDS)
             self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
         return self._worth[head]
