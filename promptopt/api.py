@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -77,11 +77,23 @@ def optimize(
         for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
             if said:
                 run.warn(said)
-        result = conduct(trial, asked.optimizer, begun)
+        with _marked(store, trial.id):
+            result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+@contextmanager
+def _marked(store: Store, name: str) -> Generator[None]:
+    """Where a run ends in an error, the store says so: it would be listed as running for ever."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(StoreError):
+            store.mark(name, "failed" if isinstance(error, Exception) else "stopped")
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,12 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
             raise ConfigError("the budget does not allow a single evaluation; raise it") from None
         return run.evaluate([prompt], examples[:scored])
     except Suspended as stop:
-        raise BackendError(f"{stop}; run the same command again to go on") from stop
+        raise BackendError(_with_advice(stop)) from stop
+
+
+def _with_advice(stop: Suspended) -> str:
+    """What stopped it, and to run it again, where it does not say so itself."""
+    return str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +263,10 @@ def explain(
             named = isinstance(model, Models) and model.proposer is not None
             sampling = SEGMENTER if named else None
             effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
-        except (BudgetSpent, Suspended) as stop:
-            raise BackendError(f"{stop}; raise the limit, or run the same command again to go on") from stop
+        except BudgetSpent as stop:
+            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
+        except Suspended as stop:
+            raise BackendError(_with_advice(stop)) from stop
         mean, error = paired([-value for value in values])
         name = Criterion(search, models["task"], None).name
         return Explanation(

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import smallest
 from promptopt.cli.rehearsal import flat, played
-from promptopt.models.prices import Price, price_of
+from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
+from promptopt.models.specs import check_spec
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
@@ -140,7 +141,7 @@ def forecast(config: RunConfig) -> Forecast:
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
     proposer = _proposer(config)
-    prices = {spec: price_of(spec, local=_is_here(spec, config.base_url)) for spec in (config.model, proposer, checked)}
+    prices = {spec: _price(spec, config.base_url) for spec in (config.model, proposer, checked)}
     searching = _Cell.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
     cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
@@ -298,6 +299,13 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
 
 def _unpriced(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+
+
+def _price(spec: str, base_url: str | None) -> Price | None:
+    """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
+    if spec.partition("/")[0] != SCRIPTED:
+        check_spec(spec)
+    return price_of(spec, local=_is_here(spec, base_url))
 
 
 def _is_here(spec: str, url: str | None) -> bool:

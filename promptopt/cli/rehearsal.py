@@ -32,6 +32,8 @@ MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
 LONG_REPLY = 64
 """A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
+REPEATS = 0.25
+"""How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 GROWTH = 28
@@ -257,11 +259,13 @@ class _Proposer:
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
             return json.dumps([_said_otherwise(phrase, rng) for _ in range(count if asked else 10)])
         tag = tags[-1] if tags else ""
-        replies = [self._changed(rng.choice([self.start, *blocks]), rng) for _ in range(count)]
+        replies = [self._changed(rng.choice(blocks if blocks else [self.start]), rng) for _ in range(count)]
         return "\n".join(f"<{tag}>{reply}</{tag}>" if tag else reply for reply in replies)
 
     def _changed(self, text: str, rng: random.Random) -> str:
         """The text with a few words more, or others where it has grown as far as rewrites of it do."""
+        if rng.random() < REPEATS:
+            return text
         pieces = text.split(" ")
         most = len(self.start.split(" ")) + GROWTH
         for _ in range(rng.randint(4, 11)):

@@ -86,6 +86,12 @@ class Store:
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
 
+    def mark(self, run_id: str, status: str) -> None:
+        """Record that a run ended without a result: `failed`, or `stopped`."""
+        change = {"status": status, "updated": time.time()}
+        with sentences(self.where), self.engine.begin() as connection:
+            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+
     def runs(self) -> list[RunRecord]:
         """Every run, newest first."""
         with sentences(self.where), self.engine.connect() as connection:

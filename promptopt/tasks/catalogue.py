@@ -41,6 +41,11 @@ def load_task(name_or_path: str | Path, *, data: str | Path | None = None, split
         raise DataError(
             f"there is no file {name} (looked in {Path.cwd()}); check the path, or see `promptopt tasks list`"
         )
+    beside = path.with_name(f"{path.name}.toml")
+    if name and beside.is_file():
+        raise ConfigError(
+            f"no task is named {name!r}, but the task file {beside} is there; did you mean {str(beside)!r}?"
+        )
     raise UnknownName("task", name, task_names())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import ConfigError, Refused
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Finish, Reply, Request, Token
@@ -90,7 +90,7 @@ class Failure:
                     overloaded=self.status in (429, 503, 529),
                 )
             advice = "top the account up, or use another model"
-        raise BackendError(f"{server} answered {self.status} ({shown}): {advice}")
+        raise Refused(f"{server} answered {self.status} ({shown}): {advice}")
 
 
 def scrub(text: str, *keys: str) -> str:
