@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
@@ -21,6 +22,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
+from promptopt.reports.progress import Progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
@@ -54,7 +56,7 @@ def optimize(
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
     `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
     no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is
-    stopped.
+    stopped; where none is given and stderr is a terminal, a line there says how far it is.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
     EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
@@ -63,7 +65,7 @@ def optimize(
     begun = time.monotonic()
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
-    with opened(store) as store:
+    with opened(store) as store, _watched(session) as session:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
         named = isinstance(optimizer, str) and not shipped.get(optimizer)
@@ -83,6 +85,20 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+@contextmanager
+def _watched(session: Session) -> Generator[Session]:
+    """The session given; where nobody looks on and stderr is a terminal, one with a line of progress there."""
+    stream: TextIO | None = sys.stderr
+    if session is not UNWATCHED or stream is None or not stream.isatty():
+        yield session
+        return
+    progress = Progress(stream, "promptopt")
+    try:
+        yield Session([progress])
+    finally:
+        progress.close()
 
 
 @contextmanager

@@ -241,6 +241,7 @@ def explain(
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
+    watch: Callable[[Run], None] | None = None,
 ) -> Explanation:
     """Leave each piece of a prompt (the task's start, if None) out in turn, and say what that does to its loss.
 
@@ -255,6 +256,8 @@ def explain(
         models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        if watch is not None:
+            watch(run)
         chosen = _prompt_of(task, prompt)
         drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         try:

@@ -55,6 +55,7 @@ def explain(
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
     from promptopt.binding.models import Models
+    from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, merged, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
@@ -66,20 +67,14 @@ def explain(
     laid_out, chosen = prompt_from(task_of(config), prompt[0] if prompt else None)
     measured_by = evaluator_of(config, laid_out)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
-    with interruptible() as interrupt:
-        if not quiet:
-            say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
-        with suspended_by(interrupt):
-            found = analyse(
-                laid_out,
-                chosen,
-                model=Models(config.model, config.proposer, base_url=config.base_url),
-                evaluator=measured_by,
-                analysis=Analysis(examples, pieces, mode),
-                budget=budget_of(config),
-                seed=config.seed,
-                interrupt=interrupt,
-            )
+    title = f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}"
+    minutes = config.max_minutes
+    with interruptible() as stop, display(title, stop, quiet=quiet, minutes=minutes) as shown, suspended_by(stop):
+        found = analyse(
+            laid_out, chosen, model=Models(config.model, config.proposer, base_url=config.base_url),
+            evaluator=measured_by, analysis=Analysis(examples, pieces, mode), budget=budget_of(config),
+            seed=config.seed, interrupt=stop, watch=shown.watch,
+        )  # fmt: skip
     if json:
         show_json(_as_json(found, laid_out.editable))
         return

@@ -94,9 +94,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     make_ready([spec for spec in (config.model, proposer, config.check_model) if spec is not None], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
-    with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
-        if not quiet:
-            _introduce(task, config.method, name_of(evaluator), unasked)
+    with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
+        _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
         result = api.optimize(
             task,
             optimizer,
@@ -125,7 +124,9 @@ def _out(config: RunConfig) -> Path | None:
     return out
 
 
-def _introduce(task: Task, method: str, evaluator: str, unasked: str) -> None:
+def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
+    if quiet:
+        return
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())

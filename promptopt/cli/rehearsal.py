@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from promptopt import api
 from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
@@ -153,6 +154,7 @@ def rehearse(
                 budget=budget,
                 seed=seed,
                 store=Path(folder) / "store.db",
+                session=Session(),
             )
         except PromptoptError:
             return None
