@@ -246,7 +246,10 @@ class CAPO:
         plan, train = self.plan(room), room.train
         if plan.fresh is not None:
             calls = 2 * (ATTEMPTS * plan.crossovers + plan.fresh.bound * 2 * plan.crossovers)
-            return UpperBounds(plan.fresh.evaluations, calls, calls * self.breed.sampling.max_tokens)
+            # Calls that the proposer leaves go to evaluations.
+            cells = room.cells()
+            evaluations = plan.fresh.evaluations if cells is None or room.calls is None else cells
+            return UpperBounds(evaluations, calls, calls * self.breed.sampling.max_tokens)
         # Where demonstrations have no place, the races have all examples.
         scored = min(train, self.race.block * self.race.blocks)
         first, children = max(plan.population, 1 + len(self.seeds)), plan.rounds * plan.crossovers
