@@ -16,6 +16,7 @@ class Journal:
     def __init__(self, engine: sql.Engine, where: str, run_id: str, *, afresh: bool = False) -> None:
         """`afresh` forgets what earlier executions recorded: for the final phase, which follows the budget."""
         self._engine, self._where, self.run_id = engine, where, run_id
+        self._insert = insert_new(engine, JOURNAL)
         if afresh:
             with sentences(where), engine.begin() as connection:
                 connection.execute(sql.delete(JOURNAL).where(JOURNAL.c.run == run_id))
@@ -51,6 +52,6 @@ class Journal:
                     {"run": self.run_id, "position": self.position + offset, "key": keys[offset]}
                     for offset in range(known, len(keys))
                 ]
-                connection.execute(insert_new(self._engine, JOURNAL), rows)
+                connection.execute(self._insert, rows)
         self.position += len(keys)
         self.recorded = max(self.recorded, self.position)
