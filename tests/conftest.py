@@ -1,6 +1,7 @@
-"""For every test: no home but a temporary one, in memory where there is room, and no deadline that a busy machine misses.
+"""For every test: no home but a temporary one, in memory where there is room; no deadline that a busy machine misses.
 
-`slow` marks what a shorter test stands beside: `.ci/run` runs it, a bare `pytest` leaves it out. So it is with `engine`.
+`slow` marks what a shorter test stands beside: a bare `pytest` leaves it out, and `.ci/run` runs it. So it is with
+`engine`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-SLOW = {"test_survives_a_crash_at_any_call"}
-"""Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`)."""
+SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}
+"""Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`): of a crash,
+that after crash after crash; of hash seeds, the golden journals, which each execution compares under a seed of its own.
+"""
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free in memory: a whole run leaves some 300 MB there, for a while."""
 
 
 def pytest_configure() -> None:
-    """Some 2,000 tests open a store each, and a disk makes each of them wait for some ten syncs: a third of the time."""
+    """Some 2,000 runs have a store each, and a disk makes every one of them wait for some ten syncs."""
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None

@@ -84,8 +84,11 @@ class Store:
 
     def runs(self) -> list[RunRecord]:
         """Every run, newest first."""
+        return self._read(sql.select(RUNS))
+
+    def _read(self, query: sql.Select[Any]) -> list[RunRecord]:
         with sentences(self.where), self.engine.connect() as connection:
-            rows = connection.execute(sql.select(RUNS).order_by(RUNS.c.updated.desc(), RUNS.c.id)).mappings().all()
+            rows = connection.execute(query.order_by(RUNS.c.updated.desc(), RUNS.c.id)).mappings().all()
         return [
             RunRecord(
                 row["id"],
@@ -101,7 +104,9 @@ class Store:
 
     def find(self, run_id: str) -> RunRecord:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
-        matches = [record for record in self.runs() if record.id.startswith(run_id)]
+        # LIKE takes capitals for small letters, so what comes is looked at again.
+        begins = sql.select(RUNS).where(RUNS.c.id.startswith(run_id, autoescape=True))
+        matches = [record for record in self._read(begins) if record.id.startswith(run_id)]
         if len(matches) != 1:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")

@@ -191,6 +191,6 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
 def test_many_processes_open_a_new_store_at_once(tmp_path: Path) -> None:
     program = "import sys; from promptopt.store.runs import Store; Store(sys.argv[1]).close()"
     command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
-    opening = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    opening = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for process in opening:
         assert process.communicate()[1] == ""
