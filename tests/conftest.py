@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+settings.register_profile("ci", settings.get_profile("busy"), max_examples=200)
 settings.load_profile("busy")
 
 SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}

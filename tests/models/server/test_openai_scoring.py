@@ -14,6 +14,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.server.vocabulary import token_texts
 from promptopt.types import Message, ScoreRequest
 from tests.dialects import ToyModel, ToyServer
+from tests.models.conftest import Transport, take
 from tests.models.server.asking import Opening
 from tests.models.server.scoring import CONTEXT, KINDS, RULES, expected, labels, paths, scored
 from tests.servers import Answer, Asked, failure
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.usefixtures("key")
 @pytest.fixture
 def model_name() -> str:
     return "toy"
+
+
+@pytest.fixture(params=["aiohttp alone", pytest.param("the official client", marks=pytest.mark.slow)])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
+    """What is asked here is the same on both ways; the tests of outages and sessions take both."""
+    return take(request.param, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", KINDS)
