@@ -36,7 +36,10 @@ def conduct(store: Path, url: str) -> Result:
     model = OpenAIModel("fake", base_url=url, patience=Patience(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05))
     try:
         return optimize(
-            planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store
+            planted_task(train=30, dev=20),
+            Rewrites(),
+            model=Models(model, proposer=Scripted(rewrite, name="proposer")),
+            store=store,
         )
     finally:
         model.close()
