@@ -20,10 +20,8 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", settings.get_profile("busy"), max_examples=200)
 settings.load_profile("busy")
 
-SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}
-"""Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`): of a crash,
-that after crash after crash; of hash seeds, the golden journals, which each execution compares under a seed of its own.
-"""
+SLOW = {"test_survives_a_crash_at_any_call"}
+"""Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`)."""
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free in memory: a whole run leaves some 300 MB there, for a while."""

@@ -182,6 +182,9 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
         store.end("abc1", status="finished", result={"verdict": "better"})
         assert store.find("abc").status == "finished"
         assert store.find("abc").result == {"verdict": "better"}
+        assert [run.id for run in store.runs()] == ["abc1", "abd2"]  # the newest first, by when it last changed
+        store.end("abd2", status="finished", result={})
+        assert [run.id for run in store.runs()] == ["abd2", "abc1"]
         with pytest.raises(ConfigError, match="more than one run"):
             store.find("ab")
         with pytest.raises(ConfigError, match="no run"):
