@@ -9,10 +9,15 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import StoreError
-from promptopt.store.database import CALLS, insert_new, sentences
+from promptopt.store.database import CALLS, sentences
 
 READ_AT_ONCE = 500
 """Keys asked for in one SELECT; SQLite allows 32,766 variables, and past a few hundred it gets no faster."""
+
+INSERT = sql.text(
+    "INSERT INTO calls (key, model, request, reply) VALUES (:key, :model, :request, :reply) ON CONFLICT DO NOTHING"
+)
+SELECT = sql.text("SELECT key, reply FROM calls WHERE key IN :keys").bindparams(sql.bindparam("keys", expanding=True))
 
 
 def call_key(model: str, request: str, draw: str) -> bytes:
@@ -32,10 +37,6 @@ class Cache:
     def __init__(self, engine: sql.Engine, where: str) -> None:
         self._engine = engine
         self._where = where
-        self._insert = insert_new(engine, CALLS)
-        self._select = sql.select(CALLS.c.key, CALLS.c.reply).where(
-            CALLS.c.key.in_(sql.bindparam("keys", expanding=True))
-        )
         self._waiting: list[dict[str, object]] = []
         self._changed = threading.Condition()
         self._busy = self._closed = False
@@ -85,7 +86,7 @@ class Cache:
             failure: StoreError | None = None
             try:
                 with sentences(self._where), self._engine.begin() as connection:
-                    connection.execute(self._insert, rows)
+                    connection.execute(INSERT, rows)
             except StoreError as error:
                 failure = error
             with self._changed:
@@ -100,7 +101,7 @@ class Cache:
         found: dict[bytes, str] = {}
         with sentences(self._where), self._engine.connect() as connection:
             for start in range(0, len(keys), READ_AT_ONCE):
-                rows = connection.execute(self._select, {"keys": list(keys[start : start + READ_AT_ONCE])})
+                rows = connection.execute(SELECT, {"keys": list(keys[start : start + READ_AT_ONCE])})
                 found.update((bytes(key), reply) for key, reply in rows)
         return found
 

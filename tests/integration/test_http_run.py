@@ -38,7 +38,10 @@ def conduct(store: Path, url: str) -> Result:
     )
     try:
         return optimize(
-            planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store
+            planted_task(train=30, dev=20),
+            Rewrites(),
+            model=Models(model, proposer=Scripted(rewrite, name="proposer")),
+            store=store,
         )
     finally:
         model.close()

@@ -14,6 +14,7 @@ from promptopt.errors import BackendError
 from promptopt.models.server import dispatch
 from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy, Window, retry_after_s
 from promptopt.types import Reply, Request
+from tests.models.server.asking import model_threads
 
 
 def requests(count: int) -> list[Request]:
@@ -26,8 +27,9 @@ async def no_sleep(seconds: float) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
+    before = model_threads()
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "promptopt models"]
+    assert model_threads() <= before
 
 
 @given(
