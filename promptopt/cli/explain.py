@@ -30,7 +30,9 @@ MEANINGS = {
 
 @app.command()
 @options.from_config(
-    "task", "model", "proposer", "base_url", "evaluator", "settings", "data", "seed", "max_calls", "max_minutes",
+    "task", "model", "proposer", "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as",
+    "proposer_api_key_env", "concurrency", "requests_per_minute", "evaluator", "settings", "data", "seed", "max_calls",
+    "max_minutes",
     model="The model whose log-probabilities are read; default: embedded.",
     proposer="The model that marks the pieces; without one they are cut by rule.",
     evaluator="What a piece is measured by; default: loss.",
@@ -52,15 +54,14 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
-    from promptopt.binding.models import Models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
     config = with_task(merged(RunConfig(evaluator="loss"), given))
     laid_out, chosen = prompt_from(task_of(config), prompt)
-    measured_by = evaluator_of(config, laid_out)
+    measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
     with interruptible() as interrupt:
         if not quiet:
@@ -69,7 +70,7 @@ def explain(
             found = analyse(
                 laid_out,
                 chosen,
-                model=Models(config.model, config.proposer, base_url=config.base_url),
+                model=models,
                 evaluator=measured_by,
                 analysis=Analysis(examples, pieces, mode),
                 budget=budget_of(config),

@@ -74,17 +74,17 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import Models, default_proposer
+    from promptopt.binding.models import default_proposer
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
+    from promptopt.cli.request import budget_of, evaluator_of, models_of, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
     from promptopt.reports.export import export, export_of, format_for
 
     out = _out(config)
     form = format_for(out, None)
-    budget = budget_of(config)
+    budget, models = budget_of(config), models_of(config)
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)
@@ -92,7 +92,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    make_ready([spec for spec in (config.model, proposer, config.check_model) if spec is not None], quiet=quiet)
+    named = (config.model, proposer, config.judge, config.check_model)
+    make_ready([spec for spec in named if spec is not None], quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
@@ -100,7 +101,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
         result = api.optimize(
             task,
             optimizer,
-            model=Models(config.model, config.proposer, check=config.check_model, base_url=config.base_url),
+            model=models,
             evaluator=evaluator,
             check_evaluator=check,
             budget=budget,

@@ -33,7 +33,8 @@ def stormy(asked: Asked) -> Answer:
 
 
 def conduct(store: Path, url: str) -> Result:
-    model = OpenAIModel("fake", base_url=url, patience=Patience(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05))
+    patience = Patience(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05)
+    model = OpenAIModel("fake", base_url=url, served_as="lab", patience=patience)
     try:
         return optimize(
             planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store

@@ -20,7 +20,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from promptopt.errors import BackendError, PromptoptError
+from promptopt.errors import BackendError, ConfigError, PromptoptError
 
 _STOP_CHECK_S = 0.25
 """How often a request that waits for its next try looks whether the run is stopping."""
@@ -106,6 +106,33 @@ class Window:
         self.limit = min(float(self.cap), self.limit + 1 / self.limit)
 
 
+class Pace:
+    """Turns in even steps, so that no minute has more than so many; shared by all that ask one server."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        """`per_minute`: None for no limit. Raises ConfigError for one that lets nothing through."""
+        if per_minute is not None and not 0 < per_minute < math.inf:
+            raise ConfigError(f"{per_minute:g} requests a minute let nothing through; give a number above 0")
+        self._step_s = 0.0 if per_minute is None else 60 / per_minute
+        self._next = 0.0
+        self._taking = threading.Lock()
+        self.most_at_once = 1 << 20 if per_minute is None else max(1, int(per_minute / 2))
+        """Requests whose turns come within half a minute: more in flight would only wait here."""
+
+    def turn(self) -> float:
+        """Take the next turn: the seconds until it comes."""
+        if not self._step_s:
+            return 0.0
+        with self._taking:
+            now = time.monotonic()
+            begin = max(now, self._next)
+            self._next = begin + self._step_s
+            return begin - now
+
+
+UNPACED = Pace(None)
+
+
 class _Loop:
     """An event loop in a daemon thread, and what has to be closed with it."""
 
@@ -154,9 +181,16 @@ class Dispatcher(Generic[Asked, Given]):
         patience: Patience = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        pace: Pace = UNPACED,
     ) -> None:
-        """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests."""
+        """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests.
+
+        `pace`: of the requests, those that are tried again among them.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"{concurrency} requests at once let nothing through; give a number above 0")
         self.send, self.server, self.patience, self.sleep, self.clock = send, server, patience, sleep, clock
+        self.pace = pace
         self.window = Window(concurrency)
         self.answered = 0
         self.draw = random.Random().random
@@ -267,6 +301,9 @@ class _Batch(Generic[Asked, Given]):
         dispatcher, patience, spent_s, tries = self.dispatcher, self.dispatcher.patience, 0.0, 0
         answered_before = dispatcher.answered
         while True:
+            # A turn that is waited for is no fault of the server: it counts against nobody's patience.
+            if not await self._wait(dispatcher.pace.turn()):
+                return None
             began = dispatcher.clock()
             try:
                 reply = await dispatcher.send(request)

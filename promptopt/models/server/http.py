@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.address import OPENAI, host_of, identity, is_this_machine
+from promptopt.models.server.dispatch import UNPACED, Outage, Pace
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, as_object, scrub
 
-_OPENAI = "https://api.openai.com/v1"
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
 
@@ -23,17 +23,18 @@ class Server:
     """Where a model is served, and with which key. The key is kept out of every error, log and repr.
 
     `api`: the base URL. `root`: the same without its /v1, where servers keep what is not OpenAI's. `local`: it is on
-    this machine. `hosted`: it is OpenAI's own, or Azure's.
+    this machine. `hosted`: it is OpenAI's own, or Azure's. `identity`: what tells it from every other server.
     """
 
-    def __init__(self, model: str, base_url: str | None, key_variable: str | None) -> None:
+    def __init__(self, model: str, base_url: str | None, key_variable: str | None, served_as: str | None) -> None:
         """Raises ConfigError for a base URL that is none, or when OpenAI's key is missing; see `OpenAIModel`."""
-        address = os.environ.get("OPENAI_BASE_URL", _OPENAI) if base_url is None else base_url
-        host = _host(address)
+        address = (os.environ.get("OPENAI_BASE_URL", OPENAI) if base_url is None else base_url).strip()
+        host = host_of(address)
+        self.identity = identity(address, served_as)
         azure = host.endswith(_AZURE)
         default = "AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY"
         self._key_variable = default if key_variable is None else key_variable
-        self._key = os.environ.get(self._key_variable, "")
+        self._key = _key_in(self._key_variable)
         self.hosted = azure or host == "api.openai.com"
         if not self._key and self.hosted and not azure:
             raise ConfigError(
@@ -85,9 +86,10 @@ class TooLong(Exception):
 class Channel:
     """Connections to one server, on one event loop."""
 
-    def __init__(self, server: Server, *, timeout_s: float, keep: Keep) -> None:
-        """Connects to nothing yet. `timeout_s`: for one request."""
+    def __init__(self, server: Server, *, timeout_s: float, keep: Keep, pace: Pace = UNPACED) -> None:
+        """Connects to nothing yet. `timeout_s`: for one request. `pace`: where its sender has none of its own."""
         self.server, self._transport = server, server.transport(timeout_s=timeout_s, keep=keep)
+        self._pace = pace
 
     def load(self) -> None:
         """See `Transport`."""
@@ -142,28 +144,20 @@ class Channel:
         return "" if isinstance(raw, Failure) else raw.decode("utf-8", "replace")
 
     async def _request(self, url: str, body: Mapping[str, Any] | None) -> bytes | Failure:
+        wait_s = self._pace.turn()
+        if wait_s:
+            await asyncio.sleep(wait_s)
         answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
         if answer.status != 200:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return answer.body
 
 
-def _host(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:
-        parts = host = None
-    if not host or parts is None or "@" in parts.netloc:
-        # The address itself stays out of the message: it may carry a password.
-        raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
-    return host
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+def _key_in(variable: str) -> str:
+    """The key that an environment variable holds, without the line break that a file of secrets often ends in."""
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the environment variable {variable} holds a line break or another character that no key has; set it anew"
+        )
+    return key

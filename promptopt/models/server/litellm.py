@@ -12,10 +12,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
+from promptopt.models.server.address import identity
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Pace, Patience
 from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
+
+
+CONCURRENCY = 32
+"""Requests in flight at most, unless said otherwise."""
 
 
 class LiteLLMModel:
@@ -32,22 +37,31 @@ class LiteLLMModel:
         model: str,
         *,
         base_url: str | None = None,
-        concurrency: int = 32,
+        served_as: str | None = None,
+        concurrency: int = CONCURRENCY,
+        requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
         patience: Patience = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
 
-        `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        `served_as`: what the server is told apart by, where it has an address of its own that changes; else the
+        address. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most, in even steps.
+        `timeout_s`: for one try of one request.
         """
         if find_spec("litellm") is None:
             raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
-        self.name = self._model = model
-        self._base_url, self._timeout_s = base_url, timeout_s
+        self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
+        self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
         self._dispatcher = Dispatcher(
-            self._send, server=self._server, concurrency=concurrency, patience=patience, sleep=sleep
+            self._send,
+            server=self._server,
+            concurrency=concurrency,
+            patience=patience,
+            sleep=sleep,
+            pace=Pace(requests_per_minute),
         )
 
     def __repr__(self) -> str:
@@ -135,6 +149,13 @@ class LiteLLMModel:
         if status == 404:
             return "see that the provider has this model"
         return "change what the message names; trying again would not help"
+
+
+def _address_of(model: str) -> str | None:
+    """The address that litellm takes from the environment for this provider, if any."""
+    provider = model.partition("/")[0].upper()
+    named = (os.environ.get(f"{provider}_{ending}") for ending in ("API_BASE", "BASE_URL", "API_BASE_URL"))
+    return next((address for address in named if address), None)
 
 
 def _litellm() -> Any:

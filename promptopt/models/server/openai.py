@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Pace, Patience
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.wire import Failure, read_reply, require_tokens
@@ -22,6 +22,9 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 _log = logging.getLogger(__name__)
+
+CONCURRENCY = 64
+"""Requests in flight at most, unless said otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class OpenAIModel:
         *,
         base_url: str | None = None,
         key_variable: str | None = None,
-        concurrency: int = 64,
+        served_as: str | None = None,
+        concurrency: int = CONCURRENCY,
+        requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
         patience: Patience = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -86,20 +91,24 @@ class OpenAIModel:
 
         `base_url`: by default OPENAI_BASE_URL, else OpenAI itself; of Azure the resource's, with the deployment as the
         model. `key_variable`: the environment variable that holds the key, by default OPENAI_API_KEY, and for Azure
-        AZURE_OPENAI_API_KEY. `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        AZURE_OPENAI_API_KEY. `served_as`: what the server is told apart by, where its address changes; else the
+        address. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most, in even steps.
+        `timeout_s`: for one try of one request.
         """
-        if not model:
+        if not model or not model.isprintable():
             raise ConfigError("openai/ needs the name of a model, as in 'openai/gpt-4o-mini'")
-        server = Server(model, base_url, key_variable)
-        self.name = f"openai/{model}"
+        server, pace = Server(model, base_url, key_variable, served_as), Pace(requests_per_minute)
+        self.name = f"openai/{model}{server.identity}"
         self.base_url, self.local = server.api, server.local
         self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
         self._dispatcher = Dispatcher(
-            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep
+            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep, pace=pace
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
-        self._scorer = Scorer(server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep)
+        self._scorer = Scorer(
+            server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep, pace=pace
+        )
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._model!r})"
@@ -138,7 +147,7 @@ class OpenAIModel:
             answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
             if not isinstance(answer, Failure):
                 reply = read_reply(answer, request, self._model)
-                require_tokens(reply, request, self._server.name, self.name)
+                require_tokens(reply, request, self._server.name, f"openai/{self._model}")
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
