@@ -16,6 +16,7 @@ from promptopt.cli.output import say
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -148,9 +149,9 @@ class Live:
         if isinstance(event, Planned):
             self._caps = event.plan.total
             for line in planned(event):
-                self._console.print(line, markup=False, highlight=False)
+                self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, Warned):
-            self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
+            self._console.print(f"warning: {visible(event.message)}", markup=False, highlight=False, style="yellow")
 
     def table(self) -> Group:
         """The title and the table as they stand now."""
@@ -165,8 +166,8 @@ class Live:
             table.add_row("now", "getting the task and the model ready")
         else:
             for name, value in rows(self._run.snapshot(), self._minutes, self._caps):
-                table.add_row(name, Text(value))
-        return Group(Text(self._title, style="bold"), table)
+                table.add_row(name, Text(visible(value)))
+        return Group(Text(visible(self._title), style="bold"), table)
 
 
 def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.text import visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -121,7 +122,8 @@ def _print(found: Explanation, editable: str) -> None:
     from promptopt.reports import words
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(f"{found.task}, {words.plural(found.n, 'training example')}, {found.evaluator} on {found.model}")
+    named = f"{found.task}, {words.plural(found.n, 'training example')}, {found.evaluator} on {found.model}"
+    console.print(visible(named))
     console.print(f"loss {found.loss:.4f} ± {found.error:.4f} with the whole prompt:\n")
     console.print(coloured(found, editable))
     if not found.effects:
@@ -135,7 +137,7 @@ def _print(found: Explanation, editable: str) -> None:
     head, *lines = words.columns(rows, right=(0, 1)).splitlines()
     console.print(f"\n{head}")
     for line, effect in zip(lines, found.effects, strict=True):
-        console.print(Text(line, style=COLOURS[effect.kind]))
+        console.print(Text(visible(line), style=COLOURS[effect.kind]))
     console.print("\nWithout: what the loss is more when the piece is left out, on the same examples.")
 
 
@@ -143,7 +145,10 @@ def coloured(found: Explanation, editable: str) -> Text:
     """The prompt's text, each measured piece in the colour of what it does."""
     from rich.text import Text
 
-    text = Text(found.prompt[editable])
+    prompt = found.prompt[editable]
+    text = Text(visible(prompt))
     for effect in found.effects:
-        text.stylize(COLOURS[effect.kind], effect.segment.start, effect.segment.end)
+        # A character that is made visible takes more room.
+        start, end = (len(visible(prompt[:place])) for place in (effect.segment.start, effect.segment.end))
+        text.stylize(COLOURS[effect.kind], start, end)
     return text

@@ -12,6 +12,7 @@ from promptopt.binding.config import RunConfig, build_optimizer, config_from, fl
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import ConfigError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
@@ -113,7 +114,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     if out is not None and result.status != "suspended":
-        out.write_text(export(export_of(task, result.prompt, result.model), form), encoding="utf-8")
+        text = export(export_of(task, result.prompt, result.model), form)
+        out.write_text(without_surrogates(text), encoding="utf-8")
         if not quiet:
             say(f"the winner is in {out}")
     return result

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Generator, Mapping
@@ -16,19 +17,26 @@ from typing import Any, cast
 import typer
 
 from promptopt.errors import BackendError, ConfigError, DataError, PromptoptError
+from promptopt.text import visible, visible_json
+from promptopt.types.identity import without_surrogates
 
 FINISHED, FAILED, USAGE, SUSPENDED = 0, 1, 2, 3
 """Exit codes."""
 
 
 def show(text: str) -> None:
-    """A result, on stdout."""
-    typer.echo(text)
+    """A result, on stdout, with control characters made visible."""
+    typer.echo(visible(text))
+
+
+def hand_over(text: str) -> None:
+    """A result that another program reads, as it is; on a terminal with control characters made visible."""
+    typer.echo(visible(text) if sys.stdout.isatty() else without_surrogates(text))
 
 
 def show_json(value: Mapping[str, Any]) -> None:
     """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)))
 
 
 def _finite(value: Any) -> Any:
@@ -42,8 +50,8 @@ def _finite(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A remark, on stderr."""
-    typer.echo(text, err=True)
+    """A remark, on stderr, with control characters made visible."""
+    typer.echo(visible(text), err=True)
 
 
 def exit_code_of(error: BaseException) -> int:

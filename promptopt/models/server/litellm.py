@@ -18,7 +18,6 @@ from promptopt.models.server.wire import Failure, read_reply, require_tokens, sc
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
 
-
 CONCURRENCY = 32
 """Requests in flight at most, unless said otherwise."""
 
