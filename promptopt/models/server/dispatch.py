@@ -36,11 +36,21 @@ class Outage(Exception):
     """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
 
     def __init__(
-        self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False, unreachable: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        overloaded: bool = False,
+        unreachable: bool = False,
+        misplaced: bool = False,
     ) -> None:
-        """`overloaded`: the server asked for less; `unreachable`: no connection came about."""
+        """`overloaded`: the server asked for less; `unreachable`: no connection came about.
+
+        `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
+        """
         super().__init__(message)
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
+        self.misplaced = misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,12 @@ class Patience:
 
     Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
     together. A server that was never reached is given up after `contact_s`: its address is likelier wrong
-    than the server down.
+    than the server down; after `misplaced_s` where something else than a model's server answers there.
     """
 
     total_s: float = 300.0
     contact_s: float = 10.0
+    misplaced_s: float = 2.0
     first_s: float = 0.5
     longest_s: float = 20.0
 
@@ -313,7 +324,10 @@ class _Batch(Generic[Asked, Given]):
                     dispatcher.window.shrink(began, now)
                 wait_s = patience.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
-                never_reached = outage.unreachable and not dispatcher.answered
+                stranger = not dispatcher.answered
+                if stranger and outage.misplaced and spent_s + wait_s > patience.misplaced_s:
+                    raise BackendError(f"{dispatcher.server} {outage}") from None
+                never_reached = outage.unreachable and stranger
                 if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
                     self.failed.append(outage)
                     self.ended = self.ended or dispatcher.answered == answered_before

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.address import OPENAI, host_of, identity, is_this_machine
 from promptopt.models.server.dispatch import UNPACED, Outage, Pace
+from promptopt.models.server.streams import joined
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, as_object, scrub
 
@@ -70,13 +71,21 @@ class Server:
             )
         return "change what the message names; trying again would not help"
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What must show in no reply."""
+        return (self._key,) if self._key else ()
+
     def scrub(self, text: str | bytes) -> str:
         """`text` without anything that may be a key."""
         return scrub(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, self._key)
 
 
 class NotJSON(Outage):
-    """An answer that is no JSON object: a gateway's page, or another kind of server."""
+    """An answer that is no JSON object: a gateway's page, or another kind of server.
+
+    From a server that never answered otherwise, a page or a plain text means that the address is wrong.
+    """
 
 
 class TooLong(Exception):
@@ -106,8 +115,17 @@ class Channel:
             return raw
         try:
             return as_object(json.loads(raw))
-        except ValueError:
-            raise NotJSON("answered with something else than JSON; see that the base URL is its API") from None
+        except (ValueError, RecursionError):
+            text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
+        streamed = joined(text)
+        if streamed is not None:
+            return streamed
+        shown = " ".join(self.server.scrub(text[:2000]).split())[:60]
+        cut = not text or text[0] in "{["
+        raise NotJSON(
+            f"answered with something else than JSON ({shown!r}); see that the base URL is its API; most end in /v1",
+            misplaced=not cut,
+        )
 
     async def ask(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer's JSON object. Raises TooLong or BackendError where it is refused for good, and Outage."""

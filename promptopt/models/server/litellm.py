@@ -117,7 +117,11 @@ class LiteLLMModel:
             failed = cause
         if failed is not None:
             return self._settle(litellm, failed)
-        reply = read_reply(answer.model_dump(warnings=False), request, self._model)
+        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
+        reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
+        known = litellm.get_supported_openai_params(model=self._model)
+        if known is not None and "temperature" not in known:
+            reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, RequestRefused
 from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Pace, Patience
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.scoring import Scorer
@@ -35,6 +35,8 @@ class _Dialect:
     """`max_tokens` is called `max_completion_tokens`."""
     without: frozenset[str] = frozenset()
     """Parameters it refuses to take. Stop texts are then cut off here."""
+    streamed: bool = False
+    """It answers only in pieces, and wants to be asked for them."""
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
         """What is posted for `request`."""
@@ -53,6 +55,8 @@ class _Dialect:
             body["seed"] = request.seed
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if chat else {"logprobs": request.logprobs}
+        if self.streamed:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {name: value for name, value in body.items() if name not in self.without}
 
     def after(self, failure: Failure) -> _Dialect:
@@ -61,7 +65,9 @@ class _Dialect:
             return self
         if "max_completion_tokens" in failure.message and failure.names("max_tokens"):
             return replace(self, renamed=True)
-        for name in ("temperature", "top_p", "seed", "stop"):
+        if not self.streamed and failure.wants_stream:
+            return replace(self, streamed=True)
+        for name in ("temperature", "top_p", "seed", "stop", "stream_options"):
             if failure.refuses(name):
                 return replace(self, without=self.without | {name})
         return self
@@ -146,16 +152,24 @@ class OpenAIModel:
             dialect = self._dialect
             answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
             if not isinstance(answer, Failure):
-                reply = read_reply(answer, request, self._model)
+                reply = read_reply(answer, request, self._model, *self._server.keys)
+                if "temperature" in dialect.without:
+                    reply = replace(reply, sampled=True)
                 require_tokens(reply, request, self._server.name, f"openai/{self._model}")
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
+                if path == "/completions" and answer.status in (404, 405, 501) and self._model not in answer.message:
+                    raise RequestRefused(
+                        f"{self._server.name} answered {answer.status} to a plain text: use a layout of chat messages, "
+                        f"or see that the base URL is right; most end in /v1"
+                    )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
                 _log.info("%s refuses parameters: %s", self._server.name, answer.message)
-            self._dialect = replace(
-                known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
+            now = self._dialect
+            self._dialect = _Dialect(
+                known.renamed or now.renamed, known.without | now.without, known.streamed or now.streamed
             )
 
 

@@ -10,26 +10,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.server.dispatch import Outage, retry_after_s
+from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Finish, Reply, Request, Token
+from promptopt.types import Reply, Request, Token
 
-_TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|maximum model length|string_above_max_length"
-    r"|context (size|length|window)|prompt is too long|too many (input )?tokens",
+_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
+_REFUSES = re.compile(
+    r"unsupported|not support|unknown|unrecogni[sz]ed|not (permitted|allowed|available|accepted|configurable)"
+    r"|extra inputs|deprecated|only .{0,40}(allowed|supported|accepted|permitted|value)|may only be"
+    r"|must be (exactly )?1\b|strictly positive|(is|are) fixed"
+    r"|cannot (both )?be (set|specified|used|changed|modified)|not be set",
     re.IGNORECASE,
 )
-_FILTERED = re.compile(
-    r"content_filter|content_policy_violation|content management policy|invalid_prompt", re.IGNORECASE
+_STREAMS_ONLY = re.compile(
+    r"(only|must|required?|please|enable|support)[^.!?\n]{0,60}\bstream(ing)?\b"
+    r"|\bstream(ing)?\b[^.!?\n]{0,60}(only|must|required|enabled?|true)",
+    re.IGNORECASE,
 )
-_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
-_REFUSES = re.compile(r"unsupported|not support|unknown|unrecognized|not permitted|extra inputs", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _SHOWN = 300
-
-_FINISHES: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "filter"}
+_SHORTEST_KEY = 8
+_TEMPLATE_TOKENS = 16_384
+"""Tokens of instructions and tools that a service may add to a request without saying so."""
+_THINKING_TOKENS = 262_144
+"""Tokens that a model may write beyond its reply and the cap on it: thoughts that the server does not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,14 @@ class Failure:
         """
         described = f"{self.code} {self.message}"
         shown = scrub(" ".join(self.message.split()))[:_SHOWN]
-        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(described)):
-            return Reply("", "rejected")
-        if self.status in (400, 403) and _FILTERED.search(described):
-            return Reply("", "filter")
+        outcome = outcome_of(self.status, described)
+        if outcome is not None:
+            return Reply("", outcome)
+        if self.status >= 400 and self.status not in (401, 402, 404, 429) and refuses_roles(described):
+            raise RequestRefused(
+                f"{server} answered {self.status} ({shown}): this model takes no such messages; use a layout without "
+                f"a system message (`promptopt evaluate --layouts` tries them all)"
+            )
         if self.status in (408, 409, 425, 429) or self.status >= 500:
             if self.status != 429 or not _NO_MONEY.search(self.code):
                 pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
@@ -85,7 +96,13 @@ class Failure:
                     overloaded=self.status in (429, 503, 529),
                 )
             advice = "top the account up, or use another model"
-        raise BackendError(f"{server} answered {self.status} ({shown}): {advice}")
+        kind = RequestRefused if self.status in (400, 422) else BackendError
+        raise kind(f"{server} answered {self.status} ({shown}): {advice}")
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the server answers only in pieces, and wants to be asked for them."""
+        return _STREAMS_ONLY.search(self.message) is not None
 
 
 def scrub(text: str, *keys: str) -> str:
@@ -96,33 +113,114 @@ def scrub(text: str, *keys: str) -> str:
     return _KEY.sub("[key]", text)
 
 
-def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply:
-    """The reply in `answer`, of either endpoint. Raises Outage where there is none.
+def without_keys(text: str, *keys: str) -> str:
+    """`text` without `keys`, those that are too long to be a word (a server may be given the key `none`)."""
+    for key in keys:
+        if len(key) >= _SHORTEST_KEY:
+            text = text.replace(key, "[key]")
+    return text
 
-    Where the server counts no tokens they are estimated for `model`.
+
+def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: str) -> Reply:
+    """The reply in `answer`, of either endpoint. Raises Outage where there is none, or where it was broken off.
+
+    Where the server counts no tokens, or no such number can be, they are estimated for `model`. `keys` are taken out
+    of what the model said.
     """
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices:
-        error = f" (error: {scrub(json.dumps(answer['error']))[:_SHOWN]})" if "error" in answer else ""
-        raise Outage(f"answered without a choice{error}")
+    listed = cast("list[object]", choices) if isinstance(choices, list) else []
+    choice = _as_choice(listed[0]) if listed else {}
+    error = next((each["error"] for each in (answer, choice) if each.get("error")), None)
+    if error is not None:
+        return _failed(error)
+    if not listed:
+        raise Outage("answered without a choice")
+    reason = choice.get("finish_reason")
+    if str(reason).lower() in BROKEN_OFF:
+        raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
     try:
-        choice = as_object(cast("list[object]", choices)[0])
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
+        text, refused = _joined(message.get("content"))
     except (KeyError, TypeError, ValueError):
         raise Outage("answered with a choice that is malformed") from None
-    finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
-    text = message.get("content")
-    if message.get("refusal"):
-        text, finish = message["refusal"], "refusal"
-    text = text if isinstance(text, str) else ""
+    finish = finish_of(reason)
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        text, finish = refusal, "refusal"
+    elif refused:
+        finish = "refusal"
+    shown = without_keys(text, *keys)
+    if shown != text:
+        text, tokens = shown, tuple(Token("[key]", token.logprob) for token in tokens)
+    served = without_keys(served_by(answer), *keys)
+    return Reply(text, finish, *_usage(answer, request, text, model), tokens, served)
+
+
+def _as_choice(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Outage("answered with a choice that is malformed")
+    return cast("dict[str, Any]", value)
+
+
+def _failed(error: object) -> Reply:
+    """What an error in an answer of status 200 amounts to: never the end of a run, for the server does answer."""
+    failure = Failure.of(400, json.dumps({"error": error}), {})
+    described = f"{failure.code} {failure.message} {json.dumps(error)}"
+    outcome = outcome_of(400, described)
+    if outcome is not None:
+        return Reply("", outcome)
+    raise Outage(f"answered with an error ({scrub(' '.join(str(failure.message).split()))[:_SHOWN]})")
+
+
+def _joined(content: object) -> tuple[str, bool]:
+    """The text of a message's content, and whether it is a refusal. Raises ValueError for what is no content.
+
+    Parts are joined as they stand; thoughts and what is no text are no part of a reply.
+    """
+    if content is None:
+        return "", False
+    if isinstance(content, str):
+        return content, False
+    if isinstance(content, dict):
+        whole = cast("dict[str, Any]", content)
+        if "parts" in whole:
+            return _joined(whole["parts"])
+        if "refusal" in str(whole.get("type")) and isinstance(whole.get("refusal"), str):
+            return whole["refusal"], True
+        if "think" in str(whole.get("type")) or "reasoning" in str(whole.get("type")) or whole.get("thought") is True:
+            return "", False
+        found = next((whole[name] for name in ("text", "value", "content") if whole.get(name) is not None), None)
+        return _joined(found)
+    if isinstance(content, list):
+        parts = [_joined(part) for part in cast("list[object]", content)]
+        return "".join(text for text, _ in parts), any(refused for _, refused in parts)
+    raise ValueError("a content that is no text")
+
+
+def _usage(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:
+    """Tokens read and written as the server counts them; estimated where it gives none, or what cannot be.
+
+    A token has at least one octet, so a request has no more tokens than octets, but for what the server adds.
+    """
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
-    prompt_tokens, completion_tokens = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    if not isinstance(prompt_tokens, int):
-        prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
-    if not isinstance(completion_tokens, int):
-        completion_tokens = estimate_tokens(text, model)
-    return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served_by(answer))
+    asked = _texts(request)
+    most_read = sum(len(part.encode("utf-8", "replace")) for part in asked) + _TEMPLATE_TOKENS
+    most_written = max(len(text.encode("utf-8", "replace")), request.sampling.max_tokens) + _THINKING_TOKENS
+    read, written = (
+        _count(counts.get("prompt_tokens"), most_read),
+        _count(counts.get("completion_tokens"), most_written),
+    )
+    if read is None:
+        read = sum(estimate_tokens(part, model) for part in asked)
+    return read, estimate_tokens(text, model) if written is None else written
+
+
+def _count(value: object, most: int) -> int | None:
+    """`value` as a number of tokens, at most `most`; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def served_by(answer: Mapping[str, Any]) -> str:
