@@ -12,6 +12,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError,
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
+from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
@@ -55,12 +56,15 @@ class Door:
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
-        self._served: dict[Role, str] = {}
+        self._served: dict[Role, list[str]] = {}
+        self._sampling: dict[str, None] = {}
         self._scorers: dict[str, bool] = {}
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
-        asked = [self._asked(request, role, f"evaluate {repetition}") for request in requests]
+        # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
+        draws = repetition > 0 and self.samples(role)
+        asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
@@ -108,6 +112,10 @@ class Door:
             self._scorers[model.name] = answer == str(True)
         return self._scorers[model.name]
 
+    def samples(self, role: Role) -> bool:
+        """Whether the model of that role has been seen to sample where it was asked not to."""
+        return self.models[role].name in self._sampling
+
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
         self._warn(message)
@@ -148,10 +156,12 @@ class Door:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
 
-    def _asked(self, request: Request, role: Role, draw: str, text: str | None = None) -> _PendingCall:
+    def _asked(
+        self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True
+    ) -> _PendingCall:
         if text is None:
             text = canonical(request.to_json())
-        if request.sampling.temperature == 0:
+        if request.sampling.temperature == 0 and greedy:
             draw = "greedy"
         key = call_key(self.models[role].name, text, draw)
         if draw != "greedy":
@@ -203,8 +213,10 @@ class Door:
                     completion_tokens + writing,
                 )
                 # A request refused before any model saw it names none.
-                if reply["served"] and reply["served"] != self._served.get(role):
+                if reply["served"]:
                     self._note_served(role, reply["served"])
+                if reply.get("sampled"):
+                    self._note_sampling(role)
         self.spent = self.spent.with_calls(
             calls,
             proposer=role == "proposer",
@@ -214,12 +226,26 @@ class Door:
         )
 
     def _note_served(self, role: Role, served: str) -> None:
-        before = self._served.get(role)
-        self._served[role] = served
-        if before is not None:
+        """Say that a model changed: once, and again only for another model; a fingerprint may come and go."""
+        seen = self._served.setdefault(role, [])
+        if served in seen:
+            return
+        model = served.partition(" ")[0]
+        told = len(seen) > 1 and any(model == each.partition(" ")[0] for each in seen)
+        seen.append(served)
+        if len(seen) > 1 and not told:
             self._warn(
-                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {before!r}, now "
-                f"as {served!r}; scores before and after are not comparable"
+                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {seen[-2]!r}, "
+                f"now as {served!r}; scores before and after are not comparable"
+            )
+
+    def _note_sampling(self, role: Role) -> None:
+        name = self.models[role].name
+        if name not in self._sampling:
+            self._sampling[name] = None
+            self._warn(
+                f"the {role} model {name!r} takes no temperature, so each of its replies is one draw of many, whatever "
+                f"the task asks; the final choice and the test draw anew"
             )
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
@@ -256,7 +282,8 @@ class Door:
         model = self.models[role]
         try:
             try:
-                for index, reply in self._replies(model, missing):
+                asked = [call.request for call in missing]
+                for index, reply in seen_through(self._replies(model, missing), asked, model.name, self._warn):
                     call = missing[index]
                     value = reply.to_json()
                     self._cache.put(call.key, model.name, call.text, canonical(value))

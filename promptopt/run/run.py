@@ -88,7 +88,8 @@ class Run:
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
-        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only;
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
+        (also one that takes no temperature, as is known once the search has ended);
         and where the final phase measures by something else than the search, what tells its scores apart."""
 
     # What methods and selectors use
@@ -294,6 +295,8 @@ class Run:
     def begin_phase(self, name: str, reason: str = "") -> None:
         """Mark the change from the search to the final choice, and from there to the sealed test."""
         self._phase = name
+        if name == "dev" and self._door.samples("task"):
+            self.final_repetition = 1
         self.tell(PhaseBegun(name, reason))
 
     def candidates(self) -> list[Candidate]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
-from promptopt.models.tokens import estimate_tokens
+from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.types import Reply, Request, Token
 
 _NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
@@ -33,10 +33,6 @@ _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _SHOWN = 300
 _SHORTEST_KEY = 8
-_TEMPLATE_TOKENS = 16_384
-"""Tokens of instructions and tools that a service may add to a request without saying so."""
-_THINKING_TOKENS = 262_144
-"""Tokens that a model may write beyond its reply and the cap on it: thoughts that the server does not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
         text, refused = _joined(message.get("content"))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
     finish = finish_of(reason)
     refusal = message.get("refusal")
@@ -199,28 +195,15 @@ def _joined(content: object) -> tuple[str, bool]:
 
 
 def _usage(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:
-    """Tokens read and written as the server counts them; estimated where it gives none, or what cannot be.
-
-    A token has at least one octet, so a request has no more tokens than octets, but for what the server adds.
-    """
+    """Tokens read and written as the server counts them; estimated where it gives none, or what cannot be."""
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
     asked = _texts(request)
-    most_read = sum(len(part.encode("utf-8", "replace")) for part in asked) + _TEMPLATE_TOKENS
-    most_written = max(len(text.encode("utf-8", "replace")), request.sampling.max_tokens) + _THINKING_TOKENS
-    read, written = (
-        _count(counts.get("prompt_tokens"), most_read),
-        _count(counts.get("completion_tokens"), most_written),
-    )
+    most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
+    read = count_of(counts.get("prompt_tokens"), most_read)
+    written = count_of(counts.get("completion_tokens"), most_written)
     if read is None:
         read = sum(estimate_tokens(part, model) for part in asked)
     return read, estimate_tokens(text, model) if written is None else written
-
-
-def _count(value: object, most: int) -> int | None:
-    """`value` as a number of tokens, at most `most`; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        return None
-    return int(value) if value == int(value) else None
 
 
 def served_by(answer: Mapping[str, Any]) -> str:
