@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from promptopt.cli.output import say
+from promptopt.cli.output import say, troubles
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
@@ -151,7 +151,11 @@ class Live:
             for line in planned(event):
                 self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, Warned):
-            self._console.print(f"warning: {visible(event.message)}", markup=False, highlight=False, style="yellow")
+            self.remark(f"warning: {event.message}")
+
+    def remark(self, text: str) -> None:
+        """Keep a line above the table."""
+        self._console.print(visible(text), markup=False, highlight=False, style="yellow")
 
     def table(self) -> Group:
         """The title and the table as they stand now."""
@@ -257,13 +261,14 @@ def display(
     """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
     place = sys.stderr if stream is None else stream
     if quiet:
-        yield Quiet()
+        with troubles(None):
+            yield Quiet()
     elif not place.isatty():
         say(title)
-        with Lines() as lines:
+        with Lines() as lines, troubles(lambda text: say(f"  {text}")):
             yield lines
     else:
         from rich.console import Console
 
-        with Live(title, Console(file=place), minutes) as live:
+        with Live(title, Console(file=place), minutes) as live, troubles(live.remark):
             yield live

@@ -10,8 +10,8 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
-from promptopt.errors import ConfigError
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
+from promptopt.errors import ConfigError, RequestRefused
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -76,25 +76,35 @@ def _scored(
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
     models = Models(opened["task"], opened["proposer"], opened["judge"])
     found: list[tuple[str, Evaluation]] = []
-    with interruptible() as interrupt:
+    refused: RequestRefused | ConfigError | None = None
+    with interruptible() as interrupt, troubles(None if quiet else say):
         for name, task in tasks:
             if not quiet:
                 say(f"scoring on {split}: {task.name}, layout {name!r}")
-            with suspended_by(interrupt):
-                evaluation = score(
-                    task,
-                    prompt,
-                    model=models,
-                    evaluator=evaluator_of(config, task),
-                    split=split,
-                    budget=budget,
-                    seed=config.seed,
-                    interrupt=interrupt,
-                )
-                found.append((name, evaluation))
+            try:
+                with suspended_by(interrupt):
+                    evaluation = score(
+                        task,
+                        prompt,
+                        model=models,
+                        evaluator=evaluator_of(config, task),
+                        split=split,
+                        budget=budget,
+                        seed=config.seed,
+                        interrupt=interrupt,
+                    )
+            except (RequestRefused, ConfigError) as error:
+                # A model that takes no system message has other layouts; what holds for all of them is raised below.
+                refused = error
+                if len(tasks) > 1:
+                    say(f"layout {name!r} is left out: {without_secrets(str(error))}")
+                continue
+            found.append((name, evaluation))
             if not quiet:
-                for warning in found[-1][1].warnings:
+                for warning in evaluation.warnings:
                     say(f"warning: {warning}")
+    if refused is not None and not found:
+        raise refused
     return found
 
 

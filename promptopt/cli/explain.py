@@ -10,7 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.cli.output import interruptible, say, show_json, suspended_by, troubles
 from promptopt.text import visible
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def explain(
     laid_out, chosen = prompt_from(task_of(config), prompt)
     measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
-    with interruptible() as interrupt:
+    with interruptible() as interrupt, troubles(None if quiet else say):
         if not quiet:
             say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
         with suspended_by(interrupt):

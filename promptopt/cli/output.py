@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
@@ -96,6 +97,30 @@ def suspended_by(interrupt: threading.Event) -> Generator[None]:
             raise
         say("stopped; run the same command again to go on")
         raise typer.Exit(SUSPENDED) from None
+
+
+class _Shown(logging.Handler):
+    """Hands each record's message to `write`."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand it over; called from the thread that speaks to the server."""
+        self._write(without_secrets(record.getMessage()))
+
+
+@contextmanager
+def troubles(write: Callable[[str], None] | None) -> Generator[None]:
+    """Has what servers suffer from shown while they do; `None` shows nothing."""
+    log = logging.getLogger("promptopt.models.server")
+    handler = logging.NullHandler() if write is None else _Shown(write)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

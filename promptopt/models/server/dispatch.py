@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import logging
 import math
 import queue
 import random
@@ -27,6 +28,13 @@ _STOP_CHECK_S = 0.25
 
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
+
+_TOLD_FROM_S = 2.0
+"""Waits that are worth a word: shorter ones are over before it is read."""
+_TOLD_EVERY_S = 10.0
+"""Seconds between two words about the same batch."""
+
+_log = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -257,6 +265,8 @@ class _Batch(Generic[Asked, Given]):
         self.failed: list[Outage] = []
         self.ended = False
         self.troubled = False
+        self.tried = self.refused = 0
+        self.told_at = float("-inf")
 
     async def run(self) -> None:
         patient = asyncio.get_running_loop().call_later(_ALONE_S, self._go_on)
@@ -320,6 +330,7 @@ class _Batch(Generic[Asked, Given]):
                 reply = await dispatcher.send(request)
             except Outage as outage:
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
+                self.tried, self.refused = self.tried + 1, self.refused + 1
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = patience.wait_s(tries, outage, dispatcher.draw())
@@ -333,15 +344,27 @@ class _Batch(Generic[Asked, Given]):
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None
                 spent_s += wait_s
+                self._tell(outage, wait_s, now)
                 if not await self._wait(wait_s):
                     return None
             else:
+                self.tried += 1
                 dispatcher.answered += 1
                 if dispatcher.window.opened:
                     dispatcher.window.grow()
                 else:
                     dispatcher.window.open()
                 return reply
+
+    def _tell(self, outage: Outage, wait_s: float, now: float) -> None:
+        """Say that the server fails, while it does: minutes of silence look like a program that hangs."""
+        if wait_s < _TOLD_FROM_S or now - self.told_at < _TOLD_EVERY_S:
+            return
+        _log.warning(
+            "%s %s: %d of %d requests failed, trying again in %.0f s",
+            self.dispatcher.server, outage, self.refused, self.tried, wait_s,
+        )  # fmt: skip
+        self.told_at, self.tried, self.refused = now, 0, 0
 
     async def _wait(self, seconds: float) -> bool:
         """Wait; whether the request may then be tried again."""
