@@ -136,8 +136,8 @@ def _embedded(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
     from promptopt.models.files import catalogue
 
     name = rest if rest else catalogue.DEFAULT
-    found = catalogue.locate(name)
-    return _open_file(catalogue.pull(name) if found is None else found, f"embedded/{name}", mode)
+    # Also checks what is there already: a file of the right size may be another one.
+    return _open_file(catalogue.pull(name), f"embedded/{name}", mode)
 
 
 def _open_file(path: Path, name: str | None, mode: Mode) -> Model:
