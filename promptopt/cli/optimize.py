@@ -93,8 +93,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    named = (config.model, proposer, config.judge, config.check_model)
-    make_ready([spec for spec in named if spec is not None], quiet=quiet)
+    make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:

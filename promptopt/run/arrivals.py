@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import SupportsIndex
 
 from promptopt.errors import BackendError
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
@@ -11,7 +13,7 @@ from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 
 def seen_through(
-    found: Iterable[tuple[int, Reply | Likelihoods]],
+    found: Iterable[tuple[object, object]],
     requests: Sequence[Request | ScoreRequest],
     model: str,
     warn: Callable[[str], None],
@@ -24,17 +26,17 @@ def seen_through(
     answered: set[int] = set()
     for index, reply in found:
         # Arrays give numbers of a kind of their own.
-        whole = hasattr(index, "__index__") and not isinstance(index, bool)
-        if not whole or not 0 <= index < len(requests):
+        place = operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
+        if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
-        if index in answered:
-            raise _broken(model, f"a second answer to request {index}")
-        answered.add(index)
-        request = requests[index]
+        if place in answered:
+            raise _broken(model, f"a second answer to request {place}")
+        answered.add(place)
+        request = requests[place]
         wanted = Reply if isinstance(request, Request) else Likelihoods
         if not isinstance(reply, wanted) or not isinstance(getattr(reply, "text", ""), str):
             raise _broken(model, f"{str(reply)[:80]!r} where a {wanted.__name__} was asked for")
-        yield int(index), _counted(reply, request, model, warn)
+        yield place, _counted(reply, request, model, warn)
 
 
 def _counted(

@@ -23,7 +23,7 @@ def host_of(address: str) -> str:
 
 
 def canonical_address(address: str) -> str:
-    """One spelling for all that name the same address (RFC 3986, section 6.2): case, default port, slashes at the end.
+    """One spelling for all that name the same address (RFC 3986): case, default port, slashes at the end.
 
     Raises ConfigError for what is no base URL, or holds a secret.
     """

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.address import OPENAI, host_of, identity, is_this_machine
-from promptopt.models.server.dispatch import UNPACED, Outage, Pace
+from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.streams import joined
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, as_object, scrub

@@ -13,7 +13,8 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.address import identity
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Pace, Patience
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
+from promptopt.models.server.pace import Pace
 from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request

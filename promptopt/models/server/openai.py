@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError, RequestRefused
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Pace, Patience
+from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
 from promptopt.models.server.http import Channel, Server
+from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.wire import Failure, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
-from promptopt.models.server.dispatch import UNPACED, Dispatcher, Outage, Pace, Patience
+from promptopt.models.server.dispatch import Dispatcher, Outage, Patience
 from promptopt.models.server.http import Channel, Server, TooLong
+from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.types import Content, Likelihoods, ScoreRequest, TokenLogProbs
 
 _DETECT = ScoreRequest("", ())

@@ -200,7 +200,7 @@ def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via
         )
     if isinstance(cause, aiohttp.ClientConnectorSSLError):
         return Outage(
-            f"cannot agree on encryption{via} ({scrub(str(cause.os_error))}); see whether its address begins with "
+            f"cannot agree on encryption{via} ({scrub(str(cause))}); see whether its address begins with "
             f"http:// or with https://",
             unreachable=True,
             misplaced=True,

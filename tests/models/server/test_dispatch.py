@@ -5,6 +5,7 @@ import email.utils
 import random
 import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import dispatch
-from promptopt.models.server.dispatch import Dispatcher, Outage, Pace, Patience, Window, retry_after_s
+from promptopt.models.server.dispatch import Dispatcher, Outage, Patience, Window, retry_after_s
+from promptopt.models.server.pace import Pace
 from promptopt.types import Reply, Request
 
 
@@ -285,7 +287,7 @@ def test_a_moments_trouble_is_not_worth_a_word(caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize("per_minute", [60, 600.5, 0.5])
 def test_turns_come_in_even_steps(per_minute: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch.time, "monotonic", lambda: 5.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
     pace = Pace(per_minute)
     assert [pace.turn() for _ in range(4)] == pytest.approx([60 / per_minute * number for number in range(4)])
     assert 1 <= pace.most_at_once <= max(1, per_minute)
