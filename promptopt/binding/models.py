@@ -64,7 +64,9 @@ def open_models(named: str | Model | Models) -> OpenModels:
                     f"generate(requests), or Models(task, proposer=…) for several"
                 )
             return spec
-        access = shared if spec.partition("/")[0] == taker else UNSAID
+        # How much is sent holds for every server, and the address for its own provider.
+        limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
+        access = shared if spec.partition("/")[0] == taker else limits if _is_served(spec) else UNSAID
         if own is not None:
             # Its own key at the same server leaves the server what it is.
             same = own.base_url is None and own.served_as is None
@@ -100,6 +102,12 @@ def _open(spec: str, access: Access) -> Model:
 
     more = {name: value for name, value in asdict(access).items() if name != "base_url" and value is not None}
     return open_model(spec, base_url=access.base_url, **more)
+
+
+def _is_served(spec: str) -> bool:
+    """Whether a model lies behind a server: what is not registered is a hosted provider, which does."""
+    provider = provider_of(spec)
+    return provider is None or provider.served is not None
 
 
 def _server_of(*specs: str | Model | None) -> str:

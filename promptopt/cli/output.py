@@ -81,7 +81,8 @@ _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 def without_secrets(text: str) -> str:
     """The text with every value of a secret-looking environment variable taken out: the last line of defence."""
-    for name, value in os.environ.items():
+    for name, held in os.environ.items():
+        value = held.strip()  # one that was read from a file may end in a line break
         if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES):
             text = text.replace(value, f"(the value of {name})")
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.streams import joined
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
-from promptopt.models.server.wire import Failure, as_object, scrub
+from promptopt.models.server.wire import SHORTEST_KEY, Failure, as_object, scrub
 
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
@@ -72,6 +73,13 @@ class Server:
             )
         return "change what the message names; trying again would not help"
 
+    def without_key(self, body: bytes) -> bytes:
+        """`body` without the key, wherever in it a server repeats it."""
+        for key in self.keys:
+            if len(key) >= SHORTEST_KEY:
+                body = body.replace(key.encode(), b"[key]")
+        return body
+
     @property
     def keys(self) -> tuple[str, ...]:
         """What must show in no reply."""
@@ -118,6 +126,9 @@ class Channel:
             return as_object(json.loads(raw))
         except (ValueError, RecursionError):
             text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
+        if "\ufffd" in text:
+            with contextlib.suppress(ValueError, RecursionError):
+                return as_object(json.loads(text))  # a broken character ends no reply
         streamed = joined(text)
         if streamed is not None:
             return streamed
@@ -169,7 +180,7 @@ class Channel:
         answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
         if answer.status != 200:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
-        return answer.body
+        return self.server.without_key(answer.body)
 
 
 def _key_in(variable: str) -> str:

@@ -52,6 +52,10 @@ class LiteLLMModel:
         """
         if find_spec("litellm") is None:
             raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
+        variable = f"{model.partition('/')[0].upper()}_API_KEY"
+        key = os.environ.get(variable, "")
+        if key != key.strip() or not key.isprintable():
+            raise ConfigError(f"the environment variable {variable} holds a line break or spaces; set it anew")
         self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
         self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
@@ -135,7 +139,7 @@ class LiteLLMModel:
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
-        message = scrub(str(getattr(cause, "message", cause)))
+        message = " ".join(scrub(str(getattr(cause, "message", cause))).split())
         if isinstance(cause, errors.APIConnectionError):
             raise Outage(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)

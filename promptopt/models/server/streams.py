@@ -6,12 +6,14 @@ Nobody asked for them: some servers stream whatever they are asked.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from promptopt.models.server.dispatch import Outage
 
 _ENDED = "[DONE]"
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def joined(raw: str) -> dict[str, Any] | None:
@@ -41,23 +43,34 @@ def joined(raw: str) -> dict[str, Any] | None:
 
 
 def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
-    """The JSON objects of a stream, and whether it says that it has ended."""
-    events = any(line.startswith("data:") for line in raw.splitlines())
+    """The JSON objects of a stream, and whether it says that it has ended. Raises Outage for what is none of both."""
+    # Not `splitlines`: a text in a chunk may hold other characters that it takes for line ends.
+    lines = _LINE_END.split(raw)
+    events = any(line.startswith("data:") for line in lines)
     found: list[dict[str, Any]] = []
-    ended = False
-    for line in raw.splitlines():
-        text = line.removeprefix("data:").strip() if line.startswith("data:") else "" if events else line.strip()
+    ended, pending = False, ""
+    for line in lines:
+        if events and not line.startswith("data:"):
+            continue
+        text = (line.removeprefix("data:") if events else line).strip()
+        if not text:
+            continue
         if text == _ENDED:
             ended = True
-        elif text:
-            try:
-                value: object = json.loads(text)
-            except ValueError:
-                if not events:
-                    return [], False
-                continue  # cut in the middle of a chunk: it is seen that the stream has no end
-            if isinstance(value, dict):
-                found.append(cast("dict[str, Any]", value))
+            continue
+        # An object may take several lines.
+        pending += text
+        try:
+            value: object = json.loads(pending)
+        except ValueError:
+            if not events:
+                return [], False
+            continue
+        pending = ""
+        if isinstance(value, dict):
+            found.append(cast("dict[str, Any]", value))
+    if pending and ended:
+        raise Outage("answered with a stream that is malformed")
     return found, ended
 
 
@@ -72,7 +85,8 @@ def _add(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:
             message = choice.setdefault("message", {})
             for name, value in cast("dict[str, Any]", piece[form]).items():
                 if isinstance(value, str) and name in ("content", "refusal"):
-                    message[name] = (message.get(name) or "") + value
+                    known = message.get(name)
+                    message[name] = [*known, value] if isinstance(known, list) else (known if known else "") + value
                 elif isinstance(value, list) and isinstance(message.get(name, []), list):
                     message[name] = [*message.get(name, []), *cast("list[Any]", value)]
                 elif value is not None:

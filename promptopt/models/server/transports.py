@@ -138,6 +138,12 @@ class OfficialTransport:
                 return HTTPAnswer(200, await client.post(path, content=body, cast_to=bytes), {})
         except openai.APIStatusError as cause:
             return HTTPAnswer(cause.status_code, cause.response.content, cause.response.headers)
+        except (ValueError, TypeError) as cause:
+            # The cause may show what is in the header.
+            raise ConfigError(
+                f"OpenAI's client cannot send its headers ({type(cause).__name__}): see that OPENAI_ORG_ID, "
+                f"OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold no line breaks and nothing but ASCII"
+            ) from None
         except (openai.APIConnectionError, TimeoutError) as cause:
             # Raised outside of this block: raised here it would drag the client's along, and the key with its request.
             failed = cause

@@ -31,8 +31,15 @@ _STREAMS_ONLY = re.compile(
 )
 _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_FOR_GOOD = re.compile(
+    r"\b40[1-4]\b|(invalid|incorrect|wrong|missing)[^.!?\n]{0,20}(api[ _-]?key|token)|unauthori[sz]ed"
+    r"|(model|deployment)[^.!?\n]{0,60}(not found|not exist)",
+    re.IGNORECASE,
+)
+"""What no retry mends, said with status 200: a gateway passes the error of another server on."""
 _SHOWN = 300
-_SHORTEST_KEY = 8
+SHORTEST_KEY = 8
+"""Characters of a key that cannot be a word: a server may be given the key `none`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,9 @@ class Failure:
 
 def scrub(text: str, *keys: str) -> str:
     """`text` without `keys`, without the secrets of the environment, and without what looks like a key."""
-    secrets = [value for name, value in os.environ.items() if name.endswith(_SECRETS) and len(value) >= 8]
+    # A secret read from a file may end in a line break, which is no part of it.
+    known = [value.strip() for name, value in os.environ.items() if name.endswith(_SECRETS)]
+    secrets = [value for value in known if len(value) >= SHORTEST_KEY]
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     return _KEY.sub("[key]", text)
@@ -112,7 +121,7 @@ def scrub(text: str, *keys: str) -> str:
 def without_keys(text: str, *keys: str) -> str:
     """`text` without `keys`, those that are too long to be a word (a server may be given the key `none`)."""
     for key in keys:
-        if len(key) >= _SHORTEST_KEY:
+        if len(key) >= SHORTEST_KEY:
             text = text.replace(key, "[key]")
     return text
 
@@ -130,7 +139,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     if error is not None:
         return _failed(error)
     if not listed:
-        raise Outage("answered without a choice")
+        raise Outage("answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True)
     reason = choice.get("finish_reason")
     if str(reason).lower() in BROKEN_OFF:
         raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
@@ -166,7 +175,8 @@ def _failed(error: object) -> Reply:
     outcome = outcome_of(400, described)
     if outcome is not None:
         return Reply("", outcome)
-    raise Outage(f"answered with an error ({scrub(' '.join(str(failure.message).split()))[:_SHOWN]})")
+    shown = scrub(" ".join(str(failure.message).split()))[:_SHOWN]
+    raise Outage(f"answered with an error ({shown})", misplaced=_FOR_GOOD.search(described) is not None)
 
 
 def _joined(content: object) -> tuple[str, bool]:
