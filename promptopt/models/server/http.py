@@ -16,7 +16,7 @@ from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.streams import joined
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
-from promptopt.models.server.wire import SHORTEST_KEY, Failure, as_object, scrub
+from promptopt.models.server.wire import SHORTEST_KEY, Failure, as_object, quoted, scrub
 
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
@@ -132,10 +132,10 @@ class Channel:
         streamed = joined(text)
         if streamed is not None:
             return streamed
-        shown = " ".join(self.server.scrub(text[:2000]).split())[:60]
+        shown = quoted(self.server.scrub(text), 60)
         cut = not text or text[0] in "{["
         raise NotJSON(
-            f"answered with something else than JSON ({shown!r}); see that the base URL is its API; most end in /v1",
+            f"answered with something else than JSON ({shown}); see that the base URL is its API; most end in /v1",
             misplaced=not cut,
         )
 
@@ -147,7 +147,9 @@ class Channel:
         advice = self.server.advice(answer.status)
         if answer.settle(self.server.name, advice).finish == "rejected":
             raise TooLong
-        raise BackendError(f"{self.server.name} filters a text that is to be scored ({answer.message[:300]}): {advice}")
+        raise BackendError(
+            f"{self.server.name} filters a text that is to be scored ({quoted(answer.message)}): {advice}"
+        )
 
     async def probe(self, url: str, body: Mapping[str, Any], *, optional: bool = False) -> Mapping[str, Any] | None:
         """The answer's JSON object; None where the server does not know such a request, or refuses it.

@@ -15,7 +15,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.server.address import identity
 from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
 from promptopt.models.server.pace import Pace
-from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
 
@@ -139,7 +139,7 @@ class LiteLLMModel:
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
-        message = " ".join(scrub(str(getattr(cause, "message", cause))).split())
+        message = quoted(str(getattr(cause, "message", cause)), 2000)
         if isinstance(cause, errors.APIConnectionError):
             raise Outage(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)

@@ -18,7 +18,7 @@ from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
-from promptopt.models.server.wire import Failure, read_reply, require_tokens
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
@@ -167,7 +167,7 @@ class OpenAIModel:
                     )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
-                _log.info("%s refuses parameters: %s", self._server.name, answer.message)
+                _log.info("%s refuses parameters: %s", self._server.name, quoted(answer.message))
             now = self._dialect
             self._dialect = _Dialect(
                 known.renamed or now.renamed, known.without | now.without, known.streamed or now.streamed

@@ -14,6 +14,7 @@ from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
+from promptopt.text import visible
 from promptopt.types import Reply, Request, Token
 
 _NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
@@ -81,7 +82,7 @@ class Failure:
         Raises Outage where it may pass, BackendError where every further request would meet it too.
         """
         described = f"{self.code} {self.message}"
-        shown = scrub(" ".join(self.message.split()))[:_SHOWN]
+        shown = quoted(self.message)
         outcome = outcome_of(self.status, described)
         if outcome is not None:
             return Reply("", outcome)
@@ -116,6 +117,11 @@ def scrub(text: str, *keys: str) -> str:
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     return _KEY.sub("[key]", text)
+
+
+def quoted(text: str, most: int = _SHOWN) -> str:
+    """What a server says, as a sentence of ours can hold it: one line, no secrets, no control characters, not long."""
+    return visible(" ".join(scrub(text).split()))[:most]
 
 
 def without_keys(text: str, *keys: str) -> str:
@@ -175,8 +181,8 @@ def _failed(error: object) -> Reply:
     outcome = outcome_of(400, described)
     if outcome is not None:
         return Reply("", outcome)
-    shown = scrub(" ".join(str(failure.message).split()))[:_SHOWN]
-    raise Outage(f"answered with an error ({shown})", misplaced=_FOR_GOOD.search(described) is not None)
+    told = quoted(failure.message)
+    raise Outage(f"answered with an error ({told})", misplaced=_FOR_GOOD.search(described) is not None)
 
 
 def _joined(content: object) -> tuple[str, bool]:
