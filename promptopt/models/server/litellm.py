@@ -59,6 +59,7 @@ class LiteLLMModel:
         self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
         self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
+        self._heated: dict[float, bool] = {}
         self._dispatcher = Dispatcher(
             self._send,
             server=self._server,
@@ -124,11 +125,25 @@ class LiteLLMModel:
             return self._settle(litellm, failed)
         keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
         reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
-        known = litellm.get_supported_openai_params(model=self._model)
-        if known is not None and "temperature" not in known:
+        if not self._heats(litellm, sampling.temperature):
             reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply
+
+    def _heats(self, litellm: Any, temperature: float) -> bool:
+        """Whether litellm sends this model a temperature; for one that takes none, it leaves it out silently."""
+        known = self._heated.get(temperature)
+        if known is None:
+            try:
+                name, provider, *_ = litellm.get_llm_provider(self._model)
+                sent = litellm.utils.get_optional_params(
+                    model=name, custom_llm_provider=provider, temperature=temperature, drop_params=True
+                )
+                known = "temperature" in str(sent)
+            except (AttributeError, TypeError, ValueError, KeyError):
+                known = True  # another litellm, which cannot be asked like this
+            self._heated[temperature] = known
+        return known
 
     def _settle(self, litellm: Any, cause: Any) -> Reply:
         """What `cause`, raised by litellm, amounts to; by class where litellm knows better than the status does."""
