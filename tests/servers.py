@@ -208,9 +208,10 @@ class FakeServer:
 
     async def _close(self) -> None:
         self._listener.close()
-        for connection in list(self._state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # lets aborted transports close their sockets
+        for _ in range(4):
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)  # lets aborted transports close, and those that were just accepted be known
 
     @property
     def url(self) -> str:

@@ -28,7 +28,7 @@ def always_bad(asked: Asked) -> Answer:
 
 
 @pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
@@ -46,8 +46,14 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
         base = ["--task", "mood.toml", "--model", "openai/m", *sizes]
         return CliRunner().invoke(app, [arguments[0], *base, *arguments[1:]], prog_name="promptopt")
 
-    yield run
-    gc.collect()  # a command that failed holds its model in a traceback
+    return run
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collected() -> Iterator[None]:
+    """Commands that failed hold their models in tracebacks."""
+    yield
+    gc.collect()
 
 
 def score(result: Result) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.errors import BackendError
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
+from promptopt.run.arrivals import seen_through
 from promptopt.testing import outcome, planted_task
 from promptopt.types import Likelihoods, Reply, Request
 from tests.rewrites import Rewrites, rewrite
@@ -56,12 +59,17 @@ def searched(store: Path, model: Any, seed: int = 0) -> Result:
         (lambda index, reply: [(index, None)], "'None' where a Reply"),
     ],
 )
-def test_an_answer_to_no_request_is_said_and_given_to_none(
-    tmp_path: Path, change: Callable[[int, Reply], Sequence[Any]], said: str
-) -> None:
-    result = searched(tmp_path, Odd(change))
+def test_an_answer_to_no_request_is_said(change: Callable[[int, Reply], Sequence[Any]], said: str) -> None:
+    requests, warned = [Request(f"{number}") for number in range(3)], list[str]()
+    with pytest.raises(BackendError, match=re.escape(said)):
+        list(seen_through(Odd(change).generate(requests), requests, "odd", warned.append))
+    assert not warned
+
+
+def test_an_answer_to_no_request_suspends_the_run_and_is_given_to_none(tmp_path: Path) -> None:
+    result = searched(tmp_path, Odd(lambda index, reply: [(-1, replace(reply, text="no"))]))
     assert result.status == "suspended"
-    assert said in result.reason
+    assert "an answer to request -1" in result.reason
     right = Odd(lambda index, reply: [(index, reply)])
     assert outcome(searched(tmp_path, right)) == outcome(searched(tmp_path / "afresh", right))
 
@@ -69,7 +77,18 @@ def test_an_answer_to_no_request_is_said_and_given_to_none(
 @pytest.mark.parametrize(
     ("read", "written"), [(-5, -5), (10**15, 10**15), (float("nan"), 2.5), (None, "3"), (True, False), (2**63, 1)]
 )
-def test_counts_that_cannot_be_are_estimated_and_said(tmp_path: Path, read: Any, written: Any) -> None:
+def test_counts_that_cannot_be_are_estimated(read: Any, written: Any) -> None:
+    requests, warned = [Request("a text of five words")] * 2, list[str]()
+    odd = Odd(lambda index, reply: [(index, replace(reply, prompt_tokens=read, completion_tokens=written))])
+    for _, reply in seen_through(odd.generate(requests), requests, "odd", warned.append):
+        assert isinstance(reply, Reply)
+        assert 0 < reply.prompt_tokens < 20
+        assert 0 <= reply.completion_tokens < 5
+    assert len(warned) == 2
+
+
+@pytest.mark.parametrize(("read", "written"), [(-5, 10**15)])
+def test_counts_that_cannot_be_spoil_no_ledger_and_are_said_once(tmp_path: Path, read: Any, written: Any) -> None:
     odd = Odd(lambda index, reply: [(index, replace(reply, prompt_tokens=read, completion_tokens=written))])
     result = searched(tmp_path, odd)
     assert result.status == "finished"

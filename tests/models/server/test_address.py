@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.binding.models import Models, open_models
@@ -64,6 +64,7 @@ def test_a_server_that_moves_keeps_the_name_it_is_given() -> None:
             name("http://a:8000/v1", bad)
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(["http", "https"]),
     st.from_regex(r"[a-z]{1,8}(\.[a-z]{2,5})?", fullmatch=True),

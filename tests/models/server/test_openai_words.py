@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from promptopt.errors import BackendError, RequestRefused
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import Outage, Patience
+from promptopt.models.server.wire import Failure, read_reply
 from promptopt.types import Message, Reply, Request, Sampling, Token
+from tests.models.conftest import Transport
 from tests.models.server.asking import KEY, Opening, Waits, ask, chat
 from tests.servers import Answer, Asked, echo, failure, in_turn, reply
 
 pytestmark = pytest.mark.usefixtures("key")
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """One way to a server: what is read here does not depend on it."""
+    return "aiohttp alone"
 
 
 def answer(choice: dict[str, Any] | None = None, **more: Any) -> Answer:
@@ -21,6 +29,13 @@ def answer(choice: dict[str, Any] | None = None, **more: Any) -> Answer:
     given = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "fine"}} | (choice or {})
     body = {"id": "x", "model": "fake-1", "choices": [given], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
     return Answer(json.dumps(body | more).encode())
+
+
+def settled(given: Answer, text: str = "x") -> Reply:
+    """What an answer amounts to: as the client reads it, without a server."""
+    if given.status == 200:
+        return read_reply(json.loads(given.body), chat(text), "tiny", KEY)
+    return Failure.of(given.status, given.body.decode(), given.headers).settle("the server x", "do something else")
 
 
 @pytest.mark.parametrize(
@@ -37,9 +52,13 @@ def answer(choice: dict[str, Any] | None = None, **more: Any) -> Answer:
     ],
     ids=lambda each: each.body[:90].decode(),
 )
-def test_a_reply_that_was_broken_off_is_an_outage_and_never_stored(
-    opened: Opening, waits: Waits, trouble: Answer
-) -> None:
+def test_a_reply_that_was_broken_off_is_an_outage(trouble: Answer) -> None:
+    with pytest.raises(Outage):
+        settled(trouble)
+
+
+def test_a_broken_reply_is_asked_again_and_never_yielded(opened: Opening, waits: Waits) -> None:
+    trouble = answer({"finish_reason": "error"})
     server, model = opened(in_turn(trouble, trouble, echo))
     assert ask(model, chat("x"))[0].text == "x"
     assert len(server.asked) == 3
@@ -62,9 +81,8 @@ def test_a_reply_that_was_broken_off_is_an_outage_and_never_stored(
         (None, "", "stop"),
     ],
 )  # fmt: skip
-def test_content_in_parts_is_joined(opened: Opening, content: object, text: str, finish: str) -> None:
-    _, model = opened(in_turn(answer({"message": {"role": "assistant", "content": content}})))
-    got = ask(model, chat("x"))[0]
+def test_content_in_parts_is_joined(content: object, text: str, finish: str) -> None:
+    got = settled(answer({"message": {"role": "assistant", "content": content}}))
     assert (got.text, got.finish) == (text, finish)
 
 
@@ -77,9 +95,8 @@ def test_content_in_parts_is_joined(opened: Opening, content: object, text: str,
         ("refusal", "refusal"), (None, "stop"),
     ],
 )  # fmt: skip
-def test_finish_reasons_are_read_in_any_case(opened: Opening, word: str | None, finish: str) -> None:
-    _, model = opened(in_turn(answer({"finish_reason": word})))
-    assert ask(model, chat("x"))[0].finish == finish
+def test_finish_reasons_are_read_in_any_case(word: str | None, finish: str) -> None:
+    assert settled(answer({"finish_reason": word})).finish == finish
 
 
 FILTERED = [
@@ -100,11 +117,8 @@ FILTERED = [
 
 
 @pytest.mark.parametrize("refused", FILTERED, ids=lambda each: each.body[:90].decode())
-def test_a_filtered_row_is_one_row_in_whatever_words(opened: Opening, refused: Answer) -> None:
-    server, model = opened(lambda asked: refused if asked.text == "1" else echo(asked))
-    got = ask(model, *[chat(f"{n}") for n in range(4)])
-    assert [each.finish for each in got] == ["stop", "filter", "stop", "stop"]
-    assert len(server.asked) == 4
+def test_a_filtered_row_is_one_row_in_whatever_words(refused: Answer) -> None:
+    assert settled(refused).finish == "filter"
 
 
 TOO_LONG = [
@@ -134,13 +148,17 @@ TOO_LONG = [
 
 
 @pytest.mark.parametrize("refused", TOO_LONG, ids=lambda each: each.body[:90].decode())
-def test_a_request_that_is_too_long_is_one_row_in_whatever_words(
-    opened: Opening, waits: Waits, refused: Answer
-) -> None:
-    server, model = opened(lambda asked: refused if asked.text == "1" else echo(asked))
-    got = ask(model, *[chat(f"{n}") for n in range(4)])
-    assert [each.finish for each in got] == ["stop", "rejected", "stop", "stop"]
-    assert len(server.asked) == 4
+def test_a_request_that_is_too_long_is_one_row_in_whatever_words(refused: Answer) -> None:
+    assert settled(refused).finish == "rejected"
+
+
+def test_rows_that_are_refused_leave_the_others(opened: Opening, waits: Waits) -> None:
+    refusals = [*FILTERED, *TOO_LONG]
+    server, model = opened(lambda asked: echo(asked) if asked.text == "x" else refusals[int(asked.text)])
+    got = ask(model, chat("x"), *[chat(f"{n}") for n in range(len(refusals))], chat("x"))
+    expected = ["filter"] * len(FILTERED) + ["rejected"] * len(TOO_LONG)
+    assert [each.finish for each in got] == ["stop", *expected, "stop"]
+    assert len(server.asked) == len(got)
     assert not waits
 
 
@@ -162,10 +180,9 @@ def test_a_request_that_is_too_long_is_one_row_in_whatever_words(
     ],
     ids=lambda each: each.body[:90].decode(),
 )
-def test_a_mistake_of_the_users_is_no_outcome_of_one_request(opened: Opening, mistaken: Answer) -> None:
-    _, model = opened(in_turn(mistaken))
+def test_a_mistake_of_the_users_is_no_outcome_of_one_request(mistaken: Answer) -> None:
     with pytest.raises(BackendError):
-        ask(model, chat("x"))
+        settled(mistaken)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +195,9 @@ def test_a_mistake_of_the_users_is_no_outcome_of_one_request(opened: Opening, mi
     ],
     ids=lambda each: each.body[:90].decode(),
 )
-def test_weather_that_sounds_like_an_outcome_is_weather(opened: Opening, passing: Answer) -> None:
-    _, model = opened(in_turn(passing, echo))
-    assert ask(model, chat("x"))[0].text == "x"
+def test_weather_that_sounds_like_an_outcome_is_weather(passing: Answer) -> None:
+    with pytest.raises(Outage):
+        settled(passing)
 
 
 @pytest.mark.parametrize(
@@ -285,17 +302,15 @@ def test_a_model_that_must_be_asked_to_stream_is(opened: Opening) -> None:
         {},
     ],
 )
-def test_a_usage_that_cannot_be_is_estimated(opened: Opening, usage: dict[str, Any]) -> None:
-    _, model = opened(in_turn(answer({}, usage=usage)))
-    got = ask(model, chat("a text of five words"))[0]
+def test_a_usage_that_cannot_be_is_estimated(usage: dict[str, Any]) -> None:
+    got = settled(answer({}, usage=usage), "a text of five words")
     assert 1 <= got.prompt_tokens <= 20
     assert 1 <= got.completion_tokens <= 4
     assert type(got.prompt_tokens) is type(got.completion_tokens) is int
 
 
-def test_a_usage_with_hidden_thoughts_is_believed(opened: Opening) -> None:
-    _, model = opened(in_turn(answer({}, usage={"prompt_tokens": 7.0, "completion_tokens": 60_000})))
-    got = ask(model, chat("x"))[0]
+def test_a_usage_with_hidden_thoughts_is_believed() -> None:
+    got = settled(answer({}, usage={"prompt_tokens": 7.0, "completion_tokens": 60_000}))
     assert (got.prompt_tokens, got.completion_tokens) == (7, 60_000)
 
 
@@ -352,9 +367,14 @@ def test_a_model_that_takes_no_temperature_says_that_it_sampled(opened: Opening,
     ],
     ids=lambda each: each.body[:90].decode(),
 )
-def test_a_role_that_is_refused_is_said_at_once(opened: Opening, waits: Waits, refused: Answer) -> None:
-    server, model = opened(in_turn(refused))
+def test_a_role_that_is_refused_is_said(refused: Answer) -> None:
     with pytest.raises(RequestRefused, match=r"without a system message.*--layouts"):
+        settled(refused)
+
+
+def test_a_role_that_is_refused_is_said_at_once(opened: Opening, waits: Waits) -> None:
+    server, model = opened(in_turn(failure(500, "Jinja Exception: System role not supported")))
+    with pytest.raises(RequestRefused, match="without a system message"):
         ask(model, Request((Message("system", "Be terse."), Message("user", "x"))))
     assert len(server.asked) == 1
     assert not waits
