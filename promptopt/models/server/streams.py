@@ -62,7 +62,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
         pending += text
         try:
             value: object = json.loads(pending)
-        except ValueError:
+        except (ValueError, RecursionError):
             if not events:
                 return [], False
             continue

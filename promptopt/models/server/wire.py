@@ -60,7 +60,7 @@ class Failure:
         waits_s = retry_after_s(retry_after, time.time())
         try:
             parsed = as_object(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls(status, body, retry_after_s=waits_s)
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
         message = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
