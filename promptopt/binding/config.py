@@ -49,10 +49,10 @@ class RunConfig:
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None
     api_key_env: Annotated[str | None, Said("The environment variable that holds its key.", "VARIABLE")] = None
-    proposer_base_url: Annotated[str | None, Said("The server of the proposer; default: the same.")] = None
+    proposer_base_url: Annotated[str | None, Said("The server of the proposer; default: that of --base-url.")] = None
     proposer_served_as: Annotated[str | None, Said("A name for the proposer's server.", "NAME")] = None
     proposer_api_key_env: Annotated[str | None, Said("The variable with the key for it.", "VARIABLE")] = None
-    judge_base_url: Annotated[str | None, Said("The server of the judge; default: the proposer's.")] = None
+    judge_base_url: Annotated[str | None, Said("The server of the judge; default: that of --base-url.")] = None
     judge_served_as: Annotated[str | None, Said("A name for the judge's server.", "NAME")] = None
     judge_api_key_env: Annotated[str | None, Said("The variable with the key for it.", "VARIABLE")] = None
     concurrency: Annotated[int | None, Said("Requests in flight at a server, at most; default: 64.")] = None

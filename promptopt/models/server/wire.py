@@ -141,7 +141,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     choices = answer.get("choices")
     listed = cast("list[object]", choices) if isinstance(choices, list) else []
     choice = _as_choice(listed[0]) if listed else {}
-    error = next((each["error"] for each in (answer, choice) if each.get("error")), None)
+    error = next((each["error"] for each in (answer, choice) if _is_error(each.get("error"))), None)
     if error is not None:
         return _failed(error)
     if not listed:
@@ -172,6 +172,12 @@ def _as_choice(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Outage("answered with a choice that is malformed")
     return cast("dict[str, Any]", value)
+
+
+def _is_error(value: object) -> bool:
+    """Whether what an answer has under `error` is one; some gateways write "no error" there."""
+    said = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
+    return any(each not in (None, "", 0, "0", 200, "200", "ok", "success", [], {}) for each in said)
 
 
 def _failed(error: object) -> Reply:

@@ -57,6 +57,13 @@ def test_a_reply_that_was_broken_off_is_an_outage(trouble: Answer) -> None:
         settled(trouble)
 
 
+@pytest.mark.parametrize(
+    "none", [None, "", {}, {"code": 0, "message": "success"}, {"code": "", "message": None}, False, {"code": 200}]
+)
+def test_an_error_that_says_there_is_none_is_none(none: object) -> None:
+    assert settled(answer({"error": none}, error=none)).text == "fine"
+
+
 def test_a_broken_reply_is_asked_again_and_never_yielded(opened: Opening, waits: Waits) -> None:
     trouble = answer({"finish_reason": "error"})
     server, model = opened(in_turn(trouble, trouble, echo))
