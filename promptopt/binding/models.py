@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
@@ -36,6 +37,9 @@ class Models:
     judge_access: Access | None = None
     """The server of the judge alone; the proposer's name is asked there, where no judge is named."""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenModels:
@@ -48,6 +52,12 @@ class OpenModels:
 def open_models(named: str | Model | Models) -> OpenModels:
     """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
     models = named if isinstance(named, Models) else Models(named)
+    given = (models.task, models.proposer, models.judge, models.check)
+    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
+        raise ConfigError(
+            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
+            "name the model, as 'openai/NAME'"
+        )
     proposer, judge = _named(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
     sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]

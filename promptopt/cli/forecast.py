@@ -14,6 +14,7 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
+from promptopt.text import counted
 from promptopt.types import Content, Room, UpperBounds
 
 SAMPLE = 32
@@ -93,7 +94,7 @@ class Forecast:
     def _time(self) -> str:
         if self.minutes is None:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
-        runs = words.plural(self.speed_from, "earlier run")
+        runs = counted(self.speed_from, "earlier run")
         return f"Time: at most about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 
 

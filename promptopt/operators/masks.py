@@ -20,7 +20,7 @@ from promptopt.run import Run
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling
 
-Mode = Literal["remove", "placeholder"]
+Ablation = Literal["remove", "placeholder"]
 """What stands where a part stood: nothing, which gives a prompt one could use, or a mark (the paper's formula)."""
 Kind = Literal["helps", "hurts", "neutral", "required"]
 
@@ -106,7 +106,7 @@ def analyse(
     examples: Sequence[Example],
     *,
     most: int = 5,
-    mode: Mode = "remove",
+    mode: Ablation = "remove",
     sampling: Sampling | None = SEGMENTER,
 ) -> list[Effect]:
     """The effects of up to `most` parts of the editable text on the loss over `examples`, what helps most first.
@@ -178,7 +178,7 @@ def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segmen
     for reminder in ("", REMINDER.format(most=most)):
         meta = SEGMENT.render({"most": str(most), "prompt": text, "reminder": reminder})
         (reply,) = run.generate([(Message("user", meta),)], sampling)
-        segments = read_segments(unthought(reply), text, most)
+        segments = read_segments(unthought(reply, "prompt"), text, most)
         if segments is not None:
             return segments
         run.reject("segmenter: not a marked copy of the prompt")
@@ -231,7 +231,7 @@ def fallback_segments(prompt: str, most: int) -> list[Segment]:
     return sorted(longest, key=lambda unit: unit.start)
 
 
-def ablate(prompt: str, segment: Segment, mode: Mode = "remove") -> str:
+def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
     """The prompt without the segment, white space and list numbers repaired; or with a mark where it stood."""
     if mode == "placeholder":
         return prompt[: segment.start] + MARK + prompt[segment.end :]

@@ -93,6 +93,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
         if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
     ]
     found: list[Tradeoff] = []
+    # The best of a length comes first, so none of the same length enters after it.
     for each in sorted(scored, key=lambda each: (each.tokens, -each.score)):
         if not found or each.score > found[-1].score:
             found.append(each)
@@ -189,6 +190,7 @@ class Result:
         partial = target.with_name(target.name + ".partial")
         text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
         partial.write_text(text + "\n", encoding="utf-8")
+        # A rename is whole or not at all, so nobody reads half a file.
         partial.replace(target)
         return target
 

@@ -10,7 +10,7 @@ from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.result import Guide, Result, Status, front
-from promptopt.outcome.verdict import contender, measured, scorable, sealed_test
+from promptopt.outcome.sealed_test import contender, finite_pairs, measured, sealed_test
 from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -39,7 +39,7 @@ class Trial:
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     """Search, choose, open the test once. `begun`: when the session began (monotonic seconds).
 
-    Weather, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
+    An outage, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
     """
     run, door, allocation = trial.run, trial.door, trial.allocation
     criterion, searched = trial.criterion, trial.searched
@@ -54,14 +54,20 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
             optimizer.optimize(run)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
+        # What was set aside for the choice and the test may be spent from here on.
         door.limits = allocation.total
+        # A model that takes no temperature samples, as is known only now.
+        run.final_repetition = max(run.final_repetition, int(door.samples("task")))
+        # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
         by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
         adopt_criterion(run, searched, criterion)
+        # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         winner = choose(run, allocation, by_search=by_search)
         before, after = sealed_test(run, trial.test[: allocation.test], winner, metered=allocation.total.metered)
+    # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
         raise
     except (Suspended, StoreError) as stop:
@@ -71,6 +77,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
         before, after = [], []
+        # Shown as the best so far; nothing is claimed of it.
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
@@ -87,7 +94,7 @@ def _result(
 ) -> Result:
     run, criterion, searched = trial.run, trial.criterion, trial.searched
     before, after = scores
-    first, second = scorable(before, after)
+    first, second = finite_pairs(before, after)
     if len(first) < len(before):
         run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
     gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None

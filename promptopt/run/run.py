@@ -28,10 +28,12 @@ from promptopt.protocols import (
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.posterior import Posterior
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
+from promptopt.text import counted
 from promptopt.types import (
     Abilities,
     Cell,
@@ -89,7 +91,6 @@ class Run:
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
         """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
-        (also one that takes no temperature, as is known once the search has ended);
         and where the final phase measures by something else than the search, what tells its scores apart."""
 
     # What methods and selectors use
@@ -107,7 +108,7 @@ class Run:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
             if size == 0:
-                raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+                raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
             self._score([cell, *islice(cells, size - 1)])
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
@@ -121,7 +122,7 @@ class Run:
         left = self.evaluations_left()
         cells = [Cell(prompt, example) for example in examples[:left]]
         if examples and not cells:
-            raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+            raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         calls = self._door.spent.calls
         return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
 
@@ -139,7 +140,7 @@ class Run:
         door.spent = door.spent.with_evaluations(len(requests))
         door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
         if len(requests) < len(examples):
-            raise BudgetSpent(f"{door.spent.evaluations:,} evaluations are spent")
+            raise BudgetSpent(f"{counted(door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         return replies
 
     def check_model(self) -> None:
@@ -201,8 +202,7 @@ class Run:
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
-        others follow by their worth on `examples`, those that saw none of them last.
+        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
         """
         self._board.rank_by(examples, order)
 
@@ -246,6 +246,10 @@ class Run:
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
+
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -295,8 +299,6 @@ class Run:
     def begin_phase(self, name: str, reason: str = "") -> None:
         """Mark the change from the search to the final choice, and from there to the sealed test."""
         self._phase = name
-        if name == "dev" and self._door.samples("task"):
-            self.final_repetition = 1
         self.tell(PhaseBegun(name, reason))
 
     def candidates(self) -> list[Candidate]:

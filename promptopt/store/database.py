@@ -128,6 +128,7 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> int:
         with engine.begin() as connection:
             for table in METADATA.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+            # An older store keeps the number it has, since a row that is there is left alone.
             connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
             return int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
     except OperationalError as busy:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from promptopt.digits import decimal_comma
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.protocols import METRICS, READERS
 from promptopt.tasks.layout import RESERVED
 from promptopt.text import Pattern
 from promptopt.types import Example
@@ -67,8 +69,31 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
         raise ConfigError(f"task {task.name!r}: its own start prompt breaks the contract ({broken}); change either")
 
 
+def check_answers(task: Task) -> None:
+    """Raises ConfigError or UnknownName for labels, a metric or a reader that no answer could be read and judged by."""
+    if isinstance(task.metric, str) and ":" not in task.metric and task.metric not in METRICS:
+        raise UnknownName("metric", task.metric, [*METRICS, "module:function"])
+    if isinstance(task.answer, str) and not task.answer.startswith("regex:") and task.answer not in READERS:
+        raise UnknownName("answer reader", task.answer, [*READERS, "regex:PATTERN"])
+    for place, label in enumerate(task.labels):
+        if not label.strip() or label in task.labels[:place]:
+            raise ConfigError(
+                f"task {task.name!r}: the label {label!r} is {'there twice' if label.strip() else 'empty'}; give each "
+                f"answer there is once"
+            )
+
+
 def check_targets(task: str, examples: Iterable[Example], labels: tuple[str, ...]) -> None:
     """Raises DataError where there are labels and a target is none of them."""
     for example in examples if labels else ():
         if example.target not in labels:
             raise DataError(f"task {task!r}: {UnknownName('label', example.target, labels)}")
+
+
+def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> tuple[str, ...]:
+    """A sentence on how `number` reads decimals where the targets show commas in them; `read_by`: metric and answer."""
+    if "number" not in read_by or not decimal_comma(example.target for example in examples):
+        return ()
+    return (
+        "the targets write decimals with a comma, so 1,234 in a reply is read as 1 and a fraction, 1.234 as thousands",
+    )

@@ -8,19 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from promptopt.arguments import check_fields, checked
+from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric, Reader
-from promptopt.tasks.consistency import check_prompt, check_targets, common_fields
+from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
-from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
+from promptopt.tasks.prompt_text import start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.splits import Pool, Sizes, Splits, check_disjoint, cut
+from promptopt.tasks.several import several_right
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
-_DEFAULT_SPLITS = Splits()
 _NO_COLUMNS = Columns()
 
 
@@ -58,6 +60,7 @@ class Task:
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.layouts:
             raise ConfigError(f"task {self.name!r} has no layout; give at least one")
         if self.layout is None:
@@ -65,11 +68,13 @@ class Task:
         object.__setattr__(self, "fields", common_fields(self.name, self._everything()))
         placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
         object.__setattr__(self, "_placeholders", placeholders)
+        check_answers(self)
         check_prompt(self, placeholders)
         check_targets(self.name, self._everything(), self.labels)
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod
+    @checked
     def from_examples(
         cls,
         examples: Iterable[Example],
@@ -81,7 +86,7 @@ class Task:
         max_tokens: int | None = None,
         name: str = "task",
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from labelled examples, split at random into train, dev and test (default 40/20/40 %).
@@ -92,9 +97,12 @@ class Task:
         and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
         given = tuple(examples)
+        # An iterable may be one that can be gone through once only, so the check of arguments has not looked into it.
+        wrong: object = next((each for each in given if type(each) is not Example), None)
+        if wrong is not None:
+            raise ConfigError(f"Task.from_examples: one of the examples is {wrong!r}; give Example.of(target, text=…)")
         if not given:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
-        _check_kinds(examples=(given, Example), prompt=((prompt,), (str, Prompt)), splits=((splits,), Splits))
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
         initial, layouts = start_prompt(prompt, fields, labels, layout)
@@ -113,6 +121,7 @@ class Task:
         return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
     @classmethod
+    @checked
     def from_file(
         cls,
         path: str | Path,
@@ -124,7 +133,7 @@ class Task:
         answer: str | Reader | None = None,
         max_tokens: int | None = None,
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from a CSV, TSV, JSON, JSON Lines, Parquet or OpenAI-Evals file, or from a task file (`.toml`).
@@ -134,25 +143,23 @@ class Task:
         the file, without its ending; `dataclasses.replace(task, name=…)` gives it another. Otherwise as
         `from_examples`.
         """
-        _check_kinds(columns=((columns,), Columns), splits=((splits,), Splits))
         source = Path(path)
         if source.suffix == ".toml":
             from promptopt.tasks.task_file import load_task_file
 
-            return load_task_file(source, seed=splits.seed, sizes=Sizes(splits.train, splits.dev, splits.test))
+            return load_task_file(source, splits=splits)
         from promptopt.tasks.reading.files import read_examples
 
         found = read_examples(source, columns, seed=splits.seed)
+        pool = several_right(Pool(found.examples, warnings=found.warnings), metric)
         text = prompt if prompt is not None else found.prompt
         if text is None:
             raise ConfigError(f"{source} holds no prompt; pass prompt='…', the instruction you use today")
         task = cls.from_examples(
-            found.examples, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
+            pool.rows, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
             name=source.stem, description=description, splits=splits, layout=layout,
         )  # fmt: skip
-        return replace(
-            task, pool=Pool(found.examples, warnings=found.warnings), warnings=(*found.warnings, *task.warnings)
-        )
+        return replace(task, pool=pool, warnings=(*pool.warnings, *task.warnings))
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it do not depend on the example."""
@@ -178,6 +185,7 @@ class Task:
         """The prompt parts that stay as the task wrote them."""
         return self.contract.frozen_parts
 
+    @checked
     def with_layout(self, name: str) -> Task:
         """The same task read in another of its layouts. Raises UnknownName."""
         for layout in self.layouts:
@@ -185,6 +193,7 @@ class Task:
                 return replace(self, layout=layout)
         raise UnknownName("layout", name, (layout.name for layout in self.layouts))
 
+    @checked
     def with_splits(
         self, train: int | None = None, dev: int | None = None, test: int | None = None, seed: int = 0
     ) -> Task:
@@ -196,9 +205,11 @@ class Task:
             raise DataError(
                 f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
             )
-        splits = cut(self.pool, Sizes(train, dev, test), seed=seed, stratify=bool(self.labels))
-        return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=splits.warnings)
+        splits = cut(self.pool, Splits(train, dev, test, seed), stratify=bool(self.labels))
+        said = decimals_said((self.metric, self.answer), (*splits.train, *splits.dev))
+        return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=(*splits.warnings, *said))
 
+    @checked
     def starting_from(self, text: str) -> Prompt:
         """A user's prompt as a prompt of this task: the task's own, with another editable part.
 
@@ -250,17 +261,9 @@ class Task:
         return (*self.train, *self.dev, *self.test, *pool)
 
 
-def _check_kinds(**arguments: tuple[Sequence[object], type | tuple[type, ...]]) -> None:
-    """Raises ConfigError for an argument, or one of several, of another kind."""
-    for name, (given, kinds) in arguments.items():
-        wrong = next((each for each in given if not isinstance(each, kinds)), given)
-        if wrong is not given:
-            expected = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
-            raise ConfigError(f"{name} of a task: found {wrong!r}, expected {expected}; see `Task.from_examples`")
-
-
 def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:
-    return "number" if not labels and all(is_number(example.target) for example in examples) else "exact"
+    right = (text for example in examples for text in (example.target, *example.accepted))
+    return "number" if not labels and all(map(is_number, right)) else "exact"
 
 
 def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.evaluators import metrics
+from promptopt.evaluators import answers, metrics
+from promptopt.protocols import METRICS, READERS
 from promptopt.types import Example
 
 TEXTS = st.text(max_size=40)
@@ -23,6 +24,29 @@ TEXTS = st.text(max_size=40)
         ("contains", "a comparison of Paris", "paris", 1.0),
         ("contains", "anything", "", 0.0),
         ("contains", "cost: $5.", "$5", 1.0),
+        ("contains", "我住在北京市", "北京", 1.0),
+        ("contains", "我住在上海市", "北京", 0.0),
+        ("contains", "東京タワーに行った", "東京", 1.0),
+        ("contains", "ผมอยู่กรุงเทพครับ", "กรุงเทพ", 1.0),
+        ("contains", "서울에서 살아요", "서울", 1.0),
+        ("contains", "أعيش في والقاهرة", "القاهرة", 1.0),
+        ("contains", "بالقاهرة", "قاهرة", 1.0),
+        ("contains", "הייתי בירושלים", "ירושלים", 1.0),
+        ("contains", "用Python写", "python", 1.0),
+        ("contains", "Ｐａｒｉｓ", "paris", 1.0),
+        ("contains", "un cafe\u0301 noir", "café", 1.0),
+        ("contains", "cafés", "café", 0.0),
+        ("exact", "cafe\u0301", "café", 1.0),
+        ("exact", "café", "cafe\u0301", 1.0),
+        ("exact", "Ｂ", "B", 0.0),
+        ("f1", "un cafe\u0301", "un café", 1.0),
+        ("number", "7,5", "3,5", 0.0),
+        ("number", "3,5", "3.5", 1.0),
+        ("number", "3.5", "3,5", 1.0),
+        ("number", "1.234,50 €", "1234.5", 1.0),
+        ("number", "1,500", "1,5", 1.0),
+        ("number", "1,500", "1500", 1.0),
+        ("number", "12", "0012", 1.0),
         ("regex", "abc123", r"c\d+$", 1.0),
         ("regex", "abc", r"^c", 0.0),
         ("number", "$1,234.00", "1234", 1.0),
@@ -98,3 +122,8 @@ def test_the_description_of_a_function_changes_with_its_source_and_its_closure()
     assert describe(other)["source"]
     assert " at 0x" not in str([describe(other), describe(partial(other))])
     assert describe(partial(other, "x")) != describe(partial(other, "y"))
+
+
+def test_the_names_that_a_task_may_give_are_the_metrics_and_readers_there_are() -> None:
+    assert all(metrics.is_builtin(metrics.resolve(name)) for name in METRICS)
+    assert all(callable(answers.resolve(name, ["yes", "no"])) for name in READERS)

@@ -13,7 +13,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.address import identity
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
+from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
@@ -41,7 +41,7 @@ class LiteLLMModel:
         concurrency: int = CONCURRENCY,
         requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
@@ -64,7 +64,7 @@ class LiteLLMModel:
             self._send,
             server=self._server,
             concurrency=concurrency,
-            patience=patience,
+            retry_policy=retry_policy,
             sleep=sleep,
             pace=Pace(requests_per_minute),
         )

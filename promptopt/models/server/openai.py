@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError, RequestRefused
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
+from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPolicy
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
@@ -91,7 +91,7 @@ class OpenAIModel:
         concurrency: int = CONCURRENCY,
         requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connects to nothing yet. Raises ConfigError for a base URL that is none, or when OpenAI's key is missing.
@@ -110,11 +110,11 @@ class OpenAIModel:
         self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
         self._dispatcher = Dispatcher(
-            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep, pace=pace
+            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep, pace=pace
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
         self._scorer = Scorer(
-            server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep, pace=pace
+            server, concurrency=concurrency, timeout_s=timeout_s, retry_policy=retry_policy, sleep=sleep, pace=pace
         )
 
     def __repr__(self) -> str:
@@ -168,6 +168,7 @@ class OpenAIModel:
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
                 _log.info("%s refuses parameters: %s", self._server.name, quoted(answer.message))
+            # Requests in flight learn side by side: what this one was refused comes on top of what others were.
             now = self._dialect
             self._dialect = _Dialect(
                 known.renamed or now.renamed, known.without | now.without, known.streamed or now.streamed

@@ -1,4 +1,4 @@
-"""How many requests a minute a server is sent at most."""
+"""How many requests a server is sent at once, and in a minute, at most."""
 
 from __future__ import annotations
 
@@ -34,3 +34,31 @@ class Pace:
 
 
 UNPACED = Pace(None)
+
+
+class Window:
+    """How many requests may be in flight: the cap at first, half on overload, then one more for each full window.
+
+    A single request goes first, until it is answered or a second has passed: a wrong key is found by one try. Starting
+    at the cap instead of growing towards it keeps short batches fast; a server that has to refuse some of the first
+    requests says so, and they are retried.
+    """
+
+    def __init__(self, cap: int) -> None:
+        """`cap`: the most requests in flight, at least 1."""
+        self.cap, self.limit = cap, 1.0
+        self._shrunk_at = float("-inf")
+        self.opened = False
+
+    def open(self) -> None:
+        """The first request has been answered, or nearly so."""
+        self.opened, self.limit = True, float(self.cap)
+
+    def shrink(self, began: float, now: float) -> None:
+        """Halve, once for all requests that were already under way when it was last halved."""
+        if began > self._shrunk_at:
+            self.limit, self._shrunk_at = max(1.0, self.limit / 2), now
+
+    def grow(self) -> None:
+        """A reply came: a full window of these makes it one wider."""
+        self.limit = min(float(self.cap), self.limit + 1 / self.limit)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from promptopt.models.server.contents import THOUGHT_FIELDS
 from promptopt.models.server.dispatch import Outage
 
 _ENDED = "[DONE]"
@@ -84,7 +85,7 @@ def _add(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:
         if isinstance(piece.get(form), dict):
             message = choice.setdefault("message", {})
             for name, value in cast("dict[str, Any]", piece[form]).items():
-                if isinstance(value, str) and name in ("content", "refusal"):
+                if isinstance(value, str) and name in ("content", "refusal", *THOUGHT_FIELDS):
                     known = message.get(name)
                     message[name] = [*known, value] if isinstance(known, list) else (known if known else "") + value
                 elif isinstance(value, list) and isinstance(message.get(name, []), list):

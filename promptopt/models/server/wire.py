@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from promptopt.errors import BackendError, ConfigError, RequestRefused
+from promptopt.models.server.contents import contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
@@ -62,6 +63,7 @@ class Failure:
             parsed = as_object(json.loads(body))
         except (ValueError, RecursionError):
             return cls(status, body, retry_after_s=waits_s)
+        # OpenAI nests it under `error`; FastAPI says `detail`; some servers put all at the top.
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
         message = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
@@ -85,6 +87,7 @@ class Failure:
         shown = quoted(self.message)
         outcome = outcome_of(self.status, described)
         if outcome is not None:
+            # What the server will not read is an outcome of this prompt, to be stored; retrying would not change it.
             return Reply("", outcome)
         if self.status >= 400 and self.status not in (401, 402, 404, 429) and refuses_roles(described):
             raise RequestRefused(
@@ -92,6 +95,7 @@ class Failure:
                 f"a system message (`promptopt evaluate --layouts` tries them all)"
             )
         if self.status in (408, 409, 425, 429) or self.status >= 500:
+            # An empty account is told as 429 too, and no waiting mends it.
             if self.status != 429 or not _NO_MONEY.search(self.code):
                 pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
                 raise Outage(
@@ -114,6 +118,8 @@ def scrub(text: str, *keys: str) -> str:
     # A secret read from a file may end in a line break, which is no part of it.
     known = [value.strip() for name, value in os.environ.items() if name.endswith(_SECRETS)]
     secrets = [value for value in known if len(value) >= SHORTEST_KEY]
+    # The longest first, or a key that holds another would be taken out in part. Below 8 letters a value is likelier a
+    # word than a secret.
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     return _KEY.sub("[key]", text)
@@ -152,20 +158,20 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     try:
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
-        text, refused = _joined(message.get("content"))
+        held = contents_of(message)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
-    finish = finish_of(reason)
-    refusal = message.get("refusal")
-    if isinstance(refusal, str) and refusal:
-        text, finish = refusal, "refusal"
-    elif refused:
-        finish = "refusal"
+    finish = "refusal" if held.refused else finish_of(reason)
+    text = held.said
+    if held.thought.strip() and not text.strip() and finish in ("stop", "length"):
+        # It never began to answer: readers say so, and an answer that its thoughts name is none.
+        text = f"<think>\n{held.thought}"
+    written = text if text.startswith("<think>") else text + held.thought
     shown = without_keys(text, *keys)
     if shown != text:
         text, tokens = shown, tuple(Token("[key]", token.logprob) for token in tokens)
     served = without_keys(served_by(answer), *keys)
-    return Reply(text, finish, *_usage(answer, request, text, model), tokens, served)
+    return Reply(text, finish, *_usage(answer, request, written, model), tokens, served)
 
 
 def _as_choice(value: object) -> dict[str, Any]:
@@ -189,31 +195,6 @@ def _failed(error: object) -> Reply:
         return Reply("", outcome)
     told = quoted(failure.message)
     raise Outage(f"answered with an error ({told})", misplaced=_FOR_GOOD.search(described) is not None)
-
-
-def _joined(content: object) -> tuple[str, bool]:
-    """The text of a message's content, and whether it is a refusal. Raises ValueError for what is no content.
-
-    Parts are joined as they stand; thoughts and what is no text are no part of a reply.
-    """
-    if content is None:
-        return "", False
-    if isinstance(content, str):
-        return content, False
-    if isinstance(content, dict):
-        whole = cast("dict[str, Any]", content)
-        if "parts" in whole:
-            return _joined(whole["parts"])
-        if "refusal" in str(whole.get("type")) and isinstance(whole.get("refusal"), str):
-            return whole["refusal"], True
-        if "think" in str(whole.get("type")) or "reasoning" in str(whole.get("type")) or whole.get("thought") is True:
-            return "", False
-        found = next((whole[name] for name in ("text", "value", "content") if whole.get(name) is not None), None)
-        return _joined(found)
-    if isinstance(content, list):
-        parts = [_joined(part) for part in cast("list[object]", content)]
-        return "".join(text for text, _ in parts), any(refused for _, refused in parts)
-    raise ValueError("a content that is no text")
 
 
 def _usage(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:

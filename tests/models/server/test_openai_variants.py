@@ -8,14 +8,15 @@ import logging
 import pytest
 
 from promptopt.binding.models import Models, open_models
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.providers import Access
 from promptopt.models.server import http
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.wire import scrub
+from promptopt.types import Request
 from tests.models.conftest import Transport
 from tests.models.server.asking import KEY, Opening, Waits, ask, chat
-from tests.servers import Answer, echo, in_turn, reply
+from tests.servers import Answer, echo, failure, in_turn, reply
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -116,3 +117,12 @@ def test_a_header_that_cannot_be_sent_is_a_sentence_without_it(
     with caplog.at_level(logging.DEBUG), pytest.raises(ConfigError, match=name) as raised:
         ask(model, chat("x"))
     assert "hunter22" not in f"{raised.value} {caplog.text}"
+
+
+def test_a_server_without_plain_texts_says_so(opened: Opening) -> None:
+    _, model = opened(lambda asked: failure(404, "Not Found") if asked.path == "/v1/completions" else echo(asked))
+    with pytest.raises(RequestRefused, match="a layout of chat messages"):
+        ask(model, Request("x"))
+    _, other = opened(in_turn(failure(404, "the model 'tiny' does not exist")))
+    with pytest.raises(BackendError, match="has the model 'tiny'"):
+        ask(other, Request("x"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import BackendError, RequestRefused
-from promptopt.models.server.dispatch import Outage, Patience
+from promptopt.models.server.dispatch import Outage, RetryPolicy
 from promptopt.models.server.wire import Failure, read_reply
 from promptopt.types import Message, Reply, Request, Sampling, Token
 from tests.models.conftest import Transport
@@ -387,17 +387,8 @@ def test_a_role_that_is_refused_is_said_at_once(opened: Opening, waits: Waits) -
     assert not waits
 
 
-def test_a_server_without_plain_texts_says_so(opened: Opening) -> None:
-    _, model = opened(lambda asked: failure(404, "Not Found") if asked.path == "/v1/completions" else echo(asked))
-    with pytest.raises(RequestRefused, match="a layout of chat messages"):
-        ask(model, Request("x"))
-    _, other = opened(in_turn(failure(404, "the model 'tiny' does not exist")))
-    with pytest.raises(BackendError, match="has the model 'tiny'"):
-        ask(other, Request("x"))
-
-
 def test_a_server_that_gives_up_waiting_is_named(opened: Opening) -> None:
-    _, model = opened(in_turn(answer({"finish_reason": "error"})), patience=Patience(total_s=3))
+    _, model = opened(in_turn(answer({"finish_reason": "error"})), retry_policy=RetryPolicy(total_s=3))
     with pytest.raises(BackendError, match=r"finish reason 'error'.*run the same command again"):
         ask(model, chat("x"))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.surroundings import certificates, proxy_for
 from promptopt.types import Reply
@@ -42,7 +42,7 @@ def secured(transport: Transport) -> Iterator[FakeServer]:
 
 
 def asked(url: str) -> Reply:
-    model = OpenAIModel("tiny", base_url=url, patience=Patience(total_s=3, contact_s=0.5, misplaced_s=0.1))
+    model = OpenAIModel("tiny", base_url=url, retry_policy=RetryPolicy(total_s=3, contact_s=0.5, misplaced_s=0.1))
     try:
         return ask(model, chat("x"))[0]
     finally:

@@ -247,3 +247,11 @@ def test_cells_become_texts() -> None:
 def test_a_column_that_is_no_name_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^Columns\((\w+)=.*\): expected a column's name"):
         Columns(**wrong)
+
+
+@pytest.mark.parametrize(
+    "twice", [{"input": "a", "target": "a"}, {"input": ["a", "a"]}, {"rejected": "a", "target": "a"}]
+)
+def test_a_column_has_one_role(twice: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="Columns: 'a' is named 2 times; give each column one role"):
+        Columns(**twice)

@@ -9,6 +9,7 @@ from promptopt.errors import BudgetSpent
 from promptopt.outcome.result import Contender, Measured
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 PAIRS = 16
@@ -25,7 +26,9 @@ def sealed_test(
     run.begin_phase("test")
     chosen = list(examples)
     repetition = run.final_repetition
+    # Start and winner may be one prompt, which is then scored once.
     prompts = list(dict.fromkeys([run.initial, winner]))
+    # Small batches where a cap may end it, so that little is lost; else one, which keeps an engine busy.
     size = PAIRS if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
@@ -34,14 +37,15 @@ def sealed_test(
         try:
             matrix = run.evaluate(prompts, pairs, repetition=repetition)
         except BudgetSpent as spent:
-            run.warn(f"the sealed test was cut to {len(before)} examples: {spent}")
+            run.warn(f"the sealed test was cut to {counted(len(before), 'example')}: {spent}")
             break
+        # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
     return before, after
 
 
-def scorable(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
+def finite_pairs(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
     """The pairs of scores that are both finite: a log-probability that is none cannot be compared."""
     pairs = [pair for pair in zip(before, after, strict=True) if all(math.isfinite(score.value) for score in pair)]
     return [first for first, _ in pairs], [second for _, second in pairs]
