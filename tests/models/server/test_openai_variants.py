@@ -126,3 +126,14 @@ def test_a_server_without_plain_texts_says_so(opened: Opening) -> None:
     _, other = opened(in_turn(failure(404, "the model 'tiny' does not exist")))
     with pytest.raises(BackendError, match="has the model 'tiny'"):
         ask(other, Request("x"))
+
+
+def test_thoughts_in_a_stream_are_no_answer(opened: Opening) -> None:
+    def stream(*deltas: dict[str, str]) -> Answer:
+        chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        return Answer("".join(f"data: {json.dumps(chunk)}\n\n" for chunk in (*chunks, last)).encode())
+
+    thinking = ({"reasoning_content": "is it "}, {"reasoning_content": "good?"})
+    _, model = opened(in_turn(stream(*thinking, {"content": "bad"}), stream(*thinking)), concurrency=1)
+    assert [got.text for got in ask(model, chat("a"), chat("b"))] == ["bad", "<think>\nis it good?"]
