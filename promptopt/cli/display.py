@@ -16,7 +16,7 @@ from promptopt.cli.output import say, troubles
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
-from promptopt.text import counted, visible
+from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -83,7 +83,7 @@ class Lines:
             case StepDone():
                 self._write(self._step(event))
             case Warned():
-                self._write(f"warning: {event.message}")
+                self._write(f"warning: {normalise(event.message)}")
 
     def _step(self, event: StepDone) -> str:
         scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
@@ -149,7 +149,7 @@ class Live:
             for line in planned(event):
                 self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, Warned):
-            self.remark(f"warning: {event.message}")
+            self.remark(f"warning: {normalise(event.message)}")
 
     def remark(self, text: str) -> None:
         """Keep a line above the table."""

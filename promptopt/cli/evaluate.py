@@ -12,7 +12,7 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
 from promptopt.errors import ConfigError, RequestRefused
-from promptopt.text import counted
+from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -103,7 +103,7 @@ def _scored(
             found.append((name, evaluation))
             if not quiet:
                 for warning in evaluation.warnings:
-                    say(f"warning: {warning}")
+                    say(f"warning: {normalise(warning)}")
     if refused is not None and not found:
         raise refused
     return found

@@ -11,7 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show_json, suspended_by, troubles
-from promptopt.text import counted, visible
+from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -84,7 +84,7 @@ def explain(
     _print(found, laid_out.editable)
     if not quiet:
         for warning in found.warnings:
-            say(f"warning: {warning}")
+            say(f"warning: {normalise(warning)}")
 
 
 def _as_json(found: Explanation, editable: str) -> dict[str, Any]:
