@@ -134,21 +134,25 @@ class Scoreboard:
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
 
     def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
-        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train."""
-        order = list(self._forebears)
+        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
+
+        A prompt that nobody proposed stands behind the start.
+        """
+        forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
+        order = list(forebears)
         wanted, pending = {self.initial: None}, [*prompts, *order[-RELATIVES:]]
         while pending:
             prompt = pending.pop()
             if prompt not in wanted:
                 wanted[prompt] = None
-                pending += self._forebears[prompt]
+                pending += forebears[prompt]
         held = [prompt for prompt in order if prompt in wanted]
         names = {example.id: None for example in self.train}
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held
         }
-        return posterior({prompt: self._forebears[prompt] for prompt in held}, known)
+        return posterior({prompt: forebears[prompt] for prompt in held}, known)
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""
