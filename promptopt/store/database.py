@@ -69,6 +69,8 @@ def sentences(where: str) -> Generator[None]:
     """Turn the driver's errors into one sentence each."""
     try:
         yield
+    except (UnicodeError, OverflowError) as cause:
+        raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
         detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
         if "full" in detail or "No space" in detail:
