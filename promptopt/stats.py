@@ -20,14 +20,17 @@ from promptopt.errors import ConfigError
 ALPHA = 0.05
 """Two-sided: a gain that is not there is called better once in forty comparisons, and worse as often."""
 
-DRAWS = 9_999
-"""Sign flips and bootstrap samples; the sign-flip test is exact where there are no more flips than that."""
-
 FEWEST = 6
 """Differences all one way that a two-sided exact test needs at least: 2 / 2**6 < 0.05 <= 2 / 2**5."""
 
 ROUNDING = 1e-12
 """Differences of scores that differ by no more are equal: 0.4 - 0.3 and 0.6 - 0.5."""
+
+UNSEEN = 2.0
+"""How far beyond zero an unseen difference of unbounded scores may lie, in spreads of those seen (`_reach`)."""
+
+ENOUGH = 100
+"""Units below which `UNSEEN` grows, as ENOUGH / n: few items show little of their own spread."""
 
 Verdict = Literal["better", "no_evidence", "worse"]
 
@@ -36,7 +39,9 @@ Verdict = Literal["better", "no_evidence", "worse"]
 class Gain:
     """The mean of after - before over the same items.
 
-    ci95: 95 % interval of that mean. p_value: two-sided. test: its name. n: items.
+    ci95: 95 % interval of that mean. p_value: two-sided. test: its name. n: items. units: what was drawn independently:
+    items, or the groups that they come in. alpha: the two-sided level that the verdict is at. interval: that of level
+    1 - alpha, which is the verdict's; equal to `ci95` at the first look.
     """
 
     mean: float
@@ -44,40 +49,133 @@ class Gain:
     p_value: float
     test: str
     n: int
+    units: int
+    alpha: float
+    interval: tuple[float, float]
 
 
-def paired_gain(before: Sequence[float], after: Sequence[float], seed: int) -> Gain:
-    """What `after` gains on `before`, scored on the same items in the same order.
+def level(look: int) -> float:
+    """The two-sided level of the `look`-th verdict (from 1) on the same items: 2 * ALPHA / (look * (look + 1)).
 
-    Scores of 0 and 1 only: exact McNemar test, and an interval that excludes zero exactly where p < 0.05 (see
-    `_binary_interval`). Other scores: paired sign-flip permutation test of the mean, and a bootstrap interval (BCa),
-    stretched to zero where p >= 0.05. `seed` decides the flips and the bootstrap samples. Without any item: mean 0,
-    p 1 and the interval (-1, 1). Raises ConfigError for unequal lengths and scores that are no finite numbers.
+    The first has ALPHA, as if it were the only one. A false *better* needs half of a level, and the halves of all looks
+    together, 1/2 + 1/6 + 1/12 + … times ALPHA, never sum to more than ALPHA: by the union bound, whoever looks as often
+    as he likes is told of a gain that is not there with probability 0.05 at most, and likewise of a loss. That holds
+    whatever the looks share, as long as what one look shows does not decide which prompt the next one is about.
+    """
+    return 2.0 * ALPHA / (look * (look + 1))
+
+
+def paired_gain(
+    before: Sequence[float],
+    after: Sequence[float],
+    seed: int = 0,
+    *,
+    alpha: float = ALPHA,
+    groups: Sequence[str] | None = None,
+    bounded: bool | None = None,
+) -> Gain:
+    """What `after` gains on `before`, scored on the same items in the same order, at the two-sided level `alpha`.
+
+    Scores of 0 and 1 only: exact McNemar test, and an interval that excludes zero exactly where p < alpha (see
+    `_binary_interval`). Other scores: Gaffke's test and interval of the mean (`means`), which need to know how bad an
+    item can be: `bounded` says whether scores lie in [0, 1] (None: they do where all of these do). `groups`: a name for
+    each item; items of one name ("" is none) were drawn together and count as one (`_units`).
+
+    A score of minus infinity (a text that is impossible under a prompt) after but not before outweighs every finite
+    gain: the verdict is then by the items that one prompt alone makes impossible, as shares of all. One before alone
+    is taken for no gain. Nothing is drawn: `seed` changes nothing, and stands for callers who give one. Without any
+    item: mean 0, p 1 and the interval (-1, 1). Raises ConfigError for unequal lengths and scores that are NaN or plus
+    infinity.
     """
     if len(before) != len(after):
         raise ConfigError(f"{len(before)} scores before and {len(after)} after: paired scores are of the same items")
-    _check_finite([*before, *after])
+    _check_scores([*before, *after])
     n = len(before)
     if not n:
-        return Gain(0.0, (-1.0, 1.0), 1.0, "none", 0)
-    differences = [new - old for old, new in zip(before, after, strict=True)]
-    mean = math.fsum(differences) / n
-    if _are_binary([*before, *after]):
-        wins, losses = differences.count(1.0), differences.count(-1.0)
-        return Gain(mean, _binary_interval(wins, losses, n), _sign_test(wins, losses), "McNemar exact", n)
-    limit = 1.0 if all(0.0 <= score <= 1.0 for score in (*before, *after)) else math.inf
-    p_value = _sign_flip_test(differences, seed)
-    low, high = _mean_interval(differences, seed, (-limit, limit))
-    if p_value >= ALPHA:
-        low, high = min(low, 0.0), max(high, 0.0)
-    return Gain(mean, (low, high), p_value, "paired sign-flip permutation", n)
+        return Gain(0.0, (-1.0, 1.0), 1.0, "none", 0, 0, alpha, (-1.0, 1.0))
+    names = [""] * n if groups is None else groups
+    won, lost = ([math.isinf(one) and not math.isinf(other) for one, other in zip(*sides, strict=True)]
+                 for sides in ((before, after), (after, before)))  # fmt: skip
+    if any(lost):
+        differences, binary = [float(win) - float(loss) for win, loss in zip(won, lost, strict=True)], True
+        test, reach = "McNemar exact, on items impossible for one prompt", 1.0
+    else:
+        differences = [
+            0.0 if math.isinf(old) or math.isinf(new) else new - old for old, new in zip(before, after, strict=True)
+        ]
+        scores = [*before, *after]
+        binary, test = _are_binary(scores), "McNemar exact"
+        reach = 1.0 if _are_bounded(scores, bounded) else math.inf
+    units, largest = _units(differences, names)
+    if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
+        wins, losses = (sum(sign * unit > ROUNDING for unit in units) for sign in (1, -1))
+        return Gain(
+            math.fsum(differences) / n,
+            _scaled(_binary_interval(wins, losses, len(units), ALPHA), largest),
+            _sign_test(wins, losses),
+            test,
+            n,
+            len(units),
+            alpha,
+            _scaled(_binary_interval(wins, losses, len(units), alpha), largest),
+        )
+    reach = largest * (reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units)))
+    return _mean_gain(units, reach, alpha, n)
+
+
+def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Gain:
+    """By Gaffke's test; no unit may lie further from zero than `reach`."""
+    from promptopt.means import chance, interval
+
+    test = "Gaffke's test of the mean"
+    mean = math.fsum(units) / len(units)
+    if math.isinf(reach):
+        return Gain(mean, (-math.inf, math.inf), 1.0, test, n, len(units), alpha, (-math.inf, math.inf))
+    sides = [chance([sign * unit for unit in units], -reach, 0.0) for sign in (1.0, -1.0)]
+    first = interval(units, -reach, reach, ALPHA)
+    shown = first if alpha == ALPHA else interval(units, -reach, reach, alpha)
+    return Gain(mean, first, min(1.0, 2.0 * min(sides)), test, n, len(units), alpha, shown)
+
+
+def _units(values: Sequence[float], groups: Sequence[str]) -> tuple[list[float], float]:
+    """One value for each independent unit, whose mean is that of `values`, and the most that a unit counts as.
+
+    A group's value is the sum over its items, divided by the mean size of all groups; an item without a group is one
+    of its own.
+    """
+    sums: dict[str | int, list[float]] = {}
+    for place, (value, name) in enumerate(zip(values, groups, strict=True)):
+        sums.setdefault(name if name else place, []).append(value)
+    size = len(values) / len(sums)
+    return [math.fsum(each) / size for each in sums.values()], max(map(len, sums.values())) / size
+
+
+def _reach(differences: Sequence[float], scores: Sequence[float], units: int) -> float:
+    """How far from zero a difference may lie that was not seen, where scores have no bounds.
+
+    Nothing can be proved of such a mean; what holds in `benchmarks/promise.py` is `UNSEEN` times the spread of the
+    differences seen (zero among them), the spread of all scores at least, and more below `ENOUGH` units. Infinite where
+    all scores are equal.
+    """
+    finite = [score for score in scores if math.isfinite(score)]
+    seen = max(UNSEEN * _spread([*differences, 0.0]), _spread(finite) if finite else 0.0)
+    return seen * max(1.0, ENOUGH / units) if seen > ROUNDING else math.inf
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def _scaled(ends: tuple[float, float], factor: float) -> tuple[float, float]:
+    return (ends[0] * factor, ends[1] * factor)
 
 
 def verdict(gain: Gain) -> Verdict:
-    """`better` or `worse` where test, mean and interval agree; `no_evidence` otherwise."""
-    if gain.p_value < ALPHA and gain.mean > 0.0 and gain.ci95[0] > 0.0:
+    """`better` or `worse` where test, mean and interval agree at the gain's own level; `no_evidence` otherwise."""
+    low, high = gain.interval
+    if gain.p_value < gain.alpha and gain.mean > 0.0 and low > 0.0:
         return "better"
-    if gain.p_value < ALPHA and gain.mean < 0.0 and gain.ci95[1] < 0.0:
+    if gain.p_value < gain.alpha and gain.mean < 0.0 and high < 0.0:
         return "worse"
     return "no_evidence"
 
@@ -92,19 +190,33 @@ def wilson(mean: float, n: int) -> tuple[float, float]:
     successes = round(mean * n)
     if not 0 <= successes <= n or abs(successes - mean * n) > 1e-6 * n:
         raise ConfigError(f"a mean of {mean} over {n} items is no share of them: use mean_interval for graded scores")
-    return _share(successes, n, "wilson")
+    return _share(successes, n, "wilson", ALPHA)
 
 
-def mean_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
-    """95 % interval of the mean: Wilson where all values are 0 or 1, bootstrap (BCa) otherwise. (0, 1) for no values.
+def mean_interval(
+    values: Sequence[float], seed: int = 0, *, groups: Sequence[str] | None = None, bounded: bool | None = None
+) -> tuple[float, float]:
+    """95 % interval of the mean: Wilson where all values are 0 or 1, else Gaffke's (`means`). (0, 1) for no values.
 
-    Raises ConfigError for values that are no finite numbers.
+    `seed`, `groups`, `bounded`: as in `paired_gain`. Raises ConfigError for values that are no finite numbers.
     """
     _check_finite(values)
-    if _are_binary(values):
-        return wilson(math.fsum(values) / len(values), len(values)) if values else (0.0, 1.0)
-    inside = all(0.0 <= value <= 1.0 for value in values)
-    return _mean_interval(values, seed, (0.0, 1.0) if inside else (-math.inf, math.inf))
+    if not values:
+        return (0.0, 1.0)
+    names = [""] * len(values) if groups is None else groups
+    within = _are_bounded(values, bounded)
+    middle = 0.0 if within else (max(values) + min(values)) / 2.0
+    units, largest = _units([value - middle for value in values], names)
+    if _are_binary(values) and len(units) == len(values):
+        return wilson(math.fsum(values) / len(values), len(values))
+    from promptopt.means import interval
+
+    if within:
+        low, high = interval(units, 0.0, largest, ALPHA)
+        return (low, min(1.0, high))
+    reach = largest * _reach([], values, len(units)) * (0.5 + UNSEEN)
+    low, high = interval(units, -reach, reach, ALPHA)
+    return (middle + low, middle + high)
 
 
 def smallest_significant(n: int) -> float:
@@ -148,8 +260,8 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
     return float(numpy.sum(binom.pmf(discordant, n, share) * found))
 
 
-def _binary_interval(wins: int, losses: int, n: int) -> tuple[float, float]:
-    """95 % interval of (wins - losses) / n, which excludes zero exactly where the sign test has p < 0.05.
+def _binary_interval(wins: int, losses: int, n: int, alpha: float) -> tuple[float, float]:
+    """Interval of (wins - losses) / n, level 1 - alpha, which excludes zero exactly where the sign test has p < alpha.
 
     The difference is a product: (2 * share of wins among the discordant - 1) * share of discordant items. The first
     factor has the exact interval (Clopper-Pearson, the dual of the sign test: it decides the sign), the second
@@ -162,11 +274,11 @@ def _binary_interval(wins: int, losses: int, n: int) -> tuple[float, float]:
     import numpy
 
     discordant = wins + losses
-    least, most = _share(discordant, n, "wilson")
+    least, most = _share(discordant, n, "wilson", alpha)
     if not discordant:
         return (-most, most)
     angle = numpy.linspace(0.0, 2.0 * math.pi, 721)
-    low, high = (2.0 * end - 1.0 for end in _share(wins, discordant, "exact"))
+    low, high = (2.0 * end - 1.0 for end in _share(wins, discordant, "exact", alpha))
     sided = _between((wins - losses) / discordant, low, high, numpy.cos(angle))
     products = sided * _between(discordant / n, least, most, numpy.sin(angle))
     return (float(products.min()), float(products.max()))
@@ -178,10 +290,10 @@ def _between(middle: float, low: float, high: float, reach: Any) -> Any:
     return middle + numpy.where(reach > 0.0, reach * (high - middle), reach * (middle - low))
 
 
-def _share(successes: int, n: int, method: Literal["wilson", "exact"]) -> tuple[float, float]:
+def _share(successes: int, n: int, method: Literal["wilson", "exact"], alpha: float) -> tuple[float, float]:
     from scipy.stats import binomtest
 
-    interval = binomtest(successes, n).proportion_ci(0.95, method=method)
+    interval = binomtest(successes, n).proportion_ci(1.0 - alpha, method=method)
     return (float(interval.low), float(interval.high))
 
 
@@ -191,55 +303,16 @@ def _sign_test(wins: int, losses: int) -> float:
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def _sign_flip_test(differences: Sequence[float], seed: int) -> float:
-    import numpy
-    from scipy.stats import permutation_test
-
-    # An item without a difference adds the same to every flip; left out, the test stays exact for longer.
-    moved = numpy.array([difference for difference in differences if abs(difference) > ROUNDING])
-    if moved.size < 2:
-        return 1.0
-    result = permutation_test(
-        (moved,),
-        _mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=DRAWS,
-        batch=max(1, 1_000_000 // moved.size),
-        rng=numpy.random.default_rng(seed),
-    )
-    return min(1.0, float(result.pvalue))
-
-
-def _mean_interval(values: Sequence[float], seed: int, widest: tuple[float, float]) -> tuple[float, float]:
-    import numpy
-    from scipy.stats import bootstrap
-
-    if max(values) - min(values) <= ROUNDING:
-        # No spread to resample. Enough equal values are taken at their word, fewer (the sign-flip test agrees) are not.
-        mean = math.fsum(values) / len(values)
-        return (mean, mean) if len(values) >= FEWEST else widest
-    sample = numpy.asarray(values, dtype=float)
-    result = bootstrap(
-        (sample,),
-        _mean,
-        confidence_level=0.95,
-        method="BCa",
-        vectorized=True,
-        n_resamples=DRAWS,
-        batch=max(1, 1_000_000 // sample.size),
-        rng=numpy.random.default_rng(seed),
-    )
-    interval = result.confidence_interval
-    return (float(interval.low), float(interval.high))
-
-
-def _mean(sample: Any, axis: int = -1) -> Any:
-    return sample.mean(axis=axis)
-
-
 def _are_binary(values: Sequence[float]) -> bool:
     return all(value in (0.0, 1.0) for value in values)
+
+
+def _are_bounded(values: Sequence[float], bounded: bool | None) -> bool:
+    return all(0.0 <= value <= 1.0 for value in values) and bounded is not False
+
+
+def _check_scores(values: Sequence[float]) -> None:
+    _check_finite([value for value in values if value != -math.inf])
 
 
 def _check_finite(values: Sequence[float]) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from promptopt.errors import StoreError
 from promptopt.places import home
@@ -54,6 +54,23 @@ JOURNAL = sql.Table(
     sql.Column("key", sql.LargeBinary(32), nullable=False),
 )
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
+
+LOOKS = sql.Table(
+    "looks",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("shown", sql.String, nullable=False, unique=True),
+    sql.Column("when", sql.Float, nullable=False),
+)
+"""Every opening of a sealed split, in order, and a digest of what it showed. Forgotten with no run."""
+
+LOOKED_AT = sql.Table(
+    "looked_at",
+    METADATA,
+    sql.Column("look", sql.Integer, primary_key=True),
+    sql.Column("example", sql.String, primary_key=True, index=True),
+)
+"""The examples of each opening, by a digest of their inputs."""
 
 
 def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
@@ -126,6 +143,8 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> int:
         with engine.begin() as connection:
             for table in METADATA.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
             connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
             return int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
     except OperationalError as busy:

@@ -1,0 +1,75 @@
+"""The ledger of looks: how often the examples of a sealed split were opened, whatever run, seed or size did it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+
+from promptopt.store.database import LOOKED_AT, LOOKS, sentences
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """`earlier`: openings before this one that share an example with it. `shared`: the most that one of them shares."""
+
+    earlier: int
+    shared: int
+
+
+class Looks:
+    """The openings recorded in one store; nothing in it is ever taken back."""
+
+    def __init__(self, engine: sql.Engine, where: str) -> None:
+        """`where`: the store, as errors name it."""
+        self._engine, self._where = engine, where
+
+    def enter(self, shown: str, examples: Sequence[str]) -> Opening:
+        """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is the same opening.
+
+        Raises StoreError.
+        """
+        with sentences(self._where):
+            number = self._entered(shown, examples)
+        return self._before(examples, number)
+
+    def ahead(self, examples: Sequence[str]) -> Opening:
+        """What the next opening of `examples` would be. Raises StoreError."""
+        return self._before(examples, None)
+
+    def _entered(self, shown: str, examples: Sequence[str]) -> int:
+        recorded = sql.select(LOOKS.c.number).where(LOOKS.c.shown == shown)
+        following = sql.select(sql.func.coalesce(sql.func.max(LOOKS.c.number), 0) + 1).scalar_subquery()
+        while True:
+            with self._engine.connect() as connection:
+                found = connection.execute(recorded).scalar()
+            if found is not None:
+                return int(found)
+            try:
+                with self._engine.begin() as connection:
+                    entry = {"number": following, "shown": shown, "when": time.time()}
+                    connection.execute(sql.insert(LOOKS).values(entry))
+                    number = int(connection.execute(recorded).scalar_one())
+                    rows = [{"look": number, "example": example} for example in dict.fromkeys(examples)]
+                    connection.execute(sql.insert(LOOKED_AT), rows)
+                    return number
+            except IntegrityError:
+                # Another process took the number, or showed the same, in this moment: look again.
+                continue
+
+    def _before(self, examples: Sequence[str], number: int | None) -> Opening:
+        counts: dict[int, int] = {}
+        keys = list(dict.fromkeys(examples))
+        with sentences(self._where), self._engine.connect() as connection:
+            for begin in range(0, len(keys), 500):
+                query = sql.select(LOOKED_AT.c.look, sql.func.count()).where(
+                    LOOKED_AT.c.example.in_(keys[begin : begin + 500])
+                )
+                if number is not None:
+                    query = query.where(LOOKED_AT.c.look < number)
+                for look, count in connection.execute(query.group_by(LOOKED_AT.c.look)):
+                    counts[look] = counts.get(look, 0) + count
+        return Opening(len(counts), max(counts.values(), default=0))
