@@ -16,6 +16,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
 from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.looks import Look, look_at
 from promptopt.outcome.result import Measured
 from promptopt.outcome.verdict import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
@@ -29,7 +30,10 @@ from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one prompt scores on one split. `scores` are in the order of `examples`."""
+    """What one prompt scores on one split. `scores` are in the order of `examples`.
+
+    `look`: which look at the sealed examples this was, where the split is the test.
+    """
 
     task: str
     model: str
@@ -42,6 +46,7 @@ class Evaluation:
     spent: Ledger
     paid: Ledger
     warnings: tuple[str, ...] = ()
+    look: Look | None = None
 
 
 def evaluate(
@@ -50,13 +55,15 @@ def evaluate(
     *,
     model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,
-    split: str = "test",
+    split: str = "dev",
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
 ) -> Evaluation:
     """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
+
+    Scoring it on the test opens that: it counts as a look (`outcome.looks`), and a later verdict has to pay for it.
 
     Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
     """
@@ -75,16 +82,21 @@ def evaluate(
         if refused is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
-        result = measured(matrix[chosen], seed)
+        result = measured(matrix[chosen], [example.group for example in matrix.examples])
         if result is None:
             raise ConfigError(
                 f"no example has a finite score under this prompt ({matrix[chosen][0].feedback}); see that its targets "
                 f"fit the model's context, and that the model is whole"
             )
+        judge = Criterion(search, models["task"], None).name
+        look = None
+        if split == "test":
+            shown = [(chosen, matrix[chosen])]
+            look = look_at(store.looks, (models["task"].name, judge), matrix.examples, shown)
         return Evaluation(
             task.name,
             models["task"].name,
-            Criterion(search, models["task"], None).name,
+            judge,
             split,
             chosen,
             result,
@@ -93,6 +105,7 @@ def evaluate(
             door.spent,
             door.paid,
             run.warnings,
+            look,
         )
 
 

@@ -23,6 +23,9 @@ ALPHA = 0.05
 FEWEST = 6
 """Differences all one way that a two-sided exact test needs at least: 2 / 2**6 < 0.05 <= 2 / 2**5."""
 
+DISAGREEMENT = 0.25
+"""Share of items on which two prompts are taken to differ until dev says on how many. Ours."""
+
 ROUNDING = 1e-12
 """Differences of scores that differ by no more are equal: 0.4 - 0.3 and 0.6 - 0.5."""
 
@@ -228,7 +231,7 @@ def smallest_significant(n: int) -> float:
 
 
 @lru_cache(maxsize=64)
-def smallest_detectable(n: int, disagreement: float = 0.25, power: float = 0.8, alpha: float = ALPHA) -> float:
+def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA) -> float:
     """The smallest true gain that the exact McNemar test on `n` items finds with probability `power`.
 
     disagreement: share of items, in (0, 1], on which the two prompts differ in truth (one right, the other wrong); a

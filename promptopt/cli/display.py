@@ -16,6 +16,7 @@ from promptopt.cli.output import say
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.stats import DISAGREEMENT
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -29,7 +30,7 @@ BAR = 20
 PHASES = {
     "search": "searching",
     "dev": "final choice: the finalists and the start on dev",
-    "test": "sealed test: start and winner on examples nobody has seen",
+    "test": "sealed test: start and winner on examples that the search has not seen",
 }
 
 
@@ -107,6 +108,11 @@ def planned(event: Planned) -> list[str]:
         event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain),
     ]
+    if event.look > 1:
+        lines.append(
+            f"these test examples were looked at {words.plural(event.look - 1, 'time')} before; a look that shows "
+            f"something new is look {event.look}, and needs p below {event.alpha:.2g}"
+        )
     if event.recorded:
         lines.append(f"going on after {words.plural(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
@@ -117,7 +123,10 @@ def smallest(test: int, gain: float) -> str:
     if not math.isfinite(gain):
         return f"{words.plural(test, 'test example')} can hardly show any gain; give more data or a larger budget"
     examples = words.plural(test, "test example")
-    return f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five"
+    return (
+        f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
+        f"winner differ on {100 * DISAGREEMENT:.0f} % of them"
+    )
 
 
 class Live:
@@ -149,6 +158,8 @@ class Live:
             self._caps = event.plan.total
             for line in planned(event):
                 self._console.print(line, markup=False, highlight=False)
+        elif isinstance(event, PhaseBegun) and event.reason:
+            self._console.print(event.reason, markup=False, highlight=False)
         elif isinstance(event, Warned):
             self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
 

@@ -8,7 +8,7 @@ targets, other columns' names and other splits of the same data do not make them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.stats import level
@@ -34,6 +34,11 @@ def example_keys(examples: Sequence[Example]) -> list[str]:
     return [digest(sorted(same_input(example))) for example in examples]
 
 
+def units_of(examples: Sequence[Example]) -> int:
+    """How many of them were drawn independently: groups, and examples without one."""
+    return len({example.group for example in examples if example.group}) + sum(not each.group for each in examples)
+
+
 def look_at(
     looks: Looks,
     by: Sequence[str],
@@ -55,7 +60,3 @@ def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
 def _look(opening: Opening) -> Look:
     number = opening.earlier + 1
     return Look(number, level(number), opening.shared)
-
-
-Looking = Callable[[Sequence[str], Sequence[Example], Sequence[tuple[Prompt, Sequence[Score]]]], Look]
-"""`look_at` of one store."""
