@@ -26,7 +26,10 @@ def verdict_line(report: Report) -> str:
     said = _without_numbers(report)
     if said:
         return f"{said} {_look(report)}".rstrip()
-    on = f"on {words.count(best['test']['n'])} sealed test items"
+    look = report.get("look")
+    units = best["test"]["n"] if look is None else look["units"]
+    grouped = f" in {words.plural(units, 'group')}" if units < best["test"]["n"] else ""
+    on = f"on {words.count(best['test']['n'])} sealed test items{grouped}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
     level, (low, high) = _interval(report)
     numbers = (
