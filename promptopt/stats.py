@@ -85,10 +85,10 @@ def paired_gain(
     each item; items of one name ("" is none) were drawn together and count as one (`_units`).
 
     A score of minus infinity (a text that is impossible under a prompt) after but not before outweighs every finite
-    gain: the verdict is then by the items that one prompt alone makes impossible, as shares of all. One before alone
-    is taken for no gain. Nothing is drawn: `seed` changes nothing, and stands for callers who give one. Without any
-    item: mean 0, p 1 and the interval (-1, 1). Raises ConfigError for unequal lengths and scores that are NaN or plus
-    infinity.
+    gain, and six before but not after outweigh every finite loss: the verdict is then by the items that one prompt
+    alone makes impossible, as shares of all. Fewer before alone are taken for no gain. Nothing is drawn: `seed` changes
+    nothing, and stands for callers who give one. Without any item: mean 0, p 1 and the interval (-1, 1). Raises
+    ConfigError for unequal lengths and scores that are NaN or plus infinity.
     """
     if len(before) != len(after):
         raise ConfigError(f"{len(before)} scores before and {len(after)} after: paired scores are of the same items")
@@ -99,7 +99,7 @@ def paired_gain(
     names = [""] * n if groups is None else groups
     won, lost = ([math.isinf(one) and not math.isinf(other) for one, other in zip(*sides, strict=True)]
                  for sides in ((before, after), (after, before)))  # fmt: skip
-    if any(lost):
+    if any(lost) or sum(won) >= FEWEST:
         differences, binary = [float(win) - float(loss) for win, loss in zip(won, lost, strict=True)], True
         test, reach = "McNemar exact, on items impossible for one prompt", 1.0
     else:
