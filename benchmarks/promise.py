@@ -130,8 +130,8 @@ def methods(runs: int, pool: ProcessPoolExecutor) -> list[str]:
     """Every method on three tasks."""
     return [
         f"Every method, {promise_runs.EVALUATIONS:,} evaluations, {promise_runs.TEST} test examples. *better* / "
-        f"*worse*: verdicts of runs in which no prompt is better than another. Graded: a wrong answer earns 0.9 on 80 % "
-        f"of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The last "
+        f"*worse*: verdicts of runs in which no prompt is better than another. Graded: a wrong answer earns 0.9 on "
+        f"80 % of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The last "
         f"row has the 95 % interval of the share.",
         "",
         *promise_runs.table(registry.names("optimizers"), runs, pool),
@@ -142,8 +142,8 @@ def verdicts(runs: int, _pool: ProcessPoolExecutor) -> list[str]:
     """Simulated scores of every shape."""
     return [
         f"Per cent of {runs} simulated tests: *better* and *worse* where the true mean difference is 0 (nominal 2.5 "
-        f"each; minus infinity is worse in truth), then *better* where the true gain is what the second column says. Groups "
-        f"count once: n items are n / 10 or n / 5 of them.",
+        f"each; minus infinity is worse in truth), then *better* where the true gain is what the second column says. "
+        f"Groups count once: n items are n / 10 or n / 5 of them.",
         "",
         *promise_scores.verdicts(runs),
     ]
@@ -192,7 +192,8 @@ def main() -> None:
             ]
             print("\n".join(lines), flush=True)
             if chosen.write:
-                (RESULTS / f"promise-{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+                file = "promise.md" if name == "selectors" else f"promise-{name}.md"
+                (RESULTS / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

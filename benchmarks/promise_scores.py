@@ -58,10 +58,8 @@ def _graded(rng: numpy.random.Generator, n: int, gain: float) -> Pairs:
     """Two beta-distributed scores, as F1 or a judge gives them."""
     level = rng.beta(2, 2, n)
     noise = rng.normal(0.0, 0.15, (2, n))
-    after = numpy.clip(level + noise[1], 0, 1)
-    return numpy.clip(level + noise[0], 0, 1).tolist(), (
-        after + gain * (rng.random(n) < 0.5) * 2 * (1 - after)
-    ).tolist()
+    before, after = numpy.clip(level + noise, 0, 1)
+    return before.tolist(), numpy.clip(after + gain, 0, 1).tolist()
 
 
 def _lognormal(sign: float) -> Callable[[numpy.random.Generator, int, float], Pairs]:
@@ -93,6 +91,7 @@ SHAPES: Sequence[Shape] = (
     Shape("graded: equal pairs", lambda rng, n, gain: ([0.5] * n, [0.5 + gain] * n), 0.1),
     Shape("nats: lognormal", _lognormal(1.0), 1.0, bounded=False),
     Shape("nats: minus lognormal", _lognormal(-1.0), 1.0, bounded=False),
+    Shape("nats: +0.1 on 20 %, -0.5 on 4 %", _skewed, 0.1, bounded=False),
     Shape("nats: impossible on 10 %", _impossible, 1.0, bounded=False),
 )
 
@@ -100,9 +99,9 @@ SHAPES: Sequence[Shape] = (
 def judged(shape: Shape, rng: numpy.random.Generator, n: int, gain: float) -> Gain:
     """One test of `n` items."""
     before, after = shape.draw(rng, n // shape.group, gain)
-    repeated = [[value for value in side for _ in range(shape.group)] for side in (before, after)]
-    groups = [str(number // shape.group) for number in range(len(repeated[0]))] if shape.group > 1 else None
-    return paired_gain(*repeated, groups=groups, bounded=shape.bounded)
+    first, second = ([value for value in side for _ in range(shape.group)] for side in (before, after))
+    groups = [str(number // shape.group) for number in range(len(first))] if shape.group > 1 else None
+    return paired_gain(first, second, groups=groups, bounded=shape.bounded)
 
 
 def verdicts(trials: int, sizes: Sequence[int] = SIZES) -> list[str]:
@@ -169,10 +168,8 @@ def looks(users: int) -> list[str]:
 
 def _looks(habit: Habit, user: int) -> tuple[bool, bool, float]:
     """Whether the user was ever told *better*: by the ledger, and at the first level each time; the third level."""
-    rng, items = (
-        random.Random(f"{habit.name}/{user}"),
-        [Example.of("yes", question=f"{user}/{n}") for n in range(ITEMS)],
-    )
+    rng = random.Random(f"{habit.name}/{user}")
+    items = [Example.of("yes", question=f"{user}/{number}") for number in range(ITEMS)]
     before = [float(rng.random() < 0.6) for _ in range(ITEMS)]
     ours = plain = False
     third = ALPHA
@@ -183,13 +180,13 @@ def _looks(habit: Habit, user: int) -> tuple[bool, bool, float]:
         for number in range(1, LOOKS + 1):
             winner = [float(rng.random() < 0.6) if rng.random() < 0.5 else old for old in before]
             chosen = habit.test(number, rng)
-            sides = [[values[place] for place in chosen] for values in (before, winner)]
+            first, second = ([values[place] for place in chosen] for values in (before, winner))
             shown = [
                 (Prompt.of(name), [Score(value) for value in side])
-                for name, side in zip(("start", f"winner {number}"), sides, strict=True)
+                for name, side in (("start", first), (f"winner {number}", second))
             ]
             look = look_at(store.looks, ("model", "accuracy"), [items[place] for place in chosen], shown)
             third = look.alpha if number == 3 else third
-            ours = ours or verdict(paired_gain(*sides, alpha=look.alpha)) == "better"
-            plain = plain or verdict(paired_gain(*sides)) == "better"
+            ours = ours or verdict(paired_gain(first, second, alpha=look.alpha)) == "better"
+            plain = plain or verdict(paired_gain(first, second)) == "better"
     return ours, plain, third
