@@ -131,8 +131,8 @@ def methods(runs: int, pool: ProcessPoolExecutor) -> list[str]:
     return [
         f"Every method, {promise_runs.EVALUATIONS:,} evaluations, {promise_runs.TEST} test examples. *better* / "
         f"*worse*: verdicts of runs in which no prompt is better than another. Graded: a wrong answer earns 0.9 on "
-        f"80 % of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The last "
-        f"row has the 95 % interval of the share.",
+        f"80 % of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The "
+        f"last row has the 95 % interval of the share.",
         "",
         *promise_runs.table(registry.names("optimizers"), runs, pool),
     ]

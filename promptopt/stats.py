@@ -112,16 +112,10 @@ def paired_gain(
     units, largest = _units(differences, names)
     if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
         wins, losses = (sum(sign * unit > ROUNDING for unit in units) for sign in (1, -1))
-        return Gain(
-            math.fsum(differences) / n,
-            _scaled(_binary_interval(wins, losses, len(units), ALPHA), largest),
-            _sign_test(wins, losses),
-            test,
-            n,
-            len(units),
-            alpha,
-            _scaled(_binary_interval(wins, losses, len(units), alpha), largest),
-        )
+        first = _scaled(_binary_interval(wins, losses, len(units), ALPHA), largest)
+        shown = first if alpha == ALPHA else _scaled(_binary_interval(wins, losses, len(units), alpha), largest)
+        mean, p_value = math.fsum(differences) / n, _sign_test(wins, losses)
+        return Gain(mean, first, p_value, test, n, len(units), alpha, shown)
     reach = largest * (reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units)))
     return _mean_gain(units, reach, alpha, n)
 

@@ -247,3 +247,14 @@ def test_cells_become_texts() -> None:
 def test_a_column_that_is_no_name_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^Columns\((\w+)=.*\): expected a column's name"):
         Columns(**wrong)
+
+
+def test_a_group_column_says_what_was_drawn_together(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label,user\none,a,7\ntwo,b,7\nthree,a,\n", encoding="utf-8")
+    found = read_examples(path, Columns("text", "label", group="user")).examples
+    assert [example.group for example in found] == ["7", "7", ""]
+    with pytest.raises(DataError, match="no column is named 'usr'"):
+        read_examples(path, Columns("text", "label", group="usr"))
+    with pytest.raises(ConfigError, match=r"Columns\(group=3\)"):
+        Columns("text", "label", group=3)  # pyright: ignore[reportArgumentType]
