@@ -82,12 +82,7 @@ def evaluate(
         if refused is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
-        result = measured(matrix[chosen], [example.group for example in matrix.examples])
-        if result is None:
-            raise ConfigError(
-                f"no example has a finite score under this prompt ({matrix[chosen][0].feedback}); see that its targets "
-                f"fit the model's context, and that the model is whole"
-            )
+        result = _measured(matrix, chosen)
         judge = Criterion(search, models["task"], None).name
         look = None
         if split == "test":
@@ -107,6 +102,16 @@ def evaluate(
             run.warnings,
             look,
         )
+
+
+def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
+    result = measured(matrix[prompt], [example.group for example in matrix.examples])
+    if result is None:
+        raise ConfigError(
+            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); see that its targets fit "
+            f"the model's context, and that the model is whole"
+        )
+    return result
 
 
 def _looking(

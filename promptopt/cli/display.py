@@ -109,13 +109,18 @@ def planned(event: Planned) -> list[str]:
         smallest(event.plan.test, event.smallest_gain),
     ]
     if event.look > 1:
-        lines.append(
-            f"these test examples were looked at {words.plural(event.look - 1, 'time')} before; a look that shows "
-            f"something new is look {event.look}, and needs p below {event.alpha:.2g}"
-        )
+        lines.append(looked_at(event.look, event.alpha))
     if event.recorded:
         lines.append(f"going on after {words.plural(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
+
+
+def looked_at(look: int, alpha: float) -> str:
+    """What a further look at the same test examples costs."""
+    return (
+        f"these test examples were looked at {words.plural(look - 1, 'time')} before; a look that shows something new "
+        f"is look {look}, and needs p below {alpha:.2g}"
+    )
 
 
 def smallest(test: int, gain: float) -> str:

@@ -17,7 +17,7 @@ from promptopt.protocols import Optimizer, Surrogate
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
-from promptopt.stats import verdict
+from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
 from promptopt.types import Example, Prompt, Score
 
@@ -109,6 +109,16 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown))
 
 
+def _gain(trial: Trial, opened: _Opened) -> Gain | None:
+    if opened.look is None:
+        return None
+    evaluator = trial.criterion.evaluator
+    # A score that stands in for the metric is in nats, and has no bounds.
+    nats = isinstance(evaluator, Surrogate) and evaluator.verdict_by() is not evaluator
+    scores = (opened.before, opened.after)
+    return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
+
+
 def _result(
     trial: Trial,
     allocation: Allocation,
@@ -117,13 +127,8 @@ def _result(
     opened: _Opened,
     seconds: float,
 ) -> Result:
-    run, criterion, searched, look = trial.run, trial.criterion, trial.searched, opened.look
-    evaluator = criterion.evaluator
-    nats = isinstance(evaluator, Surrogate) and evaluator.verdict_by() is not evaluator
-    scores = (opened.before, opened.after)
-    gain = None
-    if look is not None:
-        gain = compared(run, trial.test, scores, alpha=look.alpha, bounded=False if nats else None)
+    run, criterion, searched = trial.run, trial.criterion, trial.searched
+    scores, gain = (opened.before, opened.after), _gain(trial, opened)
     groups = [example.group for example in trial.test[: len(opened.before)]]
     start, best = (
         contender(run, prompt, allocation, measured(side, groups))
@@ -149,7 +154,7 @@ def _result(
         start=start,
         best=best,
         gain=gain,
-        look=look,
+        look=opened.look,
         verdict=None if gain is None else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.spent,
