@@ -78,16 +78,13 @@ def evaluate(
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = run.initial if prompt is None else prompt
-        refused = crowded(run.task, chosen, models["task"])
-        if refused is not None:
+        if (refused := crowded(run.task, chosen, models["task"])) is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
         result = _measured(matrix, chosen)
         judge = Criterion(search, models["task"], None).name
-        look = None
-        if split == "test":
-            shown = [(chosen, matrix[chosen])]
-            look = look_at(store.looks, (models["task"].name, judge), matrix.examples, shown)
+        by, shown = (models["task"].name, judge), [(chosen, matrix[chosen])]
+        look = look_at(store.looks, by, matrix.examples, shown) if split == "test" else None
         return Evaluation(
             task.name,
             models["task"].name,

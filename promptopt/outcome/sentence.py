@@ -53,7 +53,7 @@ def three_lines(report: Report) -> str:
     took = f"{words.plural(spent['evaluations'], 'evaluation')}, {words.plural(spent['calls'], 'call')}"
     return "\n".join(
         [
-            verdict_line(report),
+            " ".join(verdict_line(report).split()),
             f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100)}",
             f"Run {report['run_id']}: {report['method']} on {report['task']}, {took}; `promptopt runs show "
             f"{report['run_id']}` says more",

@@ -9,6 +9,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.outcome.sentence import three_lines
 from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -50,6 +51,11 @@ def test_three_lines_say_the_verdict_the_prompt_and_the_cost(tmp_path: Path) -> 
     assert "This is the first look at these items" in first
     assert second == f"Prompt {result.prompt.id} (the start): Answer the question."
     assert result.run_id in third
+
+
+def test_a_reason_of_several_lines_stays_one_line(tmp_path: Path) -> None:
+    report = {**ended(tmp_path, Worse()).to_json(), "status": "suspended", "reason": "the server said\nno"}
+    assert three_lines(report).splitlines()[0].startswith("Suspended: the server said no.")
 
 
 def test_nothing_proposed_is_not_none_better(tmp_path: Path) -> None:
