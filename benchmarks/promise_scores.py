@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy
 
-from promptopt import means
 from promptopt.outcome.looks import look_at
-from promptopt.stats import ALPHA, Gain, paired_gain, verdict
+from promptopt.stats import ALPHA, Gain, means, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.types import Example, Prompt, Score
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptopt import means
 from promptopt.errors import ConfigError
 from promptopt.stats import (
     Gain,
     level,
     mean_interval,
+    means,
     paired_gain,
     smallest_detectable,
     smallest_significant,

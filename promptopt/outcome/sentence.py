@@ -21,15 +21,14 @@ def verdict_line(report: Report) -> str:
         reason = str(report["reason"]).rstrip(".") if report["reason"] else "the run was stopped"
         advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
         return f"Suspended: {reason}{advice}; what was done is not paid for again."
+    if gain is not None and start["test"] is not None and best["test"] is None:
+        return f"Keep your prompt: the best one found makes every test item impossible. {_look(report)}".rstrip()
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     said = _without_numbers(report)
     if said:
         return f"{said} {_look(report)}".rstrip()
-    look = report.get("look")
-    units = best["test"]["n"] if look is None else look["units"]
-    grouped = f" in {words.plural(units, 'group')}" if units < best["test"]["n"] else ""
-    on = f"on {words.count(best['test']['n'])} sealed test items{grouped}"
+    on = f"on {_items(report)}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
     level, (low, high) = _interval(report)
     numbers = (
@@ -79,6 +78,18 @@ def _without_numbers(report: Report) -> str:
     if len(report["candidates"]) > 1:
         return f"Keep your prompt: the search found none that is better. {scores}"
     return f"Your prompt was compared with none: {_unproposed(report)}. {scores}"
+
+
+def _items(report: Report) -> str:
+    """How many items the verdict is on, in how many groups, and how many have no finite score under one prompt."""
+    counts = [report[side]["test"]["n"] for side in ("start", "best")]
+    most, look = max(counts), report.get("look")
+    units = most if look is None else look["units"]
+    grouped = f" in {words.plural(units, 'group')}" if units < most else ""
+    finite = (
+        "" if min(counts) == most else f" ({words.count(counts[0])} and {words.count(counts[1])} with a finite score)"
+    )
+    return f"{words.count(most)} sealed test items{grouped}{finite}"
 
 
 def _useless(measured: Mapping[str, Any]) -> int:

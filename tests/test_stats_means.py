@@ -8,7 +8,7 @@ import numpy
 import pytest
 from scipy.stats import binom, binomtest
 
-from promptopt.means import chance, interval
+from promptopt.stats.means import chance, interval
 
 
 @pytest.mark.parametrize(("n", "successes"), [(5, 1), (20, 15), (50, 50), (200, 120)])

@@ -122,7 +122,7 @@ def paired_gain(
 
 def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Gain:
     """By Gaffke's test; no unit may lie further from zero than `reach`."""
-    from promptopt.means import chance, interval
+    from promptopt.stats.means import chance, interval
 
     test = "Gaffke's test of the mean"
     mean = math.fsum(units) / len(units)
@@ -206,7 +206,7 @@ def mean_interval(
     units, largest = _units([value - middle for value in values], names)
     if _are_binary(values) and len(units) == len(values):
         return wilson(math.fsum(values) / len(values), len(values))
-    from promptopt.means import interval
+    from promptopt.stats.means import interval
 
     if within:
         low, high = interval(units, 0.0, largest, ALPHA)
