@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.scoring import LABELS, TARGET, requests
 from benchmarks.scoring_device import asked, compare
+from benchmarks.scoring_requests import LABELS, TARGET, requests
 from promptopt.errors import BackendError
 from promptopt.models.transformers.model import Transformers
 from promptopt.types import Likelihoods, Message, Request, Sampling, ScoreRequest

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from benchmarks.peers_settings import settings_for
 from benchmarks.search_tables import mean, with_error
-from promptopt.reports.words import plural
+from promptopt.text import counted
 
 LEVEL = 1e-9
 """Gains that differ by less are level."""
@@ -90,7 +90,7 @@ def paired(found: Found, peers: Sequence[str]) -> list[str]:
         return []
     pools = max(len(rows) for rows in found.values())
     lines = [
-        f"Ours minus the peer's gain on the same {plural(pools, 'pool')}, and pools won : lost.",
+        f"Ours minus the peer's gain on the same {counted(pools, 'pool')}, and pools won : lost.",
         "",
         f"| ours | {' | '.join(there)} |",
         f"|{' --- |' * (len(there) + 1)}",

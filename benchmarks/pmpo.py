@@ -20,11 +20,12 @@ from promptopt.models.specs import open_model
 from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.optimizers.pmpo.method import PMPO, Rewriting
 from promptopt.outcome.result import Result
-from promptopt.protocols import Model
+from promptopt.protocols import Model, Task
 from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task
+from promptopt.tasks.splits import Splits
 from promptopt.types import Prompt, Sampling
 
 RESULTS = Path(__file__).parent / "results" / "pmpo.md"
@@ -78,36 +79,30 @@ def main() -> None:
     winners: list[str] = []
     with Store() as store:
         for seed in chosen.seeds:
-            task = load_task("sst-2", seed=seed)
-            first = optimize(
-                task,
-                METHOD,
-                model=Models(model, proposer=proposer),
-                evaluator="loss",
-                check_evaluator="labels",
-                seed=seed,
-                store=store,
-            )
-            cap = Budget(evaluations=first.spent.evaluations)
-            second = optimize(
-                task,
-                RIVAL,
-                model=Models(model, proposer=proposer),
-                evaluator="labels",
-                budget=cap,
-                seed=seed,
-                store=store,
-            )
-            for result in (first, second):
+            task = load_task("sst-2", splits=Splits(seed=seed))
+            for result in compared(task, seed, Models(model, proposer=proposer), store):
                 rows.append(row(task, seed, result, model, store))
                 winners.append(f"- {result.method}, seed {seed}: {' / '.join(result.best.text.splitlines())}")
                 print(rows[-1], flush=True)
     minutes = (time.perf_counter() - begun) / 60
+    lines = [*opening(model, proposer, minutes), *rows, "", "Winners:", "", *winners]
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def compared(task: Task, seed: int, models: Models, store: Store) -> tuple[Result, Result]:
+    """PMPO by the loss, and APO by label accuracy under a cap of PMPO's evaluations."""
+    first = optimize(task, METHOD, model=models, evaluator="loss", check_evaluator="labels", seed=seed, store=store)
+    cap = Budget(evaluations=first.spent.evaluations)
+    return first, optimize(task, RIVAL, model=models, evaluator="labels", budget=cap, seed=seed, store=store)
+
+
+def opening(model: Model, proposer: Model, minutes: float) -> list[str]:
+    """What was run, and the table's head."""
     head = (
         "method", "seed", "test start", "test winner", "gain, 95 %", "verdict", "test loss start", "winner",
         "evaluations", "proposer calls", "tokens read", "written", "minutes",
     )  # fmt: skip
-    lines = [
+    return [
         "# PMPO and APO on sst-2, 16 examples a label",
         "",
         f"`python -m benchmarks.pmpo`, {datetime.date.today()}, two cores, {minutes:.0f} minutes. "
@@ -119,13 +114,7 @@ def main() -> None:
         "",
         f"| {' | '.join(head)} |",
         f"|{' --- |' * len(head)}",
-        *rows,
-        "",
-        "Winners:",
-        "",
-        *winners,
     ]
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.scoring import LABELS, TARGET, Way, ours, plain, requests
+from benchmarks.scoring import Way, ours, plain
+from benchmarks.scoring_requests import LABELS, TARGET, requests
 from promptopt.models.transformers.model import Transformers
 from promptopt.types import Message, ScoreRequest
 

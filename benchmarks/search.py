@@ -28,7 +28,7 @@ from benchmarks.search_landscape import KINDS
 from benchmarks.search_proposer import SKILL
 from benchmarks.search_settings import VARIANTS
 from promptopt import registry
-from promptopt.reports.words import plural
+from promptopt.text import counted
 
 RESULTS = Path(__file__).parent / "results"
 MOST_SEEDS = 20
@@ -62,9 +62,10 @@ def run_planted(chosen: argparse.Namespace, command: str) -> None:
     lines = [
         "# Searches on planted tasks",
         "",
-        f"`{command}`, {datetime.date.today()}: {plural(len(found), 'row')} on "
-        f"{plural(len(kinds), 'task')} with {plural(chosen.seeds, 'seed')}, each at {plural(len(budgets), 'budget')}: "
-        f"{plural(runs, 'run')} in {searched / 60:.1f} minutes on {chosen.processes} processes, "
+        f"`{command}`, {datetime.date.today()}: {counted(len(found), 'row')} on "
+        f"{counted(len(kinds), 'task')} with {counted(chosen.seeds, 'seed')}, "
+        f"each at {counted(len(budgets), 'budget')}: "
+        f"{counted(runs, 'run')} in {searched / 60:.1f} minutes on {chosen.processes} processes, "
         f"{runs / searched * 60:,.0f} a minute. No model was asked.",
         "",
         "Regret: the best accuracy there is, minus the true accuracy of the prompt returned; mean ± standard error "

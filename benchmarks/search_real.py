@@ -28,7 +28,7 @@ from promptopt.protocols import ChoosesEvaluator, Model, Optimizer, Tokenizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task
-from promptopt.tasks.splits import Sizes
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Prompt, digest
 
@@ -63,8 +63,8 @@ class Plan:
 def load(task: str, seed: int, test: int) -> Task:
     """The task with a test split of `test` examples at most. Raises ConfigError and DataError."""
     own = task.partition("/")[0] != "bbh"
-    sizes = Sizes(test=test) if own else Sizes(train=TRAIN, dev=DEV, test=test)
-    return load_task(task, sizes=sizes, seed=seed)
+    splits = Splits(test=test, seed=seed) if own else Splits(TRAIN, DEV, test, seed)
+    return load_task(task, splits=splits)
 
 
 def conduct(plan: Plan, rows: Path, store: Path, say: Callable[[str], None]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
@@ -32,6 +33,7 @@ from promptopt.tasks.sealing import without_test
 UNWATCHED = Session()
 
 
+@checked
 def optimize(
     task: str | Path | Task,
     optimizer: str | Optimizer = "auto",
@@ -53,13 +55,13 @@ def optimize(
     `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
-    EvaluatorError for mistakes, StoreError when the store cannot be used; weather (a dead server, the clock, Ctrl-C)
-    ends in a Result whose status is `suspended`.
+    EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
+    Ctrl-C) ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    _check_kind(budget, Budget)
-    _check_kind(session, Session)
+    # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
+    seed = int(seed)
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         trial, recorded = _prepare(asked, budget, store, session, begun)
@@ -80,14 +82,8 @@ def optimize(
         return result
 
 
-def _check_kind(given: object, kind: type) -> None:
-    if not isinstance(given, kind):
-        name = kind.__name__
-        raise ConfigError(f"{given!r} is not a {name}: pass {name.lower()}={name}(…), or leave it out")
-
-
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _BoundSearch:
     """What a search was asked for, as objects.
 
     `task`: without the examples that cannot be scored, on which `misfits` is a sentence. `whole`: with them, as the
@@ -124,7 +120,7 @@ def _bind(
     model: str | Model | Models,
     evaluators: tuple[str | Evaluator | None, str | Evaluator | None],
     seed: int,
-) -> _Asked:
+) -> _BoundSearch:
     """`evaluators`: what guides the search, and what the verdict is by."""
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
@@ -136,10 +132,10 @@ def _bind(
     if refused is not None:
         raise ConfigError(refused)
     fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
-    return _Asked(fitting, task, optimizer, models, search, check, seed, misfits)
+    return _BoundSearch(fitting, task, optimizer, models, search, check, seed, misfits)
 
 
-def _prepare(asked: _Asked, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
+def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
     """The trial, recorded in the store, and how many calls of it the store knows."""
     models, check = asked.models, asked.check
     known = prices(models.by_role)

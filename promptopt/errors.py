@@ -11,7 +11,7 @@
 
     StopRun (BaseException)    control flow: only `promptopt.api` catches it
     ├── BudgetSpent            a limit on what the run spends is reached: the search ends, the final choice follows
-    └── Suspended              weather (clock, interrupt, a dead engine): run again to go on
+    └── Suspended              what may pass (the clock, an interrupt, a dead engine): run again to go on
 
 Stops derive from `BaseException`, so that no `except Exception` in a user's metric can swallow one.
 """

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, without_misfits
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
 from promptopt.operators.losses import paired, scorable
-from promptopt.operators.masks import SEGMENTER, Effect, Mode, analyse
+from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.looks import Look, look_at
 from promptopt.outcome.result import Measured
-from promptopt.outcome.verdict import measured
+from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
+from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
@@ -49,6 +52,7 @@ class Evaluation:
     look: Look | None = None
 
 
+@checked
 def evaluate(
     task: str | Path | Task,
     prompt: Prompt | None = None,
@@ -77,7 +81,7 @@ def evaluate(
         search = bind_evaluator(evaluator, task)
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
-        chosen = run.initial if prompt is None else prompt
+        chosen = _prompt_of(task, prompt)
         if (refused := crowded(run.task, chosen, models["task"])) is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
@@ -138,6 +142,19 @@ def _looking(
     return run, door
 
 
+def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
+    """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
+    if prompt is None:
+        return task.initial
+    if prompt.parts != task.initial.parts:
+        raise ConfigError(
+            f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
+            f"{', '.join(task.initial.parts)}; make it from the task's own, as "
+            f"task.initial.replace({task.editable!r}, 'the text')"
+        )
+    return prompt
+
+
 def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
     try:
         return run.evaluate([prompt], examples)
@@ -179,13 +196,18 @@ class Analysis:
     """Training examples that the loss is taken on."""
     pieces: int = 5
     """The most pieces that a proposer marks."""
-    mode: Mode = "remove"
+    mode: Ablation = "remove"
     """What becomes of a piece that is left out (`operators.masks`)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        within(self, examples=(1, math.inf), pieces=(1, math.inf))
 
 
 ANALYSIS = Analysis()
 
 
+@checked
 def explain(
     task: str | Path | Task,
     prompt: Prompt | None = None,
@@ -211,7 +233,7 @@ def explain(
         models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
-        chosen = run.initial if prompt is None else prompt
+        chosen = _prompt_of(task, prompt)
         drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         try:
             kept = scorable(run, chosen, drawn)

@@ -14,6 +14,7 @@ def within(settings: object, **ranges: tuple[float, float]) -> None:
     """
     for name, (low, high) in ranges.items():
         value: float | None = getattr(settings, name)
-        if value is not None and not low <= value <= high:
+        counts = not isinstance(value, bool) and (isinstance(value, float) or hasattr(value, "__index__"))
+        if value is not None and not (counts and low <= value <= high):
             bounds = f"{low} or more" if high == math.inf else f"a value from {low} to {high}"
             raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bounds}")

@@ -7,6 +7,11 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 call`, `1,204 calls`; `many`: where an s does not make the plural."""
+    return f"{number:,} {one if number == 1 else many if many else one + 's'}"
+
+
 class Pattern:
     """A text with slots. `{name}` is a slot where `name` is known; every other brace is itself.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.text import Pattern, find_spans, normalise, shorten, strip_fence
+from promptopt.text import Pattern, counted, find_spans, normalise, shorten, strip_fence
 
 
 @given(st.text(), st.text())
@@ -44,3 +45,17 @@ def test_shortened_text_says_how_much_is_missing(text: str, limit: int) -> None:
     else:
         assert f"{len(text) - limit} characters left out" in short
         assert text.startswith(short[:20])
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [
+        (0, ("call",), "0 calls"),
+        (1, ("call",), "1 call"),
+        (1_204, ("call",), "1,204 calls"),
+        (1, ("reply", "replies"), "1 reply"),
+        (2, ("call is", "calls are"), "2 calls are"),
+    ],
+)
+def test_a_count_has_the_noun_it_needs(number: int, noun: tuple[str, ...], said: str) -> None:
+    assert counted(number, *noun) == said

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptopt.errors import ConfigError
 from promptopt.types import (
     Example,
     Likelihoods,
@@ -109,3 +112,32 @@ def test_matrix_keeps_the_order_asked() -> None:
 
 def test_settings_hold_the_public_path_of_their_types() -> None:
     assert {kind.__module__ for kind in (Example, Prompt, Sampling)} == {"promptopt.types"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -1},
+        {"temperature": math.inf},
+        {"top_p": 2},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"temperature": "hot"},
+        {"temperature": math.nan},
+        {"stop": "end"},
+    ],
+)
+def test_a_sampling_that_no_model_could_follow_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"^Sampling: {next(iter(wrong))} is .*; give a"):
+        Sampling(**wrong)
+
+
+def test_what_an_example_and_a_prompt_hold_are_texts() -> None:
+    with pytest.raises(ConfigError, match=r"Example.of: the target is 3; give a text, as str\(3\)"):
+        Example.of(3, text="a")  # pyright: ignore
+    with pytest.raises(ConfigError, match=r"Example.of: text is 3; give a text"):
+        Example.of("a", text=3)  # pyright: ignore
+    with pytest.raises(ConfigError, match=r"Example.of: accepted is the text 'yes'; give a list of texts"):
+        Example.of("a", "yes", text="b")
+    with pytest.raises(ConfigError, match=r"Prompt.of: system is 3; give a text"):
+        Prompt.of("a", system=3)  # pyright: ignore

@@ -6,6 +6,7 @@ The only user of pydantic. A key or setting that nobody reads is an error that o
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import tomllib
 import types
@@ -154,7 +155,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
     if not dataclasses.is_dataclass(made):
         if settings:
             raise ConfigError(f"{owner!r} has no settings, but {next(iter(settings))!r} was set; leave it out")
-        return made() if isinstance(made, type) else made
+        return _made(made, {}, owner) if isinstance(made, type) else made
     cls = made if isinstance(made, type) else type(made)
     hints = typing.get_type_hints(cls)
     fields = {entry.name: entry for entry in dataclasses.fields(cls) if entry.init}
@@ -172,8 +173,29 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
         else:
             default = getattr(made, head)
         changes[head] = _field(hints[head], default, inner, f"{owner}.{head}")
+    if isinstance(made, type):
+        return _made(made, changes, owner)
     try:
-        return made(**changes) if isinstance(made, type) else dataclasses.replace(made, **changes)
+        return dataclasses.replace(made, **changes)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError) as cause:
+        raise ConfigError(f"the settings of {owner!r} do not fit together: {cause}") from cause
+
+
+def _made(cls: type, settings: Mapping[str, Any], owner: str) -> Any:
+    parameters = inspect.signature(cls).parameters.values()
+    # What *args and **kwargs take need not be given.
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind not in several]
+    missing = [name for name in needed if name not in settings]
+    if missing:
+        raise ConfigError(
+            f"{owner!r} is made with {', '.join(map(repr, missing))}, which nobody gave; pass an object, as "
+            f"{cls.__name__}({missing[0]}=…), instead of the name"
+        )
+    try:
+        return cls(**settings)
     except ConfigError:
         raise
     except (TypeError, ValueError) as cause:

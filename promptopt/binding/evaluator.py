@@ -8,6 +8,7 @@ searched on an open model that has log-probabilities, and judged on the one it i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import is_dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -25,6 +26,7 @@ from promptopt.protocols import (
     Task,
     Tokenizer,
 )
+from promptopt.text import counted
 from promptopt.types import Content, Example
 
 AnyTask = TypeVar("AnyTask", bound=Task)
@@ -33,7 +35,7 @@ ROOM = 512
 
 
 @runtime_checkable
-class _Bound(Protocol):
+class _OfTask(Protocol):
     """An evaluator that renders prompts as its task lays them out."""
 
     task: Task
@@ -46,9 +48,20 @@ def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
 
 def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str | Evaluator | None:
     """An evaluator that was made for the task `before`, for `after`; any other as it is."""
-    if before is not after and isinstance(evaluator, _Bound) and evaluator.task is before and is_dataclass(evaluator):
-        return cast("Evaluator", replace(cast("Any", evaluator), task=after))
-    return evaluator
+    if before is after or not isinstance(evaluator, _OfTask) or evaluator.task is not before:
+        return evaluator
+    # A metric or reader that is a method of the task would keep the other task with it.
+    taken = [name for name in ("metric", "answer") if getattr(evaluator, name, None) == getattr(before, name)]
+    changes: dict[str, Any] = {"task": after, **{name: getattr(after, name) for name in taken}}
+    if is_dataclass(evaluator):
+        return cast("Evaluator", replace(cast("Any", evaluator), **changes))
+    twin = copy(evaluator)
+    try:
+        for name, value in changes.items():
+            setattr(twin, name, value)
+    except AttributeError:  # a property, which cannot be set
+        return evaluator
+    return cast("Evaluator", twin)
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
@@ -62,7 +75,13 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
     if isinstance(evaluator, str):
         from promptopt.registry import load
 
-        return cast("Evaluator", load("evaluators", evaluator).for_task(task))
+        made: Any = load("evaluators", evaluator)
+        if not callable(getattr(made, "for_task", None)):
+            raise ConfigError(
+                f"the evaluator {evaluator!r} is registered as {made!r}, which cannot be made for a task; register a "
+                f"class with a classmethod for_task(task)"
+            )
+        evaluator = cast("Evaluator", made.for_task(task))
     if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):
         raise ConfigError(
             f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"
@@ -120,12 +139,14 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     for split, examples in kept.items():
         if not examples:
             raise DataError(
-                f"no {split} example of task {task.name!r} fits into the {model.context:,} tokens of {model.name!r} "
+                f"no {split} example of task {task.name!r} fits into the {counted(model.context, 'token')} of "
+                f"{model.name!r} "
                 f"together with its target; use a model with a longer context, or shorter examples"
             )
     counts = ", ".join(f"{count} of {split}" for split, count in dropped.items() if count)
     return cast("Task", replace(cast("Any", task), **kept)), (
-        f"examples left out because they do not fit into the {model.context:,} tokens of the model together with "
+        f"examples left out because they do not fit into the {counted(model.context, 'token')} of the model "
+        "together with "
         f"their targets: {counts}"
     )
 

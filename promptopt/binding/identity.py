@@ -19,9 +19,9 @@ from promptopt.types import canonical, digest
 def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """A method by its registered name, with its default settings, or the object given."""
     if isinstance(optimizer, str):
-        from promptopt.registry import load
+        from promptopt.binding.config import build_optimizer
 
-        return cast("Optimizer", load("optimizers", optimizer)())
+        optimizer = build_optimizer(optimizer, {})
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "optimize", None)):
         raise ConfigError(f"{optimizer!r} is not an optimizer: pass an object with a method optimize(run)")
     return optimizer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import provider_of
@@ -30,6 +31,9 @@ class Models:
     base_url: str | None = None
     """The server of the first of them that has a server, and of the others of the same provider."""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenModels:
@@ -42,7 +46,13 @@ class OpenModels:
 def open_models(named: str | Model | Models) -> OpenModels:
     """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
     models = named if isinstance(named, Models) else Models(named)
-    taker = _server_of(models.task, models.proposer, models.judge, models.check)
+    specs = (models.task, models.proposer, models.judge, models.check)
+    if models.base_url is not None and not any(isinstance(spec, str) for spec in specs):
+        raise ConfigError(
+            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
+            "name the model, as 'openai/NAME'"
+        )
+    taker = _server_of(*specs)
 
     def opened(spec: str | Model) -> Model:
         if not isinstance(spec, str):

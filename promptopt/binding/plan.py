@@ -9,6 +9,7 @@ from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
 from promptopt.run.budget import Allocation, Budget, allocate
+from promptopt.text import counted
 from promptopt.types import Content, Room
 
 
@@ -62,7 +63,8 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
     others = [f"`{name}`" for name in ("random", "auto") if name != method]
     instead = f"{' or '.join(others)} {'make' if len(others) > 1 else 'makes'} more of {cells:,}"
     return (
-        f"{cells:,} evaluations are left to the search ({optimizer.plan(room).describe()}); `{method}` needs about "
+        f"{counted(cells, 'evaluation is', 'evaluations are')} left to the search "
+        f"({optimizer.plan(room).describe()}); `{method}` needs about "
         f"{least:,} for a round that is of use; allow more, or {instead}"
     )
 

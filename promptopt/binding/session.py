@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from promptopt.arguments import check_fields
+from promptopt.errors import ConfigError
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event
 from promptopt.store.runs import Store
+from promptopt.types import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,17 @@ class Session:
     interrupt: threading.Event | None = None
     """Setting it suspends the run once the calls in flight have settled."""
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Kept with the run, as what started it."""
+    """Kept with the run, as what started it: texts, numbers, and lists and tables of them."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, value in self.config.items():
+            try:
+                canonical(value)
+            except (TypeError, ValueError) as cause:
+                raise ConfigError(
+                    f"Session: config[{name!r}] is {value!r}, which is not kept as JSON: give a text, as str(…) does"
+                ) from cause
 
 
 @contextmanager
@@ -47,7 +60,7 @@ def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) ->
         if interrupt is not None and interrupt.is_set():
             return "interrupted"
         if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
-            return f"{budget.minutes:g} minutes are over"
+            return f"{budget.minutes:g} {'minute is' if budget.minutes == 1 else 'minutes are'} over"
         return None
 
     return reason

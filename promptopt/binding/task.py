@@ -23,8 +23,9 @@ def bind_task(task: str | Path | Task, seed: int) -> Task:
 def _named_task(task: str | Path | Task, seed: int) -> Task:
     if isinstance(task, str | Path):
         from promptopt.tasks.catalogue import load_task
+        from promptopt.tasks.splits import Splits
 
-        return load_task(str(task), seed=seed)
+        return load_task(task, splits=Splits(seed=seed))
     if isinstance(task, type) or not callable(getattr(task, "render", None)):
         raise ConfigError(
             f"{type(task).__name__} {str(task)[:60]!r} is not a task: pass a name, a task file, or a Task, as "

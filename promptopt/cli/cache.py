@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from promptopt.cli.output import show
+from promptopt.text import counted
 
 app = typer.Typer(
     add_completion=False,
@@ -31,7 +32,7 @@ def info() -> None:
         where = store.where
     file = Path(where)
     taken = f", {words.size(file.stat().st_size)} on disk" if file.is_file() else ""
-    show(f"{where}: {words.plural(runs, 'run')}{taken}")
+    show(f"{where}: {counted(runs, 'run')}{taken}")
     show(words.columns(rows, right=(1, 2)) if len(rows) > 1 else "It holds no calls yet.")
 
 
@@ -41,9 +42,8 @@ def gc() -> None:
 
     What is asked again later is paid for again.
     """
-    from promptopt.reports import words
     from promptopt.store.runs import Store
 
     with Store() as store:
         dropped = store.collect()
-    show(f"dropped {words.plural(dropped, 'call')} that no run needs")
+    show(f"dropped {counted(dropped, 'call')} that no run needs")

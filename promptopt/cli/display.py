@@ -17,6 +17,7 @@ from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.stats import DISAGREEMENT
+from promptopt.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -89,15 +90,13 @@ class Lines:
         scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
         best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
         shown = (
-            "nothing scored"
-            if best is None
-            else f"best {words.score(best.mean)} on {words.plural(best.count, 'example')}"
+            "nothing scored" if best is None else f"best {words.score(best.mean)} on {counted(best.count, 'example')}"
         )
         spent = event.spent
         return (
-            f"step {event.number}: {shown}; {words.plural(len(event.pool), 'prompt')} compared; so far "
-            f"{words.plural(spent.evaluations, 'evaluation')}, {words.plural(spent.calls, 'call')}, "
-            f"{words.plural(spent.tokens, 'token')}" + (f", {words.dollars(spent.usd)}" if spent.usd else "")
+            f"step {event.number}: {shown}; {counted(len(event.pool), 'prompt')} compared; so far "
+            f"{counted(spent.evaluations, 'evaluation')}, {counted(spent.calls, 'call')}, "
+            f"{counted(spent.tokens, 'token')}" + (f", {words.dollars(spent.usd)}" if spent.usd else "")
         )
 
 
@@ -111,14 +110,14 @@ def planned(event: Planned) -> list[str]:
     if event.look > 1:
         lines.append(looked_at(event.look, event.alpha))
     if event.recorded:
-        lines.append(f"going on after {words.plural(event.recorded, 'call')} of an earlier execution, free of charge")
+        lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
 
 
 def looked_at(look: int, alpha: float) -> str:
     """What a further look at the same test examples costs."""
     return (
-        f"these test examples were looked at {words.plural(look - 1, 'time')} before; a look that shows something new "
+        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
         f"is look {look}, and needs p below {alpha:.2g}"
     )
 
@@ -126,8 +125,8 @@ def looked_at(look: int, alpha: float) -> str:
 def smallest(test: int, gain: float) -> str:
     """What the sealed test can show."""
     if not math.isfinite(gain):
-        return f"{words.plural(test, 'test example')} can hardly show any gain; give more data or a larger budget"
-    examples = words.plural(test, "test example")
+        return f"{counted(test, 'test example')} can hardly show any gain; give more data or a larger budget"
+    examples = counted(test, "test example")
     return (
         f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
         f"winner differ on {100 * DISAGREEMENT:.0f} % of them"
@@ -214,14 +213,14 @@ def speed(snapshot: Snapshot) -> str:
     if not snapshot.paid.calls:
         return "no new replies so far"
     rate = snapshot.paid.tokens / max(snapshot.seconds, 1e-3)
-    return f"{rate:,.0f} tokens a second, {words.plural(snapshot.paid.calls, 'new call')} answered"
+    return f"{rate:,.0f} tokens a second, {counted(snapshot.paid.calls, 'new call')} answered"
 
 
 def _best(snapshot: Snapshot) -> str:
     best, start = snapshot.best, snapshot.start
     if best is None or not best.count:
         return "nothing scored yet"
-    text = f"{words.score(best.mean)} on {words.plural(best.count, 'example')}"
+    text = f"{words.score(best.mean)} on {counted(best.count, 'example')}"
     return (
         text
         if start is None or not start.count

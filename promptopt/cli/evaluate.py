@@ -12,6 +12,7 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
 from promptopt.errors import ConfigError
+from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -145,7 +146,7 @@ def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
             [name, words.score(measured.score), words.score(low), words.score(high), words.count(measured.unreadable),
              words.count(evaluation.paid.calls)]
         )  # fmt: skip
-    examples = words.plural(first.measured.n, f"{first.split} example")
+    examples = counted(first.measured.n, f"{first.split} example")
     lines = [
         f"{first.task}, {examples}, {first.evaluator} on {first.model}",
         "",

@@ -11,6 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.text import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -120,7 +121,7 @@ def _print(found: Explanation, editable: str) -> None:
     from promptopt.reports import words
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(f"{found.task}, {words.plural(found.n, 'training example')}, {found.evaluator} on {found.model}")
+    console.print(f"{found.task}, {counted(found.n, 'training example')}, {found.evaluator} on {found.model}")
     console.print(f"loss {found.loss:.4f} ± {found.error:.4f} with the whole prompt:\n")
     console.print(coloured(found, editable))
     if not found.effects:

@@ -15,6 +15,7 @@ from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
 from promptopt.stats import ALPHA
+from promptopt.text import counted
 from promptopt.types import Content, Example, Room, UpperBounds
 
 SAMPLE = 32
@@ -100,7 +101,7 @@ class Forecast:
     def _time(self) -> str:
         if self.minutes is None:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
-        runs = words.plural(self.speed_from, "earlier run")
+        runs = counted(self.speed_from, "earlier run")
         return f"Time: at most about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from promptopt.cli.output import say, show
+from promptopt.text import counted
 
 app = typer.Typer(
     add_completion=False,
@@ -66,7 +67,7 @@ def show_model(name: ModelName) -> None:
         ["from", f"{repository} at {revision}: {file}"],
         [
             "or from",
-            f"{words.plural(len(model.wheels), 'wheel')} of the package registry, where the hub is out of reach",
+            f"{counted(len(model.wheels), 'wheel')} of the package registry, where the hub is out of reach",
         ],
         ["use it", f"--model embedded/{model.name}"],
     ]

@@ -89,13 +89,13 @@ def budget_of(config: RunConfig) -> Budget:
 def task_of(config: RunConfig) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`."""
     from promptopt.tasks.catalogue import load_task
-    from promptopt.tasks.splits import Sizes
+    from promptopt.tasks.splits import Splits
 
-    sizes = Sizes(config.train, config.dev, config.test)
     for name, value in (("train", config.train), ("dev", config.dev), ("test", config.test)):
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
-    return load_task(config.task, data=config.data, sizes=sizes, seed=config.seed)
+    splits = Splits(config.train, config.dev, config.test, config.seed)
+    return load_task(config.task, data=config.data, splits=splits)
 
 
 def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:

@@ -138,11 +138,13 @@ def export(
     from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
+    from promptopt.tasks.splits import Splits
 
     record = _find(run)
     result = _result(record)
     chosen = exports.format_for(out, form)
-    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], seed=result["seed"])
+    own = Splits(seed=result["seed"])
+    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]
     if "origin" in recorded:
         task = inlined(task)

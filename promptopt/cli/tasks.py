@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from promptopt.cli.output import show
+from promptopt.text import counted
 
 app = typer.Typer(
     add_completion=False,
@@ -67,7 +68,7 @@ def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's
         ["inputs", ", ".join(task.fields)],
         ["labels", ", ".join(task.labels) if task.labels else "(free answers)"],
         ["metric", _named(task.metric)],
-        ["answer", f"{_named(task.answer)}, read from at most {words.plural(task.sampling.max_tokens, 'token')}"],
+        ["answer", f"{_named(task.answer)}, read from at most {counted(task.sampling.max_tokens, 'token')}"],
         ["layouts", ", ".join(layout.name for layout in task.layouts) + " (the first is used)"],
         ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
     ]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.evaluators.numerals import number
-from promptopt.protocols import Reader
+from promptopt.protocols import READERS, Reader
 
-NAMES = ("choice", "label", "line", "number", "regex:PATTERN", "text")
+NAMES = (*READERS, "regex:PATTERN")
 """The names `resolve` knows."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 from promptopt.errors import EvaluatorError
 from promptopt.evaluators import answers, metrics
 from promptopt.protocols import Ask, Metric, Reader, Task
-from promptopt.text import shorten
+from promptopt.text import counted, shorten
 from promptopt.types import Cell, Reply, Request, Score
 
 SHOWN = 200
@@ -141,7 +141,7 @@ class Generation:
 
     def _unreadable(self, reply: Reply) -> str:
         if reply.finish == "length":
-            return f"{CUT} {self.task.sampling.max_tokens} tokens before an answer could be read"
+            return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):
             return f"{UNANSWERED} ({reply.finish}): {self._expected}"
         return f"no answer could be read: {self._expected}"
@@ -150,7 +150,7 @@ class Generation:
 @lru_cache(maxsize=REMEMBERED)
 def _wrong(answer: str, target: str, accepted: tuple[str, ...], limit: int) -> str:
     expected = " or ".join(shorten(right, SHOWN) for right in (target, *accepted)[:3])
-    cut = f" (the reply was cut off at {limit} tokens)" if limit else ""
+    cut = f" (the reply was cut off at {counted(limit, 'token')})" if limit else ""
     return f"answered {shorten(answer, SHOWN)}, expected {expected}{cut}"
 
 

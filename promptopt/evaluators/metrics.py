@@ -11,7 +11,7 @@ from typing import Any, cast
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals
 from promptopt.evaluators.answers import choice as read_choice
-from promptopt.protocols import Metric
+from promptopt.protocols import METRICS, Metric
 from promptopt.text import normalise
 from promptopt.types import Example, digest
 
@@ -81,7 +81,7 @@ def resolve(metric: str | Metric) -> Metric:
     if ":" in metric:
         return _imported(metric)
     if metric not in _METRICS:
-        raise UnknownName("metric", metric, [*_METRICS, "module:function"])
+        raise UnknownName("metric", metric, [*METRICS, "module:function"])
     return _METRICS[metric]
 
 

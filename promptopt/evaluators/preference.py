@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators import targets
 from promptopt.protocols import Ask, Evaluator, Task
-from promptopt.text import shorten
+from promptopt.text import counted, shorten
 from promptopt.types import Cell, Example, Likelihoods, Score, ScoreRequest, TokenLogProbs
 
 READ = ("label", "choice", "number")
@@ -82,8 +82,9 @@ class Preference:
         lacking = sum(not self.rejected(example) for example in self.task.train)
         if lacking:
             raise ConfigError(
-                f"{lacking} of the {len(self.task.train)} train examples of task {self.task.name!r} have no rejected "
-                f"output, and evaluator 'preference' compares with one: give each one in data (rejected), or use "
+                f"{lacking} of the {counted(len(self.task.train), 'train example')} of task {self.task.name!r} have no "
+                "rejected output, and evaluator 'preference' compares with one: give each one in data "
+                "(rejected), or use "
                 f"evaluator 'loss'"
             )
 

@@ -23,7 +23,7 @@ LEADERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class LogProbRequest:
     """One request: `tokens` are read, and log-probabilities are wanted.
 
     Of `tokens[start:]`, each after all before it (start == len(tokens): of none), and of the tokens `following`, each
@@ -42,26 +42,26 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a `Read` gave, in nats. `cached`: how many leading tokens came from the prefix cache."""
+class LogProbs:
+    """What a `LogProbRequest` gave, in nats. `cached`: how many leading tokens came from the prefix cache."""
 
     rows: tuple[float, ...]
     following: Mapping[int, float]
     cached: int
 
-    def logprob(self, read: Read, place: int, token: int) -> float:
+    def logprob(self, read: LogProbRequest, place: int, token: int) -> float:
         """Of the token that stands at `place` in the sequence."""
         return self.rows[place - read.start] if place < len(read.tokens) else self.following[token]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LogProbPlan:
     """The reads that a `Forced` takes, and `where[i][k]`: the read that scores token k of continuation i."""
 
-    reads: tuple[Read, ...]
+    reads: tuple[LogProbRequest, ...]
     where: tuple[tuple[int, ...], ...]
 
-    def logprobs(self, forced: Forced, found: Sequence[Found]) -> list[tuple[float, ...]]:
+    def logprobs(self, forced: Forced, found: Sequence[LogProbs]) -> list[tuple[float, ...]]:
         """The log-probabilities of every continuation's tokens, from what every read gave."""
         return [
             tuple(
@@ -72,7 +72,7 @@ class Plan:
         ]
 
 
-def plan(forced: Forced, shared: int, block: int, *, along: bool) -> Plan:
+def plan(forced: Forced, shared: int, block: int, *, along: bool) -> LogProbPlan:
     """The cheapest way to score `forced`, by the tokens that have to be computed.
 
     `shared`: leading tokens of the context that the cache will hold; it does so in blocks of `block` tokens. `along`:
@@ -126,36 +126,36 @@ class _Tree:
                 edge = (node, whole[place])
             self._paths.append(path)
 
-    def plan(self, forced: Forced) -> Plan:
+    def plan(self, forced: Forced) -> LogProbPlan:
         """A read for every beginning, asking for all that follows it."""
-        reads: list[Read] = []
+        reads: list[LogProbRequest] = []
         numbers: dict[tuple[int, int], int] = {}
         for node, (place, source) in enumerate(zip(self.places, self._sources, strict=True)):
             wanted = tuple(self._following[node])
             for begin in range(0, len(wanted), MOST_FOLLOWING):
                 some = wanted[begin : begin + MOST_FOLLOWING]
                 numbers.update({(node, token): len(reads) for token in some})
-                reads.append(Read(forced.wholes[source][:place], place, some))
+                reads.append(LogProbRequest(forced.wholes[source][:place], place, some))
         where = tuple(
             tuple(numbers[node, token] for node, token in zip(path, whole[start:], strict=True))
             for path, whole, start in zip(self._paths, forced.wholes, forced.starts, strict=True)
         )
-        return Plan(tuple(reads), where)
+        return LogProbPlan(tuple(reads), where)
 
 
-def _along(forced: Forced, *, fresh: bool) -> Plan:
+def _along(forced: Forced, *, fresh: bool) -> LogProbPlan:
     """A read for every distinct continuation: all of its tokens but the last as rows, the last as what follows."""
     numbers: dict[tuple[tuple[int, ...], int], int] = {}
-    reads: list[Read] = []
+    reads: list[LogProbRequest] = []
     for whole, start in zip(forced.wholes, forced.starts, strict=True):
         if start < len(whole) and (whole, start) not in numbers:
             numbers[whole, start] = len(reads)
-            reads.append(Read(whole[:-1], start, whole[-1:], fresh=fresh and start < len(whole) - 1))
+            reads.append(LogProbRequest(whole[:-1], start, whole[-1:], fresh=fresh and start < len(whole) - 1))
     where = tuple(
         (numbers[whole, start],) * (len(whole) - start) if start < len(whole) else ()
         for whole, start in zip(forced.wholes, forced.starts, strict=True)
     )
-    return Plan(tuple(reads), where)
+    return LogProbPlan(tuple(reads), where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +165,15 @@ class Batch:
     `after`: as in `Waiting`. `owners[i]`: (plan, its read) of read i, None for a prefix.
     """
 
-    reads: tuple[Read, ...]
+    reads: tuple[LogProbRequest, ...]
     after: tuple[int | None, ...]
     owners: tuple[tuple[int, int] | None, ...]
 
 
-def batch(plans: Sequence[Plan], prefixes: Sequence[tuple[int, ...]], block: int) -> Batch:
+def batch(plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], block: int) -> Batch:
     """`prefixes[i]`: the leading tokens of plan i that the cache can hold, as in `prefixes_first`."""
     first, leaders = prefixes_first(prefixes)
-    reads = [Read(prefix, len(prefix), ()) for prefix in first]
+    reads = [LogProbRequest(prefix, len(prefix), ()) for prefix in first]
     after: list[int | None] = [None] * len(reads)
     owners: list[tuple[int, int] | None] = [None] * len(reads)
     for number, (each, prefix, leader) in enumerate(zip(plans, prefixes, leaders, strict=True)):
@@ -187,13 +187,13 @@ def batch(plans: Sequence[Plan], prefixes: Sequence[tuple[int, ...]], block: int
     return Batch(tuple(reads), tuple(after), tuple(owners))
 
 
-def proved(read: Read, tolerance: float, ask: Callable[[Read], Found | None]) -> bool | None:
+def proved(read: LogProbRequest, tolerance: float, ask: Callable[[LogProbRequest], LogProbs | None]) -> bool | None:
     """Whether rows read over cached tokens are those of a full recomputation, within `tolerance` nats.
 
     `ask` gives None where rows are missing. None: nothing came from the cache, or rows were in it too, and so nothing
     was learnt.
     """
-    ask(Read(read.tokens[: read.start - 1], read.start - 1, ()))
+    ask(LogProbRequest(read.tokens[: read.start - 1], read.start - 1, ()))
     cached, whole = ask(replace(read, fresh=False)), ask(replace(read, fresh=True))
     if cached is None or whole is None or cached.cached == 0:
         return None

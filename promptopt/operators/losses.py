@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from promptopt.errors import ConfigError
 from promptopt.run import Run
-from promptopt.text import shorten
+from promptopt.text import counted, shorten
 from promptopt.types import Estimate, Example, Prompt
 
 
@@ -59,14 +59,15 @@ def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Exam
     kept = [example for example, value in zip(examples, values, strict=True) if math.isfinite(value)]
     if not kept:
         raise ConfigError(
-            f"not one of {len(examples)} training examples of task {run.task.name!r} has a finite score under the "
-            f"prompt; look at a few with `promptopt evaluate --split train`, and correct the targets or the model"
+            f"not one of {counted(len(examples), 'training example')} of task {run.task.name!r} has a finite score "
+            "under the prompt; look at a few with `promptopt evaluate --split train`, and correct the targets or "
+            "the model"
         )
     if len(kept) < len(examples):
         lost = [example.id for example in examples if example not in kept]
         run.warn(
-            f"{len(lost)} of {len(examples)} training examples have no finite score under the start prompt and are "
-            f"left out: {shorten(', '.join(lost), 200)}"
+            f"{len(lost)} of {counted(len(examples), 'training example')} left out, without a finite score under the "
+            f"start prompt: {shorten(', '.join(lost), 200)}"
         )
     return kept
 

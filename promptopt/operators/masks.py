@@ -20,7 +20,7 @@ from promptopt.run import Run
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling
 
-Mode = Literal["remove", "placeholder"]
+Ablation = Literal["remove", "placeholder"]
 """What stands where a part stood: nothing, which gives a prompt one could use, or a mark (the paper's formula)."""
 Kind = Literal["helps", "hurts", "neutral", "required"]
 
@@ -106,7 +106,7 @@ def analyse(
     examples: Sequence[Example],
     *,
     most: int = 5,
-    mode: Mode = "remove",
+    mode: Ablation = "remove",
     sampling: Sampling | None = SEGMENTER,
 ) -> list[Effect]:
     """The effects of up to `most` parts of the editable text on the loss over `examples`, what helps most first.
@@ -231,7 +231,7 @@ def fallback_segments(prompt: str, most: int) -> list[Segment]:
     return sorted(longest, key=lambda unit: unit.start)
 
 
-def ablate(prompt: str, segment: Segment, mode: Mode = "remove") -> str:
+def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
     """The prompt without the segment, white space and list numbers repaired; or with a mark where it stood."""
     if mode == "placeholder":
         return prompt[: segment.start] + MARK + prompt[segment.end :]

@@ -23,7 +23,7 @@ from promptopt.run import Run
 from promptopt.selection.depth import KEEP
 from promptopt.selection.fresh import FreshRejects, asked, looks
 from promptopt.selection.generations import Preset
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 REQUEST = Pattern(
@@ -63,8 +63,8 @@ class RandomSearchPlan:
     def describe(self) -> str:
         """Half a sentence."""
         if self.evaluations is None:
-            return f"{self.candidates} rewrites, each scored on {self.examples} examples"
-        return f"{self.candidates} rewrites, compared on {self.evaluations:,} evaluations"
+            return f"{counted(self.candidates, 'rewrite')}, each scored on {counted(self.examples, 'example')}"
+        return f"{counted(self.candidates, 'rewrite')}, compared on {counted(self.evaluations, 'evaluation')}"
 
 
 @dataclass(frozen=True, slots=True)

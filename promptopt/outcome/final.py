@@ -32,6 +32,7 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
         run.warn(f"the final choice on dev was cut short: {spent}")
     scored = [run.estimate(prompt, examples, repetition=repetition) for prompt in contenders]
     complete = [estimate for estimate in scored if estimate.count == len(examples) and examples]
+    # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.
     if not complete or complete[0].prompt != run.initial:
         return run.initial
     evidence = run.evidence()
@@ -39,6 +40,7 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
 
     def preference(estimate: Estimate) -> tuple[float, int]:
         prompt = estimate.prompt
+        # A loss in nats and an accuracy cannot be added: only what is measured alike counts beside dev.
         seen = run.estimate(prompt, evidence).count if by_search and math.isfinite(worth[prompt]) else 0
         value = pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen)
         # Sums in another order may differ in the last digits, and equal evidence must tie.

@@ -104,6 +104,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
         if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
     ]
     found: list[Tradeoff] = []
+    # The best of a length comes first, so none of the same length enters after it.
     for each in sorted(scored, key=lambda each: (each.tokens, -each.score)):
         if not found or each.score > found[-1].score:
             found.append(each)
@@ -208,6 +209,7 @@ class Result:
         target = Path(path)
         partial = target.with_name(target.name + ".partial")
         partial.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # A rename is whole or not at all, so nobody reads half a file.
         partial.replace(target)
         return target
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptopt.reports import words
+from promptopt.text import counted
 
 Report = Mapping[str, Any]
 """The object of `Result.to_json()`."""
@@ -49,7 +50,7 @@ def three_lines(report: Report) -> str:
     """The verdict, the prompt to use, and what it took: what `print(result)` shows."""
     best, spent = report["best"], report["spent"]
     kept = " (the start)" if best["prompt_id"] == report["start"]["prompt_id"] else ""
-    took = f"{words.plural(spent['evaluations'], 'evaluation')}, {words.plural(spent['calls'], 'call')}"
+    took = f"{counted(spent['evaluations'], 'evaluation')}, {counted(spent['calls'], 'call')}"
     return "\n".join(
         [
             " ".join(verdict_line(report).split()),
@@ -85,7 +86,7 @@ def _items(report: Report) -> str:
     counts = [report[side]["test"]["n"] for side in ("start", "best")]
     most, look = max(counts), report.get("look")
     units = most if look is None else look["units"]
-    grouped = f" in {words.plural(units, 'group')}" if units < most else ""
+    grouped = f" in {counted(units, 'group')}" if units < most else ""
     finite = (
         "" if min(counts) == most else f" ({words.count(counts[0])} and {words.count(counts[1])} with a finite score)"
     )

@@ -12,7 +12,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.result import Guide, Result, Status, front
-from promptopt.outcome.verdict import compared, contender, expected, measured, sealed_test
+from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import Optimizer, Surrogate
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -57,7 +57,7 @@ class _Opened:
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     """Search, choose, open the test once. `begun`: when the session began (monotonic seconds).
 
-    Weather, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
+    An outage, the clock and Ctrl-C end in a result whose status is `suspended`. Raises ReplayDiverged.
     """
     run, door, allocation = trial.run, trial.door, trial.allocation
     criterion, searched = trial.criterion, trial.searched
@@ -71,14 +71,18 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
             optimizer.optimize(run)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
+        # What was set aside for the choice and the test may be spent from here on.
         door.limits = allocation.total
+        # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
         by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
         adopt_criterion(run, searched, criterion)
+        # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         winner = choose(run, allocation, by_search=by_search)
         opened = _open(trial, allocation, winner)
+    # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
         raise
     except (Suspended, StoreError) as stop:
@@ -88,6 +92,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
         opened = _Opened()
+        # Shown as the best so far; nothing is claimed of it.
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")

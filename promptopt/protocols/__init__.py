@@ -2,7 +2,7 @@
 
 Laws every implementation keeps (contract suites in `promptopt.testing` check them):
 - a model's `name` names the served snapshot and is part of every stored key;
-- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; weather (429, 5xx, time-outs) is
+- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; outages (429, 5xx, time-outs) are
   retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
 - evaluators and tasks never see the run: they are handed an `Ask`.
 
@@ -66,9 +66,23 @@ from promptopt.protocols.searches import (
     SearchPlan,
     Selector,
 )
-from promptopt.protocols.tasks import Ask, Contrasting, Evaluator, Forcing, Metric, Reader, Reducing, Surrogate, Task
+from promptopt.protocols.tasks import (
+    METRICS,
+    READERS,
+    Ask,
+    Contrasting,
+    Evaluator,
+    Forcing,
+    Metric,
+    Reader,
+    Reducing,
+    Surrogate,
+    Task,
+)
 
 __all__ = [
+    "METRICS",
+    "READERS",
     "Ask",
     "Bounded",
     "BoundsCost",

@@ -15,6 +15,13 @@ Reader = Callable[[str], str | None]
 """Reads the answer out of a reply; None where there is none to be read."""
 
 
+METRICS = ("choice", "contains", "exact", "f1", "number", "regex")
+"""The metrics that have a name; another is a function, or the `module:function` that is one."""
+
+READERS = ("choice", "label", "line", "number", "text")
+"""The readers that have a name; another is a function, or a pattern, as `regex:PATTERN`."""
+
+
 class Ask(Protocol):
     """The run's own door to the models: cached, charged, recorded. Order in is order out."""
 

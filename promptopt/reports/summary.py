@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
+from promptopt.text import counted
 
 
 def summarise(report: Report) -> str:
@@ -33,7 +34,7 @@ def _scores(report: Report) -> str:
         if first is None and second is None:
             continue
         number = (second if first is None else first)["n"]
-        rows.append([split, _score_of(first), _score_of(second), f"{words.plural(number, 'example')}, {meaning}"])
+        rows.append([split, _score_of(first), _score_of(second), f"{counted(number, 'example')}, {meaning}"])
         if split == "test":
             rows.append(["  from", _bound(first, 0), _bound(second, 0), "95 % interval"])
             rows.append(["  to", _bound(first, 1), _bound(second, 1), ""])
@@ -68,7 +69,7 @@ def _prompts(report: Report) -> str:
     if best["prompt_id"] == start["prompt_id"]:
         return first
     demos = len(best.get("demos", ()))
-    shown = f", shown with {words.plural(demos, 'worked example')}" if demos else ""
+    shown = f", shown with {counted(demos, 'worked example')}" if demos else ""
     return f"{first}\n\nBest prompt ({best['prompt_id']}{shown}):\n{words.block(best['prompt'])}"
 
 
@@ -125,7 +126,7 @@ def _notes(report: Report) -> str:
         )
     considered = len(report["candidates"])
     rejected = report["rejected"]
-    notes.append(f"Considered {words.plural(considered, 'prompt')}, the start among them.")
+    notes.append(f"Considered {counted(considered, 'prompt')}, the start among them.")
     if rejected:
         ordered = sorted(rejected.items(), key=lambda item: -item[1])
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)

@@ -21,11 +21,6 @@ def count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def plural(value: int, noun: str) -> str:
-    """`1 call`, `1,204 calls`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
-
-
 def dollars(value: float | None) -> str:
     """Cents, and four decimals below a dollar; an unknown price is said, never guessed."""
     if value is None:

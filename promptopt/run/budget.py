@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,14 @@ class Budget:
             if value is None:
                 continue
             whole = name in ("evaluations", "calls", "tokens")
+            # numpy's integers are none of Python's, but have an index; True is one, and never meant as a number.
             if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
                 expected = "a whole number" if whole else "a number"
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
             if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
+            if value == math.inf:
+                raise ConfigError(f"a budget of {value!r} {name} is none; leave {name} out for no cap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Ledger:
             proposer_calls=self.proposer_calls + (calls if proposer else 0),
             prompt_tokens=self.prompt_tokens + prompt_tokens,
             completion_tokens=self.completion_tokens + completion_tokens,
+            # One unknown price makes the sum unknown: the part that is known would be read as all of it.
             usd=None if usd is None or self.usd is None else self.usd + usd,
         )
 
@@ -95,6 +101,7 @@ class Limits:
         if self.evaluations is not None:
             left.append(self.evaluations - spent.evaluations)
         if self.calls is not None:
+            # A cell is asked whole or not at all.
             left.append((self.calls - spent.calls) // calls_per_cell)
         return max(0, min(left)) if left else None
 
@@ -105,7 +112,7 @@ class Limits:
     def reached(self, spent: Ledger) -> str | None:
         """The metered cap that is used up, in words, or None."""
         if self.tokens is not None and spent.tokens >= self.tokens:
-            return f"{spent.tokens:,} of {self.tokens:,} tokens"
+            return f"{spent.tokens:,} of {counted(self.tokens, 'token')}"
         if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
             return f"${spent.usd:.4f} of ${self.usd:.4f}"
         return None
@@ -136,6 +143,7 @@ class Allocation:
         if left is None:
             return self
         contenders = self.finalists + 1
+        # What was promised comes off first: dev may not grow at the cost of the test.
         spare = max(0, left - contenders * self.dev - 2 * self.test)
         more = min(dev - self.dev, spare // contenders)
         pairs = min(test - self.test, (spare - contenders * more) // 2)
@@ -143,10 +151,10 @@ class Allocation:
 
     def describe(self) -> str:
         """One sentence for the user."""
-        evaluations = f"{self.reserve.evaluations:,} evaluations"
+        evaluations = counted(self.reserve.evaluations, "evaluation")
         return (
-            f"set aside before the search: {evaluations} ({self.finalists} finalists and the start on {self.dev} dev "
-            f"examples, then start and winner on {self.test} test examples)"
+            f"set aside before the search: {evaluations} ({counted(self.finalists, 'finalist')} and the start on "
+            f"{counted(self.dev, 'dev example')}, then start and winner on {counted(self.test, 'test example')})"
         )
 
 
@@ -159,7 +167,7 @@ PAIRS_FIRST = 200
 TEST_SHARE_LATER = 0.12
 """Test examples for each evaluation of a large cap."""
 DEV_SHARE = 0.1
-"""What the final choice on dev may take of a cap: more buys nothing in simulated searches."""
+"""What finalists and start together may take of a cap on dev: more buys nothing in simulated searches."""
 LARGE = 1_000
 """Evaluations from which on there are four finalists, and two below."""
 
@@ -189,7 +197,8 @@ def allocate(
         most = int(min(cells))
         if most < 10:
             raise ConfigError(
-                f"the budget allows {most} evaluations in all, too few to compare two prompts; allow at least 10"
+                f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow "
+                "at least 10"
             )
         first = min(round(TEST_SHARE * most), PAIRS_FIRST)
         test = min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most)))
@@ -206,9 +215,11 @@ def allocate(
     search = Limits(
         evaluations=None if total.evaluations is None else total.evaluations - reserve.evaluations,
         calls=None if total.calls is None else total.calls - reserve.calls,
+        # An estimated reserve may be more than there is.
         tokens=None if total.tokens is None else max(0, total.tokens - reserve.tokens),
         usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
     )
+    # A cap on calls is shared with the proposer in a proportion that only the method knows: `Room.cells` divides it.
     granted = _afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell)
     return Allocation(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)
 

@@ -15,6 +15,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Ledger, Limits
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
+from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 SLICE = 2048
@@ -69,6 +70,7 @@ class Door:
         for request in requests:
             text = canonical(request.to_json())
             count = self._draws[role, text]
+            # Counted for each role: what the judge asked before the proposer must not move the proposer's draws.
             self._draws[role, text] += 1
             asked.append(self._asked(request, role, f"generate {self._seed} {count}", text))
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
@@ -102,9 +104,10 @@ class Door:
             return False
         if model.name not in self._scorers:
             try:
+                # As text in the journal: a replay has to go the same way where the server is gone.
                 answer = self.memo("can score", [model.name], lambda: str(model.can_score()))
-            except BackendError as weather:
-                raise Suspended(str(weather)) from weather
+            except BackendError as outage:
+                raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)
         return self._scorers[model.name]
 
@@ -116,6 +119,7 @@ class Door:
         """Ask another task model from here on."""
         if model is not self.models["task"]:
             self.models["task"], self._prices["task"] = model, price
+            # Another model is asked on purpose: that is no change to warn of.
             self._served.pop("task", None)
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
@@ -139,6 +143,7 @@ class Door:
         """
         if not self.limits.metered:
             return SLICE
+        # What a call takes is not known before the first replies.
         if self.spent.calls == 0:
             return 8
         sizes: list[float] = []
@@ -155,6 +160,7 @@ class Door:
             draw = "greedy"
         key = call_key(self.models[role].name, text, draw)
         if draw != "greedy":
+            # The seed follows from the key, so it need not be part of it. 31 bits: engines take signed numbers.
             request = replace(request, seed=int.from_bytes(key[:4], "big") >> 1)
         return _PendingCall(request, text, key)
 
@@ -169,10 +175,11 @@ class Door:
             admitted = self._admit(batch)
             replies = self._fetch(batch[:admitted], role)
             values = [json.loads(replies[call.key]) for call in batch[:admitted]]
+            # Before anything is handed on: whoever stops reading here has had the replies all the same.
             self._charge(batch, values, role)
             yield from values
             if admitted < len(batch):
-                raise BudgetSpent(f"{self.spent.calls:,} calls are spent")
+                raise BudgetSpent(f"{counted(self.spent.calls, 'call is', 'calls are')} spent")
             start += admitted
 
     def _admit(self, batch: Sequence[_PendingCall]) -> int:
@@ -192,6 +199,7 @@ class Door:
     def _charge(self, batch: Sequence[_PendingCall], replies: Sequence[Any], role: Role) -> None:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
         calls = prompt_tokens = completion_tokens = 0
+        # A cap on calls may have let only the first of the batch through.
         for call, reply in zip(batch, replies, strict=False):
             short = _short(call.key)
             if short not in self._used:
@@ -231,23 +239,25 @@ class Door:
     def _fetch(self, batch: Sequence[_PendingCall], role: Role) -> dict[bytes, str]:
         """Every reply of the batch, from the store; what it lacks is asked, stored, and read back."""
         keys = list(dict.fromkeys(call.key for call in batch))
+        # Before anything is asked: a replay that goes another way must be told before it pays for it.
         if self.journal is not None:
             self.journal.follow([call.key for call in batch], self._cache.request, [call.text for call in batch])
         found = self._cache.get(keys)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
             self._dispatch(list(missing.values()), role)
+            # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             found.update(self._cache.get(list(missing)))
             lost = [key for key in missing if key not in found]
             if lost:
                 reason = self._stopping()
                 raise Suspended(
-                    f"{len(lost)} calls of the {role} model were not answered" if reason is None else reason
+                    f"{counted(len(lost), 'call')} of the {role} model without an answer" if reason is None else reason
                 )
         return found
 
     def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
-        """Ask the model, storing each reply as it settles. Raises Suspended on weather."""
+        """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
         reason = self._stopping()
         if reason is not None:
             raise Suspended(reason)
@@ -268,10 +278,11 @@ class Door:
                         completion_tokens=completion_tokens,
                         usd=self._usd(role, prompt_tokens, completion_tokens),
                     )
+            # Where the model fails, too: what was answered is paid for.
             finally:
                 self._cache.flush()
-        except (BackendError, StoreError) as weather:
-            raise Suspended(str(weather)) from weather
+        except (BackendError, StoreError) as outage:
+            raise Suspended(str(outage)) from outage
 
     def _replies(self, model: Model, missing: Sequence[_PendingCall]) -> Iterator[tuple[int, Reply | Likelihoods]]:
         def stopping() -> bool:

@@ -33,6 +33,7 @@ from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
+from promptopt.text import counted
 from promptopt.types import (
     Abilities,
     Cell,
@@ -108,7 +109,7 @@ class Run:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
             if size == 0:
-                raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+                raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
             self._score([cell, *islice(cells, size - 1)])
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
@@ -122,7 +123,7 @@ class Run:
         left = self.evaluations_left()
         cells = [Cell(prompt, example) for example in examples[:left]]
         if examples and not cells:
-            raise BudgetSpent(f"{self._door.spent.evaluations:,} evaluations are spent")
+            raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         calls = self._door.spent.calls
         return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
 
@@ -140,7 +141,7 @@ class Run:
         door.spent = door.spent.with_evaluations(len(requests))
         door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
         if len(requests) < len(examples):
-            raise BudgetSpent(f"{door.spent.evaluations:,} evaluations are spent")
+            raise BudgetSpent(f"{counted(door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         return replies
 
     def check_model(self) -> None:

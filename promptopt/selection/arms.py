@@ -80,6 +80,7 @@ class Arms:
             if stop > start:
                 self.left -= stop - start
                 batches.setdefault((start, stop), []).append(arm)
+        # Arms that stand equally far are asked together: one batch a stretch, not one an arm.
         for (start, stop), members in batches.items():
             scores = self._run.evaluate([self.prompts[arm] for arm in members], self.sample[start:stop])
             for arm in members:

@@ -105,6 +105,7 @@ def _pull_largest(
     while arms.left:
         # An arm that has seen all the data has an exact mean: no bonus, no pull.
         indices = [arms.mean(arm) if arms.exhausted(arm) else index(arm) for arm in everyone]
+        # As many as are kept at least, or an arm that goes on might be chosen by its first look alone.
         leaders = sorted(everyone, key=indices.__getitem__, reverse=True)[: max(keep, arms_per_round)]
         open_arms = [arm for arm in leaders if not arms.exhausted(arm)]
         if not open_arms:

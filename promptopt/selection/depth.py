@@ -36,4 +36,5 @@ def rounds_of(evaluations: float, arms: float, mean: float) -> int:
 
 def depth_at(mean: float, share: float) -> float:
     """Mean examples an arm when `share` (0 to 1) of the search is spent: from 0.4 to 1.6 of the whole search's."""
+    # Early prompts differ much and few examples tell them apart; late ones differ little.
     return mean * (1 + 0.6 * (2 * min(1.0, max(0.0, share)) - 1))

@@ -16,6 +16,7 @@ from typing import Literal
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
 from promptopt.selection.fresh import FreshRejects
+from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
 Preset = Literal["budget", "paper"]
@@ -55,8 +56,9 @@ class Fresh:
     def describe(self, children: str = "children") -> str:
         """`12 generations of 5 children, each seen on 1 to 5 fresh examples on average`."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
-        rounds = "1 generation" if self.rounds == 1 else f"{self.rounds} generations"
-        return f"{rounds} of {self.children} {children}, each seen on {first} to {last} fresh examples on average"
+        rounds = counted(self.rounds, "generation")
+        seen = f"{first} to {counted(last, 'fresh example')}"
+        return f"{rounds} of {self.children} {children}, each seen on {seen} on average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class Fixed:
 
     def describe(self) -> str:
         """The plan in half a sentence."""
-        return f"{self.rounds} generations of {self.children} children, all scored on the same {self.examples} examples"
+        return (
+            f"{counted(self.rounds, 'generation')} of {counted(self.children, 'child', 'children')}, all scored "
+            f"on the same {counted(self.examples, 'example')}"
+        )
 
 
 def fresh(
@@ -144,7 +149,7 @@ class Generations:
         return self._count == 0
 
     @property
-    def look(self) -> int:
+    def first_look(self) -> int:
         """Examples of a first look at this stage of the search: half of what an arm sees on average."""
         return max(1, round(self._depth() / 2))
 
@@ -167,6 +172,7 @@ class Generations:
         run, plan = self._run, self._plan
         arms = list(dict.fromkeys([*old, *children]))
         if price is not None:
+            # A stable sort, and the rejects drop the later of equals: so the cheaper stays, then the earlier.
             arms.sort(key=price)
         self._count += 1
         self.begun_again = False
@@ -186,6 +192,7 @@ class Generations:
         if self._idle == self._dry and self._again:
             self._idle, self._again, self.begun_again = 0, False, True
             worth = run.worths(self._examples)
+            # By all that is known, not by the last draw: what begins again should not be that draw's luck.
             kept = [max(worth, key=worth.__getitem__)]
         return [run.estimate(prompt, self._examples) for prompt in dict.fromkeys([*kept, *old, *arms])], kept
 
@@ -199,4 +206,5 @@ class Generations:
     def _budget(self, arms: int) -> int:
         """B of the rejects, which may ask for one evaluation an arm on top."""
         left, wanted = self._run.evaluations_left(), round(self._depth() * arms)
+        # Rejects that went over the cap would end the search in the middle of a comparison.
         return max(1, wanted if left is None else min(wanted, left - arms))

@@ -49,5 +49,6 @@ class SuccessiveHalving:
             arms.pull(alive, min(share, arms.left // len(alive)))
             ranked = arms.ranked(alive)
             survivors = max(keep, math.ceil(len(alive) / 2))
+            # Back in the order given, so that ties go to the earlier arm in every phase.
             alive, dropped = sorted(ranked[:survivors]), [*ranked[survivors:], *dropped]
         return arms.estimates([*arms.ranked(alive), *dropped])

@@ -48,6 +48,7 @@ class SuccessiveRejects:
         """
         arms = Arms(run, prompts, examples, self.budget, keep)
         alive = list(range(len(arms)))
+        # With one evaluation an arm or less there is no phase to plan: the formula needs B > K.
         if len(arms) <= keep or len(arms) >= self.budget:
             arms.spread()
             return arms.estimates(arms.ranked(alive))
@@ -57,6 +58,7 @@ class SuccessiveRejects:
         for length in phase_lengths(len(arms), finalists, self.budget)[: len(arms) - keep]:
             arms.pull(alive, length - seen)
             seen = length
+            # Of equal means the later one leaves.
             worst = arms.ranked(alive)[-1]
             alive.remove(worst)
             rejected.append(worst)

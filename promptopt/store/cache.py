@@ -17,6 +17,8 @@ READ_AT_ONCE = 500
 
 def call_key(model: str, request: str, draw: str) -> bytes:
     """sha256 over (served model, canonical request JSON, draw)."""
+    # Neither a name nor a draw has a line break in it, so two calls never make one text. What is no valid UTF-8 (a lone
+    # surrogate in a user's data) still has a key.
     text = f"{model}\n{draw}\n{request}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
@@ -43,6 +45,7 @@ class Cache:
     def put(self, key: bytes, model: str, request: str, reply: str) -> None:
         """Hand over one settled call. Raises StoreError when an earlier write failed."""
         with self._changed:
+            # The writing thread has nobody to tell; whoever comes next is told.
             if self._failure is not None:
                 raise self._failure
             if self._thread is None:
@@ -57,6 +60,7 @@ class Cache:
             while (self._waiting or self._busy) and self._failure is None:
                 self._changed.wait()
             if self._failure is not None:
+                # Told once: the next attempt may find room on the disk.
                 failure, self._failure = self._failure, None
                 raise failure
 
@@ -76,6 +80,7 @@ class Cache:
                     self._changed.wait()
                 if not self._waiting:
                     return
+                # All that waits goes into one commit: under load commits grow, and do not queue up.
                 rows, self._waiting, self._busy = self._waiting, [], True
             failure: StoreError | None = None
             try:

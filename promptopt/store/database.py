@@ -145,6 +145,7 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> int:
                 connection.execute(CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
+            # An older store keeps the number it has, since a row that is there is left alone.
             connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
             return int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
     except OperationalError as busy:

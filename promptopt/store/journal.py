@@ -33,6 +33,7 @@ class Journal:
         Raises ReplayDiverged at the first key that differs.
         """
         with sentences(self._where), self._engine.begin() as connection:
+            # The search may ask for more than was recorded: what goes beyond is new, and only that is written.
             known = min(len(keys), max(0, self.recorded - self.position))
             if known:
                 span = JOURNAL.c.position.between(self.position, self.position + known - 1)

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.places import home
 from promptopt.store.cache import Cache
@@ -39,8 +40,11 @@ class RunRecord:
 class Store:
     """Calls, journals and runs in one place. Close it, or use it as a context manager."""
 
+    @checked
     def __init__(self, location: str | Path | None = None) -> None:
         """`location`: a file, an SQLAlchemy URL, or None for the default under `PROMPTOPT_HOME`. Raises StoreError."""
+        if location is not None and not str(location):
+            raise ConfigError("store is an empty text; give a file, an SQLAlchemy URL, or None for the default")
         self.engine = open_engine(location)
         # The URL may hold a password: what is shown never does.
         self.where = str(location) if location is not None else str(home() / "store.db")
@@ -118,6 +122,7 @@ class Store:
     def collect(self) -> int:
         """Drop the calls that no run's journal needs; returns how many."""
         with sentences(self.where), self.engine.begin() as connection:
+            # Calls of `evaluate` and `explain` stand in no journal and go too; asking again brings them back.
             needed = sql.select(JOURNAL.c.key)
             gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
         if self.engine.dialect.name == "sqlite":

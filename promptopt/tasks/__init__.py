@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from promptopt.tasks.guess import guess_task
     from promptopt.tasks.layout import Layout
     from promptopt.tasks.reading.columns import Columns
-    from promptopt.tasks.splits import Sizes, Splits
+    from promptopt.tasks.splits import Splits
     from promptopt.tasks.task import Task
     from promptopt.tasks.task_file import load_task_file
 
@@ -19,7 +19,6 @@ _HOMES = {
     "Columns": "reading.columns",
     "Contract": "contract",
     "Layout": "layout",
-    "Sizes": "splits",
     "Splits": "splits",
     "Task": "task",
     "guess_task": "guess",
@@ -32,7 +31,6 @@ __all__ = [
     "Columns",
     "Contract",
     "Layout",
-    "Sizes",
     "Splits",
     "Task",
     "guess_task",

@@ -6,16 +6,16 @@ from importlib.resources import files
 from pathlib import Path
 
 from promptopt import registry
-from promptopt.errors import ConfigError, UnknownName
-from promptopt.tasks.splits import Sizes
+from promptopt.arguments import checked
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.splits import DEFAULT_SPLITS, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.task_file import load_task_file, read_table
 
 
-def load_task(
-    name_or_path: str | Path, *, data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
-) -> Task:
-    """The task of that name or in that task file, its splits drawn with `seed`.
+@checked
+def load_task(name_or_path: str | Path, *, data: str | Path | None = None, splits: Splits = DEFAULT_SPLITS) -> Task:
+    """The task of that name or in that task file, with these splits.
 
     `data`: a file whose rows replace the task's own examples; its columns are named as the task's. Raises UnknownName,
     ConfigError and DataError.
@@ -23,15 +23,21 @@ def load_task(
     name = str(name_or_path)
     family, _, member = name.partition("/")
     if name in _library():
-        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, sizes=sizes, seed=seed)
+        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, splits=splits)
     path = Path(name)
     if path.suffix == ".toml":
-        return load_task_file(path, data=data, sizes=sizes, seed=seed)
+        return load_task_file(path, data=data, splits=splits)
     if name in registry.names("tasks"):
-        return _plugged_in(name, data, Sizes() if sizes is None else sizes, seed)
+        return _plugged_in(name, data, splits)
     if path.is_file():
         raise ConfigError(
             f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
+        )
+    if name and path.is_dir():
+        raise ConfigError(f"{name} is a folder; name the task file in it, which ends in .toml")
+    if isinstance(name_or_path, Path) or path.suffix:
+        raise DataError(
+            f"there is no file {name} (looked in {Path.cwd()}); check the path, or see `promptopt tasks list`"
         )
     raise UnknownName("task", name, task_names())
 
@@ -41,7 +47,7 @@ def task_names() -> list[str]:
     return sorted({*_library(), *registry.names("tasks")})
 
 
-def _plugged_in(name: str, data: str | Path | None, sizes: Sizes, seed: int) -> Task:
+def _plugged_in(name: str, data: str | Path | None, splits: Splits) -> Task:
     made = registry.load("tasks", name)
     task = made() if callable(made) else made
     if not isinstance(task, Task):
@@ -52,7 +58,7 @@ def _plugged_in(name: str, data: str | Path | None, sizes: Sizes, seed: int) -> 
         raise ConfigError(f"the plug-in task {name!r} brings its own examples; leave --data out")
     if task.pool is None:
         return task
-    return task.with_splits(sizes.train, sizes.dev, sizes.test, seed)
+    return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
 
 def _folder() -> Path:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.protocols import METRICS, READERS
 from promptopt.tasks.layout import RESERVED
 from promptopt.text import Pattern
 from promptopt.types import Example
@@ -65,6 +66,20 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
     broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editable, len)
     if broken is not None:
         raise ConfigError(f"task {task.name!r}: its own start prompt breaks the contract ({broken}); change either")
+
+
+def check_answers(task: Task) -> None:
+    """Raises ConfigError or UnknownName for labels, a metric or a reader that no answer could be read and judged by."""
+    if isinstance(task.metric, str) and ":" not in task.metric and task.metric not in METRICS:
+        raise UnknownName("metric", task.metric, [*METRICS, "module:function"])
+    if isinstance(task.answer, str) and not task.answer.startswith("regex:") and task.answer not in READERS:
+        raise UnknownName("answer reader", task.answer, [*READERS, "regex:PATTERN"])
+    for place, label in enumerate(task.labels):
+        if not label.strip() or label in task.labels[:place]:
+            raise ConfigError(
+                f"task {task.name!r}: the label {label!r} is {'there twice' if label.strip() else 'empty'}; give each "
+                f"answer there is once"
+            )
 
 
 def check_targets(task: str, examples: Iterable[Example], labels: tuple[str, ...]) -> None:

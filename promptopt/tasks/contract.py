@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from promptopt.text import counted
 from promptopt.types import Prompt
 
 
@@ -79,7 +80,7 @@ class Contract:
 
     def _too_long(self, text: str, count_tokens: Callable[[str], int]) -> str | None:
         if self.max_tokens is not None and count_tokens(text) > self.max_tokens:
-            return f"longer than {self.max_tokens} tokens"
+            return f"longer than {counted(self.max_tokens, 'token')}"
         return None
 
 

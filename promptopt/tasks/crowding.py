@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promptopt.protocols import Bounded, Model, Task, Tokenizer
+from promptopt.text import counted
 from promptopt.types import Prompt
 
 PER_MESSAGE = 8
@@ -31,6 +32,7 @@ def crowded(task: Task, prompt: Prompt, model: Model) -> str | None:
     if needed <= model.context:
         return None
     return (
-        f"the prompt's {len(prompt.demos)} demonstrations, the longest input and reply need about {needed:,} tokens, "
+        f"the prompt's {counted(len(prompt.demos), 'demonstration')}, the longest input and reply need about "
+        f"{counted(needed, 'token')}, "
         f"and {model.name!r} holds {model.context:,}; show fewer, or use a model with a longer context"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.text import Pattern
+from promptopt.text import Pattern, counted
 from promptopt.types import Content, Example, Message, Prompt
 
 ChatRole = Literal["system", "user", "assistant"]
@@ -102,7 +102,8 @@ class Layout:
         """
         if prompt.demos and not self.shows_demos:
             raise ConfigError(
-                f"the prompt has {len(prompt.demos)} demonstrations, and layout {self.name!r} has no place for them; "
+                f"the prompt has {counted(len(prompt.demos), 'demonstration')}, and layout {self.name!r} has no "
+                "place for them; "
                 f'give it demos = "turns", or a {DEMOS} slot and a demo pattern'
             )
         written = () if self.demos is not None else prompt.demos

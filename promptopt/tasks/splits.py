@@ -6,10 +6,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import SupportsIndex
 
+from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
-from promptopt.text import normalise
+from promptopt.text import counted, normalise
 from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
@@ -19,22 +19,27 @@ _FEW = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """How many examples each split should have; None: a share of what there is (40/20/40 %, at most 200/100/600)."""
-
-    train: int | None = None
-    dev: int | None = None
-    test: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Splits:
-    """How examples are split; None: the default size, as in `Sizes`. `seed`: which examples go where."""
+    """How many examples each split should have, and by `seed` which of them.
+
+    None: a share of what there is (40/20/40 %, at most 200/100/600).
+    """
 
     train: int | None = None
     dev: int | None = None
     test: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("train", "dev", "test"):
+            size = getattr(self, name)
+            # A slice takes a negative size for "all but so many".
+            if size is not None and size < 0:
+                raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
+
+
+DEFAULT_SPLITS = Splits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,12 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
             conflicts.append(kept)
     warnings: list[str] = []
     if joined:
-        warnings.append(f"{_count(joined, 'example', 'examples')} joined to an earlier one: same input and target")
+        warnings.append(f"{counted(joined, 'example')} joined to an earlier one: same input and target")
     if repeats:
-        warnings.append(f"{_count(repeats, 'example', 'examples')} left out: same input as an earlier one")
+        warnings.append(f"{counted(repeats, 'example')} left out: same input as an earlier one")
     if conflicts:
         warnings.append(
-            f"{_count(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
+            f"{counted(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
             f"is kept), such as {_clip(conflicts[0].fields[0][1])}"
         )
     return tuple(first.values()), tuple(warnings)
@@ -119,16 +124,15 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
                 )
 
 
-def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples:
-    """Train, dev and test out of `pool`, at random from the stream "splits" of `seed`.
+def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
+    """Train, dev and test out of `pool`, at random from the stream "splits" of the seed.
 
     Examples of one group stand in one split; where the size of a split cuts a group in two, the rest of it is left out.
     With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
     or test is taken from itself alone; rows that repeat one of its inputs are left out of the others. Raises DataError
-    when the examples do not suffice, ConfigError for a size that is no count.
+    when the examples do not suffice.
     """
-    _check_sizes(sizes)
-    rng = random.Random(f"{seed}/splits")
+    rng = random.Random(f"{splits.seed}/splits")
     warnings = list(pool.warnings)
     test, notes = without_duplicates(pool.test)
     warnings += notes
@@ -139,7 +143,7 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples
     dev = _outside(dev, test, "dev", warnings)
     rows = _outside(rows, (*dev, *test), "train", warnings)
 
-    wanted = _sizes(sizes, len(rows), len(dev), len(test))
+    wanted = _sizes(splits, len(rows), len(dev), len(test))
     _check_enough(wanted, rows, dev, test)
 
     ordered = _mixed(rows, rng, stratify=stratify)
@@ -149,8 +153,8 @@ def cut(pool: Pool, sizes: Sizes, *, seed: int, stratify: bool) -> SplitExamples
     ordered = _outside(ordered, test_part, "dev and train", warnings)
     dev_part, ordered = _take(wanted[1], ordered_dev, ordered)
     ordered = _outside(ordered, dev_part, "train", warnings)
-    splits = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
-    return SplitExamples(splits.train, splits.dev, splits.test, (*warnings, *size_warnings(splits)))
+    parts = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
+    return replace(parts, warnings=(*warnings, *size_warnings(parts)))
 
 
 def size_warnings(splits: SplitExamples) -> list[str]:
@@ -164,8 +168,7 @@ def size_warnings(splits: SplitExamples) -> list[str]:
         gain = smallest_detectable(count)
         shown = f"true gains below {100 * gain:.0f} points" if math.isfinite(gain) else "gains of any size"
         found.append(
-            f"the test split has only {_count(count, 'example', 'examples')}: {shown} will often go unseen; give more "
-            f"data"
+            f"the test split has only {counted(count, 'example')}: {shown} will often go unseen; give more data"
         )
     return found
 
@@ -180,7 +183,7 @@ def _apart(
     taken = {same_input(example) for example in others}
     kept = [example for example in examples if same_input(example) not in taken]
     if len(kept) < len(examples):
-        warnings.append(f"{_count(len(examples) - len(kept), 'input', 'inputs')} of {name} left out: also in {other}")
+        warnings.append(f"{counted(len(examples) - len(kept), 'input')} of {name} left out: also in {other}")
     return kept
 
 
@@ -191,22 +194,14 @@ def _outside(
     taken = {example.group for example in others if example.group}
     kept = tuple(example for example in examples if example.group not in taken)
     if len(kept) < len(examples):
-        left_out = _count(len(examples) - len(kept), "example", "examples")
+        left_out = counted(len(examples) - len(kept), "example")
         warnings.append(f"{left_out} left out of {name}: others of the same group stand in another split")
     return kept
 
 
-def _check_sizes(sizes: Sizes) -> None:
-    for name in ("train", "dev", "test"):
-        size = getattr(sizes, name)
-        # A slice takes a negative size for "all but so many".
-        if size is not None and (not isinstance(size, SupportsIndex) or isinstance(size, bool) or int(size) < 0):
-            raise ConfigError(f"the size of the {name} split is {size!r}; give a whole number of examples, or None")
-
-
-def _sizes(sizes: Sizes, rows: int, dev: int, test: int) -> list[int]:
+def _sizes(splits: Splits, rows: int, dev: int, test: int) -> list[int]:
     """The size of each split: as asked; else of its official split; else its share of the rows nobody asked for."""
-    asked, official = (sizes.train, sizes.dev, sizes.test), (0, dev, test)
+    asked, official = (splits.train, splits.dev, splits.test), (0, dev, test)
     left = rows - sum(size for size, own in zip(asked, official, strict=True) if size is not None and not own)
     open_shares = [
         share if size is None and not own else 0 for size, own, share in zip(asked, official, _SHARES, strict=True)
@@ -228,7 +223,10 @@ def _check_enough(
         ("all splits together", from_rows, len(rows)),
     ):
         if asked > there:
-            raise DataError(f"{asked} examples are asked for {name}, and there are {there}; ask for fewer, or add data")
+            raise DataError(
+                f"{counted(asked, 'example is', 'examples are')} asked for {name}, and there are {there}; ask for "
+                "fewer, or add data"
+            )
     if not rows:
         raise DataError("there are no examples to split; give the task at least a few labelled examples")
 
@@ -265,10 +263,6 @@ def _take(
     count: int, official: tuple[Example, ...], rest: tuple[Example, ...]
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     return (official[:count], rest) if official else (rest[:count], rest[count:])
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _clip(text: str, limit: int = 60) -> str:

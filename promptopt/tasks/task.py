@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from promptopt.arguments import check_fields, checked
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric, Reader
-from promptopt.tasks.consistency import check_prompt, check_targets, common_fields
+from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.splits import Pool, Sizes, Splits, check_disjoint, cut
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
-_DEFAULT_SPLITS = Splits()
 _NO_COLUMNS = Columns()
 
 
@@ -58,6 +58,7 @@ class Task:
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.layouts:
             raise ConfigError(f"task {self.name!r} has no layout; give at least one")
         if self.layout is None:
@@ -65,11 +66,13 @@ class Task:
         object.__setattr__(self, "fields", common_fields(self.name, self._everything()))
         placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
         object.__setattr__(self, "_placeholders", placeholders)
+        check_answers(self)
         check_prompt(self, placeholders)
         check_targets(self.name, self._everything(), self.labels)
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod
+    @checked
     def from_examples(
         cls,
         examples: Iterable[Example],
@@ -81,7 +84,7 @@ class Task:
         max_tokens: int | None = None,
         name: str = "task",
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from labelled examples, split at random into train, dev and test (default 40/20/40 %).
@@ -92,9 +95,12 @@ class Task:
         and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
         given = tuple(examples)
+        # An iterable may be one that can be gone through once only, so the check of arguments has not looked into it.
+        wrong: object = next((each for each in given if type(each) is not Example), None)
+        if wrong is not None:
+            raise ConfigError(f"Task.from_examples: one of the examples is {wrong!r}; give Example.of(target, text=…)")
         if not given:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
-        _check_kinds(examples=(given, Example), prompt=((prompt,), (str, Prompt)), splits=((splits,), Splits))
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
         initial, layouts = start_prompt(prompt, fields, labels, layout)
@@ -113,6 +119,7 @@ class Task:
         return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
     @classmethod
+    @checked
     def from_file(
         cls,
         path: str | Path,
@@ -124,7 +131,7 @@ class Task:
         answer: str | Reader | None = None,
         max_tokens: int | None = None,
         description: str = "",
-        splits: Splits = _DEFAULT_SPLITS,
+        splits: Splits = DEFAULT_SPLITS,
         layout: Layout | Sequence[Layout] | None = None,
     ) -> Task:
         """A task from a CSV, TSV, JSON, JSON Lines, Parquet or OpenAI-Evals file, or from a task file (`.toml`).
@@ -134,12 +141,11 @@ class Task:
         the file, without its ending; `dataclasses.replace(task, name=…)` gives it another. Otherwise as
         `from_examples`.
         """
-        _check_kinds(columns=((columns,), Columns), splits=((splits,), Splits))
         source = Path(path)
         if source.suffix == ".toml":
             from promptopt.tasks.task_file import load_task_file
 
-            return load_task_file(source, seed=splits.seed, sizes=Sizes(splits.train, splits.dev, splits.test))
+            return load_task_file(source, splits=splits)
         from promptopt.tasks.reading.files import read_examples
 
         found = read_examples(source, columns, seed=splits.seed)
@@ -178,6 +184,7 @@ class Task:
         """The prompt parts that stay as the task wrote them."""
         return self.contract.frozen_parts
 
+    @checked
     def with_layout(self, name: str) -> Task:
         """The same task read in another of its layouts. Raises UnknownName."""
         for layout in self.layouts:
@@ -185,6 +192,7 @@ class Task:
                 return replace(self, layout=layout)
         raise UnknownName("layout", name, (layout.name for layout in self.layouts))
 
+    @checked
     def with_splits(
         self, train: int | None = None, dev: int | None = None, test: int | None = None, seed: int = 0
     ) -> Task:
@@ -196,9 +204,10 @@ class Task:
             raise DataError(
                 f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
             )
-        splits = cut(self.pool, Sizes(train, dev, test), seed=seed, stratify=bool(self.labels))
+        splits = cut(self.pool, Splits(train, dev, test, seed), stratify=bool(self.labels))
         return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=splits.warnings)
 
+    @checked
     def starting_from(self, text: str) -> Prompt:
         """A user's prompt as a prompt of this task: the task's own, with another editable part.
 
@@ -248,15 +257,6 @@ class Task:
     def _everything(self) -> Iterable[Example]:
         pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)
         return (*self.train, *self.dev, *self.test, *pool)
-
-
-def _check_kinds(**arguments: tuple[Sequence[object], type | tuple[type, ...]]) -> None:
-    """Raises ConfigError for an argument, or one of several, of another kind."""
-    for name, (given, kinds) in arguments.items():
-        wrong = next((each for each in given if not isinstance(each, kinds)), given)
-        if wrong is not given:
-            expected = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
-            raise ConfigError(f"{name} of a task: found {wrong!r}, expected {expected}; see `Task.from_examples`")
 
 
 def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:

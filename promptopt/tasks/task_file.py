@@ -24,9 +24,9 @@ from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
-from promptopt.tasks.reading.files import Found, examples_from, read_rows
+from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
-from promptopt.tasks.splits import Pool, Sizes
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling
 
@@ -82,7 +82,7 @@ class Source:
 
 
 def load_task_file(
-    path: str | Path, *, member: str = "", data: str | Path | None = None, sizes: Sizes | None = None, seed: int = 0
+    path: str | Path, *, member: str = "", data: str | Path | None = None, splits: Splits = DEFAULT_SPLITS
 ) -> Task:
     """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
 
@@ -99,8 +99,8 @@ def load_task_file(
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     _only(path, "key", table, _KEYS)
     source = _source(path, table)
-    pool = _pool(path, source, seed) if data is None else _own_data(Path(data), source, seed)
-    return _task(path, table, pool, Sizes() if sizes is None else sizes, seed)
+    pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
+    return _task(path, table, pool, splits)
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
     return merged
 
 
-def _task(path: Path, table: Table, pool: Pool, sizes: Sizes, seed: int) -> Task:
+def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", _required(path, table, "instruction")), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
@@ -153,9 +153,9 @@ def _task(path: Path, table: Table, pool: Pool, sizes: Sizes, seed: int) -> Task
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
     )
-    wanted = {name: getattr(sizes, name) for name in ("train", "dev", "test")}
+    wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
-    return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], seed)
+    return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], splits.seed)
 
 
 def _layout(path: Path, entry: Table) -> Layout:
@@ -229,13 +229,13 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
         found = _read(path.parent / source.file, source, seed)
         return Pool(found.examples, warnings=found.warnings)
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
-    parts: dict[str, Found] = {}
+    parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
         file = locate(relative.replace("{seed}", folder), url)
         parts[split] = _read(file, source, seed)
     _only(path, "split", parts, ("train", "dev", "test"))
-    nothing = Found(())
+    nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
     warnings = tuple(warning for found in parts.values() for warning in found.warnings)
     return Pool(parts.get("train", nothing).examples, dev.examples, test.examples, warnings)
@@ -249,7 +249,7 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
     return Pool(found.examples, warnings=found.warnings)
 
 
-def _read(path: Path, source: Source, seed: int) -> Found:
+def _read(path: Path, source: Source, seed: int) -> FileContents:
     return examples_from(path, read_rows(path), source.columns(), seed=seed)
 
 

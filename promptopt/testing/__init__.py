@@ -9,6 +9,7 @@ Subclass a contract in your tests and give it what it asks for; pytest finds the
 
 from __future__ import annotations
 
+from promptopt.tasks.reach import examples_within
 from promptopt.testing.engines import ModelContract, ScorerContract
 from promptopt.testing.planted import (
     Accuracy,
@@ -19,7 +20,6 @@ from promptopt.testing.planted import (
     uniform,
 )
 from promptopt.testing.processes import outcome
-from promptopt.testing.reach import examples_within
 from promptopt.testing.scoring import EvaluatorContract, SelectorContract
 from promptopt.testing.searches import OptimizerContract
 

@@ -18,9 +18,9 @@ from promptopt.protocols import Model, Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, PhaseBegun
+from promptopt.tasks.reach import examples_within
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
 from promptopt.testing.processes import outcome, outcomes_elsewhere
-from promptopt.testing.reach import examples_within
 from promptopt.types import Request, ScoreRequest
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from promptopt.errors import ConfigError
+
 Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
 """Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
 
@@ -31,6 +33,16 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("temperature", 0, math.inf), ("top_p", 0, 1), ("max_tokens", 1, math.inf)):
+            value = getattr(self, name)
+            counts = isinstance(value, float | int) and not isinstance(value, bool) and value != math.inf
+            if not (counts and least <= value <= most) or (name == "max_tokens" and not isinstance(value, int)):
+                bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+                raise ConfigError(f"Sampling: {name} is {value!r}; give a number, {bounds}")
+        if isinstance(self.stop, str):
+            raise ConfigError(f"Sampling: stop is the text {self.stop!r}; give a tuple of texts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from promptopt.errors import ConfigError
 from promptopt.types.identity import digest
 
 
@@ -43,7 +44,13 @@ class Example:
         **fields: str,
     ) -> Example:
         """`Example.of("positive", text="what a film")`."""
-        return cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution, group)
+        for name, listed in (("accepted", accepted), ("rejected", rejected)):
+            if isinstance(listed, str):
+                raise ConfigError(f"Example.of: {name} is the text {listed!r}; give a list of texts")
+        made = cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution, group)
+        named = (*made.fields, ("the target", target), ("the solution", solution), ("the group", group))
+        _check_texts("Example.of", (*named, *(("one accepted", each) for each in (*made.accepted, *made.rejected))))
+        return made
 
     def __getitem__(self, name: str) -> str:
         for key, value in self.fields:
@@ -53,6 +60,12 @@ class Example:
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def _check_texts(maker: str, texts: Iterable[tuple[str, object]]) -> None:
+    for name, text in texts:
+        if not isinstance(text, str):
+            raise ConfigError(f"{maker}: {name} is {text!r}; give a text, as str({text!r})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class Prompt:
     @classmethod
     def of(cls, instruction: str = "", /, demos: Iterable[Example] = (), **parts: str) -> Prompt:
         """`Prompt.of("Classify the review.", system="You are terse.")`."""
+        _check_texts("Prompt.of", (("the instruction", instruction), *parts.items()))
         return cls((("instruction", instruction), *parts.items()), tuple(demos))
 
     def __getitem__(self, part: str) -> str:

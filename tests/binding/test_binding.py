@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from promptopt import registry
 from promptopt.api import optimize
+from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name
 from promptopt.binding.models import Models, OpenModels, default_proposer, open_models
+from promptopt.binding.session import Session
 from promptopt.binding.task import bind_task
-from promptopt.errors import ConfigError, UnknownName
+from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.optimizers.apo.method import APO, Expansion
+from promptopt.run import Run
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
+from promptopt.types import Prompt
 from tests.rewrites import Rewrites
 
 
@@ -100,11 +106,62 @@ def test_functions_are_described_by_their_source() -> None:
         ({"task": None}, "is not a task"),
         ({"evaluator": 3}, "3 is not an evaluator"),
         ({"check_evaluator": print}, "is not an evaluator"),
-        ({"budget": 60}, r"60 is not a Budget: pass budget=Budget\("),
-        ({"session": None}, r"None is not a Session: pass session=Session\("),
+        ({"budget": 60}, r"budget is 60; give Budget \(as Budget\(evaluations=400\)\) or None; or leave it out"),
+        ({"session": None}, r"session is None; give Session \(as Session\("),
+        ({"seed": None}, "seed is None; give a whole number; or leave it out"),
+        ({"seed": True}, "seed is True; give a whole number"),
+        ({"store": 3}, "store is 3; give Store or a text or a path or None"),
+        ({"store": ""}, "store is an empty text"),
+        ({"model": Models(Scripted(["a"]), base_url="http://a")}, "every model is an object"),
+        ({"task": "nosuch.csv"}, "there is no file nosuch.csv"),
+        ({"task": Path("nosuch")}, "there is no file nosuch"),
+        ({"task": str(Path(__file__).parent)}, "is a folder; name the task file in it"),
     ],
 )
 def test_an_argument_of_another_kind_gets_a_sentence(wrong: dict[str, object], said: str, tmp_path: Path) -> None:
     given = {"task": planted_task(), "model": Scripted(["a"]), "store": tmp_path / "store.db", **wrong}
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises((ConfigError, DataError), match=said):
         optimize(**given)  # pyright: ignore
+
+
+@pytest.mark.parametrize("wrong", [{"prompt": 3}, {"prompt": "text"}, {"prompt": Prompt.of(other="x")}, {"budget": 9}])
+def test_a_prompt_that_is_none_of_the_task_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"give Prompt|the prompt has the parts|give Budget"):
+        evaluate(planted_task(), model=Scripted([]), store=tmp_path / "store.db", **wrong)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"observers": print}, "observers is <built-in function print>; give a list, each of it a function"),
+        ({"observers": [3]}, r"observers is \[3\]; give a list"),
+        ({"watch": 3}, "watch is 3; give a function or None"),
+        ({"interrupt": True}, r"interrupt is True; give Event \(from threading"),
+        ({"config": [1]}, r"config is \[1\]; give a table"),
+        ({"config": {"x": {"y": Path()}}}, r"config\['x'\] is .*, which is not kept as JSON"),
+    ],
+)
+def test_a_session_of_other_things_gets_a_sentence(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=f"^Session: {said}"):
+        Session(**wrong)  # pyright: ignore
+
+
+class Needy:
+    """A method that is nothing without a setting."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+
+    def optimize(self, run: Run) -> None: ...
+
+
+def test_a_method_that_needs_a_setting_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "load", lambda *_: Needy)
+    with pytest.raises(ConfigError, match=r"'needy' is made with 'rounds', which nobody gave; pass an object"):
+        bind_optimizer("needy")
+
+
+def test_an_evaluator_that_is_made_for_no_task_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "load", lambda *_: Needy)
+    with pytest.raises(ConfigError, match="cannot be made for a task"):
+        bind_evaluator("needy", planted_task())

@@ -165,7 +165,7 @@ def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace
         (["--max-usd", "0"], "leaves nothing to spend"),
         (["--max-calls", "many"], "--max-calls"),
         (["--train", "0"], "--train is 0"),
-        (["--train", "9999"], "9999"),
+        (["--train", "9999"], "9,999"),
         (["--set", "steps"], "name=value"),
         (["--set", "stps=3"], "did you mean 'steps'?"),
         (["--set", "steps=few"], "expected a whole number"),

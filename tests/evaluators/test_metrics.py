@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.evaluators import metrics
+from promptopt.evaluators import answers, metrics
+from promptopt.protocols import METRICS, READERS
 from promptopt.types import Example
 
 TEXTS = st.text(max_size=40)
@@ -98,3 +99,8 @@ def test_the_description_of_a_function_changes_with_its_source_and_its_closure()
     assert describe(other)["source"]
     assert " at 0x" not in str([describe(other), describe(partial(other))])
     assert describe(partial(other, "x")) != describe(partial(other, "y"))
+
+
+def test_the_names_that_a_task_may_give_are_the_metrics_and_readers_there_are() -> None:
+    assert all(metrics.is_builtin(metrics.resolve(name)) for name in METRICS)
+    assert all(callable(answers.resolve(name, ["yes", "no"])) for name in READERS)

@@ -10,7 +10,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.outcome.result import Result
 from promptopt.testing import feature_accuracy, outcome, planted_task, uniform
@@ -33,7 +33,9 @@ def stormy(asked: Asked) -> Answer:
 
 
 def conduct(store: Path, url: str) -> Result:
-    model = OpenAIModel("fake", base_url=url, patience=Patience(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05))
+    model = OpenAIModel(
+        "fake", base_url=url, retry_policy=RetryPolicy(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05)
+    )
     try:
         return optimize(
             planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store
@@ -42,7 +44,7 @@ def conduct(store: Path, url: str) -> Result:
         model.close()
 
 
-def test_weather_changes_nothing_and_keys_stay_out(
+def test_an_outage_changes_nothing_and_keys_stay_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)

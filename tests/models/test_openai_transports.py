@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.http import is_this_machine
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Message, Reply, Request
@@ -35,7 +35,9 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
 
 
 def ask(address: str, key_variable: str | None = None) -> Reply:
-    model = OpenAIModel("tiny", base_url=address, key_variable=key_variable, patience=Patience(total_s=1, contact_s=0))
+    model = OpenAIModel(
+        "tiny", base_url=address, key_variable=key_variable, retry_policy=RetryPolicy(total_s=1, contact_s=0)
+    )
     try:
         ((_, reply),) = model.generate([Request((Message("user", "hello"),))])
         return reply
@@ -156,7 +158,7 @@ def test_which_addresses_are_on_this_machine(host: str, expected: bool) -> None:
 @pytest.mark.usefixtures("transport")
 def test_the_time_limit_holds_for_the_whole_answer_and_not_for_each_piece() -> None:
     with FakeServer(in_turn(DRIP)) as server:
-        model = OpenAIModel("tiny", base_url=server.url, timeout_s=0.2, patience=Patience(total_s=0.3))
+        model = OpenAIModel("tiny", base_url=server.url, timeout_s=0.2, retry_policy=RetryPolicy(total_s=0.3))
         begun = time.monotonic()
         with pytest.raises(BackendError, match=r"no answer within 0\.2 s"):
             list(model.generate([Request("hello")]))

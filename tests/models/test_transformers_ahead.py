@@ -12,10 +12,10 @@ import pytest
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.transformers import memory as transformers_memory
 from promptopt.models.transformers.forward import Forward, Later, Prefix
-from promptopt.models.transformers.memory import Room
+from promptopt.models.transformers.memory import BatchMemory
 from promptopt.models.transformers.packing import Read, following
 from promptopt.models.transformers.precision import precision
-from promptopt.models.transformers.scoring import Plan, score
+from promptopt.models.transformers.scoring import ReadPlan, score
 from promptopt.types import Message, ScoreRequest
 from tests.models.hf.tiny_transformers import chat_tokenizer, save
 
@@ -53,11 +53,11 @@ class Scripted:
         return values
 
 
-def planned(request: ScoreRequest) -> Plan:
+def planned(request: ScoreRequest) -> ReadPlan:
     """The request's number is the token that is read, and the one that is scored."""
     token = int(str(request.content))
     whole = (*PREFIX, token, token)
-    return Plan(PREFIX, ((following(whole, len(whole) - 1),),), ((token,),), len(whole), False, True)
+    return ReadPlan(PREFIX, ((following(whole, len(whole) - 1),),), ((token,),), len(whole), False, True)
 
 
 def run(forward: Scripted, stopping: Callable[[], bool] = lambda: False, shared: int = 0) -> list[tuple[int, float]]:
@@ -229,10 +229,10 @@ def test_a_failure_of_a_kernel_is_told_when_its_values_are_fetched(
 # --- how many at once ---
 
 
-def room(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> Room:
+def room(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> BatchMemory:
     text = SimpleNamespace(hidden_size=576, num_hidden_layers=30, intermediate_size=1536, vocab_size=49_152)
     monkeypatch.setattr(transformers_memory, "free_bytes", lambda device: int(gigabytes * 2**30))
-    return Room(SimpleNamespace(get_text_config=lambda: text), "cuda", 2)
+    return BatchMemory(SimpleNamespace(get_text_config=lambda: text), "cuda", 2)
 
 
 def test_a_batch_is_as_large_as_the_device_has_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,8 +170,6 @@ def test_a_word_diff_holds_both_texts(before: str, after: str) -> None:
         (words.p_value(0.04), "p = 0.040"),
         (words.p_value(1.0), "p = 1.00"),
         (words.p_value(1e-9), "p < 0.000001"),
-        (words.plural(1, "call"), "1 call"),
-        (words.plural(1_204, "call"), "1,204 calls"),
         (words.one_line("a\nb  c\x1b", 60), "a b c"),
         (words.one_line("abcdef", 4), "abc…"),
         (words.columns([["a", "1"], ["bb", "10"]], right=(1,)), "a    1\nbb  10"),

@@ -47,7 +47,7 @@ def test_program_sees_what_the_store_holds(tmp_path: Path) -> None:
     assert seen == [["yes"] * 4, ["yes"] * 4]
 
 
-def test_outcomes_are_stored_and_weather_is_not(tmp_path: Path) -> None:
+def test_outcomes_are_stored_and_outages_are_not(tmp_path: Path) -> None:
     replies = {"length": Reply("cut off here", "length", 3, 4), "refusal": Reply("I can't", "refusal", 3, 2)}
     for name, reply in replies.items():
         model = Scripted(lambda _, reply=reply: reply, name=name)
@@ -56,10 +56,10 @@ def test_outcomes_are_stored_and_weather_is_not(tmp_path: Path) -> None:
         assert first.paid.calls == 40
         assert again.paid.calls == 0
         assert again.scores[0].value == 0
-    broken = Scripted(lambda _: "yes", name="weather", fail_at=5)
+    broken = Scripted(lambda _: "yes", name="shaky", fail_at=5)
     with pytest.raises(BackendError, match="run the same command again"):
         evaluate(planted_task(), model=broken, store=tmp_path / "s.db")
-    healed = evaluate(planted_task(), model=Scripted(lambda _: "yes", name="weather"), store=tmp_path / "s.db")
+    healed = evaluate(planted_task(), model=Scripted(lambda _: "yes", name="shaky"), store=tmp_path / "s.db")
     assert healed.paid.calls == 36
     assert healed.measured.score == 1
 

@@ -1,4 +1,4 @@
-"""What ends a run before its time: limits inside a metric, weather, the clock, Ctrl-C, a full disk."""
+"""What ends a run before its time: limits inside a metric, outages, the clock, Ctrl-C, a full disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_blind_except_in_a_metric_cannot_swallow_a_stop(tmp_path: Path) -> Non
     assert not issubclass(BudgetSpent, Exception)
 
 
-# Law 6: weather suspends
+# Law 6: an outage suspends
 
 
 def test_dead_engine_suspends_and_running_again_goes_on(tmp_path: Path) -> None:

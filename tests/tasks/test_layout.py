@@ -101,7 +101,7 @@ def test_field_names_may_hold_spaces_and_punctuation() -> None:
 
 def test_demonstrations_without_a_place_are_refused() -> None:
     layout = Layout("bare", text="{instruction} {text}")
-    with pytest.raises(ConfigError, match=r"1 demonstrations, and layout 'bare' has no place"):
+    with pytest.raises(ConfigError, match=r"1 demonstration, and layout 'bare' has no place"):
         render(layout, Prompt.of("x", demos=[Example.of("a", text="b")]), Example.of(text="c"))
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.splits import Pool, Sizes, check_disjoint, cut, same_input, without_duplicates
+from promptopt.tasks.splits import Pool, Splits, check_disjoint, cut, same_input, without_duplicates
 from promptopt.types import Example
 
 ROWS = tuple(Example.of("yes" if number % 4 else "no", text=f"row {number}") for number in range(400))
@@ -24,35 +24,35 @@ pools = st.builds(
 def test_splits_are_disjoint_and_come_from_where_they_should(pool: Pool, seed: int, stratify: bool) -> None:
     official = {same_input(example) for example in (*pool.dev, *pool.test)}
     assume(any(same_input(example) not in official for example in pool.rows))
-    splits = cut(pool, Sizes(), seed=seed, stratify=stratify)
+    splits = cut(pool, Splits(seed=seed), stratify=stratify)
     parts = [{same_input(example) for example in part} for part in (splits.train, splits.dev, splits.test)]
     assert sum(map(len, parts)) == len(set().union(*parts)) == sum(map(len, (splits.train, splits.dev, splits.test)))
     assert set(splits.test) <= set(pool.test if pool.test else pool.rows)
-    assert splits == cut(pool, Sizes(), seed=seed, stratify=stratify)
+    assert splits == cut(pool, Splits(seed=seed), stratify=stratify)
 
 
 def test_default_sizes_are_shares_with_a_ceiling() -> None:
-    small = cut(Pool(ROWS[:100]), Sizes(), seed=0, stratify=False)
+    small = cut(Pool(ROWS[:100]), Splits(), stratify=False)
     assert (len(small.train), len(small.dev), len(small.test)) == (40, 20, 40)
-    asked = cut(Pool(ROWS), Sizes(test=310), seed=0, stratify=False)
+    asked = cut(Pool(ROWS), Splits(test=310), stratify=False)
     assert (len(asked.train), len(asked.dev), len(asked.test)) == (60, 30, 310)
     many = tuple(Example.of(text=str(number)) for number in range(2_000))
-    large = cut(Pool(many), Sizes(), seed=0, stratify=False)
+    large = cut(Pool(many), Splits(), stratify=False)
     assert (len(large.train), len(large.dev), len(large.test)) == (200, 100, 600)
 
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 50))
 def test_stratified_splits_hold_the_targets_in_proportion(seed: int) -> None:
-    splits = cut(Pool(ROWS), Sizes(100, 60, 80), seed=seed, stratify=True)
+    splits = cut(Pool(ROWS), Splits(100, 60, 80, seed=seed), stratify=True)
     for part in (splits.train, splits.dev, splits.test):
         assert abs(Counter(example.target for example in part)["no"] - len(part) / 4) <= 1
 
 
 def test_the_seed_moves_the_splits_and_larger_train_leaves_test_alone() -> None:
-    first = cut(Pool(ROWS), Sizes(50, 50, 100), seed=1, stratify=True)
-    assert cut(Pool(ROWS), Sizes(50, 50, 100), seed=2, stratify=True).test != first.test
-    assert cut(Pool(ROWS), Sizes(200, 50, 100), seed=1, stratify=True).test == first.test
+    first = cut(Pool(ROWS), Splits(50, 50, 100, seed=1), stratify=True)
+    assert cut(Pool(ROWS), Splits(50, 50, 100, seed=2), stratify=True).test != first.test
+    assert cut(Pool(ROWS), Splits(200, 50, 100, seed=1), stratify=True).test == first.test
 
 
 def test_duplicates_and_contradictions_are_reported_and_the_first_kept() -> None:
@@ -67,30 +67,30 @@ def test_duplicates_and_contradictions_are_reported_and_the_first_kept() -> None
 
 def test_an_official_test_keeps_its_rows_and_train_loses_them() -> None:
     pool = Pool(ROWS[:60], test=(*ROWS[50:60], *ROWS[100:200]))
-    splits = cut(pool, Sizes(), seed=0, stratify=False)
+    splits = cut(pool, Splits(), stratify=False)
     assert set(splits.test) <= set(pool.test)
     assert "10 inputs of train left out: also in another split" in splits.warnings
 
 
 def test_a_small_test_split_says_what_it_cannot_show() -> None:
-    splits = cut(Pool(ROWS[:50]), Sizes(), seed=0, stratify=False)
+    splits = cut(Pool(ROWS[:50]), Splits(), stratify=False)
     assert any("the test split has only 20 examples: true gains below" in warning for warning in splits.warnings)
-    tiny = cut(Pool(ROWS[:5]), Sizes(1, 1, 3), seed=0, stratify=False)
+    tiny = cut(Pool(ROWS[:5]), Splits(1, 1, 3), stratify=False)
     assert any("only 3 examples: gains of any size" in warning for warning in tiny.warnings)
-    assert not cut(Pool(ROWS), Sizes(10, 10, 380), seed=0, stratify=False).warnings
+    assert not cut(Pool(ROWS), Splits(10, 10, 380), stratify=False).warnings
 
 
 @pytest.mark.parametrize(
-    ("pool", "sizes", "message"),
+    ("pool", "wanted", "message"),
     [
-        (Pool(ROWS[:10]), Sizes(8, 2, 2), "12 examples are asked for all splits together, and there are 10"),
-        (Pool(ROWS[:10], test=ROWS[20:25]), Sizes(2, 2, 6), "6 examples are asked for test, and there are 5"),
-        (Pool(()), Sizes(), "there are no examples to split"),
+        (Pool(ROWS[:10]), Splits(8, 2, 2), "12 examples are asked for all splits together, and there are 10"),
+        (Pool(ROWS[:10], test=ROWS[20:25]), Splits(2, 2, 6), "6 examples are asked for test, and there are 5"),
+        (Pool(()), Splits(), "there are no examples to split"),
     ],
 )
-def test_too_few_examples_are_an_error(pool: Pool, sizes: Sizes, message: str) -> None:
+def test_too_few_examples_are_an_error(pool: Pool, wanted: Splits, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        cut(pool, sizes, seed=0, stratify=False)
+        cut(pool, wanted, stratify=False)
 
 
 def test_one_input_in_two_splits_is_refused() -> None:
@@ -127,7 +127,7 @@ worked = st.builds(
 def test_rejected_outputs_and_solutions_keep_no_input_in_two_splits(rows: list[Example], test: list[Example]) -> None:
     official = {same_input(example) for example in test}
     assume(any(same_input(example) not in official for example in rows))
-    splits = cut(Pool(tuple(rows), (), tuple(test)), Sizes(), seed=0, stratify=False)
+    splits = cut(Pool(tuple(rows), (), tuple(test)), Splits(), stratify=False)
     inputs = [same_input(example) for part in (splits.train, splits.dev, splits.test) for example in part]
     assert len(inputs) == len(set(inputs))
     given_outputs = {same_input(e): {o for r in (*rows, *test) if same_input(r) == same_input(e) for o in r.rejected}
@@ -145,8 +145,8 @@ def test_other_rejected_outputs_do_not_make_another_input() -> None:
 @pytest.mark.parametrize("size", [-3, 0.4, "10", True])
 def test_a_size_that_is_no_count_is_refused(size: object) -> None:
     """A negative one was a slice: `dev=-3` of 400 rows gave dev nearly all of them, and train what was left over."""
-    with pytest.raises(ConfigError, match=f"the size of the dev split is {size!r}; give a whole number"):
-        cut(Pool(ROWS), Sizes(100, size, 100), seed=0, stratify=False)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=f"dev (split )?is {size!r}; give a whole number"):
+        Splits(100, size, 100)  # pyright: ignore[reportArgumentType]
 
 
 def grouped(number: int, group: str) -> Example:
@@ -163,7 +163,7 @@ def grouped(number: int, group: str) -> Example:
 def test_a_group_stands_in_one_split(groups: list[str], official: list[str], seed: int, stratify: bool) -> None:
     rows = tuple(grouped(number, group) for number, group in enumerate(groups))
     test = tuple(grouped(1_000 + number, group) for number, group in enumerate(official))
-    splits = cut(Pool(rows, (), test), Sizes(), seed=seed, stratify=stratify)
+    splits = cut(Pool(rows, (), test), Splits(seed=seed), stratify=stratify)
     named = [{each.group for each in part if each.group} for part in (splits.train, splits.dev, splits.test)]
     assert sum(map(len, named)) == len(set().union(*named))
     check_disjoint(splits.train, splits.dev, splits.test)
@@ -171,7 +171,7 @@ def test_a_group_stands_in_one_split(groups: list[str], official: list[str], see
 
 def test_what_a_groups_end_leaves_out_is_said() -> None:
     rows = tuple(grouped(number, f"user {number // 7}") for number in range(300))
-    splits = cut(Pool(rows), Sizes(100, 50, 100), seed=0, stratify=False)
+    splits = cut(Pool(rows), Splits(100, 50, 100), stratify=False)
     assert (len(splits.dev), len(splits.test)) == (50, 100)
     assert any("others of the same group stand in another split" in warning for warning in splits.warnings)
 
@@ -184,5 +184,5 @@ def test_fixed_splits_that_share_a_group_are_refused() -> None:
 def test_groups_of_one_change_no_split() -> None:
     alone = tuple(Example.of("yes", (), (), "", f"g{number}", text=f"row {number}") for number in range(100))
     plain = tuple(Example.of("yes", text=f"row {number}") for number in range(100))
-    parts = [cut(Pool(rows), Sizes(), seed=3, stratify=True) for rows in (alone, plain)]
+    parts = [cut(Pool(rows), Splits(seed=3), stratify=True) for rows in (alone, plain)]
     assert [each["text"] for each in parts[0].test] == [each["text"] for each in parts[1].test]

@@ -203,9 +203,22 @@ def test_from_file_reads_rejected_outputs_and_solutions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"examples": [("yes", "a text")]}, r"examples of a task: found \('yes', 'a text'\), expected Example"),
-        ({"prompt": None}, "prompt of a task: found None, expected str or Prompt"),
-        ({"splits": (10, 10, 10)}, r"splits of a task: found \(10, 10, 10\), expected Splits"),
+        (
+            {"examples": [("yes", "a text")]},
+            r"examples is \[\('yes', 'a text'\)\]; give a list, each of it Example \(as",
+        ),
+        ({"examples": iter([3])}, "one of the examples is 3; give Example.of"),
+        ({"layout": "x"}, r"layout is 'x'; give Layout \(from promptopt.tasks\) or a list"),
+        ({"labels": [0, 1]}, r"labels is \[0, 1\]; give a list, each of it a text; or leave it out"),
+        ({"labels": "yes"}, "labels is 'yes'; give a list"),
+        ({"labels": ["yes", "yes"]}, "the label 'yes' is there twice"),
+        ({"labels": ["yes", " "]}, "the label ' ' is empty"),
+        ({"metric": "exxact"}, "no metric is named 'exxact'; did you mean 'exact'?"),
+        ({"answer": "lable"}, "no answer reader is named 'lable'; did you mean 'label'?"),
+        ({"max_tokens": 0}, "max_tokens is 0; give a number, 1 or more"),
+        ({"max_tokens": True}, "max_tokens is True; give a whole number or None"),
+        ({"prompt": None}, "prompt is None; give a text or Prompt"),
+        ({"splits": (10, 10, 10)}, r"splits is \(10, 10, 10\); give Splits \(as"),
     ],
 )
 def test_an_argument_of_another_kind_is_refused(wrong: dict[str, object], said: str) -> None:
@@ -215,5 +228,5 @@ def test_an_argument_of_another_kind_is_refused(wrong: dict[str, object], said: 
 
 
 def test_columns_of_another_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"columns of a task: found \('text', 'label'\), expected Columns"):
+    with pytest.raises(ConfigError, match=r"columns is \('text', 'label'\); give Columns \(as"):
         Task.from_file(tmp_path / "rows.csv", prompt="Say.", columns=("text", "label"))  # pyright: ignore

@@ -15,7 +15,7 @@ from promptopt.tasks import load_task, task_names
 from promptopt.tasks.guess import guess_task
 from promptopt.tasks.layout import Turns
 from promptopt.tasks.reading.hub import checksums
-from promptopt.tasks.splits import Sizes, same_input
+from promptopt.tasks.splits import Splits, same_input
 from promptopt.tasks.task_file import load_task_file
 from promptopt.types import Example, Message
 
@@ -86,7 +86,7 @@ def test_starter_tasks_load_and_render_without_any_data_home(name: str, monkeypa
 
 
 def check_task(name: str, seed: int) -> None:
-    task = load_task(name, seed=seed)
+    task = load_task(name, splits=Splits(seed=seed))
     assert task.name == name
     assert task.description
     metrics.resolve(task.metric)
@@ -131,13 +131,13 @@ def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.Mo
 
 def test_official_splits_are_kept(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
-    task = load_task("gsm8k", sizes=Sizes(7_000, 400, 1_319))
+    task = load_task("gsm8k", splits=Splits(7_000, 400, 1_319))
     assert [len(split) for split in (task.train, task.dev, task.test)] == [7_000, 400, 1_319]
     lines = (data_home / "gsm8k" / "test.jsonl").read_text("utf-8").splitlines()
     assert {example["question"] for example in task.test} == {json.loads(line)["question"] for line in lines}
-    draws = {load_task("sst-2", seed=seed).train for seed in (0, 1, 2)}
+    draws = {load_task("sst-2", splits=Splits(seed=seed)).train for seed in (0, 1, 2)}
     assert len({frozenset(draw) for draw in draws}) == 3
-    assert set(load_task("sst-2", seed=0).train) == set(load_task("sst-2", seed=3).train)
+    assert set(load_task("sst-2", splits=Splits(seed=0)).train) == set(load_task("sst-2", splits=Splits(seed=3)).train)
 
 
 @pytest.mark.parametrize("member", LETTERED)
@@ -198,11 +198,11 @@ def test_every_known_checksum_is_of_a_file_that_a_task_uses() -> None:
 
 
 def test_a_users_task_file_needs_little(tmp_path: Path) -> None:
-    task = load_task(write(tmp_path, MINIMAL), seed=5)
+    task = load_task(write(tmp_path, MINIMAL), splits=Splits(seed=5))
     assert (task.name, task.metric, task.answer, task.labels) == ("mine", "exact", "label", ("a", "b"))
     assert len(task.test) == 160
-    assert task.fingerprint() == load_task(tmp_path / "mine.toml", seed=5).fingerprint()
-    sized = load_task(tmp_path / "mine.toml", sizes=Sizes(test=155))
+    assert task.fingerprint() == load_task(tmp_path / "mine.toml", splits=Splits(seed=5)).fingerprint()
+    sized = load_task(tmp_path / "mine.toml", splits=Splits(test=155))
     assert (len(sized.train), len(sized.test)) == (163, 155)
 
 
@@ -223,7 +223,7 @@ def test_a_family_shares_what_its_members_do_not_say(tmp_path: Path) -> None:
 def test_own_data_replaces_a_tasks_examples(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("text,target\n" + "".join(f"m{n},{'refund' if n % 2 else 'cancel'}\n" for n in range(400)))
-    task = load_task("support-intent", data=path, sizes=Sizes(20, 20, 160))
+    task = load_task("support-intent", data=path, splits=Splits(20, 20, 160))
     assert len(task.train) == 20
     assert task.train[0]["text"].startswith("m")
     path.write_text("txt,target\na,refund\n")

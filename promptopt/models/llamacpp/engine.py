@@ -20,7 +20,7 @@ from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.llamacpp.memory import TokenMemory
-from promptopt.models.llamacpp.server import EngineSettings, LlamaServer
+from promptopt.models.llamacpp.server import LlamaServer, ServerSettings
 from promptopt.models.llamacpp.states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token
 
@@ -33,7 +33,7 @@ PROBE = (1, 2, 3, 4)
 class LlamaCppEngine:
     """A loaded model with its own key-value memory; weights are mapped, so engines share them where they can."""
 
-    def __init__(self, settings: EngineSettings, states: PrefixStates, number: int) -> None:
+    def __init__(self, settings: ServerSettings, states: PrefixStates, number: int) -> None:
         """Takes seconds. `number` tells the engines of one model apart. Raises BackendError when it does not load."""
         self._settings, self._states, self._number = settings, states, number
         self.server = LlamaServer(settings, states.folder)

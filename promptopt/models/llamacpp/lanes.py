@@ -12,16 +12,16 @@ from promptopt.errors import BackendError
 from promptopt.models.boundary import cut
 from promptopt.types import Content, Request, ScoreRequest
 
-Asked = TypeVar("Asked", Request, ScoreRequest)
-Answer = TypeVar("Answer")
+RequestT = TypeVar("RequestT", Request, ScoreRequest)
+AnswerT = TypeVar("AnswerT")
 
 
 def in_lanes(
-    requests: Sequence[Asked],
+    requests: Sequence[RequestT],
     lanes: int,
-    answer: Callable[[int, Asked, Callable[[], bool]], Answer],
+    answer: Callable[[int, RequestT, Callable[[], bool]], AnswerT],
     stopping: Callable[[], bool],
-) -> Iterator[tuple[int, Answer]]:
+) -> Iterator[tuple[int, AnswerT]]:
     """Yield `(index, answer)` as answers settle, under the laws of `Model.generate`.
 
     `answer(lane, request, given_up)` runs in a thread of its own; `given_up()` turns true when the iterator is left.
@@ -32,7 +32,7 @@ def in_lanes(
         return
     queue, failure, given_up, stopped = PrefixQueue(requests), None, threading.Event(), False
     holding: dict[int, Content] = {}
-    running: dict[Future[Answer], tuple[int, int]] = {}
+    running: dict[Future[AnswerT], tuple[int, int]] = {}
     pool = ThreadPoolExecutor(lanes, thread_name_prefix="llamacpp")
 
     def begin(lane: int) -> None:

@@ -23,7 +23,7 @@ from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.memory import TokenMemory, engines_that_fit
 from promptopt.models.llamacpp.pool import EnginePool
 from promptopt.models.llamacpp.scoring import Texts, Value, force, likelihoods, read_tree
-from promptopt.models.llamacpp.server import EngineSettings, require_xllamacpp
+from promptopt.models.llamacpp.server import ServerSettings, require_xllamacpp
 from promptopt.models.llamacpp.states import whole_steps
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
@@ -65,7 +65,7 @@ class LlamaCpp:
         self._called = called
         self._slots = 1 if mode == "exact" else FAST_SLOTS
         self._count = engines_that_fit(path, self.context, self._slots) if engines is None else engines
-        self._pool = EnginePool(EngineSettings(path, self.context, self._slots, flash=mode == "fast"), self._count)
+        self._pool = EnginePool(ServerSettings(path, self.context, self._slots, flash=mode == "fast"), self._count)
         finalize(self, self._pool.close)
         self._twin: LlamaCpp | None = None
         self._cuts, self._counts = TokenMemory(), TokenMemory()

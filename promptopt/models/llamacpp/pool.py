@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 from promptopt.models.llamacpp.engine import LlamaCppEngine
 from promptopt.models.llamacpp.folders import StatesFolder
-from promptopt.models.llamacpp.server import EngineSettings
+from promptopt.models.llamacpp.server import ServerSettings
 from promptopt.models.llamacpp.states import PrefixStates
 
 
 class EnginePool:
     """`count` engines with the same settings, and the saved states that they share."""
 
-    def __init__(self, settings: EngineSettings, count: int) -> None:
+    def __init__(self, settings: ServerSettings, count: int) -> None:
         """Starts nothing yet."""
         self.settings, self.count = settings, count
         self._engines: list[LlamaCppEngine | None] = [None] * count

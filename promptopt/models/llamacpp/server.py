@@ -25,7 +25,7 @@ def require_xllamacpp() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSettings:
+class ServerSettings:
     """`slots`: requests answered side by side, each with `context` tokens. `exact` needs one slot.
 
     `flash`: llama.cpp's fused attention. It is up to a fifth faster on prompts of a thousand tokens, and sums small
@@ -41,7 +41,7 @@ class EngineSettings:
 class LlamaServer:
     """A loaded model behind the binding; weights are mapped, so servers share them where they can."""
 
-    def __init__(self, settings: EngineSettings, states: Path) -> None:
+    def __init__(self, settings: ServerSettings, states: Path) -> None:
         """Takes seconds. `states`: the folder of saved slots. Raises BackendError when the model does not load."""
         xllamacpp = require_xllamacpp()
         # The binding opens a port on 127.0.0.1; a secret keeps other users of the machine out of it.

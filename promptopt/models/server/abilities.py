@@ -32,7 +32,7 @@ from promptopt.models.server.http import Channel
 from promptopt.models.server.tokenizing import LlamaCppTokenizer, VLLMTokenizer
 from promptopt.models.server.tokens import Tokenization
 from promptopt.models.server.wire import served_by
-from promptopt.models.vllm_requests import Read
+from promptopt.models.vllm_requests import LogProbRequest
 
 PROBE = "The quick brown fox jumps over the lazy dog, 1 2 3 4 5 6 7 8 9, and then it sleeps until the morning."
 BLOCK = 16
@@ -135,7 +135,7 @@ async def _next_token_agrees(
     channel: Channel, caching: PrefixCacheScoring, probe: tuple[int, ...], reported: Sequence[float]
 ) -> bool:
     """Whether `logprob_token_ids` gives every token that is asked for, however unlikely, and the right numbers."""
-    read = Read(probe[:-1], len(probe) - 1, tuple(dict.fromkeys(probe)))
+    read = LogProbRequest(probe[:-1], len(probe) - 1, tuple(dict.fromkeys(probe)))
     answer = await channel.probe(channel.server.completions, caching.next_token_body([read]), optional=True)
     if answer is None:
         return False
@@ -156,7 +156,7 @@ async def _cached_rows_agree(
         text = (probe * (length // len(probe) + 1))[: length - 1]
         # An odd start is no block's end, so that the row before it is not a cached one.
         start = (len(text) - 6) | 1
-        warming = caching.next_token_body([Read(text[:start], start, (text[start],))])
+        warming = caching.next_token_body([LogProbRequest(text[:start], start, (text[start],))])
         await channel.probe(channel.server.completions, warming, optional=True)
         rows = await caching.cached_row_logprobs(text, start)
         recomputed = await _try_full_prompt(channel, "prompt_logprobs", text)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from promptopt.models.server.dispatch import Outage
+from promptopt.text import counted
 
 _MINUS_INFINITY = -9_999.0
 """What servers write for it, or less: JSON has none."""
@@ -22,7 +23,7 @@ def choices_of(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """The choices of a completion in the order of their prompts. Raises Malformed where there are not `count`."""
     choices = [_object(choice) for choice in _list(answer.get("choices"))]
     if len(choices) != count:
-        raise Malformed(f"answered {count} prompts with {len(choices)} choices")
+        raise Malformed(f"answered {counted(count, 'prompt')} with {counted(len(choices), 'choice')}")
     return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
 
 

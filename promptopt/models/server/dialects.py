@@ -17,7 +17,7 @@ from promptopt.models.server.answers import (
 )
 from promptopt.models.server.http import Channel
 from promptopt.models.server.wire import served_by
-from promptopt.models.vllm_requests import MOST_FOLLOWING, Found, Read, plan
+from promptopt.models.vllm_requests import MOST_FOLLOWING, LogProbRequest, LogProbs, plan
 
 NEUTRAL: Mapping[str, float] = {
     "temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0,
@@ -70,13 +70,13 @@ class PrefixCacheScoring:
     async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
         """See `ScoringMethod`."""
         chosen = plan(forced, int(shared * len(forced.context)), self._block, along=self.cached_rows)
-        found: dict[Read, Found] = {}
+        found: dict[LogProbRequest, LogProbs] = {}
         served = ""
         for group in _batches([read for read in chosen.reads if not read.has_rows]):
             answer = await self._channel.ask(self._channel.server.completions, self.next_token_body(group))
             found.update(zip(group, next_token_results(answer, group), strict=True))
             served = served_by(answer)
-        recomputed: list[Read] = []
+        recomputed: list[LogProbRequest] = []
         for read in chosen.reads:
             if read.has_rows:
                 cached = self.cached_rows and not read.fresh
@@ -90,7 +90,7 @@ class PrefixCacheScoring:
             found.update(zip(recomputed, results, strict=True))
         return ContinuationLogProbs(tuple(chosen.logprobs(forced, [found[read] for read in chosen.reads])), served)
 
-    def next_token_body(self, reads: Sequence[Read]) -> dict[str, Any]:
+    def next_token_body(self, reads: Sequence[LogProbRequest]) -> dict[str, Any]:
         """The request body for the log-probabilities of all their `following` tokens after each of `reads`."""
         wanted = list(dict.fromkeys(token for read in reads for token in read.following))
         chosen = {"logprobs": len(wanted), "logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
@@ -110,7 +110,7 @@ class PrefixCacheScoring:
         answer = await self._channel.probe(f"{server.root}/inference/v1/generate", asked, optional=True)
         return None if answer is None else row_logprobs(answer, len(tokens) - start)
 
-    async def _recompute(self, reads: Sequence[Read]) -> tuple[list[Found], str]:
+    async def _recompute(self, reads: Sequence[LogProbRequest]) -> tuple[list[LogProbs], str]:
         """`reads`, each with the one token that follows it, computed without the cache. One HTTP request."""
         if max(len(_prompt_of(read)) for read in reads) < self._limit:
             answer = await self._channel.ask(
@@ -126,7 +126,7 @@ class PrefixCacheScoring:
         rows = [prompt_logprobs_of(choice, read.tokens) for read, choice in zip(reads, choices, strict=True)]
         following = next_token_results(answer, reads)
         return [
-            Found(tuple(row[read.start :]), last.following, 0)
+            LogProbs(tuple(row[read.start :]), last.following, 0)
             for read, row, last in zip(reads, rows, following, strict=True)
         ], served_by(answer)
 
@@ -205,6 +205,7 @@ class ForcedDecoding:
 
     def body(self, sequence: Sequence[int], place: int) -> dict[str, Any]:
         """The request body that forces the token at `place`."""
+        # More than any difference of logits, so that no other token can be drawn.
         forced = {"logit_bias": [[sequence[place], 1e4]], "samplers": ["temperature"], "cache_prompt": True}
         body = {**completion(self._channel, []), "prompt": list(sequence[:place]), "temperature": 1.0}
         return {**body, **forced, "logprobs": ALTERNATIVES}
@@ -215,26 +216,26 @@ def completion(channel: Channel, prompts: Sequence[Sequence[int]]) -> dict[str, 
     return {"model": channel.server.model, "prompt": [list(prompt) for prompt in prompts], "max_tokens": 1}
 
 
-def _prompt_of(read: Read) -> tuple[int, ...]:
+def _prompt_of(read: LogProbRequest) -> tuple[int, ...]:
     return (*read.tokens, *read.following)
 
 
-def _result(read: Read, rows: Sequence[float]) -> Found:
+def _result(read: LogProbRequest, rows: Sequence[float]) -> LogProbs:
     """`rows`: of the tokens of `read` from its start on, and of the one that follows."""
     own = len(read.tokens) - read.start
-    return Found(tuple(rows[:own]), dict(zip(read.following, rows[own:], strict=True)), 0)
+    return LogProbs(tuple(rows[:own]), dict(zip(read.following, rows[own:], strict=True)), 0)
 
 
-def next_token_results(answer: Mapping[str, Any], reads: Sequence[Read]) -> list[Found]:
-    """What an answer to `PrefixCacheScoring.next_token_body` says, a `Found` a read."""
+def next_token_results(answer: Mapping[str, Any], reads: Sequence[LogProbRequest]) -> list[LogProbs]:
+    """What an answer to `PrefixCacheScoring.next_token_body` says, `LogProbs` for each."""
     choices = choices_of(answer, len(reads))
     following = (requested_logprobs(choice, read.following) for read, choice in zip(reads, choices, strict=True))
-    return [Found((), logprobs, 0) for logprobs in following]
+    return [LogProbs((), logprobs, 0) for logprobs in following]
 
 
-def _batches(reads: Sequence[Read]) -> Iterator[list[Read]]:
+def _batches(reads: Sequence[LogProbRequest]) -> Iterator[list[LogProbRequest]]:
     """`reads` in requests of a bearable size; two or more never ask for more than `MOST_FOLLOWING` tokens."""
-    group: list[Read] = []
+    group: list[LogProbRequest] = []
     wanted: set[int] = set()
     for read in reads:
         together = wanted | set(read.following)

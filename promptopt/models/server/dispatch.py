@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, PromptoptError
+from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
 """How often a request that waits for its next try looks whether the run is stopping."""
@@ -28,8 +29,8 @@ _STOP_CHECK_S = 0.25
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
 
-Asked = TypeVar("Asked")
-Given = TypeVar("Given")
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
 
 
 class Outage(Exception):
@@ -44,7 +45,7 @@ class Outage(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a request is tried again, in seconds over all of its tries and waits.
 
     Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
@@ -63,7 +64,7 @@ class Patience:
         return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 def retry_after_s(header: str | None, now: float) -> float | None:
@@ -137,35 +138,36 @@ class _Loop:
         self._loop.call_soon(self._loop.stop)
 
 
-class Dispatcher(Generic[Asked, Given]):
+class Dispatcher(Generic[RequestT, AnswerT]):
     """Sends requests through `send`, an async function that returns a reply or raises Outage or a PromptoptError.
 
-    An outage is retried within `patience`; a request that outlives it fails alone, unless nothing else got through in
-    all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
+    An outage is retried within `retry_policy`; a request that outlives it fails alone, unless nothing else got through
+    in all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
     request, so it ends the batch at once.
     """
 
     def __init__(
         self,
-        send: Callable[[Asked], Awaitable[Given]],
+        send: Callable[[RequestT], Awaitable[AnswerT]],
         *,
         server: str,
         concurrency: int = 64,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests."""
-        self.send, self.server, self.patience, self.sleep, self.clock = send, server, patience, sleep, clock
+        self.send, self.server, self.retry_policy, self.sleep, self.clock = send, server, retry_policy, sleep, clock
         self.window = Window(concurrency)
         self.answered = 0
+        # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
         self.draw = random.Random().random
         self._loop: _Loop | None = None
         self._starting = threading.Lock()
 
-    def stream(self, requests: Sequence[Asked], stopping: Callable[[], bool]) -> Iterator[tuple[int, Given]]:
+    def stream(self, requests: Sequence[RequestT], stopping: Callable[[], bool]) -> Iterator[tuple[int, AnswerT]]:
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
-        arrivals: queue.SimpleQueue[tuple[int, Given] | None] = queue.SimpleQueue()
+        arrivals: queue.SimpleQueue[tuple[int, AnswerT] | None] = queue.SimpleQueue()
         running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
         running.add_done_callback(lambda _: arrivals.put(None))
         try:
@@ -196,15 +198,15 @@ class Dispatcher(Generic[Asked, Given]):
             loop.close()
 
 
-class _Batch(Generic[Asked, Given]):
+class _Batch(Generic[RequestT, AnswerT]):
     """One call of `Dispatcher.stream`, on the loop's side."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher[Asked, Given],
-        requests: Sequence[Asked],
+        dispatcher: Dispatcher[RequestT, AnswerT],
+        requests: Sequence[RequestT],
         stopping: Callable[[], bool],
-        settled: Callable[[tuple[int, Given]], None],
+        settled: Callable[[tuple[int, AnswerT]], None],
     ) -> None:
         self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
         self.next = self.active = 0
@@ -226,8 +228,9 @@ class _Batch(Generic[Asked, Given]):
             raise self.fatal
         if self.failed:
             raise BackendError(
-                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of {len(self.requests)} requests "
-                f"failed beyond their retries: see that the server is up, then run the same command again to go on"
+                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of "
+                f"{counted(len(self.requests), 'request')} failed beyond their retries: "
+                "see that the server is up, then run the same command again to go on"
             ) from self.failed[-1]
 
     def _fill(self) -> None:
@@ -258,13 +261,14 @@ class _Batch(Generic[Asked, Given]):
                     self.settled((index, reply))
                 self._fill()
         except PromptoptError as permanent:
+            # The first is raised: the others say the same of their own requests.
             self.fatal = self.fatal if self.fatal is not None else permanent
         finally:
             self.active -= 1
 
-    async def _settle(self, request: Asked) -> Given | None:
-        """The reply, or None when the batch ended or the patience ran out first."""
-        dispatcher, patience, spent_s, tries = self.dispatcher, self.dispatcher.patience, 0.0, 0
+    async def _settle(self, request: RequestT) -> AnswerT | None:
+        """The reply, or None when the batch ended or its retries ran out first."""
+        dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
         answered_before = dispatcher.answered
         while True:
             began = dispatcher.clock()
@@ -274,11 +278,13 @@ class _Batch(Generic[Asked, Given]):
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
-                wait_s = patience.wait_s(tries, outage, dispatcher.draw())
+                wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
                 never_reached = outage.unreachable and not dispatcher.answered
-                if spent_s + wait_s > (patience.contact_s if never_reached else patience.total_s):
+                # Given up before a wait that could not be followed by another try.
+                if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
                     self.failed.append(outage)
+                    # Others were answered meanwhile: then it is this request that fails, and not the server.
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None
                 spent_s += wait_s
@@ -296,5 +302,6 @@ class _Batch(Generic[Asked, Given]):
         """Wait; whether the request may then be tried again."""
         while seconds > 0 and not self._ending():
             await self.dispatcher.sleep(min(seconds, _STOP_CHECK_S))
+            # In short steps, so that an interrupt is not kept waiting.
             seconds -= _STOP_CHECK_S
         return not self._ending()

@@ -130,6 +130,7 @@ class Channel:
         if not isinstance(answer, Failure):
             return answer
         unknown_model = answer.status == 404 and self.server.model in answer.message
+        # Gateways often let through nothing but the API, and answer 403 for all that stands beside it.
         beside = answer.status == 403 and not url.startswith(self.server.api)
         if (answer.status in _REFUSALS and not unknown_model) or beside or (optional and answer.status == 500):
             return None

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Outage, Patience
+from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
@@ -34,7 +34,7 @@ class LiteLLMModel:
         base_url: str | None = None,
         concurrency: int = 32,
         timeout_s: float = 120.0,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
@@ -47,7 +47,7 @@ class LiteLLMModel:
         self._base_url, self._timeout_s = base_url, timeout_s
         self._server = f"the provider of {model!r}"
         self._dispatcher = Dispatcher(
-            self._send, server=self._server, concurrency=concurrency, patience=patience, sleep=sleep
+            self._send, server=self._server, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep
         )
 
     def __repr__(self) -> str:

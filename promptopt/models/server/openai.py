@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import PATIENCE, Dispatcher, Patience
+from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPolicy
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.wire import Failure, read_reply, require_tokens
@@ -79,7 +79,7 @@ class OpenAIModel:
         key_variable: str | None = None,
         concurrency: int = 64,
         timeout_s: float = 120.0,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connects to nothing yet. Raises ConfigError for a base URL that is none, or when OpenAI's key is missing.
@@ -96,10 +96,12 @@ class OpenAIModel:
         self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
         self._dispatcher = Dispatcher(
-            self._send, server=server.name, concurrency=concurrency, patience=patience, sleep=sleep
+            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
-        self._scorer = Scorer(server, concurrency=concurrency, timeout_s=timeout_s, patience=patience, sleep=sleep)
+        self._scorer = Scorer(
+            server, concurrency=concurrency, timeout_s=timeout_s, retry_policy=retry_policy, sleep=sleep
+        )
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._model!r})"
@@ -145,6 +147,7 @@ class OpenAIModel:
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
                 _log.info("%s refuses parameters: %s", self._server.name, answer.message)
+            # Requests in flight learn side by side: what this one was refused comes on top of what others were.
             self._dialect = replace(
                 known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
             )

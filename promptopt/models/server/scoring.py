@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
-from promptopt.models.server.dispatch import Dispatcher, Outage, Patience
+from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.http import Channel, Server, TooLong
 from promptopt.types import Content, Likelihoods, ScoreRequest, TokenLogProbs
 
@@ -31,7 +31,7 @@ class Scorer:
         *,
         concurrency: int,
         timeout_s: float,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         """Connects to nothing yet; arguments as in `OpenAIModel`."""
@@ -40,7 +40,7 @@ class Scorer:
             self._likelihoods,
             server=server.name,
             concurrency=min(concurrency, _MOST_AT_ONCE),
-            patience=patience,
+            retry_policy=retry_policy,
             sleep=sleep,
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)

@@ -51,6 +51,7 @@ class Failure:
             parsed = as_object(json.loads(body))
         except ValueError:
             return cls(status, body, retry_after_s=waits_s)
+        # OpenAI nests it under `error`; FastAPI says `detail`; some servers put all at the top.
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
         message = next((error[name] for name in ("message", "detail", "error") if error.get(name)), body)
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
@@ -74,9 +75,11 @@ class Failure:
         shown = scrub(" ".join(self.message.split()))[:_SHOWN]
         if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(described)):
             return Reply("", "rejected")
+        # What the server will not read is an outcome of this prompt, to be stored as one; retrying would not change it.
         if self.status in (400, 403) and _FILTERED.search(described):
             return Reply("", "filter")
         if self.status in (408, 409, 425, 429) or self.status >= 500:
+            # An empty account is told as 429 too, and no waiting mends it.
             if self.status != 429 or not _NO_MONEY.search(self.code):
                 pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
                 raise Outage(
@@ -91,6 +94,8 @@ class Failure:
 def scrub(text: str, *keys: str) -> str:
     """`text` without `keys`, without the secrets of the environment, and without what looks like a key."""
     secrets = [value for name, value in os.environ.items() if name.endswith(_SECRETS) and len(value) >= 8]
+    # The longest first, or a key that holds another would be taken out in part. Below 8 letters a value is likelier a
+    # word than a secret.
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     return _KEY.sub("[key]", text)
@@ -111,6 +116,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
     except (KeyError, TypeError, ValueError):
         raise Outage("answered with a choice that is malformed") from None
+    # Servers have reasons of their own, such as `eos` and `tool_calls`; the text is whole all the same.
     finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
     text = message.get("content")
     if message.get("refusal"):

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from promptopt.models.files.checkpoints import quiet, require
 from promptopt.models.transformers.lanes import Lanes
-from promptopt.models.transformers.memory import Room, failed
+from promptopt.models.transformers.memory import BatchMemory, failed
 from promptopt.models.transformers.packing import Read, by_padding, following, in_rows, in_shares, lay_out
 from promptopt.models.transformers.precision import floats, precision
 
@@ -68,7 +68,7 @@ class Forward:
         self.model, self.device, self.context, self._causal = model, device, context, causal
         self._torch = require("torch")
         self.dtype, self.ahead = dtype, 1 if device.startswith("cuda") else 0
-        self.room = Room(model.config, device, self._torch.finfo(floats(dtype)).bits // 8)
+        self.room = BatchMemory(model.config, device, self._torch.finfo(floats(dtype)).bits // 8)
         self._tolerance = EXACT[dtype]
         self._lanes = Lanes(device)
         self._packed_fastest, self._padded_fastest = (ON_GPU, ON_GPU) if self.ahead else (PACKED, PADDED)

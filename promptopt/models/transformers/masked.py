@@ -17,7 +17,7 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import continuation_start
 from promptopt.models.transformers.packing import Read
-from promptopt.models.transformers.scoring import Plan, Planner
+from promptopt.models.transformers.scoring import Planner, ReadPlan
 from promptopt.types import Content, ScoreRequest
 
 
@@ -36,7 +36,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
 
     before_all, after_all = _frame(tokenizer, tokens_of("a"))
 
-    def plan(request: ScoreRequest) -> Plan:
+    def plan(request: ScoreRequest) -> ReadPlan:
         if request.ends:
             raise ConfigError(
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
@@ -56,7 +56,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
             for whole, (start, _) in zip(wholes, starts, strict=True)
         ]
         read = len(before_all) + len(context) + len(rest)
-        return Plan(
+        return ReadPlan(
             (),
             tuple(reads),
             tuple(scored),

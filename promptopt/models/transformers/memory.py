@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-class Room:
+class BatchMemory:
     """The room for batches on one device; it shrinks when a batch did not fit."""
 
     def __init__(self, config: Any, device: str, item_bytes: int) -> None:

@@ -24,8 +24,8 @@ from promptopt.models.files.checkpoints import (
     load_tokenizer,
     require,
 )
+from promptopt.models.transformers.decoding import Decoder
 from promptopt.models.transformers.forward import EXACT, Forward
-from promptopt.models.transformers.generation import Generation
 from promptopt.models.transformers.masked import masked_planner
 from promptopt.models.transformers.memory import release
 from promptopt.models.transformers.precision import TF32, floats
@@ -43,7 +43,7 @@ class _Loaded:
     """A model in memory. `generation` is absent where it cannot generate."""
 
     forward: Forward
-    generation: Generation | None
+    decoder: Decoder | None
 
 
 class Transformers:
@@ -140,9 +140,9 @@ class Transformers:
         if not requests or stopping():
             return
         with self._lock:
-            generation = self._load().generation
-        assert generation is not None
-        for index, reply in self._each(generation.generate(requests, stopping)):
+            decoder = self._load().decoder
+        assert decoder is not None
+        for index, reply in self._each(decoder.generate(requests, stopping)):
             yield index, replace(reply, served=self.name)
 
     def close(self) -> None:
@@ -170,12 +170,12 @@ class Transformers:
             forward = Forward(
                 model, device=self._device, dtype=self._dtype, context=self.context, causal=not self._masked
             )
-            generation = None
+            decoder = None
             if not self._masked:
-                generation = Generation(forward, self._tokens, self._tokenizer, self._ends(model))
+                decoder = Decoder(forward, self._tokens, self._tokenizer, self._ends(model))
                 # A checkpoint's own penalties and temperatures are not the request's.
                 model.generation_config = require("transformers").GenerationConfig()
-            self._loaded = _Loaded(forward, generation)
+            self._loaded = _Loaded(forward, decoder)
         return self._loaded
 
     def _ends(self, model: Any) -> list[int]:

@@ -117,7 +117,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PackedRows:
     """Trees as the rows of one forward pass.
 
     `numbers`: shape (4, trees, length): tokens, positions, and `Tree.spans`; rows are filled up with tokens that see
@@ -130,7 +130,7 @@ class Layout:
     wanted: tuple[tuple[int, int], ...]
 
 
-def lay_out(trees: Sequence[Tree], reads: Sequence[Sequence[Read]], multiple: int = 1) -> Layout:
+def lay_out(trees: Sequence[Tree], reads: Sequence[Sequence[Read]], multiple: int = 1) -> PackedRows:
     """`reads[i]`: those of `trees[i]`. `multiple`: prefix and row together have a length that it divides.
 
     The nodes that something is wanted of stand last in every row, so that the same few columns hold them in all rows.
@@ -152,7 +152,7 @@ def lay_out(trees: Sequence[Tree], reads: Sequence[Sequence[Read]], multiple: in
         place = {node: (row + 1) * kept - len(last) + number for number, node in enumerate(last)}
         for read, nodes in zip(reads[row], tree.rows, strict=True):
             wanted += [(place[node], token) for node, (_, token) in zip(nodes, read.wanted, strict=True)]
-    return Layout(numbers, kept, tuple(wanted))
+    return PackedRows(numbers, kept, tuple(wanted))
 
 
 def in_rows(reads: Sequence[Read], prefix: int, most: int) -> tuple[list[Tree], list[list[Read]]]:

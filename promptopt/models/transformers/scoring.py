@@ -14,7 +14,7 @@ from promptopt.types import Content, ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReadPlan:
     """What is read for a request.
 
     `reads`: for every continuation, the texts whose wanted values, in order, are those of its `scored` tokens.
@@ -29,18 +29,18 @@ class Plan:
     fits: bool
 
 
-Planner = Callable[[ScoreRequest], Plan]
+Planner = Callable[[ScoreRequest], ReadPlan]
 
 
 def causal_planner(tokens: ChatTokens, context: int) -> Planner:
     """Plans for a model that reads from left to right and holds `context` tokens."""
 
-    def plan(request: ScoreRequest) -> Plan:
+    def plan(request: ScoreRequest) -> ReadPlan:
         forced = tokens.force(request)
         # The last token before the first that is scored has to be evaluated for its output: it is never in the prefix.
         texts = list(zip(forced.wholes, forced.starts, strict=True))
         shared = min(tokens.shared(request.content, request.shared, forced.context), forced.root - 1)
-        return Plan(
+        return ReadPlan(
             forced.context[:shared] if shared >= SHORTEST_PREFIX else (),
             tuple((following(whole, start),) if start < len(whole) else () for whole, start in texts),
             tuple(whole[start:] for whole, start in texts),
@@ -54,7 +54,7 @@ def causal_planner(tokens: ChatTokens, context: int) -> Planner:
 
 def score(
     requests: Sequence[ScoreRequest], plan: Planner, forward: Forward, stopping: Callable[[], bool]
-) -> Iterator[tuple[int, Plan, list[tuple[float, ...]]]]:
+) -> Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]:
     """Yield for each request its index, its plan, and the values of every continuation: none where it does not fit.
 
     Requests of one prefix are read together, and planned when their turn comes, so that memory holds few batches: on a
@@ -86,7 +86,7 @@ def score(
 class _Pending:
     """A request whose reads are under way, and how many of them are to come."""
 
-    plan: Plan
+    plan: ReadPlan
     values: list[list[tuple[float, ...]]]
     missing: int
 
@@ -100,7 +100,7 @@ class _Place:
     number: int
 
 
-Settled = Iterator[tuple[int, Plan, list[tuple[float, ...]]]]
+Settled = Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class _Batches:
         """The prefixes that reads wait for."""
         return list(self._waiting)
 
-    def add(self, index: int, plan: Plan) -> Settled:
+    def add(self, index: int, plan: ReadPlan) -> Settled:
         """Take in a request; what was full before it is begun, and what is complete by then is yielded."""
         if not any(plan.reads):
             yield index, plan, [() for _ in plan.reads]

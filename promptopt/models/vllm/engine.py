@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.vllm_requests import Found, Read, Waiting
+from promptopt.models.vllm_requests import LogProbRequest, LogProbs, Waiting
+from promptopt.text import counted
 from promptopt.types import Request
 
 CPU_BLOCK = 32
@@ -91,7 +92,8 @@ class Engine:
                 self._engine: Any = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**_arguments(settings)))
             except self._failures as error:
                 raise BackendError(
-                    f"vLLM cannot start {str(settings.folder)!r} with a context of {settings.context} tokens "
+                    f"vLLM cannot start {str(settings.folder)!r} with a context of "
+                    f"{counted(settings.context, 'token')} "
                     f"({error}); a smaller context, or another VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU, may help."
                 ) from error
         config = self._engine.vllm_config
@@ -114,8 +116,8 @@ class Engine:
     # --- what is asked ---
 
     def read(
-        self, reads: Sequence[Read], after: Sequence[int | None], stopping: Callable[[], bool]
-    ) -> Iterator[tuple[int, Found | None]]:
+        self, reads: Sequence[LogProbRequest], after: Sequence[int | None], stopping: Callable[[], bool]
+    ) -> Iterator[tuple[int, LogProbs | None]]:
         """Yield `(index, found)` as reads settle; None where rows were not computed, for the cache held them.
 
         `after`: as in `Waiting`. Once `stopping()` no further read is begun. Raises BackendError when vLLM fails.
@@ -137,7 +139,7 @@ class Engine:
         asked = [(tokens, self._reply_parameters(request, most)) for tokens, request, most in requests]
         return self._run(asked, after, stopping)
 
-    def _read_parameters(self, read: Read) -> Any:
+    def _read_parameters(self, read: LogProbRequest) -> Any:
         rows: dict[str, Any] = {}
         if read.has_rows and self._scores_rows and not read.fresh:
             import numpy as np
@@ -174,7 +176,7 @@ class Engine:
         except self._failures as error:
             raise ConfigError(f"vLLM does not sample that way: {error}") from error
 
-    def _found(self, read: Read, output: Any) -> Found | None:
+    def _found(self, read: LogProbRequest, output: Any) -> LogProbs | None:
         following: dict[int, Any] = output.outputs[0].logprobs[0] if read.following else {}
         cached = output.num_cached_tokens
         rows: tuple[float, ...] | None = ()
@@ -183,9 +185,9 @@ class Engine:
             rows = self._rows(read, output) if cached is not None and cached < read.start else None
         if rows is None:
             return None
-        return Found(rows, {token: following[token].logprob for token in read.following}, cached if cached else 0)
+        return LogProbs(rows, {token: following[token].logprob for token in read.following}, cached if cached else 0)
 
-    def _rows(self, read: Read, output: Any) -> tuple[float, ...] | None:
+    def _rows(self, read: LogProbRequest, output: Any) -> tuple[float, ...] | None:
         places = range(read.start, len(read.tokens))
         if self._scores_rows and not read.fresh:
             scores = output.prompt_token_id_logprobs

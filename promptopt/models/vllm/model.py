@@ -23,7 +23,7 @@ from promptopt.models.boundary import Forced
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import find_checkpoint, load_tokenizer
 from promptopt.models.vllm.engine import Engine, EngineSettings, installed_version, runs_on_cpu, set_environment
-from promptopt.models.vllm_requests import Found, Plan, Read, batch, plan, prefixes_first, proved
+from promptopt.models.vllm_requests import LogProbPlan, LogProbRequest, LogProbs, batch, plan, prefixes_first, proved
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, Token, TokenLogProbs
 
 SLICE = 1024
@@ -126,10 +126,10 @@ class VLLM:
             index, forced = fitting[number]
             yield index, self._likelihoods(forced, plans[number].logprobs(forced, found))
 
-    def _plans(self, engine: Engine, forced: Sequence[Forced], shared: Sequence[int]) -> list[Plan]:
+    def _plans(self, engine: Engine, forced: Sequence[Forced], shared: Sequence[int]) -> list[LogProbPlan]:
         """How each is scored. Rows are read over cached tokens only once that was proved right."""
 
-        def planned(along: bool) -> list[Plan]:
+        def planned(along: bool) -> list[LogProbPlan]:
             return [plan(each, step, engine.block, along=along) for each, step in zip(forced, shared, strict=True)]
 
         if self._rows_hold is None:
@@ -238,10 +238,10 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
 
 
 def _read(
-    engine: Engine, plans: Sequence[Plan], prefixes: Sequence[tuple[int, ...]], stopping: Callable[[], bool]
-) -> Iterator[tuple[int, list[Found]]]:
+    engine: Engine, plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], stopping: Callable[[], bool]
+) -> Iterator[tuple[int, list[LogProbs]]]:
     """Yield `(plan's number, what each of its reads gave)` as plans are complete."""
-    waiting: dict[int, dict[int, Found]] = {}
+    waiting: dict[int, dict[int, LogProbs]] = {}
     for number, each in enumerate(plans):
         waiting[number] = {}
         if not each.reads:
@@ -258,8 +258,8 @@ def _read(
 
 
 def _read_all(
-    engine: Engine, reads: Sequence[Read], after: Sequence[int | None], stopping: Callable[[], bool]
-) -> Iterator[tuple[int, Found]]:
+    engine: Engine, reads: Sequence[LogProbRequest], after: Sequence[int | None], stopping: Callable[[], bool]
+) -> Iterator[tuple[int, LogProbs]]:
     """Yield `(index, found)`; reads whose rows were in the cache already are read once more, without it."""
     again: list[int] = []
     for index, found in engine.read(reads, after, stopping):
@@ -274,5 +274,5 @@ def _read_all(
         yield again[position], found
 
 
-def _read_one(engine: Engine, read: Read) -> Found | None:
+def _read_one(engine: Engine, read: LogProbRequest) -> LogProbs | None:
     return next(found for _, found in engine.read([read], [None], lambda: False))

@@ -35,7 +35,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 FORWARD = Pattern(
@@ -108,8 +108,10 @@ class APEPlan:
     def describe(self) -> str:
         """Half a sentence."""
         if self.fresh is None:
-            return f"{self.candidates} guesses and {self.resampling} rounds of paraphrases"
-        return f"{self.fresh.describe('paraphrases')}; the first is of {self.candidates} guesses"
+            return (
+                f"{counted(self.candidates, 'guess', 'guesses')} and {counted(self.resampling, 'round')} of paraphrases"
+            )
+        return f"{self.fresh.describe('paraphrases')}; the first is of {counted(self.candidates, 'guess', 'guesses')}"
 
 
 @dataclass(frozen=True, slots=True)

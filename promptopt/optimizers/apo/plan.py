@@ -8,6 +8,7 @@ from typing import Literal
 
 from promptopt.ranges import within
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth, rounds_of
+from promptopt.text import counted
 from promptopt.types import Room
 
 MINIBATCH = 8
@@ -67,7 +68,10 @@ class BeamPlan:
         looks = ""
         if self.depth:
             looks = f", first looks of {depth_at(self.depth, 0.0):.0f} to {depth_at(self.depth, 1.0):.0f} examples"
-        return f"{self.rounds} rounds of up to {self.children} children for each of {self.beam} prompts{looks}"
+        return (
+            f"{counted(self.rounds, 'round')} of up to {counted(self.children, 'child', 'children')} for each of "
+            f"{counted(self.beam, 'prompt')}{looks}"
+        )
 
     def selection(self, arms: int, number: int) -> int:
         """The budget of the selection among so many prompts in that round, counted from 0."""

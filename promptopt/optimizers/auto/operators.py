@@ -37,7 +37,7 @@ _SENTENCE = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChildRequest:
     """A request for a child: what makes it, of which parents, and the training examples it shows.
 
     `demos`: what the child of a crossing shows; others show what their parent does.
@@ -98,15 +98,15 @@ class Operators:
         Those that break their contract, repeat an earlier prompt or quote the examples they were shown are missing.
         """
         rng, among = self._run.rng("operators"), self.applicable(elite, found)
-        drawn: list[Proposal | Asked] = []
+        drawn: list[Proposal | ChildRequest] = []
         for _ in range(count):
             operator = credit.draw(rng, among)
             parent = rng.choices(elite, range(len(elite), 0, -1))[0]
             made = self._made(operator, parent, elite, found, worth)
             if made is not None:
                 drawn.append(made)
-        written = iter(self._written([each for each in drawn if isinstance(each, Asked)]))
-        proposals = [next(written) if isinstance(each, Asked) else each for each in drawn]
+        written = iter(self._written([each for each in drawn if isinstance(each, ChildRequest)]))
+        proposals = [next(written) if isinstance(each, ChildRequest) else each for each in drawn]
         return [each for each in proposals if each is not None and self.remember(each.prompt)]
 
     def remember(self, prompt: Prompt) -> bool:
@@ -125,7 +125,7 @@ class Operators:
         elite: Sequence[Prompt],
         found: Sequence[Prompt],
         worth: Worths,
-    ) -> Proposal | Asked | None:
+    ) -> Proposal | ChildRequest | None:
         """A child, the request for one, or None where the operator has no use for this parent."""
         run, requests = self._run, self._requests
         match operator:
@@ -133,28 +133,30 @@ class Operators:
                 wrong = [(example, score) for example, score in run.seen(parent) if score.value < 1.0]
                 shown = run.rng("mistakes").sample(wrong, min(MISTAKES, len(wrong)))
                 if not shown:
-                    return Asked("rewrite", (parent,), requests.rewrite(parent))
-                return Asked(operator, (parent,), requests.critic(parent, shown), tuple(each for each, _ in shown))
+                    return ChildRequest("rewrite", (parent,), requests.rewrite(parent))
+                return ChildRequest(
+                    operator, (parent,), requests.critic(parent, shown), tuple(each for each, _ in shown)
+                )
             case "cross":
                 other = next(prompt for prompt in elite if prompt != parent)
                 if len(self._different([parent, other])) == 1:
-                    return Asked("rewrite", (parent,), requests.rewrite(parent))
+                    return ChildRequest("rewrite", (parent,), requests.rewrite(parent))
                 both = unlike([*parent.demos, *other.demos])
                 demos = draw(run.rng("demonstrations"), both, len(both) // 2)
-                return Asked(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
+                return ChildRequest(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
             case "history":
                 best = self._different(sorted(found, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
                 scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
-                return Asked(operator, (parent,), requests.history(parent, scored))
+                return ChildRequest(operator, (parent,), requests.history(parent, scored))
             case "guess":
                 examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
-                return Asked(operator, (run.initial,), requests.guess(run.initial, examples), tuple(examples))
+                return ChildRequest(operator, (run.initial,), requests.guess(run.initial, examples), tuple(examples))
             case "prune":
                 return self._pruned(parent)
             case "demo":
                 return self._demonstrated(parent)
             case _:
-                return Asked(operator, (parent,), requests.rewrite(parent))
+                return ChildRequest(operator, (parent,), requests.rewrite(parent))
 
     def _different(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         """The first of every text: prompts that differ in their demonstrations alone read alike in a request."""
@@ -163,7 +165,7 @@ class Operators:
             texts.setdefault(normalise(prompt[self._run.task.editable]), prompt)
         return list(texts.values())
 
-    def _written(self, asked: Sequence[Asked]) -> list[Proposal | None]:
+    def _written(self, asked: Sequence[ChildRequest]) -> list[Proposal | None]:
         """The children of requests, in order; None for no use."""
         run, editable = self._run, self._run.task.editable
         if not asked:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
+from promptopt.text import counted
 from promptopt.types import Room
 
 UNCAPPED = 1_400
@@ -37,8 +38,11 @@ class Generations:
     def describe(self) -> str:
         """Half a sentence for the user."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
-        rounds = "1 generation" if self.rounds == 1 else f"{self.rounds} generations"
-        return f"{rounds} of {self.children} children, each shown {first} to {last} fresh examples"
+        rounds = counted(self.rounds, "generation")
+        return (
+            f"{rounds} of {counted(self.children, 'child', 'children')}, each shown {first} to "
+            f"{counted(last, 'fresh example')}"
+        )
 
 
 def planned(

@@ -27,6 +27,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.depth import depth_at
 from promptopt.selection.fresh import FreshRejects, asked, looks
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room
 
 FAULTLESS = 0.98
@@ -104,7 +105,10 @@ class Auto:
             idle = 0 if children else idle + 1
             if idle == IDLE:
                 if restarted:
-                    run.warn(f"{IDLE} generations in a row gave nothing new, twice: the search ends before its budget")
+                    run.warn(
+                        f"{counted(IDLE, 'generation')} in a row gave nothing new, twice: the search ends before "
+                        "its budget"
+                    )
                     return
                 elite, idle, restarted = [max(found, key=worth.__getitem__)], 0, True
                 credit.reset()
@@ -142,12 +146,15 @@ def _look(run: Run, plan: Generations) -> list[Proposal] | None:
         sure = max(plan.look, min(len(sample), CONFIRMED, plan.evaluations // 4))
         mean = run.evaluate([run.initial], sample[:sure]).means()[run.initial]
         if mean >= FAULTLESS:
-            run.warn(f"the start is right on {mean:.0%} of {sure} training examples: there is nothing to be found here")
+            run.warn(
+                f"the start is right on {mean:.0%} of {counted(sure, 'training example')}: there is nothing to be "
+                "found here"
+            )
             return None
     unreadable = sum(not score.parsed for score in scores)
     if unreadable <= UNREADABLE * plan.look:
         return []
-    run.warn(f"{unreadable} of the first {plan.look} replies hold no readable answer")
+    run.warn(f"{unreadable} of the first {counted(plan.look, 'reply', 'replies')} hold no readable answer")
     prompt = with_answer_line(run.task.labels, run.initial, run.task.editable)
     return [Proposal(prompt, (run.initial,), "rewrite", "says what an answer looks like")]
 

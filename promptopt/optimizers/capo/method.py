@@ -34,7 +34,7 @@ from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 CROSSOVER = Pattern(
@@ -126,7 +126,10 @@ class CAPOPlan:
         """Half a sentence."""
         if self.fresh is not None:
             return self.fresh.describe()
-        return f"{self.rounds} iterations of {self.crossovers} children, races of a population of {self.population}"
+        return (
+            f"{counted(self.rounds, 'iteration')} of {counted(self.crossovers, 'child', 'children')}, races of a "
+            f"population of {self.population}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +264,10 @@ class CAPO:
             run.warn("one training example leaves none to be shown: CAPO searches for instructions alone")
         sample = shuffled[aside:][:most]
         if plan.fresh is None and len(sample) < self.race.block:
-            run.warn(f"{len(sample)} examples are fewer than a block of {self.race.block}: one smaller block decides")
+            run.warn(
+                f"{counted(len(sample), 'example is', 'examples are')} fewer than a block of {self.race.block}: "
+                "one smaller block decides"
+            )
         return sample, shuffled[:aside]
 
     def _first(self, run: Run, pool: Sequence[Example], most: int, count: int) -> list[Proposal]:
@@ -279,7 +285,7 @@ class CAPO:
                     found.setdefault(normalise(text[editable]), Proposal(text, (source,), "paraphraser"))
         if len(found) < count:
             run.warn(
-                f"the first population has {len(found)} of {count} prompts, as the proposer wrote no more "
+                f"the first population has {len(found)} of {counted(count, 'prompt')}, as the proposer wrote no more "
                 f"different paraphrases: give it seeds, or another proposer"
             )
         rng = run.rng("demonstrations")

@@ -18,10 +18,10 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling
 
-Form = Literal["ga", "v1", "v2", "v3"]
+Operator = Literal["ga", "v1", "v2", "v3"]
 """The genetic operator, and the three variants of the differential one."""
 
 PARAPHRASER = Pattern(
@@ -65,9 +65,9 @@ class Worked:
     """The operators done by hand on one task: the prompts by role, and the steps, the last of them the new prompt."""
 
     prompts: Mapping[str, str]
-    steps: Mapping[Form, tuple[str, ...]]
+    steps: Mapping[Operator, tuple[str, ...]]
 
-    def show(self, form: Form, roles: Iterable[str]) -> str:
+    def show(self, form: Operator, roles: Iterable[str]) -> str:
         """The prompts in these roles, and below them the steps as a reply should give them."""
         *steps, final = self.steps[form]
         prompts = show_prompts({role: self.prompts[role] for role in roles})
@@ -269,7 +269,8 @@ def para_topk(
         members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
     if len(members) < size:
         run.warn(
-            f"the first population has {len(members)} of {size} prompts, as the proposer wrote no more different "
+            f"the first population has {len(members)} of {counted(size, 'prompt')}, as the proposer wrote no more "
+            "different "
             f"paraphrases: give it seeds, or another proposer"
         )
     population = best_first(fitness(run, members, examples))

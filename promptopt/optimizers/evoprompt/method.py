@@ -33,7 +33,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.evoprompt.evolution import (
     REWRITING,
     Breeder,
-    Form,
+    Operator,
     Rewriting,
     best_first,
     fitness,
@@ -48,7 +48,7 @@ from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, expected, pla
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, least
-from promptopt.text import Pattern
+from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
 OPERATOR = Pattern(
@@ -70,7 +70,7 @@ Keep their task and the names of the answers. Write every step, in this form:
 FINAL = "and write the final prompt between <prompt> and </prompt>."
 DIFFERENT = "Different parts: name the parts in which Prompt 1 and Prompt 2 differ."
 MUTATED = "Mutated parts: change these parts at random."
-STEPS: Mapping[Form, tuple[str, ...]] = {
+STEPS: Mapping[Operator, tuple[str, ...]] = {
     "ga": (
         "Crossover: join Prompt 1 and Prompt 2 into one new prompt.",
         f"Mutation: change the prompt of step 1 at random, {FINAL}",
@@ -259,7 +259,8 @@ class EvoPromptDE:
         best = population[0]
         if len(population) < self._fewest:
             run.warn(
-                f"differential evolution needs {self._fewest} different prompts and has {len(population)}: it ends"
+                f"differential evolution needs {counted(self._fewest, 'different prompt')} and has "
+                f"{len(population)}: it ends"
             )
             return
         for _ in range(plan.rounds):
@@ -298,7 +299,7 @@ class EvoPromptDE:
         return {"Prompt 1": first, "Prompt 2": second, "Prompt 3": donor, "Base prompt": base.prompt}
 
 
-def _request(run: Run, form: Form, roles: Mapping[str, Prompt]) -> str:
+def _request(run: Run, form: Operator, roles: Mapping[str, Prompt]) -> str:
     inner = [f"{step.partition(':')[0]}: ..." for step in STEPS[form][:-1]]
     return OPERATOR.render(
         {

@@ -31,7 +31,7 @@ from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, g
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern
+from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 META = Pattern(
@@ -139,7 +139,8 @@ class OPROPlan:
         """Half a sentence."""
         if self.fresh is not None:
             return self.fresh.describe("instructions")
-        return f"{self.rounds} steps of {self.breadth} instructions, each scored on {self.examples} examples"
+        steps, texts = counted(self.rounds, "step"), counted(self.breadth, "instruction")
+        return f"{steps} of {texts}, each scored on {counted(self.examples, 'example')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,8 @@ class OPRO:
         """The examples held out for the best, and those that every instruction is scored on."""
         count = self._held(len(drawn))
         if self.validation.share and not count:
-            run.warn(f"{len(drawn)} examples are too few to hold some out; the share is used from {SPLIT_FROM} on")
+            seen = counted(len(drawn), "example is", "examples are")
+            run.warn(f"{seen} too few to hold some out; the share is used from {SPLIT_FROM} on")
         return drawn[:count], drawn[count:]
 
     def _meta(self, run: Run, history: Trajectory, shown: Sequence[Prompt], scored: Sequence[Example]) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
-from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editing
-from promptopt.optimizers.plum.points import Scoring
+from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editing, Editor
+from promptopt.optimizers.plum.points import Scores, Scoring, scores_by
 from promptopt.ranges import within
+from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, fresh
 from promptopt.types import Room, UpperBounds
 
@@ -63,21 +65,52 @@ class PhrasePlan:
         return self.way.describe()
 
 
-def planned(
-    room: Room, preset: Preset, edit: Editing, score: Scoring, stop: Stopping, *, keep: int, scored: int
-) -> PhrasePlan:
+class PhraseSearch(Protocol):
+    """The settings that all searches over phrases share."""
+
+    @property
+    def edit(self) -> Editing:
+        """From a prompt to its neighbours."""
+        ...
+
+    @property
+    def score(self) -> Scoring:
+        """What a prompt is worth."""
+        ...
+
+    @property
+    def stop(self) -> Stopping:
+        """When the search ends."""
+        ...
+
+    @property
+    def preset(self) -> Preset:
+        """What open settings follow."""
+        ...
+
+
+def begun(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, Scores, Patience]:
+    """What draws neighbours, what scores them, and what ends the search."""
+    renewed = isinstance(plan.way, Fresh)
+    return Editor(run, settings.edit, renewed=renewed), scores_by(run, settings.score, plan.way), Patience(plan)
+
+
+def planned(settings: PhraseSearch, room: Room, *, keep: int, scored: int | None = None) -> PhrasePlan:
     """The plan of a method that keeps `keep` prompts on fresh examples, or scores `scored` a round on a fixed set.
 
+    `scored`: None: m.
     The fixed set is for the preset `paper`, for a set size that was asked for, and for a room that affords the paper's
     constants, or has no cap.
     """
+    edit, score, stop = settings.edit, settings.score, settings.stop
+    neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
+    scored = neighbours if scored is None else scored
     way = fresh(room, keep=keep, children=edit.neighbours, most=stop.iterations)
     examples = min(EXAMPLES if score.examples is None else score.examples, room.train)
     rounds = ITERATIONS if stop.iterations is None else stop.iterations
-    open_to_it = preset == "budget" and score.examples is None
+    open_to_it = settings.preset == "budget" and score.examples is None
     if way is None or way.evaluations >= examples * (1 + rounds * scored) or not open_to_it:
         patience = PATIENCE if stop.patience is None else stop.patience
-        neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
         return PhrasePlan(Fixed(rounds, scored, examples), neighbours, patience)
     return PhrasePlan(way, way.children, stop.patience)
 
@@ -94,14 +127,13 @@ class Patience:
         return self._limit is not None and self._count >= self._limit
 
 
-def expected(
-    edit: Editing, score: Scoring, stop: Stopping, train: int, *, edited: int, scored: int | None = None
-) -> UpperBounds:
+def expected(settings: PhraseSearch, train: int, *, edited: int, scored: int | None = None) -> UpperBounds:
     """Upper bounds on a search over `train` training examples without a cap, which goes by the paper's constants.
 
     scored: candidates an iteration scores at most, None: m; edited: batches of m neighbours (or edits) it draws.
     Every attempt at an edit may ask for a paraphrase; in truth a phrase is asked for once, and a third of edits ask.
     """
+    edit, score, stop = settings.edit, settings.score, settings.stop
     rounds = ITERATIONS if stop.iterations is None else stop.iterations
     neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
     calls = rounds * edited * ATTEMPTS * neighbours * edit.chain

@@ -157,14 +157,14 @@ def protected(text: str, frozen: Sequence[str] = ()) -> list[Span]:
 
 
 @runtime_checkable
-class _Bound(Protocol):
+class _UnderContract(Protocol):
     @property
     def contract(self) -> Contract: ...
 
 
 def frozen_texts(task: Task) -> tuple[str, ...]:
     """The texts that the task's contract wants to stay."""
-    contract = task.contract if isinstance(task, _Bound) else Contract()
+    contract = task.contract if isinstance(task, _UnderContract) else Contract()
     return tuple(filter(None, dict.fromkeys([*contract.frozen, *contract.must_contain])))
 
 

@@ -18,6 +18,7 @@ from promptopt.optimizers.plum.neighbours import Neighbour
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Generations
+from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Score
 
 
@@ -96,7 +97,7 @@ class ScoreSet:
         truths = dict.fromkeys(label_of(example.target, run.task.labels) for example in self._examples)
         if run.task.labels and self._weight and len(truths) < 2:
             raise ConfigError(
-                f"all {len(self._examples)} training examples that prompts are scored on have the answer "
+                f"all {counted(len(self._examples), 'training example')} that prompts are scored on have the answer "
                 f"{self._examples[0].target!r}, so a bonus for other answers would mislead: add examples of other "
                 f"labels, or set score.entropy_weight=0"
             )

@@ -26,8 +26,8 @@ from promptopt.optimizers.plum.edits import Bank, Edit, crossover, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
 from promptopt.optimizers.plum.individuals import Individual, fitter, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
-from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, Patience, PhrasePlan, Stopping, expected, planned
-from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first, scores_by
+from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan, Stopping, begun, expected, planned
+from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Preset, least
@@ -70,9 +70,8 @@ class MutationGA:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
-        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        editor, scores, patience = begun(run, self, plan)
+        top, bank = scores.start(), Bank()
         archive = [top]
         for _ in scores.iterations():
             parent = best(_draws(run.rng("tournament"), archive, self.tournament))
@@ -92,8 +91,7 @@ class MutationGA:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
-        return planned(room, self.preset, self.edit, self.score, self.stop, keep=KEEP, scored=scored)
+        return planned(self, room, keep=KEEP)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -101,7 +99,7 @@ class MutationGA:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self.edit, self.score, self.stop, train, edited=1)
+        return expected(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +132,9 @@ class CrossoverGA:
     def optimize(self, run: Run) -> None:
         """Search from P copies of the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        editor, scores, patience = begun(run, self, plan)
         start = scores.start()
-        population, patience = [Individual(start)] * _size(plan, self._published[0]), Patience(plan)
+        population = [Individual(start)] * _size(plan, self._published[0])
         for _ in scores.iterations():
             before = population[0].scored.prompt
             generation = self._seen_together if isinstance(plan.way, Fresh) else self._scored_one_by_one
@@ -151,8 +148,8 @@ class CrossoverGA:
         size, offspring, neighbours = self._published
         keep = BREEDERS if self.population is None else self.population
         scored = offspring + (size * neighbours if self.mutation else 0)
-        open_edit = replace(self.edit, neighbours=None)
-        found = planned(room, self.preset, open_edit, self.score, self.stop, keep=keep, scored=scored)
+        open_to_any = replace(self, edit=replace(self.edit, neighbours=None))
+        found = planned(open_to_any, room, keep=keep, scored=scored)
         if not isinstance(found.way, Fresh):
             return replace(found, neighbours=neighbours, offspring=offspring)
         children, mutated = found.way.children, keep * self.mutation
@@ -171,7 +168,7 @@ class CrossoverGA:
         size, offspring, neighbours = self._published
         edited = size if self.mutation else 0
         most = offspring + edited * neighbours
-        return expected(self.edit, self.score, self.stop, train, scored=most, edited=edited)
+        return expected(self, train, scored=most, edited=edited)
 
     @property
     def _published(self) -> tuple[int, int, int]:
@@ -274,10 +271,9 @@ class HarmonySearch:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        editor, scores, patience = begun(run, self, plan)
         size = _size(plan, MEMORY if self.memory is None else self.memory)
-        memory, bank, patience = [scores.start()], Bank(), Patience(plan)
+        memory, bank = [scores.start()], Bank()
         for _ in scores.iterations():
             harmonies = self._new_harmonies(run, editor, [each.prompt for each in memory], bank, plan.neighbours)
             pool = scores.score([*(each.candidate for each in memory), *harmonies])
@@ -292,9 +288,8 @@ class HarmonySearch:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
         keep = KEEP if self.memory is None else self.memory
-        return planned(room, self.preset, self.edit, self.score, self.stop, keep=keep, scored=scored)
+        return planned(self, room, keep=keep)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -302,7 +297,7 @@ class HarmonySearch:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self.edit, self.score, self.stop, train, edited=self.segments)
+        return expected(self, train, edited=self.segments)
 
     def _new_harmonies(
         self, run: Run, editor: Editor, memory: Sequence[Prompt], bank: Bank, wanted: int

@@ -26,18 +26,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from promptopt.optimizers.plum.edits import Bank, settle
-from promptopt.optimizers.plum.neighbours import EDITING, Editing, Editor
+from promptopt.optimizers.plum.neighbours import EDITING, Editing
 from promptopt.optimizers.plum.patience import (
     ITERATIONS,
-    NEIGHBOURS,
     STOPPING,
-    Patience,
     PhrasePlan,
     Stopping,
+    begun,
     expected,
     planned,
 )
-from promptopt.optimizers.plum.points import SCORING, Scoring, best, scores_by
+from promptopt.optimizers.plum.points import SCORING, Scoring, best
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Preset, least
@@ -62,9 +61,8 @@ class HillClimbing:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
-        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        editor, scores, patience = begun(run, self, plan)
+        top, bank = scores.start(), Bank()
         for _ in scores.iterations():
             pool = scores.score([top.candidate, *editor.neighbours(top.prompt, bank, plan.neighbours)])
             # Of equals the first: the prompt in use, then the neighbours as they were drawn.
@@ -79,8 +77,7 @@ class HillClimbing:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
-        return planned(room, self.preset, self.edit, self.score, self.stop, keep=1, scored=scored)
+        return planned(self, room, keep=1)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -88,7 +85,7 @@ class HillClimbing:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self.edit, self.score, self.stop, train, edited=1)
+        return expected(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +113,9 @@ class SimulatedAnnealing:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
+        editor, scores, patience = begun(run, self, plan)
         incumbent = top = scores.start()
-        bank, patience = Bank(), Patience(plan)
+        bank = Bank()
         for iteration in scores.iterations():
             neighbours = editor.neighbours(incumbent.prompt, bank, plan.neighbours)
             pool = scores.score([top.candidate, incumbent.candidate, *neighbours])
@@ -137,8 +133,7 @@ class SimulatedAnnealing:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
-        return planned(room, self.preset, self.edit, self.score, self.stop, keep=2, scored=scored)
+        return planned(self, room, keep=2)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -146,7 +141,7 @@ class SimulatedAnnealing:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self.edit, self.score, self.stop, train, edited=1)
+        return expected(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +169,8 @@ class TabuSearch:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        renewed = isinstance(plan.way, Fresh)
-        editor, scores = Editor(run, self.edit, renewed=renewed), scores_by(run, self.score, plan.way)
-        top, bank, patience = scores.start(), Bank(), Patience(plan)
+        editor, scores, patience = begun(run, self, plan)
+        top, bank = scores.start(), Bank()
         tabu = deque[Prompt]([top.prompt], maxlen=self.length)
         for _ in scores.iterations():
             neighbours = editor.neighbours(top.prompt, bank, plan.neighbours)
@@ -197,8 +191,7 @@ class TabuSearch:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        scored = NEIGHBOURS if self.edit.neighbours is None else self.edit.neighbours
-        return planned(room, self.preset, self.edit, self.score, self.stop, keep=1, scored=scored)
+        return planned(self, room, keep=1)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -206,7 +199,7 @@ class TabuSearch:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self.edit, self.score, self.stop, train, edited=1)
+        return expected(self, train, edited=1)
 
 
 def acceptance(points: float, incumbent: float, temperature: float) -> float:

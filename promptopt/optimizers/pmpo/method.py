@@ -46,7 +46,7 @@ from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.fresh import FreshRejects
-from promptopt.text import normalise
+from promptopt.text import counted, normalise
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 __all__ = ["PMPO", "REWRITER", "Acceptance", "Masking", "Rewriting", "Targets"]
@@ -227,9 +227,15 @@ class PMPO:
         count = math.ceil(self.accept.validation * len(usable)) if len(usable) >= SPLIT_FROM else 0
         held, scored = list(usable[:count]), list(usable[count:])
         if self.accept.validation and not held:
-            run.warn(f"{len(scored)} examples are too few to hold some out; the share is used from {SPLIT_FROM} on")
+            run.warn(
+                f"{counted(len(scored), 'example is', 'examples are')} too few to hold some out; the share is "
+                f"used from {SPLIT_FROM} on"
+            )
         if len(scored) < FEWEST:
-            run.warn(f"with {len(scored)} training examples the search writes them into the prompt; give it 20 or more")
+            run.warn(
+                f"with {counted(len(scored), 'training example')} the search writes them into the prompt; give it "
+                "20 or more"
+            )
         warn_of_targets(run, scored)
         return scored, held
 

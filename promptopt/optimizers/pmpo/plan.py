@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from promptopt.operators.masks import SEGMENTER, Mode
+from promptopt.operators.masks import SEGMENTER, Ablation
 from promptopt.ranges import within
 from promptopt.selection.depth import depth_at, generation_size, mean_depth, rounds_of
+from promptopt.text import counted
 from promptopt.types import Room, Sampling
 
 REWRITER = Sampling(temperature=0.9, top_p=0.95, max_tokens=2048)
@@ -29,7 +30,7 @@ class Masking:
 
     most: int | None = None
     """m, parts at most. 0: no mask analysis. Paper: 5; by the budget: 1."""
-    mode: Mode = "remove"
+    mode: Ablation = "remove"
     """What stands where a part stood. Ours; the paper's formula: a mark."""
     by: Literal["proposer", "rule"] = "proposer"
     """Who finds the parts: the proposer, or list items, paragraphs, sentences by rule."""
@@ -113,10 +114,10 @@ class RewritingPlan:
 
     def describe(self) -> str:
         """For the user."""
-        looks = f"all on the same {self.examples} examples"
+        looks = f"all on the same {counted(self.examples, 'example')}"
         if self.depth:
             looks = f"first looks of {depth_at(self.depth, 0.0):.0f} to {depth_at(self.depth, 1.0):.0f} examples"
-        return f"{self.rounds} iterations of up to {self.hard * self.samples} rewrites, {looks}"
+        return f"{counted(self.rounds, 'iteration')} of up to {counted(self.hard * self.samples, 'rewrite')}, {looks}"
 
     def at(self, number: int) -> float:
         """The mean number of fresh examples in that iteration, counted from 0."""

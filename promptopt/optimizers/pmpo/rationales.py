@@ -13,6 +13,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
 from promptopt.protocols import Role
 from promptopt.run import Run
+from promptopt.text import counted
 from promptopt.types import Cell, Example, Likelihoods, Prompt, Reply, Request, ScoreRequest
 
 _REASONING = re.compile(
@@ -59,7 +60,7 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     asked = [example for example in examples for _ in range(samples)]
     replies = run.draw(run.initial, asked, sampling)
     cells = [Cell(run.initial, example) for example in asked]
-    scores = Generation.for_task(run.task).score(cells, _Given(replies, run.warn))
+    scores = Generation.for_task(run.task).score(cells, _RepliesAtHand(replies, run.warn))
     solved: list[Example] = []
     for place, example in enumerate(examples):
         drawn = range(place * samples, (place + 1) * samples)
@@ -71,16 +72,17 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     found = "a right and a wrong reply" if contrast else "a right reply"
     if not solved:
         raise ConfigError(
-            f"the task model gave {found} to none of {len(examples)} examples of task {run.task.name!r} in {samples} "
+            f"the task model gave {found} to none of {counted(len(examples), 'example')} of task "
+            f"{run.task.name!r} in {samples} "
             f"tries each; set targets.source=gold, raise targets.samples, or take another model"
         )
     if len(solved) < len(examples):
-        run.warn(f"{len(solved)} of {len(examples)} training examples got {found}; the others are left out")
+        run.warn(f"{len(solved)} of {counted(len(examples), 'training example')} got {found}; the others are left out")
     return solved
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _RepliesAtHand:
     """`protocols.Ask` that has the replies already, and asks for nothing."""
 
     replies: Sequence[Reply]

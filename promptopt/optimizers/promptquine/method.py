@@ -36,6 +36,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, least
 from promptopt.tasks.inline import inlined
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 RERANKING = Reranking()
@@ -205,8 +206,8 @@ class PromptQuine:
         _refuse_below(
             run,
             (2 + len(prompts)) * len(scored) + self._ranked(1 + len(prompts)) * len(held),
-            f"one child, the start and the in-context prompt on {len(scored)} examples, and their ranking on "
-            f"{len(held)} others",
+            f"one child, the start and the in-context prompt on {counted(len(scored), 'example')}, and their "
+            f"ranking on {counted(len(held), 'other')}",
         )
         run.evaluate([run.initial], scored)
         history = History(run, scored, plan.most, lambda count: self._ranked(count) * len(held))
@@ -222,7 +223,10 @@ class PromptQuine:
                 self._evolve(run, history, first, plan)
         rerank(run, history, firsts, held, self.rerank)
         if history.cut:
-            raise BudgetSpent(f"{run.spent.evaluations:,} evaluations are spent, the final ranking included")
+            raise BudgetSpent(
+                f"{counted(run.spent.evaluations, 'evaluation is', 'evaluations are')} spent, the final ranking "
+                "included"
+            )
 
     @property
     def _variant(self) -> Variant:
@@ -324,7 +328,8 @@ def _refuse_below(run: Run, least: int, what: str) -> None:
     left = run.evaluations_left()
     if left is not None and left < least:
         raise ConfigError(
-            f"the budget leaves {left:,} evaluations to the search, and pruning needs {least:,} at least: {what}; "
+            f"the budget leaves {counted(left, 'evaluation')} to the search, and pruning needs {least:,} at "
+            f"least: {what}; "
             f"allow more, or score and rank on fewer examples"
         )
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from promptopt.selection.depth import generation_size
 from promptopt.selection.generations import Fresh, fresh
+from promptopt.text import counted
 from promptopt.types import Room
 
 PruningPreset = Literal["budget", "paper", "quick"]
@@ -43,8 +44,9 @@ class Sizes:
     def describe(self) -> str:
         """The plan in half a sentence."""
         return (
-            f"up to {self.most:,} prompts in generations of {self.offspring}, all scored on the same examples, and the "
-            f"best ranked again on {self.held} others"
+            f"up to {counted(self.most, 'prompt')} in generations of {self.offspring}, all scored on the same "
+            "examples, and the "
+            f"best ranked again on {counted(self.held, 'other')}"
         )
 
 

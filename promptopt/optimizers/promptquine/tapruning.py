@@ -25,6 +25,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
 from promptopt.tasks.inline import inlined
+from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, UpperBounds
 
 EXAMPLES = 200
@@ -52,8 +53,9 @@ class PruningPlan:
     def describe(self) -> str:
         """The plan in half a sentence."""
         if self.examples is not None:
-            return f"passes over the prompt, every try on the same {self.examples} examples"
-        return f"passes over the prompt, every try on as many examples as {self.granted:,} evaluations allow"
+            return f"passes over the prompt, every try on the same {counted(self.examples, 'example')}"
+        allowed = "the evaluations" if self.granted is None else counted(self.granted, "evaluation")
+        return f"passes over the prompt, every try on as many examples as {allowed} allow"
 
     def size(self, droppable: int) -> int:
         """Examples, for a prompt of so many tokens that can be dropped."""
@@ -117,7 +119,10 @@ class TAPruning:
                 run.rng("order").shuffle(places)
             for place in places:
                 if tried >= self.most:
-                    run.warn(f"{tried:,} prompts were tried, which is the setting 'most'; the search ended there")
+                    run.warn(
+                        f"{counted(tried, 'prompt was', 'prompts were')} tried, which is the setting 'most'; the "
+                        "search ended there"
+                    )
                     changed = False
                     break
                 shorter = without(mask, [place])

@@ -34,7 +34,7 @@ from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern, normalise
+from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 PROPOSER = Pattern(
@@ -117,9 +117,10 @@ class TPEPlan:
 
     def describe(self) -> str:
         """Half a sentence."""
-        rounds = "1 round" if self.rounds == 1 else f"{self.rounds} rounds"
+        rounds = counted(self.rounds, "round")
         return (
-            f"{rounds} of {self.instructions} instructions, {self.sets} sets of demonstrations and {self.trials} trials"
+            f"{rounds} of {counted(self.instructions, 'instruction')}, {self.sets} sets of demonstrations and "
+            f"{counted(self.trials, 'trial')}"
         )
 
 
@@ -190,7 +191,7 @@ class TPE:
             best = elite[0]
             written = self._instructions(run, plan.instructions - 1, best, shown, found)
             texts = {prompt[run.task.editable]: prompt for prompt in [*elite, *written]}
-            tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.look)
+            tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.first_look)
             better = [prompt for prompt in tried if prompt not in elite][: max(2, (plan.instructions - 1) // 2)]
             # A search for nothing but sets ends when these have been compared.
             elite = search.survivors(elite, better if written or search.first else [])
@@ -326,7 +327,7 @@ def _combined(
     """The instruction with the demonstrations of a set, as a candidate of the run; its parent is `best`, if given."""
     prompt = instruction.with_demos(sets[number])
     if prompt != instruction:
-        note = f"set {number}, {len(sets[number])} demonstrations"
+        note = f"set {number}, {counted(len(sets[number]), 'demonstration')}"
         # What a task forbids is in the text, which was admitted before.
         parents = (instruction,) if best is None else (best, instruction)
         run.admit([Proposal(prompt, parents, "demonstrations", note)])

@@ -44,6 +44,11 @@ class Columns:
             if given is not None and not all(isinstance(name, str) for name in named):
                 expected = "a column's name, or a list of them" if role in ("input", "rejected") else "a column's name"
                 raise ConfigError(f"Columns({role}={given!r}): expected {expected}")
+        inputs, rejected = (() if each is None else names_of(each) for each in (self.input, self.rejected))
+        for name in dict.fromkeys((*inputs, *rejected)):
+            roles = inputs.count(name) + rejected.count(name) + (name == self.target) + (name == self.solution)
+            if roles > 1:
+                raise ConfigError(f"Columns: {name!r} is named {roles} times; give each column one role")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.text import counted
 from promptopt.types import Example
 
 KEPT = 50_000
@@ -27,7 +28,7 @@ KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileContents:
     """What a file held. `prompt`: the system message that all OpenAI-Evals samples share, if there is one."""
 
     examples: tuple[Example, ...]
@@ -35,7 +36,7 @@ class Found:
     warnings: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> Found:
+def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> FileContents:
     """The examples in a file. Without an input column, the file has to hold OpenAI-Evals samples.
 
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
@@ -55,12 +56,14 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
     systems = {system: None for system, _ in folded}
     if len(systems) == 1:
         prompt = next(iter(systems))
-        return Found(tuple(example for _, example in folded), prompt if prompt else None)
+        return FileContents(tuple(example for _, example in folded), prompt if prompt else None)
     whole = (Example((("input", f"{s}\n\n{e['input']}".strip()),), e.target, e.accepted) for s, e in folded)
-    return Found(tuple(whole))
+    return FileContents(tuple(whole))
 
 
-def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT) -> Found:
+def examples_from(
+    path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT
+) -> FileContents:
     """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
 
     Raises DataError for a column that is not there, a row without a target, and whatever `ColumnRoles.example` refuses.
@@ -77,7 +80,8 @@ def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed
     if unlabelled and columns.target is not None:
         field, text = unlabelled[0].fields[0]
         raise DataError(
-            f"{len(unlabelled)} of {len(kept)} rows of {path} have nothing in the target column {columns.target!r}, "
+            f"{len(unlabelled)} of {counted(len(kept), 'row')} of {path} have nothing in the target column "
+            f"{columns.target!r}, "
             f"such as the one with {field} {text[:60]!r}; fill them in or remove them"
         )
     warnings: list[str] = []
@@ -91,8 +95,10 @@ def examples_from(path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed
             f"the target and another option in the input: nothing is rejected there"
         )
     if total > len(kept):
-        warnings.append(f"{path.name} has {total:,} rows; a random {len(kept):,} of them (by the seed) are used")
-    return Found(tuple(example for _, example in examples), None, tuple(warnings))
+        warnings.append(
+            f"{path.name} has {counted(total, 'row')}; a random {len(kept):,} of them (by the seed) are used"
+        )
+    return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -81,16 +81,16 @@ def test_a_stop_text_is_cut_off_with_what_follows() -> None:
 
 def test_the_end_of_turn_ends_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     request = Request(chat("grass"), Sampling(max_tokens=6), logprobs=1)
-    generation = tiny()._load().generation
-    assert generation is not None
+    decoder = tiny()._load().decoder
+    assert decoder is not None
     end = tiny()._tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert end in generation._ends
+    assert end in decoder._ends
     [(_, whole)] = tiny().generate([request])
-    drawn_tokens, take = list[int](), generation.take
-    monkeypatch.setattr(generation, "take", lambda asked, token: (drawn_tokens.append(token), take(asked, token)))
+    drawn_tokens, take = list[int](), decoder.take
+    monkeypatch.setattr(decoder, "take", lambda asked, token: (drawn_tokens.append(token), take(asked, token)))
     assert dict(tiny().generate([request]))[0] == whole
     count = drawn_tokens.index(drawn_tokens[2]) + 1
-    monkeypatch.setattr(generation, "_ends", frozenset({drawn_tokens[2]}))
+    monkeypatch.setattr(decoder, "_ends", frozenset({drawn_tokens[2]}))
     [(_, reply)] = tiny().generate([request])
     assert (reply.finish, reply.completion_tokens, reply.tokens) == ("stop", count, whole.tokens[: count - 1])
 

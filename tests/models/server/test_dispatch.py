@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
 from promptopt.models.server import dispatch
-from promptopt.models.server.dispatch import Dispatcher, Outage, Patience, Window, retry_after_s
+from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy, Window, retry_after_s
 from promptopt.types import Reply, Request
 
 
@@ -37,8 +37,8 @@ def no_thread_left() -> Iterator[None]:
     first=st.floats(0.01, 5),
 )
 def test_waits_stay_within_their_bounds(tries: int, draw: float, asked: float | None, first: float) -> None:
-    patience = Patience(first_s=first, longest_s=20)
-    wait_s = patience.wait_s(tries, Outage("", retry_after_s=asked), draw)
+    retry_policy = RetryPolicy(first_s=first, longest_s=20)
+    wait_s = retry_policy.wait_s(tries, Outage("", retry_after_s=asked), draw)
     if asked is None:
         assert min(20, first * 2 ** (tries - 1)) / 2 <= wait_s <= 20
     else:

@@ -14,7 +14,7 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError, PromptoptError
 from promptopt.models.server import litellm as module
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.litellm import LiteLLMModel
 from promptopt.protocols import Model
 from promptopt.types import Message, Reply, Request, Sampling, Token
@@ -152,7 +152,7 @@ def test_an_outage_is_retried_by_us_alone(opened: Opening, waits: list[float], t
 @installed
 @lenient
 def test_a_hanging_server_is_given_up(opened: Opening) -> None:
-    _, model = opened(in_turn(HANG), timeout_s=0.1, patience=Patience(total_s=1))
+    _, model = opened(in_turn(HANG), timeout_s=0.1, retry_policy=RetryPolicy(total_s=1))
     with pytest.raises(BackendError, match="run the same command again"):
         ask(model, chat("x"))
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from promptopt.errors import BackendError
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Reply
 from tests.models.server.asking import KEY, Opening, Waits, ask, briefly, chat
@@ -69,7 +69,7 @@ def test_a_pause_beyond_all_patience_is_not_waited_for(opened: Opening, waits: W
 
 
 def test_an_outage_that_lasts_is_one_sentence_naming_the_server(opened: Opening, waits: Waits) -> None:
-    server, model = opened(in_turn(failure(500, "boiler burst")), patience=Patience(total_s=10))
+    server, model = opened(in_turn(failure(500, "boiler burst")), retry_policy=RetryPolicy(total_s=10))
     with pytest.raises(BackendError, match=rf"127\.0\.0\.1:{server.port}.*500 \(boiler burst\).*run the same command"):
         ask(model, chat("x"))
     assert 2 < len(server.asked) < 10
@@ -77,7 +77,7 @@ def test_an_outage_that_lasts_is_one_sentence_naming_the_server(opened: Opening,
 
 
 def test_a_hanging_server_is_given_up(opened: Opening) -> None:
-    server, model = opened(in_turn(HANG), timeout_s=0.05, patience=Patience(total_s=2))
+    server, model = opened(in_turn(HANG), timeout_s=0.05, retry_policy=RetryPolicy(total_s=2))
     with pytest.raises(BackendError, match=r"no answer within 0\.05 s"):
         ask(model, chat("x"))
     assert len(server.asked) > 1
@@ -140,7 +140,7 @@ def test_one_request_that_always_fails_fails_alone(opened: Opening) -> None:
     def script(asked: Asked) -> Answer:
         return failure(500) if asked.text == "3" else reply(asked.text, latency_s=0.002)
 
-    server, model = opened(script, concurrency=4, patience=Patience(total_s=5), sleep=briefly)
+    server, model = opened(script, concurrency=4, retry_policy=RetryPolicy(total_s=5), sleep=briefly)
     got: dict[int, Reply] = {}
     with pytest.raises(BackendError, match="1 of 200 requests"):
         got.update(model.generate([chat(f"{n}") for n in range(200)]))
@@ -152,7 +152,7 @@ def test_a_server_that_dies_midway_keeps_nobody_waiting_for_the_rest(opened: Ope
     server, model = opened(
         lambda asked: reply(asked.text, latency_s=0.002) if asked.nth < 100 else failure(502),
         concurrency=4,
-        patience=Patience(total_s=5),
+        retry_policy=RetryPolicy(total_s=5),
         sleep=briefly,
     )
     got: dict[int, Reply] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Likelihoods
 from tests.dialects import ToyModel, ToyServer
@@ -81,7 +81,7 @@ def test_a_dead_server_is_an_outage_and_not_an_answer(opened: Opening) -> None:
 def test_a_server_that_was_down_is_asked_again(opened: Opening) -> None:
     toy = ToyServer()
     down = True
-    _, model = opened(lambda asked: failure(503) if down else toy(asked), patience=Patience(total_s=2))
+    _, model = opened(lambda asked: failure(503) if down else toy(asked), retry_policy=RetryPolicy(total_s=2))
     with pytest.raises(BackendError, match="503"):
         model.can_score()
     down = False

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from promptopt.errors import ConfigError, PromptoptError
-from promptopt.models.server.dispatch import Patience
+from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Reply
 from tests.models.server.asking import KEY, Opening, ask, chat
@@ -146,7 +146,7 @@ def test_loopback_addresses_are_local(address: str, local: bool) -> None:
     ],
 )
 def test_the_key_shows_nowhere(opened: Opening, caplog: pytest.LogCaptureFixture, answers: Sequence[Answer]) -> None:
-    _, model = opened(in_turn(*answers), timeout_s=0.05, patience=Patience(total_s=1))
+    _, model = opened(in_turn(*answers), timeout_s=0.05, retry_policy=RetryPolicy(total_s=1))
     shown = [repr(model), str(model)]
     with caplog.at_level(logging.DEBUG):
         try:

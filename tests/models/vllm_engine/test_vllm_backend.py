@@ -180,7 +180,7 @@ def test_sampling_reaches_the_engine(engines: list[FakeEngine], folder: Path) ->
     assert [(reply.text, reply.prompt_tokens, reply.completion_tokens) for _, reply in replies] == [("ok", 3, 2)]
 
 
-def test_a_failed_engine_is_weather_and_the_next_call_starts_another(engines: list[FakeEngine], folder: Path) -> None:
+def test_a_failed_engine_is_an_outage_and_the_next_call_starts_another(engines: list[FakeEngine], folder: Path) -> None:
     engines.append(FakeEngine(fails_at=1))
     model = VLLM(str(folder))
     with pytest.raises(BackendError, match="out of memory"):

@@ -13,8 +13,8 @@ from promptopt.models.boundary import Forced
 from promptopt.models.vllm_requests import (
     LEADERS,
     MOST_FOLLOWING,
-    Found,
-    Read,
+    LogProbRequest,
+    LogProbs,
     Waiting,
     batch,
     plan,
@@ -29,9 +29,9 @@ def forced(context: Sequence[int], *continuations: Sequence[int]) -> Forced:
     return Forced(tuple(context), wholes, (len(context),) * len(wholes), merged=False)
 
 
-def answer(read: Read, cached: int = 0) -> Found:
+def answer(read: LogProbRequest, cached: int = 0) -> LogProbs:
     rows = tuple(truth(read.tokens[:place], read.tokens[place]) for place in range(read.start, len(read.tokens)))
-    return Found(rows, {token: truth(read.tokens, token) for token in read.following}, cached)
+    return LogProbs(rows, {token: truth(read.tokens, token) for token in read.following}, cached)
 
 
 CONTEXTS = st.lists(st.integers(0, 3), min_size=1, max_size=12)
@@ -54,7 +54,7 @@ def test_every_plan_gives_the_same_numbers(
 
 def test_all_single_token_labels_are_one_read_without_rows() -> None:
     made = plan(forced(range(40), [1], [2], [3]), 32, BLOCK, along=True)
-    assert made.reads == (Read(tuple(range(40)), 40, (1, 2, 3)),)
+    assert made.reads == (LogProbRequest(tuple(range(40)), 40, (1, 2, 3)),)
     assert not made.reads[0].has_rows
 
 
@@ -108,7 +108,7 @@ def test_no_request_begins_before_the_one_it_waits_for(keys: list[int]) -> None:
 def test_a_prefix_that_two_share_is_read_once_and_first() -> None:
     plans = [plan(forced([*range(8), tail], [1], [2, 3]), 8, BLOCK, along=True) for tail in (50, 51)]
     sent = batch(plans, [tuple(range(8))] * 2, BLOCK)
-    assert sent.reads[0] == Read(tuple(range(8)), 8, ())
+    assert sent.reads[0] == LogProbRequest(tuple(range(8)), 8, ())
     assert sent.owners[0] is None
     assert all(leader is not None for leader in sent.after[1:])
 
@@ -125,15 +125,15 @@ def test_alternatives_wait_for_the_first_where_the_example_is_long() -> None:
     [(8, 0.0, True), (8, 9e-4, True), (8, 2e-3, False), (8, math.nan, False), (0, 0.0, None)],
 )
 def test_rows_are_trusted_only_when_a_recomputation_agrees(cached: int, shift: float, holds: bool | None) -> None:
-    read = Read(tuple(range(12)), 9, (5,))
+    read = LogProbRequest(tuple(range(12)), 9, (5,))
 
-    def ask(asked: Read) -> Found:
+    def ask(asked: LogProbRequest) -> LogProbs:
         found = answer(asked, 0 if asked.fresh else cached)
-        return found if asked.fresh else Found(tuple(row + shift for row in found.rows), found.following, cached)
+        return found if asked.fresh else LogProbs(tuple(row + shift for row in found.rows), found.following, cached)
 
     assert proved(read, 1e-3, ask) is holds
 
 
 def test_rows_that_are_missing_prove_nothing() -> None:
-    read = Read(tuple(range(12)), 9, (5,))
+    read = LogProbRequest(tuple(range(12)), 9, (5,))
     assert proved(read, 1e-3, lambda asked: None if asked.has_rows and not asked.fresh else answer(asked)) is None

@@ -14,7 +14,7 @@ from promptopt.operators.reflect import read_last, unusable
 from promptopt.optimizers.evoprompt.evolution import (
     CLASSIFICATION,
     SIMPLIFICATION,
-    Form,
+    Operator,
     Rewriting,
     Worked,
     best_first,
@@ -64,7 +64,7 @@ ROLES = ("Prompt 1", "Prompt 2", "Prompt 3", "Base prompt")
 
 @pytest.mark.parametrize("worked", [SIMPLIFICATION, CLASSIFICATION])
 @pytest.mark.parametrize(("form", "steps"), [("ga", 2), ("v1", 4), ("v2", 3), ("v3", 3)])
-def test_a_worked_example_is_a_reply_as_it_should_be(worked: Worked, form: Form, steps: int) -> None:
+def test_a_worked_example_is_a_reply_as_it_should_be(worked: Worked, form: Operator, steps: int) -> None:
     shown = worked.show(form, ROLES)
     prompts, _, reply = shown.partition('"""\n\n1. ')
     assert all(f'{role}:\n"""\n{worked.prompts[role]}' in prompts for role in ROLES)

@@ -164,7 +164,7 @@ def test_examples_without_a_finite_loss_under_the_start_are_left_out(tmp_path: P
     scores: Scores = lambda content, text: [-math.inf if text == lost else -2.0 + ("well" in said(content))]  # noqa: E731
     result = search(tmp_path, SMALL, task, scores, proposer=always("<prompt>Answer well.</prompt>"))
     assert {estimate.count for step in result.steps for estimate in step.pool} == {9}
-    assert any("1 of 10 training examples have no finite score" in warning for warning in result.warnings)
+    assert any("1 of 10 training examples left out, without a finite score" in warning for warning in result.warnings)
     assert result.best.text == "Answer well."
     with pytest.raises(ConfigError, match="not one of 10 training examples"):
         search(tmp_path / "none", SMALL, task, lambda *_: [-math.inf])

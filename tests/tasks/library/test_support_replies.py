@@ -11,7 +11,7 @@ from statistics import fmean
 import pytest
 
 import promptopt.tasks
-from promptopt.tasks import load_task
+from promptopt.tasks import Splits, load_task
 
 LIBRARY = Path(promptopt.tasks.__file__).parent / "library"
 FAULTS = ("curt", "evasive", "rude", "rambling")
@@ -81,7 +81,7 @@ def test_a_fault_is_not_told_by_the_chosen_reply_or_the_message(rows: list[dict[
 
 
 def test_the_task_pairs_every_message_with_both_replies(rows: list[dict[str, str]]) -> None:
-    task = load_task("support-replies", seed=3)
+    task = load_task("support-replies", splits=Splits(seed=3))
     pairs = {(row["text"], row["chosen"], row["rejected"]) for row in rows}
     examples = (*task.train, *task.dev, *task.test)
     assert {(example["text"], example.target, *example.rejected) for example in examples} == pairs

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 from promptopt.types import Example
 
-ATOMS = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, BuiltinFunctionType)
+ATOMS = (str, bytes, int, float, complex, bool, type(None), type, ModuleType)
 FOREIGN = ("sqlalchemy", "sqlite3", "threading", "_thread", "logging", "re", "random")
 """Packages whose objects hold no example, and very many other objects."""
 
 
 def examples_within(thing: object, levels: int = 8) -> list[Example]:
     """Every example that is reached from `thing` in so many steps, each once, the nearest first."""
+    return [part for part in reached(thing, levels) if isinstance(part, Example)]
+
+
+def reached(thing: object, levels: int = 8) -> Iterator[object]:
+    """Everything that is reached from `thing` in so many steps, each once, the nearest first; not into examples."""
     seen: dict[int, object] = {id(thing): thing}
-    found: list[Example] = []
     ring = [thing]
     for _ in range(levels):
         following: list[object] = []
@@ -26,22 +32,22 @@ def examples_within(thing: object, levels: int = 8) -> list[Example]:
                     continue
                 # Holding it keeps its id from being given to another object.
                 seen[id(part)] = part
-                if isinstance(part, Example):
-                    found.append(part)
-                else:
+                yield part
+                if not isinstance(part, Example):
                     following.append(part)
         ring = following
-    return found
 
 
 def _parts(thing: Any) -> Iterator[object]:
     if isinstance(thing, Mapping):
         yield from thing.keys()
         yield from thing.values()
-    elif isinstance(thing, (list, tuple, set, frozenset)):
+    elif isinstance(thing, (list, tuple, set, frozenset, deque)):
         yield from thing
-    elif isinstance(thing, MethodType):
+    elif isinstance(thing, (MethodType, BuiltinMethodType, MethodWrapperType)):
         yield thing.__self__
+    elif isinstance(thing, partial):
+        yield from (thing.func, thing.args, thing.keywords)
     elif isinstance(thing, FunctionType):
         for cell in thing.__closure__ if thing.__closure__ is not None else ():
             try:

@@ -24,7 +24,7 @@ SEEDS = 2**63
 
 
 @dataclass(slots=True)
-class Asked:
+class GrowingReply:
     """A request in tokens, and its reply as it grows; `most`: how many tokens it may have."""
 
     index: int
@@ -55,7 +55,7 @@ class _Together:
     length: int
 
 
-class Generation:
+class Decoder:
     """Draws replies with one model."""
 
     def __init__(self, forward: Forward, tokens: ChatTokens, tokenizer: Any, ends: Collection[int]) -> None:
@@ -69,7 +69,7 @@ class Generation:
         for index, request in enumerate(requests):
             groups.setdefault(cut(request.content, request.shared), []).append(index)
         for group in groups.values():
-            waiting: dict[_Together, list[Asked]] = {}
+            waiting: dict[_Together, list[GrowingReply]] = {}
             for index in group:
                 if stopping():
                     return
@@ -82,7 +82,7 @@ class Generation:
                     continue
                 shared = min(self._tokens.shared(request.content, request.shared, tokens), len(tokens) - 1)
                 prefix = tokens[:shared] if shared >= SHORTEST_PREFIX else ()
-                asked = Asked(index, request, tokens, min(left, request.sampling.max_tokens))
+                asked = GrowingReply(index, request, tokens, min(left, request.sampling.max_tokens))
                 key = self._together(prefix, asked)
                 batch = waiting.setdefault(key, [])
                 if batch and max(each.room for each in (*batch, asked)) * (len(batch) + 1) > self._at_once():
@@ -93,7 +93,7 @@ class Generation:
                     return
                 yield from self._answer(key, batch)
 
-    def _together(self, prefix: Prefix, asked: Asked) -> _Together:
+    def _together(self, prefix: Prefix, asked: GrowingReply) -> _Together:
         # Padding before a text, or between it and a prefix, moves it against windows, biases and recurrent states. Only
         # models that were seen to go by the positions and the mask they are given can take it.
         way = self._forward.way(asked.room)
@@ -104,11 +104,11 @@ class Generation:
         """How many tokens, read and written, a batch may have."""
         return self._forward.room.generated(AT_ONCE_ON_CPU if self._forward.device == "cpu" else AT_ONCE_ON_GPU)
 
-    def _answer(self, key: _Together, batch: Sequence[Asked]) -> Iterator[tuple[int, Reply]]:
+    def _answer(self, key: _Together, batch: Sequence[GrowingReply]) -> Iterator[tuple[int, Reply]]:
         replies = self._forward.room.in_parts(batch, lambda part: self._replies(key.prefix, part))
         yield from zip((asked.index for asked in batch), replies, strict=True)
 
-    def _replies(self, prefix: Prefix, batch: Sequence[Asked]) -> list[Reply]:
+    def _replies(self, prefix: Prefix, batch: Sequence[GrowingReply]) -> list[Reply]:
         torch, transformers = self._torch, require("transformers")
         for asked in batch:
             asked.restart()
@@ -142,7 +142,7 @@ class Generation:
             for asked in batch
         ]
 
-    def draw(self, asked: Asked, logits: Tensor, generator: Any) -> int:
+    def draw(self, asked: GrowingReply, logits: Tensor, generator: Any) -> int:
         """The next token of a sampled reply: temperature, then top-p; `logits` of shape (vocabulary,), float32."""
         torch, sampling = self._torch, asked.request.sampling
         scaled = logits / sampling.temperature
@@ -154,7 +154,7 @@ class Generation:
         waits = torch.empty(len(scaled)).exponential_(generator=generator).to(scaled.device)
         return int((scaled - waits.log()).argmax())
 
-    def report(self, asked: Asked, logits: Tensor, token: int) -> Token:
+    def report(self, asked: GrowingReply, logits: Tensor, token: int) -> Token:
         """The token and its alternatives, by the model's own distribution."""
         logprobs = logits.log_softmax(-1)
         best = logprobs.topk(min(asked.request.logprobs, len(logprobs)))
@@ -162,7 +162,7 @@ class Generation:
         top = tuple((self._tokens.text_of(other), value) for other, value in pairs)
         return Token(self._tokens.text_of(token), float(logprobs[token]), top)
 
-    def take(self, asked: Asked, token: int) -> None:
+    def take(self, asked: GrowingReply, token: int) -> None:
         """Put a drawn token to a reply, and see whether that ends it."""
         asked.drawn += 1
         if token in self._ends:
@@ -185,9 +185,9 @@ class Generation:
 class _Draw:
     """A logits processor that leaves one token of each row possible: the one drawn."""
 
-    def __init__(self, generation: Generation, batch: Sequence[Asked]) -> None:
+    def __init__(self, decoder: Decoder, batch: Sequence[GrowingReply]) -> None:
         torch = require("torch")
-        self._generation, self._batch = generation, batch
+        self._decoder, self._batch = decoder, batch
         seeds = [asked.request.seed for asked in batch]
         self._generators = [torch.Generator().manual_seed(0 if seed is None else seed % SEEDS) for seed in seeds]
 
@@ -197,9 +197,9 @@ class _Draw:
             if asked.finish is not None:
                 continue
             if asked.request.sampling.temperature > 0:
-                chosen[row] = self._generation.draw(asked, scores[row].float(), self._generators[row])
+                chosen[row] = self._decoder.draw(asked, scores[row].float(), self._generators[row])
             if asked.request.logprobs:
-                asked.reported.append(self._generation.report(asked, scores[row].float(), int(chosen[row])))
+                asked.reported.append(self._decoder.report(asked, scores[row].float(), int(chosen[row])))
         only = scores.new_full(scores.shape, -float("inf"))
         return only.scatter_(1, chosen[:, None], 0.0)
 
@@ -207,11 +207,11 @@ class _Draw:
 class _Watch:
     """A stopping criterion: takes the tokens drawn, and says which rows are done."""
 
-    def __init__(self, generation: Generation, batch: Sequence[Asked]) -> None:
-        self._generation, self._batch = generation, batch
+    def __init__(self, decoder: Decoder, batch: Sequence[GrowingReply]) -> None:
+        self._decoder, self._batch = decoder, batch
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
         for asked, token in zip(self._batch, input_ids[:, -1].tolist(), strict=True):
             if asked.finish is None:
-                self._generation.take(asked, token)
+                self._decoder.take(asked, token)
         return input_ids.new_tensor([asked.finish is not None for asked in self._batch]).bool()

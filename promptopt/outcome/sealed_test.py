@@ -11,6 +11,7 @@ from promptopt.outcome.result import Contender, Measured
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain, smallest_detectable
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 PAIRS = 16
@@ -28,7 +29,9 @@ def sealed_test(
     run.begin_phase("test", expectation)
     chosen = list(examples)
     repetition = run.final_repetition
+    # Start and winner may be one prompt, which is then scored once.
     prompts = list(dict.fromkeys([run.initial, winner]))
+    # Small batches where a cap may end it, so that little is lost; else one, which keeps an engine busy.
     size = PAIRS if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
@@ -37,8 +40,9 @@ def sealed_test(
         try:
             matrix = run.evaluate(prompts, pairs, repetition=repetition)
         except BudgetSpent as spent:
-            run.warn(f"the sealed test was cut to {len(before)} examples: {spent}")
+            run.warn(f"the sealed test was cut to {counted(len(before), 'example')}: {spent}")
             break
+        # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
     return before, after

@@ -1,0 +1,141 @@
+"""Arguments of the public functions and fields, held against their own annotations before anything is done with them.
+
+What is annotated as one of our Protocols is let through: whether it is one is found out where it is bound, since asking
+an object for its attributes may load a model.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from promptopt.errors import ConfigError, UnknownName
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_AS: Mapping[str, str] = {
+    "Budget": "as Budget(evaluations=400)",
+    "Columns": "as Columns('text', 'label')",
+    "Event": "from threading, which is set to interrupt",
+    "Example": "as Example.of('the answer', text='the input')",
+    "Layout": "from promptopt.tasks",
+    "Prompt": "as task.starting_from('the instruction')",
+    "Session": "as Session(observers=[…])",
+    "Splits": "as Splits(train=100, dev=50, test=200)",
+}
+"""How one is made, for the types whose name does not say it."""
+
+_WORDS: Mapping[Any, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    Path: "a path",
+    type(None): "None",
+}
+
+_shorten = reprlib.Repr()
+_shorten.maxstring = _shorten.maxother = 80
+
+
+def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, which raises ConfigError for the first argument that is not of the kind it is annotated with."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        unknown = next((name for name in kwargs if name not in signature.parameters), None)
+        if unknown is not None:
+            raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters)
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            _check(function, function.__qualname__.removesuffix(".__init__"), name, value, signature.parameters)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def check_fields(owner: object) -> None:
+    """Raise ConfigError for the first field of a dataclass that is not of the kind it is annotated with."""
+    kind = type(owner)
+    for name in inspect.signature(kind).parameters:
+        _check(kind, kind.__name__, name, getattr(owner, name), inspect.signature(kind).parameters)
+
+
+def _check(
+    owner: Callable[..., object],
+    called: str,
+    name: str,
+    value: object,
+    parameters: Mapping[str, inspect.Parameter],
+) -> None:
+    hint = _hints(owner).get(name, Any)
+    if not _fits(value, hint):
+        otherwise = "" if parameters[name].default is inspect.Parameter.empty else "; or leave it out"
+        raise ConfigError(f"{called}: {name} is {_shorten.repr(value)}; give {_in_words(hint)}{otherwise}")
+
+
+@functools.cache
+def _hints(owner: Callable[..., object]) -> dict[str, Any]:
+    return typing.get_type_hints(owner)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arms = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, arm) for arm in arms)
+    if origin is typing.Literal:
+        return isinstance(value, str) and value in arms
+    if origin is Callable:
+        return callable(value)
+    if origin is not None:
+        return _holds(value, origin, arms)
+    if isinstance(value, bool):
+        # Python counts True as a number, nobody else does.
+        return hint is bool
+    if hint is int:
+        return hasattr(value, "__index__")
+    if hint is float:
+        return isinstance(value, float) or hasattr(value, "__index__")
+    return not isinstance(hint, type) or getattr(hint, "_is_protocol", False) or isinstance(value, hint)
+
+
+def _holds(value: Any, origin: type, arms: Sequence[Any]) -> bool:
+    """Whether a container holds what it is annotated with; what can be gone through once only is not looked into."""
+    if not isinstance(value, origin):
+        return False
+    if issubclass(origin, Mapping):
+        return all(_fits(key, arms[0]) and _fits(held, arms[1]) for key, held in value.items())
+    if isinstance(value, str | bytes | Mapping):
+        # A text is a sequence of texts, and never meant as one.
+        return False
+    if origin is tuple and Ellipsis not in arms:
+        return len(value) == len(arms) and all(map(_fits, value, arms))
+    return not isinstance(value, Sequence) or all(_fits(each, arms[0]) for each in typing.cast("Iterable[Any]", value))
+
+
+def _in_words(hint: Any) -> str:
+    """What a person would call the values of a type."""
+    origin, arms = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if origin is typing.Literal:
+        return " or ".join(map(repr, arms))
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_in_words(arm) for arm in arms)
+    if origin is Callable:
+        return "a function"
+    if origin is not None:
+        return (
+            "a table with texts as names" if issubclass(origin, Mapping) else f"a list, each of it {_in_words(arms[0])}"
+        )
+    name = str(getattr(hint, "__name__", hint))
+    return f"{name} ({_AS[name]})" if name in _AS else name

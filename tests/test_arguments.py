@@ -1,0 +1,92 @@
+"""Arguments held against their annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from promptopt.arguments import check_fields, checked
+from promptopt.errors import ConfigError, UnknownName
+from promptopt.protocols import Model
+
+KINDS: list[tuple[object, list[object], list[object]]] = [
+    (int, [0, -3], [True, 1.5, "1", None]),
+    (float, [0, 0.5], [True, "1"]),
+    (bool, [True], [1, "yes"]),
+    (str, ["", "a"], [b"a", 3, Path()]),
+    (str | Path | None, ["a", Path(), None], [3, ["a"]]),
+    (Literal["a", "b"], ["a"], ["c", 0, ["a"]]),
+    (Sequence[str], [[], ["a"], ("a",)], ["a", [1], {"a"}, {"a": 1}, iter("a")]),
+    (tuple[str, int], [("a", 1)], [("a",), ("a", "b"), ["a", 1]]),
+    (Iterable[int], [[1], iter(["a"])], [3, "1", ["a"]]),
+    (Mapping[str, Any], [{}, {"a": object()}], [[], {1: 2}]),
+    (Mapping[str, float], [{"a": 1}], [{"a": "b"}]),
+    (Callable[[int], str], [str, print], [3, "print"]),
+    (Any, [None, 3], []),
+    # Asking an object for its attributes may load a model: what is meant as one is told where it is bound.
+    (Model, [3], []),
+]
+
+
+@pytest.mark.parametrize(("kind", "right", "wrong"), KINDS, ids=str)
+def test_a_value_fits_its_annotation_or_is_refused(kind: object, right: list[object], wrong: list[object]) -> None:
+    def takes(value: object) -> object:
+        return value
+
+    takes.__annotations__["value"] = kind
+    guarded = checked(takes)
+    for value in right:
+        assert guarded(value) is value
+    for value in wrong:
+        with pytest.raises(ConfigError, match=r"takes: value is .*; give "):
+            guarded(value)
+
+
+def test_only_what_has_a_default_may_be_left_out() -> None:
+    @checked
+    def takes(first: int, second: int = 0) -> int:
+        return first + second
+
+    assert takes(1) == 1
+    with pytest.raises(ConfigError, match=r"first is 'a'; give a whole number$"):
+        takes("a")  # pyright: ignore
+    with pytest.raises(ConfigError, match=r"second is 'a'; give a whole number; or leave it out$"):
+        takes(1, second="a")  # pyright: ignore
+
+
+def test_a_long_value_is_shown_short() -> None:
+    with pytest.raises(ConfigError) as refused:
+        checked(len_of)("x" * 10_000)  # pyright: ignore
+    assert len(str(refused.value)) < 200
+
+
+def len_of(values: Sequence[int]) -> int:
+    return len(values)
+
+
+@dataclass(frozen=True)
+class Fields:
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def test_fields_are_held_against_their_annotations_too() -> None:
+    assert Fields(1, ("a",)).count == 1
+    with pytest.raises(ConfigError, match=r"Fields: names is \['a'\]; give a list, each of it a text"):
+        Fields(names=["a"])  # pyright: ignore
+
+
+def test_an_argument_that_is_misspelt_is_told_with_the_nearest_one() -> None:
+    @checked
+    def takes(budget: int = 0) -> int:
+        return budget
+
+    with pytest.raises(UnknownName, match=r"no argument of takes is named .buget.; did you mean .budget.\?"):
+        takes(buget=3)  # pyright: ignore
