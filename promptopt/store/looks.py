@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
+from promptopt.errors import StoreError
 from promptopt.store.database import LOOKED_AT, LOOKS, sentences
+
+TRIES = 100
+"""Processes that may enter an opening in the same moment before one of them gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Looks:
     def _entered(self, shown: str, examples: Sequence[str]) -> int:
         recorded = sql.select(LOOKS.c.number).where(LOOKS.c.shown == shown)
         following = sql.select(sql.func.coalesce(sql.func.max(LOOKS.c.number), 0) + 1).scalar_subquery()
-        while True:
+        for _ in range(TRIES):
             with self._engine.connect() as connection:
                 found = connection.execute(recorded).scalar()
             if found is not None:
@@ -59,6 +63,7 @@ class Looks:
             except IntegrityError:
                 # Another process took the number, or showed the same, in this moment: look again.
                 continue
+        raise StoreError(f"store {self._where}: {TRIES} other openings came first; run the same command again")
 
     def _before(self, examples: Sequence[str], number: int | None) -> Opening:
         counts: dict[int, int] = {}
