@@ -123,8 +123,8 @@ def test_a_graded_gain_is_found() -> None:
     rng = numpy.random.default_rng(3)
     found = 0
     for _ in range(25):
-        level, noise = rng.beta(2, 2, 200), rng.normal(0, 0.15, (2, 200))
-        before, after = numpy.clip(level + noise, 0, 1)
+        skill, noise = rng.beta(2, 2, 200), rng.normal(0, 0.15, (2, 200))
+        before, after = numpy.clip(skill + noise, 0, 1)
         found += verdict(paired_gain(before.tolist(), numpy.clip(after + 0.1, 0, 1).tolist())) == "better"
     assert found > 20
 
