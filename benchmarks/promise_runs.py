@@ -20,6 +20,7 @@ from promptopt.errors import PromptoptError
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
 from promptopt.stats import mean_interval
+from promptopt.tasks.splits import Pool
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
 from promptopt.types import Example, Request
@@ -73,16 +74,14 @@ def flat_model(task: str, common: float = 0.5) -> Scripted:
 
 def planted(task: str, landscape: Landscape) -> Task:
     """The landscape's task with 200 test examples, scored or grouped as the task's name says."""
-    whole = landscape.task(test=TEST)
-    if task == "graded":
-        return replace(whole, metric=partly, pool=None)
     if task == "grouped":
-        splits = {
-            name: tuple(replace(each, group=f"{name} {_number(each['question']) // GROUP}") for each in examples)
-            for name, examples in (("train", whole.train), ("dev", whole.dev), ("test", whole.test))
-        }
-        return replace(whole, pool=None, **splits)
-    return whole
+        # Some more than the splits take: the rest of a group that a split cuts in two is left out.
+        whole = landscape.task(test=TEST + 4 * GROUP)
+        rows = (replace(each, group=_drawn(task, each["question"])) for each in (*whole.train, *whole.dev, *whole.test))
+        bare = replace(whole, pool=Pool(tuple(rows)), train=(), dev=(), test=())
+        return bare.with_splits(len(whole.train), len(whole.dev), TEST)
+    whole = landscape.task(test=TEST)
+    return replace(whole, metric=partly, pool=None) if task == "graded" else whole
 
 
 def one(method: str, task: str, seed: int, true_gain: bool) -> Ending:
