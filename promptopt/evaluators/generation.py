@@ -9,10 +9,12 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
 
+from promptopt.digits import decimal_comma
 from promptopt.errors import EvaluatorError
 from promptopt.evaluators import answers, metrics
 from promptopt.protocols import Ask, Metric, Reader, Task
 from promptopt.text import counted, shorten
+from promptopt.thoughts import spoken
 from promptopt.types import Cell, Reply, Request, Score
 
 SHOWN = 200
@@ -45,9 +47,10 @@ class Generation:
     calls_per_cell = 1
 
     def __post_init__(self) -> None:
-        measure = metrics.resolve(self.metric)
+        comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
+        measure = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_measure", measure)
-        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels))
+        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(measure) and isinstance(self.answer, str)
@@ -131,20 +134,39 @@ class Generation:
             raise _failed("metric", self.metric, cell, f"failed: {type(cause).__name__}: {cause}") from cause
         score = result if isinstance(result, Score) else None
         value: object = result if score is None else score.value
+        if isinstance(result, tuple):
+            pair = cast("tuple[object, ...]", result)
+            if len(pair) != 2 or not isinstance(pair[1], str):
+                raise _failed("metric", self.metric, cell, f"gave {pair!r}: expected a pair of a number and a feedback")
+            value, score = pair[0], Score(0.0, feedback=pair[1])
         if type(value) is not float:
             if not isinstance(value, Real) and type(value).__name__ not in {"bool", "bool_"}:
-                raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1], or a Score")
+                raise _failed(
+                    "metric",
+                    self.metric,
+                    cell,
+                    f"gave {value!r}: expected a number in [0, 1], with feedback or without, or a Score",
+                )
             value = float(value)  # pyright: ignore[reportArgumentType]
         if math.isnan(value) or not 0.0 <= value <= 1.0:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
         return value, score
 
     def _unreadable(self, reply: Reply) -> str:
+        if spoken(reply.text) is None:
+            cut = f" and was cut off at {self.task.sampling.max_tokens} tokens" if reply.finish == "length" else ""
+            return f"the thinking in the reply never ended{cut}, so there is no answer"
         if reply.finish == "length":
             return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):
             return f"{UNANSWERED} ({reply.finish}): {self._expected}"
         return f"no answer could be read: {self._expected}"
+
+
+def writes_decimal_commas(task: Task) -> bool:
+    """Whether a task's right answers write decimals with a comma: those that a search sees, else those of the test."""
+    seen = (*task.train, *task.dev)
+    return decimal_comma(example.target for example in (seen if seen else task.test))
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
+from promptopt.digits import decimal_comma
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals
-from promptopt.evaluators.answers import choice as read_choice
+from promptopt.evaluators.cues import UNSPACED
+from promptopt.evaluators.options import choice as read_choice
+from promptopt.evaluators.overlap import bleu, f1, rouge_l
+from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
 from promptopt.text import normalise
 from promptopt.types import Example, digest
 
+_WORD = re.compile(rf"[^\W{UNSPACED}]")
+_PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1,3})(?<=[\u0590-\u06ff])$")
+"""Arabic and Hebrew conjunctions, prepositions and articles, which are written together with their word."""
+
 
 def exact(answer: str, example: Example) -> float:
-    """1 where the texts are equal but for white space; case counts."""
+    """1 where the texts are equal but for white space and for how Unicode composes letters; case counts."""
     if answer == example.target:
         return 1.0
-    found = normalise(answer)
-    return float(any(found == normalise(right) for right in _right(example)))
+    found = _composed(answer)
+    return float(any(found == _composed(right) for right in _right(example)))
 
 
 def contains(answer: str, example: Example) -> float:
-    """1 where the answer holds the target as whole words, in any case and spacing."""
-    found = normalise(answer).casefold()
-    return float(any(_holds(found, normalise(right).casefold()) for right in _right(example)))
+    """1 where the answer holds the target as whole words, in any case, spacing and width.
+
+    In scripts without spaces the target may stand anywhere; before an Arabic or Hebrew word its prefixes may stand.
+    """
+    found = _folded(answer)
+    return float(any(_holds(found, _folded(right)) for right in _right(example)))
 
 
 def regex(answer: str, example: Example) -> float:
@@ -38,12 +49,21 @@ def regex(answer: str, example: Example) -> float:
 def number(answer: str, example: Example) -> float:
     """1 where the two are the same number, whatever their spelling: whole numbers exactly, others to 1e-6 (relative).
 
+    What could be two numbers, "1,234", is the one that the right answers suggest; `resolve` goes by a whole data set.
     Raises DataError where the target holds no number.
     """
+    return _same_number(answer, example, decimal_comma(_right(example)))
+
+
+def _comma_number(answer: str, example: Example) -> float:
+    return _same_number(answer, example, comma=True)
+
+
+def _same_number(answer: str, example: Example, comma: bool) -> float:
     if answer == example.target:
         return 1.0
-    found = numerals.value(answer)
-    targets = [_number_of(right) for right in _right(example)]
+    found = numerals.value(answer, comma)
+    targets = [_number_of(right, comma) for right in _right(example)]
     return float(found is not None and any(numerals.equal(found, target) for target in targets))
 
 
@@ -56,24 +76,24 @@ def choice(answer: str, example: Example) -> float:
     return float(found is not None and found in targets)
 
 
-def f1(answer: str, example: Example) -> float:
-    """Token F1 in [0, 1] as SQuAD computes it: no case, punctuation or articles (Rajpurkar et al. 2016; script v2)."""
-    return max(_token_f1(_squad_tokens(answer), _squad_tokens(right)) for right in _right(example))
-
-
 _METRICS: dict[str, Metric] = {
+    "bleu": bleu,
     "choice": choice,
     "contains": contains,
     "exact": exact,
     "f1": f1,
+    "json": json,
     "number": number,
     "regex": regex,
+    "rouge_l": rouge_l,
+    "set_f1": set_f1,
 }
 
 
-def resolve(metric: str | Metric) -> Metric:
+def resolve(metric: str | Metric, comma: bool = False) -> Metric:
     """The metric of that name, or the function that `module:function` names; a callable is its own metric.
 
+    comma: the data writes decimals with a comma, which tells `number` what "1,234" means.
     Raises UnknownName, or ConfigError where the module or the function in it cannot be had.
     """
     if not isinstance(metric, str):
@@ -82,12 +102,12 @@ def resolve(metric: str | Metric) -> Metric:
         return _imported(metric)
     if metric not in _METRICS:
         raise UnknownName("metric", metric, [*METRICS, "module:function"])
-    return _METRICS[metric]
+    return _comma_number if metric == "number" and comma else _METRICS[metric]
 
 
 def is_builtin(metric: Metric) -> bool:
     """Whether this is one of the functions above, which look at nothing but the answer and the right answers."""
-    return any(metric is known for known in _METRICS.values())
+    return any(metric is known for known in (*_METRICS.values(), _comma_number))
 
 
 def described(function: str | Callable[..., Any]) -> Any:
@@ -149,6 +169,15 @@ def _right(example: Example) -> tuple[str, ...]:
     return (example.target, *example.accepted)
 
 
+@lru_cache(maxsize=16_384)
+def _composed(text: str) -> str:
+    return normalise(text if text.isascii() else unicodedata.normalize("NFC", text))
+
+
+def _folded(text: str) -> str:
+    return normalise(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+
+
 def _holds(text: str, part: str) -> bool:
     """Whether `part` stands in `text` with no word running into it. An empty part stands in an empty text only."""
     if not part:
@@ -156,16 +185,19 @@ def _holds(text: str, part: str) -> bool:
     start = text.find(part)
     while start >= 0:
         end = start + len(part)
-        joined_before = start > 0 and _is_word(text[start - 1]) and _is_word(part[0])
-        joined_after = end < len(text) and _is_word(text[end]) and _is_word(part[-1])
+        joined_before = (
+            start > 0 and _runs_on(text[start - 1], part[0]) and not _PREFIX.search(text, max(0, start - 5), start)
+        )
+        joined_after = end < len(text) and _runs_on(part[-1], text[end])
         if not (joined_before or joined_after):
             return True
         start = text.find(part, start + 1)
     return False
 
 
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+def _runs_on(left: str, right: str) -> bool:
+    """Whether two characters side by side belong to one word."""
+    return _WORD.match(left) is not None and _WORD.match(right) is not None
 
 
 @lru_cache(maxsize=16_384)
@@ -176,8 +208,8 @@ def _compiled(source: str) -> re.Pattern[str]:
         raise DataError(f"target {source!r} is no regular expression: {cause}; metric 'regex' needs one") from cause
 
 
-def _number_of(target: str) -> numerals.Fraction:
-    found = numerals.value(target)
+def _number_of(target: str, comma: bool) -> numerals.Fraction:
+    found = numerals.value(target, comma)
     if found is None:
         raise DataError(f"target {target!r} holds no number: metric 'number' needs one; use 'exact' for texts")
     return found
@@ -186,18 +218,3 @@ def _number_of(target: str) -> numerals.Fraction:
 @lru_cache(maxsize=16_384)
 def _choice_of(text: str) -> str | None:
     return read_choice(text)
-
-
-_PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_ARTICLE = re.compile(r"\b(a|an|the)\b")
-
-
-def _squad_tokens(text: str) -> list[str]:
-    return _ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split()
-
-
-def _token_f1(found: list[str], right: list[str]) -> float:
-    if not found or not right:
-        return float(found == right)
-    common = sum((Counter(found) & Counter(right)).values())
-    return 2 * common / (len(found) + len(right))

@@ -1,72 +1,94 @@
-"""Numbers as people and models write them: where the answer's number stands in a reply, and what it is worth.
+r"""Numbers as people and models write them: where the answer's number stands in a reply, and what it is worth.
 
-What is read: signs (also the Unicode minus), thousands separators in groups (comma, thin or fixed space, apostrophe),
-decimals, exponents, fractions without spaces ("3/4", "1 3/4", LaTeX fractions). Currency and units, "%" among them, are
-dropped. What is not: number words, "million", a decimal comma, digits inside words ("m2"), powers.
+What is read: signs (also the Unicode minus), separators as `promptopt.digits` has them, exponents and "× 10^5",
+fractions ("3/4", "1 3/4", "½", LaTeX), digits of other scripts. Currency and units, "%" among them, are dropped. What
+is not: number words, "million", digits inside words ("m2"), roots, multiples of pi, other powers, times, dates,
+versions.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+
+from promptopt.digits import RUN, fixed, numbers_in
+from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
 
 TOLERANCE = Fraction(1, 10**6)
 """Relative difference within which two numbers are equal, unless both are whole: those must be the same."""
 
-LONGEST = 400
-"""Digits; a longer run is a model stuck on a key, and no number."""
-
-_INTEGER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)"
 _NUMBER = re.compile(
-    r"(?<![\w/.,])(?:(?P<whole>\d{1,9})[ ])?(?P<top>\d{1,9})/(?P<bottom>0{0,8}[1-9]\d{0,8})(?![\w/]|\.\d)"
-    rf"|(?<!\w)(?<!\d\.)(?P<decimal>(?:{_INTEGER}(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{{1,3}}(?!\w))?)"
+    r"(?<![\w/.,:])(?:(?P<whole>[0-9]{1,9})[ ])?(?P<top>[0-9]{1,9})/(?P<bottom>0{0,8}[1-9][0-9]{0,8})"
+    r"(?![\w/]|[.,:][0-9])"
+    rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
-_SPACED = re.compile(r"(?<=\d)[\u00a0\u2009\u202f'’](?=\d{3}(?!\d))")
 _VULGAR = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215e])")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_RAISED = re.compile(r"(?<=10)[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
 _SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070-\u207f]+")
-_CURRENCY = re.compile(r"\\?[$€£¥₹₽₩]|\b(?:US|CA|AU|NZ|HK)(?=\\?\$)")
-_SIGNED_CURRENCY = re.compile(r"([-−–])\s?\\?[$€£¥₹₽₩]\s?")
+_LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]")
+_SIGN = r"[$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦]"
+_CURRENCY = re.compile(rf"\\?{_SIGN}|\b(?:US|CA|AU|NZ|HK|R)(?=\\?\$)")
+_SIGNED_CURRENCY = re.compile(rf"([-−–])\s?\\?{_SIGN}\s?")
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_FRACTION = re.compile(r"\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}")
 _MINUS = "-−–﹣－"
+_OPERATOR = re.compile(r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|be|equals|gives|ist|est|es))[ *$]{0,4}$")
+_NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
 
-_CUE = re.compile(r"\banswers?\b\W{0,4}(?:(?:is|are|was|(?:will|would|should|must)\s+be)\b|[:=])\W{0,4}", re.IGNORECASE)
+_GAP = re.compile(r"(?<=[0-9])(?:\{?\\[,;:! ]\}?|~)(?=[0-9]{3}(?![0-9]))")
+_SPACING = re.compile(r"\\[,;:! ]|\\(?:left|right|quad|displaystyle)(?![A-Za-z])")
+_NAMED = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|rm|it)|mbox|operatorname)\s{0,4}\{([^{}]{0,200})\}")
+_FRACTION = re.compile(
+    r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))\s{0,4}"
+    r"(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))"
+)
+_TIMES_TEN = re.compile(
+    r"(?<=[0-9])\s{0,4}(?:×|x|X|\*|·|⋅|\\times|\\cdot)\s{0,4}10\s?(?:\^|\*\*)\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])"
+)
+_TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])")
+_POWER = re.compile(r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?\^\s?(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)")
+_DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
+_IRRATIONAL = re.compile(
+    r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
+    r"|\\pi(?![A-Za-z])|π)"
+)
+_DATE = re.compile(
+    r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
+    r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|0[xX][0-9a-fA-F]{1,40})(?!\w)"
+)
+
+_CUE = re.compile(
+    rf"\b{NOUN}\b(?:\s(?!not\b)\w{{1,14}}(?=\s))?\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
+    r"[^\w.,\-−–﹣－+\\/(]{0,6}",
+    re.IGNORECASE,
+)
 # "#### 2. Add them up" is a heading, "#### 18" an answer.
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
 _BOXED = re.compile(r"\\boxed\s*\{")
+_ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
+_ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _VISIBLE = re.compile(r"\S")
-_SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)")
+_SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
-def number(reply: str) -> str | None:
+def number(reply: str, comma: bool = False) -> str | None:
     r"""The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
 
-    The last "####", else the last `\boxed{}`, else the last "answer is" says where to look: behind the last "=" of
+    The last "####", else the last `\boxed{}`, `<answer>` or "answer is" says where to look: behind the last "=" of
     that sentence, else at its first number. Without such a cue, or no number there, it is the last number of the reply.
     A minus belongs to the number unless something stands before it that can be subtracted from: "5-3" gives 3.
+    `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
     """
-    plain = _plain(reply)
-    for cue in (_HASHES, _BOXED, _CUE):
-        places = [match.end() for match in cue.finditer(plain)]
-        if places:
-            brace = plain.find("}", places[-1]) if cue is _BOXED else -1
-            found = _answer_at(plain, places[-1], brace if brace >= 0 else len(plain))
-            if found is not None:
-                return found
-    last: str | None = None
-    for match in _NUMBER.finditer(plain):
-        last = _spelled(match, plain) or last
-    return last
+    found = _found(reply, comma)
+    return found.replace(".", ",") if found is not None and comma else found
 
 
 @lru_cache(maxsize=16_384)
-def value(text: str) -> Fraction | None:
+def value(text: str, comma: bool = False) -> Fraction | None:
     """The exact value of the number that `number` reads from `text`, or None."""
-    read = number(text)
+    read = _found(text, comma)
     return None if read is None else Fraction(read)
 
 
@@ -77,48 +99,88 @@ def equal(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
 
 
-def _plain(reply: str) -> str:
+def _found(reply: str, comma: bool) -> str | None:
+    plain = _plain(reply, comma)
+    for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
+        places = [match.end() for match in cue.finditer(plain)]
+        if places:
+            end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1
+            found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), comma)
+            if found is not None:
+                return found
+    for match in reversed(list(_NUMBER.finditer(plain))):
+        numbers = _spelled(match, plain, comma)
+        if numbers:
+            return numbers[-1]
+    return None
+
+
+def _plain(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
     text = reply
     if not text.isascii():
-        text = _SUPERSCRIPT.sub(" ", text)
-        text = _SPACED.sub("", text)
+        text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
+        text = _SUPERSCRIPT.sub(" ", in_latin(_full_width_commas(text)))
+        # The Arabic decimal mark can be read in no other way.
+        text = fixed(text).replace("\u066b", "," if comma else ".").replace("\u066c", "'")
         text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text)).replace("\u2044", "/")
         text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.digit(match.group())), text)
-    if "\\" in text:
-        text = text.replace("{,}", ",").replace(",\\!", ",").replace("\\,", "")
-        text = _FRACTION.sub(r" \1/\2", text)
+        text = _LETTERS.sub("  ", text)  # two: one would join numbers into thousands
+    if "\\" in text or "{,}" in text:
+        text = _without_tex(text)
+    if "^" in text or "√" in text or "π" in text or "**" in text or "\\" in text:
+        text = _TEN.sub(r"1e\1\2", _TIMES_TEN.sub(r"e\1\2", text)).replace("e−", "e-")
+        text = _POWER.sub(" ", _IRRATIONAL.sub(" ", _DEGREE.sub(" ", text)))
     if "'" in text:
-        text = _SPACED.sub("", text)
+        text = fixed(text)
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
-    return _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
+    text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
+    return _DATE.sub(" ", _NEGATIVE.sub("− ", text))
 
 
-def _answer_at(plain: str, start: int, stop: int) -> str | None:
+def _full_width_commas(text: str) -> str:
+    """A full-width comma separates thousands between full-width digits; elsewhere it is a stop."""
+    return re.sub(r"(?<=[０-９])，(?=[０-９]{3})", "٬", text)
+
+
+def _without_tex(text: str) -> str:
+    text = _GAP.sub("'", text.replace("{,}", ",").replace(",\\!", ",").replace("{.}", "."))
+    text = _NAMED.sub(r" \1 ", _SPACING.sub(" ", text))
+    return _FRACTION.sub(_quotient, text)
+
+
+def _quotient(match: re.Match[str]) -> str:
+    above, top, short_top, below, bottom, short_bottom = match.groups(default="")
+    sign = "-" if (above == "-") != (below == "-") else ""
+    # A space makes "2\frac{1}{3}" a mixed number; after a sign there must be none.
+    before = match.string[match.start() - 1 : match.start()]
+    return f"{' ' if before.isalnum() or before == '}' else ''}{sign}{top}{short_top}/{bottom}{short_bottom} "
+
+
+def _answer_at(plain: str, start: int, stop: int, comma: bool) -> str | None:
     """The number of the sentence that begins at `start` and ends before `stop`."""
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     stop = end.start() if end is not None else stop
     equals = plain.rfind("=", start, stop)
     for begin in (equals + 1, start) if equals >= 0 else (start,):
-        match = _NUMBER.search(plain, begin, stop)
-        if match is not None:
-            return _spelled(match, plain)
+        for match in _NUMBER.finditer(plain, begin, stop):
+            numbers = _spelled(match, plain, comma)
+            if numbers:
+                return numbers[0]
     return None
 
 
-def _spelled(match: re.Match[str], plain: str) -> str | None:
-    sign = "-" if _is_negative(plain, match.start()) else ""
-    decimal = match["decimal"]
-    if decimal is None:
-        return sign + str(_fraction(match["whole"], int(match["top"]), int(match["bottom"])))
-    if len(decimal) > LONGEST:
-        return None
-    mantissa, _, exponent = decimal.replace(",", "").lower().partition("e")
-    if exponent:
-        return _trimmed(sign, format(Decimal(f"{mantissa}e{exponent}"), "f"))
-    return _trimmed(sign, mantissa)
+def _spelled(match: re.Match[str], plain: str, comma: bool) -> list[str]:
+    run = match["run"]
+    if run is None:
+        found = [str(_fraction(match["whole"], int(match["top"]), int(match["bottom"])))]
+    else:
+        found = numbers_in(run, comma)
+    if found and found[0] != "0" and _is_negative(plain, match.start()):
+        found[0] = "-" + found[0]
+    return found
 
 
 def _fraction(whole: str | None, top: int, bottom: int) -> Fraction:
@@ -126,18 +188,16 @@ def _fraction(whole: str | None, top: int, bottom: int) -> Fraction:
     return Fraction(top, bottom) + (int(whole) if whole is not None and top < bottom else 0)
 
 
-def _trimmed(sign: str, mantissa: str) -> str:
-    whole, _, decimals = mantissa.partition(".")
-    whole, decimals = whole.lstrip("0"), decimals.rstrip("0")
-    shown = f"{whole if whole else '0'}.{decimals}" if decimals else whole if whole else "0"
-    return shown if shown == "0" else sign + shown
-
-
 def _is_negative(plain: str, start: int) -> bool:
-    if start == 0 or plain[start - 1] not in _MINUS:
+    place = start - 1
+    while place > start - 4 and place >= 0 and plain[place] == " ":
+        place -= 1
+    if place < 0 or plain[place] not in _MINUS:
         return False
-    before = plain[max(0, start - 9) : start - 1]
+    before = plain[max(0, place - 24) : place]
     last = before.rstrip(" ")[-1:]
+    if place < start - 1:  # "x = - 3" is signed, "- 3 apples" is listed, "5 - 3" subtracts
+        return _OPERATOR.search(before) is not None or (plain[place] == "−" and last in {"", "\n"})
     if before.endswith(" "):  # "5 -3" subtracts, "is -3" does not
         return not (last.isdigit() or last in {")", "]"})
     return not (last.isalnum() or last in {")", "]", "%", "-"})  # "5-3" subtracts, "GPT-4" joins

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from promptopt.errors import ConfigError
 from promptopt.protocols import Task
 from promptopt.run import Run
-from promptopt.types import Example, Prompt, Proposal
+from promptopt.thoughts import written
+from promptopt.types import Example, Prompt, Proposal, Score
 
 POOL_SHARE, POOL_MOST = 0.1, 200
 """Training examples kept for demonstrations: a tenth (promptolution), or what the blocks leave, up to 200 (code)."""
@@ -71,11 +72,16 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold
         return [bare(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
     return [
-        Example(example.fields, score.output.strip())
-        if score.value >= threshold and score.parsed and score.output.strip()
+        Example(example.fields, said(score))
+        if score.value >= threshold and score.parsed and said(score)
         else bare(example)
         for example, score in zip(examples, scores, strict=True)
     ]
+
+
+def said(score: Score) -> str:
+    """The reply that was scored, trimmed, as a demonstration can show it: without what was thought before it."""
+    return written(score.output).strip()
 
 
 def shows_turns(task: Task) -> bool:

@@ -178,7 +178,7 @@ def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segmen
     for reminder in ("", REMINDER.format(most=most)):
         meta = SEGMENT.render({"most": str(most), "prompt": text, "reminder": reminder})
         (reply,) = run.generate([(Message("user", meta),)], sampling)
-        segments = read_segments(unthought(reply), text, most)
+        segments = read_segments(unthought(reply, "prompt"), text, most)
         if segments is not None:
             return segments
         run.reject("segmenter: not a marked copy of the prompt")

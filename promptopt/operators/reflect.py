@@ -139,7 +139,7 @@ def _ask_once(
 ) -> list[list[str] | None]:
     """The spans of each reply; None where the request can never fit the model, so that asking again is futile."""
     found: list[list[str] | None] = []
-    for reply in _generate(run, texts, sampling):
+    for reply in _generate(run, texts, tag, sampling):
         spans = read_tagged(reply, tag)[-wanted:]
         if len(spans) < wanted:
             run.reject(f"{who}: {_shortfall(reply, spans)}")
@@ -168,7 +168,7 @@ def ask_whole(
 
     def take(indices: Sequence[int], asked: Sequence[str]) -> list[int]:
         untagged: list[int] = []
-        for index, reply in zip(indices, _generate(run, asked, sampling), strict=True):
+        for index, reply in zip(indices, _generate(run, asked, tag, sampling), strict=True):
             found[index], why = _whole(reply, tag, bare, closed)
             if why:
                 run.reject(f"{who}: {why}")
@@ -186,8 +186,8 @@ def refuses(text: str) -> bool:
     return _REFUSAL.match(text) is not None
 
 
-def _generate(run: Run, texts: Sequence[str], sampling: Sampling) -> list[Reply]:
-    return [unthought(reply) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
+def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> list[Reply]:
+    return [unthought(reply, tag) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
 def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:

@@ -12,18 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from promptopt.text import Pattern, strip_fence
+from promptopt.thoughts import written
 from promptopt.types import Reply, Sampling
 
 WORDS = 6
 """Words in a row that make a piece of the request. Ours."""
 AROUND = 256
 """Tokens for what a model says beside the section that was asked for."""
-
-_THOUGHT = re.compile(
-    r"<\s*(think|thinking|thought|reasoning|analysis)\s*>.*?<\s*/\s*\1\s*>", re.IGNORECASE | re.DOTALL
-)
-_OPENED = re.compile(r"<\s*(?:think|thinking|thought)\s*>", re.IGNORECASE)
-_CLOSED = re.compile(r".*<\s*/\s*(?:think|thinking|thought)\s*>", re.IGNORECASE | re.DOTALL)
 
 _CHANGED = (
     r"(?:new|improved|revised|rewritten|rephrased|paraphrased|final|better|best|updated|optimi[sz]ed|modified|whole)"
@@ -60,16 +55,13 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`"}
 
 
-def unthought(reply: Reply) -> Reply:
+def unthought(reply: Reply, *tags: str) -> Reply:
     """The reply without what a model thought aloud before it spoke; without any text where a thought has no end.
 
-    Templates may open the thought themselves, so an end without a beginning ends one too.
+    `tags`: those that the text was asked for in; what stands between them is the text (`thoughts.written`).
     """
-    text = _THOUGHT.sub("", reply.text)
-    text = _CLOSED.sub("", text, count=1)
-    if _OPENED.search(text):
-        text = ""
-    return reply if text == reply.text else replace(reply, text=text.strip())
+    text = written(reply.text, tags)
+    return reply if text == reply.text else replace(reply, text=text)
 
 
 def sized(sampling: Sampling, tokens: int) -> Sampling:

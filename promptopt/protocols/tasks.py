@@ -8,14 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 from promptopt.protocols.models import Role
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
 
-Metric = Callable[[str, Example], float | Score]
-"""(answer, example) to a value in [0, 1], or to a whole Score. The answer is what the task's Reader read."""
+Metric = Callable[[str, Example], float | tuple[float, str] | Score]
+"""(answer, example) to a value in [0, 1], alone or with feedback, or to a whole Score; the answer is what the task's
+Reader read."""
 
 Reader = Callable[[str], str | None]
 """Reads the answer out of a reply; None where there is none to be read."""
 
 
-METRICS = ("choice", "contains", "exact", "f1", "number", "regex")
+METRICS = ("bleu", "choice", "contains", "exact", "f1", "json", "number", "regex", "rouge_l", "set_f1")
 """The metrics that have a name; another is a function, or the `module:function` that is one."""
 
 READERS = ("choice", "label", "line", "number", "text")

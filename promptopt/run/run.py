@@ -14,21 +14,12 @@ from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import (
-    Ask,
-    Contrasting,
-    Evaluator,
-    Forcing,
-    Model,
-    Reducing,
-    Role,
-    Surrogate,
-    Task,
-)
+from promptopt.protocols import Ask, Contrasting, Evaluator, Forcing, Model, Reducing, Role, Surrogate, Task
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
+from promptopt.run.posterior import Posterior
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
@@ -203,8 +194,7 @@ class Run:
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some of them, best first, where it goes by more than their means; the
-        others follow by their worth on `examples`, those that saw none of them last.
+        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
         """
         self._board.rank_by(examples, order)
 
@@ -248,6 +238,10 @@ class Run:
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
+
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.

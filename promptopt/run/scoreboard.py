@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from promptopt.run.posterior import Posterior, posterior
 from promptopt.run.worth import worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
+
+RELATIVES = 150
+"""Prompts that a posterior holds beside those it is asked about and their forebears: the latest. All of a small search,
+and the bound of what a step of a long one costs (some milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,25 @@ class Scoreboard:
         self.initial, self.train, self.dev = initial, tuple(train), tuple(dev)
         self._cells: dict[Prompt, dict[str, Score]] = {}
         self._lineage: dict[Prompt, Proposal] = {initial: Proposal(initial, operator="start")}
+        self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
         self._lineage.setdefault(proposal.prompt, proposal)
+        self._place(proposal.prompt, proposal.parents)
 
     def put(self, cell: Cell, score: Score) -> None:
         """Take note of a score."""
+        self._place(cell.prompt, ())
         self._cells.setdefault(cell.prompt, {})[_cell_name(cell.example, cell.repetition)] = score
+
+    def _place(self, prompt: Prompt, parents: Sequence[Prompt]) -> None:
+        """Put a new prompt behind those of its parents that came up before it; behind the start, where none did."""
+        if prompt not in self._forebears:
+            found = tuple(parent for parent in dict.fromkeys(parents) if parent in self._forebears)
+            self._forebears[prompt] = found if found else (self.initial,)
 
     def row(self, prompt: Prompt, examples: Sequence[Example], repetition: int) -> list[Score]:
         """The scores of a prompt on examples that it was scored on."""
@@ -118,6 +132,27 @@ class Scoreboard:
         start = self.estimate(self.initial, examples)
         level = start.mean if start.count else prior
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
+
+        A prompt that nobody proposed stands behind the start.
+        """
+        forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
+        order = list(forebears)
+        wanted, pending = {self.initial: None}, [*prompts, *order[-RELATIVES:]]
+        while pending:
+            prompt = pending.pop()
+            if prompt not in wanted:
+                wanted[prompt] = None
+                pending += forebears[prompt]
+        held = [prompt for prompt in order if prompt in wanted]
+        names = {example.id: None for example in self.train}
+        known = {
+            prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
+            for prompt in held
+        }
+        return posterior({prompt: forebears[prompt] for prompt in held}, known)
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
-from promptopt.selection.fresh import FreshRejects
+from promptopt.selection.lineage import LineageBounds
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
@@ -180,7 +180,7 @@ class Generations:
             return self._none_new(old, arms)
         self._idle = 0
         self._seen |= dict.fromkeys(arms)
-        ranked = FreshRejects(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
+        ranked = LineageBounds(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
         kept = [estimate.prompt for estimate in ranked[: plan.keep]]
         run.rank_by(self._examples, kept)
         return ranked, kept

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from promptopt.digits import decimal_comma
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import METRICS, READERS
 from promptopt.tasks.layout import RESERVED
@@ -87,3 +88,12 @@ def check_targets(task: str, examples: Iterable[Example], labels: tuple[str, ...
     for example in examples if labels else ():
         if example.target not in labels:
             raise DataError(f"task {task!r}: {UnknownName('label', example.target, labels)}")
+
+
+def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> tuple[str, ...]:
+    """A sentence on how `number` reads decimals where the targets show commas in them; `read_by`: metric and answer."""
+    if "number" not in read_by or not decimal_comma(example.target for example in examples):
+        return ()
+    return (
+        "the targets write decimals with a comma, so 1,234 in a reply is read as 1 and a fraction, 1.234 as thousands",
+    )

@@ -11,12 +11,16 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
+from promptopt.digits import decimal_comma, is_number
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout
-from promptopt.tasks.prompt_text import default_layouts, is_number
+from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
+from promptopt.tasks.several import several_right
+from promptopt.tasks.splits import Pool
+from promptopt.types import Example
 
 _LOOKED_AT = 5_000
 _MOST_LABELS = 25
@@ -24,6 +28,9 @@ _ASKED = ("system", "instruction", "context", "question", "query", "message", "i
 """What stands for the prompt, or for a part of it, in published preference data without a column `prompt`."""
 _TAKEN = ("instruction", "answer_format", *RESERVED)
 _PAIRS = "# Preference data: --method pmpo --evaluator preference goes by which reply the model finds likelier."
+_COMMA = "Every target is a number. Decimals have a comma in them, so 1,234 is read as 1 and a fraction."
+_SEVERAL = "# Where a target is a list, each entry of it is a right answer."
+_METRICS = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
 _LETTER = re.compile(r"\(?[A-Z]\)?")
 
 
@@ -54,15 +61,16 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
     columns = ColumnRoles(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
     found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
     fields = tuple(asked)
-    guess = _from_targets([example.target for example in found.examples], fields[-1])
+    guess = _from_targets(_right_answers(found.examples), fields[-1])
     lines = [
         f"name = {quoted(name)}",
         "# One or two sentences on what the task is; shown to the model that writes prompts.",
         f"description = {quoted(f'From {path.name}: {target} of each {fields[-1]}.')}",
         *([_PAIRS] if rejected else []),
         f"# {guess.why}",
+        *([_SEVERAL] if several_right(Pool(found.examples), None).warnings else []),
         *([f"labels = [{', '.join(map(quoted, guess.labels))}]"] if guess.labels else []),
-        f"metric = {quoted(guess.metric)}   # exact | contains | regex | number | choice | f1 | module:function",
+        f"metric = {quoted(guess.metric)}   # {_METRICS}",
         f"answer = {quoted(guess.answer)}   # read from the reply as: label | number | choice | line | text | regex:…",
         f"max_tokens = {guess.max_tokens}   # of a reply",
         "# The prompt you use today goes here, without the input: this is the part that is optimized.",
@@ -130,15 +138,31 @@ def _inputs(asked: Mapping[str, str]) -> str:
     return f"{{ {', '.join(f'{quoted(field)} = {quoted(column)}' for field, column in asked.items())} }}"
 
 
+def _right_answers(examples: Sequence[Example]) -> list[str]:
+    rows = several_right(Pool(tuple(examples)), None).rows
+    return [text for each in rows for text in (each.target, *each.accepted)]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _from_targets(targets: Sequence[str], field: str) -> _Guess:
     counts = Counter(targets)
     letters = all(_LETTER.fullmatch(target) for target in counts)
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
+    if all(map(_is_object, counts)):
+        return _Guess("Every target is a JSON object: scored by the fields that are right.", "json", "text", 512,
+                      f"Answer the {field}.", "Answer with a JSON object.")  # fmt: skip
     if letters and len(counts) > 1:
         return _Guess("Every target is an option letter.", "choice", "choice", 64, f"Answer the {field}.",
                       "Answer with the letter of the right option in brackets, such as (A).")  # fmt: skip
     if all(is_number(target) for target in counts) and not (few and len(counts) <= 10):
-        return _Guess("Every target is a number.", "number", "number", 256, f"Work out the answer to the {field}.",
+        why = "Every target is a number." if not decimal_comma(targets) else _COMMA
+        return _Guess(why, "number", "number", 256, f"Work out the answer to the {field}.",
                       "End with a last line that says: The answer is <number>.")  # fmt: skip
     if few:
         labels = tuple(sorted(counts))

@@ -166,12 +166,3 @@ def start_prompt(
 def _first(parts: Sequence[str]) -> tuple[str, ...]:
     """The order parts are read in: system, instruction, then the others by name."""
     return tuple(sorted(parts, key=lambda part: (part != "system", part != "instruction", part)))
-
-
-def is_number(text: str) -> bool:
-    """Whether a target is a plain number: digits with an optional sign, thousands commas and decimal point."""
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return any(character.isdigit() for character in text)

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.arguments import check_fields, checked
+from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric, Reader
-from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields
+from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
-from promptopt.tasks.prompt_text import is_number, start_prompt, take_apart
+from promptopt.tasks.prompt_text import start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
@@ -149,16 +151,15 @@ class Task:
         from promptopt.tasks.reading.files import read_examples
 
         found = read_examples(source, columns, seed=splits.seed)
+        pool = several_right(Pool(found.examples, warnings=found.warnings), metric)
         text = prompt if prompt is not None else found.prompt
         if text is None:
             raise ConfigError(f"{source} holds no prompt; pass prompt='…', the instruction you use today")
         task = cls.from_examples(
-            found.examples, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
+            pool.rows, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
             name=source.stem, description=description, splits=splits, layout=layout,
         )  # fmt: skip
-        return replace(
-            task, pool=Pool(found.examples, warnings=found.warnings), warnings=(*found.warnings, *task.warnings)
-        )
+        return replace(task, pool=pool, warnings=(*pool.warnings, *task.warnings))
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it do not depend on the example."""
@@ -205,7 +206,8 @@ class Task:
                 f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
             )
         splits = cut(self.pool, Splits(train, dev, test, seed), stratify=bool(self.labels))
-        return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=splits.warnings)
+        said = decimals_said((self.metric, self.answer), (*splits.train, *splits.dev))
+        return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=(*splits.warnings, *said))
 
     @checked
     def starting_from(self, text: str) -> Prompt:
@@ -260,7 +262,8 @@ class Task:
 
 
 def _default_metric(examples: Sequence[Example], labels: Sequence[str]) -> str:
-    return "number" if not labels and all(is_number(example.target) for example in examples) else "exact"
+    right = (text for example in examples for text in (example.target, *example.accepted))
+    return "number" if not labels and all(map(is_number, right)) else "exact"
 
 
 def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:

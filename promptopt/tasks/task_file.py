@@ -26,6 +26,7 @@ from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
+from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling
@@ -129,6 +130,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
     labels = tuple(cast("list[str]", table.get("labels", [])))
+    metric = str(table.get("metric", "exact"))
+    pool = several_right(pool, metric)
     clauses = cast("dict[str, Any]", table.get("contract", {}))
     _only(path, "contract clause", clauses, ("frozen", "must_contain", "must_not_contain", "max_tokens"))
     default = cast("dict[str, int]", table.get("splits", {}))
@@ -139,7 +142,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         initial=initial,
         layouts=layouts if layouts else default_layouts(names, ("instruction", *parts)),
         labels=labels,
-        metric=str(table.get("metric", "exact")),
+        metric=metric,
         answer=str(table.get("answer", "label" if labels else "text")),
         sampling=Sampling(max_tokens=int(table.get("max_tokens", 256)), stop=tuple(table.get("stop", ()))),
         contract=Contract(

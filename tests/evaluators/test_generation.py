@@ -56,6 +56,24 @@ def test_outcomes_that_are_no_answer_say_why() -> None:
     assert refused.feedback == "the model did not answer (refusal): expected one of refund, order_status"
 
 
+def test_a_reply_that_only_thinks_is_named_so() -> None:
+    endless = score(INTENTS, "<think>It could be a refund")
+    assert (endless.value, endless.parsed) == (0.0, False)
+    assert endless.feedback == "the thinking in the reply never ended, so there is no answer"
+    cut = score(INTENTS, Reply("[THINK]refund", finish="length"))
+    assert cut.feedback == "the thinking in the reply never ended and was cut off at 8 tokens, so there is no answer"
+    thought = score(INTENTS, "<think>order status?</think>refund")
+    assert (thought.value, thought.output) == (1.0, "<think>order status?</think>refund")
+
+
+@pytest.mark.parametrize(("said", "value"), [("1,234", 1.0), ("1.234", 0.0), ("1234", 0.0), ("es sind 1,2340", 1.0)])
+def test_right_answers_say_which_way_decimals_are_written(said: str, value: float) -> None:
+    examples = tuple(Example.of(target, text=target) for target in ("1,234", "0,5"))
+    task = FakeTask(metric="number", answer="number", train=examples)
+    assert score(task, said, target="1,234").value == value
+    assert score(FakeTask(metric="number", answer="number"), "1.234", target="1.234").value == 1.0
+
+
 def test_an_answer_before_the_cut_counts_and_the_cut_is_said() -> None:
     assert score(INTENTS, Reply("refund because", finish="length")).value == 1.0
     wrong = score(INTENTS, Reply("order status", finish="length"))
@@ -86,9 +104,16 @@ def test_a_metric_sees_answer_and_example_and_may_give_a_whole_score() -> None:
     assert score(FakeTask(metric=graded), " x ") == Score(0.25, " x ", "x", True, "x is a quarter of refund")
 
 
-@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, "high", None])
+def test_a_metric_may_give_a_number_with_a_sentence() -> None:
+    task = FakeTask(metric=lambda answer, example: (0.5, f"{answer} is half right"))
+    assert score(task, "x") == Score(0.5, "x", "x", True, "x is half right")
+    right = score(FakeTask(metric=lambda answer, example: (True, "")), "x")
+    assert (right.value, right.feedback) == (1.0, "")
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, "high", None, (0.5,), (0.5, 1), (2.0, "x"), ("x", 0.5)])
 def test_a_metric_out_of_range_or_type_is_an_error_at_the_cell(value: object) -> None:
-    with pytest.raises(EvaluatorError, match="expected a number in") as caught:
+    with pytest.raises(EvaluatorError, match=r"expected a (number|pair)") as caught:
         score(FakeTask(metric=lambda answer, example: value), "x")  # type: ignore[arg-type, return-value]
     assert caught.value.prompt_id == PROMPT.id
     assert caught.value.example_id == cell().example.id

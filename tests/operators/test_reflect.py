@@ -220,3 +220,13 @@ def test_an_example_is_shown_with_what_is_right() -> None:
     pair = Example.of("b", (), ("c", "d"), text="a" * 2000)
     assert show_example(pair).endswith("\nPreferred output: b\nRejected output: c")
     assert len(show_example(pair)) < 2 * FIELD
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("", "</think>")])
+def test_what_a_proposer_thinks_is_no_part_of_what_it_proposes(opening: str, closing: str) -> None:
+    thought = f"{opening}\nI must wrap it in <prompt> tags.\n{closing}\n\n"
+    run = FakeRun(f"{thought}<prompt>NEW</prompt>", f"{thought}Classify it CAREFULLY.", f"{thought}<prompt>A</prompt>")
+    found = ask_whole(run, ["p", "q"], "prompt", SAMPLING, "writer", bare=True)
+    assert found == ["NEW", "Classify it CAREFULLY."]
+    assert ask(run, ["r"], "prompt", 1, SAMPLING, "writer") == [["A"]]
+    assert not run.rejected

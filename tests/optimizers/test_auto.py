@@ -189,7 +189,7 @@ def test_tokens_that_end_in_the_middle_of_a_generation_lose_nothing(tmp_path: Pa
     result = search(tmp_path, budget=Budget(tokens=9_000), runs=runs)
     assert result.status == "budget"
     ranked = [estimate.prompt for estimate in runs[0].ranked()]
-    assert set(runs[0].steps[-1].kept) <= set(ranked[:2])
+    assert set(runs[0].steps[-1].kept) <= set(ranked[:6])
     assert result.prompt in {*ranked[:4], runs[0].initial}
 
 

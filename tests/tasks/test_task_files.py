@@ -330,6 +330,9 @@ def test_unknown_tasks_are_refused_with_the_nearest(tmp_path: Path) -> None:
         (["yes", "no"] * 150, "exact", "label", ("no", "yes")),
         (["0", "1"] * 150, "exact", "label", ("0", "1")),
         ([f"{n},500" for n in range(300)], "number", "number", ()),
+        ([f"{n},5" for n in range(300)], "number", "number", ()),
+        ([f"{n:04d}" for n in range(300)], "exact", "line", ()),
+        ([f"{n % 24:02d}:{n % 60:02d}" for n in range(300)], "exact", "line", ()),
         (["A", "(B)", "C"] * 100, "choice", "choice", ()),
         ([f"name {n}" for n in range(300)], "exact", "line", ()),
         ([f"a much longer answer that nobody would repeat word by word {n}" for n in range(300)], "f1", "text", ()),
@@ -354,3 +357,16 @@ def test_guessing_from_a_wrong_column_offers_the_right_one(tmp_path: Path) -> No
     write(tmp_path, MINIMAL)
     with pytest.raises(DataError, match="no column is named 'targets'; did you mean 'target'"):
         guess_task(tmp_path / "rows.csv", "text", "targets", "t")
+
+
+def test_a_first_task_file_says_how_it_reads_decimals_lists_and_objects(tmp_path: Path) -> None:
+    rows = [{"q": f"q{n}", "price": f"{n},5", "names": [f"a{n}", f"b{n}"], "made": {"a": n}} for n in range(60)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    said = {target: guess_task(data, "q", target, "t") for target in ("price", "names", "made")}
+    assert "# Every target is a number. Decimals have a comma in them" in said["price"]
+    assert "# Where a target is a list, each entry of it is a right answer." in said["names"]
+    assert 'metric = "json"' in said["made"]
+    for text in said.values():
+        (tmp_path / "t.toml").write_text(text, encoding="utf-8")
+        assert load_task(tmp_path / "t.toml").train

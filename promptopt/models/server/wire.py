@@ -29,6 +29,8 @@ _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _SHOWN = 300
 
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+"""Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
 _FINISHES: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "filter"}
 
 
@@ -118,17 +120,36 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply
         raise Outage("answered with a choice that is malformed") from None
     # Servers have reasons of their own, such as `eos` and `tool_calls`; the text is whole all the same.
     finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
-    text = message.get("content")
+    text, thought = _said(message.get("content"))
     if message.get("refusal"):
-        text, finish = message["refusal"], "refusal"
-    text = text if isinstance(text, str) else ""
+        text, finish = str(message["refusal"]), "refusal"
+    thought += "".join(str(message[name]) for name in _THOUGHT_FIELDS if isinstance(message.get(name), str))
+    if thought.strip() and not text.strip() and finish in ("stop", "length"):
+        # It never began to answer: readers say so, and an answer that its thoughts name is none.
+        text = f"<think>\n{thought}"
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
     prompt_tokens, completion_tokens = counts.get("prompt_tokens"), counts.get("completion_tokens")
     if not isinstance(prompt_tokens, int):
         prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
     if not isinstance(completion_tokens, int):
-        completion_tokens = estimate_tokens(text, model)
+        completion_tokens = estimate_tokens(text if text.startswith("<think>") else text + thought, model)
     return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served_by(answer))
+
+
+def _said(content: object) -> tuple[str, str]:
+    """What is said and what is thought, of a message's content: a text, or a list of parts."""
+    if isinstance(content, str):
+        return content, ""
+    said = thought = ""
+    for part in cast("list[object]", content) if isinstance(content, list) else []:
+        entry: dict[str, Any] = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+        inner = entry.get("text", entry.get("thinking"))
+        text = inner if isinstance(inner, str) else _said(inner)[0]
+        if str(entry.get("type", "text")) in ("thinking", "reasoning", "redacted_thinking"):
+            thought += text
+        else:
+            said += text
+    return said, thought
 
 
 def served_by(answer: Mapping[str, Any]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptopt.operators.demos import bare, draw, shows_demos, shows_turns, unlike
+from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns, unlike
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.auto.credit import Credit
@@ -30,7 +30,7 @@ IN_TEXT, AS_TURNS = 4, 32
 LONGEST_TARGET, LONGEST_REPLY = 60, 256
 """Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
 Worths = Mapping[Prompt, float]
-"""What each prompt is worth by all that the search saw."""
+"""What each prompt that the search knows is worth, in the order they came up."""
 
 _WHO = "proposer"
 _SENTENCE = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
@@ -71,7 +71,7 @@ class Operators:
             run.warn(f"auto searches without {' and '.join(left_out)}")
         self.remember(run.initial)
 
-    def applicable(self, elite: Sequence[Prompt], found: Sequence[Prompt]) -> list[str]:
+    def applicable(self, elite: Sequence[Prompt], found: Iterable[Prompt]) -> list[str]:
         """The operators that can make a child of these prompts."""
         listed = {
             "critic": any(score.value < 1.0 for prompt in elite for _, score in self._run.seen(prompt)),
@@ -90,19 +90,18 @@ class Operators:
         credit: Credit,
         count: int,
         elite: Sequence[Prompt],
-        found: Sequence[Prompt],
         worth: Worths,
     ) -> list[Proposal]:
         """Up to `count` new children, in the order drawn; all requests go out together.
 
         Those that break their contract, repeat an earlier prompt or quote the examples they were shown are missing.
         """
-        rng, among = self._run.rng("operators"), self.applicable(elite, found)
+        rng, among = self._run.rng("operators"), self.applicable(elite, worth)
         drawn: list[Proposal | ChildRequest] = []
         for _ in range(count):
             operator = credit.draw(rng, among)
             parent = rng.choices(elite, range(len(elite), 0, -1))[0]
-            made = self._made(operator, parent, elite, found, worth)
+            made = self._made(operator, parent, elite, worth)
             if made is not None:
                 drawn.append(made)
         written = iter(self._written([each for each in drawn if isinstance(each, ChildRequest)]))
@@ -123,7 +122,6 @@ class Operators:
         operator: str,
         parent: Prompt,
         elite: Sequence[Prompt],
-        found: Sequence[Prompt],
         worth: Worths,
     ) -> Proposal | ChildRequest | None:
         """A child, the request for one, or None where the operator has no use for this parent."""
@@ -145,7 +143,7 @@ class Operators:
                 demos = draw(run.rng("demonstrations"), both, len(both) // 2)
                 return ChildRequest(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
             case "history":
-                best = self._different(sorted(found, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
+                best = self._different(sorted(worth, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
                 scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
                 return ChildRequest(operator, (parent,), requests.history(parent, scored))
             case "guess":
@@ -158,7 +156,7 @@ class Operators:
             case _:
                 return ChildRequest(operator, (parent,), requests.rewrite(parent))
 
-    def _different(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+    def _different(self, prompts: Iterable[Prompt]) -> list[Prompt]:
         """The first of every text: prompts that differ in their demonstrations alone read alike in a request."""
         texts: dict[str, Prompt] = {}
         for prompt in prompts:
@@ -237,9 +235,9 @@ class Operators:
         own = {example.id: score for example, score in run.seen(parent) if score.value >= 1.0 and score.parsed}
         found: list[Example] = []
         for example in examples:
-            said = own[example.id].output.strip() if example.id in own else ""
-            worth_showing = said and said != example.target and run.count_tokens(said) <= LONGEST_REPLY
-            found.append(Example(example.fields, said) if worth_showing else bare(example))
+            reply = said(own[example.id]) if example.id in own else ""
+            worth_showing = reply and reply != example.target and run.count_tokens(reply) <= LONGEST_REPLY
+            found.append(Example(example.fields, reply) if worth_showing else bare(example))
         return found
 
 

@@ -25,10 +25,11 @@ from promptopt.optimizers.auto.operators import Operators, with_answer_line
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
-from promptopt.selection.fresh import FreshRejects, asked, looks
+from promptopt.selection.lineage import OPTIMISM, LineageBounds
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Proposal, Room
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room
 
 FAULTLESS = 0.98
 """A start that scores so much leaves nothing to be found."""
@@ -93,12 +94,12 @@ class Auto:
         first = _look(run, plan)
         if first is None:
             return
-        elite, found = [run.initial], [run.initial]
-        idle, restarted, worth = 0, False, run.worths(run.train)
+        elite, idle, restarted = [run.initial], 0, False
+        belief: Posterior = run.posterior(elite)
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
-            count = plan.children * (2 if len(found) == 1 and plan.evaluations < SMALL else 1)
-            made = [*first, *operators.children(credit, count - len(first), elite, found, worth)]
+            count = plan.children * (2 if len(belief.mean) == 1 and plan.evaluations < SMALL else 1)
+            made = [*first, *operators.children(credit, count - len(first), elite, belief.mean)]
             first = []
             admitted = run.admit(made)
             children = [proposal for proposal in made if proposal.prompt in admitted]
@@ -110,16 +111,18 @@ class Auto:
                         "its budget"
                     )
                     return
-                elite, idle, restarted = [max(found, key=worth.__getitem__)], 0, True
+                elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
             if not children:
                 continue
-            elite = _survivors(run, plan, elite, [each.prompt for each in children])
+            compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])
+            belief = run.posterior([estimate.prompt for estimate in compared])
+            # The most hopeful of all go on, also one that was left behind before its children did well.
+            elite = _most_hopeful(belief, plan.keep)
+            run.record(compared, elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
-            found = list(dict.fromkeys([*found, *elite]))
-            worth = run.worths(run.train)
-            run.rank_by(run.train, [*elite, *sorted(found, key=lambda prompt: -worth[prompt])])
+            run.rank_by(run.train, sorted(belief.mean, key=lambda prompt: -belief.mean[prompt]))
 
 
 def _weights(run: Run, plan: Generations, dearness: float) -> dict[str, float]:
@@ -168,17 +171,15 @@ def _left(run: Run, plan: Generations) -> float:
     return math.inf if run.room.cells() is not None else plan.evaluations - run.spent.evaluations
 
 
-def _survivors(run: Run, plan: Generations, elite: Sequence[Prompt], children: Sequence[Prompt]) -> list[Prompt]:
-    """The best of a generation by what it scores on a fresh draw of examples, best first."""
-    arms = list(dict.fromkeys([*elite, *children]))
-    budget = int(depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations)) * len(arms))
-    left = _left(run, plan)
-    while budget > 1 and asked(len(arms), looks(len(arms), plan.keep, budget)) > left:
-        budget -= 1
-    ranked = FreshRejects(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
-    kept = [estimate.prompt for estimate in ranked[: plan.keep]]
-    run.record(ranked, kept)
-    return kept
+def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Estimate]:
+    """A generation, looked at on a fresh draw of examples, best first by all that is known."""
+    depth = depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations))
+    budget = int(min(depth * len(arms), _left(run, plan)))
+    return LineageBounds(max(1, budget)).select(run, arms, _unshown(run, arms), plan.keep)
+
+
+def _most_hopeful(belief: Posterior, count: int) -> list[Prompt]:
+    return sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[:count]
 
 
 def _unshown(run: Run, arms: Sequence[Prompt]) -> list[Example]:

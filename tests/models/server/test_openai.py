@@ -164,3 +164,30 @@ def test_a_model_that_refuses_parameters_is_asked_without_them_from_then_on(open
     assert {got.text for got in ask(model, *requests)} == {"yes"}
     assert len(server.asked) == 33
     assert server.asked[-1].payload.keys() == {"model", "messages", "max_completion_tokens"}
+
+
+THINKS = (
+    ({"content": "positive", "reasoning_content": "negative?"}, "positive"),
+    ({"content": "", "reasoning_content": "negative?"}, "<think>\nnegative?"),
+    ({"content": None, "reasoning": "negative?"}, "<think>\nnegative?"),
+    (
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                {"type": "text", "text": "no"},
+            ]
+        },
+        "no",
+    ),
+    ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "ab"),
+    ({"content": [{"type": "thinking", "thinking": "hm"}]}, "<think>\nhm"),
+    ({"content": "yes", "reasoning_content": None}, "yes"),
+)
+
+
+@pytest.mark.parametrize(("message", "text"), THINKS)
+def test_what_a_server_reports_as_thought_is_no_answer(opened: Opening, message: dict[str, object], text: str) -> None:
+    _, model = opened(in_turn(reply(None, message=message, usage=None)))
+    (got,) = ask(model, chat("Well?"))
+    assert (got.text, got.finish) == (text, "stop")
+    assert got.completion_tokens > 0

@@ -1,0 +1,238 @@
+"""The one label that a reply names as its answer, among those it may name in passing, deny, or compare."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from promptopt.errors import ConfigError
+from promptopt.evaluators.cues import ATTACHED, NOUN, UNSPACED, in_latin, with_latin_stops
+from promptopt.thoughts import spoken
+
+# No word boundary is asked for in these scripts, nor between them and others ("答案是positive").
+_JOINED = re.compile(rf"[{UNSPACED}{ATTACHED}]")
+_BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}]|[+#]+(?!\w))"
+_SEPARATORS = re.compile(r"[\s\-/]+")
+
+_FILLERS = (
+    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
+    r"as|classified|labell?ed|case|of|to|think|believe|say|see|find|it|its|this|that|is|thats|sure|certain|clear|if|"
+    r"whether|at|all)\s+){0,5}"
+)
+_NEGATION = re.compile(
+    r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|never|neither|nor|non|no|without|hardly|"
+    r"rather\s+than|instead\s+of|as\s+opposed\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out)[\s\-]+"
+    rf"{_FILLERS}\W{{0,3}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่|ليس|غير)\W{{0,2}}$"
+)
+_DENIED_AFTER = re.compile(r"\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])")
+_SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor)\b|/)\W{0,4}(?:an?\s)?")
+"""Between two labels that one negation denies: "neither positive nor negative"."""
+
+_PASSING = frozenset(
+    ("a", "i", "no", "other", "it", "us", "in", "is", "be", "to", "or", "so", "at", "am", "as", "do", "he", "my", "on",
+     "me", "we", "an", "if", "all", "any", "not", "may", "can")
+)  # fmt: skip
+"""Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
+_GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
+_STATED = re.compile(
+    r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
+)
+_IS = re.compile(r"[ \t]+(?:is|was)\b")
+
+_ASKED = (
+    r"(?:label|category|class|classification|sentiment|choice|verdict|prediction|predicted|intent|result|output|final|"
+    r"decision|conclusion|rating|emotion|stance|polarity|topic|判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
+)
+_ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED}")
+_CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
+_SAID = re.compile(
+    rf"(?:\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\boxed\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
+)
+_CLAUSE = re.compile(
+    r"[\s*\"'`)\]}]{0,9}(?:[.,;!|<\n—–(}]|-\s|(?<=[\])}])\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
+    r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
+)
+_LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
+_WORD = re.compile(r"\w")
+_ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
+
+
+def _fold(value: str) -> str:
+    """Case, width, apostrophes and underscores away; lines and punctuation stay."""
+    value = value if value.isascii() else unicodedata.normalize("NFKC", value).replace("’", "")
+    return value.casefold().replace("'", "").replace("_", " ").replace("−", "-")
+
+
+def _pattern_of(label: str) -> str:
+    """A pattern for one label in folded text: as a whole word, its own words joined by anything that joins words."""
+    words = [re.escape(word) for word in _SEPARATORS.split(_fold(with_latin_stops(label))) if word]
+    body = r"[\s\-/]*".join(words)
+    if label.strip().startswith(("-", "+")):
+        body = re.escape(label.strip()[0]) + body.removeprefix(re.escape(label.strip()[0]))
+    first, last = label.strip()[0], label.strip()[-1]
+    before = "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])" if first.isdigit() else "")
+    # "c" is not named by "c++", nor "1" by "1.5"; but "positive" is named by "positive+negative".
+    after = "" if _JOINED.match(last) else _AFTER + (r"(?!\.\d)" if last.isdigit() else "")
+    return before + body + after
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReader:
+    """The one label that a reply names, spelled as in `labels`.
+
+    Case, punctuation, markdown, and space against underscore against hyphen make no difference; the longest label wins
+    ("very positive" over "positive"). Not counted are labels that are denied ("not spam", "rather than spam") and
+    labels that are common words and go on as such ("no idea"). A reply that names one label means it. Of several, one
+    is meant if: the first line is nothing else; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
+    is refund") and a reason or nothing follows, the last one; or the reply opens with it as a clause of its own ("Yes,
+    because there is no …"); or it alone is in bold; or it is what follows the last question. Otherwise the reply
+    cannot be read.
+    """
+
+    labels: tuple[str, ...]
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _spelling: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise ConfigError("answer 'label' needs the task's labels, and it has none: give labels = [...]")
+        spelling: dict[str, str] = {}
+        for label in self.labels:
+            key = self._key(label)
+            if not re.search(r"\w", key):
+                raise ConfigError(
+                    f"label {label!r} has no letter or digit, so it cannot be found in a reply: use answer = 'line'"
+                )
+            if spelling.setdefault(key, label) != label:
+                raise ConfigError(
+                    f"labels {spelling[key]!r} and {label!r} differ only in case or punctuation: rename one of them"
+                )
+        ordered = sorted(spelling.values(), key=len, reverse=True)
+        object.__setattr__(self, "_spelling", spelling)
+        object.__setattr__(self, "_pattern", re.compile("|".join(map(_pattern_of, ordered))))
+
+    @staticmethod
+    def _key(label: str) -> str:
+        sign = label.strip()[:1] if label.strip()[:1] in "+-" else ""
+        return sign + _SEPARATORS.sub("", _fold(with_latin_stops(label)).strip().lstrip("+-"))
+
+    def __call__(self, reply: str) -> str | None:
+        """The label, or None."""
+        said = spoken(reply)
+        if said is None:
+            return None
+        trimmed = said.strip()
+        if trimmed in self.labels:
+            return trimmed
+        folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
+        for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
+            found = self._read(inner.strip())
+            if found is not None:
+                return found
+        return self._read(folded)
+
+    def _read(self, folded: str) -> str | None:
+        named = [match for match in self._pattern.finditer(folded) if not self._in_passing(match, folded)]
+        if not named:
+            return None
+        meant = self._not_denied(named, folded)
+        names = list(dict.fromkeys(map(self._name, meant)))
+        if not names:
+            return self._opposite(list(dict.fromkeys(map(self._name, named))))
+        if len(names) == 1:
+            return names[0]
+        first_line = self._first_line(folded)
+        announced = self._announced(folded, meant) if first_line is None else first_line
+        opening = self._opening(folded, meant[0]) if announced is None else announced
+        bold = self._bold(folded, meant) if opening is None else opening
+        # "Yes or no? No." asks itself first.
+        said = folded.rpartition("?")[2] if bold is None and "?" in folded else ""
+        return self._read(said) if said.strip() else bold
+
+    def _name(self, match: re.Match[str]) -> str:
+        return self._spelling[self._key(match.group())]
+
+    def _in_passing(self, match: re.Match[str], folded: str) -> bool:
+        word = match.group()
+        if word not in _PASSING or not _GOES_ON.match(folded, match.end()):
+            return False
+        if word == "no":
+            return not _STATED.match(folded, match.end())
+        return word not in ("a", "i") or not _IS.match(folded, match.end())
+
+    def _not_denied(self, matches: Sequence[re.Match[str]], folded: str) -> list[re.Match[str]]:
+        kept: list[re.Match[str]] = []
+        end, denied = 0, False
+        for match in matches:
+            shared = (
+                denied and _SHARED.fullmatch(folded, end, min(match.start(), end + 20)) and match.start() <= end + 20
+            )
+            denied = (
+                bool(shared)
+                or _NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) is not None
+                or _DENIED_AFTER.match(folded, match.end()) is not None
+            )
+            end = match.end()
+            if not denied:
+                kept.append(match)
+        return kept
+
+    def _opposite(self, denied: Sequence[str]) -> str | None:
+        """The label that says that the one denied label is not so, where there is one: "non-toxic"."""
+        if len(denied) != 1:
+            return None
+        key = self._key(denied[0])
+        return next((self._spelling[no + key] for no in ("not", "non", "no") if no + key in self._spelling), None)
+
+    def _alone(self, line: str) -> str | None:
+        match = self._pattern.search(line)
+        if match is None or re.search(r"\w", line[: match.start()] + line[match.end() :]):
+            return None
+        return self._name(match)
+
+    def _first_line(self, folded: str) -> str | None:
+        lines = [line for line in folded.split("\n") if re.search(r"\w", line)]
+        first = self._alone(lines[0])
+        # A list of the labels, one a line, is no answer.
+        listed = first is not None and len(lines) > 1 and self._alone(lines[1]) not in (None, first)
+        return None if listed else first
+
+    def _announced(self, folded: str, meant: Sequence[re.Match[str]]) -> str | None:
+        asked: list[str] = []
+        other: list[str] = []
+        for match in meant:
+            before = folded[max(0, match.start() - 80) : match.start()]
+            cue = _CUE.search(before)
+            said = _SAID.search(before)
+            announced = (cue is not None and not self._pattern.search(cue["cue"])) or said is not None
+            if not announced or not self._ends(folded, match):
+                continue
+            strong = said is not None or (cue is not None and _ANSWER.search(cue["cue"]) is not None)
+            (asked if strong else other).append(self._name(match))
+        if asked:
+            return asked[-1]
+        return other[0] if len(dict.fromkeys(other)) == 1 else None
+
+    def _ends(self, folded: str, match: re.Match[str]) -> bool:
+        """Whether nothing follows the label, or a clause of its own that does not list other labels."""
+        if not _WORD.search(folded, match.end()):
+            return True
+        clause = _CLAUSE.match(folded, match.end())
+        if clause is None:
+            return False
+        following = self._pattern.match(folded, clause.end())
+        if following is None or self._in_passing(following, folded):
+            return True
+        return _LISTED.match(folded, following.end()) is None
+
+    def _opening(self, folded: str, first: re.Match[str]) -> str | None:
+        if _WORD.search(folded, 0, first.start()) or not self._ends(folded, first):
+            return None
+        return self._name(first)
+
+    def _bold(self, folded: str, meant: Sequence[re.Match[str]]) -> str | None:
+        bold = [m for m in meant if folded.endswith("**", 0, m.start()) and folded.startswith("**", m.end())]
+        names = list(dict.fromkeys(map(self._name, bold)))
+        return names[0] if len(names) == 1 else None

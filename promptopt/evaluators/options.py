@@ -1,0 +1,147 @@
+"""The option that a reply chooses: a letter as itself, in brackets, announced, or alone; never one of several."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
+from promptopt.thoughts import spoken
+
+_MARKUP = re.compile(r"[*`_$]")
+_TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
+_LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
+
+_END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where)\b)"
+# "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
+_BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
+_HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
+_ONE = rf"(?P<one>{_HELD}|{_BARE})"
+_MORE = re.compile(
+    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+]|and\b|or\b)\s{0,9}(?:option\s)?"
+    rf"(?P<more>(?:{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
+    re.IGNORECASE,
+)
+"""Another option beside one; "B, A is wrong" goes on with a clause, and names no other."""
+_SURE = r"(?:(?:clearly|definitely|probably|likely|thus|therefore|indeed|option|choice|letter|the)\s{1,9}){0,3}"
+
+_MARKED = re.compile(
+    rf"(?:\\boxed\s?\{{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)"
+    rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must)))[\"')\]]{{0,2}}"
+    rf"(?:(?:\s(?!not\b)\w{{1,14}})?\s{{1,9}}(?:{IS}|(?:would|should|must|has\sto)\s+be)\b)?"
+    rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
+    re.IGNORECASE,
+)
+_ASSERTED = re.compile(
+    rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:is|was|seems|looks)\s{{1,9}}"
+    r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
+    r"(?:correct|right|best|answer|true|accurate)\b(?!\s?\?)",
+    re.IGNORECASE,
+)
+_CHOSEN = re.compile(
+    r"\b(?:choos(?:e|ing)|chose|pick|select|go(?:ing)?\swith|opt\sfor|vote\sfor|prefer|say|guess|think|believe)\s{1,9}(?:that\s{1,9})?"
+    rf"(?:it(?:'s|\sis)\s{{1,9}})?{_SURE}{_ONE}",
+    re.IGNORECASE,
+)
+_MENTION = re.compile(
+    r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)|(?<![\w'.])([A-Z])\)(?=\s|$)"
+    r"|^[ \t]{0,9}(?:[-•>]\s{0,3}|[0-9]{1,3}[.)]\s{0,3})?([A-Z])[.:](?=\s|$)",
+    re.MULTILINE,
+)
+_DENIED = re.compile(
+    r"\b(?:not|isn't|isnt|never|neither|nor|than|except|eliminate|exclude|reject|rule\sout|ruled\sout)\s{1,3}(?:option\s)?$",
+    re.IGNORECASE,
+)
+_NUMBERED = r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
+_OPENING = re.compile(
+    rf"{_NUMBERED}(?:([A-Z])[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
+    r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
+)
+_ALONE = re.compile(rf"{_NUMBERED}([A-Z])\W{{0,9}}")
+_CLOSING = re.compile(
+    r"(?:(?<!could )(?<!might )(?<!may )"
+    r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
+    r"|[:=→>,.!?—–]\s{1,9}|[:=→>])"
+    r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])\W{0,20}$"
+)
+
+
+def choice(reply: str) -> str | None:
+    """The letter of the option chosen, as "(B)": from "(b)", "B.", "**B**", "Option B", "The answer is B", "答案是Ｂ".
+
+    An explicit answer comes first, the last one given: marked (boxed, after "####", in `<answer>`), else announced
+    ("answer is"), else asserted ("B is correct", "I choose B"). Otherwise the reply must mention one option only, or
+    open with one on a line of its own and not go on listing others, or end in one. A letter that only names something
+    ("37 C", "vitamin B") is none, and where an answer names several there is none to be read. Letters only.
+    """
+    said = spoken(reply)
+    if said is None:
+        return None
+    plain = _plain(said)
+    for cue in (_MARKED, _ANSWER, _ASSERTED, _CHOSEN):
+        given = [_single(match, plain) for match in cue.finditer(plain)]
+        if given:
+            return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
+    found = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
+    mentions = [(m, letter) for m, letter in found if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]
+    if not found:
+        return _unmentioned(plain)
+    if not mentions:
+        return None
+    first = mentions[0][1]
+    if all(letter == first for _, letter in mentions):
+        return first
+    lines = plain.split("\n")
+    opens = not re.search(r"\w", plain[: mentions[0][0].start()])
+    alone = all(_letter(match.groups()) == first for match in _MENTION.finditer(lines[0]))
+    starts = [match for line in lines[1:] if (match := _MENTION.match(line.strip()))]
+    return first if opens and alone and not starts else None
+
+
+def _plain(said: str) -> str:
+    text = said
+    if not text.isascii():
+        text = _LETTERS.sub("  ", unicodedata.normalize("NFKC", in_latin(text)))
+    if "\\" in text:
+        text = _TEX.sub(r"\1", text)
+    return _MARKUP.sub("", text).strip()
+
+
+def _single(match: re.Match[str], plain: str) -> str | None:
+    """The letter that a cue announces; None where it announces another one beside it."""
+    one = _bare(match["one"])
+    more = _MORE.match(plain, match.end("one"))
+    return None if more is not None and _bare(more["more"]) != one else f"({one})"
+
+
+def _unmentioned(plain: str) -> str | None:
+    """The letter that the reply opens with or ends in."""
+    alone = [_letter(match.groups()) for line in plain.split("\n") if (match := _ALONE.fullmatch(line.strip()))]
+    if len(dict.fromkeys(alone)) > 1:
+        return None
+    opening = _OPENING.match(plain)
+    if opening is not None:
+        end = opening.end(1) if opening[1] is not None else opening.end(2)
+        more = _MORE.match(plain, end)
+        return (
+            None
+            if more is not None and f"({_bare(more['more'])})" != _letter(opening.groups())
+            else _letter(opening.groups())
+        )
+    if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
+        return alone[-1]
+    closing = _CLOSING.search(plain, max(0, len(plain) - 60))
+    return _letter(closing.groups()) if closing else None
+
+
+def _bare(held: str) -> str:
+    return held.strip("()[]{}\"' ").upper()
+
+
+def _letter(groups: Iterable[str | None]) -> str:
+    return f"({next(group for group in groups if group is not None).upper()})"

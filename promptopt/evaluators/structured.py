@@ -1,0 +1,167 @@
+"""Answers with parts: JSON compared field by field, lists compared as sets."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import cast
+
+from promptopt.errors import DataError
+from promptopt.text import normalise, shorten
+from promptopt.types import Example, Score
+
+NAMED = 5
+"""Fields that a feedback sentence names of each kind of fault."""
+SHOWN = 60
+"""Characters of a value in it."""
+TRIED = 50
+"""Brackets in a reply at which JSON may begin; a reply with more of them holds no answer."""
+
+_OPENING = re.compile(r"[\[{]")
+_BULLET = re.compile(r"^\s*(?:[-*•·]|\(?[0-9]{1,3}[.)])\s+")
+_BETWEEN = re.compile(r"\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
+_EDGES = " \t\"'`*“”‘’«»「」.。"
+
+_NOTHING = object()
+
+
+def json(answer: str, example: Example) -> Score:
+    """The share of fields that are right, of all that the answer or the target has: missing and extra ones are wrong.
+
+    Both are JSON; around the answer's there may be code fences and prose. A field is a path to a value that is neither
+    an object nor a list (`address.city`, `items[0]`), or to an empty one. Its value has to be of the same type and
+    equal: 5 is 5.0 and not "5", texts may differ in white space only. Not JSON at all is unreadable. Raises DataError
+    where the target is no JSON.
+    """
+    found = _json_in(answer)
+    if found is _NOTHING:
+        return Score(0.0, answer, answer, parsed=False, feedback="no answer could be read: expected JSON")
+    given = dict(_leaves(found))
+    judged = [_compared(given, _right_leaves(right)) for right in (example.target, *example.accepted)]
+    value, feedback = max(judged, key=lambda each: each[0])
+    return Score(value, answer, answer, feedback=feedback)
+
+
+def set_f1(answer: str, example: Example) -> float:
+    """F1 in [0, 1] of two lists as sets: order and repetition do not matter, nor case, white space, quotes, full stop.
+
+    A list is JSON, or one item a line, or items between semicolons, or between commas. Two empty lists are equal. The
+    best over target and accepted, each of them a whole list.
+    """
+    found = _items(answer)
+    return max(_overlap(found, _items(right)) for right in (example.target, *example.accepted))
+
+
+def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
+    if not found or not right:
+        return float(found == right)
+    return 2 * len(found & right) / (len(found) + len(right))
+
+
+@lru_cache(maxsize=16_384)
+def _items(text: str) -> frozenset[str]:
+    value = _json_in(text)
+    if isinstance(value, list):
+        entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
+    else:
+        lines = [line for line in text.splitlines() if line.strip()]
+        between = re.compile(r";") if ";" in text else _BETWEEN
+        entries = [_BULLET.sub("", line) for line in lines] if len(lines) > 1 else between.split(_BULLET.sub("", text))
+    folded = (normalise(unicodedata.normalize("NFKC", each)).casefold().strip(_EDGES) for each in entries)
+    return frozenset(each for each in folded if each)
+
+
+def _json_in(text: str) -> object:
+    """The JSON that a text is, or else the longest object or list in it; `_NOTHING` where there is none."""
+    try:
+        return _decoded(text.strip())[0]
+    except (ValueError, RecursionError):
+        pass
+    best: tuple[object, int] = (_NOTHING, 0)
+    stop = 0
+    for tried, match in enumerate(_OPENING.finditer(text)):
+        if tried >= TRIED:
+            break
+        if match.start() < stop:
+            continue
+        try:
+            value, end = _DECODER.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        stop = end
+        best = max(best, (value, end - match.start()), key=lambda each: each[1])
+    return best[0]
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = jsonlib.JSONDecoder(parse_constant=_no_constant)
+
+
+def _decoded(text: str) -> tuple[object, int]:
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one value")
+    return value, end
+
+
+@lru_cache(maxsize=16_384)
+def _right_leaves(target: str) -> Mapping[str, object]:
+    value = _json_in(target)
+    if value is _NOTHING:
+        raise DataError(f"target {shorten(target, SHOWN)!r} is no JSON: metric 'json' needs an object, such as {{…}}")
+    return dict(_leaves(value))
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict) and value:
+        for name, each in cast("dict[str, object]", value).items():
+            yield from _leaves(each, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value:
+        for place, each in enumerate(cast("list[object]", value)):
+            yield from _leaves(each, f"{path}[{place}]")
+    else:
+        yield path, value
+
+
+def _compared(given: Mapping[str, object], right: Mapping[str, object]) -> tuple[float, str]:
+    missing = [path for path in right if path not in given]
+    extra = [path for path in given if path not in right]
+    shared = [path for path in right if path in given]
+    kinds = [path for path in shared if _kind(given[path]) != _kind(right[path])]
+    wrong = [path for path in shared if path not in kinds and _plain(given[path]) != _plain(right[path])]
+    total = len(right) + len(extra)
+    faults = [
+        _named("missing", missing),
+        _named("not asked for", extra),
+        _named("of another type", [f"{path} ({_kind(given[path])}, expected {_kind(right[path])})" for path in kinds]),
+        _named("wrong", [f"{path} ({_shown(given[path])}, expected {_shown(right[path])})" for path in wrong]),
+    ]
+    return (len(shared) - len(kinds) - len(wrong)) / total, "; ".join(fault for fault in faults if fault)
+
+
+def _named(what: str, paths: Sequence[str]) -> str:
+    if not paths:
+        return ""
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return f"{what}: {', '.join(path if path else 'the value' for path in paths[:NAMED])}{more}"
+
+
+def _kind(value: object) -> str:
+    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (bool, "true or false"), ((int, float), "number"), (str, "text"), (list, "list"), (dict, "object"),
+    )  # fmt: skip
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
+
+
+def _plain(value: object) -> object:
+    return normalise(unicodedata.normalize("NFC", value)) if isinstance(value, str) else value
+
+
+def _shown(value: object) -> str:
+    return shorten(jsonlib.dumps(value, ensure_ascii=False), SHOWN)

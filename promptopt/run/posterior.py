@@ -1,0 +1,112 @@
+"""What every candidate is believed to be worth: a mixed model over the lineage, from all scores of the search.
+
+    score(p, e) = value(p) + ease(e) + noise        value(p) = mean of the parents' values + step
+
+All four parts are independent and normal, so the posterior is one linear system. It is the animal model of breeding
+(Henderson 1975, Biometrics 31:423-447), with prompts for animals and examples for herds. A few looks at each of many
+relatives tell something about all of them, and an easy example lifts nobody. A plain mean over what a survivor has seen
+carries the luck that let it survive; the posterior is drawn towards the relatives by as much as that luck is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from promptopt.types import Prompt
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[float64]
+
+STEP, EASE, NOISE = 0.02, 0.4, 0.48
+"""Variances of a step, of the ease of examples and of the noise, in variances of a score: of planted searches the best,
+and flat there: half or twice of each costs a point at most."""
+ALIKE = 1e-12
+"""A variance of scores below it is none."""
+
+Values = Mapping[str, float]
+"""The score of a prompt on each example it has seen, by the example's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Mean and standard deviation of the value of each prompt, in the order they came up."""
+
+    mean: Mapping[Prompt, float]
+    deviation: Mapping[Prompt, float]
+
+    def upper(self, prompt: Prompt, optimism: float) -> float:
+        """The mean and `optimism` standard deviations more."""
+        return round(self.mean[prompt] + optimism * self.deviation[prompt], 9)
+
+
+def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values]) -> Posterior:
+    """The belief about every prompt of `parents`, which come after their own parents and begin with the start.
+
+    A prompt with a score that is not finite is worth -inf; its scores tell nothing about others.
+    """
+    import numpy
+
+    prompts = list(parents)
+    finite = {prompt: known[prompt] for prompt in prompts if prompt in known and _finite(known[prompt])}
+    columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite.values() for n in own))}
+    rows = [row for row, prompt in enumerate(prompts) for _ in finite.get(prompt, ())]
+    cells = rows, [columns[name] for own in finite.values() for name in own]
+    scores = numpy.array([value for own in finite.values() for value in own.values()])
+    level, spread = (float(scores.mean()), float(scores.var())) if len(scores) else (0.0, 0.0)
+    spread = spread if spread > ALIKE else 1.0
+    seen: Matrix = numpy.zeros((len(prompts), len(columns)))
+    excess: Matrix = numpy.zeros((len(prompts), len(columns)))
+    seen[cells], excess[cells] = 1.0, scores - level
+    # Threads gain nothing on matrices of this size, and on a busy machine they wait for each other.
+    with _threads().limit(limits=1, user_api="blas"):
+        mean, deviation = _solved(_steps(parents), seen, excess, spread)
+    # Rounded, for equal evidence must tie on every machine.
+    means = {prompt: round(level + float(value), 9) for prompt, value in zip(prompts, mean, strict=True)}
+    impossible = {prompt: float("-inf") for prompt in prompts if prompt in known and prompt not in finite}
+    return Posterior({**means, **impossible}, dict(zip(prompts, map(float, deviation), strict=True)))
+
+
+def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple[Matrix, Matrix]:
+    """Mean, beyond that of all scores, and deviation of each prompt.
+
+    seen, excess (prompts x examples): which cells are known, and by how much they exceed the mean of all.
+    """
+    import numpy
+
+    noise, weights = 1 / (NOISE * spread), numpy.full(len(steps), 1 / (STEP * spread))
+    weights[0] = 1 / spread
+    # The eases are integrated out: what all prompts share on an example says nothing about any of them.
+    shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))
+    precision = steps.T @ (weights[:, None] * steps) + numpy.diag(noise * seen.sum(axis=1)) - shared @ seen.T
+    covariance = cast("Matrix", numpy.linalg.inv(precision))
+    return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), numpy.sqrt(numpy.diag(covariance))
+
+
+def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:
+    """(prompts x prompts), which times the values gives each prompt's step beyond the mean of its parents."""
+    import numpy
+
+    place, steps = {prompt: number for number, prompt in enumerate(parents)}, numpy.eye(len(parents))
+    for row, own in enumerate(parents.values()):
+        for parent in own:
+            steps[row, place[parent]] -= 1 / len(own)
+    return steps
+
+
+@cache
+def _threads() -> Any:
+    """Of the algebra libraries; found once, which takes some milliseconds."""
+    from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
+
+    return ThreadpoolController()
+
+
+def _finite(own: Values) -> bool:
+    return all(map(math.isfinite, own.values()))

@@ -1,0 +1,155 @@
+"""What a model says once it has thought aloud: a thought is no answer, and no part of what it was asked to write.
+
+A thought is opened and closed by marks: tags (`<think>`, `<thinking>`, `<reasoning>`, …), brackets (`[THINK]`), and
+what chat templates write (`◁think▷`, `<|begin_of_thought|>`, the channels of gpt-oss). Templates may open it
+themselves, so a closing mark without an opening one ends a thought as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+_NAMES = r"(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad|reflection|inner_monologue)"
+_CHANNEL = r"<\|channel\|>"
+_MARK = re.compile(
+    # A quoted mark is spoken of, not used.
+    rf"(?<![`\"'])(?:(?:<|&lt;)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;)"
+    r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|[Tt]hink(?:ing)?)\s?\]"
+    r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
+    rf"|<\|\s?(?P<end4>/?)\s?{_NAMES}\s?\|>"
+    r"|<\|(?:(?P<end5>end)|begin|start)_(?:of_)?(?:thought|think(?:ing)?|reasoning)\|>"
+    rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
+    rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>)",
+    re.IGNORECASE,
+)
+_TURN_END = re.compile(r"(?:<\|(?:return|end)\|>\s*)+\Z")
+_MAY_OPEN = re.compile(r"[<\[◁]|&lt;")
+_PREAMBLE = re.compile(
+    r"(?:sure|okay|ok|certainly|of course|hm+|let me think|all ?right|well)\b[^\n:]{0,60}", re.IGNORECASE
+)
+
+NESTED = 64
+"""Marks inside one thought that are counted in pairs; a reply with more of them is stuck on them."""
+
+
+def spoken(reply: str) -> str | None:
+    """What is said after the last thought; where that is nothing, what is said outside of the thoughts.
+
+    None where a thought never ends: whatever stands in it is no answer. A reply without thoughts is itself.
+    """
+    marks = _marks(reply)
+    if not marks:
+        return reply
+    outside, opened = _outside(reply, marks)
+    if opened:
+        return None
+    after = _TURN_END.sub("", reply[marks[-1].end() :]) if _closes(marks[-1]) else outside[-1]
+    return after if after.strip() else "".join(outside)
+
+
+def written(reply: str, tags: Sequence[str] = ()) -> str:
+    """The reply without thoughts, trimmed, for who asked for a text of some length; "" where a thought never ends.
+
+    `tags`: those the text was asked for in. Between a pair of them marks belong to the text ("think in <think> tags");
+    in a reply without such a pair, only a thought before the text is one.
+    """
+    marks = _marks(reply)
+    start = _after_head(reply, marks)
+    if start is None:
+        return ""
+    marks = [mark for mark in marks if mark.start() >= start]
+    if not marks:
+        return reply[start:].strip() if start else reply
+    kept = _pairs(reply, tags, start)
+    if tags and not kept:
+        # "Answer in this form: <think>…</think>" is a text that was written; "Sure. <think>…" begins a thought.
+        if _PREAMBLE.fullmatch(reply[start : marks[0].start()].strip()) is None:
+            return reply[start:].strip()
+        start = marks[0].start()
+    outside, opened = _outside(reply, marks, start, kept)
+    return "" if opened else "".join(outside).strip()
+
+
+def _marks(text: str) -> list[re.Match[str]]:
+    return list(_MARK.finditer(text)) if _MAY_OPEN.search(text) else []
+
+
+def _closes(mark: re.Match[str]) -> bool:
+    return any(mark[f"end{number}"] for number in range(1, 7))
+
+
+def _after_head(text: str, marks: Sequence[re.Match[str]]) -> int | None:
+    """Where the text begins once it no longer begins with a thought; None where such a thought never ends."""
+    start = position = 0
+    while position < len(marks):
+        if not _closes(marks[position]):
+            if text[start : marks[position].start()].strip():
+                return start
+            last = _end_of_thought(marks, position)
+            if last is None:
+                return None
+            position = last
+        start = marks[position].end()
+        position += 1
+    return start
+
+
+def _end_of_thought(marks: Sequence[re.Match[str]], opening: int) -> int | None:
+    """The mark that ends the thought. A thought may speak of tags, so pairs inside it are counted."""
+    depth = 0
+    first: int | None = None
+    for position in range(opening, len(marks)):
+        closes = _closes(marks[position])
+        depth += -1 if closes else 1
+        first = position if closes and first is None else first
+        if depth == 0:
+            return position
+        if position - opening > NESTED and first is not None:
+            break
+    return first
+
+
+def _outside(
+    text: str, marks: Sequence[re.Match[str]], start: int = 0, kept: Sequence[tuple[int, int]] = ()
+) -> tuple[list[str], bool]:
+    """The pieces of `text` from `start` outside of thoughts, and whether the last thought is still open.
+
+    Marks inside `kept` are text, unless a thought is open.
+    """
+    pieces: list[str] = []
+    opened, beside = False, 0
+    for mark in marks:
+        while beside < len(kept) and kept[beside][1] <= mark.start():
+            beside += 1
+        if not opened and beside < len(kept) and kept[beside][0] <= mark.start():
+            continue
+        if not _closes(mark):
+            if not opened:
+                pieces.append(text[start : mark.start()])
+            opened = True
+            continue
+        if not opened:
+            pieces.clear()
+        opened, start = False, mark.end()
+    return ([*pieces, ""] if opened else [*pieces, text[start:]]), opened
+
+
+def _pairs(text: str, tags: Sequence[str], start: int) -> list[tuple[int, int]]:
+    """Where the pairs of `tags` stand, from their first opening tag to the end of the next closing one."""
+    found: list[tuple[int, int]] = []
+    opening: re.Match[str] | None = None
+    for tag in _tag(tuple(tags)).finditer(text, start) if tags else ():
+        if not tag["end"]:
+            opening = tag if opening is None else opening
+        elif opening is not None:
+            found.append((opening.start(), tag.end()))
+            opening = None
+    return found
+
+
+@lru_cache(maxsize=64)
+def _tag(tags: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(map(re.escape, tags))
+    return re.compile(rf"<\s{{0,8}}(?P<end>/?)\s{{0,8}}(?:{names})\s{{0,8}}>", re.IGNORECASE)

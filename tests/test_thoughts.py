@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from promptopt.thoughts import spoken, written
+
+HARMONY = (
+    "<|channel|>analysis<|message|>We need it.<|end|><|start|>assistant<|channel|>final<|message|>positive<|return|>"
+)
+SPOKEN: dict[str, str | None] = {
+    "positive": "positive",
+    "<think>\nPositive or negative?\n</think>\n\npositive": "positive",
+    "<think>The answer is 12. Wait, wrong.</think>\n\nJohn has 15 apples.": "John has 15 apples.",
+    "<Thinking>a</Thinking> C": "C",
+    "< THINK >a</ think > C": "C",
+    "<reasoning>a</reasoning>C": "C",
+    "<thought>a</thought>C": "C",
+    "<analysis>a</analysis>C": "C",
+    "<scratchpad>a</scratchpad>C": "C",
+    '<think effort="high">a</think>C': "C",
+    "<seed:think>a</seed:think>C": "C",
+    "[THINK]a[/THINK]C": "C",
+    "[think]a[/think]C": "C",
+    "◁think▷a◁/think▷C": "C",
+    "<|think|>a<|/think|>C": "C",
+    "<|begin_of_thought|>a<|end_of_thought|>C": "C",
+    "<|START_THINKING|>a<|END_THINKING|>C": "C",
+    "&lt;think&gt;a&lt;/think&gt;C": "C",
+    HARMONY: "positive",
+    "<|channel|>analysis<|message|>We need": None,
+    "a template opened it</think>C": "C",
+    "<think></think>C": "C",
+    "<think>a <think>b</think> c</think> C": "C",
+    "<think>a</think>B? No.<think>b</think>C": "C",
+    "<think>a</thinking>C": "C",
+    "Sure. <think>a</think> C": "C",
+    "B? <think>No.</think> C": "C",
+    "<answer>B</answer><reasoning>A is small</reasoning>": "<answer>B</answer>",
+    "<think>never ends": None,
+    "<think>a</think>C <think>or": None,
+    "[THINK]never ends": None,
+    "a</think>": "",
+    "Write `<think>` first.": "Write `<think>` first.",
+    "Think: <b>C</b> [1]": "Think: <b>C</b> [1]",
+}
+
+
+@pytest.mark.parametrize("reply", SPOKEN)
+def test_what_is_said_is_what_follows_the_last_thought(reply: str) -> None:
+    said = spoken(reply)
+    assert (None if said is None else said.strip()) == SPOKEN[reply]
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("<think>…</think>\n\nClassify the text CAREFULLY.", "Classify the text CAREFULLY."),
+        ("<think>\nI must wrap it in <prompt> tags.\n</think>\n\n<prompt>NEW</prompt>", "<prompt>NEW</prompt>"),
+        ("I must wrap it in <prompt> tags.</think>\n<prompt>NEW</prompt>", "<prompt>NEW</prompt>"),
+        ("<think>a</think><think>b</think>Classify it.", "Classify it."),
+        ("[THINK]a[/THINK]Classify it.", "Classify it."),
+        ("Sure! <think>wrap it in <prompt> tags</think><prompt>NEW</prompt>", "Sure! <prompt>NEW</prompt>"),
+        ("Sure.\n<think>hm</think>\nClassify it.", "Classify it."),
+        ("<think>use <think></think> tags</think><prompt>a</prompt>", "<prompt>a</prompt>"),
+        ("<prompt>Think in <think></think> tags.</prompt>", "<prompt>Think in <think></think> tags.</prompt>"),
+        ("<think>a</think><prompt>In <reasoning> tags.</prompt>", "<prompt>In <reasoning> tags.</prompt>"),
+        ("Think within <think></think>, then answer.", "Think within <think></think>, then answer."),
+        ("In this form:\n<think>\n…\n</think>\n<b>…</b>", "In this form:\n<think>\n…\n</think>\n<b>…</b>"),
+        ("<prompt>a</prompt><think>Good? Yes.</think>", "<prompt>a</prompt>"),
+        ("<prompt>a</prompt> <think>but", ""),
+        ("<think>never ends <prompt>a</prompt>", ""),
+    ],
+)
+def test_what_was_written_is_the_text_without_thoughts_before_and_beside_it(reply: str, text: str) -> None:
+    assert written(reply, ("prompt",)) == text
+
+
+def test_without_tags_to_go_by_every_thought_goes() -> None:
+    assert written("One. <think>hm</think> Two.") == "One.  Two."
+    assert written("One <b>bold</b>.") == "One <b>bold</b>."
+
+
+@pytest.mark.slow
+def test_long_replies_of_any_kind_take_no_time() -> None:
+    pieces = (
+        "<think>",
+        "</think>",
+        "< ",
+        "[",
+        "&lt;",
+        "<|channel|>final",
+        "<prompt></prompt><think>",
+        "<think></think>",
+    )
+    for piece in (*pieces, "<think><think></think>", "</prompt></think>", "<think><prompt>"):
+        reply = piece * (200_000 // len(piece))
+        start = time.perf_counter()
+        spoken(reply)
+        written(reply, ("prompt",))
+        assert time.perf_counter() - start < 2.0, piece
