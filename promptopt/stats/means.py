@@ -25,6 +25,8 @@ REACH = 8.0
 HALVINGS = 20
 """Halvings of the interval that holds the saddle point: any line through that interval is right, and near the point
 the sum converges fastest."""
+NARROW = 1e-12
+"""A mean that is no further from the lowest value than this has its lower end there."""
 NEAR = 1e-9
 """To what part of the widest interval its ends are found."""
 
@@ -80,7 +82,7 @@ def _end(values: Sequence[float], lowest: float, alpha: float) -> float:
     from scipy.optimize import root_scalar
 
     middle = math.fsum(values) / len(values)
-    if middle <= lowest:
+    if middle - lowest <= NARROW:
         return lowest
 
     def excess(mean: float) -> float:
