@@ -165,8 +165,8 @@ def forecast(config: RunConfig) -> Forecast:
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
-    roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
-    speed, runs = _speed(config.model, proposer)
+    roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
+    speed, runs = _speed(config, proposer)
     warned = too_little(optimizer, room)
     sealed = task.test[: arranged.test]
     look, alpha = _look(sealed)
@@ -302,7 +302,7 @@ def _look(sealed: Sequence[Example]) -> tuple[int, float]:
     return ahead.number, ahead.alpha
 
 
-def _speed(model: str, proposer: str) -> tuple[float | None, int]:
+def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
     from promptopt.places import home
     from promptopt.store.runs import Store
@@ -313,7 +313,10 @@ def _speed(model: str, proposer: str) -> tuple[float | None, int]:
     with Store() as store:
         for record in store.runs():
             result, config = record.result, record.config
-            if result is None or config.get("model") != model or config.get("proposer", model) != proposer:
+            model, served = (config.get(name) for name in ("model", "base_url"))
+            if result is None or (model, served) != (asked.model, asked.base_url):
+                continue
+            if config.get("proposer", model) != proposer:
                 continue
             if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
                 tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]

@@ -17,6 +17,7 @@ from promptopt.run.events import StepDone
 from promptopt.stats import Gain
 from promptopt.tasks.demos import demo_to_json
 from promptopt.types import Estimate, Prompt
+from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
@@ -208,7 +209,8 @@ class Result:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
         partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
+        partial.write_text(text + "\n", encoding="utf-8")
         # A rename is whole or not at all, so nobody reads half a file.
         partial.replace(target)
         return target

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptopt.reports import words
-from promptopt.text import counted
+from promptopt.text import counted, normalise
 
 Report = Mapping[str, Any]
 """The object of `Result.to_json()`."""
@@ -19,7 +19,8 @@ def verdict_line(report: Report) -> str:
     """The verdict as one sentence, numbers included, and a second one on which look at the test it is."""
     start, best, gain = report["start"], report["best"], report["gain"]
     if report["status"] == "suspended":
-        reason = str(report["reason"]).rstrip(".") if report["reason"] else "the run was stopped"
+        # One line, whatever an engine or a server has written.
+        reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"
         advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
         return f"Suspended: {reason}{advice}; what was done is not paid for again."
     if gain is not None and start["test"] is not None and best["test"] is None:
@@ -53,7 +54,7 @@ def three_lines(report: Report) -> str:
     took = f"{counted(spent['evaluations'], 'evaluation')}, {counted(spent['calls'], 'call')}"
     return "\n".join(
         [
-            " ".join(verdict_line(report).split()),
+            normalise(verdict_line(report)),
             f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100)}",
             f"Run {report['run_id']}: {report['method']} on {report['task']}, {took}; `promptopt runs show "
             f"{report['run_id']}` says more",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
-from promptopt.text import counted
+from promptopt.text import counted, normalise
 
 
 def summarise(report: Report) -> str:
@@ -131,7 +131,7 @@ def _notes(report: Report) -> str:
         ordered = sorted(rejected.items(), key=lambda item: -item[1])
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)
         notes.append(f"Replies and prompts that could not be used: {reasons}.")
-    notes += [f"Warning: {warning}" for warning in report["warnings"]]
+    notes += [f"Warning: {normalise(warning)}" for warning in report["warnings"]]
     return "\n".join(notes)
 
 

@@ -257,6 +257,7 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
     return float(numpy.sum(binom.pmf(discordant, n, share) * found))
 
 
+@lru_cache(maxsize=1024)
 def _binary_interval(wins: int, losses: int, n: int, alpha: float) -> tuple[float, float]:
     """Interval of (wins - losses) / n, level 1 - alpha, which excludes zero exactly where the sign test has p < alpha.
 
@@ -287,6 +288,7 @@ def _between(middle: float, low: float, high: float, reach: Any) -> Any:
     return middle + numpy.where(reach > 0.0, reach * (high - middle), reach * (middle - low))
 
 
+@lru_cache(maxsize=1024)
 def _share(successes: int, n: int, method: Literal["wilson", "exact"], alpha: float) -> tuple[float, float]:
     from scipy.stats import binomtest
 
@@ -294,6 +296,7 @@ def _share(successes: int, n: int, method: Literal["wilson", "exact"], alpha: fl
     return (float(interval.low), float(interval.high))
 
 
+@lru_cache(maxsize=1024)
 def _sign_test(wins: int, losses: int) -> float:
     from scipy.stats import binomtest
 

@@ -10,7 +10,16 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from promptopt.errors import StoreError
-from promptopt.store.database import LOOKED_AT, LOOKS, sentences
+from promptopt.store.database import sentences
+
+RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
+ENTER = sql.text(
+    "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now FROM looks"
+)
+ENTER_EXAMPLE = sql.text("INSERT INTO looked_at (look, example) VALUES (:look, :example)")
+SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({keys}) GROUP BY look"
+AT_ONCE = 500
+"""Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
 
 TRIES = 100
 """Processes that may enter an opening in the same moment before one of them gives up."""
@@ -45,20 +54,17 @@ class Looks:
         return self._before(examples, None)
 
     def _entered(self, shown: str, examples: Sequence[str]) -> int:
-        recorded = sql.select(LOOKS.c.number).where(LOOKS.c.shown == shown)
-        following = sql.select(sql.func.coalesce(sql.func.max(LOOKS.c.number), 0) + 1).scalar_subquery()
         for _ in range(TRIES):
             with self._engine.connect() as connection:
-                found = connection.execute(recorded).scalar()
+                found = connection.execute(RECORDED, {"shown": shown}).scalar()
             if found is not None:
                 return int(found)
             try:
                 with self._engine.begin() as connection:
-                    entry = {"number": following, "shown": shown, "when": time.time()}
-                    connection.execute(sql.insert(LOOKS).values(entry))
-                    number = int(connection.execute(recorded).scalar_one())
+                    connection.execute(ENTER, {"shown": shown, "now": time.time()})
+                    number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
                     rows = [{"look": number, "example": example} for example in dict.fromkeys(examples)]
-                    connection.execute(sql.insert(LOOKED_AT), rows)
+                    connection.execute(ENTER_EXAMPLE, rows)
                     return number
             except IntegrityError:
                 # Another process took the number, or showed the same, in this moment: look again.
@@ -69,12 +75,10 @@ class Looks:
         counts: dict[int, int] = {}
         keys = list(dict.fromkeys(examples))
         with sentences(self._where), self._engine.connect() as connection:
-            for begin in range(0, len(keys), 500):
-                query = sql.select(LOOKED_AT.c.look, sql.func.count()).where(
-                    LOOKED_AT.c.example.in_(keys[begin : begin + 500])
-                )
-                if number is not None:
-                    query = query.where(LOOKED_AT.c.look < number)
-                for look, count in connection.execute(query.group_by(LOOKED_AT.c.look)):
-                    counts[look] = counts.get(look, 0) + count
+            for begin in range(0, len(keys), AT_ONCE):
+                chosen = {f"k{place}": key for place, key in enumerate(keys[begin : begin + AT_ONCE])}
+                query = sql.text(SHARING.format(keys=", ".join(f":{name}" for name in chosen)))
+                for look, count in connection.execute(query, chosen):
+                    if number is None or look < number:
+                        counts[look] = counts.get(look, 0) + count
         return Opening(len(counts), max(counts.values(), default=0))

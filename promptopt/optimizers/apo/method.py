@@ -42,7 +42,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.lineage import LineageBounds
+from promptopt.selection.fresh import FreshRejects
 from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
 
 _Item = TypeVar("_Item")
@@ -151,7 +151,7 @@ class APO:
     def _selector(self, plan: BeamPlan, arms: int, number: int) -> Selector:
         if self.selector is not None:
             return self.selector
-        return LineageBounds(plan.selection(arms, number)) if plan.depth else PAPER_SELECTOR
+        return FreshRejects(plan.selection(arms, number)) if plan.depth else PAPER_SELECTOR
 
     def _asked(self, plan: BeamPlan, arms: int, train: int, number: int) -> int:
         """Upper bound on the evaluations of a selection."""
