@@ -30,6 +30,7 @@ from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit,
 from promptopt.operators.reflect import room, show_task
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.capo.plan import SMALL, CAPOPlan
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -57,11 +58,6 @@ Keep the names of the answers. Write it in at most {words} words, in this form:
 </prompt>''',
     ("task", "first", "second", "words"),
 )
-
-SMALL = 1_000
-"""Evaluations of a search below which survivors are chosen by the posterior over the lineage. On planted tasks that
-gains there (at caps of 500 and 1,000 evaluations 0.26 -> 0.32 and 0.27 -> 0.36), and loses above (2,000: 0.41 -> 0.32):
-its small population keeps what it knows best, and newcomers have no time to be known as well."""
 
 MUTATION = Pattern(
     '''Rephrase a prompt for a language model: the same meaning, in a clearly different style.
@@ -116,25 +112,6 @@ class Demonstrations:
 
     def __post_init__(self) -> None:
         within(self, most=(0, math.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class CAPOPlan:
-    """Concrete numbers. `fresh`: None for the paper's rule, which races over blocks of the same examples."""
-
-    rounds: int
-    population: int
-    crossovers: int
-    fresh: Fresh | None
-
-    def describe(self) -> str:
-        """Half a sentence."""
-        if self.fresh is not None:
-            return self.fresh.describe()
-        return (
-            f"{counted(self.rounds, 'iteration')} of {counted(self.crossovers, 'child', 'children')}, races of a "
-            f"population of {self.population}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
