@@ -54,23 +54,25 @@ def list_runs(json: options.AsJson = False) -> None:
     if not records:
         show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
         return
-    rows = [["run", "last used", "task", "method", "status", "verdict", "start", "best", "gain"]]
+    rows = [["run", "last used", "task", "method", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:
         entry = _listed(record)
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
             [record.id, when, entry["task"], entry["method"], entry["status"], entry["verdict"].replace("_", " "),
+             words.count(entry["look"]),
              words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip
-    show(words.columns(rows, right=(6, 7, 8)))
+    show(words.columns(rows, right=(6, 7, 8, 9)))
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
     result, config = record.result, record.config
     if result is None:
         return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
-                "status": record.status, "verdict": "-", "start": None, "best": None, "gain": None}  # fmt: skip
+                "status": record.status, "verdict": "-", "look": None, "start": None, "best": None,
+                "gain": None}  # fmt: skip
     start, best = result["start"]["test"], result["best"]["test"]
     return {
         "run_id": record.id,
@@ -78,6 +80,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
         "method": result["method"],
         "status": record.status,
         "verdict": "-" if result["gain"] is None else result["verdict"],
+        "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else start["score"],
         "best": None if best is None else best["score"],
         "gain": None if result["gain"] is None else result["gain"]["mean"],

@@ -17,6 +17,7 @@ from promptopt.places import home
 from promptopt.store.cache import Cache
 from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences
 from promptopt.store.journal import Journal
+from promptopt.store.looks import Looks
 from promptopt.types import canonical
 
 FINAL = "/final"
@@ -58,6 +59,7 @@ class Store:
         if "://" in self.where:
             self.where = self.engine.url.render_as_string(hide_password=True)
         self.cache = Cache(self.engine, self.where)
+        self.looks = Looks(self.engine, self.where)
 
     def __enter__(self) -> Store:
         return self
