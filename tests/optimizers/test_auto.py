@@ -113,6 +113,9 @@ def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousa
     for name in ("children", "depth", "demos", "longest"):
         with pytest.raises(ConfigError, match=name):
             Auto(**{name: -1})
+    for name in ("children", "depth", "longest"):
+        with pytest.raises(ConfigError, match=name):
+            Auto(**{name: 0})
 
 
 @given(st.integers(20, 5_000), st.integers(1, 4))
@@ -227,6 +230,7 @@ def test_a_history_is_shown_best_last_in_points() -> None:
     assert points([0.2, 0.255, 1.0]) == [20, 26, 100]
     assert points([-3.0, -2.0, -1.0]) == [0, 50, 100]
     assert points([-1.0, -1.0]) == [50, 50]
+    assert points([0.5, 1.5]) == [0, 100]
 
 
 def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Path) -> None:
