@@ -332,7 +332,7 @@ def test_a_proposer_that_always_refuses_ends_in_a_sentence(tmp_path: Path, reply
 
 def test_a_proposer_that_refuses_leaves_the_parts_of_the_start(tmp_path: Path) -> None:
     task = Task.from_examples(
-        planted_task().train, prompt="Answer it. Be brief.", name="two", splits=Splits(60, 20, 40)
+        planted_task().train, prompt="Answer it. Be brief.", name="two", splits=Splits(30, 10, 20)
     )
     result = search(tmp_path, Auto(demos=0), task=task, proposer=lambda _: "")
     assert {"Answer it.", "Be brief."} <= {each.prompt["instruction"] for each in result.candidates()}
