@@ -5,6 +5,7 @@
     │   └── UnknownName        no such task, method, model, option; offers the nearest names
     ├── DataError              a file, row or label is not what the task needs; exit code 2
     ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
+    │   ├── RequestRefused     a server takes no requests of this form, though it may take others
     │   └── Refused            until a key, a name or an account is mended
     ├── EvaluatorError         a metric or judge failed on one cell; carries prompt id, example id and cause
     └── StoreError             the store cannot be read or written
@@ -57,6 +58,10 @@ class BackendError(PromptoptError):
 
 class Refused(BackendError):
     """A server that answers, and will go on refusing until something is mended: a key, a name, an account."""
+
+
+class RequestRefused(BackendError):
+    """A server that refuses requests of this form for good: another layout or setting may do."""
 
 
 class EvaluatorError(PromptoptError):

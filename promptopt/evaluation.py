@@ -15,12 +15,13 @@ from promptopt.binding.evaluator import bind_evaluator, without_misfits
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.looks import Look, look_at
 from promptopt.outcome.result import Measured
-from promptopt.outcome.sealed_test import finite_pairs, measured
+from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -34,7 +35,10 @@ from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one prompt scores on one split. `scores` are in the order of `examples`."""
+    """What one prompt scores on one split. `scores` are in the order of `examples`.
+
+    `look`: which look at the sealed examples this was, where the split is the test.
+    """
 
     task: str
     model: str
@@ -47,6 +51,7 @@ class Evaluation:
     spent: Ledger
     paid: Ledger
     warnings: tuple[str, ...] = ()
+    look: Look | None = None
 
 
 @checked
@@ -56,13 +61,15 @@ def evaluate(
     *,
     model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,
-    split: str = "test",
+    split: str = "dev",
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
 ) -> Evaluation:
     """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
+
+    Scoring it on the test opens that: it counts as a look (`outcome.looks`), and a later verdict has to pay for it.
 
     Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
     """
@@ -77,20 +84,17 @@ def evaluate(
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
-        refused = crowded(run.task, chosen, models["task"])
-        if refused is not None:
+        if (refused := crowded(run.task, chosen, models["task"])) is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
-        result = measured(matrix[chosen], seed)
-        if result is None:
-            raise ConfigError(
-                f"no example has a finite score under this prompt ({matrix[chosen][0].feedback}); see that its targets "
-                f"fit the model's context, and that the model is whole"
-            )
+        result = _measured(matrix, chosen)
+        judge = Criterion(search, models["task"], None).name
+        by, shown = (models["task"].name, judge), [(chosen, matrix[chosen])]
+        look = look_at(store.looks, by, matrix.examples, shown) if split == "test" else None
         return Evaluation(
             task.name,
             models["task"].name,
-            Criterion(search, models["task"], None).name,
+            judge,
             split,
             chosen,
             result,
@@ -99,7 +103,18 @@ def evaluate(
             door.spent,
             door.paid,
             run.warnings,
+            look,
         )
+
+
+def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
+    result = measured(matrix[prompt], [example.group for example in matrix.examples])
+    if result is None:
+        raise ConfigError(
+            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); see that its targets fit "
+            f"the model's context, and that the model is whole"
+        )
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,7 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni)."""
-        return verdict(self.gain) if self.gain.p_value * self.rivals < ALPHA else "no_evidence"
+        return verdict(self.gain)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -124,11 +139,12 @@ class Comparison:
 def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> Comparison:
     """The paired test of two evaluations, on the examples that both scored. Raises ConfigError where there are none."""
     known = dict(zip(first.examples, first.scores, strict=True))
-    both = [(known[each], score) for each, score in zip(second.examples, second.scores, strict=True) if each in known]
-    before, after = finite_pairs([one for one, _ in both], [other for _, other in both])
-    if not before or first.evaluator != second.evaluator:
+    both = [(each, known[each].value, score.value)
+            for each, score in zip(second.examples, second.scores, strict=True) if each in known]  # fmt: skip
+    if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
-    gain = paired_gain([score.value for score in before], [score.value for score in after], seed)
+    before, after = [value for _, value, _ in both], [value for _, _, value in both]
+    gain = paired_gain(before, after, seed, alpha=ALPHA / rivals, groups=[each.group for each, _, _ in both])
     return Comparison(gain, rivals)
 
 
@@ -181,6 +197,8 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
             raise ConfigError("the budget does not allow a single evaluation; raise it") from None
         return run.evaluate([prompt], examples[:scored])
     except Suspended as stop:
+        if isinstance(stop.__cause__, RequestRefused):
+            raise RequestRefused(str(stop)) from stop
         raise BackendError(_with_advice(stop)) from stop
 
 

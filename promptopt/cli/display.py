@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from promptopt.cli.output import say
+from promptopt.cli.output import say, troubles
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
-from promptopt.text import counted
+from promptopt.stats import DISAGREEMENT
+from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -30,7 +31,7 @@ BAR = 20
 PHASES = {
     "search": "searching",
     "dev": "final choice: the finalists and the start on dev",
-    "test": "sealed test: start and winner on examples nobody has seen",
+    "test": "sealed test: start and winner on examples that the search has not seen",
 }
 
 
@@ -83,7 +84,7 @@ class Lines:
             case StepDone():
                 self._write(self._step(event))
             case Warned():
-                self._write(f"warning: {event.message}")
+                self._write(f"warning: {normalise(event.message)}")
 
     def _step(self, event: StepDone) -> str:
         scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
@@ -106,9 +107,19 @@ def planned(event: Planned) -> list[str]:
         event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain),
     ]
+    if event.look > 1:
+        lines.append(looked_at(event.look, event.alpha))
     if event.recorded:
         lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
+
+
+def looked_at(look: int, alpha: float) -> str:
+    """What a further look at the same test examples costs."""
+    return (
+        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
+        f"is look {look}, and needs p below {alpha:.2g}"
+    )
 
 
 def smallest(test: int, gain: float) -> str:
@@ -116,7 +127,10 @@ def smallest(test: int, gain: float) -> str:
     if not math.isfinite(gain):
         return f"{counted(test, 'test example')} can hardly show any gain; give more data or a larger budget"
     examples = counted(test, "test example")
-    return f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five"
+    return (
+        f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
+        f"winner differ on {100 * DISAGREEMENT:.0f} % of them"
+    )
 
 
 class Live:
@@ -153,9 +167,15 @@ class Live:
         if isinstance(event, Planned):
             self._caps = event.plan.total
             for line in planned(event):
-                self._console.print(line, markup=False, highlight=False)
+                self._console.print(visible(line), markup=False, highlight=False)
+        elif isinstance(event, PhaseBegun) and event.reason:
+            self._console.print(visible(event.reason), markup=False, highlight=False)
         elif isinstance(event, Warned):
-            self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
+            self.remark(f"warning: {normalise(event.message)}")
+
+    def remark(self, text: str) -> None:
+        """Keep a line above the table."""
+        self._console.print(visible(text), markup=False, highlight=False, style="yellow")
 
     def table(self) -> Group:
         """The title and the table as they stand now."""
@@ -170,10 +190,10 @@ class Live:
             table.add_row("now", "getting the task and the model ready")
         else:
             for name, value in rows(self._run.snapshot(), self._minutes, self._caps):
-                table.add_row(name, Text(value))
+                table.add_row(name, Text(visible(value)))
         if self._interrupt is not None and self._interrupt.is_set():
             table.add_row("stopping", Text("calls in flight are finished; Ctrl-C again stops now", style="yellow"))
-        return Group(Text(self._title, style="bold"), table)
+        return Group(Text(visible(self._title), style="bold"), table)
 
 
 def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> list[tuple[str, str]]:
@@ -271,13 +291,14 @@ def display(
     """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
     place = sys.stderr if stream is None else stream
     if quiet:
-        yield Quiet()
+        with troubles(None):
+            yield Quiet()
     elif not place.isatty():
         say(title)
-        with Lines() as lines:
+        with Lines() as lines, troubles(lambda text: say(f"  {text}")):
             yield lines
     else:
         from rich.console import Console
 
-        with Live(title, Console(file=place), minutes, interrupt) as live:
+        with Live(title, Console(file=place), minutes, interrupt) as live, troubles(live.remark):
             yield live

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
-from promptopt.errors import ConfigError
-from promptopt.text import counted
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
+from promptopt.errors import ConfigError, RequestRefused
+from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Comparison, Evaluation
@@ -24,15 +24,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "model", "base_url", "evaluator", "settings", "data", "train", "dev", "test", "seed", "max_evaluations",
-    "max_calls", "max_tokens", "max_usd", "max_minutes",
+    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
+    "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def evaluate(
     given: dict[str, Any],
     *,
     prompt: options.PromptTexts = None,
-    split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "test",
+    split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -42,6 +43,7 @@ def evaluate(
     Several prompts (--prompt A --prompt B) are scored on the same examples, and each is compared with the first.
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout and prompt apart. What was asked before is read from the store, and costs nothing.
+    Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
@@ -71,34 +73,46 @@ def _scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """Each prompt on its task, by the name of the layout that the task is in."""
+    from promptopt.binding.models import Models, open_models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of
+    from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate as score
-    from promptopt.models.specs import open_model
 
     budget = budget_of(config)
-    make_ready([config.model], quiet=quiet)
-    engine = open_model(config.model, base_url=config.base_url)
+    make_ready([spec for spec in (config.model, config.judge) if spec is not None], quiet=quiet)
+    # Opened once for all layouts; nobody writes prompts here.
+    opened = open_models(replace(models_of(config), proposer=config.model)).by_role
+    models = Models(opened["task"], opened["proposer"], opened["judge"])
     found: list[tuple[str, Evaluation]] = []
-    with interruptible() as interrupt:
+    refused: RequestRefused | ConfigError | None = None
+    with interruptible() as interrupt, troubles(None if quiet else say):
         for name, task, prompt in tasks:
             if not quiet:
                 say(f"scoring on {split}: {task.name}, layout {name!r}")
-            with suspended_by(interrupt):
-                evaluation = score(
-                    task,
-                    prompt,
-                    model=engine,
-                    evaluator=evaluator_of(config, task),
-                    split=split,
-                    budget=budget,
-                    seed=config.seed,
-                    interrupt=interrupt,
-                )
-                found.append((name, evaluation))
+            try:
+                with suspended_by(interrupt):
+                    evaluation = score(
+                        task,
+                        prompt,
+                        model=models,
+                        evaluator=evaluator_of(config, task),
+                        split=split,
+                        budget=budget,
+                        seed=config.seed,
+                        interrupt=interrupt,
+                    )
+            except (RequestRefused, ConfigError) as error:
+                # A model that takes no system message has other layouts; what holds for all of them is raised below.
+                refused = error
+                if len(tasks) > 1:
+                    say(f"layout {name!r} is left out: {without_secrets(str(error))}")
+                continue
+            found.append((name, evaluation))
             if not quiet:
-                for warning in found[-1][1].warnings:
-                    say(f"warning: {warning}")
+                for warning in evaluation.warnings:
+                    say(f"warning: {normalise(warning)}")
+    if refused is not None and not found:
+        raise refused
     return found
 
 
@@ -193,6 +207,7 @@ def _entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
         "ci95": list(evaluation.measured.ci95),
         "n": evaluation.measured.n,
         "unreadable": evaluation.measured.unreadable,
+        **({} if evaluation.look is None else {"look": asdict(evaluation.look)}),
         "spent": asdict(evaluation.spent),
         "paid": asdict(evaluation.paid),
     }
@@ -200,6 +215,7 @@ def _entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
 
 def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
     from promptopt.reports import words
+    from promptopt.stats import level
 
     first = found[0][1]
     rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
@@ -218,4 +234,11 @@ def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
         "",
         "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
     ]
+    looks = [evaluation.look for _, evaluation in found if evaluation.look is not None]
+    if looks:
+        last = max(looks, key=lambda look: look.number)
+        lines.append(
+            f"Look {last.number} at these test examples: what is chosen by it needs new ones for a verdict, and the "
+            f"next look at these needs p below {level(last.number + 1):.2g}."
+        )
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
-from promptopt.cli.display import smallest
+from promptopt.cli.display import looked_at, smallest
 from promptopt.cli.rehearsal import flat, played
 from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
@@ -18,8 +18,9 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
+from promptopt.stats import ALPHA
 from promptopt.text import counted
-from promptopt.types import Room, UpperBounds
+from promptopt.types import Example, Room, UpperBounds
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
@@ -56,6 +57,9 @@ class Forecast:
     """How much of the method the caps leave room for, in words; empty where the method does not plan."""
     unpriced: tuple[str, ...] = ()
     """Models whose price nothing says. Dollars may be unknown without one, where the calls are."""
+    look: int = 1
+    """Which look at its test examples the verdict will be, at the level `alpha`."""
+    alpha: float = ALPHA
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -68,6 +72,7 @@ class Forecast:
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
             "smallest_gain": self.smallest_gain,
+            "look": {"number": self.look, "alpha": self.alpha},
             "rounds": self.rounds,
             "warnings": list(self.warnings),
         }
@@ -87,6 +92,8 @@ class Forecast:
         rows.append(_row(total, priced=not self.unpriced))
         lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
         lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
+        if self.look > 1:
+            lines.append(_sentence(looked_at(self.look, self.alpha)))
         if self.rounds:
             lines.append(_sentence(self.rounds))
         if self.unpriced:
@@ -130,6 +137,7 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding.plan import room_for, too_little
     from promptopt.binding.task import bind_task
     from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
+    from promptopt.outcome.looks import units_of
     from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
 
@@ -162,17 +170,20 @@ def forecast(config: RunConfig) -> Forecast:
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
-    roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
+    roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
     specs = (config.model, proposer, checked)
     taken = played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells)
     if taken:
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
-    speed, runs = _speed(config.model, proposer)
+    speed, runs = _speed(config, proposer)
     warned = too_little(optimizer, room)
+    sealed = task.test[: arranged.test]
+    look, alpha = _look(sealed)
     return Forecast(
-        config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
-        (*own.warnings, *(said for said in (unasked, warned) if said)), _rounds(optimizer, room),
-        _unpriced(roles, prices),
+        config, tuple(roles), _minutes(roles, speed), runs, arranged,
+        smallest_detectable(units_of(sealed), alpha=alpha),
+        (*own.warnings, *(said for said in (unasked, warned) if said)),
+        _rounds(optimizer, room), _unpriced(roles, prices), look, alpha,
     )  # fmt: skip
 
 
@@ -323,7 +334,20 @@ def _usd(price: Price | None, read: int | None, written: int | None) -> float | 
     return read * price.prompt_usd + written * price.completion_usd
 
 
-def _speed(model: str, proposer: str) -> tuple[float | None, int]:
+def _look(sealed: Sequence[Example]) -> tuple[int, float]:
+    """(number, level) of the next look at these examples, by the store as it is."""
+    from promptopt.outcome.looks import look_ahead
+    from promptopt.places import home
+    from promptopt.store.runs import Store
+
+    if not (home() / "store.db").exists():
+        return 1, ALPHA
+    with Store() as store:
+        ahead = look_ahead(store.looks, sealed)
+    return ahead.number, ahead.alpha
+
+
+def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
     from promptopt.places import home
     from promptopt.store.runs import Store
@@ -334,7 +358,10 @@ def _speed(model: str, proposer: str) -> tuple[float | None, int]:
     with Store() as store:
         for record in store.runs():
             result, config = record.result, record.config
-            if result is None or config.get("model") != model or config.get("proposer", model) != proposer:
+            model, served = (config.get(name) for name in ("model", "base_url"))
+            if result is None or (model, served) != (asked.model, asked.base_url):
+                continue
+            if config.get("proposer", model) != proposer:
                 continue
             if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
                 tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]

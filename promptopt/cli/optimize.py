@@ -12,6 +12,7 @@ from promptopt.binding.config import RunConfig, build_optimizer, config_from, fl
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import ConfigError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
@@ -74,16 +75,17 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import Models, default_proposer
+    from promptopt.binding.models import default_proposer
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import evaluator_of, search_budget, settings_of, stored, task_of
+    from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
     from promptopt.reports.export import export, export_of, format_for
 
     out = _out(config)
     form = format_for(out, None)
+    models = models_of(config)
     task = task_of(config)
     budget, unasked = search_budget(config, task)
     optimizer = build_optimizer(config.method, settings_of(config, task))
@@ -92,14 +94,14 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    make_ready([spec for spec in (config.model, proposer, config.check_model) if spec is not None], quiet=quiet)
+    make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
         result = api.optimize(
             task,
             optimizer,
-            model=Models(config.model, config.proposer, check=config.check_model, base_url=config.base_url),
+            model=models,
             evaluator=evaluator,
             check_evaluator=check,
             budget=budget,
@@ -111,7 +113,8 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     if out is not None and result.status != "suspended":
-        out.write_text(export(export_of(task, result.prompt, result.model), form), encoding="utf-8")
+        text = export(export_of(task, result.prompt, result.model), form)
+        out.write_text(without_surrogates(text), encoding="utf-8")
         if not quiet:
             say(f"the winner is in {out}")
     return result

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptopt.cli import options
-from promptopt.cli.output import say, show, show_json
+from promptopt.cli.output import hand_over, say, show, show_json
 from promptopt.errors import ConfigError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.store.runs import RunRecord
@@ -53,22 +54,23 @@ def list_runs(json: options.AsJson = False) -> None:
     if not records:
         show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
         return
-    rows = [["run", "last used", "task", "method", "model", "status", "verdict", "start", "best", "gain"]]
+    rows = [["run", "last used", "task", "method", "model", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:
         entry = _listed(record)
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
             [record.id, when, entry["task"], entry["method"], entry["model"], entry["status"],
-             entry["verdict"].replace("_", " "), words.score(entry["start"]), words.score(entry["best"]), gain]
+             entry["verdict"].replace("_", " "), words.count(entry["look"]),
+             words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip
-    show(words.columns(rows, right=(7, 8, 9)))
+    show(words.columns(rows, right=(7, 8, 9, 10)))
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
     result = record.result
     if result is None:
-        return {"run_id": record.id, **_asked(record), "verdict": "-", "start": None, "best": None,
+        return {"run_id": record.id, **_asked(record), "verdict": "-", "look": None, "start": None, "best": None,
                 "gain": None}  # fmt: skip
     start, best = result["start"]["test"], result["best"]["test"]
     return {
@@ -78,6 +80,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
         "model": result["model"],
         "status": record.status,
         "verdict": "-" if result["gain"] is None else result["verdict"],
+        "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else start["score"],
         "best": None if best is None else best["score"],
         "gain": None if result["gain"] is None else result["gain"]["mean"],
@@ -173,7 +176,7 @@ def export(
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
     text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
     if out is None:
-        show(text.rstrip("\n"))
+        hand_over(text.rstrip("\n"))
         return
-    out.write_text(text, encoding="utf-8")
+    out.write_text(without_surrogates(text), encoding="utf-8")
     say(f"the winner of run {record.id} is in {out}")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import DataError
+from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Contender, Guide, Measured, Result, Tradeoff
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
-from promptopt.stats import Gain
+from promptopt.stats import ALPHA, Gain
 from promptopt.tasks.demos import demo_from_json
 from promptopt.types import Estimate, Prompt, Proposal
 
@@ -49,7 +50,7 @@ def _result(data: Table) -> Result:
         proposal = Proposal(prompt, parents, each["operator"], each["note"])
         lineage.append(Candidate(proposal, _estimate(prompt, each["search"]), _estimate(prompt, each["dev"])))
     start, best = _contender(data["start"]), _contender(data["best"])
-    gain = data["gain"]
+    look: Table | None = data.get("look")
     count = 0 if best.test is None else best.test.n
     return Result(
         **{name: data[name] for name in ("run_id", "task", "method", "seed", "model", "evaluator", "proposer", "status",
@@ -57,7 +58,8 @@ def _result(data: Table) -> Result:
         search=Guide(**data["search"]),
         start=start,
         best=best,
-        gain=None if gain is None else Gain(gain["mean"], _pair(gain["ci95"]), gain["p_value"], gain["test"], count),
+        gain=None if data["gain"] is None else _gain(data["gain"], look, count),
+        look=None if look is None else Look(look["number"], look["alpha"], look["shared"]),
         spent=Ledger(**data["spent"]),
         paid=Ledger(**data["paid"]),
         lineage=tuple(lineage),
@@ -66,6 +68,14 @@ def _result(data: Table) -> Result:
         steps=tuple(_step(each, known) for each in data["steps"]),
         warnings=tuple(data["warnings"]),
     )  # fmt: skip
+
+
+def _gain(data: Table, look: Table | None, count: int) -> Gain:
+    interval = _pair(data["ci95"])
+    units, alpha, verdict = count, ALPHA, interval
+    if look is not None:
+        units, alpha, verdict = look["units"], look["alpha"], _pair(look["interval"])
+    return Gain(data["mean"], interval, data["p_value"], data["test"], count, units, alpha, verdict)
 
 
 def _prompt(data: Table) -> Prompt:
@@ -96,5 +106,6 @@ def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
 
 
 def _pair(values: Any) -> tuple[float, float]:
+    # JSON has no infinities.
     low, high = values
-    return low, high
+    return -math.inf if low is None else low, math.inf if high is None else high

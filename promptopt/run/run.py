@@ -14,20 +14,11 @@ from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import (
-    Ask,
-    Contrasting,
-    Evaluator,
-    Forcing,
-    Model,
-    Reducing,
-    Role,
-    Surrogate,
-    Task,
-)
+from promptopt.protocols import Ask, Contrasting, Evaluator, Forcing, Model, Reducing, Role, Surrogate, Task
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.first_replies import FirstReplies
 from promptopt.run.posterior import Posterior
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
@@ -80,6 +71,7 @@ class Run:
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self._rngs: dict[str, random.Random] = {}
+        self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
         self._phase = "search"
@@ -90,7 +82,7 @@ class Run:
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
-        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only;
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
         and where the final phase measures by something else than the search, what tells its scores apart."""
 
     # What methods and selectors use
@@ -335,6 +327,8 @@ class Run:
                     example_id=cell.example.id,
                 )
             self._board.put(cell, score)
+        if unread := self._first.unread(cells, scores):
+            self.warn(unread)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""

@@ -10,9 +10,8 @@ from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from promptopt.errors import StoreError
 from promptopt.places import home
@@ -55,11 +54,31 @@ JOURNAL = sql.Table(
 )
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
 
+LOOKS = sql.Table(
+    "looks",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("shown", sql.String, nullable=False, unique=True),
+    sql.Column("entered", sql.Float, nullable=False),
+)
+"""Every opening of a sealed split, in order, and a digest of what it showed. Forgotten with no run."""
 
-def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
-    """An INSERT that leaves rows already there as they are: the first writer wins."""
-    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+LOOKED_AT = sql.Table(
+    "looked_at",
+    METADATA,
+    sql.Column("look", sql.Integer, primary_key=True),
+    sql.Column("example", sql.String, primary_key=True, index=True),
+)
+"""The examples of each opening, by a digest of their inputs."""
+
+
+# What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
+# made of tables anew for every store, which took a small run a quarter of its time. An INSERT leaves rows already
+# there as they are, so the first writer wins.
+_MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
+_MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
+_CREATE: dict[str, list[sql.TextClause]] = {}
+"""The statements that make the tables, by the name of the dialect."""
 
 
 @contextmanager
@@ -67,6 +86,8 @@ def sentences(where: str) -> Generator[None]:
     """Turn the driver's errors into one sentence each."""
     try:
         yield
+    except (UnicodeError, OverflowError) as cause:
+        raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
         detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
         if "full" in detail or "No space" in detail:
@@ -124,16 +145,27 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> int:
     """
     try:
         with engine.begin() as connection:
-            for table in METADATA.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
+            for statement in _creation(engine):
+                connection.execute(statement)
             # An older store keeps the number it has, since a row that is there is left alone.
-            connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
-            return int(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
+            connection.execute(_MARK, {"version": str(VERSION)})
+            return int(connection.execute(_MARKED).scalar_one())
     except OperationalError as busy:
         if tries == 0 or "locked" not in str(busy.orig):
             raise
     time.sleep(0.05)
     return _prepared(engine, tries - 1)
+
+
+def _creation(engine: sql.Engine) -> list[sql.TextClause]:
+    kind = engine.dialect.name
+    if kind not in _CREATE:
+        made: list[CreateTable | CreateIndex] = []
+        for table in METADATA.sorted_tables:
+            made.append(CreateTable(table, if_not_exists=True))
+            made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
+        _CREATE[kind] = [sql.text(str(each.compile(engine))) for each in made]
+    return _CREATE[kind]
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

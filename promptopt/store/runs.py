@@ -15,12 +15,21 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.places import home
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, insert_new, open_engine, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences
 from promptopt.store.journal import Journal
+from promptopt.store.looks import Looks
 from promptopt.types import canonical
 
 FINAL = "/final"
 """Marks the journal of a run's final phase."""
+
+BEGIN = sql.text(
+    "INSERT INTO runs (id, fingerprint, config, status, created, updated) "
+    "VALUES (:id, :fingerprint, :config, 'running', :now, :now) ON CONFLICT DO NOTHING"
+)
+END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
+ALL = sql.text("SELECT * FROM runs ORDER BY updated DESC, id")
+BEGINNING = sql.text("SELECT * FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class Store:
         if "://" in self.where:
             self.where = self.engine.url.render_as_string(hide_password=True)
         self.cache = Cache(self.engine, self.where)
+        self.looks = Looks(self.engine, self.where)
 
     def __enter__(self) -> Store:
         return self
@@ -74,17 +84,15 @@ class Store:
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config."""
-        now = time.time()
-        row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "status": "running",
-               "created": now, "updated": now}  # fmt: skip
+        row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "now": time.time()}
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(insert_new(self.engine, RUNS), [row])
+            connection.execute(BEGIN, row)
 
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
         """Record how a run stands now."""
-        change = {"status": status, "result": canonical(result), "updated": time.time()}
+        change = {"id": run_id, "status": status, "result": canonical(result), "now": time.time()}
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+            connection.execute(END, change)
 
     def mark(self, run_id: str, status: str) -> None:
         """Record that a run ended without a result: `failed`, or `stopped`."""
@@ -94,8 +102,11 @@ class Store:
 
     def runs(self) -> list[RunRecord]:
         """Every run, newest first."""
+        return self._read(ALL)
+
+    def _read(self, query: sql.TextClause, **values: str | int) -> list[RunRecord]:
         with sentences(self.where), self.engine.connect() as connection:
-            rows = connection.execute(sql.select(RUNS).order_by(RUNS.c.updated.desc(), RUNS.c.id)).mappings().all()
+            rows = connection.execute(query, values).mappings().all()
         return [
             RunRecord(
                 row["id"],
@@ -111,7 +122,7 @@ class Store:
 
     def find(self, run_id: str) -> RunRecord:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
-        matches = [record for record in self.runs() if record.id.startswith(run_id)]
+        matches = self._read(BEGINNING, begins=run_id, length=len(run_id))
         if len(matches) != 1:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")

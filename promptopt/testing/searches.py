@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,9 +183,11 @@ class OptimizerContract:
                 assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
     def test_same_run_under_other_hash_seeds(self, tmp_path: Path) -> None:
-        """Nothing depends on the order of a set or on string hashing: this process and two others, one outcome."""
+        """Nothing depends on the order of a set or on string hashing: this process and another, one outcome."""
         own = json.loads(json.dumps(outcome(self.undisturbed().result)))
-        assert outcomes_elsewhere(type(self), tmp_path, ("1", "2")) == [own, own]
+        # This process hashes by a seed of its own, which Python draws unless it is told one.
+        other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+        assert outcomes_elsewhere(type(self), tmp_path, (other,)) == [own]
 
     def test_budget_is_exact(self, tmp_path: Path) -> None:
         """A cap on evaluations or calls is never passed, by the ledger and by the engines' own count."""
@@ -205,10 +208,14 @@ class OptimizerContract:
         return task_model.calls
 
     def test_raised_budget_continues(self, tmp_path: Path) -> None:
-        """A run that a small budget ended goes on from there under a larger one, to the same end."""
+        """A run that a small budget ended goes on from there under a larger one, to the same end.
+
+        It is a further look at the test, whose verdict is at a stricter level; all else is equal.
+        """
         self.conduct(tmp_path, budget=Budget(evaluations=self.sizes[-1]))
         grown = self.conduct(tmp_path)
-        assert outcome(grown) == outcome(self.undisturbed().result)
+        by_look = {"look": None, "verdict": None}
+        assert {**outcome(grown), **by_look} == {**outcome(self.undisturbed().result), **by_look}
 
     def test_test_split_stays_sealed(self, tmp_path: Path) -> None:
         """No test example reaches any model before the sealed test, and nothing draws from a global generator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import sqlalchemy as sql
 
 from promptopt.errors import ConfigError, ReplayDiverged, StoreError
 from promptopt.places import home
+from promptopt.store import cache as cache_module
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.database import META, open_engine
 from promptopt.store.runs import Store
+from promptopt.types import canonical
 
 
 def test_first_writer_wins(tmp_path: Path) -> None:
@@ -182,6 +185,9 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
         store.end("abc1", status="finished", result={"verdict": "better"})
         assert store.find("abc").status == "finished"
         assert store.find("abc").result == {"verdict": "better"}
+        assert [run.id for run in store.runs()] == ["abc1", "abd2"]  # the newest first, by when it last changed
+        store.end("abd2", status="finished", result={})
+        assert [run.id for run in store.runs()] == ["abd2", "abc1"]
         with pytest.raises(ConfigError, match="more than one run"):
             store.find("ab")
         with pytest.raises(ConfigError, match="no run"):
@@ -191,6 +197,67 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
 def test_many_processes_open_a_new_store_at_once(tmp_path: Path) -> None:
     program = "import sys; from promptopt.store.runs import Store; Store(sys.argv[1]).close()"
     command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
-    opening = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    opening = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for process in opening:
         assert process.communicate()[1] == ""
+
+
+HALF = "half an emoji \ud83d, a whole one 😀, the other half \ude00"
+
+
+def test_half_an_emoji_is_stored_and_read_back(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        key = call_key("m", HALF, "greedy")
+        store.cache.put(key, f"m {HALF}", canonical({"content": HALF}), canonical({"text": HALF}))
+        store.cache.flush()
+        assert json.loads(store.cache.get([key])[key]) == {"text": HALF}
+        assert json.loads(store.cache.request(key) or "") == {"content": HALF}
+        store.begin("run", fingerprint={"task": HALF}, config={"model": HALF})
+        store.end("run", status="suspended", result={"reason": HALF})
+        found = store.find("run")
+        assert (found.fingerprint, found.config, found.result) == (
+            {"task": HALF}, {"model": HALF}, {"reason": HALF},
+        )  # fmt: skip
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), Killed("killed"), SystemExit(1), KeyError("x")])
+@pytest.mark.timeout(20)
+def test_any_failure_of_the_writing_thread_is_a_sentence_and_nothing_waits(
+    tmp_path: Path, error: BaseException
+) -> None:
+    store, before = Store(tmp_path / "store.db"), threading.active_count()
+
+    @sql.event.listens_for(store.engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            raise error
+
+    for ending in (store.cache.flush, store.close):
+        store.cache.put(call_key("m", "q", "greedy"), "m", "q", "1")
+        with pytest.raises(StoreError, match=r"could not be written.*run the same command again"):
+            ending()
+    assert threading.active_count() == before
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writing_thread_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "LOOK_S", 0.01)
+
+    def gone(cache: Cache) -> None:
+        """Ends at once, as a thread does that a fork left behind."""
+
+    monkeypatch.setattr(Cache, "_write", gone)
+    store = Store(tmp_path / "store.db")
+    store.cache.put(call_key("m", "q", "greedy"), "m", "q", "1")
+    with pytest.raises(StoreError, match="has ended"):
+        store.cache.flush()
+    monkeypatch.undo()
+    store.cache.put(call_key("m", "q", "greedy"), "m", "q", "1")
+    store.cache.flush()
+    assert store.cache.get([call_key("m", "q", "greedy")])
+    store.close()

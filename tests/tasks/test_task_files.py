@@ -70,7 +70,7 @@ def test_the_library_has_the_tasks_that_were_promised() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in task_names() if name not in OWN_DATA])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_public_tasks_load_and_render(name: str, seed: int, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     check_task(name, seed)
@@ -115,6 +115,7 @@ def check_task(name: str, seed: int) -> None:
         assert len(prefixes) == 1
 
 
+@pytest.mark.slow
 def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader and metric of every task accept the target itself, said as plainly as the answer format asks."""
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
@@ -152,6 +153,7 @@ def test_the_other_options_are_rejected(member: str, data_home: Path, monkeypatc
     assert not any("reject" in warning for warning in task.warnings)
 
 
+@pytest.mark.slow
 def test_only_lettered_tasks_have_options(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     names = [name for name in task_names() if name.startswith("bbh/") and load_task(name).metric == "choice"]
@@ -171,6 +173,7 @@ def test_demonstrations_of_word_problems_show_their_worked_solution(
     assert f"Question: {shown['question']}\nAnswer: {shown.solution}\n\n" in str(written)
 
 
+@pytest.mark.slow
 def test_worked_solutions_close_as_the_answer_format_asks(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     task = load_task("gsm8k")
@@ -292,6 +295,16 @@ def test_a_task_file_names_rejected_outputs_and_solutions(tmp_path: Path) -> Non
             number = example["text"][1:]
             assert example.rejected == tuple(text + number if text == "d" else text for text in rejected)
             assert example.solution == (number + solution if solution else "")
+
+
+def test_a_task_file_names_the_column_of_groups(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + 'group = "user"\n')
+    rows = "".join(f"message {n},{'a' if n % 2 else 'b'},{n // 4}\n" for n in range(400))
+    (tmp_path / "rows.csv").write_text("text,target,user\n" + rows, encoding="utf-8")
+    task = load_task_file(path)
+    groups = [{example.group for example in split} for split in (task.train, task.dev, task.test)]
+    assert groups[0] | groups[1] | groups[2] <= {str(number) for number in range(100)}
+    assert sum(map(len, groups)) == len(set().union(*groups))
 
 
 def test_own_data_brings_its_own_rejected_outputs(tmp_path: Path) -> None:
