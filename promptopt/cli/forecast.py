@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import looked_at, smallest
 from promptopt.cli.rehearsal import flat, played
+from promptopt.cli.speed import speed_of
 from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.models.specs import check_spec
@@ -26,8 +27,6 @@ SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
-ENOUGH_CALLS = 50
-"""Calls an earlier run must have paid for before its speed says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +171,11 @@ def forecast(config: RunConfig) -> Forecast:
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
     specs = (config.model, proposer, checked)
-    taken = played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells)
-    if taken:
+    if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
-    speed, runs = _speed(config, proposer)
+    speed, runs = speed_of(config, proposer)
     warned = too_little(optimizer, room)
-    sealed = task.test[: arranged.test]
-    look, alpha = _look(sealed)
+    look, alpha = _look(sealed := task.test[: arranged.test])
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
@@ -345,26 +342,3 @@ def _look(sealed: Sequence[Example]) -> tuple[int, float]:
     with Store() as store:
         ahead = look_ahead(store.looks, sealed)
     return ahead.number, ahead.alpha
-
-
-def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
-    """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
-    from promptopt.places import home
-    from promptopt.store.runs import Store
-
-    if not (home() / "store.db").exists():
-        return None, 0
-    tokens, seconds, runs = 0, 0.0, 0
-    with Store() as store:
-        for record in store.runs():
-            result, config = record.result, record.config
-            model, served = (config.get(name) for name in ("model", "base_url"))
-            if result is None or (model, served) != (asked.model, asked.base_url):
-                continue
-            if config.get("proposer", model) != proposer:
-                continue
-            if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
-                tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]
-                seconds += result["wall_s"]
-                runs += 1
-    return (tokens / seconds, runs) if runs else (None, 0)
