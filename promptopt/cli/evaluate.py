@@ -34,6 +34,7 @@ def evaluate(
     prompt: options.PromptText = None,
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "test",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
+    trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -42,11 +43,12 @@ def evaluate(
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
     """
-    from promptopt.cli.request import merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import consent, merged, prompt_from, task_of, with_task
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = with_task(merged(RunConfig(), given))
+    consent(config.task, trust)
     laid_out, chosen = prompt_from(task_of(config), prompt)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name

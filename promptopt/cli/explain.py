@@ -46,6 +46,7 @@ def explain(
     mode: Annotated[
         Literal["remove", "placeholder"], typer.Option(help="What stands in a piece's place: nothing, or a mark.")
     ] = "remove",
+    trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -55,11 +56,12 @@ def explain(
     """
     from promptopt.binding.models import Models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import budget_of, consent, evaluator_of, merged, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
     config = with_task(merged(RunConfig(evaluator="loss"), given))
+    consent(config.task, trust)
     laid_out, chosen = prompt_from(task_of(config), prompt)
     measured_by = evaluator_of(config, laid_out)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)

@@ -31,6 +31,7 @@ def optimize(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
     ] = None,
+    trust: options.Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -44,9 +45,10 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    from promptopt.cli.request import merged, named
+    from promptopt.cli.request import consent, merged, named
 
     chosen = named(merged(base, given))
+    consent(chosen.task, trust)
     if dry_run:
         from promptopt.cli.forecast import forecast
 

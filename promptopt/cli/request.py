@@ -86,6 +86,17 @@ def budget_of(config: RunConfig) -> Budget:
     return Budget(config.max_evaluations, config.max_calls, config.max_tokens, config.max_usd, config.max_minutes)
 
 
+def consent(task: str, trust: bool) -> None:
+    """Remember that the user trusts the content of this task file, where they say so.
+
+    An option of the command line alone: a config file, which may be a stranger's too, cannot say it.
+    """
+    if trust and task.endswith(".toml"):
+        from promptopt.tasks.trust import trust_file
+
+        trust_file(Path(task))
+
+
 def task_of(config: RunConfig) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`."""
     from promptopt.tasks.catalogue import load_task
