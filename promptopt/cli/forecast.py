@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -291,8 +292,11 @@ def _speed(model: str, proposer: str) -> tuple[float | None, int]:
             result, config = record.result, record.config
             if result is None or config.get("model") != model or config.get("proposer", model) != proposer:
                 continue
-            if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
-                tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]
-                seconds += result["wall_s"]
-                runs += 1
+            # A damaged record says nothing of the speed.
+            with suppress(KeyError, TypeError):
+                paid, wall = result["paid"], float(result["wall_s"])
+                if paid["calls"] >= ENOUGH_CALLS and wall > 0:
+                    tokens += int(paid["prompt_tokens"]) + int(paid["completion_tokens"])
+                    seconds += wall
+                    runs += 1
     return (tokens / seconds, runs) if runs else (None, 0)

@@ -9,7 +9,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, cast
 
@@ -42,8 +42,9 @@ def _finite(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A remark, on stderr."""
-    typer.echo(text, err=True)
+    """A remark, on stderr; lost where nothing takes it, since a run must not end for that."""
+    with suppress(OSError, ValueError):
+        typer.echo(text, err=True)
 
 
 def exit_code_of(error: BaseException) -> int:

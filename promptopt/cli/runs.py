@@ -33,6 +33,12 @@ def _find(name: str) -> RunRecord:
 
 
 def _result(record: RunRecord) -> Any:
+    entry = _listed(record)
+    if entry["status"] == "damaged":
+        raise ConfigError(
+            f"the record of run {record.id} is damaged; run its command again, which costs nothing that is stored, or "
+            f"forget it with `promptopt runs delete {record.id}`"
+        )
     if record.result is None:
         raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); run its command again to go on")
     return record.result
@@ -66,20 +72,27 @@ def list_runs(json: options.AsJson = False) -> None:
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
-    result, config = record.result, record.config
-    if result is None:
-        return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
-                "status": record.status, "verdict": "-", "start": None, "best": None, "gain": None}  # fmt: skip
-    start, best = result["start"]["test"], result["best"]["test"]
+    from promptopt.store.runs import DAMAGED
+
+    config, status = record.config, record.status
+    if record.result is not None:
+        try:
+            return {"run_id": record.id, **_outcome(record.result), "status": status}
+        except (KeyError, TypeError):
+            status = DAMAGED
+    return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
+            "status": status, "verdict": "-", "start": None, "best": None, "gain": None}  # fmt: skip
+
+
+def _outcome(result: Any) -> dict[str, Any]:
+    start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
     return {
-        "run_id": record.id,
-        "task": result["task"],
-        "method": result["method"],
-        "status": record.status,
-        "verdict": "-" if result["gain"] is None else result["verdict"],
-        "start": None if start is None else start["score"],
-        "best": None if best is None else best["score"],
-        "gain": None if result["gain"] is None else result["gain"]["mean"],
+        "task": str(result["task"]),
+        "method": str(result["method"]),
+        "verdict": "-" if gain is None else str(result["verdict"]),
+        "start": None if start is None else float(start["score"]),
+        "best": None if best is None else float(best["score"]),
+        "gain": None if gain is None else float(gain["mean"]),
     }
 
 

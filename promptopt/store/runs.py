@@ -7,18 +7,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
-from promptopt.places import home
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, insert_new, open_engine, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUNS, insert_new, open_engine, sentences, shown
 from promptopt.store.journal import Journal
 from promptopt.types import canonical
 
+DAMAGED = "damaged"
+"""The status of a run whose row cannot be read."""
 FINAL = "/final"
 """Marks the journal of a run's final phase."""
 
@@ -46,9 +48,7 @@ class Store:
             raise ConfigError("store is an empty text; give a file, an SQLAlchemy URL, or None for the default")
         self.engine = open_engine(location)
         # The URL may hold a password: what is shown never does.
-        self.where = str(location) if location is not None else str(home() / "store.db")
-        if "://" in self.where:
-            self.where = self.engine.url.render_as_string(hide_password=True)
+        self.where = shown(self.engine.url)
         self.cache = Cache(self.engine, self.where)
 
     def __enter__(self) -> Store:
@@ -73,11 +73,14 @@ class Store:
         return Journal(self.engine, self.where, run_id + FINAL, afresh=True)
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Record that a run exists; one that does already keeps its first config."""
+        """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""
         now = time.time()
         row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "status": "running",
                "created": now, "updated": now}  # fmt: skip
+        damaged = run_id in self._ids() and self._record(run_id).status == DAMAGED
         with sentences(self.where), self.engine.begin() as connection:
+            if damaged:
+                connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
             connection.execute(insert_new(self.engine, RUNS), [row])
 
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
@@ -87,29 +90,40 @@ class Store:
             connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
 
     def runs(self) -> list[RunRecord]:
-        """Every run, newest first."""
-        with sentences(self.where), self.engine.connect() as connection:
-            rows = connection.execute(sql.select(RUNS).order_by(RUNS.c.updated.desc(), RUNS.c.id)).mappings().all()
-        return [
-            RunRecord(
-                row["id"],
-                row["status"],
-                json.loads(row["config"]),
-                json.loads(row["fingerprint"]),
-                None if row["result"] is None else json.loads(row["result"]),
-                row["created"],
-                row["updated"],
-            )
-            for row in rows
-        ]
+        """Every run, newest first; one whose row is damaged has the status `damaged`, and nothing else."""
+        return [self._record(name) for name in self._ids()]
 
     def find(self, run_id: str) -> RunRecord:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
-        matches = [record for record in self.runs() if record.id.startswith(run_id)]
-        if len(matches) != 1:
+        if not run_id.strip():
+            raise ConfigError("which run? name one by its id, or by how that begins; `promptopt runs list` shows them")
+        matches = [name for name in self._ids() if name.startswith(run_id)]
+        if len(matches) != 1 and run_id not in matches:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")
-        return matches[0]
+        return self._record(run_id if run_id in matches else matches[0])
+
+    def _ids(self) -> list[str]:
+        with sentences(self.where), self.engine.connect() as connection:
+            query = sql.select(RUNS.c.id).order_by(RUNS.c.updated.desc(), RUNS.c.id)
+            return [name for (name,) in connection.execute(query) if isinstance(name, str)]
+
+    def _record(self, run_id: str) -> RunRecord:
+        # Each row by itself: one that cannot be read must not hide the others.
+        try:
+            with self.engine.connect() as connection:
+                row = connection.execute(sql.select(RUNS).where(RUNS.c.id == run_id)).mappings().one()
+            return RunRecord(
+                run_id,
+                str(row["status"]),
+                _object(row["config"]),
+                _object(row["fingerprint"]),
+                None if row["result"] is None else _object(row["result"]),
+                float(row["created"]),
+                float(row["updated"]),
+            )
+        except (SQLAlchemyError, TypeError, ValueError, RecursionError):
+            return RunRecord(run_id, DAMAGED, {}, {}, None, 0.0, 0.0)
 
     def delete(self, run_id: str) -> None:
         """Forget a run and its journal; its calls stay until `collect` finds that nobody needs them."""
@@ -127,3 +141,11 @@ class Store:
             with sentences(self.where), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
                 plain.execute(sql.text("VACUUM"))
         return int(gone.rowcount)
+
+
+def _object(text: Any) -> Mapping[str, Any]:
+    """The JSON object in a column. Raises ValueError and TypeError for what is none."""
+    found: object = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{type(found).__name__} where an object was stored")
+    return cast("dict[str, Any]", found)
