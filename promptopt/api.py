@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -64,19 +65,36 @@ def optimize(
     with opened(store) as store:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         trial, recorded = _prepare(asked, budget, store, session, begun)
-        run = trial.run
-        if session.watch is not None:
-            session.watch(run)
-        run.tell(Planned(trial.id, trial.allocation, smallest_detectable(trial.allocation.test), recorded))
-        _warn_of_versions(run, store, trial.id)
-        for said in (asked.misfits, too_little(asked.optimizer, run.room)):
-            if said:
-                run.warn(said)
-        result = conduct(trial, asked.optimizer, begun)
+        with _marked(store, trial.id):
+            _introduce(trial, asked, store, session, recorded)
+            result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+@contextmanager
+def _marked(store: Store, name: str) -> Generator[None]:
+    """Record that a run failed, or was interrupted, where it ends in an exception."""
+    try:
+        yield
+    except BaseException as cause:
+        # The first failure is the one to tell.
+        with suppress(StoreError):
+            store.mark(name, "failed" if isinstance(cause, Exception) else "suspended")
+        raise
+
+
+def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int) -> None:
+    run = trial.run
+    if session.watch is not None:
+        session.watch(run)
+    run.tell(Planned(trial.id, trial.allocation, smallest_detectable(trial.allocation.test), recorded))
+    _warn_of_versions(run, store, trial.id)
+    for said in (asked.misfits, too_little(asked.optimizer, run.room)):
+        if said:
+            run.warn(said)
 
 
 @dataclass(frozen=True, slots=True)

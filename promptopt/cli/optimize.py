@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, PromptoptError
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
@@ -58,19 +59,25 @@ def optimize(
         else:
             show(foreseen.describe())
         return
-    result = run(chosen, quiet=quiet, expected_run=resume)
-    if json:
-        show_json(result.to_json())
-    else:
-        from promptopt.reports.summary import summarise
+    out = _out(chosen)
+    task, result = run(chosen, quiet=quiet, expected_run=resume)
+    try:
+        # First of all: whatever goes wrong with a file, the verdict is seen.
+        if json:
+            show_json(result.to_json())
+        else:
+            from promptopt.reports.summary import summarise
 
-        show(summarise(result.to_json()))
+            show(summarise(result.to_json()))
+    finally:
+        if out is not None and result.status != "suspended":
+            _write_winner(task, result, out, quiet)
     if result.status == "suspended":
         raise typer.Exit(SUSPENDED)
 
 
-def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> Result:
-    """Conduct the run that `config` describes, showing its progress on stderr, and write its winner where asked.
+def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> tuple[Task, Result]:
+    """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
@@ -82,10 +89,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
-    from promptopt.reports.export import export, export_of, format_for
 
-    out = _out(config)
-    form = format_for(out, None)
     budget = budget_of(config)
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
@@ -113,18 +117,40 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     result = dataclasses.replace(result, method=config.method)
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
-    if out is not None and result.status != "suspended":
-        out.write_text(export(export_of(task, result.prompt, result.model), form), encoding="utf-8")
-        if not quiet:
-            say(f"the winner is in {out}")
-    return result
+    return task, result
 
 
 def _out(config: RunConfig) -> Path | None:
-    out = None if config.out is None else Path(config.out)
-    if out is not None and not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
+    """Where the winner goes. Raises ConfigError, before anything is paid for, where that cannot be."""
+    from promptopt.reports.export import format_for
+
+    if config.out is None:
+        return None
+    out = Path(config.out)
+    format_for(out, None)
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"--out {config.out!r}: there is no folder {str(folder)!r}; make it first")
+    if out.is_dir():
+        raise ConfigError(f"--out {config.out!r} is a folder; name a file in it, such as {str(out / 'winner.txt')!r}")
+    if not os.access(out if out.exists() else folder, os.W_OK):
+        raise ConfigError(f"--out {config.out!r} cannot be written; name a file that you may write")
     return out
+
+
+def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
+    from promptopt.places import write_whole
+    from promptopt.reports.export import export, export_of, format_for
+
+    try:
+        write_whole(out, export(export_of(task, result.prompt, result.model), format_for(out, None)))
+    except OSError as cause:
+        raise PromptoptError(
+            f"the winner could not be written to {out} ({cause.strerror}); `promptopt runs export {result.run_id} "
+            f"--out FILE` writes it once there is room"
+        ) from cause
+    if not quiet:
+        say(f"the winner is in {out}")
 
 
 def _introduce(task: Task, method: str, evaluator: str) -> None:

@@ -145,6 +145,7 @@ def export(
     """
     from promptopt.binding.config import config_from
     from promptopt.cli.request import task_of
+    from promptopt.places import write_whole
     from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
@@ -170,5 +171,8 @@ def export(
     if out is None:
         show(text.rstrip("\n"))
         return
-    out.write_text(text, encoding="utf-8")
+    try:
+        write_whole(out, text)
+    except OSError as cause:
+        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")

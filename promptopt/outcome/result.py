@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from promptopt.places import write_whole
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
@@ -186,10 +187,7 @@ class Result:
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        # A rename is whole or not at all, so nobody reads half a file.
-        partial.replace(target)
+        write_whole(target, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
         return target
 
 

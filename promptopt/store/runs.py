@@ -89,6 +89,12 @@ class Store:
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
 
+    def mark(self, run_id: str, status: str) -> None:
+        """Record how a run stands, which has no (new) result."""
+        change = {"status": status, "updated": time.time()}
+        with sentences(self.where), self.engine.begin() as connection:
+            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+
     def runs(self) -> list[RunRecord]:
         """Every run, newest first; one whose row is damaged has the status `damaged`, and nothing else."""
         return [self._record(name) for name in self._ids()]
