@@ -13,7 +13,7 @@ from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
-from promptopt.binding.plan import allocate_for, room_for, too_little
+from promptopt.binding.plan import allocate_for, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, StoreError
@@ -155,6 +155,7 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
     models, check = asked.models, asked.check
     known = prices(models.by_role)
     criterion = Criterion(check, models.check, price_for(models.check))
+    same = check is asked.evaluator and models.check is models.by_role["task"]
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
     fingerprint = asked.fingerprint()
@@ -184,6 +185,7 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         observers=session.observers,
         final_journal=lambda: store.final_journal(name),
         room=room,
+        reserve=reserve_for(allocation, task, criterion, same=same),
     )
     searched = Criterion(guide, models.by_role["task"], None)
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)

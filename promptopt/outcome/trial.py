@@ -16,6 +16,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import paired_gain, verdict
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 
@@ -63,6 +64,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
+        else:
+            allocation = _fitted(run, allocation)
         winner = choose(run, allocation, by_search=by_search)
         before, after = sealed_test(run, trial.test[: allocation.test], winner, metered=allocation.total.metered)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
@@ -80,6 +83,20 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     else:
         _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
     return _result(trial, allocation, (status, reason), winner, (before, after), time.monotonic() - begun)
+
+
+def _fitted(run: Run, allocation: Allocation) -> Allocation:
+    """The plan that what is left pays for, and a sentence at once where it is less than was promised."""
+    if run.reserve is None:
+        return allocation
+    ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    fitted, run.reserve = run.reserve.fitted(run.spent, run.initial, ranked), None
+    if fitted.test < allocation.test:
+        run.warn(
+            f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "
+            f"aside: the candidates are longer than the start, or replies than they were taken to be"
+        )
+    return fitted
 
 
 def _result(

@@ -14,21 +14,12 @@ from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import (
-    Ask,
-    Contrasting,
-    Evaluator,
-    Forcing,
-    Model,
-    Reducing,
-    Role,
-    Surrogate,
-    Task,
-)
+from promptopt.protocols import Ask, Contrasting, Evaluator, Forcing, Model, Reducing, Role, Surrogate, Task
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.posterior import Posterior
+from promptopt.run.reserve import CONTENDERS, Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
@@ -64,11 +55,15 @@ class Run:
         observers: Sequence[Callable[[Event], None]] = (),
         final_journal: Callable[[], Journal] | None = None,
         room: Room | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
 
         `room`: what the search is granted; None: what the door's caps on evaluations and calls leave it.
+        `reserve`: prices what is set aside while the search goes, where tokens or dollars are capped.
         """
+        self.reserve = reserve
+        """None once the search has ended."""
         self.task, self.seed = task, seed
         limits, per_cell = door.limits, evaluator.calls_per_cell
         given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
@@ -104,6 +99,9 @@ class Run:
         self._check_thread()
         wanted = tuple(dict.fromkeys(examples))
         cells = self._board.unscored(prompts, wanted, repetition)
+        if self.reserve is not None:
+            likeliest = [estimate.prompt for estimate in self._board.ranked()][: CONTENDERS * self.reserve.finalists]
+            self._door.limits = self.reserve.limits(self.initial, list(dict.fromkeys([*likeliest, *prompts])))
         for cell in cells:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
@@ -339,9 +337,11 @@ class Run:
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
         door, per_cell = self._door, self._evaluator.calls_per_cell
-        paid = door.paid.calls
+        paid, spent = door.paid.calls, door.spent
         scores = self._evaluator.score(cells, ask)
         door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
+        if self.reserve is not None:
+            self.reserve.observe(cells, spent, door.spent)
         door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
         return scores
 
