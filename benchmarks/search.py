@@ -47,7 +47,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def run_planted(chosen: argparse.Namespace, command: str) -> None:
     races = racing.section(chosen.trials)
     begun = time.perf_counter()
-    found, missing = planted.arms(chosen.methods if chosen.methods else registry.names("optimizers"))
+    found, missing = planted.arms(chosen.methods if chosen.methods else registry.names("optimizers"), chosen.selectors)
     for label, why in missing.items():
         print(f"left out: {label}: {why}", file=sys.stderr)
     budgets, kinds = tuple(sorted(chosen.budgets)), chosen.tasks if chosen.tasks else tuple(KINDS)
@@ -68,9 +68,9 @@ def run_planted(chosen: argparse.Namespace, command: str) -> None:
         f"{counted(runs, 'run')} in {searched / 60:.1f} minutes on {chosen.processes} processes, "
         f"{runs / searched * 60:,.0f} a minute. No model was asked.",
         "",
-        "Regret: the best accuracy there is, minus the true accuracy of the prompt returned; mean ± standard error "
-        "over tasks and seeds. A budget holds everything, the final choice on dev too. Over random: the difference of "
-        "regrets on the same task and seed, below zero where it is better.",
+        "Gain: the true accuracy of the prompt returned minus the start's; mean ± standard error over tasks and seeds. "
+        "A budget holds everything, the final choice on dev too. Mean rank: among all rows, over tasks, seeds and "
+        "budgets. Over random: the difference of gains on the same task and seed.",
         "",
         f"The proposer is scripted and equally able for all: a word that it adds helps with probability "
         f"{chosen.skill}, and with {informed} where it is shown mistakes. Words that help are found by rewriting; "
@@ -137,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", help="planted: how many; real: which")
     parser.add_argument("--out", type=Path, help="where the report goes")
     only = parser.add_argument_group("planted")
+    only.add_argument("--selectors", type=names, default=(), help="a row each for methods that hold a selector")
     only.add_argument("--budgets", type=numbers, default=planted.BUDGETS)
     only.add_argument("--processes", type=int, default=2)
     only.add_argument("--trials", type=int, default=100, help="of racing against exhaustive scoring")

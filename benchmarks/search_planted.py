@@ -1,4 +1,4 @@
-"""Every search on planted tasks: mean regret against evaluations, from runs that no model takes part in."""
+"""Every search on planted tasks: mean gain against evaluations, from runs that no model takes part in."""
 
 from __future__ import annotations
 
@@ -56,25 +56,26 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one search returned at each budget: its regret, and what it had spent.
+    """What one search returned at each budget: its gain in true accuracy over the start, and what it had spent.
 
-    `start`: the regret of the start, `pruned` of the best that leaving out words of it can give. `problem`: why there
-    is nothing else; empty where all is well.
+    `most`: the gain of the best prompt there is, `pruned` of the best that leaving out words of the start can give.
+    `problem`: why there is nothing else; empty where all is well.
     """
 
     job: Job
-    start: float = math.nan
+    most: float = math.nan
     pruned: float = math.nan
-    regret: tuple[float, ...] = ()
+    gain: tuple[float, ...] = ()
     evaluations: tuple[int, ...] = ()
     calls: tuple[int, ...] = ()
     problem: str = ""
 
 
-def arms(methods: Sequence[str]) -> tuple[list[Arm], dict[str, str]]:
+def arms(methods: Sequence[str], selectors: Sequence[str] = ()) -> tuple[list[Arm], dict[str, str]]:
     """The rows, and why others cannot run.
 
-    A method that searches by an evaluator of its own has a row by accuracy too, one that holds a selector one for each.
+    A method that searches by an evaluator of its own has a row by accuracy too, one that holds a selector one for each
+    of `selectors`.
     """
     found: list[Arm] = []
     missing: dict[str, str] = {}
@@ -85,14 +86,12 @@ def arms(methods: Sequence[str]) -> tuple[list[Arm], dict[str, str]]:
         except PromptoptError as why:
             missing[method] = str(why)
             continue
-        # A method may have its own way to select, and hold a selector in its place.
-        if getattr(made, "selector", None) is None:
-            found.append(Arm(method, method, tuple(settings.items())))
+        found.append(Arm(method, method, tuple(settings.items())))
         if isinstance(made, ChoosesEvaluator):
             found.append(Arm(f"{method}, by accuracy", method, tuple(settings.items()), "generation"))
         if not hasattr(made, "selector"):
             continue
-        for selector in registry.names("selection"):
+        for selector in selectors:
             own = {name: value for name, value in settings.items() if name.partition(".")[0] != "selector"}
             try:
                 chosen = {"selector": selector, **_budget_of(selector)}
@@ -123,11 +122,12 @@ def search(job: Job) -> Trace:
     """Run one search in a store of its own; the store makes each larger budget go on from the one before."""
     landscape, best, pruned = _planted(job.kind, job.seed)
     task = landscape.task()
-    bounds = (best - landscape.truth(task, task.initial), best - pruned)
+    start = landscape.truth(task, task.initial)
+    bounds = (best - start, pruned - start)
     model = landscape.model()
     own = {**KINDS, **CHECKS}[job.kind].skill
     proposer = Scripted(Proposer(landscape.good, job.skill if own is None else own, job.informed), name="proposer")
-    regret: list[float] = []
+    gain: list[float] = []
     evaluations: list[int] = []
     calls: list[int] = []
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
@@ -144,12 +144,12 @@ def search(job: Job) -> Trace:
                     seed=job.seed,
                     store=Path(folder) / "store.db",
                 )
-                regret.append(best - landscape.truth(form, result.prompt))
+                gain.append(landscape.truth(form, result.prompt) - start)
                 evaluations.append(result.spent.evaluations)
                 calls.append(result.spent.proposer_calls)
         except PromptoptError as why:
             return Trace(job, *bounds, problem=f"{type(why).__name__}: {why}")
-    return Trace(job, *bounds, tuple(regret), tuple(evaluations), tuple(calls))
+    return Trace(job, *bounds, tuple(gain), tuple(evaluations), tuple(calls))
 
 
 def conduct(jobs: Sequence[Job], processes: int) -> list[Trace]:
@@ -191,32 +191,48 @@ def _said(kind: str) -> str:
 
 
 def table(traces: Sequence[Trace], budgets: Sequence[int]) -> list[str]:
-    """A row a method: mean regret with its standard error at each budget, then against the control, run by run."""
+    """A row a method: mean gain with its standard error at each budget, its mean rank, then against the control."""
     last = len(budgets) - 1
-    control = {(trace.job.kind, trace.job.seed): trace for trace in traces if trace.job.arm.label == CONTROL}
-    heads = [*(f"at {budget:,}" for budget in budgets), f"over {CONTROL}, at {budgets[-1]:,}", "wins : losses"]
+    control = {_world(trace): trace for trace in traces if trace.job.arm.label == CONTROL}
+    heads = [*(f"at {budget:,}" for budget in budgets), "mean rank", f"over {CONTROL}, at {budgets[-1]:,}"]
     lines = [
-        f"| search | {' | '.join(heads)} | evaluations | proposer calls |",
-        f"|{' --- |' * (len(heads) + 3)}",
+        f"| search | {' | '.join(heads)} | wins : losses | evaluations | proposer calls |",
+        f"|{' --- |' * (len(heads) + 4)}",
     ]
     groups: dict[str, list[Trace]] = {}
     for trace in traces:
         groups.setdefault(trace.job.arm.label, []).append(trace)
     any_group = next(iter(groups.values()), list[Trace]())
     for said, bounds in (
-        ("the start", [trace.start for trace in any_group]),
-        ("the best by leaving out", [trace.pruned for trace in any_group]),
+        ("the most there is", [trace.most for trace in any_group]),
+        ("the most by leaving out", [trace.pruned for trace in any_group]),
     ):
-        lines.append(f"| ({said}) | {' | '.join([with_error(bounds)] * len(budgets))} | | | | |")
-    for label, rows in sorted(groups.items(), key=lambda group: mean(row.regret[last] for row in group[1])):
-        cells = [with_error([row.regret[place] for row in rows]) for place in range(len(budgets))]
-        paired = [
-            row.regret[last] - control[row.job.kind, row.job.seed].regret[last]
-            for row in rows
-            if (row.job.kind, row.job.seed) in control
-        ]
-        better, worse = sum(each < -1e-9 for each in paired), sum(each > 1e-9 for each in paired)
+        lines.append(f"| ({said}) | {' | '.join([with_error(bounds)] * len(budgets))} | | | | | |")
+    ranks = _ranks(traces, len(budgets))
+    for label, rows in sorted(groups.items(), key=lambda group: -mean(row.gain[last] for row in group[1])):
+        cells = [with_error([row.gain[place] for row in rows]) for place in range(len(budgets))]
+        paired = [row.gain[last] - control[_world(row)].gain[last] for row in rows if _world(row) in control]
+        better, worse = sum(each > 1e-9 for each in paired), sum(each < -1e-9 for each in paired)
         compared = ["", ""] if not paired or label == CONTROL else [with_error(paired, "+"), f"{better} : {worse}"]
         spent = f"{mean(row.evaluations[last] for row in rows):,.0f} | {mean(row.calls[last] for row in rows):,.0f}"
-        lines.append(f"| {label} | {' | '.join([*cells, *compared])} | {spent} |")
+        lines.append(f"| {label} | {' | '.join([*cells, f'{mean(ranks[label]):.2f}', *compared])} | {spent} |")
     return lines
+
+
+def _world(trace: Trace) -> tuple[str, int]:
+    return trace.job.kind, trace.job.seed
+
+
+def _ranks(traces: Sequence[Trace], budgets: int) -> dict[str, list[float]]:
+    """The rank of every search on each task, seed and budget, 1 for the most; equal ones share the mean of theirs."""
+    worlds: dict[tuple[str, int], list[Trace]] = {}
+    for trace in traces:
+        worlds.setdefault(_world(trace), []).append(trace)
+    found: dict[str, list[float]] = {trace.job.arm.label: [] for trace in traces}
+    for rows in worlds.values():
+        for place in range(budgets):
+            for row in rows:
+                ahead = sum(other.gain[place] > row.gain[place] + 1e-9 for other in rows)
+                level = sum(abs(other.gain[place] - row.gain[place]) <= 1e-9 for other in rows)
+                found[row.job.arm.label].append(1 + ahead + (level - 1) / 2)
+    return found

@@ -5,6 +5,7 @@
     │   └── UnknownName        no such task, method, model, option; offers the nearest names
     ├── DataError              a file, row or label is not what the task needs; exit code 2
     ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
+    │   └── RequestRefused     a server takes no requests of this form, though it may take others
     ├── EvaluatorError         a metric or judge failed on one cell; carries prompt id, example id and cause
     └── StoreError             the store cannot be read or written
         └── ReplayDiverged     a replay asked something else than the journal holds
@@ -48,6 +49,10 @@ class DataError(PromptoptError, ValueError):
 
 class BackendError(PromptoptError):
     """An engine or server that failed beyond its retries."""
+
+
+class RequestRefused(BackendError):
+    """A server that refuses requests of this form for good: another layout or setting may do."""
 
 
 class EvaluatorError(PromptoptError):

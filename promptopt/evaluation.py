@@ -14,7 +14,7 @@ from promptopt.binding.evaluator import bind_evaluator, without_misfits
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
@@ -149,6 +149,8 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
             raise ConfigError("the budget does not allow a single evaluation; raise it") from None
         return run.evaluate([prompt], examples[:scored])
     except Suspended as stop:
+        if isinstance(stop.__cause__, RequestRefused):
+            raise RequestRefused(str(stop)) from stop
         raise BackendError(f"{stop}; run the same command again to go on") from stop
 
 

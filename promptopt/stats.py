@@ -148,6 +148,7 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
     return float(numpy.sum(binom.pmf(discordant, n, share) * found))
 
 
+@lru_cache(maxsize=1024)
 def _binary_interval(wins: int, losses: int, n: int) -> tuple[float, float]:
     """95 % interval of (wins - losses) / n, which excludes zero exactly where the sign test has p < 0.05.
 
@@ -178,6 +179,7 @@ def _between(middle: float, low: float, high: float, reach: Any) -> Any:
     return middle + numpy.where(reach > 0.0, reach * (high - middle), reach * (middle - low))
 
 
+@lru_cache(maxsize=1024)
 def _share(successes: int, n: int, method: Literal["wilson", "exact"]) -> tuple[float, float]:
     from scipy.stats import binomtest
 
@@ -185,6 +187,7 @@ def _share(successes: int, n: int, method: Literal["wilson", "exact"]) -> tuple[
     return (float(interval.low), float(interval.high))
 
 
+@lru_cache(maxsize=1024)
 def _sign_test(wins: int, losses: int) -> float:
     from scipy.stats import binomtest
 

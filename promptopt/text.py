@@ -72,6 +72,29 @@ def normalise(text: str) -> str:
     return " ".join(text.split())
 
 
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+r"""Characters that act on a terminal, or turn the order in which a text is read: all controls but line breaks and tabs
+(a carriage return writes over its line), marks and overrides of direction, and lone surrogates."""
+
+
+def visible(text: str) -> str:
+    r"""`text` with control characters as `\x1b`, `\u202e`, so that what others wrote cannot act on a terminal.
+
+    Line breaks and tabs stay; a Windows line break is a line break.
+    """
+    return _UNSEEN.sub(lambda found: _escape(found[0]), text.replace("\r\n", "\n"))
+
+
+def visible_json(text: str) -> str:
+    """JSON text that says the same, with such characters escaped."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters: the middle of a longer text gives way to a visible mark with the number left out."""
     if len(text) <= limit:

@@ -10,6 +10,7 @@ import asyncio
 import collections
 import contextlib
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -180,8 +181,9 @@ class _Server:
 class FakeServer:
     """A scripted server in a thread: `with FakeServer(echo) as server: … server.url … server.asked …`."""
 
-    def __init__(self, script: Script = echo, *, keep: bool = True) -> None:
-        """`keep`: remember every request; off for benchmarks."""
+    def __init__(self, script: Script = echo, *, keep: bool = True, tls: ssl.SSLContext | None = None) -> None:
+        """`keep`: remember every request; off for benchmarks. `tls`: with which certificate, if with any."""
+        self._tls = tls
         self._state = _Server(script, keep=keep)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake server", daemon=True)
@@ -194,7 +196,9 @@ class FakeServer:
         return self
 
     async def _listen(self) -> asyncio.Server:
-        return await self._loop.create_server(lambda: _Connection(self._state), "127.0.0.1", 0, backlog=1024)
+        return await self._loop.create_server(
+            lambda: _Connection(self._state), "127.0.0.1", 0, backlog=1024, ssl=self._tls
+        )
 
     def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
@@ -204,14 +208,15 @@ class FakeServer:
 
     async def _close(self) -> None:
         self._listener.close()
-        for connection in list(self._state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # lets aborted transports close their sockets
+        for _ in range(4):
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)  # lets aborted transports close, and those that were just accepted be known
 
     @property
     def url(self) -> str:
         """The base URL, as OpenAI clients want it."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/v1"
 
     @property
     def asked(self) -> list[Asked]:

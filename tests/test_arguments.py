@@ -32,7 +32,7 @@ KINDS: list[tuple[object, list[object], list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "right", "wrong"), KINDS, ids=str)
+@pytest.mark.parametrize(("kind", "right", "wrong"), KINDS, ids=[str(kind) for kind, _, _ in KINDS])
 def test_a_value_fits_its_annotation_or_is_refused(kind: object, right: list[object], wrong: list[object]) -> None:
     def takes(value: object) -> object:
         return value

@@ -55,7 +55,7 @@ def test_the_binary_interval_excludes_zero_exactly_where_the_test_rejects(n: int
 
 
 @pytest.mark.parametrize("disagreement", [0.02, 0.1, 0.25])
-@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.4, marks=pytest.mark.slow), 1.0])
 def test_the_binary_interval_covers_the_true_gain(disagreement: float, share: float) -> None:
     gain, trials = disagreement * share, 1_000
     results = [result.ci95 for result in outcomes(5, disagreement, gain, trials)]
@@ -63,7 +63,7 @@ def test_the_binary_interval_covers_the_true_gain(disagreement: float, share: fl
     assert covered / trials > 0.95 - 3 * math.sqrt(0.05 * 0.95 / trials)
 
 
-@pytest.mark.parametrize("disagreement", [0.05, 0.25])
+@pytest.mark.parametrize("disagreement", [0.05, pytest.param(0.25, marks=pytest.mark.slow)])
 def test_equal_prompts_are_called_better_at_most_once_in_forty_comparisons(disagreement: float) -> None:
     trials = 2_000
     verdicts = [verdict(result) for result in outcomes(6, disagreement, 0.0, trials)]

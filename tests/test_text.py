@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.text import Pattern, counted, find_spans, normalise, shorten, strip_fence
+from promptopt.text import Pattern, counted, find_spans, normalise, shorten, strip_fence, visible, visible_json
 
 
 @given(st.text(), st.text())
@@ -59,3 +61,29 @@ def test_shortened_text_says_how_much_is_missing(text: str, limit: int) -> None:
 )
 def test_a_count_has_the_noun_it_needs(number: int, noun: tuple[str, ...], said: str) -> None:
     assert counted(number, *noun) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b[HBetter: p = 0.001", "\\x1b[2J\\x1b[HBetter: p = 0.001"),
+        ("\x9b2J", "\\x9b2J"),
+        ("one\rtwo", "one\\x0dtwo"),
+        ("one\r\ntwo\n\tthree", "one\ntwo\n\tthree"),
+        ("\x07\x08\x7f\x00", "\\x07\\x08\\x7f\\x00"),
+        ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
+        ("half \ud83d", "half \\ud83d"),
+        ("naïve 😀 日本 \u200d", "naïve 😀 日本 \u200d"),
+    ],
+)
+def test_control_characters_are_made_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text(st.characters(codec=None), max_size=40))
+def test_what_is_visible_says_the_same_as_json_and_is_unicode(text: str) -> None:
+    shown = visible_json(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text or any("\ud800" <= half <= "\udfff" for half in text)
+    shown.encode()
+    assert visible(shown) == shown
+    visible(text).encode()

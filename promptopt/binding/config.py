@@ -46,7 +46,18 @@ class RunConfig:
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None
+    judge: Annotated[str | None, Said("The model that scores, where one is asked; default: the proposer.")] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
+    served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None
+    api_key_env: Annotated[str | None, Said("The environment variable that holds its key.", "VARIABLE")] = None
+    proposer_base_url: Annotated[str | None, Said("The server of the proposer; default: that of --base-url.")] = None
+    proposer_served_as: Annotated[str | None, Said("A name for the proposer's server.", "NAME")] = None
+    proposer_api_key_env: Annotated[str | None, Said("The variable with the key for it.", "VARIABLE")] = None
+    judge_base_url: Annotated[str | None, Said("The server of the judge; default: that of --base-url.")] = None
+    judge_served_as: Annotated[str | None, Said("A name for the judge's server.", "NAME")] = None
+    judge_api_key_env: Annotated[str | None, Said("The variable with the key for it.", "VARIABLE")] = None
+    concurrency: Annotated[int | None, Said("Requests in flight at a server, at most; default: 64.")] = None
+    requests_per_minute: Annotated[float | None, Said("Requests sent to a server in a minute, at most.")] = None
     evaluator: Annotated[
         str | None, Said("generation, labels, loss or preference; default: as the method or the task says.")
     ] = None

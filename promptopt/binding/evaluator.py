@@ -129,7 +129,9 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
         content = _flat(task.render(task.initial, example)[0])
         longest = max((text for each in forcing for text in each.forced(example)), key=len, default="")
         # A token has at least one octet, so most examples are let through without being tokenized.
-        return len((content + longest).encode()) <= most or model.count_tokens(content + longest) <= most
+        return (
+            len((content + longest).encode("utf-8", "replace")) <= most or model.count_tokens(content + longest) <= most
+        )
 
     splits = {"train": task.train, "dev": task.dev, "test": task.test}
     kept = {split: tuple(filter(fits, examples)) for split, examples in splits.items()}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
-from promptopt.models.providers import provider_of
+from promptopt.models.providers import UNSAID, Access, provider_of
 from promptopt.protocols import LocalAware, Model, Role
 
 
@@ -30,6 +30,12 @@ class Models:
     """What the prompt is for: the final choice and the sealed test are on it."""
     base_url: str | None = None
     """The server of the first of them that has a server, and of the others of the same provider."""
+    access: Access = UNSAID
+    """What else is said of that server; of `base_url` and its own address, the first that is given holds."""
+    proposer_access: Access | None = None
+    """The server of the proposer alone; the task model's name is asked there, where no proposer is named."""
+    judge_access: Access | None = None
+    """The server of the judge alone; the proposer's name is asked there, where no judge is named."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -46,15 +52,20 @@ class OpenModels:
 def open_models(named: str | Model | Models) -> OpenModels:
     """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
     models = named if isinstance(named, Models) else Models(named)
-    specs = (models.task, models.proposer, models.judge, models.check)
-    if models.base_url is not None and not any(isinstance(spec, str) for spec in specs):
+    given = (models.task, models.proposer, models.judge, models.check)
+    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
         raise ConfigError(
             "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
             "name the model, as 'openai/NAME'"
         )
-    taker = _server_of(*specs)
+    proposer, judge = _named(models)
+    elsewhere = (models.proposer_access is not None, models.judge_access is not None)
+    sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
+    taker = _server_of(models.task, *sharing, models.check)
+    shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
+    open_already: dict[tuple[str, Access], Model] = {}
 
-    def opened(spec: str | Model) -> Model:
+    def opened(spec: str | Model, own: Access | None = None) -> Model:
         if not isinstance(spec, str):
             # Not isinstance(spec, Model): that would read the name, which may load a model.
             if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
@@ -63,17 +74,50 @@ def open_models(named: str | Model | Models) -> OpenModels:
                     f"generate(requests), or Models(task, proposer=…) for several"
                 )
             return spec
-        from promptopt.models.specs import open_model
+        # How much is sent holds for every server, and the address for its own provider.
+        limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
+        access = shared if spec.partition("/")[0] == taker else limits if _is_served(spec) else UNSAID
+        if own is not None:
+            # Its own key at the same server leaves the server what it is.
+            same = own.base_url is None and own.served_as is None
+            access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
+        # One model, one set of connections, one pace.
+        if (spec, access) not in open_already:
+            open_already[spec, access] = _open(spec, access)
+        return open_already[spec, access]
 
-        return open_model(spec, base_url=models.base_url if spec.partition("/")[0] == taker else None)
-
-    task, proposer = opened(models.task), models.proposer
-    if proposer is None and isinstance(models.task, str):
-        proposer = default_proposer(models.task)
-    proposing = task if proposer is None else opened(proposer)
-    judging = proposing if models.judge is None else opened(models.judge)
+    task = opened(models.task)
+    proposing = task if proposer is None else opened(proposer, models.proposer_access)
+    judging = proposing if judge is None else opened(judge, models.judge_access)
     checked = task if models.check is None else opened(models.check)
     return OpenModels({"task": task, "proposer": proposing, "judge": judging}, checked)
+
+
+def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
+    """The proposer and the judge; None where it is the model before it. Raises ConfigError."""
+    proposer = models.proposer
+    if proposer is None and isinstance(models.task, str):
+        proposer = models.task if models.proposer_access is not None else default_proposer(models.task)
+    judge = models.judge
+    if judge is None and models.judge_access is not None:
+        judge = models.task if proposer is None else proposer
+    for role, spec, access in (("proposer", proposer, models.proposer_access), ("judge", judge, models.judge_access)):
+        if access is not None and not isinstance(spec, str):
+            raise ConfigError(f"a server is given for the {role}, but no model there: name it")
+    return proposer, judge
+
+
+def _open(spec: str, access: Access) -> Model:
+    from promptopt.models.specs import open_model
+
+    more = {name: value for name, value in asdict(access).items() if name != "base_url" and value is not None}
+    return open_model(spec, base_url=access.base_url, **more)
+
+
+def _is_served(spec: str) -> bool:
+    """Whether a model lies behind a server: what is not registered is a hosted provider, which does."""
+    provider = provider_of(spec)
+    return provider is None or provider.served is not None
 
 
 def _server_of(*specs: str | Model | None) -> str:

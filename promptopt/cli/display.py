@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from promptopt.cli.output import say
+from promptopt.cli.output import say, troubles
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
-from promptopt.text import counted
+from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -83,7 +83,7 @@ class Lines:
             case StepDone():
                 self._write(self._step(event))
             case Warned():
-                self._write(f"warning: {event.message}")
+                self._write(f"warning: {normalise(event.message)}")
 
     def _step(self, event: StepDone) -> str:
         scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
@@ -147,9 +147,13 @@ class Live:
         if isinstance(event, Planned):
             self._caps = event.plan.total
             for line in planned(event):
-                self._console.print(line, markup=False, highlight=False)
+                self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, Warned):
-            self._console.print(f"warning: {event.message}", markup=False, highlight=False, style="yellow")
+            self.remark(f"warning: {normalise(event.message)}")
+
+    def remark(self, text: str) -> None:
+        """Keep a line above the table."""
+        self._console.print(visible(text), markup=False, highlight=False, style="yellow")
 
     def table(self) -> Group:
         """The title and the table as they stand now."""
@@ -164,8 +168,8 @@ class Live:
             table.add_row("now", "getting the task and the model ready")
         else:
             for name, value in rows(self._run.snapshot(), self._minutes, self._caps):
-                table.add_row(name, Text(value))
-        return Group(Text(self._title, style="bold"), table)
+                table.add_row(name, Text(visible(value)))
+        return Group(Text(visible(self._title), style="bold"), table)
 
 
 def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> list[tuple[str, str]]:
@@ -255,13 +259,14 @@ def display(
     """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
     place = sys.stderr if stream is None else stream
     if quiet:
-        yield Quiet()
+        with troubles(None):
+            yield Quiet()
     elif not place.isatty():
         say(title)
-        with Lines() as lines:
+        with Lines() as lines, troubles(lambda text: say(f"  {text}")):
             yield lines
     else:
         from rich.console import Console
 
-        with Live(title, Console(file=place), minutes) as live:
+        with Live(title, Console(file=place), minutes) as live, troubles(live.remark):
             yield live

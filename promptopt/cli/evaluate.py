@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
-from promptopt.errors import ConfigError
-from promptopt.text import counted
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
+from promptopt.errors import ConfigError, RequestRefused
+from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -24,8 +24,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "model", "base_url", "evaluator", "settings", "data", "train", "dev", "test", "seed", "max_evaluations",
-    "max_calls", "max_tokens", "max_usd", "max_minutes",
+    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
+    "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def evaluate(
@@ -67,34 +68,46 @@ def _scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task]], prompt: Prompt, split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """The prompt on every task, each by its name: the task in one of its layouts."""
+    from promptopt.binding.models import Models, open_models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of
+    from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate as score
-    from promptopt.models.specs import open_model
 
     budget = budget_of(config)
-    make_ready([config.model], quiet=quiet)
-    engine = open_model(config.model, base_url=config.base_url)
+    make_ready([spec for spec in (config.model, config.judge) if spec is not None], quiet=quiet)
+    # Opened once for all layouts; nobody writes prompts here.
+    opened = open_models(replace(models_of(config), proposer=config.model)).by_role
+    models = Models(opened["task"], opened["proposer"], opened["judge"])
     found: list[tuple[str, Evaluation]] = []
-    with interruptible() as interrupt:
+    refused: RequestRefused | ConfigError | None = None
+    with interruptible() as interrupt, troubles(None if quiet else say):
         for name, task in tasks:
             if not quiet:
                 say(f"scoring on {split}: {task.name}, layout {name!r}")
-            with suspended_by(interrupt):
-                evaluation = score(
-                    task,
-                    prompt,
-                    model=engine,
-                    evaluator=evaluator_of(config, task),
-                    split=split,
-                    budget=budget,
-                    seed=config.seed,
-                    interrupt=interrupt,
-                )
-                found.append((name, evaluation))
+            try:
+                with suspended_by(interrupt):
+                    evaluation = score(
+                        task,
+                        prompt,
+                        model=models,
+                        evaluator=evaluator_of(config, task),
+                        split=split,
+                        budget=budget,
+                        seed=config.seed,
+                        interrupt=interrupt,
+                    )
+            except (RequestRefused, ConfigError) as error:
+                # A model that takes no system message has other layouts; what holds for all of them is raised below.
+                refused = error
+                if len(tasks) > 1:
+                    say(f"layout {name!r} is left out: {without_secrets(str(error))}")
+                continue
+            found.append((name, evaluation))
             if not quiet:
-                for warning in found[-1][1].warnings:
-                    say(f"warning: {warning}")
+                for warning in evaluation.warnings:
+                    say(f"warning: {normalise(warning)}")
+    if refused is not None and not found:
+        raise refused
     return found
 
 

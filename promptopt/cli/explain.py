@@ -10,8 +10,8 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show_json, suspended_by
-from promptopt.text import counted
+from promptopt.cli.output import interruptible, say, show_json, suspended_by, troubles
+from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,7 +31,9 @@ MEANINGS = {
 
 @app.command()
 @options.from_config(
-    "task", "model", "proposer", "base_url", "evaluator", "settings", "data", "seed", "max_calls", "max_minutes",
+    "task", "model", "proposer", "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as",
+    "proposer_api_key_env", "concurrency", "requests_per_minute", "evaluator", "settings", "data", "seed", "max_calls",
+    "max_minutes",
     model="The model whose log-probabilities are read; default: embedded.",
     proposer="The model that marks the pieces; without one they are cut by rule.",
     evaluator="What a piece is measured by; default: loss.",
@@ -54,25 +56,33 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
-    from promptopt.binding.models import Models
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, consent, evaluator_of, merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import (
+        budget_of,
+        consent,
+        evaluator_of,
+        merged,
+        models_of,
+        prompt_from,
+        task_of,
+        with_task,
+    )
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
     config = with_task(merged(RunConfig(evaluator="loss"), given))
     consent(config.task, trust)
     laid_out, chosen = prompt_from(task_of(config), prompt)
-    measured_by = evaluator_of(config, laid_out)
+    measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
-    with interruptible() as interrupt:
+    with interruptible() as interrupt, troubles(None if quiet else say):
         if not quiet:
             say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
         with suspended_by(interrupt):
             found = analyse(
                 laid_out,
                 chosen,
-                model=Models(config.model, config.proposer, base_url=config.base_url),
+                model=models,
                 evaluator=measured_by,
                 analysis=Analysis(examples, pieces, mode),
                 budget=budget_of(config),
@@ -85,7 +95,7 @@ def explain(
     _print(found, laid_out.editable)
     if not quiet:
         for warning in found.warnings:
-            say(f"warning: {warning}")
+            say(f"warning: {normalise(warning)}")
 
 
 def _as_json(found: Explanation, editable: str) -> dict[str, Any]:
@@ -123,7 +133,8 @@ def _print(found: Explanation, editable: str) -> None:
     from promptopt.reports import words
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(f"{found.task}, {counted(found.n, 'training example')}, {found.evaluator} on {found.model}")
+    named = f"{found.task}, {counted(found.n, 'training example')}, {found.evaluator} on {found.model}"
+    console.print(visible(named))
     console.print(f"loss {found.loss:.4f} ± {found.error:.4f} with the whole prompt:\n")
     console.print(coloured(found, editable))
     if not found.effects:
@@ -137,7 +148,7 @@ def _print(found: Explanation, editable: str) -> None:
     head, *lines = words.columns(rows, right=(0, 1)).splitlines()
     console.print(f"\n{head}")
     for line, effect in zip(lines, found.effects, strict=True):
-        console.print(Text(line, style=COLOURS[effect.kind]))
+        console.print(Text(visible(line), style=COLOURS[effect.kind]))
     console.print("\nWithout: what the loss is more when the piece is left out, on the same examples.")
 
 
@@ -145,7 +156,10 @@ def coloured(found: Explanation, editable: str) -> Text:
     """The prompt's text, each measured piece in the colour of what it does."""
     from rich.text import Text
 
-    text = Text(found.prompt[editable])
+    prompt = found.prompt[editable]
+    text = Text(visible(prompt))
     for effect in found.effects:
-        text.stylize(COLOURS[effect.kind], effect.segment.start, effect.segment.end)
+        # A character that is made visible takes more room.
+        start, end = (len(visible(prompt[:place])) for place in (effect.segment.start, effect.segment.end))
+        text.stylize(COLOURS[effect.kind], start, end)
     return text

@@ -158,8 +158,8 @@ def forecast(config: RunConfig) -> Forecast:
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
-    roles.append(RoleForecast("judge", proposer, 0, 0, 0, 0.0))
-    speed, runs = _speed(config.model, proposer)
+    roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
+    speed, runs = _speed(config, proposer)
     warned = too_little(optimizer, room)
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
@@ -279,7 +279,7 @@ def _usd(price: Price | None, read: int | None, written: int | None) -> float | 
     return read * price.prompt_usd + written * price.completion_usd
 
 
-def _speed(model: str, proposer: str) -> tuple[float | None, int]:
+def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
     from promptopt.places import home
     from promptopt.store.runs import Store
@@ -290,7 +290,10 @@ def _speed(model: str, proposer: str) -> tuple[float | None, int]:
     with Store() as store:
         for record in store.runs():
             result, config = record.result, record.config
-            if result is None or config.get("model") != model or config.get("proposer", model) != proposer:
+            model, served = (config.get(name) for name in ("model", "base_url"))
+            if result is None or (model, served) != (asked.model, asked.base_url):
+                continue
+            if config.get("proposer", model) != proposer:
                 continue
             # A damaged record says nothing of the speed.
             with suppress(KeyError, TypeError):

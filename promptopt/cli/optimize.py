@@ -13,6 +13,7 @@ from promptopt.binding.config import RunConfig, build_optimizer, config_from, fl
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import ConfigError, PromptoptError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
@@ -83,14 +84,14 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import Models, default_proposer
+    from promptopt.binding.models import default_proposer
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, settings_of, stored, task_of
+    from promptopt.cli.request import budget_of, evaluator_of, models_of, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
-    budget = budget_of(config)
+    budget, models = budget_of(config), models_of(config)
     task = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)
@@ -98,7 +99,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    make_ready([spec for spec in (config.model, proposer, config.check_model) if spec is not None], quiet=quiet)
+    make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
@@ -106,7 +107,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
         result = api.optimize(
             task,
             optimizer,
-            model=Models(config.model, config.proposer, check=config.check_model, base_url=config.base_url),
+            model=models,
             evaluator=evaluator,
             check_evaluator=check,
             budget=budget,
@@ -143,7 +144,8 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
     from promptopt.reports.export import export, export_of, format_for
 
     try:
-        write_whole(out, export(export_of(task, result.prompt, result.model), format_for(out, None)))
+        text = export(export_of(task, result.prompt, result.model), format_for(out, None))
+        write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise PromptoptError(
             f"the winner could not be written to {out} ({cause.strerror}); `promptopt runs export {result.run_id} "

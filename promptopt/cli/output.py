@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, cast
@@ -16,19 +18,26 @@ from typing import Any, cast
 import typer
 
 from promptopt.errors import BackendError, ConfigError, DataError, PromptoptError
+from promptopt.text import visible, visible_json
+from promptopt.types.identity import without_surrogates
 
 FINISHED, FAILED, USAGE, SUSPENDED = 0, 1, 2, 3
 """Exit codes."""
 
 
 def show(text: str) -> None:
-    """A result, on stdout."""
-    typer.echo(text)
+    """A result, on stdout, with control characters made visible."""
+    typer.echo(visible(text))
+
+
+def hand_over(text: str) -> None:
+    """A result that another program reads, as it is; on a terminal with control characters made visible."""
+    typer.echo(visible(text) if sys.stdout.isatty() else without_surrogates(text))
 
 
 def show_json(value: Mapping[str, Any]) -> None:
     """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)))
 
 
 def _finite(value: Any) -> Any:
@@ -42,9 +51,12 @@ def _finite(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A remark, on stderr; lost where nothing takes it, since a run must not end for that."""
+    """A remark, on stderr, with control characters made visible.
+
+    It is lost where nothing takes it, since a run must not end for that.
+    """
     with suppress(OSError, ValueError):
-        typer.echo(text, err=True)
+        typer.echo(visible(text), err=True)
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -73,7 +85,8 @@ _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 def without_secrets(text: str) -> str:
     """The text with every value of a secret-looking environment variable taken out: the last line of defence."""
-    for name, value in os.environ.items():
+    for name, held in os.environ.items():
+        value = held.strip()  # one that was read from a file may end in a line break
         if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES):
             text = text.replace(value, f"(the value of {name})")
     return text
@@ -89,6 +102,30 @@ def suspended_by(interrupt: threading.Event) -> Generator[None]:
             raise
         say("stopped; run the same command again to go on")
         raise typer.Exit(SUSPENDED) from None
+
+
+class _Shown(logging.Handler):
+    """Hands each record's message to `write`."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand it over; called from the thread that speaks to the server."""
+        self._write(without_secrets(record.getMessage()))
+
+
+@contextmanager
+def troubles(write: Callable[[str], None] | None) -> Generator[None]:
+    """Has what servers suffer from shown while they do; `None` shows nothing."""
+    log = logging.getLogger("promptopt.models.server")
+    handler = logging.NullHandler() if write is None else _Shown(write)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from promptopt.binding.config import RunConfig, Setting, flat_settings
 from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from promptopt.binding.models import Models
     from promptopt.protocols import Evaluator, Optimizer
     from promptopt.run.budget import Budget
     from promptopt.tasks.task import Task
@@ -47,9 +49,10 @@ def named(config: RunConfig) -> RunConfig:
 def stored(config: RunConfig) -> dict[str, Any]:
     """The config as it is kept with the run: no empty entries, and no password in an address."""
     kept = {name: value for name, value in dataclasses.asdict(config).items() if value is not None and value != {}}
-    if config.base_url is not None:
-        parts = urlsplit(config.base_url)
-        kept["base_url"] = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    for name in ("base_url", "proposer_base_url", "judge_base_url"):
+        if name in kept:
+            parts = urlsplit(str(kept[name]))
+            kept[name] = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
     for name in ("data", "task"):
         # A run may be resumed from another folder.
         if name in kept and (name == "data" or kept[name].endswith(".toml")):
@@ -77,6 +80,33 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
         name.removeprefix(_EVALUATOR): value for name, value in config.settings.items() if name.startswith(_EVALUATOR)
     }
     return adjust(made, {**flat_settings(task.settings.get(name_of(made), {})), **given}, "evaluator")
+
+
+def models_of(config: RunConfig) -> Models:
+    """Every model that is named, and the server of each. Raises ConfigError for a limit that lets nothing through."""
+    from promptopt.binding.models import Models
+    from promptopt.models.providers import Access
+
+    if config.concurrency is not None and config.concurrency < 1:
+        raise ConfigError(f"--concurrency is {config.concurrency}; at least 1 request must be in flight")
+    if config.requests_per_minute is not None and not 0 < config.requests_per_minute < math.inf:
+        raise ConfigError(f"--requests-per-minute is {config.requests_per_minute:g}; give a number above 0")
+    limits = (config.concurrency, config.requests_per_minute)
+
+    def own(base_url: str | None, served_as: str | None, variable: str | None) -> Access | None:
+        named = (base_url, served_as, variable)
+        return None if named == (None, None, None) else Access(*named, *limits)
+
+    return Models(
+        config.model,
+        config.proposer,
+        config.judge,
+        config.check_model,
+        config.base_url,
+        Access(None, config.served_as, config.api_key_env, *limits),
+        own(config.proposer_base_url, config.proposer_served_as, config.proposer_api_key_env),
+        own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
+    )
 
 
 def budget_of(config: RunConfig) -> Budget:

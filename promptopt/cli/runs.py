@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptopt.cli import options
-from promptopt.cli.output import say, show, show_json
+from promptopt.cli.output import hand_over, say, show, show_json
 from promptopt.errors import ConfigError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.store.runs import RunRecord
@@ -169,10 +170,10 @@ def export(
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
     text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
     if out is None:
-        show(text.rstrip("\n"))
+        hand_over(text.rstrip("\n"))
         return
     try:
-        write_whole(out, text)
+        write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")

@@ -41,6 +41,8 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
     for a user's table that cannot be read.
     """
     own = read_prices(home() / "prices.toml")
+    # A server's name is part of its model's, and of no price table.
+    name = next((known for known in (name, name.rpartition("@")[0]) if known in own), name)
     if name in own:
         return own[name]
     provider, _, rest = name.partition("/")
@@ -48,6 +50,8 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
     if local or provider == SCRIPTED or (known is not None and known.local):
         return Price(0.0, 0.0)
     table = _litellm_table()
+    if name not in table and "@" in name:
+        name, rest = name.rpartition("@")[0], rest.rpartition("@")[0]
     entry = table.get(name)
     if entry is None and str(table.get(rest, {}).get("litellm_provider")).partition("-")[0] == provider:
         entry = table[rest]

@@ -16,6 +16,30 @@ from promptopt.protocols import Model
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """How the server of a model is reached, and how it is told from others. None: the provider's own way."""
+
+    base_url: str | None = None
+    """Its address."""
+    served_as: str | None = None
+    """What it is told apart by where its address changes; its address, where no name is given."""
+    key_variable: str | None = None
+    """The environment variable that holds its key."""
+    concurrency: int | None = None
+    """The most requests in flight."""
+    requests_per_minute: float | None = None
+    """The most requests sent in a minute."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is said but the address."""
+        return (self.served_as, self.key_variable, self.concurrency, self.requests_per_minute) == (None,) * 4
+
+
+UNSAID = Access()
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A way to models, as `--model PROVIDER/REST` names it."""
 
@@ -24,7 +48,10 @@ class Provider:
     help: str
     """One line for `promptopt models list`."""
     open: Callable[[str, str | None], Model]
-    """(what follows the first slash, the address of the server or None) to the model."""
+    """(what follows the first slash, the address of the server or None) to the model.
+
+    The model's name must change with the address: what serves is part of every stored key.
+    """
     local: bool = False
     """Whether it runs on this machine, where tokens cost nothing."""
     generates: bool = True
@@ -33,6 +60,8 @@ class Provider:
     """Whether its models give log-likelihoods of given texts; `by server`: some of its servers do."""
     takes_url: bool = False
     """Whether its models lie behind an address that the user may give."""
+    served: Callable[[str, Access], Model] | None = None
+    """Like `open`, for a provider whose servers can be told more than an address."""
     catalogue: bool = False
     """Whether REST names a model of the embedded catalogue, fetched when it is first used."""
 

@@ -6,13 +6,14 @@ The part before the first slash is looked up among the entry points of the group
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.prices import litellm_providers
-from promptopt.models.providers import Provider, find
+from promptopt.models.providers import Access, Provider, find
 from promptopt.protocols import Model
 
 Mode = Literal["exact", "fast"]
@@ -24,11 +25,24 @@ _HOSTED = (
 """Providers known without litellm, so that their names lead to the extra to install."""
 
 
-def open_model(spec: str, *, base_url: str | None = None) -> Model:
-    """The model that `spec` names; `base_url` is the address of its server, where it has one.
+def open_model(
+    spec: str,
+    *,
+    base_url: str | None = None,
+    served_as: str | None = None,
+    key_variable: str | None = None,
+    concurrency: int | None = None,
+    requests_per_minute: float | None = None,
+) -> Model:
+    """The model that `spec` names; the rest is about its server, where it has one (`providers.Access`).
 
     Raises UnknownName for an unknown provider, ConfigError where the model cannot be opened.
     """
+    access = Access(base_url, served_as, key_variable, concurrency, requests_per_minute)
+    if base_url is not None:
+        from promptopt.models.server.address import check_address
+
+        check_address(base_url)
     provider, _, rest = spec.partition("/")
     known = registry.names("models")
     if provider in known:
@@ -37,20 +51,58 @@ def open_model(spec: str, *, base_url: str | None = None) -> Model:
             raise ConfigError(
                 f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'"
             )
+        if chosen.served is not None:
+            return chosen.served(rest, access)
+        _check_plain(provider, access)
         return chosen.open(rest, base_url)
     # litellm has servers of some of our engines' names; those are registered here, and never get this far.
     hosted = sorted({*_HOSTED, *litellm_providers()})
     if provider in hosted and rest:
-        from promptopt.models.server.litellm import LiteLLMModel
+        from promptopt.models.server.litellm import CONCURRENCY, LiteLLMModel
 
-        return LiteLLMModel(spec, base_url=base_url)
+        _check_plain(provider, Access(key_variable=key_variable))
+        return LiteLLMModel(
+            spec,
+            base_url=base_url,
+            served_as=served_as,
+            concurrency=CONCURRENCY if concurrency is None else concurrency,
+            requests_per_minute=requests_per_minute,
+        )
     raise UnknownName("model provider", provider, [*known, *_HOSTED])
 
 
-def _openai(rest: str, base_url: str | None) -> Model:
-    from promptopt.models.server.openai import OpenAIModel
+def _check_plain(provider: str, access: Access) -> None:
+    """Raises ConfigError where more is said of the server than its address, of a provider that knows no more."""
+    if not access.plain:
+        raise ConfigError(
+            f"{provider!r} can be told neither the name of its server, nor a variable for its key, nor how much to "
+            f"send; leave these options out, or use 'openai/NAME'"
+        )
 
-    return OpenAIModel(rest, base_url=base_url)
+
+def _openai(rest: str, base_url: str | None) -> Model:
+    return _openai_at(rest, Access(base_url))
+
+
+def _openai_at(rest: str, access: Access) -> Model:
+    from promptopt.models.server.openai import CONCURRENCY, OpenAIModel
+    from promptopt.models.server.wire import scrub
+
+    variable = access.key_variable
+    if variable is not None and not os.environ.get(variable, "").strip():
+        # A key given in place of its variable's name is not shown.
+        shown = scrub(variable) if variable.isidentifier() else "(no name of a variable)"
+        raise ConfigError(
+            f"the environment variable that should hold the key, {shown}, is not set; set it, or name another"
+        )
+    return OpenAIModel(
+        rest,
+        base_url=access.base_url,
+        key_variable=variable,
+        served_as=access.served_as,
+        concurrency=CONCURRENCY if access.concurrency is None else access.concurrency,
+        requests_per_minute=access.requests_per_minute,
+    )
 
 
 def _hf(rest: str, base_url: str | None, masked: bool | None = None) -> Model:
@@ -84,8 +136,8 @@ def _embedded(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
     from promptopt.models.files import catalogue
 
     name = rest if rest else catalogue.DEFAULT
-    found = catalogue.locate(name)
-    return _open_file(catalogue.pull(name) if found is None else found, f"embedded/{name}", mode)
+    # Also checks what is there already: a file of the right size may be another one.
+    return _open_file(catalogue.pull(name), f"embedded/{name}", mode)
 
 
 def _open_file(path: Path, name: str | None, mode: Mode) -> Model:
@@ -122,5 +174,5 @@ IN_PROCESS_VLLM = Provider(
 )
 OPENAI = Provider(
     "openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)", _openai,
-    scores="by server", takes_url=True,
+    scores="by server", takes_url=True, served=_openai_at,
 )  # fmt: skip

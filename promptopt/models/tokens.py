@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,6 +56,25 @@ def _counter_of(encoding: str) -> Callable[[str], int]:
             else:
                 os.environ[_CACHE_VARIABLE] = before
     return lambda text: len(encode(text))
+
+
+TEMPLATE_TOKENS = 16_384
+"""Tokens of instructions and tools that a service may add to a request without saying so."""
+THINKING_TOKENS = 262_144
+"""Tokens that a model may write beyond its reply and the cap on it: thoughts that nobody is shown."""
+
+
+def most_tokens(asked: Iterable[str], text: str, cap: int) -> tuple[int, int]:
+    """(read, written) tokens at most, of a request of texts and its reply: a token has at least one octet."""
+    read = sum(len(part.encode("utf-8", "replace")) for part in asked) + TEMPLATE_TOKENS
+    return read, max(len(text.encode("utf-8", "replace")), cap) + THINKING_TOKENS
+
+
+def count_of(value: object, most: int) -> int | None:
+    """`value` as a number of tokens; None where it is none, negative, or more than `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def by_rule(text: str) -> int:

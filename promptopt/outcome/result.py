@@ -16,6 +16,7 @@ from promptopt.run.events import StepDone
 from promptopt.stats import Gain
 from promptopt.tasks.demos import demo_to_json
 from promptopt.types import Estimate, Prompt
+from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
@@ -187,7 +188,8 @@ class Result:
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
-        write_whole(target, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+        text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
+        write_whole(target, text + "\n")
         return target
 
 

@@ -57,6 +57,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
             status, reason = "budget", str(spent)
         # What was set aside for the choice and the test may be spent from here on.
         door.limits = allocation.total
+        # A model that takes no temperature samples, as is known only now.
+        run.final_repetition = max(run.final_repetition, int(door.samples("task")))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
         by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model

@@ -1,8 +1,8 @@
 """The seams, on one page. Anything that fits a Protocol here can be passed to `promptopt.optimize`.
 
 Laws every implementation keeps (contract suites in `promptopt.testing` check them):
-- a model's `name` names the served snapshot and is part of every stored key;
-- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; outages (429, 5xx, time-outs) are
+- a model's `name` names the served snapshot and where it is served, and is part of every stored key;
+- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; outages (429, 5xx, time-outs) is
   retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
 - evaluators and tasks never see the run: they are handed an `Ask`.
 

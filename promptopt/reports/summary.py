@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptopt.reports import words
-from promptopt.text import counted
+from promptopt.text import counted, normalise
 
 Report = Mapping[str, Any]
 """The object of `Result.to_json()`."""
@@ -19,7 +19,8 @@ def verdict_line(report: Report) -> str:
     """The verdict as one sentence, numbers included."""
     start, best, gain = report["start"], report["best"], report["gain"]
     if report["status"] == "suspended":
-        reason = str(report["reason"]).rstrip(".") if report["reason"] else "the run was stopped"
+        # One line, whatever an engine or a server has written.
+        reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"
         advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
         return f"Suspended: {reason}{advice}; what was done is not paid for again."
     if gain is None or best["test"] is None or start["test"] is None:
@@ -161,7 +162,7 @@ def _notes(report: Report) -> str:
         ordered = sorted(rejected.items(), key=lambda item: -item[1])
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)
         notes.append(f"Replies and prompts that could not be used: {reasons}.")
-    notes += [f"Warning: {warning}" for warning in report["warnings"]]
+    notes += [f"Warning: {normalise(warning)}" for warning in report["warnings"]]
     return "\n".join(notes)
 
 

@@ -58,7 +58,11 @@ def p_value(value: float) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Rows of cells as aligned lines; the columns numbered in `right` end on one edge, as numbers should."""
+    r"""Rows of cells as aligned lines; the columns numbered in `right` end on one edge, as numbers should.
+
+    A line break in a cell is shown as `\n`: what a file or a model is called must not begin a line of its own.
+    """
+    rows = [[cell.replace("\n", "\\n") for cell in row] for row in rows]
     widths = [
         max(len(row[place]) for row in rows if place < len(row)) for place in range(max(map(len, rows), default=0))
     ]

@@ -12,7 +12,9 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError,
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
+from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
+from promptopt.run.served import Served
 from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
@@ -57,12 +59,14 @@ class Door:
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
-        self._served: dict[Role, str] = {}
+        self._served = Served(warn)
         self._scorers: dict[str, bool] = {}
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
-        asked = [self._asked(request, role, f"evaluate {repetition}") for request in requests]
+        # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
+        draws = repetition > 0 and self.samples(role)
+        asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
@@ -112,6 +116,10 @@ class Door:
             self._scorers[model.name] = answer == str(True)
         return self._scorers[model.name]
 
+    def samples(self, role: Role) -> bool:
+        """Whether the model of that role has been seen to sample where it was asked not to."""
+        return self._served.samples(self.models[role].name)
+
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
         self._warn(message)
@@ -121,7 +129,7 @@ class Door:
         if model is not self.models["task"]:
             self.models["task"], self._prices["task"] = model, price
             # Another model is asked on purpose: that is no change to warn of.
-            self._served.pop("task", None)
+            self._served.forget("task")
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
@@ -160,10 +168,12 @@ class Door:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
 
-    def _asked(self, request: Request, role: Role, draw: str, text: str | None = None) -> _PendingCall:
+    def _asked(
+        self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True
+    ) -> _PendingCall:
         if text is None:
             text = canonical(request.to_json())
-        if request.sampling.temperature == 0:
+        if request.sampling.temperature == 0 and greedy:
             draw = "greedy"
         key = call_key(self.models[role].name, text, draw)
         if draw != "greedy":
@@ -218,8 +228,10 @@ class Door:
                     completion_tokens + writing,
                 )
                 # A request refused before any model saw it names none.
-                if reply["served"] and reply["served"] != self._served.get(role):
-                    self._note_served(role, reply["served"])
+                if reply["served"]:
+                    self._served.note(role, self.models[role].name, reply["served"])
+                if reply.get("sampled"):
+                    self._served.note_sampling(role, self.models[role].name)
         self.spent = self.spent.with_calls(
             calls,
             proposer=role == "proposer",
@@ -227,15 +239,6 @@ class Door:
             completion_tokens=completion_tokens,
             usd=self._usd(role, prompt_tokens, completion_tokens),
         )
-
-    def _note_served(self, role: Role, served: str) -> None:
-        before = self._served.get(role)
-        self._served[role] = served
-        if before is not None:
-            self._warn(
-                f"the {role} model {self.models[role].name!r} changed during the run: it was served as {before!r}, now "
-                f"as {served!r}; scores before and after are not comparable"
-            )
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
         price = self._prices.get(role)
@@ -273,7 +276,8 @@ class Door:
         model = self.models[role]
         try:
             try:
-                for index, reply in self._replies(model, missing):
+                asked = [call.request for call in missing]
+                for index, reply in seen_through(self._replies(model, missing), asked, model.name, self._warn):
                     call = missing[index]
                     value = reply.to_json()
                     self._cache.put(call.key, model.name, call.text, canonical(value))

@@ -85,7 +85,7 @@ class Run:
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
-        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only;
+        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
         and where the final phase measures by something else than the search, what tells its scores apart."""
 
     # What methods and selectors use

@@ -48,7 +48,7 @@ class Scoreboard:
     def put(self, cell: Cell, score: Score) -> None:
         """Take note of a score."""
         self._place(cell.prompt, ())
-        self._cells.setdefault(cell.prompt, {})[_cell_name(cell.example, cell.repetition)] = score
+        self._cells.setdefault(cell.prompt, {})[_cell_names([cell.example], cell.repetition)[0]] = score
 
     def _place(self, prompt: Prompt, parents: Sequence[Prompt]) -> None:
         """Put a new prompt behind those of its parents that came up before it; behind the start, where none did."""
@@ -59,7 +59,7 @@ class Scoreboard:
     def row(self, prompt: Prompt, examples: Sequence[Example], repetition: int) -> list[Score]:
         """The scores of a prompt on examples that it was scored on."""
         known = self._cells.get(prompt, {})
-        return [known[_cell_name(example, repetition)] for example in examples]
+        return [known[name] for name in _cell_names(examples, repetition)]
 
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
         """See `Run.rank_by`."""
@@ -68,10 +68,10 @@ class Scoreboard:
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
         """The mean over those of `examples` that `prompt` was scored on."""
-        known = self._cells.get(prompt, {})
-        values = [
-            known[name].value for name in (_cell_name(example, repetition) for example in examples) if name in known
-        ]
+        known = self._cells.get(prompt)
+        if not known:
+            return Estimate(prompt, float("nan"), 0)
+        values = [known[name].value for name in _cell_names(examples, repetition) if name in known]
         return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
 
     def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
@@ -123,7 +123,7 @@ class Scoreboard:
 
         `prior`: the worth of a start that was scored on none of them.
         """
-        names = {_cell_name(example, 0): None for example in examples}
+        names = dict.fromkeys(_cell_names(examples, 0))
         known = {
             prompt: {name: score.dense for name, score in scores.items() if name in names}
             for prompt, scores in self._cells.items()
@@ -134,30 +134,36 @@ class Scoreboard:
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
 
     def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
-        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train."""
-        order = list(self._forebears)
+        """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
+
+        A prompt that nobody proposed stands behind the start.
+        """
+        forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
+        order = list(forebears)
         wanted, pending = {self.initial: None}, [*prompts, *order[-RELATIVES:]]
         while pending:
             prompt = pending.pop()
             if prompt not in wanted:
                 wanted[prompt] = None
-                pending += self._forebears[prompt]
+                pending += forebears[prompt]
         held = [prompt for prompt in order if prompt in wanted]
         names = {example.id: None for example in self.train}
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held
         }
-        return posterior({prompt: self._forebears[prompt] for prompt in held}, known)
+        return posterior({prompt: forebears[prompt] for prompt in held}, known)
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""
         for prompt in dict.fromkeys(prompts):
             known = self._cells.setdefault(prompt, {})
-            for example in examples:
-                if _cell_name(example, repetition) not in known:
+            for example, name in zip(examples, _cell_names(examples, repetition), strict=True):
+                if name not in known:
                     yield Cell(prompt, example, repetition)
 
 
-def _cell_name(example: Example, repetition: int) -> str:
-    return example.id if repetition == 0 else f"{example.id}/{repetition}"
+def _cell_names(examples: Sequence[Example], repetition: int) -> list[str]:
+    if repetition == 0:
+        return [example.id for example in examples]
+    return [f"{example.id}/{repetition}" for example in examples]

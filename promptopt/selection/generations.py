@@ -15,6 +15,7 @@ from typing import Literal
 
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
+from promptopt.selection.fresh import FreshRejects
 from promptopt.selection.lineage import LineageBounds
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
@@ -33,7 +34,8 @@ class Fresh:
     """What generations on fresh examples do. `evaluations`: of the whole search.
 
     `children` join the `keep` old ones in every generation. `depth`: mean examples an arm, which grows from 0.4 to 1.6
-    of it over the search. `most`: generations at most, where a user says so.
+    of it over the search. `most`: generations at most, where a user says so. `lineage`: looks and survival go by the
+    posterior over all that the search knows, instead of successive rejects on the generation's own examples.
     """
 
     evaluations: int
@@ -41,6 +43,7 @@ class Fresh:
     keep: int
     depth: float
     most: int | None = None
+    lineage: bool = False
 
     @property
     def rounds(self) -> int:
@@ -180,7 +183,8 @@ class Generations:
             return self._none_new(old, arms)
         self._idle = 0
         self._seen |= dict.fromkeys(arms)
-        ranked = LineageBounds(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
+        rule = LineageBounds if plan.lineage else FreshRejects
+        ranked = rule(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
         kept = [estimate.prompt for estimate in ranked[: plan.keep]]
         run.rank_by(self._examples, kept)
         return ranked, kept
@@ -204,7 +208,9 @@ class Generations:
         return depth_at(self._plan.depth, 1 - left / max(1, self._left))
 
     def _budget(self, arms: int) -> int:
-        """B of the rejects, which may ask for one evaluation an arm on top."""
+        """B of the rule; rejects may ask for one evaluation an arm on top."""
         left, wanted = self._run.evaluations_left(), round(self._depth() * arms)
+        if left is None:
+            return max(1, wanted)
         # Rejects that went over the cap would end the search in the middle of a comparison.
-        return max(1, wanted if left is None else min(wanted, left - arms))
+        return max(1, min(wanted, left if self._plan.lineage else left - arms))

@@ -30,7 +30,7 @@ class LineageBounds:
     """Upper bounds under the posterior over the lineage: optimism among relatives, example by example."""
 
     budget: int = 50
-    """(prompt, example) evaluations that one call asks for; new prompts get one each in any case."""
+    """(prompt, example) evaluations that one call asks for at most."""
     at_once: int = AT_ONCE
     """Prompts that are shown the next example together."""
     optimism: float = OPTIMISM
@@ -53,7 +53,7 @@ class LineageBounds:
         order = list(dict.fromkeys(examples))
         run.rng("order").shuffle(order)
         before = run.spent.evaluations
-        run.evaluate([arm for arm in arms if not run.seen(arm, order)], order[:1])
+        run.evaluate([arm for arm in arms if not run.seen(arm, order)][: self.budget], order[:1])
         for example in order[1:]:
             left = self.budget - (run.spent.evaluations - before)
             if left < 1:

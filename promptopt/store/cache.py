@@ -10,10 +10,18 @@ import sqlalchemy as sql
 from sqlalchemy.exc import OperationalError
 
 from promptopt.errors import StoreError
-from promptopt.store.database import CALLS, insert_new, sentences
+from promptopt.store.database import CALLS, sentences
+from promptopt.types.identity import without_surrogates
 
+LOOK_S = 1.0
+"""Seconds after which a wait for the writing thread looks whether it is still there."""
 READ_AT_ONCE = 500
 """Keys asked for in one SELECT; SQLite allows 32,766 variables, and past a few hundred it gets no faster."""
+
+INSERT = sql.text(
+    "INSERT INTO calls (key, model, request, reply) VALUES (:key, :model, :request, :reply) ON CONFLICT DO NOTHING"
+)
+SELECT = sql.text("SELECT key, reply FROM calls WHERE key IN :keys").bindparams(sql.bindparam("keys", expanding=True))
 
 
 def call_key(model: str, request: str, draw: str) -> bytes:
@@ -33,10 +41,6 @@ class Cache:
     def __init__(self, engine: sql.Engine, where: str) -> None:
         self._engine = engine
         self._where = where
-        self._insert = insert_new(engine, CALLS)
-        self._select = sql.select(CALLS.c.key, CALLS.c.reply).where(
-            CALLS.c.key.in_(sql.bindparam("keys", expanding=True))
-        )
         self._waiting: list[dict[str, object]] = []
         self._changed = threading.Condition()
         self._busy = self._closed = False
@@ -49,30 +53,54 @@ class Cache:
             # The writing thread has nobody to tell; whoever comes next is told.
             if self._failure is not None:
                 raise self._failure
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write, name="promptopt-store", daemon=True)
-                self._thread.start()
-            self._waiting.append({"key": key, "model": model, "request": request, "reply": reply})
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+            row = {"model": model, "request": request, "reply": reply}
+            self._waiting.append({"key": key, **{name: without_surrogates(text) for name, text in row.items()}})
             self._changed.notify_all()
 
     def flush(self) -> None:
         """Wait until everything handed over is committed. Raises StoreError when it could not be."""
         with self._changed:
             while (self._waiting or self._busy) and self._failure is None:
-                self._changed.wait()
+                if self._thread is None or not self._thread.is_alive():
+                    # Nobody is left to write: the process was forked, or the thread was killed from outside.
+                    self._fail(self._lost("the thread that writes has ended"))
+                self._changed.wait(LOOK_S)
             if self._failure is not None:
                 # Told once: the next attempt may find room on the disk.
                 failure, self._failure = self._failure, None
                 raise failure
 
     def close(self) -> None:
-        """Commit what is left and end the thread."""
-        self.flush()
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        """Commit what is left and end the thread, which ends also where that fails."""
+        try:
+            self.flush()
+        finally:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            if self._thread is not None:
+                self._thread.join()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._write, name="promptopt-store", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as cause:
+            raise self._lost(str(cause)) from cause
+        self._thread = thread
+
+    def _lost(self, why: str) -> StoreError:
+        return StoreError(
+            f"store {self._where}: a reply could not be written ({why}); what was written before is kept: run the same "
+            f"command again to go on"
+        )
+
+    def _fail(self, failure: StoreError) -> None:
+        self._busy, self._failure = False, failure
+        self._waiting.clear()
+        self._changed.notify_all()
 
     def _write(self) -> None:
         while True:
@@ -86,14 +114,16 @@ class Cache:
             failure: StoreError | None = None
             try:
                 with sentences(self._where), self._engine.begin() as connection:
-                    connection.execute(self._insert, rows)
+                    connection.execute(INSERT, rows)
             except StoreError as error:
                 failure = error
+            except BaseException as error:  # noqa: BLE001 (whatever it is, `flush` must not wait for a dead thread)
+                failure = self._lost(f"{type(error).__name__}: {error}")
+                failure.__cause__ = error
             with self._changed:
                 self._busy = False
                 if failure is not None:
-                    self._failure = failure
-                    self._waiting.clear()
+                    self._fail(failure)
                 self._changed.notify_all()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:
@@ -106,7 +136,7 @@ class Cache:
 
     def _read(self, connection: sql.Connection, keys: list[bytes]) -> dict[bytes, str]:
         try:
-            return {bytes(key): str(reply) for key, reply in connection.execute(self._select, {"keys": keys})}
+            return {bytes(key): str(reply) for key, reply in connection.execute(SELECT, {"keys": keys})}
         except OperationalError as cause:
             if "decode" not in str(cause.orig):
                 raise
@@ -119,9 +149,7 @@ class Cache:
     def forget(self, keys: Sequence[bytes]) -> None:
         """Drop calls whose replies are damaged, so that they can be stored again."""
         with sentences(self._where), self._engine.begin() as connection:
-            connection.execute(
-                sql.delete(CALLS).where(CALLS.c.key == sql.bindparam("gone")), [{"gone": k} for k in keys]
-            )
+            connection.execute(sql.text("DELETE FROM calls WHERE key = :key"), [{"key": key} for key in keys])
 
     def request(self, key: bytes) -> str | None:
         """The canonical JSON of what was asked under `key`."""

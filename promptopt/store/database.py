@@ -11,7 +11,6 @@ from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
@@ -57,10 +56,13 @@ JOURNAL = sql.Table(
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
 
 
-def insert_new(engine: sql.Engine, table: sql.Table) -> Any:
-    """An INSERT that leaves rows already there as they are: the first writer wins."""
-    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+# What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
+# made of tables anew for every store, which took a small run a quarter of its time. An INSERT leaves rows already
+# there as they are, so the first writer wins.
+_MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
+_MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
+_CREATE: dict[str, list[sql.TextClause]] = {}
+"""The statements that make the tables, by the name of the dialect."""
 
 
 @contextmanager
@@ -68,6 +70,8 @@ def sentences(where: str) -> Generator[None]:
     """Turn the driver's errors into one sentence each."""
     try:
         yield
+    except (UnicodeError, OverflowError) as cause:
+        raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
         detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
         raise StoreError(f"store {where}: {_advice(where, detail)}") from cause
@@ -169,16 +173,24 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> str:
     """
     try:
         with engine.begin() as connection:
-            for table in METADATA.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
+            for statement in _creation(engine):
+                connection.execute(statement)
             # An older store keeps the number it has, since a row that is there is left alone.
-            connection.execute(insert_new(engine, META), [{"name": "version", "value": str(VERSION)}])
-            return str(connection.execute(sql.select(META.c.value).where(META.c.name == "version")).scalar_one())
+            connection.execute(_MARK, {"version": str(VERSION)})
+            return str(connection.execute(_MARKED).scalar_one())
     except OperationalError as busy:
         if tries == 0 or "locked" not in str(busy.orig):
             raise
     time.sleep(0.05)
     return _prepared(engine, tries - 1)
+
+
+def _creation(engine: sql.Engine) -> list[sql.TextClause]:
+    kind = engine.dialect.name
+    if kind not in _CREATE:
+        made = [CreateTable(table, if_not_exists=True).compile(engine) for table in METADATA.sorted_tables]
+        _CREATE[kind] = [sql.text(str(each)) for each in made]
+    return _CREATE[kind]
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import ReplayDiverged
-from promptopt.store.database import JOURNAL, insert_new, sentences
+from promptopt.store.database import sentences
+
+COUNT = sql.text("SELECT count(*) FROM journal WHERE run = :run")
+FORGET = sql.text("DELETE FROM journal WHERE run = :run")
+INSERT = sql.text("INSERT INTO journal (run, position, key) VALUES (:run, :position, :key) ON CONFLICT DO NOTHING")
+SELECT = sql.text("SELECT key FROM journal WHERE run = :run AND position BETWEEN :first AND :last ORDER BY position")
 
 
 class Journal:
@@ -18,12 +23,11 @@ class Journal:
         self._engine, self._where, self.run_id = engine, where, run_id
         if afresh:
             with sentences(where), engine.begin() as connection:
-                connection.execute(sql.delete(JOURNAL).where(JOURNAL.c.run == run_id))
+                connection.execute(FORGET, {"run": run_id})
         self.position = 0
         """How many calls of this execution are recorded or checked."""
         with sentences(where), engine.connect() as connection:
-            count = sql.select(sql.func.count()).where(JOURNAL.c.run == run_id)
-            self.recorded = int(connection.execute(count).scalar_one())
+            self.recorded = int(connection.execute(COUNT, {"run": run_id}).scalar_one())
         """How many calls earlier executions recorded."""
 
     def follow(self, keys: Sequence[bytes], recorded: Callable[[bytes], str | None], asked: Sequence[str]) -> None:
@@ -36,9 +40,8 @@ class Journal:
             # The search may ask for more than was recorded: what goes beyond is new, and only that is written.
             known = min(len(keys), max(0, self.recorded - self.position))
             if known:
-                span = JOURNAL.c.position.between(self.position, self.position + known - 1)
-                query = sql.select(JOURNAL.c.key).where(JOURNAL.c.run == self.run_id, span).order_by(JOURNAL.c.position)
-                for offset, (found,) in enumerate(connection.execute(query)):
+                span = {"run": self.run_id, "first": self.position, "last": self.position + known - 1}
+                for offset, (found,) in enumerate(connection.execute(SELECT, span)):
                     if bytes(found) != keys[offset]:
                         stored = recorded(bytes(found))
                         raise ReplayDiverged(
@@ -52,6 +55,6 @@ class Journal:
                     {"run": self.run_id, "position": self.position + offset, "key": keys[offset]}
                     for offset in range(known, len(keys))
                 ]
-                connection.execute(insert_new(self._engine, JOURNAL), rows)
+                connection.execute(INSERT, rows)
         self.position += len(keys)
         self.recorded = max(self.recorded, self.position)

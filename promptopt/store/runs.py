@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, insert_new, open_engine, sentences, shown
+from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences, shown
 from promptopt.store.journal import Journal
 from promptopt.types import canonical
 
@@ -23,6 +23,15 @@ DAMAGED = "damaged"
 """The status of a run whose row cannot be read."""
 FINAL = "/final"
 """Marks the journal of a run's final phase."""
+
+BEGIN = sql.text(
+    "INSERT INTO runs (id, fingerprint, config, status, created, updated) "
+    "VALUES (:id, :fingerprint, :config, 'running', :now, :now) ON CONFLICT DO NOTHING"
+)
+END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
+MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
+IDS = sql.text("SELECT id FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
+ONE = sql.text("SELECT * FROM runs WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +83,23 @@ class Store:
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""
-        now = time.time()
-        row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "status": "running",
-               "created": now, "updated": now}  # fmt: skip
-        damaged = run_id in self._ids() and self._record(run_id).status == DAMAGED
+        row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "now": time.time()}
+        damaged = run_id in self._ids(run_id) and self._record(run_id).status == DAMAGED
         with sentences(self.where), self.engine.begin() as connection:
             if damaged:
                 connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
-            connection.execute(insert_new(self.engine, RUNS), [row])
+            connection.execute(BEGIN, row)
 
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
         """Record how a run stands now."""
-        change = {"status": status, "result": canonical(result), "updated": time.time()}
+        change = {"id": run_id, "status": status, "result": canonical(result), "now": time.time()}
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+            connection.execute(END, change)
 
     def mark(self, run_id: str, status: str) -> None:
         """Record how a run stands, which has no (new) result."""
-        change = {"status": status, "updated": time.time()}
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+            connection.execute(MARK, {"id": run_id, "status": status, "now": time.time()})
 
     def runs(self) -> list[RunRecord]:
         """Every run, newest first; one whose row is damaged has the status `damaged`, and nothing else."""
@@ -103,22 +109,22 @@ class Store:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
         if not run_id.strip():
             raise ConfigError("which run? name one by its id, or by how that begins; `promptopt runs list` shows them")
-        matches = [name for name in self._ids() if name.startswith(run_id)]
+        matches = self._ids(run_id)
         if len(matches) != 1 and run_id not in matches:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")
         return self._record(run_id if run_id in matches else matches[0])
 
-    def _ids(self) -> list[str]:
+    def _ids(self, begins: str = "") -> list[str]:
         with sentences(self.where), self.engine.connect() as connection:
-            query = sql.select(RUNS.c.id).order_by(RUNS.c.updated.desc(), RUNS.c.id)
-            return [name for (name,) in connection.execute(query) if isinstance(name, str)]
+            rows = connection.execute(IDS, {"begins": begins, "length": len(begins)})
+            return [name for (name,) in rows if isinstance(name, str)]
 
     def _record(self, run_id: str) -> RunRecord:
         # Each row by itself: one that cannot be read must not hide the others.
         try:
             with self.engine.connect() as connection:
-                row = connection.execute(sql.select(RUNS).where(RUNS.c.id == run_id)).mappings().one()
+                row = connection.execute(ONE, {"id": run_id}).mappings().one()
             return RunRecord(
                 run_id,
                 str(row["status"]),

@@ -58,6 +58,8 @@ class ScorerContract:
 
     tolerance = 1e-4
     """Nats a token that two ways to the same number may differ by."""
+    beyond = 300_000
+    """Words that no context has room for."""
 
     def model(self) -> TextScorer:
         """The backend under test."""
@@ -146,7 +148,7 @@ class ScorerContract:
     def test_what_does_not_fit_is_rejected(self) -> None:
         """A text that is longer than any context is refused for good, alone, and nothing is cut off."""
         fits = self.requests()[0]
-        found = self.scored([fits, ScoreRequest("word " * 300_000, (" more",))])
+        found = self.scored([fits, ScoreRequest("word " * self.beyond, (" more",))])
         assert [each.finish for each in found] == ["stop", "rejected"]
         assert found[1].continuations == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,9 +183,11 @@ class OptimizerContract:
                 assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
     def test_same_run_under_other_hash_seeds(self, tmp_path: Path) -> None:
-        """Nothing depends on the order of a set or on string hashing: this process and two others, one outcome."""
+        """Nothing depends on the order of a set or on string hashing: this process and another, one outcome."""
         own = json.loads(json.dumps(outcome(self.undisturbed().result)))
-        assert outcomes_elsewhere(type(self), tmp_path, ("1", "2")) == [own, own]
+        # This process hashes by a seed of its own, which Python draws unless it is told one.
+        other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+        assert outcomes_elsewhere(type(self), tmp_path, (other,)) == [own]
 
     def test_budget_is_exact(self, tmp_path: Path) -> None:
         """A cap on evaluations or calls is never passed, by the ledger and by the engines' own count."""

@@ -114,7 +114,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered, and what it says it used. `served` is the snapshot that answered."""
+    """What a model answered, and what it says it used. `served` is the snapshot that answered.
+
+    `sampled`: the model takes no temperature, so this reply was drawn, whatever was asked.
+    """
 
     text: str
     finish: Finish = "stop"
@@ -122,19 +125,29 @@ class Reply:
     completion_tokens: int = 0
     tokens: tuple[Token, ...] = ()
     served: str = ""
+    sampled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         tokens = [[token.text, token.logprob, token.top] for token in self.tokens]
+        drawn = {"sampled": True} if self.sampled else {}
         return {"text": self.text, "finish": self.finish, "usage": [self.prompt_tokens, self.completion_tokens],
-                "tokens": tokens, "served": self.served}  # fmt: skip
+                "tokens": tokens, "served": self.served, **drawn}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reply:
         """The inverse of `to_json`."""
         tokens = tuple(Token(text, logprob, tuple((t, p) for t, p in top)) for text, logprob, top in data["tokens"])
         prompt_tokens, completion_tokens = data["usage"]
-        return cls(data["text"], data["finish"], prompt_tokens, completion_tokens, tokens, data["served"])
+        return cls(
+            data["text"],
+            data["finish"],
+            prompt_tokens,
+            completion_tokens,
+            tokens,
+            data["served"],
+            data.get("sampled", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)

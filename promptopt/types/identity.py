@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 # One encoder for all: `json.dumps` would build one at every call.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    r"""`text` with lone surrogates (half an emoji) as `\ud83d`: no file, terminal or database takes them as they are.
+
+    In JSON that is the same text: it is read back as it was.
+    """
+    # Nearly every text is ASCII, and says so at once.
+    return text if text.isascii() else _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values have equal texts in every process."""
-    return _ENCODER.encode(value)
+    """JSON with sorted keys and no spaces: equal values have equal texts in every process, which any store takes."""
+    return without_surrogates(_ENCODER.encode(value))
 
 
 def digest(value: Any) -> str:

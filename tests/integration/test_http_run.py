@@ -15,7 +15,7 @@ from promptopt.models.server.openai import OpenAIModel
 from promptopt.outcome.result import Result
 from promptopt.testing import feature_accuracy, outcome, planted_task, uniform
 from tests.rewrites import Rewrites, rewrite
-from tests.servers import CUT, Answer, Asked, FakeServer, failure, reply
+from tests.servers import CUT, EMPTY_CHOICES, NOT_JSON, Answer, Asked, FakeServer, failure, reply
 
 ACCURACY = feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)
 SECRET = "sk-do-not-store-me-1234567890"
@@ -26,19 +26,35 @@ def answer(asked: Asked) -> Answer:
     return reply("yes" if uniform(question) < ACCURACY(instruction) else "no")
 
 
+TROUBLES = [
+    failure(429, headers={"Retry-After": "0"}),
+    failure(500),
+    CUT,
+    NOT_JSON,
+    EMPTY_CHOICES,
+    reply("yes", finish="error"),
+    reply("no", finish="ABORT"),
+    Answer(b'{"error": {"message": "overloaded", "code": 502}}'),
+    Answer(b'data: {"choices": [{"index": 0, "delta": {"content": "yes"}}]}\n\n'),
+    Answer(b'{"choices": [{"message": {"content": "yes'),
+]
+
+
 def stormy(asked: Asked) -> Answer:
     """Every request fails once or twice before it is answered."""
-    trouble = random.Random(asked.body).sample([failure(429, headers={"Retry-After": "0"}), failure(500), CUT], 2)
+    trouble = random.Random(asked.body).sample(TROUBLES, 2)
     return trouble[asked.again] if asked.again < random.Random(asked.body + b"!").randrange(3) else answer(asked)
 
 
 def conduct(store: Path, url: str) -> Result:
-    model = OpenAIModel(
-        "fake", base_url=url, retry_policy=RetryPolicy(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05)
-    )
+    retry_policy = RetryPolicy(total_s=2, contact_s=0.3, first_s=0.01, longest_s=0.05)
+    model = OpenAIModel("fake", base_url=url, served_as="lab", retry_policy=retry_policy)
     try:
         return optimize(
-            planted_task(), Rewrites(), model=Models(model, proposer=Scripted(rewrite, name="proposer")), store=store
+            planted_task(train=30, dev=20),
+            Rewrites(),
+            model=Models(model, proposer=Scripted(rewrite, name="proposer")),
+            store=store,
         )
     finally:
         model.close()

@@ -11,7 +11,12 @@ Transport = Literal["aiohttp alone", "the official client"]
 
 @pytest.fixture(params=["aiohttp alone", "the official client"])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
-    """Both ways to a server: with the official client, the fake server passes for one that is elsewhere."""
-    if request.param == "the official client":
+    """Both ways to a server."""
+    return take(request.param, monkeypatch)
+
+
+def take(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> Transport:
+    """With the official client, the fake server passes for one that is elsewhere."""
+    if transport == "the official client":
         monkeypatch.setattr(openai_http, "is_this_machine", lambda host: False)
-    return request.param
+    return transport

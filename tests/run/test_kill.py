@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
@@ -51,6 +53,7 @@ def test_killed_twice_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None
     assert paid <= calls - answered + 2
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_end_alike(tmp_path: Path) -> None:
     with begun(tmp_path / "s.db") as other:
         own, _ = search(tmp_path / "s.db")

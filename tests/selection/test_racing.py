@@ -30,8 +30,11 @@ PAPER = PairedTest(alpha=0.2, correction="none", population="infinite")
 SCIPY = replace(PAPER, constant="scipy")
 THIRD = Look(3, 10, 100)
 
+# Sums of the smallest floats overflow inside of scipy, where one is divided by another.
 values = st.one_of(
-    st.sampled_from([0.0, 1.0]), st.sampled_from([-math.inf, -2.5, -0.5]), st.floats(-5, 5, allow_subnormal=False)
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([-math.inf, -2.5, -0.5]),
+    st.floats(-5, 5).map(lambda value: round(value, 9)),
 )
 
 
@@ -40,7 +43,7 @@ def races(draw):
     prompts, examples = draw(st.integers(1, 14)), draw(st.integers(1, 12))
     kind = draw(st.sampled_from([st.sampled_from([0.0, 1.0]), values]))
     rows = [draw(st.lists(kind, min_size=examples, max_size=examples)) for _ in range(prompts)]
-    prices = draw(st.lists(st.floats(0, 0.2), min_size=prompts, max_size=prompts))
+    prices = draw(st.lists(st.floats(0, 0.2).map(lambda price: round(price, 9)), min_size=prompts, max_size=prompts))
     test = PairedTest(
         alpha=draw(st.sampled_from([0.0, 0.05, 0.2, 0.5])),
         correction=draw(st.sampled_from(["looks", "looks-and-rivals", "none"])),
@@ -76,11 +79,11 @@ def test_the_p_values_are_those_of_scipy(race):
     finite = [[value if math.isfinite(value) else 0.25 for value in row] for row in rows]
     penalised = [[value - price for value in row] for row, price in zip(finite, prices, strict=True)]
     found = p_values(finite, prices, PAPER, look)
-    for better, worse in np.ndindex(found.shape):
-        difference = np.subtract(finite[better], finite[worse])
-        if len(difference) > 1 and difference.std() > 1e-6:
-            expected = ttest_rel(penalised[better], penalised[worse], alternative="greater").pvalue
-            assert found[better, worse] == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    scores, penalised = np.array(finite), np.array(penalised)
+    better, worse = np.nonzero(np.std(scores[:, None] - scores, axis=-1) > 1e-6)
+    if len(better) and scores.shape[1] > 1:
+        expected = ttest_rel(penalised[better], penalised[worse], axis=-1, alternative="greater").pvalue
+        assert found[better, worse] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_the_spec_s_examples_of_binary_scores():
@@ -160,7 +163,7 @@ def race(racing: Selector, scores, keep=1, seed=0) -> tuple[Landscape, list[Esti
     return landscape, racing.select(landscape, landscape.prompts, landscape.examples, keep)
 
 
-@pytest.mark.parametrize("difficulty", [0.8, 2.0])
+@pytest.mark.parametrize("difficulty", [0.8, pytest.param(2.0, marks=pytest.mark.slow)])
 def test_the_winner_of_exhaustive_scoring_for_at_most_a_third_of_the_evaluations(difficulty):
     """32 prompts, accuracies from N(0.70, 0.05) as drawn, 400 examples; probit difficulty shared by all prompts."""
     found, spent = 0, 0

@@ -70,7 +70,7 @@ def test_the_library_has_the_tasks_that_were_promised() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in task_names() if name not in OWN_DATA])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_public_tasks_load_and_render(name: str, seed: int, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     check_task(name, seed)
@@ -115,6 +115,7 @@ def check_task(name: str, seed: int) -> None:
         assert len(prefixes) == 1
 
 
+@pytest.mark.slow
 def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader and metric of every task accept the target itself, said as plainly as the answer format asks."""
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
@@ -152,6 +153,7 @@ def test_the_other_options_are_rejected(member: str, data_home: Path, monkeypatc
     assert not any("reject" in warning for warning in task.warnings)
 
 
+@pytest.mark.slow
 def test_only_lettered_tasks_have_options(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     names = [name for name in task_names() if name.startswith("bbh/") and load_task(name).metric == "choice"]
@@ -171,6 +173,7 @@ def test_demonstrations_of_word_problems_show_their_worked_solution(
     assert f"Question: {shown['question']}\nAnswer: {shown.solution}\n\n" in str(written)
 
 
+@pytest.mark.slow
 def test_worked_solutions_close_as_the_answer_format_asks(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     task = load_task("gsm8k")

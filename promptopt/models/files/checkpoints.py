@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import io
+import json
 import re
 import warnings
 from collections.abc import Generator
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.files.fingerprints import sha256_of
+from promptopt.models.files.fingerprints import sha256_of, sha256_of_parts
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _TEXT_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
@@ -65,7 +67,7 @@ def find_checkpoint(spec: str) -> Checkpoint:
     if spec and path.is_file():
         if path.suffix != ".gguf":
             raise ConfigError(f"{spec!r} is neither a GGUF file nor a folder; name the folder that holds config.json.")
-        return Checkpoint(path.stem, path.parent, path.name, sha256_of(path)[:12])
+        return Checkpoint(path.stem, path.parent, path.name, sha256_of_parts(path)[:12])
     if spec and path.is_dir():
         return Checkpoint(path.resolve().name, path, None, _fingerprint(spec, path))
     if not _HUB_NAME.fullmatch(spec):
@@ -90,7 +92,32 @@ def _fingerprint(spec: str, folder: Path) -> str:
     texts = [file for pattern in _TEXT_FILES for file in folder.glob(pattern)]
     files = sorted({*weights, *texts})
     listed = "\n".join(f"{file.name} {sha256_of(file)}" for file in files)
-    return hashlib.sha256(listed.encode()).hexdigest()[:12]
+    return hashlib.sha256((listed + _base_of(folder)).encode()).hexdigest()[:12]
+
+
+def _base_of(folder: Path) -> str:
+    """What an adapter in a folder stands on, whose weights lie elsewhere; nothing where there is no adapter.
+
+    transformers loads the base where peft is installed, and without it the folder's own weights alone.
+    """
+    config = folder / "adapter_config.json"
+    if not config.is_file():
+        return ""
+    try:
+        named = str(json.loads(config.read_text("utf-8"))["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the adapter in {str(folder)!r} does not say which model it is for (base_model_name_or_path in "
+            f"adapter_config.json); correct that, or take the file away."
+        ) from error
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ConfigError(
+            f"the adapter in {str(folder)!r} has no safetensors weights; pickled ones (.bin) are not loaded: save it "
+            f"with `save_pretrained`, or take adapter_config.json away."
+        )
+    base, applied = Path(named).expanduser(), importlib.util.find_spec("peft") is not None
+    own = base.is_dir() and base.resolve() != folder.resolve()
+    return f"\nadapter of {named} {_fingerprint(named, base) if own else ''} {applied}"
 
 
 def _from_hub(name: str) -> Path:

@@ -6,20 +6,25 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError
 
+_PART = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
+"""How llama.cpp names the parts of a model: it is given the first, and reads the others from beside it."""
+
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex; remembered under (path, size, time of change) in the user's cache folder.
+    """SHA-256 of a file, in hex; remembered under (path, size, times of change, inode) in the user's cache folder.
 
     Raises ConfigError when the file cannot be read. A cache that cannot be read or written costs time, never more.
     """
     try:
         status = path.stat()
-        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        # The time of change alone can be set back, as copying tools do.
+        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}|{status.st_ino}"
         known = _remembered()
         if key in known:
             return known[key]
@@ -30,6 +35,19 @@ def sha256_of(path: Path) -> str:
     with contextlib.suppress(OSError):
         _remember({**known, key: found})
     return found
+
+
+def sha256_of_parts(path: Path) -> str:
+    """SHA-256 of a GGUF file, in hex; of one that is split into parts, over the digests of all of them.
+
+    Raises ConfigError when a part is missing or cannot be read.
+    """
+    split = _PART.fullmatch(path.name)
+    if split is None:
+        return sha256_of(path)
+    stem, count = split["stem"], int(split["count"])
+    parts = [path.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
+    return hashlib.sha256("\n".join(map(sha256_of, parts)).encode()).hexdigest()
 
 
 def _cache_file() -> Path:

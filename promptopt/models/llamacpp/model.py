@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary, finalize
 
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
-from promptopt.models.files.fingerprints import sha256_of
+from promptopt.models.files.fingerprints import sha256_of_parts
 from promptopt.models.llamacpp.engine import LlamaCppEngine, whole_characters
 from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.memory import TokenMemory, engines_that_fit
@@ -61,7 +61,7 @@ class LlamaCpp:
         called = path.stem if name is None else name
         self.path, self.mode, self.context = path, mode, -(-context // 256) * 256
         attention = "plain" if mode == "exact" else "flash"
-        self.name = f"llamacpp/{called}@{sha256_of(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
+        self.name = f"llamacpp/{called}@{sha256_of_parts(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
         self._called = called
         self._slots = 1 if mode == "exact" else FAST_SLOTS
         self._count = engines_that_fit(path, self.context, self._slots) if engines is None else engines
@@ -174,7 +174,7 @@ class LlamaCpp:
 
 
 _opening = threading.Lock()
-_open: WeakValueDictionary[tuple[Path, str | None, int, int], LlamaCpp] = WeakValueDictionary()
+_open: WeakValueDictionary[tuple[Path, str | None, int, int, int, int], LlamaCpp] = WeakValueDictionary()
 
 
 def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
@@ -187,7 +187,7 @@ def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
         found = path.stat()
     except OSError as error:
         raise _unreadable(path, error) from error
-    key = (path.resolve(), name, found.st_size, found.st_mtime_ns)
+    key = (path.resolve(), name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     with _opening:
         model = _open.get(key)
         if model is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 
 
 def require_xllamacpp() -> Any:
@@ -116,5 +116,5 @@ class LlamaServer:
         finally:
             connection.close()
         if strict and "error" in answer:
-            raise BackendError(f"llama.cpp refused a text: {answer['error'].get('message')}.")
+            raise RequestRefused(f"llama.cpp refused a text: {answer['error'].get('message')}.")
         return answer

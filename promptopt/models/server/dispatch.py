@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import logging
 import math
 import queue
 import random
@@ -20,7 +21,8 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from promptopt.errors import BackendError, PromptoptError
+from promptopt.errors import BackendError, ConfigError, PromptoptError
+from promptopt.models.server.pace import UNPACED, Pace, Window
 from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
@@ -28,6 +30,13 @@ _STOP_CHECK_S = 0.25
 
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
+
+_TOLD_FROM_S = 2.0
+"""Waits that are worth a word: shorter ones are over before it is read."""
+_TOLD_EVERY_S = 10.0
+"""Seconds between two words about the same batch."""
+
+_log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
@@ -37,11 +46,21 @@ class Outage(Exception):
     """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
 
     def __init__(
-        self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False, unreachable: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        overloaded: bool = False,
+        unreachable: bool = False,
+        misplaced: bool = False,
     ) -> None:
-        """`overloaded`: the server asked for less; `unreachable`: no connection came about."""
+        """`overloaded`: the server asked for less; `unreachable`: no connection came about.
+
+        `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
+        """
         super().__init__(message)
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
+        self.misplaced = misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +69,12 @@ class RetryPolicy:
 
     Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
     together. A server that was never reached is given up after `contact_s`: its address is likelier wrong
-    than the server down.
+    than the server down; after `misplaced_s` where something else than a model's server answers there.
     """
 
     total_s: float = 300.0
     contact_s: float = 10.0
+    misplaced_s: float = 2.0
     first_s: float = 0.5
     longest_s: float = 20.0
 
@@ -77,34 +97,6 @@ def retry_after_s(header: str | None, now: float) -> float | None:
     with contextlib.suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
     return None
-
-
-class Window:
-    """How many requests may be in flight: the cap at first, half on overload, then one more for each full window.
-
-    A single request goes first, until it is answered or a second has passed: a wrong key is found by one try. Starting
-    at the cap instead of growing towards it keeps short batches fast; a server that has to refuse some of the first
-    requests says so, and they are retried.
-    """
-
-    def __init__(self, cap: int) -> None:
-        """`cap`: the most requests in flight, at least 1."""
-        self.cap, self.limit = cap, 1.0
-        self._shrunk_at = float("-inf")
-        self.opened = False
-
-    def open(self) -> None:
-        """The first request has been answered, or nearly so."""
-        self.opened, self.limit = True, float(self.cap)
-
-    def shrink(self, began: float, now: float) -> None:
-        """Halve, once for all requests that were already under way when it was last halved."""
-        if began > self._shrunk_at:
-            self.limit, self._shrunk_at = max(1.0, self.limit / 2), now
-
-    def grow(self) -> None:
-        """A reply came: a full window of these makes it one wider."""
-        self.limit = min(float(self.cap), self.limit + 1 / self.limit)
 
 
 class _Loop:
@@ -155,9 +147,16 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        pace: Pace = UNPACED,
     ) -> None:
-        """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests."""
+        """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests.
+
+        `pace`: of the requests, those that are tried again among them.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"{concurrency} requests at once let nothing through; give a number above 0")
         self.send, self.server, self.retry_policy, self.sleep, self.clock = send, server, retry_policy, sleep, clock
+        self.pace = pace
         self.window = Window(concurrency)
         self.answered = 0
         # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
@@ -214,6 +213,8 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.failed: list[Outage] = []
         self.ended = False
         self.troubled = False
+        self.tried = self.refused = 0
+        self.told_at = float("-inf")
 
     async def run(self) -> None:
         patient = asyncio.get_running_loop().call_later(_ALONE_S, self._go_on)
@@ -271,16 +272,23 @@ class _Batch(Generic[RequestT, AnswerT]):
         dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
         answered_before = dispatcher.answered
         while True:
+            # A turn that is waited for is no fault of the server: it counts as no try.
+            if not await self._wait(dispatcher.pace.turn()):
+                return None
             began = dispatcher.clock()
             try:
                 reply = await dispatcher.send(request)
             except Outage as outage:
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
+                self.tried, self.refused = self.tried + 1, self.refused + 1
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
-                never_reached = outage.unreachable and not dispatcher.answered
+                stranger = not dispatcher.answered
+                if stranger and outage.misplaced and spent_s + wait_s > retry_policy.misplaced_s:
+                    raise BackendError(f"{dispatcher.server} {outage}") from None
+                never_reached = outage.unreachable and stranger
                 # Given up before a wait that could not be followed by another try.
                 if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
                     self.failed.append(outage)
@@ -288,15 +296,27 @@ class _Batch(Generic[RequestT, AnswerT]):
                     self.ended = self.ended or dispatcher.answered == answered_before
                     return None
                 spent_s += wait_s
+                self._tell(outage, wait_s, now)
                 if not await self._wait(wait_s):
                     return None
             else:
+                self.tried += 1
                 dispatcher.answered += 1
                 if dispatcher.window.opened:
                     dispatcher.window.grow()
                 else:
                     dispatcher.window.open()
                 return reply
+
+    def _tell(self, outage: Outage, wait_s: float, now: float) -> None:
+        """Say that the server fails, while it does: minutes of silence look like a program that hangs."""
+        if wait_s < _TOLD_FROM_S or now - self.told_at < _TOLD_EVERY_S:
+            return
+        _log.warning(
+            "%s %s: %d of %d requests failed, trying again in %.0f s",
+            self.dispatcher.server, outage, self.refused, self.tried, wait_s,
+        )  # fmt: skip
+        self.told_at, self.tried, self.refused = now, 0, 0
 
     async def _wait(self, seconds: float) -> bool:
         """Wait; whether the request may then be tried again."""

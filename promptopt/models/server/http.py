@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -10,11 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.server.address import OPENAI, host_of, identity, is_this_machine
 from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.pace import UNPACED, Pace
+from promptopt.models.server.streams import joined
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
-from promptopt.models.server.wire import Failure, as_object, scrub
+from promptopt.models.server.wire import SHORTEST_KEY, Failure, as_object, quoted, scrub
 
-_OPENAI = "https://api.openai.com/v1"
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
 
@@ -23,17 +26,18 @@ class Server:
     """Where a model is served, and with which key. The key is kept out of every error, log and repr.
 
     `api`: the base URL. `root`: the same without its /v1, where servers keep what is not OpenAI's. `local`: it is on
-    this machine. `hosted`: it is OpenAI's own, or Azure's.
+    this machine. `hosted`: it is OpenAI's own, or Azure's. `identity`: what tells it from every other server.
     """
 
-    def __init__(self, model: str, base_url: str | None, key_variable: str | None) -> None:
+    def __init__(self, model: str, base_url: str | None, key_variable: str | None, served_as: str | None) -> None:
         """Raises ConfigError for a base URL that is none, or when OpenAI's key is missing; see `OpenAIModel`."""
-        address = os.environ.get("OPENAI_BASE_URL", _OPENAI) if base_url is None else base_url
-        host = _host(address)
+        address = (os.environ.get("OPENAI_BASE_URL", OPENAI) if base_url is None else base_url).strip()
+        host = host_of(address)
+        self.identity = identity(address, served_as)
         azure = host.endswith(_AZURE)
         default = "AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY"
         self._key_variable = default if key_variable is None else key_variable
-        self._key = os.environ.get(self._key_variable, "")
+        self._key = _key_in(self._key_variable)
         self.hosted = azure or host == "api.openai.com"
         if not self._key and self.hosted and not azure:
             raise ConfigError(
@@ -69,13 +73,28 @@ class Server:
             )
         return "change what the message names; trying again would not help"
 
+    def without_key(self, body: bytes) -> bytes:
+        """`body` without the key, wherever in it a server repeats it."""
+        for key in self.keys:
+            if len(key) >= SHORTEST_KEY:
+                body = body.replace(key.encode(), b"[key]")
+        return body
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What must show in no reply."""
+        return (self._key,) if self._key else ()
+
     def scrub(self, text: str | bytes) -> str:
         """`text` without anything that may be a key."""
         return scrub(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, self._key)
 
 
 class NotJSON(Outage):
-    """An answer that is no JSON object: a gateway's page, or another kind of server."""
+    """An answer that is no JSON object: a gateway's page, or another kind of server.
+
+    From a server that never answered otherwise, a page or a plain text means that the address is wrong.
+    """
 
 
 class TooLong(Exception):
@@ -85,9 +104,10 @@ class TooLong(Exception):
 class Channel:
     """Connections to one server, on one event loop."""
 
-    def __init__(self, server: Server, *, timeout_s: float, keep: Keep) -> None:
-        """Connects to nothing yet. `timeout_s`: for one request."""
+    def __init__(self, server: Server, *, timeout_s: float, keep: Keep, pace: Pace = UNPACED) -> None:
+        """Connects to nothing yet. `timeout_s`: for one request. `pace`: where its sender has none of its own."""
         self.server, self._transport = server, server.transport(timeout_s=timeout_s, keep=keep)
+        self._pace = pace
 
     def load(self) -> None:
         """See `Transport`."""
@@ -104,8 +124,20 @@ class Channel:
             return raw
         try:
             return as_object(json.loads(raw))
-        except ValueError:
-            raise NotJSON("answered with something else than JSON; see that the base URL is its API") from None
+        except (ValueError, RecursionError):
+            text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
+        if "\ufffd" in text:
+            with contextlib.suppress(ValueError, RecursionError):
+                return as_object(json.loads(text))  # a broken character ends no reply
+        streamed = joined(text)
+        if streamed is not None:
+            return streamed
+        shown = quoted(self.server.scrub(text), 60)
+        cut = not text or text[0] in "{["
+        raise NotJSON(
+            f"answered with something else than JSON ({shown}); see that the base URL is its API; most end in /v1",
+            misplaced=not cut,
+        )
 
     async def ask(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer's JSON object. Raises TooLong or BackendError where it is refused for good, and Outage."""
@@ -115,7 +147,9 @@ class Channel:
         advice = self.server.advice(answer.status)
         if answer.settle(self.server.name, advice).finish == "rejected":
             raise TooLong
-        raise BackendError(f"{self.server.name} filters a text that is to be scored ({answer.message[:300]}): {advice}")
+        raise BackendError(
+            f"{self.server.name} filters a text that is to be scored ({quoted(answer.message)}): {advice}"
+        )
 
     async def probe(self, url: str, body: Mapping[str, Any], *, optional: bool = False) -> Mapping[str, Any] | None:
         """The answer's JSON object; None where the server does not know such a request, or refuses it.
@@ -143,28 +177,20 @@ class Channel:
         return "" if isinstance(raw, Failure) else raw.decode("utf-8", "replace")
 
     async def _request(self, url: str, body: Mapping[str, Any] | None) -> bytes | Failure:
+        wait_s = self._pace.turn()
+        if wait_s:
+            await asyncio.sleep(wait_s)
         answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
         if answer.status != 200:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
-        return answer.body
+        return self.server.without_key(answer.body)
 
 
-def _host(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:
-        parts = host = None
-    if not host or parts is None or "@" in parts.netloc:
-        # The address itself stays out of the message: it may carry a password.
-        raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
-    return host
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+def _key_in(variable: str) -> str:
+    """The key that an environment variable holds, without the line break that a file of secrets often ends in."""
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the environment variable {variable} holds a line break or another character that no key has; set it anew"
+        )
+    return key

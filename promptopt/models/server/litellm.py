@@ -12,10 +12,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.models.server.address import identity
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
-from promptopt.models.server.wire import Failure, read_reply, require_tokens, scrub
+from promptopt.models.server.pace import Pace
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request
+
+CONCURRENCY = 32
+"""Requests in flight at most, unless said otherwise."""
 
 
 class LiteLLMModel:
@@ -32,22 +37,36 @@ class LiteLLMModel:
         model: str,
         *,
         base_url: str | None = None,
-        concurrency: int = 32,
+        served_as: str | None = None,
+        concurrency: int = CONCURRENCY,
+        requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
         retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
 
-        `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        `served_as`: what the server is told apart by, where it has an address of its own that changes; else the
+        address. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most, in even steps.
+        `timeout_s`: for one try of one request.
         """
         if find_spec("litellm") is None:
             raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
-        self.name = self._model = model
-        self._base_url, self._timeout_s = base_url, timeout_s
+        variable = f"{model.partition('/')[0].upper()}_API_KEY"
+        key = os.environ.get(variable, "")
+        if key != key.strip() or not key.isprintable():
+            raise ConfigError(f"the environment variable {variable} holds a line break or spaces; set it anew")
+        self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
+        self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
+        self._heated: dict[float, bool] = {}
         self._dispatcher = Dispatcher(
-            self._send, server=self._server, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep
+            self._send,
+            server=self._server,
+            concurrency=concurrency,
+            retry_policy=retry_policy,
+            sleep=sleep,
+            pace=Pace(requests_per_minute),
         )
 
     def __repr__(self) -> str:
@@ -104,9 +123,27 @@ class LiteLLMModel:
             failed = cause
         if failed is not None:
             return self._settle(litellm, failed)
-        reply = read_reply(answer.model_dump(warnings=False), request, self._model)
+        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
+        reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
+        if not self._heats(litellm, sampling.temperature):
+            reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply
+
+    def _heats(self, litellm: Any, temperature: float) -> bool:
+        """Whether litellm sends this model a temperature; for one that takes none, it leaves it out silently."""
+        known = self._heated.get(temperature)
+        if known is None:
+            try:
+                name, provider, *_ = litellm.get_llm_provider(self._model)
+                sent = litellm.utils.get_optional_params(
+                    model=name, custom_llm_provider=provider, temperature=temperature, drop_params=True
+                )
+                known = "temperature" in str(sent)
+            except (AttributeError, TypeError, ValueError, KeyError):
+                known = True  # another litellm, which cannot be asked like this
+            self._heated[temperature] = known
+        return known
 
     def _settle(self, litellm: Any, cause: Any) -> Reply:
         """What `cause`, raised by litellm, amounts to; by class where litellm knows better than the status does."""
@@ -117,7 +154,7 @@ class LiteLLMModel:
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
-        message = scrub(str(getattr(cause, "message", cause)))
+        message = quoted(str(getattr(cause, "message", cause)), 2000)
         if isinstance(cause, errors.APIConnectionError):
             raise Outage(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
@@ -135,6 +172,13 @@ class LiteLLMModel:
         if status == 404:
             return "see that the provider has this model"
         return "change what the message names; trying again would not help"
+
+
+def _address_of(model: str) -> str | None:
+    """The address that litellm takes from the environment for this provider, if any."""
+    provider = model.partition("/")[0].upper()
+    named = (os.environ.get(f"{provider}_{ending}") for ending in ("API_BASE", "BASE_URL", "API_BASE_URL"))
+    return next((address for address in named if address), None)
 
 
 def _litellm() -> Any:

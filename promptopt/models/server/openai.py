@@ -13,15 +13,19 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, RequestRefused
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPolicy
 from promptopt.models.server.http import Channel, Server
+from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
-from promptopt.models.server.wire import Failure, read_reply, require_tokens
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 _log = logging.getLogger(__name__)
+
+CONCURRENCY = 64
+"""Requests in flight at most, unless said otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class _Dialect:
     """`max_tokens` is called `max_completion_tokens`."""
     without: frozenset[str] = frozenset()
     """Parameters it refuses to take. Stop texts are then cut off here."""
+    streamed: bool = False
+    """It answers only in pieces, and wants to be asked for them."""
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
         """What is posted for `request`."""
@@ -50,6 +56,8 @@ class _Dialect:
             body["seed"] = request.seed
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if chat else {"logprobs": request.logprobs}
+        if self.streamed:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {name: value for name, value in body.items() if name not in self.without}
 
     def after(self, failure: Failure) -> _Dialect:
@@ -58,7 +66,9 @@ class _Dialect:
             return self
         if "max_completion_tokens" in failure.message and failure.names("max_tokens"):
             return replace(self, renamed=True)
-        for name in ("temperature", "top_p", "seed", "stop"):
+        if not self.streamed and failure.wants_stream:
+            return replace(self, streamed=True)
+        for name in ("temperature", "top_p", "seed", "stop", "stream_options"):
             if failure.refuses(name):
                 return replace(self, without=self.without | {name})
         return self
@@ -77,7 +87,9 @@ class OpenAIModel:
         *,
         base_url: str | None = None,
         key_variable: str | None = None,
-        concurrency: int = 64,
+        served_as: str | None = None,
+        concurrency: int = CONCURRENCY,
+        requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
         retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -86,21 +98,23 @@ class OpenAIModel:
 
         `base_url`: by default OPENAI_BASE_URL, else OpenAI itself; of Azure the resource's, with the deployment as the
         model. `key_variable`: the environment variable that holds the key, by default OPENAI_API_KEY, and for Azure
-        AZURE_OPENAI_API_KEY. `concurrency`: the most requests in flight. `timeout_s`: for one try of one request.
+        AZURE_OPENAI_API_KEY. `served_as`: what the server is told apart by, where its address changes; else the
+        address. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most, in even steps.
+        `timeout_s`: for one try of one request.
         """
-        if not model:
+        if not model or not model.isprintable():
             raise ConfigError("openai/ needs the name of a model, as in 'openai/gpt-4o-mini'")
-        server = Server(model, base_url, key_variable)
-        self.name = f"openai/{model}"
+        server, pace = Server(model, base_url, key_variable, served_as), Pace(requests_per_minute)
+        self.name = f"openai/{model}{server.identity}"
         self.base_url, self.local = server.api, server.local
         self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
         self._dispatcher = Dispatcher(
-            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep
+            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep, pace=pace
         )
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
         self._scorer = Scorer(
-            server, concurrency=concurrency, timeout_s=timeout_s, retry_policy=retry_policy, sleep=sleep
+            server, concurrency=concurrency, timeout_s=timeout_s, retry_policy=retry_policy, sleep=sleep, pace=pace
         )
 
     def __repr__(self) -> str:
@@ -139,17 +153,25 @@ class OpenAIModel:
             dialect = self._dialect
             answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
             if not isinstance(answer, Failure):
-                reply = read_reply(answer, request, self._model)
-                require_tokens(reply, request, self._server.name, self.name)
+                reply = read_reply(answer, request, self._model, *self._server.keys)
+                if "temperature" in dialect.without:
+                    reply = replace(reply, sampled=True)
+                require_tokens(reply, request, self._server.name, f"openai/{self._model}")
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
+                if path == "/completions" and answer.status in (404, 405, 501) and self._model not in answer.message:
+                    raise RequestRefused(
+                        f"{self._server.name} answered {answer.status} to a plain text: use a layout of chat messages, "
+                        f"or see that the base URL is right; most end in /v1"
+                    )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:
-                _log.info("%s refuses parameters: %s", self._server.name, answer.message)
+                _log.info("%s refuses parameters: %s", self._server.name, quoted(answer.message))
             # Requests in flight learn side by side: what this one was refused comes on top of what others were.
-            self._dialect = replace(
-                known, renamed=known.renamed or self._dialect.renamed, without=known.without | self._dialect.without
+            now = self._dialect
+            self._dialect = _Dialect(
+                known.renamed or now.renamed, known.without | now.without, known.streamed or now.streamed
             )
 
 

@@ -10,6 +10,7 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
 from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.http import Channel, Server, TooLong
+from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.types import Content, Likelihoods, ScoreRequest, TokenLogProbs
 
 _DETECT = ScoreRequest("", ())
@@ -33,17 +34,18 @@ class Scorer:
         timeout_s: float,
         retry_policy: RetryPolicy,
         sleep: Callable[[float], Awaitable[None]],
+        pace: Pace = UNPACED,
     ) -> None:
         """Connects to nothing yet; arguments as in `OpenAIModel`."""
         self._server = server
         self._dispatcher = Dispatcher(
             self._likelihoods,
             server=server.name,
-            concurrency=min(concurrency, _MOST_AT_ONCE),
+            concurrency=min(concurrency, _MOST_AT_ONCE, pace.most_at_once),
             retry_policy=retry_policy,
             sleep=sleep,
         )
-        self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
+        self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed, pace=pace)
         self._capabilities: Capabilities | None = None
         self._detecting: asyncio.Task[Capabilities] | None = None
         self._asking = threading.Lock()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.surroundings import certificates, proxy_for
 
 if TYPE_CHECKING:
     import aiohttp
@@ -88,9 +89,10 @@ class LocalTransport:
     async def _connect(self) -> aiohttp.ClientSession:
         import aiohttp
 
+        trusted = certificates()
         self._session = aiohttp.ClientSession(
             headers=self._headers,
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=True if trusted is None else trusted),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(_CONNECT_S, self._timeout_s)),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -101,8 +103,8 @@ class LocalTransport:
 class OfficialTransport:
     """OpenAI's client over aiohttp, for every server that is not on this machine.
 
-    It reads OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS, the environment's proxies, SSL_CERT_FILE, and for
-    Azure OPENAI_API_VERSION, AZURE_OPENAI_API_KEY and AZURE_OPENAI_AD_TOKEN.
+    It reads OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS, and for Azure OPENAI_API_VERSION,
+    AZURE_OPENAI_API_KEY and AZURE_OPENAI_AD_TOKEN. Proxies and certificates are those of `surroundings`.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class OfficialTransport:
         self._api, self._key, self._azure_deployment = api, key, azure_deployment
         self._timeout_s, self._keep, self._scrub = timeout_s, keep, scrub
         self._client: openai.AsyncOpenAI | None = None
+        self._proxy = ""
 
     def load(self) -> None:
         """See `Transport`."""
@@ -135,19 +138,33 @@ class OfficialTransport:
                 return HTTPAnswer(200, await client.post(path, content=body, cast_to=bytes), {})
         except openai.APIStatusError as cause:
             return HTTPAnswer(cause.status_code, cause.response.content, cause.response.headers)
+        except (ValueError, TypeError) as cause:
+            # The cause may show what is in the header.
+            raise ConfigError(
+                f"OpenAI's client cannot send its headers ({type(cause).__name__}): see that OPENAI_ORG_ID, "
+                f"OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold no line breaks and nothing but ASCII"
+            ) from None
         except (openai.APIConnectionError, TimeoutError) as cause:
             # Raised outside of this block: raised here it would drag the client's along, and the key with its request.
             failed = cause
         # What the client makes of an error of aiohttp is not always what it is: a broken connection a time-out.
         found = next((link for link in _causes(failed) if isinstance(link, _network_errors())), failed)
-        raise _outage(found, self._timeout_s, self._scrub)
+        raise _outage(found, self._timeout_s, self._scrub, self._proxy)
 
     async def _connect(self) -> openai.AsyncOpenAI:
         import openai
 
         timeout = openai.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
-        http = openai.DefaultAioHttpClient(timeout=timeout, follow_redirects=False)
+        proxy, trusted = proxy_for(self._api), certificates()
+        self._proxy = "" if proxy is None else f" through {proxy.shown}"
         try:
+            http = openai.DefaultAioHttpClient(
+                timeout=timeout,
+                follow_redirects=False,
+                proxy=None if proxy is None else proxy.url,
+                verify=True if trusted is None else trusted,
+                trust_env=False,
+            )
             if self._azure_deployment:
                 client: openai.AsyncOpenAI = openai.AsyncAzureOpenAI(
                     azure_endpoint=self._api.removesuffix("/openai"),
@@ -174,15 +191,32 @@ def _network_errors() -> tuple[type[Exception], ...]:
     return aiohttp.ClientError, OSError  # a TimeoutError is one
 
 
-def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str]) -> Outage:
+def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via: str = "") -> Outage:
+    """`via`: the proxy on the way, if there is one, after a space."""
     import aiohttp
 
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return Outage("takes no connection", unreachable=True)
+        return Outage(f"takes no connection{via}", unreachable=True)
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        return Outage(
+            f"shows a certificate that is not trusted here ({scrub(str(cause.certificate_error))}); if it is your "
+            f"organisation's own, set SSL_CERT_FILE to a file that holds it",
+            unreachable=True,
+            misplaced=True,
+        )
+    if isinstance(cause, aiohttp.ClientConnectorSSLError):
+        return Outage(
+            f"cannot agree on encryption{via} ({scrub(str(cause))}); see whether its address begins with "
+            f"http:// or with https://",
+            unreachable=True,
+            misplaced=True,
+        )
     if isinstance(cause, TimeoutError):
         return Outage(f"gave no answer within {timeout_s:g} s", overloaded=True)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return Outage(f"cannot be reached ({scrub(str(cause.os_error))})", unreachable=True)
+        return Outage(f"cannot be reached{via} ({scrub(str(cause.os_error))})", unreachable=True)
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return Outage(f"cannot be reached{via}, which answered {cause.status}", unreachable=True)
     return Outage(f"broke the connection off ({type(cause).__name__})")
 
 

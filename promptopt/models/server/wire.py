@@ -10,28 +10,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
+from promptopt.models.server.contents import contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
-from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Finish, Reply, Request, Token
+from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
+from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
+from promptopt.text import visible
+from promptopt.types import Reply, Request, Token
 
-_TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|maximum model length|string_above_max_length"
-    r"|context (size|length|window)|prompt is too long|too many (input )?tokens",
+_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
+_REFUSES = re.compile(
+    r"unsupported|not support|unknown|unrecogni[sz]ed|not (permitted|allowed|available|accepted|configurable)"
+    r"|extra inputs|deprecated|only .{0,40}(allowed|supported|accepted|permitted|value)|may only be"
+    r"|must be (exactly )?1\b|strictly positive|(is|are) fixed"
+    r"|cannot (both )?be (set|specified|used|changed|modified)|not be set",
     re.IGNORECASE,
 )
-_FILTERED = re.compile(
-    r"content_filter|content_policy_violation|content management policy|invalid_prompt", re.IGNORECASE
+_STREAMS_ONLY = re.compile(
+    r"(only|must|required?|please|enable|support)[^.!?\n]{0,60}\bstream(ing)?\b"
+    r"|\bstream(ing)?\b[^.!?\n]{0,60}(only|must|required|enabled?|true)",
+    re.IGNORECASE,
 )
-_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
-_REFUSES = re.compile(r"unsupported|not support|unknown|unrecognized|not permitted|extra inputs", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_FOR_GOOD = re.compile(
+    r"\b40[1-4]\b|(invalid|incorrect|wrong|missing)[^.!?\n]{0,20}(api[ _-]?key|token)|unauthori[sz]ed"
+    r"|(model|deployment)[^.!?\n]{0,60}(not found|not exist)",
+    re.IGNORECASE,
+)
+"""What no retry mends, said with status 200: a gateway passes the error of another server on."""
 _SHOWN = 300
-
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
-_FINISHES: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "filter"}
+SHORTEST_KEY = 8
+"""Characters of a key that cannot be a word: a server may be given the key `none`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Failure:
         waits_s = retry_after_s(retry_after, time.time())
         try:
             parsed = as_object(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls(status, body, retry_after_s=waits_s)
         # OpenAI nests it under `error`; FastAPI says `detail`; some servers put all at the top.
         error = as_object(parsed["error"]) if isinstance(parsed.get("error"), dict) else parsed
@@ -74,12 +84,16 @@ class Failure:
         Raises Outage where it may pass, BackendError where every further request would meet it too.
         """
         described = f"{self.code} {self.message}"
-        shown = scrub(" ".join(self.message.split()))[:_SHOWN]
-        if self.status == 413 or (self.status in (400, 422) and _TOO_LONG.search(described)):
-            return Reply("", "rejected")
-        # What the server will not read is an outcome of this prompt, to be stored as one; retrying would not change it.
-        if self.status in (400, 403) and _FILTERED.search(described):
-            return Reply("", "filter")
+        shown = quoted(self.message)
+        outcome = outcome_of(self.status, described)
+        if outcome is not None:
+            # What the server will not read is an outcome of this prompt, to be stored; retrying would not change it.
+            return Reply("", outcome)
+        if self.status >= 400 and self.status not in (401, 402, 404, 429) and refuses_roles(described):
+            raise RequestRefused(
+                f"{server} answered {self.status} ({shown}): this model takes no such messages; use a layout without "
+                f"a system message (`promptopt evaluate --layouts` tries them all)"
+            )
         if self.status in (408, 409, 425, 429) or self.status >= 500:
             # An empty account is told as 429 too, and no waiting mends it.
             if self.status != 429 or not _NO_MONEY.search(self.code):
@@ -90,12 +104,20 @@ class Failure:
                     overloaded=self.status in (429, 503, 529),
                 )
             advice = "top the account up, or use another model"
-        raise BackendError(f"{server} answered {self.status} ({shown}): {advice}")
+        kind = RequestRefused if self.status in (400, 422) else BackendError
+        raise kind(f"{server} answered {self.status} ({shown}): {advice}")
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the server answers only in pieces, and wants to be asked for them."""
+        return _STREAMS_ONLY.search(self.message) is not None
 
 
 def scrub(text: str, *keys: str) -> str:
     """`text` without `keys`, without the secrets of the environment, and without what looks like a key."""
-    secrets = [value for name, value in os.environ.items() if name.endswith(_SECRETS) and len(value) >= 8]
+    # A secret read from a file may end in a line break, which is no part of it.
+    known = [value.strip() for name, value in os.environ.items() if name.endswith(_SECRETS)]
+    secrets = [value for value in known if len(value) >= SHORTEST_KEY]
     # The longest first, or a key that holds another would be taken out in part. Below 8 letters a value is likelier a
     # word than a secret.
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
@@ -103,53 +125,88 @@ def scrub(text: str, *keys: str) -> str:
     return _KEY.sub("[key]", text)
 
 
-def read_reply(answer: Mapping[str, Any], request: Request, model: str) -> Reply:
-    """The reply in `answer`, of either endpoint. Raises Outage where there is none.
+def quoted(text: str, most: int = _SHOWN) -> str:
+    """What a server says, as a sentence of ours can hold it: one line, no secrets, no control characters, not long."""
+    return visible(" ".join(scrub(text).split()))[:most]
 
-    Where the server counts no tokens they are estimated for `model`.
+
+def without_keys(text: str, *keys: str) -> str:
+    """`text` without `keys`, those that are too long to be a word (a server may be given the key `none`)."""
+    for key in keys:
+        if len(key) >= SHORTEST_KEY:
+            text = text.replace(key, "[key]")
+    return text
+
+
+def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: str) -> Reply:
+    """The reply in `answer`, of either endpoint. Raises Outage where there is none, or where it was broken off.
+
+    Where the server counts no tokens, or no such number can be, they are estimated for `model`. `keys` are taken out
+    of what the model said.
     """
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices:
-        error = f" (error: {scrub(json.dumps(answer['error']))[:_SHOWN]})" if "error" in answer else ""
-        raise Outage(f"answered without a choice{error}")
+    listed = cast("list[object]", choices) if isinstance(choices, list) else []
+    choice = _as_choice(listed[0]) if listed else {}
+    error = next((each["error"] for each in (answer, choice) if _is_error(each.get("error"))), None)
+    if error is not None:
+        return _failed(error)
+    if not listed:
+        raise Outage("answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True)
+    reason = choice.get("finish_reason")
+    if str(reason).lower() in BROKEN_OFF:
+        raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
     try:
-        choice = as_object(cast("list[object]", choices)[0])
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
-    except (KeyError, TypeError, ValueError):
+        held = contents_of(message)
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
-    # Servers have reasons of their own, such as `eos` and `tool_calls`; the text is whole all the same.
-    finish = _FINISHES.get(str(choice.get("finish_reason")), "stop")
-    text, thought = _said(message.get("content"))
-    if message.get("refusal"):
-        text, finish = str(message["refusal"]), "refusal"
-    thought += "".join(str(message[name]) for name in _THOUGHT_FIELDS if isinstance(message.get(name), str))
-    if thought.strip() and not text.strip() and finish in ("stop", "length"):
+    finish = "refusal" if held.refused else finish_of(reason)
+    text = held.said
+    if held.thought.strip() and not text.strip() and finish in ("stop", "length"):
         # It never began to answer: readers say so, and an answer that its thoughts name is none.
-        text = f"<think>\n{thought}"
+        text = f"<think>\n{held.thought}"
+    written = text if text.startswith("<think>") else text + held.thought
+    shown = without_keys(text, *keys)
+    if shown != text:
+        text, tokens = shown, tuple(Token("[key]", token.logprob) for token in tokens)
+    served = without_keys(served_by(answer), *keys)
+    return Reply(text, finish, *_usage(answer, request, written, model), tokens, served)
+
+
+def _as_choice(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Outage("answered with a choice that is malformed")
+    return cast("dict[str, Any]", value)
+
+
+def _is_error(value: object) -> bool:
+    """Whether what an answer has under `error` is one; some gateways write "no error" there."""
+    said = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
+    return any(each not in (None, "", 0, "0", 200, "200", "ok", "success", [], {}) for each in said)
+
+
+def _failed(error: object) -> Reply:
+    """What an error in an answer of status 200 amounts to: never the end of a run, for the server does answer."""
+    failure = Failure.of(400, json.dumps({"error": error}), {})
+    described = f"{failure.code} {failure.message} {json.dumps(error)}"
+    outcome = outcome_of(400, described)
+    if outcome is not None:
+        return Reply("", outcome)
+    told = quoted(failure.message)
+    raise Outage(f"answered with an error ({told})", misplaced=_FOR_GOOD.search(described) is not None)
+
+
+def _usage(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:
+    """Tokens read and written as the server counts them; estimated where it gives none, or what cannot be."""
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
-    prompt_tokens, completion_tokens = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    if not isinstance(prompt_tokens, int):
-        prompt_tokens = sum(estimate_tokens(part, model) for part in _texts(request))
-    if not isinstance(completion_tokens, int):
-        completion_tokens = estimate_tokens(text if text.startswith("<think>") else text + thought, model)
-    return Reply(text, finish, prompt_tokens, completion_tokens, tokens, served_by(answer))
-
-
-def _said(content: object) -> tuple[str, str]:
-    """What is said and what is thought, of a message's content: a text, or a list of parts."""
-    if isinstance(content, str):
-        return content, ""
-    said = thought = ""
-    for part in cast("list[object]", content) if isinstance(content, list) else []:
-        entry: dict[str, Any] = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
-        inner = entry.get("text", entry.get("thinking"))
-        text = inner if isinstance(inner, str) else _said(inner)[0]
-        if str(entry.get("type", "text")) in ("thinking", "reasoning", "redacted_thinking"):
-            thought += text
-        else:
-            said += text
-    return said, thought
+    asked = _texts(request)
+    most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
+    read = count_of(counts.get("prompt_tokens"), most_read)
+    written = count_of(counts.get("completion_tokens"), most_written)
+    if read is None:
+        read = sum(estimate_tokens(part, model) for part in asked)
+    return read, estimate_tokens(text, model) if written is None else written
 
 
 def served_by(answer: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit,
 from promptopt.operators.reflect import room, show_task
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.capo.plan import SMALL, CAPOPlan
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -114,25 +115,6 @@ class Demonstrations:
 
 
 @dataclass(frozen=True, slots=True)
-class CAPOPlan:
-    """Concrete numbers. `fresh`: None for the paper's rule, which races over blocks of the same examples."""
-
-    rounds: int
-    population: int
-    crossovers: int
-    fresh: Fresh | None
-
-    def describe(self) -> str:
-        """Half a sentence."""
-        if self.fresh is not None:
-            return self.fresh.describe()
-        return (
-            f"{counted(self.rounds, 'iteration')} of {counted(self.crossovers, 'child', 'children')}, races of a "
-            f"population of {self.population}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CAPO:
     """Evolution of instruction and demonstrations together, with racing and a price on length."""
 
@@ -168,6 +150,8 @@ class CAPO:
             # A child brings a crossover and a mutation; the first prompts are a generation of their own.
             most = None if self.iterations is None else 1 + self.iterations
             found = fresh(room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most)
+            if found is not None:
+                found = replace(found, lineage=found.evaluations < SMALL)
         if found is None:
             iterations = 999 if self.iterations is None else self.iterations
             crossovers = 4 if self.breed.crossovers is None else self.breed.crossovers
@@ -239,7 +223,10 @@ class CAPO:
         plan, train = self.plan(room), room.train
         if plan.fresh is not None:
             calls = 2 * (ATTEMPTS * plan.crossovers + plan.fresh.bound * 2 * plan.crossovers)
-            return UpperBounds(plan.fresh.evaluations, calls, calls * self.breed.sampling.max_tokens)
+            # Calls that the proposer leaves go to evaluations.
+            cells = room.cells()
+            evaluations = plan.fresh.evaluations if cells is None or room.calls is None else cells
+            return UpperBounds(evaluations, calls, calls * self.breed.sampling.max_tokens)
         # Where demonstrations have no place, the races have all examples.
         scored = min(train, self.race.block * self.race.blocks)
         first, children = max(plan.population, 1 + len(self.seeds)), plan.rounds * plan.crossovers

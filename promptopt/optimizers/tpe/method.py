@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from promptopt.operators.demos import draw
@@ -159,6 +159,8 @@ class TPE:
         demonstrations = min(sets * self.bootstrap.demos, self._most_shown(room.train))
         found = fresh(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations)
         assert found is not None
+        # Pairs that share an instruction or a set tell of each other: at every budget that finds more than rejects do.
+        found = replace(found, lineage=True)
         trials = TRIALS * found.children if trials is None else trials
         # Trials cost a third of what the rejects do, and half of the pairs are left out of these.
         return TPEPlan(max(1, found.rounds), 1 + found.children, sets, trials, found)

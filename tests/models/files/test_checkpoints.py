@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,64 @@ def test_what_is_no_model_is_said_at_once(spec: str, tmp_path: Path, monkeypatch
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(ConfigError):
         find_checkpoint(spec)
+
+
+def adapted(folder: Path, base: str) -> str:
+    """The fingerprint of a folder that holds an adapter for `base`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}), encoding="utf-8")
+    return find_checkpoint(str(folder)).fingerprint
+
+
+def test_an_adapter_is_told_apart_by_the_weights_it_stands_on(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}", encoding="utf-8")
+    (base / "model.safetensors").write_bytes(b"one")
+    first = adapted(tmp_path / "adapter", str(base))
+    assert adapted(tmp_path / "adapter", str(base)) == first
+    (base / "model.safetensors").write_bytes(b"two")
+    assert adapted(tmp_path / "adapter", str(base)) != first
+    assert adapted(tmp_path / "adapter", "hub/name") != adapted(tmp_path / "adapter", "hub/other")
+    assert adapted(tmp_path / "adapter", str(tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_an_adapter_of_nothing_is_a_sentence(text: str, tmp_path: Path) -> None:
+    adapted(tmp_path, "hub/name")
+    (tmp_path / "adapter_config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="does not say which model it is for"):
+        find_checkpoint(str(tmp_path))
+    adapted(tmp_path, "hub/name")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
+    with pytest.raises(ConfigError, match="no safetensors weights; pickled"):
+        find_checkpoint(str(tmp_path))
+
+
+def test_a_split_file_is_told_apart_by_all_of_its_parts(tmp_path: Path) -> None:
+    parts = [tmp_path / f"m-{number:05d}-of-00003.gguf" for number in (1, 2, 3)]
+    for part in parts:
+        part.write_bytes(b"GGUF" + part.name.encode())
+    first = find_checkpoint(str(parts[0])).fingerprint
+    parts[2].write_bytes(b"GGUF, but another")
+    assert find_checkpoint(str(parts[0])).fingerprint != first
+    parts[1].unlink()
+    with pytest.raises(ConfigError, match="00002-of-00003"):
+        find_checkpoint(str(parts[0]))
+
+
+def test_one_file_keeps_the_digest_that_older_stores_know_it_by(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUF one")
+    assert find_checkpoint(str(tmp_path / "m.gguf")).fingerprint == hashlib.sha256(b"GGUF one").hexdigest()[:12]
+
+
+def test_a_file_that_is_exchanged_under_its_old_time_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF one")
+    before, first = file.stat(), find_checkpoint(str(file)).fingerprint
+    file.write_bytes(b"GGUF two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert find_checkpoint(str(file)).fingerprint != first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,11 @@ class Waits(list[float]):
 
 async def briefly(seconds: float) -> None:
     await asyncio.sleep(0.002)
+
+
+def model_threads() -> set[threading.Thread]:
+    """Those that ask servers, whoever began them."""
+    return {thread for thread in threading.enumerate() if thread.name == "promptopt models"}
 
 
 Opening = Callable[..., tuple[FakeServer, OpenAIModel]]

@@ -3,17 +3,21 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import random
+import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.errors import BackendError
+from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import dispatch
-from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy, Window, retry_after_s
+from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy, retry_after_s
+from promptopt.models.server.pace import Pace, Window
 from promptopt.types import Reply, Request
+from tests.models.server.asking import model_threads
 
 
 def requests(count: int) -> list[Request]:
@@ -26,8 +30,9 @@ async def no_sleep(seconds: float) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
+    before = model_threads()
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "promptopt models"]
+    assert model_threads() <= before
 
 
 @given(
@@ -239,3 +244,80 @@ def test_closing_ends_a_batch_that_is_under_way() -> None:
     dispatcher.close()
     with pytest.raises(BackendError, match="closed"):
         next(replies)
+
+
+def test_a_server_that_fails_is_spoken_of_while_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await asyncio.sleep(0)
+
+    async def send(request: Request) -> Reply:
+        nonlocal now
+        now += 0.01
+        if now < 100 and request.content != "0":
+            raise Outage("answered 500 (boiler burst)")
+        return Reply("")
+
+    dispatcher = Dispatcher(send, server="the server x", concurrency=4, sleep=sleep, clock=lambda: now)
+    with caplog.at_level("WARNING"):
+        assert len(list(dispatcher.stream(requests(8), lambda: False))) == 8
+    dispatcher.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("the server x answered 500 (boiler burst): ")
+    assert re.search(r": \d+ of \d+ requests failed, trying again in \d+ s$", said[0])
+    assert 3 <= len(said) <= 10, "at most one in ten seconds"
+
+
+def test_a_moments_trouble_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    failed = False
+
+    async def send(request: Request) -> Reply:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise Outage("answered 429")
+        return Reply("")
+
+    dispatcher = Dispatcher(send, server="it", sleep=no_sleep)
+    assert len(list(dispatcher.stream(requests(8), lambda: False))) == 8
+    dispatcher.close()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("per_minute", [60, 600.5, 0.5])
+def test_turns_come_in_even_steps(per_minute: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    pace = Pace(per_minute)
+    assert [pace.turn() for _ in range(4)] == pytest.approx([60 / per_minute * number for number in range(4)])
+    assert 1 <= pace.most_at_once <= max(1, per_minute)
+
+
+def test_a_pace_holds_for_what_is_tried_again_too() -> None:
+    slept: list[float] = []
+    sent = 0
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def send(request: Request) -> Reply:
+        nonlocal sent
+        sent += 1
+        if sent % 2:
+            raise Outage("thunder")
+        return Reply("")
+
+    dispatcher = Dispatcher(send, server="it", sleep=sleep, pace=Pace(6))
+    assert len(list(dispatcher.stream(requests(3), lambda: False))) == 3
+    dispatcher.close()
+    assert sent == 6
+    assert sum(slept) >= 5 * 10 - 1
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
+def test_a_pace_that_lets_nothing_through_is_refused(wrong: float) -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        Pace(wrong)

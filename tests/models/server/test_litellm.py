@@ -99,7 +99,7 @@ def test_chat_is_sent_as_asked_and_read_whole(opened: Opening) -> None:
     assert got == [Reply("positive", "stop", 11, 2, (), "tiny-0611")]
     expected = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 5, "stop": ["\n"], "seed": 7}
     assert expected.items() <= server.asked[0].payload.items()
-    assert model.name == "openai/tiny"
+    assert model.name == f"openai/tiny@{server.url}"
     assert isinstance(model, Model)
 
 
@@ -198,3 +198,36 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(BackendError, match="ANTHROPIC_API_KEY"):
         ask(model, chat("x"))
     model.close()
+
+
+@installed
+@lenient
+@pytest.mark.parametrize(
+    ("name", "sampled"), [("openai/gpt-5-mini", True), ("openai/o3", True), ("openai/tiny", False)]
+)
+def test_a_model_that_litellm_sends_no_temperature_says_that_it_samples(
+    monkeypatch: pytest.MonkeyPatch, name: str, sampled: bool
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FakeServer() as server:
+        model = LiteLLMModel(name, base_url=server.url)
+        assert ask(model, chat("x"))[0].sampled is sampled
+        assert ("temperature" in server.asked[0].payload) is not sampled
+        model.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sessions that litellm leaves open
+        gc.collect()
+
+
+def test_a_server_behind_litellm_is_a_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+    assert LiteLLMModel("anthropic/c").name == "anthropic/c"
+    assert LiteLLMModel("anthropic/c", base_url="http://A/v1/").name == "anthropic/c@http://a/v1"
+    assert LiteLLMModel("anthropic/c", base_url="http://b", served_as="lab").name == "anthropic/c@lab"
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://gateway")
+    assert LiteLLMModel("anthropic/c").name == "anthropic/c@http://gateway"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-hunter22hunter22\n")
+    with pytest.raises(ConfigError, match="ANTHROPIC_API_KEY holds a line break") as raised:
+        LiteLLMModel("anthropic/c")
+    assert "hunter22" not in str(raised.value)

@@ -39,10 +39,10 @@ class TestContract(ModelContract):
 
 
 def test_it_is_a_model_that_counts_tokens(opened: Opening, transport: Transport) -> None:
-    _, model = opened()
+    server, model = opened()
     assert isinstance(model, Model)
     assert isinstance(model, Tokenizer)
-    assert model.name == "openai/tiny"
+    assert model.name == f"openai/tiny@{server.url}"
     assert model.local is (transport == "aiohttp alone")
     assert 1 <= model.count_tokens("what a film") <= 4
 

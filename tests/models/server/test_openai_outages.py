@@ -38,6 +38,8 @@ pytestmark = pytest.mark.usefixtures("key")
         Answer(b"upstream gone", 504),
         CUT,
         NOT_JSON,
+        Answer(b'{"choices": [{"mess'),
+        Answer(b""),
         Answer(b"[1, 2]"),
         EMPTY_CHOICES,
         Answer(b'{"choices": [3]}'),

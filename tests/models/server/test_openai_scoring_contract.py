@@ -19,6 +19,7 @@ class _Served(ScorerContract):
     """The contract against one kind of server."""
 
     tolerance = 0.0
+    beyond = 5_000
 
     def toy(self) -> ToyServer:
         raise NotImplementedError

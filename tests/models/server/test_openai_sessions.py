@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import logging
-import threading
 import time
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ from promptopt.errors import ConfigError, PromptoptError
 from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Reply
-from tests.models.server.asking import KEY, Opening, ask, chat
+from tests.models.server.asking import KEY, Opening, ask, chat, model_threads
 from tests.servers import (
     CUT,
     HANG,
@@ -65,23 +64,26 @@ def test_no_requests_no_replies(opened: Opening) -> None:
 
 
 def test_batches_share_connections_and_close_ends_the_thread(opened: Opening) -> None:
+    before = model_threads()
     server, model = opened(concurrency=1)
     for _ in range(3):
         ask(model, chat("a"), chat("b"))
     assert len(server._state.connections) == 1
     model.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "promptopt models"]
+    assert model_threads() <= before
     assert ask(model, chat("c"))[0].text == "c"
 
 
 @pytest.mark.usefixtures("transport")
 def test_a_forgotten_model_leaves_no_thread() -> None:
+    before = model_threads()
     with FakeServer() as server:
         model = OpenAIModel("tiny", base_url=server.url)
         ask(model, chat("a"))
+        assert not model_threads() <= before
         del model
         gc.collect()
-        assert not [thread for thread in threading.enumerate() if thread.name == "promptopt models"]
+        assert model_threads() <= before
 
 
 def test_it_works_inside_a_running_event_loop(opened: Opening) -> None:

@@ -73,7 +73,7 @@ class TestContract(OptimizerContract):
     """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
 
     optimizer = APO()
-    budget = Budget(evaluations=500)
+    budget = Budget(evaluations=400)
 
     def propose(self, request: Request) -> str:
         return author(request)
@@ -263,7 +263,7 @@ def test_the_least_is_a_round_and_what_to_expect_is_the_room() -> None:
     assert APO(rounds=0).upper_bounds(50) == UpperBounds(0, 0, 0)
 
 
-@pytest.mark.parametrize("evaluations", [150, 400, 900])
+@pytest.mark.parametrize("evaluations", [150, 400, pytest.param(900, marks=pytest.mark.slow)])
 def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_path: Path, evaluations: int) -> None:
     runs: list[Run] = []
 

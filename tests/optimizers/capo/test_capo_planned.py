@@ -68,7 +68,10 @@ def test_a_forecast_in_a_room_is_of_its_iterations_and_not_of_999() -> None:
     assert bound.proposer_calls < 1_000
 
 
-@pytest.mark.parametrize("budget", [Budget(evaluations=400), Budget(calls=400), Budget(evaluations=1_000)])
+LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("budget", [Budget(evaluations=400), Budget(calls=400), LARGE])
 def test_what_is_expected_in_a_room_bounds_what_is_spent(tmp_path, budget) -> None:
     runs: list[Run] = []
     result = search(tmp_path, CAPO(), budget=budget, watch=runs.append)

@@ -37,7 +37,7 @@ def room(evaluations: int | None, **more: Any) -> Room:
 
 class TestGAByBudget(OptimizerContract):
     optimizer = EvoPromptGA()
-    budget = Budget(evaluations=500)
+    budget = Budget(evaluations=400)
     sizes = (40, 170, 270)
 
     def propose(self, request: Request) -> str:

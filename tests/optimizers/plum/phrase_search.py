@@ -88,7 +88,7 @@ def lengthen(request: Request) -> str:
 class PlumContract(OptimizerContract):
     """Replay, crashes and resuming, hash seeds, exact budgets, the sealed test, a planted gain."""
 
-    budget = Budget(evaluations=600)
+    budget = Budget(evaluations=400)
     sizes = (40, 333)
 
     def propose(self, request: Request) -> str:

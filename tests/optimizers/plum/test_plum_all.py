@@ -44,8 +44,9 @@ from tests.optimizers.plum.phrase_search import (
     within_run,
 )
 
-KINDS: tuple[type[Any], ...] = (HillClimbing, SimulatedAnnealing, TabuSearch, MutationGA, CrossoverGA, HarmonySearch)
-ALL = pytest.mark.parametrize("kind", KINDS)
+APART = [pytest.param(kind, marks=pytest.mark.slow) for kind in (SimulatedAnnealing, MutationGA)]
+"""What differs from hill climbing by its acceptance alone, and from the other GA by one operator less."""
+ALL = pytest.mark.parametrize("kind", [HillClimbing, TabuSearch, CrossoverGA, HarmonySearch, *APART])
 
 
 @ALL
@@ -247,9 +248,8 @@ def test_no_text_is_sent_twice(tmp_path: Path, kind: type[Any]) -> None:
     assert len(sent) == len(set(sent))
 
 
-@ALL
-def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, kind: type[Any]) -> None:
-    """Answering "good" to everything is right more often than answering by halves, and scores less."""
+def by_halves() -> tuple[Task, Scripted]:
+    """Answering "good" to everything is right more often than answering by halves, as "carefully" does."""
     truths = ["good", "good", "good", "bad"] * 20
     examples = [Example.of(truth, text=f"item {number}") for number, truth in enumerate(truths)]
     task = Task.from_examples(examples, prompt="Say good or bad.", labels=("good", "bad"), splits=Splits(40, 20, 20))
@@ -259,6 +259,10 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
         number = int(text.split("item ")[1].split()[0])
         return ("bad" if number % 4 in (2, 3) else "good") if "carefully" in text else "good"
 
+    return task, Scripted(answer, name="model")
+
+
+def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path) -> None:
     points: dict[bool, float] = {}
 
     def watched(run: Run) -> None:
@@ -267,11 +271,16 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path, k
         for each in [scores.start(), *found]:
             points["carefully" in each.prompt["instruction"]] = each.points
 
-    model = Scripted(answer, name="model")
+    task, model = by_halves()
     within_run(tmp_path / "points", "", watched, proposer=lengthen, model=model, task=task)
     assert points[False] == 50.0
     assert points[True] > 80
-    result = search(tmp_path, kind(stop=Stopping(9, 9)), "", lambda _: 0.5, proposer=lengthen, model=model, task=task)
+
+
+@ALL
+def test_what_balanced_accuracy_finds_better_goes_on(tmp_path: Path, kind: type[Any]) -> None:
+    task, model = by_halves()
+    result = search(tmp_path, kind(stop=Stopping(6, 6)), "", lambda _: 0.5, proposer=lengthen, model=model, task=task)
     assert any("carefully" in text for text in kept_texts(result, len(result.steps) - 1))
 
 

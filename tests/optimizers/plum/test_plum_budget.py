@@ -36,8 +36,9 @@ from tests.optimizers.plum.phrase_search import (
     within_run,
 )
 
-KINDS: tuple[type[Any], ...] = (HillClimbing, SimulatedAnnealing, TabuSearch, MutationGA, CrossoverGA, HarmonySearch)
-ALL = pytest.mark.parametrize("kind", KINDS)
+APART = [pytest.param(kind, marks=pytest.mark.slow) for kind in (SimulatedAnnealing, MutationGA)]
+"""What differs from hill climbing by its acceptance alone, and from the other GA by one operator less."""
+ALL = pytest.mark.parametrize("kind", [HillClimbing, TabuSearch, CrossoverGA, HarmonySearch, *APART])
 
 
 def room(evaluations: int | None, **more: Any) -> Room:

@@ -103,7 +103,7 @@ class TestContract(OptimizerContract):
 
     optimizer = PMPO(mask=BY_RULE)
     evaluator = "generation"
-    budget = Budget(evaluations=500)
+    budget = Budget(evaluations=400)
 
     def propose(self, request: Request) -> str:
         text = text_of(request)
@@ -261,7 +261,7 @@ def test_the_least_is_an_iteration_and_what_to_expect_is_the_room() -> None:
     assert PMPO(preset="paper").upper_bounds_in(ROOM) == PMPO().upper_bounds(100)
 
 
-@pytest.mark.parametrize("evaluations", [150, 400, 900])
+@pytest.mark.parametrize("evaluations", [150, 400, pytest.param(900, marks=pytest.mark.slow)])
 def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_path: Path, evaluations: int) -> None:
     runs: list[Run] = []
     result = search(tmp_path, BUDGETED, budget=Budget(evaluations=evaluations), watch=runs.append)

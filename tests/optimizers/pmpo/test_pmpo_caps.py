@@ -52,7 +52,9 @@ def solve(request: Request) -> str:
 
 
 @pytest.mark.parametrize("source", ["gold", "own"])
-@pytest.mark.parametrize("evaluations", [90, 170, 260, 400])
+@pytest.mark.parametrize(
+    "evaluations", [90, 260, pytest.param(170, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.slow)]
+)
 def test_a_cap_on_evaluations_bounds_what_the_task_model_is_asked(
     tmp_path: Path, evaluations: int, source: str
 ) -> None:

@@ -34,7 +34,7 @@ class TestContract(OptimizerContract):
     """Replay, crashes, hash seeds, exact budgets, the sealed test, a planted gain."""
 
     optimizer = SMALL
-    budget = Budget(evaluations=700)
+    budget = Budget(evaluations=400)
     sizes = (40, 90, 170, 250)
 
     def propose(self, request: Request) -> str:

@@ -78,7 +78,7 @@ def merit(text: str) -> float:
     return round(uniform(text), 3)
 
 
-@pytest.mark.parametrize("preset", ["budget", "paper"])
+@pytest.mark.parametrize("preset", [pytest.param("budget", marks=pytest.mark.slow), "paper"])
 def test_the_sampler_is_told_what_the_pair_scored_and_comes_back_to_what_scored_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset
 ) -> None:
@@ -141,7 +141,10 @@ def test_any_room_has_a_plan_and_a_least(evaluations: int | None, calls: int | N
     assert TPE().least(room) > 0
 
 
-@pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=400), Budget(evaluations=1_000)])
+LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=400), LARGE])
 def test_rounds_write_from_the_best_and_stay_within_what_is_expected(tmp_path: Path, budget: Budget) -> None:
     runs: list[Run] = []
     proposer = numbered()

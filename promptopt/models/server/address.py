@@ -1,0 +1,96 @@
+"""Where a model is served: the address as it is asked, and as it is told apart from every other.
+
+What serves is part of what is asked, so a model's name ends in its server: by its address in one spelling, or by the
+name that the user gives to a server that moves. OpenAI's own service is told by no address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from promptopt.errors import ConfigError
+from promptopt.models.server.wire import scrub
+
+OPENAI = "https://api.openai.com/v1"
+_PORTS = {"http": 80, "https": 443}
+
+
+def host_of(address: str) -> str:
+    """The host of a base URL, in lower case. Raises ConfigError for what is no base URL, or holds a secret."""
+    return _parts(address).hostname or ""
+
+
+def canonical_address(address: str) -> str:
+    """One spelling for all that name the same address (RFC 3986): case, default port, slashes at the end.
+
+    Raises ConfigError for what is no base URL, or holds a secret.
+    """
+    parts = _parts(address)
+    host = (parts.hostname or "").rstrip(".")
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    with contextlib.suppress(UnicodeError):
+        host = host if host.isascii() else host.encode("idna").decode()
+    shown = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+    return urlunsplit((parts.scheme, shown + port, parts.path.rstrip("/"), "", ""))
+
+
+def identity(address: str | None, served_as: str | None) -> str:
+    """What a model's name ends in: `@` and its server; nothing where that is OpenAI's own service, or unknown.
+
+    A name that is itself an address stands for the server that once was there. Raises ConfigError for a name that
+    cannot be a part of a key.
+    """
+    if served_as is not None:
+        if not served_as.strip() or not served_as.isprintable():
+            raise ConfigError(f"a server cannot be called {served_as!r}; give it a short name, such as 'lab-gpu'")
+        name = served_as.strip()
+        known = canonical_address(name) if "://" in name else name
+        return "" if known == OPENAI else f"@{known}"
+    if address is None:
+        return ""
+    known = canonical_address(address)
+    return "" if known == OPENAI else f"@{known}"
+
+
+def check_address(address: str) -> None:
+    """Raises ConfigError for a base URL that holds a secret, or a part that no request would carry."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return
+    # The address itself stays out of the messages: it may carry the secret.
+    if parts.query or parts.fragment or "?" in address or "#" in address:
+        raise ConfigError(
+            "the base URL must end before its '?' or '#': it is stored with the run, and a key in it would be too; set "
+            "the key as an environment variable (--api-key-env names it)"
+        )
+    if scrub(address) != address:
+        raise ConfigError(
+            "the base URL holds what looks like a key, and it is stored with the run; set the key as an environment "
+            "variable (--api-key-env names it)"
+        )
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def _parts(address: str) -> SplitResult:
+    check_address(address)
+    try:
+        parts = urlsplit(address.strip())
+        host = parts.hostname if parts.scheme in _PORTS and (parts.port is None or parts.port) else None
+    except ValueError:
+        parts = host = None
+    if not host or parts is None or "@" in parts.netloc or not address.isprintable():
+        raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
+    return parts

@@ -1,0 +1,57 @@
+"""What a message of a server holds: what was said, what was thought, and whether it is a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+"""Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The texts of a message."""
+
+    said: str = ""
+    thought: str = ""
+    refused: bool = False
+
+
+def contents_of(message: Mapping[str, Any]) -> Contents:
+    """The contents of a chat message. Raises ValueError for a content that is none."""
+    found = _of(message.get("content"))
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        found = Contents(refusal, found.thought, refused=True)
+    apart = "".join(str(message[name]) for name in THOUGHT_FIELDS if isinstance(message.get(name), str))
+    return Contents(found.said, found.thought + apart, found.refused)
+
+
+def _of(content: object) -> Contents:
+    """A text, or parts that are joined as they stand; what is no text says nothing."""
+    if content is None:
+        return Contents()
+    if isinstance(content, str):
+        return Contents(content)
+    if isinstance(content, list):
+        parts = [_of(part) for part in cast("list[object]", content)]
+        said, thought = ("".join(getattr(part, name) for part in parts) for name in ("said", "thought"))
+        return Contents(said, thought, any(part.refused for part in parts))
+    if isinstance(content, dict):
+        return _of_part(cast("dict[str, Any]", content))
+    raise ValueError("a content that is no text")
+
+
+def _of_part(part: Mapping[str, Any]) -> Contents:
+    if "parts" in part:
+        return _of(part["parts"])
+    kind = str(part.get("type"))
+    if "refusal" in kind and isinstance(part.get("refusal"), str):
+        return Contents(part["refusal"], refused=True)
+    names = ("text", "value", "content", "thinking", "reasoning")
+    found = _of(next((part[name] for name in names if part.get(name) is not None), None))
+    if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
+        return Contents("", found.said + found.thought)
+    return found

@@ -1,0 +1,111 @@
+"""What servers write when they refuse one request for good: too long for the context, or filtered.
+
+Each has its own words, so sentences are read and not codes alone. What is found here counts as one request's outcome;
+what is not ends the run, or is tried again. A word such as "context window" by itself says nothing: a setting may be
+called so.
+"""
+
+from __future__ import annotations
+
+import re
+
+from promptopt.types import Finish
+
+_LENGTHS = (
+    r"(context (size|length|window|limit)|(model|prompt|input|sequence|token) length|length of the (messages|prompt)"
+    r"|\b(?<!max_)tokens\b|token (count|limit)|`inputs`|max_(model_len|seq_len|input_len|input_length|total_tokens)"
+    r"|max_position_embeddings)"
+)
+_EXCEEDS = (
+    r"(exceed(s|ed|ing)?\b|too (long|large|many|big)|(longer|larger|greater|more) than|overflow"
+    r"|must be (<=|≤|less than)|must have less than|cannot be longer|over the (limit|maximum)"
+    r"|reduce the (length|number|size)|does not fit|doesn't fit|超长|超出|超过)"
+)
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|context_window_exceeded|string_above_max_length|ContextWindowExceeded"
+    r"|maximum (context|prompt|input|model) length is \d|(prompt|input)( is)? too (long|large)|Prompt 超长"
+    r"|max_(completion_)?tokens must be at least 1, got (-\d|0)"
+    r"|range of input length should be|please reduce the length"
+    rf"|{_LENGTHS}[^!?\n]{{0,120}}{_EXCEEDS}|{_EXCEEDS}[^!?\n]{{0,120}}{_LENGTHS}",
+    re.IGNORECASE,
+)
+_OVERRUN = r"(context (size|length|window|limit)|prompt|sequence length)"
+_CONTEXT_OVERRUN = re.compile(
+    rf"context_length_exceeded|exceed_context_size|{_OVERRUN}[^.!?\n]{{0,60}}{_EXCEEDS}"
+    rf"|{_EXCEEDS}[^.!?\n]{{0,60}}{_OVERRUN}|max_(completion_)?tokens must be at least 1, got (-\d|0)",
+    re.IGNORECASE,
+)
+"""What a status that may also be an outage has to say: fewer words will do."""
+_TIME = re.compile(r"deadline|time(d)?[ -]?(out|limit)|quota|\brate\b|capacity", re.IGNORECASE)
+"""What else can be exceeded: such a request may be answered later."""
+_REPLY = re.compile(
+    r"max_(completion_|new_|output_)?tokens\W[^!?\n]{0,60}(too large|at most|less than|<=|exceed|greater)", re.I
+)
+_READ = re.compile(r"context|prompt|inputs?\b|messages", re.IGNORECASE)
+"""Without a word of what is read, the reply alone is too long: a setting of the user's, and no fault of a request."""
+
+_TEXT = r"(inputs?|outputs?|prompts?|contents?|messages?|completion|texts?)"
+_BAD = (
+    r"(flagged|blocked|inappropriate|harmful|unsafe|(?<!case[- ])sensitive|prohibited|high[- ]risk|disallowed"
+    r"|moderat\w+|violat\w+[^.!?\n]{0,40}(polic|guideline|terms|safety))"
+)
+_FILTERED = re.compile(
+    r"content[_ -]?filter|content_policy|content policy|content management policy|invalid_prompt|content exists risk"
+    r"|data_?inspection_?failed|inappropriate content|moderation_blocked|requires moderation|flagged_input"
+    r"|safety (system|check|filter|guidelines)|SAFETY_CHECK|responsible[ _]?ai|usage guidelines"
+    r"|considered high risk|PROHIBITED_CONTENT|new_sensitive|sensitive_words|blocked by [^.!?\n]{0,20}guardrail"
+    r"|guardrail[^.!?\n]{0,40}(blocked|intervened|triggered)|敏感(内容|词|信息)|违规内容|内容违规|不安全",
+    re.IGNORECASE,
+)
+_LIKELY_FILTERED = re.compile(
+    rf"usage polic|{_TEXT}\b[^.!?\n]{{0,80}}\b{_BAD}|{_BAD}\b[^.!?\n]{{0,40}}\b{_TEXT}", re.IGNORECASE
+)
+_ACCOUNT = re.compile(r"\b(account|organi[sz]ation|api[ _-]?key|billing|country|region|ip address)\b", re.IGNORECASE)
+"""Who asks is refused, not what is asked."""
+_ROLES = re.compile(
+    r"(system|developer)['\"]? ?(role|message|instruction|prompt)s?[^.!?\n]{0,60}"
+    r"(not (supported|allowed|enabled|accepted|available)|unsupported|isn't supported)"
+    r"|(unsupported|unexpected|unknown|invalid)[^.!?\n]{0,30}\brole|roles must alternate|only user and assistant roles"
+    r"|\brole\b[^.!?\n]{0,60}(should be|must be|is not one of)|'(system|developer)' is not one of",
+    re.IGNORECASE,
+)
+_FINISHES: dict[str, Finish] = {
+    "length": "length", "max_tokens": "length", "max_output_tokens": "length", "model_length": "length",
+    "max_new_tokens": "length", "max_length": "length", "model_context_window_exceeded": "length",
+    "content_filter": "filter", "content_filtered": "filter", "safety": "filter", "recitation": "filter",
+    "blocklist": "filter", "prohibited_content": "filter", "spii": "filter", "sensitive": "filter",
+    "moderation": "filter", "guardrail_intervened": "filter", "image_safety": "filter", "flagged": "filter",
+    "refusal": "refusal",
+}  # fmt: skip
+BROKEN_OFF = frozenset({
+    "error", "abort", "aborted", "cancelled", "canceled", "failed", "timeout", "network_error", "server_error",
+    "internal_error", "insufficient_system_resource", "finish_reason_unspecified", "malformed_response", "interrupted",
+})  # fmt: skip
+"""Finish reasons, in lower case, of replies that the server could not finish: an outage, whatever came before."""
+
+
+def outcome_of(status: int, described: str) -> Finish | None:
+    """`rejected` or `filter` where one request is to blame for good, by its status and what is said; else None."""
+    if status == 413:
+        return "rejected"
+    if status in (400, 403, 422, 451) and _FILTERED.search(described):
+        return "filter"
+    if status in (400, 422) and _TOO_LONG.search(described):
+        reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None
+        return None if reply_alone else "rejected"
+    likely = status in (400, 403, 422, 451) and _LIKELY_FILTERED.search(described) is not None
+    if likely and not _ACCOUNT.search(described):
+        return "filter"
+    if status >= 500 and _CONTEXT_OVERRUN.search(described) and not _TIME.search(described):
+        return "rejected"
+    return None
+
+
+def refuses_roles(described: str) -> bool:
+    """Whether a server says that it takes no messages by one of the roles, or not in this order."""
+    return _ROLES.search(described) is not None
+
+
+def finish_of(reason: object) -> Finish:
+    """How a reply ended, by the server's word for it; `stop` for one that is not known."""
+    return _FINISHES.get(str(reason).lower(), "stop")

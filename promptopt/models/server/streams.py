@@ -1,0 +1,101 @@
+"""Replies that come in pieces (server-sent events, or a JSON object a line) as the one answer they amount to.
+
+Nobody asked for them: some servers stream whatever they are asked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from promptopt.models.server.contents import THOUGHT_FIELDS
+from promptopt.models.server.dispatch import Outage
+
+_ENDED = "[DONE]"
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def joined(raw: str) -> dict[str, Any] | None:
+    """The answer that a stream's chunks amount to; None where `raw` is no stream of chunks.
+
+    Raises Outage where the stream ended before the reply did.
+    """
+    chunks, ended = _chunks(raw)
+    if not chunks:
+        return None
+    answer: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        answer |= {name: value for name, value in chunk.items() if name != "choices" and value is not None}
+        found = chunk.get("choices")
+        for piece in cast("list[Any]", found) if isinstance(found, list) else []:
+            if isinstance(piece, dict):
+                each = cast("dict[str, Any]", piece)
+                index = each.get("index")
+                _add(choices.setdefault(index if isinstance(index, int) else 0, {}), each)
+    if choices:
+        answer["choices"] = [choices[index] for index in sorted(choices)]
+    finished = bool(choices) and all(choice.get("finish_reason") for choice in choices.values())
+    if not ended and not finished and "error" not in answer:
+        raise Outage("broke the reply off in the middle of its stream")
+    return answer
+
+
+def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
+    """The JSON objects of a stream, and whether it says that it has ended. Raises Outage for what is none of both."""
+    # Not `splitlines`: a text in a chunk may hold other characters that it takes for line ends.
+    lines = _LINE_END.split(raw)
+    events = any(line.startswith("data:") for line in lines)
+    found: list[dict[str, Any]] = []
+    ended, pending = False, ""
+    for line in lines:
+        if events and not line.startswith("data:"):
+            continue
+        text = (line.removeprefix("data:") if events else line).strip()
+        if not text:
+            continue
+        if text == _ENDED:
+            ended = True
+            continue
+        # An object may take several lines.
+        pending += text
+        try:
+            value: object = json.loads(pending)
+        except (ValueError, RecursionError):
+            if not events:
+                return [], False
+            continue
+        pending = ""
+        if isinstance(value, dict):
+            found.append(cast("dict[str, Any]", value))
+    if pending and ended:
+        raise Outage("answered with a stream that is malformed")
+    return found, ended
+
+
+def _add(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:
+    """`choice` with one more of its pieces."""
+    for name, value in piece.items():
+        if value is None or name in ("delta", "message", "text", "logprobs"):
+            continue
+        choice[name] = value
+    for form in ("delta", "message"):
+        if isinstance(piece.get(form), dict):
+            message = choice.setdefault("message", {})
+            for name, value in cast("dict[str, Any]", piece[form]).items():
+                if isinstance(value, str) and name in ("content", "refusal", *THOUGHT_FIELDS):
+                    known = message.get(name)
+                    message[name] = [*known, value] if isinstance(known, list) else (known if known else "") + value
+                elif isinstance(value, list) and isinstance(message.get(name, []), list):
+                    message[name] = [*message.get(name, []), *cast("list[Any]", value)]
+                elif value is not None:
+                    message[name] = value
+    if isinstance(piece.get("text"), str):
+        choice["text"] = choice.get("text", "") + piece["text"]
+    if isinstance(piece.get("logprobs"), dict):
+        known = choice.setdefault("logprobs", {})
+        for name, value in cast("dict[str, Any]", piece["logprobs"]).items():
+            if isinstance(value, list):
+                known[name] = [*known.get(name, []), *cast("list[Any]", value)]

@@ -1,0 +1,82 @@
+"""What a model yields, seen through: each request answered once, by a reply, with counts that can be."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import SupportsIndex
+
+from promptopt.errors import BackendError
+from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+
+
+def seen_through(
+    found: Iterable[tuple[object, object]],
+    requests: Sequence[Request | ScoreRequest],
+    model: str,
+    warn: Callable[[str], None],
+) -> Iterator[tuple[int, Reply | Likelihoods]]:
+    """The pairs that a model called `model` yields for `requests`, in its order.
+
+    A count of tokens that cannot be is estimated, with a warning, for it would spoil the ledger. Raises BackendError
+    for an answer to no request, a second answer to one, and what is no answer.
+    """
+    answered: set[int] = set()
+    for index, reply in found:
+        # Arrays give numbers of a kind of their own.
+        place = operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
+        if not 0 <= place < len(requests):
+            raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
+        if place in answered:
+            raise _broken(model, f"a second answer to request {place}")
+        answered.add(place)
+        request = requests[place]
+        wanted = Reply if isinstance(request, Request) else Likelihoods
+        if not isinstance(reply, wanted) or not _is_text(reply):
+            raise _broken(model, f"{str(reply)[:80]!r} where a {wanted.__name__} was asked for")
+        yield place, _counted(reply, request, model, warn)
+
+
+def _is_text(reply: Reply | Likelihoods) -> bool:
+    """Whether what should be text is: plug-ins are not type-checked."""
+    return isinstance(getattr(reply, "text", ""), str) and isinstance(reply.served, str)  # pyright: ignore
+
+
+def _counted(
+    reply: Reply | Likelihoods, request: Request | ScoreRequest, model: str, warn: Callable[[str], None]
+) -> Reply | Likelihoods:
+    if isinstance(reply, Likelihoods):
+        asked = [*_texts(request), *(request.continuations if isinstance(request, ScoreRequest) else ())]
+        most, _ = most_tokens(asked, "", 0)
+        # Every continuation may have been read with the whole content before it.
+        if count_of(reply.prompt_tokens, most * max(1, len(asked))) is None:
+            warn(_odd(model))
+            return replace(reply, prompt_tokens=sum(estimate_tokens(text, model) for text in asked))
+        return reply
+    asked = _texts(request)
+    cap = request.sampling.max_tokens if isinstance(request, Request) else 0
+    most_read, most_written = most_tokens(asked, reply.text, cap)
+    read, written = count_of(reply.prompt_tokens, most_read), count_of(reply.completion_tokens, most_written)
+    if read is not None and written is not None:
+        return reply
+    warn(_odd(model))
+    return replace(
+        reply,
+        prompt_tokens=sum(estimate_tokens(text, model) for text in asked) if read is None else read,
+        completion_tokens=estimate_tokens(reply.text, model) if written is None else written,
+    )
+
+
+def _texts(request: Request | ScoreRequest) -> list[str]:
+    content = request.content
+    return [content] if isinstance(content, str) else [message.content for message in content]
+
+
+def _odd(model: str) -> str:
+    return f"the model {model!r} counts tokens that cannot be (negative, or more than its texts can have); estimated"
+
+
+def _broken(model: str, what: str) -> BackendError:
+    return BackendError(f"the model {model!r} gave {what}: its code is wrong; nothing of it was stored")

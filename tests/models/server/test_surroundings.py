@@ -1,0 +1,127 @@
+"""Proxies and certificates that the environment names, and what is said where they are wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import BackendError, ConfigError
+from promptopt.models.server.dispatch import RetryPolicy
+from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.surroundings import certificates, proxy_for
+from promptopt.types import Reply
+from tests.models.conftest import Transport
+from tests.models.server.asking import ask, chat
+from tests.servers import FakeServer, echo
+
+pytestmark = pytest.mark.usefixtures("key")
+SELF_SIGNED = Path(__file__).parents[2] / "self-signed.pem"
+"""A key and its certificate for 127.0.0.1, made for these tests and used by nothing else."""
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*VARIABLES, *PROXIES, *map(str.upper, PROXIES)):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def secured(transport: Transport) -> Iterator[FakeServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    with FakeServer(echo, tls=context) as server:
+        yield server
+
+
+def asked(url: str) -> Reply:
+    model = OpenAIModel("tiny", base_url=url, retry_policy=RetryPolicy(total_s=3, contact_s=0.5, misplaced_s=0.1))
+    try:
+        return ask(model, chat("x"))[0]
+    finally:
+        model.close()
+
+
+def test_a_certificate_that_is_not_trusted_is_said_with_what_to_set(secured: FakeServer) -> None:
+    with pytest.raises(BackendError, match=r"certificate that is not trusted.*set SSL_CERT_FILE"):
+        asked(secured.url)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_a_variable_names_are_trusted(
+    secured: FakeServer, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(SELF_SIGNED))
+    assert asked(secured.url).text == "x"
+
+
+@pytest.mark.usefixtures("transport")
+def test_plain_text_where_encryption_is_asked_for_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(4096)
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        with pytest.raises(BackendError, match="begins with http:// or with https://"):
+            asked(f"https://127.0.0.1:{server.getsockname()[1]}/v1")
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_bundle_that_is_none_is_a_sentence(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bundle.pem").write_text("no certificate")
+    for path in (tmp_path / "bundle.pem", tmp_path / "nowhere.pem"):
+        monkeypatch.setenv(variable, str(path))
+        with pytest.raises(ConfigError, match=f"{variable} names .*correct it, or unset it"):
+            certificates()
+
+
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [
+        ({"ALL_PROXY": "http://p:1"}, "the proxy p:1 of ALL_PROXY"),
+        ({"all_proxy": "p:1"}, "the proxy p:1 of ALL_PROXY"),
+        ({"ALL_PROXY": "socks5://p:1", "HTTPS_PROXY": "http://me:hunter22@q:2"}, "the proxy q:2 of HTTPS_PROXY"),
+        ({"ALL_PROXY": "socks5://p:1", "NO_PROXY": "a.example"}, None),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "*"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": ".example"}, None),
+        ({"HTTP_PROXY": "http://p:1"}, None),
+        ({}, None),
+    ],
+)
+def test_the_proxy_of_an_address_is_the_environments(
+    variables: dict[str, str], shown: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = proxy_for("https://a.example/v1")
+    assert (None if found is None else found.shown) == shown
+
+
+@pytest.mark.parametrize("proxy", ["socks5://p:1", "socks5h://p:1", "SOCKS4://p:1", "ftp://p", "://", "http://[::1"])
+def test_a_proxy_that_cannot_be_spoken_to_is_a_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(ConfigError, match=r"ALL_PROXY names .*set HTTP_PROXY to one, or NO_PROXY to 'a\.example'"):
+        asked("http://a.example/v1")
+
+
+def test_a_proxy_for_all_is_used_and_one_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeServer(echo) as server:
+        monkeypatch.setenv("ALL_PROXY", server.url.removesuffix("/v1"))
+        assert asked("http://a.example/v1").text == "x"
+        assert server.asked[0].path == "http://a.example/v1/chat/completions"
+    with pytest.raises(BackendError, match=rf"cannot be reached through the proxy 127.0.0.1:{server.port} of ALL_"):
+        asked("http://a.example/v1")

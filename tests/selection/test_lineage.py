@@ -1,0 +1,112 @@
+"""Looks by the posterior over the lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.errors import ConfigError
+from promptopt.run import Run
+from promptopt.selection.lineage import LineageBounds
+from promptopt.testing import feature_accuracy, planted_model, planted_task
+from promptopt.types import Prompt, Proposal
+
+Found = TypeVar("Found")
+
+
+def selected(home: Path, choose: Callable[[Run], Found]) -> Found:
+    """What `choose(run)` gives, in a run on the planted task."""
+    found: list[Found] = []
+
+    @dataclass(frozen=True)
+    class Once:
+        def optimize(self, run: Run) -> None:
+            found.append(choose(run))
+
+    model = planted_model(feature_accuracy(["carefully"], base=0.2, each=0.7))
+    optimize(planted_task(), Once(), model=model, store=home / "store.db")
+    return found[0]
+
+
+def children(run: Run, count: int) -> list[Prompt]:
+    """So many that are worth as little as the start, and last one that is worth much more."""
+    texts = [*(f"Answer {number}." for number in range(count - 1)), "Answer carefully."]
+    made = [run.initial.replace("instruction", text) for text in texts]
+    return run.admit([Proposal(prompt, (run.initial,), "test") for prompt in made])
+
+
+def test_the_best_is_found_seen_most_and_the_budget_is_kept(tmp_path: Path) -> None:
+    def choose(run: Run) -> tuple[Prompt, Prompt, int, dict[Prompt, int]]:
+        run.evaluate([run.initial], run.train[:10])
+        arms = children(run, 10)
+        before = run.spent.evaluations
+        ranked = LineageBounds(60).select(run, arms, run.train, 2)
+        counts = {arm: len(run.seen(arm)) for arm in arms}
+        return ranked[0].prompt, arms[-1], run.spent.evaluations - before, counts
+
+    first, best, spent, counts = selected(tmp_path, choose)
+    assert first == best
+    assert spent == 60
+    assert min(counts.values()) >= 1
+    assert counts[best] == max(counts.values()) > 60 / 10
+
+
+def test_a_budget_below_one_look_each_is_kept_too(tmp_path: Path) -> None:
+    def choose(run: Run) -> tuple[int, int]:
+        ranked = LineageBounds(3).select(run, children(run, 10), run.train, 2)
+        return len(ranked), run.spent.evaluations
+
+    assert selected(tmp_path, choose) == (10, 3)
+
+
+def test_those_that_are_known_get_no_first_look_and_known_cells_are_free(tmp_path: Path) -> None:
+    def choose(run: Run) -> tuple[int, int]:
+        arms = children(run, 4)
+        run.evaluate(arms, run.train)
+        before = run.spent.evaluations
+        ranked = LineageBounds(50).select(run, arms, run.train, 1)
+        return run.spent.evaluations - before, ranked[0].count
+
+    spent, count = selected(tmp_path, choose)
+    assert spent == 0
+    assert count == len(planted_task().train)
+
+
+def test_every_call_shuffles_anew_and_equal_ones_stay_as_they_came(tmp_path: Path) -> None:
+    def choose(run: Run) -> tuple[set[str], set[str], list[Prompt], list[Prompt]]:
+        arms = children(run, 3)[:2]
+        first = {example.id for arm in arms for example, _ in run.seen(arm)}
+        LineageBounds(2).select(run, arms, run.train, 1)
+        first = {example.id for example, _ in run.seen(arms[0])}
+        more = [run.initial.replace("instruction", f"Say {number}.") for number in range(2)]
+        LineageBounds(2).select(run, more, run.train, 1)
+        second = {example.id for example, _ in run.seen(more[0])}
+        unseen = [run.initial.replace("instruction", f"Tell {number}.") for number in range(3)]
+        ranked = LineageBounds(1).select(run, unseen[1:], run.train, 1)
+        return first, second, [estimate.prompt for estimate in ranked if not estimate.count], unseen[2:]
+
+    first, second, last, expected = selected(tmp_path, choose)
+    assert first != second
+    assert last == expected
+
+
+def test_settings_and_data_that_cannot_be_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="budget is 0"):
+        LineageBounds(0)
+    with pytest.raises(ConfigError, match="at_once is 0"):
+        LineageBounds(at_once=0)
+    with pytest.raises(ConfigError, match="optimism"):
+        LineageBounds(optimism=-1.0)
+
+    def choose(run: Run) -> None:
+        with pytest.raises(ConfigError, match="no examples"):
+            LineageBounds().select(run, [run.initial], [], 1)
+        with pytest.raises(ConfigError, match="keep is 0"):
+            LineageBounds().select(run, [run.initial], run.train, 0)
+
+    selected(tmp_path, choose)
