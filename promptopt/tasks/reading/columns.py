@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.regexes import Regex
 from promptopt.tasks.reading.conversations import before_reply, messages_in, reply_in, transcript
 from promptopt.text import normalise
 from promptopt.types import Example, canonical
@@ -92,7 +91,7 @@ class ColumnRoles:
         if self.target is None and (self.rejected or self.options):
             raise ConfigError("rejected outputs are worse than a target: say which column is the target")
         for source in (self.options, "" if self.solution is None else self.solution.without):
-            _compiled(source)
+            _expression(source)
 
     @classmethod
     def of(
@@ -191,7 +190,7 @@ class ColumnRoles:
     def _worked(self, text: str, answer: str) -> str:
         """A worked solution as a reply would give it; empty for an empty one."""
         recipe = self.solution if self.solution is not None else Solution()
-        text = _compiled(recipe.without).sub("", text).strip() if recipe.without else text.strip()
+        text = _expression(recipe.without).without(text).strip() if recipe.without else text.strip()
         if not text or not recipe.end:
             return text
         if self.target_after is not None and self.target_after in text:
@@ -199,13 +198,12 @@ class ColumnRoles:
         return f"{text}\n{recipe.end.replace('{target}', answer)}".strip()
 
 
-@lru_cache(maxsize=64)
-def _compiled(source: str) -> re.Pattern[str]:
+def _expression(source: str) -> Regex:
     """The regular expression. Raises ConfigError for what is none."""
     try:
-        return re.compile(source)
-    except re.error as cause:
-        raise ConfigError(f"{source!r} is no regular expression: {cause}; correct it in the task file") from cause
+        return Regex.of(source)
+    except ConfigError as cause:
+        raise ConfigError(f"{cause}; correct it in the task file") from cause
 
 
 def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -267,7 +265,7 @@ def _context(value: object, listed: bool) -> tuple[tuple[str, str], ...]:
 
 def _others(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:
     """The options but the target; none where the target is not among them."""
-    pattern = _compiled(options)
+    pattern = _expression(options)
     group = 1 if pattern.groups else 0
     found = dict.fromkeys(match.group(group).strip() for _, text in fields for match in pattern.finditer(text))
     return tuple(option for option in found if option != target) if target in found else ()
