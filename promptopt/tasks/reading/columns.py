@@ -123,6 +123,7 @@ class ColumnRoles:
         that is not in `classes`, and for rejected outputs or a solution that cannot be used.
         """
         where, listed = f"{path}, row {number}", path.suffix.lower() in (".csv", ".tsv")
+        self._check_texts(where, row)
         fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):
             return None
@@ -134,6 +135,19 @@ class ColumnRoles:
         if self.options:
             return Example(fields, target, (), _others(self.options, fields, target), solution)
         return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution)
+
+    def _check_texts(self, where: str, row: Row) -> None:
+        columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)
+        for column in (*columns, None if self.solution is None else self.solution.column):
+            value = None if column is None else row.get(column)
+            try:
+                text_of(value)
+            except (TypeError, ValueError, RecursionError) as cause:
+                what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)
+                raise DataError(
+                    f"{where}: the column {column!r} holds {what}, which is no text; write it as one, or name another "
+                    f"column"
+                ) from cause
 
     def _answer(self, where: str, text: str) -> str:
         text = text.strip()
@@ -218,6 +232,10 @@ def text_of(value: object) -> str:
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else canonical(value)
 
 
+def _kind(value: object) -> str:
+    return "bytes that are no UTF-8" if isinstance(value, bytes) else f"a {type(value).__name__}"
+
+
 def listed_columns(row: Row) -> str:
     """The columns of a row, for a sentence."""
     return "the columns " + ", ".join(map(repr, row))
@@ -236,7 +254,8 @@ def _entries(value: object, listed: bool) -> object:
         return value
     try:
         found: object = json.loads(value)
-    except json.JSONDecodeError:
+    # More than Python reads (deep nesting, endless numbers) is a text like any other.
+    except (ValueError, RecursionError):
         return value
     return found
 

@@ -12,6 +12,8 @@ import random
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -145,12 +147,15 @@ def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                yield _object(path, f"line {number}", json.loads(line))
+                value: object = json.loads(line)
             except json.JSONDecodeError as cause:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON ({cause.msg} at column {cause.colno}); each line has to be "
                     f"one whole JSON object"
                 ) from cause
+            except (ValueError, RecursionError) as cause:
+                raise DataError(f"{path}, line {number}: {_unreadable(cause)}") from cause
+            yield _object(path, f"line {number}", value)
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -158,6 +163,8 @@ def _json(path: Path) -> Iterator[Row]:
         value: object = json.loads("".join(read_lines(path)) or "[]")
     except json.JSONDecodeError as cause:
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
+    except (ValueError, RecursionError) as cause:
+        raise DataError(f"{path}: {_unreadable(cause)}") from cause
     if isinstance(value, dict):
         lists = [entry for entry in cast("dict[str, list[object]]", value).values() if isinstance(entry, list)]  # pyright: ignore[reportUnnecessaryIsInstance]
         value = lists[0] if len(lists) == 1 else None
@@ -178,9 +185,32 @@ def _parquet(path: Path) -> Iterator[Row]:
         ) from cause
     try:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=4096):
-            yield from batch.to_pylist()
-    except ValueError as cause:
+            for row in batch.to_pylist():
+                yield {name: _plain(value) for name, value in row.items()}
+    # Of pyarrow's own errors, some are errors of the operating system in name only.
+    except (ValueError, OSError, NotImplementedError) as cause:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            raise
         raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
+
+
+def _unreadable(cause: ValueError | RecursionError) -> str:
+    """What is wrong with JSON that is well formed, and more than Python reads."""
+    if isinstance(cause, RecursionError):
+        return "the JSON is nested too deeply to be read; write flat objects with named values"
+    return f"the JSON holds a number that is too long ({cause}); write it as a text"
+
+
+def _plain(value: Any) -> object:
+    """A cell of Parquet as JSON would have it: text that is stored as bytes, times and decimals as texts."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value  # an error only where the column is used
+    if isinstance(value, date | time | Decimal):
+        return str(value)
+    return value
 
 
 def _object(path: Path, where: str, value: object) -> Row:
