@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from promptopt.binding.models import Models, OpenModels, open_models, price_for,
 from promptopt.binding.plan import allocate_for, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import ConfigError, StoreError
+from promptopt.errors import BackendError, ConfigError, StoreError
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
@@ -24,7 +24,7 @@ from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
-from promptopt.run.events import Planned
+from promptopt.run.events import Planned, Warned
 from promptopt.stats import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
@@ -62,9 +62,9 @@ def optimize(
     budget = Budget() if budget is None else budget
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
-    with opened(store) as store:
+    with opened(store) as store, ExitStack() as held:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
-        trial, recorded = _prepare(asked, budget, store, session, begun)
+        trial, recorded = _prepare(asked, budget, store, session, begun, held)
         with _marked(store, trial.id):
             _introduce(trial, asked, store, session, recorded)
             result = conduct(trial, asked.optimizer, begun)
@@ -72,6 +72,26 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:
+    """What is done each second while another process is at the run: said once; BackendError for a reason to stop."""
+    told = Warned(
+        f"run {name} is under way in another process: this one waits for its end and then goes on from what it stored, "
+        f"so that nothing is paid for twice"
+    )
+    unsaid = [told]
+
+    def wait() -> None:
+        reason = stop()
+        if reason is not None:
+            raise BackendError(f"run {name} is still under way in another process ({reason}); run this again later")
+        while unsaid:
+            unsaid.pop()
+            for observer in session.observers:
+                observer(told)
+
+    return wait
 
 
 @contextmanager
@@ -150,8 +170,10 @@ def _bind(
     return _BoundSearch(fitting, task, optimizer, models, search, check, seed, misfits)
 
 
-def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
-    """The trial, recorded in the store, and how many calls of it the store knows."""
+def _prepare(
+    asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float, held: ExitStack
+) -> tuple[Trial, int]:
+    """The trial, recorded in the store, and how many calls of it the store knows; `held` lets go of the run."""
     models, check = asked.models, asked.check
     known = prices(models.by_role)
     criterion = Criterion(check, models.check, price_for(models.check))
@@ -163,6 +185,8 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         # A plan that differs is another search; one that is equal under a larger cap goes on.
         fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
     name = run_id(fingerprint)
+    stop = stopping(budget, begun, session.interrupt)
+    held.enter_context(store.alone(name, _waiting(name, session, stop)))
     journal = store.journal(name)
     door = Door(
         models=models.by_role,
@@ -171,7 +195,7 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         journal=journal,
         limits=allocation.search,
         seed=asked.seed,
-        stopping=stopping(budget, begun, session.interrupt),
+        stopping=stop,
         warn=lambda message: run.warn(message),
     )
     # From here on nobody but the trial holds the test examples.

@@ -11,7 +11,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
 from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
@@ -104,16 +104,17 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
         if not quiet:
             _introduce(task, config.method, name_of(evaluator))
-        result = api.optimize(
-            task,
-            optimizer,
-            model=models,
-            evaluator=evaluator,
-            check_evaluator=check,
-            budget=budget,
-            seed=config.seed,
-            session=Session([shown], shown.watch, interrupt, stored(config)),
-        )
+        with suspended_by(interrupt):
+            result = api.optimize(
+                task,
+                optimizer,
+                model=models,
+                evaluator=evaluator,
+                check_evaluator=check,
+                budget=budget,
+                seed=config.seed,
+                session=Session([shown], shown.watch, interrupt, stored(config)),
+            )
     # The registered name is what the user typed and what --method takes.
     result = dataclasses.replace(result, method=config.method)
     if expected_run is not None and not result.run_id.startswith(expected_run):

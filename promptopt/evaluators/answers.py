@@ -16,7 +16,7 @@ from promptopt.evaluators.naming import LabelReader
 from promptopt.evaluators.numerals import number
 from promptopt.evaluators.options import choice
 from promptopt.protocols import READERS, Reader
-from promptopt.regexes import Regex
+from promptopt.text import Regex
 from promptopt.thoughts import spoken
 
 NAMES = (*READERS, "regex:PATTERN")

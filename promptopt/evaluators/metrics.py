@@ -16,8 +16,7 @@ from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
-from promptopt.regexes import Regex
-from promptopt.text import normalise
+from promptopt.text import Regex, normalise
 from promptopt.types import Example, digest
 
 _WORD = re.compile(rf"[^\W{UNSPACED}]")

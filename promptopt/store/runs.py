@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -80,6 +81,32 @@ class Store:
     def final_journal(self, run_id: str) -> Journal:
         """The journal of one run's final phase: it follows the budget, so it is written anew each time."""
         return Journal(self.engine, self.where, run_id + FINAL, afresh=True)
+
+    @contextmanager
+    def alone(self, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+        """Hold a run, so that two processes do not pay for the same calls; `waiting` is called while another holds it.
+
+        First at once, then each second; what it raises ends the wait. Nothing is held in a store that is no file.
+        """
+        file = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not file or file == ":memory:" or self.engine.url.query:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.0
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=patience)
+            except Timeout:
+                waiting()
+                patience = 1.0
+        try:
+            yield
+        finally:
+            # While it is held: whoever waits for it has it open, and whoever comes later makes a new one.
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""

@@ -25,6 +25,12 @@ _strict = with_config(ConfigDict(strict=True, extra="forbid"))
 # The text beside each type is what a person would call its values.
 _Text = Annotated[str, "a text"]
 _Filled = Annotated[str, StringConstraints(pattern=r"\S"), "a text that is not empty"]
+_Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length=200),
+    "a name of one line, of at most 200 characters",
+]
+_Path = Annotated[str, StringConstraints(pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"), "the name of a file"]
 _Texts = Annotated[list[_Filled], "a list of texts, none of them empty"]
 _Count = Annotated[int, Field(ge=1, le=10**9), "a whole number of 1 or more"]
 _Seed = Annotated[int, Field(ge=0, le=2**63), "a whole number of 0 or more"]
@@ -67,19 +73,21 @@ class _Solution(TypedDict, total=False):
 
 @_strict
 class _Data(TypedDict, total=False):
-    file: _Filled
+    file: _Path
     home: _Files
     hub: _Hub
     sha256: _Digests
     seeds: Annotated[list[_Seed], Field(min_length=1), "a list of whole numbers"]
     generator: _Filled
-    count: _Count
+    count: Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 100,000"]
     input: Annotated[
         _Names | Annotated[dict[str, _Names], Field(min_length=1)],
         "a column's name, a list of them, or a table from fields to columns",
     ]
     target: _Filled
-    classes: Annotated[dict[str, _Filled], "a table from what is in the column to the word a model answers"]
+    classes: Annotated[
+        dict[str, _Filled], Field(min_length=1), "a table from what is in the column to the word a model answers"
+    ]
     target_after: _Filled
     rejected: _Names
     options: _Text
@@ -125,7 +133,7 @@ class _ContractTable(TypedDict, total=False):
 class TaskTable(TypedDict, total=False):
     """A task file, or one member of a family with what it inherits."""
 
-    name: _Filled
+    name: _Name
     description: _Text
     labels: _Texts
     metric: _Filled

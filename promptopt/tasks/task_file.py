@@ -25,7 +25,7 @@ from typing import Any, cast
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
@@ -34,6 +34,7 @@ from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.trust import check_trusted, deeds
+from promptopt.text import Regex
 from promptopt.types import Prompt, Sampling
 
 Table = Mapping[str, Any]
@@ -130,7 +131,11 @@ def _loaded(
     if consent is not None:
         consent(path, content, deeds(table, own_data=data is not None))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
-    return _task(path, table, pool, splits)
+    try:
+        return _task(path, table, pool, splits)
+    except ConfigError as cause:
+        # What a task refuses does not know which file it is from.
+        raise cause if str(path) in str(cause) else ConfigError(f"{path}: {cause}") from cause
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -168,6 +173,7 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
 
 
 def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
+    _check(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
@@ -200,6 +206,23 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
     return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], splits.seed)
+
+
+def _check(path: Path, table: Table) -> None:
+    """Raise ConfigError for what keys hold that is of the right kind, and still cannot be."""
+    for part in table.get("parts", {}):
+        if part in ("instruction", *RESERVED):
+            raise ConfigError(f"{path}: parts.{part} has the name of something else in a layout; rename it")
+    names = [layout["name"] for layout in table.get("layouts", ())]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{path}: two layouts are named {twice!r}; rename one of them")
+    answer = str(table.get("answer", ""))
+    if answer.startswith("regex:"):
+        try:
+            Regex.of(answer.removeprefix("regex:"))
+        except ConfigError as cause:
+            raise ConfigError(f"{path}: answer is {answer!r}: {cause}; correct it there") from cause
 
 
 def _layout(path: Path, entry: Table) -> Layout:

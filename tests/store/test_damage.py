@@ -95,3 +95,20 @@ def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> No
         store.cache.put(keys[2], "m", "q", whole)
         store.cache.flush()
         assert len(known(store.cache, keys, warned.append)) == 5
+
+
+def test_a_run_is_held_by_one_at_a_time_and_let_go(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def impatient() -> None:
+        asked.append("waiting")
+        raise StoreError("no longer")
+
+    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+        with one.alone("run", impatient), two.alone("other", impatient):
+            assert not asked
+            with pytest.raises(StoreError, match="no longer"), two.alone("run", impatient):
+                pytest.fail("two at one run")
+        with two.alone("run", impatient):
+            assert asked == ["waiting"]
+    assert not list(tmp_path.glob("*.lock"))

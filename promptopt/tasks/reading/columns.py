@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.regexes import Regex
 from promptopt.tasks.reading.conversations import before_reply, messages_in, reply_in, transcript
-from promptopt.text import normalise
+from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
 
 Row = Mapping[str, object]

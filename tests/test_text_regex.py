@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt import regexes
+from promptopt import text as texts
 from promptopt.errors import ConfigError, DataError, PromptoptError
 from promptopt.evaluators import answers, metrics
-from promptopt.regexes import Regex
 from promptopt.tasks import load_task
+from promptopt.text import Regex
 from promptopt.types import Example
 
 SLOW = r"^(a|aa)+$"
@@ -23,8 +23,8 @@ BAIT = "a" * 60 + "b"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert regexes.LIMIT_S == 1.0
-    monkeypatch.setattr(regexes, "LIMIT_S", 0.1)
+    assert texts.REGEX_LIMIT_S == 1.0
+    monkeypatch.setattr(texts, "REGEX_LIMIT_S", 0.1)
 
 
 @pytest.mark.parametrize(("pattern", "text"), [(SLOW, BAIT), (r"^(?:.*?,){25}P", "1," * 60), (r"(x+x+)+y|z", "x" * 60)])
