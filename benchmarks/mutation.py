@@ -1,8 +1,8 @@
-"""Would the tests notice? `python -m benchmarks.mutation [--count 60] [--seed 1] [--minutes 20] [--workers 2]`.
+"""Would the tests notice? `python -m benchmarks.mutation [--count 60] [--seed 1] [--minutes 20] [--only …]`.
 
-Draws small changes of the code of `optimizers/`, `operators/` and `selection/` at random, makes one at a time in a copy
-of the repository, and runs the tests of that module there. A change that no test notices survives, and is printed.
-What ran out of time is told apart: on a busy machine it says nothing.
+Draws small changes of `optimizers/`, `operators/` and `selection/` (or of what is named) at random, makes one at a time
+in a copy of the repository, and runs the tests of that module there. A change that no test notices survives, and is
+printed. What ran out of time is told apart: on a busy machine it says nothing.
 """
 
 from __future__ import annotations
@@ -27,24 +27,28 @@ from queue import Queue
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("promptopt")
-SKIPPED = ("optimizers/auto/",)
-"""Not drawn from."""
+FOLDERS = ("optimizers", "operators", "selection")
+GOLDEN = "tests/golden/test_golden.py::test_a_method_asks_what_it_asked_before"
 
 TESTS = {
-    "optimizers/random_search": ["tests/golden/test_golden_random.py", "tests/optimizers/test_random_search.py"],
+    "optimizers/random_search": [f"{GOLDEN}[random]", "tests/optimizers/test_random_search.py"],
     "optimizers/promptquine/tapruning": ["tests/optimizers/promptquine/test_tapruning.py"],
-    "optimizers/promptquine": ["tests/golden/test_golden_promptquine.py", "tests/optimizers/promptquine"],
-    "optimizers/evoprompt": ["tests/golden/test_golden_evoprompt.py", "tests/optimizers/evoprompt"],
-    "optimizers/plum": ["tests/golden/test_golden_plum.py", "tests/optimizers/plum"],
-    "operators/demos": ["tests/operators/test_demonstrations.py", "tests/golden/test_golden_capo.py"],
+    "optimizers/promptquine": [f"{GOLDEN}[promptquine]", "tests/optimizers/promptquine"],
+    "optimizers/evoprompt": [f"{GOLDEN}[evoprompt-ga]", f"{GOLDEN}[evoprompt-de]", "tests/optimizers/evoprompt"],
+    "optimizers/plum": [f"{GOLDEN}[plum]", "tests/optimizers/plum"],
+    "operators/demos": ["tests/operators/test_demonstrations.py", f"{GOLDEN}[capo]"],
     "operators/dry": ["tests/optimizers/apo/test_apo_budget.py", "tests/optimizers/pmpo/test_pmpo_budget.py"],
-    "operators/exemplars": ["tests/golden/test_golden_opro.py", "tests/optimizers/opro/test_opro_requests.py"],
-    "operators/losses": ["tests/operators/test_losses.py", "tests/golden/test_golden_pmpo.py"],
-    "operators/masks": ["tests/operators/test_masks.py", "tests/golden/test_golden_pmpo.py"],
-    "operators/quotes": ["tests/operators/test_quotes.py", "tests/golden/test_golden_ape.py"],
-    "operators/reflect": ["tests/operators/test_reflect.py", "tests/golden/test_golden_apo.py", "tests/optimizers/apo"],
+    "operators/exemplars": [f"{GOLDEN}[opro]", "tests/optimizers/opro/test_opro_requests.py"],
+    "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
+    "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
+    "operators/quotes": ["tests/operators/test_quotes.py", f"{GOLDEN}[ape]"],
+    "operators/reflect": ["tests/operators/test_reflect.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
     "operators/replies": ["tests/operators/test_replies.py"],
     "operators/rewrite": ["tests/operators/test_replies.py", "tests/optimizers/ape/test_ape.py"],
+    "optimizers/auto": ["tests/optimizers/test_auto.py", f"{GOLDEN}[auto]"],
+    "run/posterior": ["tests/run/test_posterior.py"],
+    "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
+    "selection/lineage": ["tests/selection/test_lineage.py", f"{GOLDEN}[auto]"],
     "selection/generations": ["tests/selection/test_generations.py", "tests/selection/test_fresh.py"],
     "selection/depth": ["tests/selection/test_generations.py", "tests/selection/test_fresh.py"],
     "selection/fresh": ["tests/selection/test_fresh.py", "tests/selection/test_generations.py"],
@@ -137,6 +141,14 @@ def mutants(path: Path) -> Iterator[Mutant]:
             yield Mutant(path, text, changed.decode(), kind)
 
 
+def modules(name: str) -> list[Path]:
+    """A module of the package by its name, or all of a folder; relative to the repository."""
+    place = ROOT / PACKAGE / name
+    every = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    found = [path for path in every if path.name != "__init__.py"]
+    return [path.relative_to(ROOT) for path in found]
+
+
 def tests_of(path: Path) -> list[str]:
     """The tests of a module, by the table; of a method its golden journal and its folder."""
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()
@@ -144,7 +156,7 @@ def tests_of(path: Path) -> list[str]:
         if name == prefix or name.startswith(f"{prefix}/"):
             return tests
     method = name.split("/")[1]
-    return [f"tests/golden/test_golden_{method}.py", f"tests/optimizers/{method}"]
+    return [f"{GOLDEN}[{method}]", f"tests/optimizers/{method}"]
 
 
 def outcome(mutant: Mutant, copy_of: Path, limit: float) -> str:
@@ -177,10 +189,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="no new mutant is begun after that")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for the tests of one")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=FOLDERS, help="modules or folders of the package, without .py")
     given = parser.parse_args()
-    folders = [ROOT / PACKAGE / name for name in ("optimizers", "operators", "selection")]
-    paths = sorted(path.relative_to(ROOT) for folder in folders for path in folder.rglob("*.py"))
-    every = [one for path in paths if not any(each in path.as_posix() for each in SKIPPED) for one in mutants(path)]
+    every = [one for name in given.only for path in modules(name) for one in mutants(path)]
     drawn = random.Random(given.seed).sample(every, min(given.count, len(every)))
     print(f"{len(every):,} possible changes, {len(drawn)} drawn by seed {given.seed}", flush=True)
     begun, copies = time.monotonic(), Queue[Path]()

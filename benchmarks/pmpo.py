@@ -47,7 +47,8 @@ RIVAL = APO(
 
 def losses(task: Any, prompts: list[Prompt], model: Model, store: Store) -> list[float]:
     """The mean loss of each prompt on the test items, in nats."""
-    return [-evaluate(task, each, model=model, evaluator="loss", store=store).measured.score for each in prompts]
+    found = [evaluate(task, each, model=model, evaluator="loss", split="test", store=store) for each in prompts]
+    return [-each.measured.score for each in found]
 
 
 def row(task: Any, seed: int, result: Result, model: Model, store: Store) -> str:

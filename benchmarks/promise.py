@@ -1,9 +1,12 @@
-"""The A/A promise, and its power: `python -m benchmarks.promise [--runs 400] [--processes 2]`.
+"""How often a verdict is wrong: `python -m benchmarks.promise [PART ...] [--runs N] [--processes N] [--write]`.
 
-Planted tasks with 200 sealed test items. Where every candidate is equal in truth, the verdict *better* may come up in
-at most 5 % of the runs; where one kind of edit is truly worth 10 points, it must come up in at least 80 %. For APO with
-every selector; beside it, how often "the best dev score went up" would have claimed a gain. No model is called: a
-scripted task model answers with a known accuracy, a scripted proposer edits.
+verdicts   simulated scores of every shape (binary, graded, in groups, nats, minus infinity): false verdicts, and power
+looks      users who look ten times at one test, through the store's ledger
+methods    every method on three planted tasks: right or wrong, graded, grouped
+selectors  APO with every selector; where one kind of edit is worth 10 points, *better* must come up in 80 % of the runs
+
+Where nothing is better in truth, *better* may come up in at most 5 %. No model is called: a scripted task model answers
+with a known accuracy, a scripted proposer edits.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ import random
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import promise_runs, promise_scores
+from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
@@ -31,7 +37,7 @@ from promptopt.selection.rejects import SuccessiveRejects
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 
-RESULTS = Path(__file__).parent / "results" / "promise.md"
+RESULTS = Path(__file__).parent / "results"
 BUDGET = 256
 """Evaluations a selector may spend in a round; a run of two rounds takes about 1,500 in all."""
 SELECTORS: dict[str, Selector] = {
@@ -105,20 +111,10 @@ def row(selector: str, runs: int, pool: ProcessPoolExecutor) -> str:
     return f"| {selector} | {' | '.join(cells)} | {evaluations:,.0f} |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=400)
-    parser.add_argument("--processes", type=int, default=2)
-    chosen = parser.parse_args()
-    begun = time.perf_counter()
-    with ProcessPoolExecutor(chosen.processes) as pool:
-        rows = [row(selector, chosen.runs, pool) for selector in SELECTORS]
-    lines = [
-        "# The A/A promise",
-        "",
-        f"`python -m benchmarks.promise --runs {chosen.runs}`, {datetime.date.today()}: APO (two rounds, beam 2) on "
-        f"planted tasks of 200 train, 100 dev and 200 test items, base accuracy {BASE}; {chosen.runs} runs a cell, no "
-        f"model calls, {(time.perf_counter() - begun) / 60:.1f} minutes on {chosen.processes} processes.",
+def selectors(runs: int, pool: ProcessPoolExecutor) -> list[str]:
+    """APO with every selector, on right or wrong."""
+    return [
+        f"APO (two rounds, beam 2) on planted tasks of 200 train, 100 dev and 200 test items, base accuracy {BASE}.",
         "",
         "*better*: the share of runs with that verdict. *dev rose*: the share in which the chosen prompt's dev score",
         "was above the start's, which is what a search without a sealed test would have claimed.",
@@ -126,11 +122,78 @@ def main() -> None:
         "| selector | no true gain: better (at most 5 %) | dev rose | gain of 10 points: better (at least 80 %) "
         "| dev rose | evaluations a run |",
         "| --- | --- | --- | --- | --- | --- |",
-        *rows,
+        *(row(selector, runs, pool) for selector in SELECTORS),
     ]
-    print("\n".join(lines))
-    if chosen.runs >= 400:
-        RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def methods(runs: int, pool: ProcessPoolExecutor) -> list[str]:
+    """Every method on three tasks."""
+    return [
+        f"Every method, {promise_runs.EVALUATIONS:,} evaluations, {promise_runs.TEST} test examples. *better* / "
+        f"*worse*: verdicts of runs in which no prompt is better than another. Graded: a wrong answer earns 0.9 on "
+        f"80 % of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The "
+        f"last row has the 95 % interval of the share.",
+        "",
+        *promise_runs.table(registry.names("optimizers"), runs, pool),
+    ]
+
+
+def verdicts(runs: int, _pool: ProcessPoolExecutor) -> list[str]:
+    """Simulated scores of every shape."""
+    return [
+        f"Per cent of {runs} simulated tests: *better* and *worse* where the true mean difference is 0 (nominal 2.5 "
+        f"each; minus infinity is worse in truth), then *better* where the true gain is what the second column says. "
+        f"Groups count once: n items are n / 10 or n / 5 of them.",
+        "",
+        *promise_scores.verdicts(runs),
+    ]
+
+
+def looks(runs: int, _pool: ProcessPoolExecutor) -> list[str]:
+    """Users who look ten times."""
+    return [
+        f"Users who look {promise_scores.LOOKS} times at a test, no prompt being better than another: the share "
+        f"that is ever told *better*, by the store's ledger (at most 5 %), and if every look were taken for the first.",
+        "",
+        *promise_scores.looks(runs),
+    ]
+
+
+PARTS: dict[str, tuple[Callable[[int, ProcessPoolExecutor], list[str]], int]] = {
+    "verdicts": (verdicts, 1_000),
+    "looks": (looks, 400),
+    "methods": (methods, 20),
+    "selectors": (selectors, 400),
+}
+"""What there is to measure, and of how many runs, tests or users."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], help="all, where none is named")
+    parser.add_argument("--runs", type=int, help="of each cell; by default what the results hold")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="write the results file of each part")
+    chosen = parser.parse_args()
+    with ProcessPoolExecutor(chosen.processes) as pool:
+        for name in chosen.parts if chosen.parts else PARTS:
+            measure, usual = PARTS[name]
+            runs, begun = usual if chosen.runs is None else chosen.runs, time.perf_counter()
+            found = measure(runs, pool)
+            minutes = (time.perf_counter() - begun) / 60
+            lines = [
+                f"# The promise: {name}",
+                "",
+                f"`python -m benchmarks.promise {name} --runs {runs}`, {datetime.date.today()}: no model calls, "
+                f"{minutes:.1f} minutes on {chosen.processes} process{'es' if chosen.processes > 1 else ''} of a "
+                f"shared machine.",
+                "",
+                *found,
+            ]
+            print("\n".join(lines), flush=True)
+            if chosen.write:
+                file = "promise.md" if name == "selectors" else f"promise-{name}.md"
+                (RESULTS / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, ConfigError, StoreError
 from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.looks import units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
@@ -110,7 +111,9 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     run = trial.run
     if session.watch is not None:
         session.watch(run)
-    run.tell(Planned(trial.id, trial.allocation, smallest_detectable(trial.allocation.test), recorded))
+    look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
+    gain = smallest_detectable(units, alpha=look.alpha)
+    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
     for said in (asked.misfits, too_little(asked.optimizer, run.room)):
         if said:
@@ -215,7 +218,8 @@ def _prepare(
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
     store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
     method = method_name(asked.optimizer)
-    return Trial(name, method, run, door, allocation, asked.task.test, searched, criterion), journal.recorded
+    trial = Trial(name, method, run, door, allocation, asked.task.test, searched, criterion, store.looks)
+    return trial, journal.recorded
 
 
 def _warn_of_versions(run: Run, store: Store, name: str) -> None:

@@ -18,6 +18,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefu
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.looks import Look, look_at
 from promptopt.outcome.result import Measured
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
@@ -32,7 +33,10 @@ from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one prompt scores on one split. `scores` are in the order of `examples`."""
+    """What one prompt scores on one split. `scores` are in the order of `examples`.
+
+    `look`: which look at the sealed examples this was, where the split is the test.
+    """
 
     task: str
     model: str
@@ -45,6 +49,7 @@ class Evaluation:
     spent: Ledger
     paid: Ledger
     warnings: tuple[str, ...] = ()
+    look: Look | None = None
 
 
 @checked
@@ -54,13 +59,15 @@ def evaluate(
     *,
     model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,
-    split: str = "test",
+    split: str = "dev",
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
 ) -> Evaluation:
     """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
+
+    Scoring it on the test opens that: it counts as a look (`outcome.looks`), and a later verdict has to pay for it.
 
     Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
     """
@@ -75,20 +82,17 @@ def evaluate(
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
-        refused = crowded(run.task, chosen, models["task"])
-        if refused is not None:
+        if (refused := crowded(run.task, chosen, models["task"])) is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)
-        result = measured(matrix[chosen], seed)
-        if result is None:
-            raise ConfigError(
-                f"no example has a finite score under this prompt ({matrix[chosen][0].feedback}); see that its targets "
-                f"fit the model's context, and that the model is whole"
-            )
+        result = _measured(matrix, chosen)
+        judge = Criterion(search, models["task"], None).name
+        by, shown = (models["task"].name, judge), [(chosen, matrix[chosen])]
+        look = look_at(store.looks, by, matrix.examples, shown) if split == "test" else None
         return Evaluation(
             task.name,
             models["task"].name,
-            Criterion(search, models["task"], None).name,
+            judge,
             split,
             chosen,
             result,
@@ -97,7 +101,18 @@ def evaluate(
             door.spent,
             door.paid,
             run.warnings,
+            look,
         )
+
+
+def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
+    result = measured(matrix[prompt], [example.group for example in matrix.examples])
+    if result is None:
+        raise ConfigError(
+            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); see that its targets fit "
+            f"the model's context, and that the model is whole"
+        )
+    return result
 
 
 def _looking(

@@ -129,7 +129,9 @@ def test_measured_accuracy_is_the_true_one_by_either_evaluator(tmp_path: Path) -
     for prompt in (task.initial, Prompt.of(land.best_text().partition("\n")[0])):
         truth = land.truth(task, prompt)
         for evaluator in ("generation", "labels"):
-            found = evaluate(task, prompt, model=land.model(), evaluator=evaluator, store=tmp_path / "store.db")
+            found = evaluate(
+                task, prompt, model=land.model(), evaluator=evaluator, split="test", store=tmp_path / "store.db"
+            )
             assert found.measured.score == pytest.approx(truth, abs=0.04)
     assert land.truth(task, Prompt.of(f"{STEM} lantern Q: {{question}}")) == land.accuracy("lantern")
 
@@ -140,7 +142,7 @@ def test_the_common_share_decides_how_paired_two_prompts_are(tmp_path: Path) -> 
         task = land.task(train=2, dev=2, test=400)
         # Worth the same, said otherwise.
         rows = [
-            evaluate(task, Prompt.of(text), model=land.model(), store=tmp_path / f"{kind}.db").scores
+            evaluate(task, Prompt.of(text), model=land.model(), split="test", store=tmp_path / f"{kind}.db").scores
             for text in (STEM, f"{STEM} Indeed.")
         ]
         return sum(one.value != other.value for one, other in zip(*rows, strict=True))

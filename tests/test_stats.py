@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from functools import cache
 
 import numpy
@@ -9,9 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptopt import stats
 from promptopt.errors import ConfigError
-from promptopt.stats import Gain, mean_interval, paired_gain, smallest_detectable, smallest_significant, verdict, wilson
+from promptopt.stats import (
+    Gain,
+    level,
+    mean_interval,
+    means,
+    paired_gain,
+    smallest_detectable,
+    smallest_significant,
+    verdict,
+    wilson,
+)
 
 ITEMS = 200
 
@@ -71,18 +81,109 @@ def test_equal_prompts_are_called_better_at_most_once_in_forty_comparisons(disag
     assert verdicts.count("better") > 0  # a test that never rejects would pass too
 
 
-def test_equal_graded_prompts_are_called_better_at_most_once_in_forty_comparisons(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stats, "DRAWS", 499)  # coarser p-values, the same error rate, a twentieth of the time
-    rng, trials, better, worse = random.Random("graded A/A"), 300, 0, 0
-    for trial in range(trials):
-        before = [rng.random() for _ in range(50)]
-        after = [rng.random() for _ in range(50)]
-        result = verdict(paired_gain(before, after, seed=trial))
-        better, worse = better + (result == "better"), worse + (result == "worse")
-    assert better / trials <= 0.025 + 3 * math.sqrt(0.025 / trials)
-    assert better + worse > 0  # 5 % of 300 are 15: none at all would be a test that never rejects
+def called(shape: str, n: int, trials: int) -> list[str]:
+    """Verdicts of `trials` tests on `n` items where the true mean difference is zero."""
+    rng, found = numpy.random.default_rng(n), list[str]()
+    for _ in range(trials):
+        place, bounded = rng.random(n), True
+        before = numpy.full(n, 0.5)
+        if shape == "graded":
+            before, after = rng.random(n), rng.random(n)
+        elif shape == "small gains, rare losses":
+            after = before + numpy.select([place < 0.2, place < 0.24], [0.1, -0.5], 0.0)
+        else:
+            before, bounded = -rng.lognormal(0.0, 0.5, n), False
+            after = before - (rng.lognormal(0.0, 1.0, n) - math.exp(0.5))
+        found.append(verdict(paired_gain(before.tolist(), after.tolist(), bounded=bounded)))
+    return found
+
+
+@pytest.fixture
+def no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verdicts by test and mean alone: the interval agrees, and takes ten times as long."""
+
+    def mean_twice(values: Sequence[float], *_: float) -> tuple[float, float]:
+        return (math.fsum(values), math.fsum(values))
+
+    monkeypatch.setattr(means, "interval", mean_twice)
+
+
+@pytest.mark.usefixtures("no_intervals")
+@pytest.mark.parametrize("shape", ["graded", "small gains, rare losses", "nats"])
+@pytest.mark.parametrize("n", [20, 50, 200])
+def test_equal_graded_prompts_are_called_better_at_most_once_in_forty_comparisons(shape: str, n: int) -> None:
+    trials = 100 if n < 200 else 40
+    found = called(shape, n, trials)
+    for said in ("better", "worse"):
+        assert found.count(said) / trials <= 0.025 + 3 * math.sqrt(0.025 / trials)
+
+
+@pytest.mark.usefixtures("no_intervals")
+def test_a_graded_gain_is_found() -> None:
+    rng = numpy.random.default_rng(3)
+    found = 0
+    for _ in range(25):
+        skill, noise = rng.beta(2, 2, 200), rng.normal(0, 0.15, (2, 200))
+        before, after = numpy.clip(skill + noise, 0, 1)
+        found += verdict(paired_gain(before.tolist(), numpy.clip(after + 0.1, 0, 1).tolist())) == "better"
+    assert found > 20
+
+
+def test_an_item_that_became_impossible_outweighs_small_gains() -> None:
+    before = [-1.0] * 200
+    gain = paired_gain(before, [-math.inf] * 20 + [-0.98] * 180, bounded=False)
+    assert verdict(gain) == "worse"
+    assert gain.mean == pytest.approx(-0.1)
+    assert verdict(paired_gain(before, [-math.inf] * 2 + [-0.5] * 198, bounded=False)) == "no_evidence"
+    assert verdict(paired_gain([-math.inf] * 20 + [-1.0] * 180, [-1.0] * 200, bounded=False)) == "better"
+    # One that the start alone makes impossible is not held for the winner.
+    assert paired_gain([-math.inf, -1.0], [-1.0, -1.0], bounded=False).mean == 0.0
+    assert paired_gain([-math.inf] * 9, [-math.inf] * 9, bounded=False).mean == 0.0
+
+
+def test_items_of_one_group_count_once() -> None:
+    # 12 items all one way are evidence; two groups of six of them are not.
+    before, after = [0.0] * 40, [1.0] * 12 + [0.0] * 28
+    assert verdict(paired_gain(before, after)) == "better"
+    grouped = paired_gain(before, after, groups=[f"g{number // 6}" for number in range(40)])
+    assert verdict(grouped) == "no_evidence"
+    assert (grouped.n, grouped.units, grouped.mean) == (40, 7, pytest.approx(0.3))
+    # Groups of one, or none named, change nothing.
+    assert paired_gain(before, after, groups=[str(number) for number in range(40)]) == paired_gain(before, after)
+    assert paired_gain(before, after, groups=[""] * 40) == paired_gain(before, after)
+
+
+@pytest.mark.usefixtures("no_intervals")
+@pytest.mark.parametrize("graded", [False, True])
+def test_equal_rows_in_groups_give_no_false_alarms(graded: bool) -> None:
+    rng, alarms = numpy.random.default_rng(5), 0
+    for _ in range(60):
+        before, after = rng.random((2, 30)) if graded else (rng.random((2, 30)) < 0.6).astype(float)
+        rows = [numpy.repeat(side, 8).tolist() for side in (before, after)]
+        groups = [str(number // 8) for number in range(240)]
+        alarms += verdict(paired_gain(rows[0], rows[1], groups=groups)) != "no_evidence"
+    assert alarms / 60 <= 0.05 + 3 * math.sqrt(0.05 / 60)
+
+
+def test_the_interval_is_the_tests_at_every_level() -> None:
+    rng = random.Random(4)
+    for shift in (0.05, 0.1, 0.15):
+        before = [rng.uniform(0.0, 0.8) for _ in range(60)]
+        after = [min(1.0, score + rng.uniform(-0.2, 0.2) + shift) for score in before]
+        for alpha in (0.05, 0.01, 0.001):
+            gain = paired_gain(before, after, alpha=alpha)
+            assert (gain.p_value < alpha) == (gain.interval[0] > 0.0)
+    assert binary_gain(9, 0, 50).interval == binary_gain(9, 0, 50).ci95
+    strict = paired_gain([0.0] * 50, [1.0] * 9 + [0.0] * 41, alpha=0.001)
+    assert strict.interval[0] < 0.0 < strict.ci95[0]
+    assert verdict(strict) == "no_evidence"
+
+
+def test_all_looks_together_spend_no_more_than_one_in_twenty() -> None:
+    levels = [level(look) for look in range(1, 2_000)]
+    assert levels[0] == 0.05
+    assert levels == sorted(levels, reverse=True)
+    assert 0.0499 < sum(levels) / 2 < 0.05
 
 
 def test_the_detectable_gain_is_found_with_the_power_it_promises() -> None:
@@ -108,25 +209,17 @@ def test_six_items_all_one_way_are_the_least_that_can_be_shown() -> None:
     assert smallest_significant(0) == math.inf
 
 
-def test_graded_scores_take_the_sign_flip_test() -> None:
+def test_graded_scores_take_a_test_that_reckons_with_what_was_not_seen() -> None:
     before = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-    gain = paired_gain(before, [score + 0.1 + index / 100 for index, score in enumerate(before)], seed=0)
-    # Seven differences, all one way: 2 of the 2**7 flips are as extreme.
-    assert gain.p_value == pytest.approx(2 / 2**7)
-    assert gain.test == "paired sign-flip permutation"
-    assert gain.ci95[0] > 0.1
-    assert verdict(gain) == "better"
-
-
-def test_the_same_seed_gives_the_same_result() -> None:
-    rng = random.Random(1)
-    before, after = [rng.random() for _ in range(60)], [rng.random() for _ in range(60)]
-    assert paired_gain(before, after, 3) == paired_gain(before, after, 3)
-    assert paired_gain(before, after, 3).ci95 != paired_gain(before, after, 4).ci95
+    gain = paired_gain(before, [score + 0.1 + index / 100 for index, score in enumerate(before)])
+    assert gain.test == "Gaffke's test of the mean"
+    # Seven small gains say nothing of one large loss in eight.
+    assert verdict(gain) == "no_evidence"
+    assert gain.ci95[0] < 0.0 < gain.mean < gain.ci95[1]
 
 
 def test_swapping_before_and_after_turns_the_verdict_round() -> None:
-    before, after = [0.2] * 12, [0.2 + 0.05 * (index % 3 + 1) for index in range(12)]
+    before, after = [0.2] * 50, [0.2 + 0.1 * (index % 3 + 1) for index in range(50)]
     assert verdict(paired_gain(before, after, 0)) == "better"
     assert verdict(paired_gain(after, before, 0)) == "worse"
     assert verdict(binary_gain(20, 3, 100)) == "better"
@@ -155,10 +248,21 @@ def test_too_little_to_go_by_is_no_evidence(before: list[float], after: list[flo
     assert all(map(math.isfinite, (gain.mean, gain.p_value, *gain.ci95)))
 
 
-def test_the_same_difference_everywhere_is_taken_at_its_word() -> None:
-    gain = paired_gain([0.3, 0.5, 0.2, 0.8, 0.1, 0.6, 0.4], [0.4, 0.6, 0.3, 0.9, 0.2, 0.7, 0.5], 0)
-    assert gain.ci95 == pytest.approx((0.1, 0.1))
-    assert verdict(gain) == "better"
+def test_the_same_difference_everywhere_is_not_taken_at_its_word() -> None:
+    before = [0.3, 0.5, 0.2, 0.8, 0.1, 0.6, 0.4]
+    few = paired_gain(before, [score + 0.1 for score in before])
+    assert verdict(few) == "no_evidence"
+    assert few.ci95[0] < 0.1 < few.ci95[1]
+    assert verdict(paired_gain(before * 20, [score + 0.1 for score in before * 20])) == "better"
+
+
+@pytest.mark.parametrize("n", [20, 50, 200])
+@pytest.mark.parametrize(("before", "bounded"), [(0.5, True), (-2.0, False)])
+def test_equal_pairs_leave_room_for_a_difference(n: int, before: float, bounded: bool) -> None:
+    gain = paired_gain([before] * n, [before] * n, bounded=bounded)
+    assert verdict(gain) == "no_evidence"
+    assert gain.ci95[0] < -0.01
+    assert gain.ci95[1] > 0.01
 
 
 def test_scores_that_cannot_be_compared_are_refused() -> None:
@@ -181,8 +285,10 @@ def test_wilson_against_the_textbook() -> None:
 def test_the_interval_of_a_mean() -> None:
     assert mean_interval([1.0, 0.0, 1.0, 1.0], 0) == wilson(0.75, 4)
     assert mean_interval([], 0) == (0.0, 1.0)
-    assert mean_interval([0.4], 0) == (0.0, 1.0)
-    assert mean_interval([0.4] * 10, 0) == pytest.approx((0.4, 0.4))
+    assert mean_interval([0.4], 0) == pytest.approx((0.01, 0.985))
+    low, high = mean_interval([0.4] * 10, 0)
+    assert 0.25 < low < 0.4 < high < 0.6
+    assert mean_interval([0.4] * 10, groups=["g"] * 10) == pytest.approx((0.01, 0.985))
     assert mean_interval([-2.0, -2.0], 0) == (-math.inf, math.inf)
 
 

@@ -16,6 +16,7 @@ from promptopt.cli.output import say, troubles
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.stats import DISAGREEMENT
 from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BAR = 20
 PHASES = {
     "search": "searching",
     "dev": "final choice: the finalists and the start on dev",
-    "test": "sealed test: start and winner on examples nobody has seen",
+    "test": "sealed test: start and winner on examples that the search has not seen",
 }
 
 
@@ -106,9 +107,19 @@ def planned(event: Planned) -> list[str]:
         event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain),
     ]
+    if event.look > 1:
+        lines.append(looked_at(event.look, event.alpha))
     if event.recorded:
         lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
+
+
+def looked_at(look: int, alpha: float) -> str:
+    """What a further look at the same test examples costs."""
+    return (
+        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
+        f"is look {look}, and needs p below {alpha:.2g}"
+    )
 
 
 def smallest(test: int, gain: float) -> str:
@@ -116,7 +127,10 @@ def smallest(test: int, gain: float) -> str:
     if not math.isfinite(gain):
         return f"{counted(test, 'test example')} can hardly show any gain; give more data or a larger budget"
     examples = counted(test, "test example")
-    return f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five"
+    return (
+        f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
+        f"winner differ on {100 * DISAGREEMENT:.0f} % of them"
+    )
 
 
 class Live:
@@ -148,6 +162,8 @@ class Live:
             self._caps = event.plan.total
             for line in planned(event):
                 self._console.print(visible(line), markup=False, highlight=False)
+        elif isinstance(event, PhaseBegun) and event.reason:
+            self._console.print(visible(event.reason), markup=False, highlight=False)
         elif isinstance(event, Warned):
             self.remark(f"warning: {normalise(event.message)}")
 

@@ -33,7 +33,7 @@ def evaluate(
     given: dict[str, Any],
     *,
     prompt: options.PromptText = None,
-    split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "test",
+    split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     trust: options.Trust = False,
     json: options.AsJson = False,
@@ -43,14 +43,14 @@ def evaluate(
 
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
+    Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
     """
-    from promptopt.cli.request import consent, merged, prompt_from, task_of, with_task
+    from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = with_task(merged(RunConfig(), given))
-    consent(config.task, trust)
-    laid_out, chosen = prompt_from(task_of(config), prompt)
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
@@ -138,6 +138,7 @@ def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str
                 "ci95": list(evaluation.measured.ci95),
                 "n": evaluation.measured.n,
                 "unreadable": evaluation.measured.unreadable,
+                **({} if evaluation.look is None else {"look": asdict(evaluation.look)}),
                 "spent": asdict(evaluation.spent),
                 "paid": asdict(evaluation.paid),
             }
@@ -148,6 +149,7 @@ def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str
 
 def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
     from promptopt.reports import words
+    from promptopt.stats import level
 
     first = found[0][1]
     rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
@@ -166,4 +168,11 @@ def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
         "",
         "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
     ]
+    looks = [evaluation.look for _, evaluation in found if evaluation.look is not None]
+    if looks:
+        last = max(looks, key=lambda look: look.number)
+        lines.append(
+            f"Look {last.number} at these test examples: what is chosen by it needs new ones for a verdict, and the "
+            f"next look at these needs p below {level(last.number + 1):.2g}."
+        )
     return "\n".join(lines)

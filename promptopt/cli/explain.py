@@ -57,22 +57,12 @@ def explain(
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import (
-        budget_of,
-        consent,
-        evaluator_of,
-        merged,
-        models_of,
-        prompt_from,
-        task_of,
-        with_task,
-    )
+    from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
     config = with_task(merged(RunConfig(evaluator="loss"), given))
-    consent(config.task, trust)
-    laid_out, chosen = prompt_from(task_of(config), prompt)
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt)
     measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
     with interruptible() as interrupt, troubles(None if quiet else say):

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from promptopt.binding.config import RunConfig, build_optimizer
-from promptopt.cli.display import smallest
+from promptopt.cli.display import looked_at, smallest
 from promptopt.models.prices import Price, price_of
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
+from promptopt.stats import ALPHA
 from promptopt.text import counted
-from promptopt.types import Content, Room, UpperBounds
+from promptopt.types import Content, Example, Room, UpperBounds
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
@@ -53,6 +54,9 @@ class Forecast:
     """How much of the method the caps leave room for, in words; empty where the method does not plan."""
     unpriced: tuple[str, ...] = ()
     """Models whose price nothing says. Dollars may be unknown without one, where the calls are."""
+    look: int = 1
+    """Which look at its test examples the verdict will be, at the level `alpha`."""
+    alpha: float = ALPHA
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -65,6 +69,7 @@ class Forecast:
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
             "smallest_gain": self.smallest_gain,
+            "look": {"number": self.look, "alpha": self.alpha},
             "rounds": self.rounds,
             "warnings": list(self.warnings),
         }
@@ -84,6 +89,8 @@ class Forecast:
         rows.append(_row(total, priced=not self.unpriced))
         lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
         lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
+        if self.look > 1:
+            lines.append(_sentence(looked_at(self.look, self.alpha)))
         if self.rounds:
             lines.append(_sentence(self.rounds))
         if self.unpriced:
@@ -127,6 +134,7 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding.plan import room_for, too_little
     from promptopt.binding.task import bind_task
     from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
+    from promptopt.outcome.looks import units_of
     from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
 
@@ -161,9 +169,12 @@ def forecast(config: RunConfig) -> Forecast:
     roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
     speed, runs = _speed(config, proposer)
     warned = too_little(optimizer, room)
+    sealed = task.test[: arranged.test]
+    look, alpha = _look(sealed)
     return Forecast(
-        config, tuple(roles), _minutes(roles, speed), runs, arranged, smallest_detectable(arranged.test),
-        (*own.warnings, *((warned,) if warned else ())), _rounds(optimizer, room), _unpriced(roles, prices),
+        config, tuple(roles), _minutes(roles, speed), runs, arranged,
+        smallest_detectable(units_of(sealed), alpha=alpha), (*own.warnings, *((warned,) if warned else ())),
+        _rounds(optimizer, room), _unpriced(roles, prices), look, alpha,
     )  # fmt: skip
 
 
@@ -277,6 +288,19 @@ def _usd(price: Price | None, read: int | None, written: int | None) -> float | 
     if price is None or read is None or written is None:
         return None
     return read * price.prompt_usd + written * price.completion_usd
+
+
+def _look(sealed: Sequence[Example]) -> tuple[int, float]:
+    """(number, level) of the next look at these examples, by the store as it is."""
+    from promptopt.outcome.looks import look_ahead
+    from promptopt.places import home
+    from promptopt.store.runs import Store
+
+    if not (home() / "store.db").exists():
+        return 1, ALPHA
+    with Store() as store:
+        ahead = look_ahead(store.looks, sealed)
+    return ahead.number, ahead.alpha
 
 
 def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:

@@ -47,10 +47,11 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    from promptopt.cli.request import consent, merged, named
+    from promptopt.cli.request import merged, named, task_of
 
     chosen = named(merged(base, given))
-    consent(chosen.task, trust)
+    if trust:
+        task_of(chosen, trust=True)
     if dry_run:
         from promptopt.cli.forecast import forecast
 
@@ -64,12 +65,7 @@ def optimize(
     task, result = run(chosen, quiet=quiet, expected_run=resume)
     try:
         # First of all: whatever goes wrong with a file, the verdict is seen.
-        if json:
-            show_json(result.to_json())
-        else:
-            from promptopt.reports.summary import summarise
-
-            show(summarise(result.to_json()))
+        _show(result, as_json=json)
     finally:
         if out is not None and result.status != "suspended":
             _write_winner(task, result, out, quiet)
@@ -138,6 +134,15 @@ def _out(config: RunConfig) -> Path | None:
     if not os.access(out if out.exists() else folder, os.W_OK):
         raise ConfigError(f"--out {config.out!r} cannot be written; name a file that you may write")
     return out
+
+
+def _show(result: Result, *, as_json: bool) -> None:
+    if as_json:
+        show_json(result.to_json())
+        return
+    from promptopt.reports.summary import summarise
+
+    show(summarise(result.to_json()))
 
 
 def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:

@@ -116,19 +116,12 @@ def budget_of(config: RunConfig) -> Budget:
     return Budget(config.max_evaluations, config.max_calls, config.max_tokens, config.max_usd, config.max_minutes)
 
 
-def consent(task: str, trust: bool) -> None:
-    """Remember that the user trusts the content of this task file, where they say so.
+def task_of(config: RunConfig, *, trust: bool = False) -> Task:
+    """The task named, with the splits asked for, on its own data or on that of `config.data`.
 
-    An option of the command line alone: a config file, which may be a stranger's too, cannot say it.
+    `trust`: the user trusts the content of this task file, which is remembered; an option of the command line alone,
+    since a config file may be a stranger's too.
     """
-    if trust and task.endswith(".toml"):
-        from promptopt.tasks.trust import trust_file
-
-        trust_file(Path(task))
-
-
-def task_of(config: RunConfig) -> Task:
-    """The task named, with the splits asked for, on its own data or on that of `config.data`."""
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
 
@@ -136,7 +129,7 @@ def task_of(config: RunConfig) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
-    return load_task(config.task, data=config.data, splits=splits)
+    return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 
 def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:

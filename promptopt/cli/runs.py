@@ -60,16 +60,17 @@ def list_runs(json: options.AsJson = False) -> None:
     if not records:
         show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
         return
-    rows = [["run", "last used", "task", "method", "status", "verdict", "start", "best", "gain"]]
+    rows = [["run", "last used", "task", "method", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:
         entry = _listed(record)
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
             [record.id, when, entry["task"], entry["method"], entry["status"], entry["verdict"].replace("_", " "),
+             words.count(entry["look"]),
              words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip
-    show(words.columns(rows, right=(6, 7, 8)))
+    show(words.columns(rows, right=(6, 7, 8, 9)))
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
         except (KeyError, TypeError):
             status = DAMAGED
     return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
-            "status": status, "verdict": "-", "start": None, "best": None, "gain": None}  # fmt: skip
+            "status": status, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}  # fmt: skip
 
 
 def _outcome(result: Any) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def _outcome(result: Any) -> dict[str, Any]:
         "task": str(result["task"]),
         "method": str(result["method"]),
         "verdict": "-" if gain is None else str(result["verdict"]),
+        "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
         "gain": None if gain is None else float(gain["mean"]),

@@ -20,6 +20,10 @@ from promptopt.types import Cell, Reply, Request, Score
 SHOWN = 200
 """Characters of an answer, or of an expected answer, in a feedback sentence."""
 
+TOO_LONG = "the prompt is too long for the model's context"
+CUT = "the reply was cut off at"
+UNANSWERED = "the model did not answer"
+"""How the feedback on an unreadable reply begins, by its cause."""
 REMEMBERED = 8_192
 """Judgements kept to be shared by cells that got the same reply: a million cells of eight labels need few scores."""
 
@@ -99,7 +103,7 @@ class Generation:
 
     def _judged(self, cell: Cell, reply: Reply) -> Score:
         if reply.finish == "rejected":
-            return Score(0.0, reply.text, parsed=False, feedback="the prompt is too long for the model's context")
+            return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
         answer = self._answer(cell, reply)
         if answer is None:
             return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
@@ -153,12 +157,9 @@ class Generation:
             cut = f" and was cut off at {self.task.sampling.max_tokens} tokens" if reply.finish == "length" else ""
             return f"the thinking in the reply never ended{cut}, so there is no answer"
         if reply.finish == "length":
-            return (
-                f"the reply was cut off at {counted(self.task.sampling.max_tokens, 'token')} before an answer "
-                "could be read"
-            )
+            return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):
-            return f"the model did not answer ({reply.finish}): {self._expected}"
+            return f"{UNANSWERED} ({reply.finish}): {self._expected}"
         return f"no answer could be read: {self._expected}"
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from promptopt.outcome.looks import Look
+from promptopt.outcome.sentence import three_lines
 from promptopt.places import write_whole
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
@@ -25,12 +27,16 @@ Verdict = Literal["better", "no_evidence", "worse"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read."""
+    """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
+
+    `cut`: replies that were cut at their length and are not right, those that could be read all the same.
+    """
 
     score: float
     ci95: tuple[float, float]
     n: int
     unreadable: int
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,13 @@ class Contender:
             "dev": None if dev is None else {"score": dev.score, "n": dev.n, "unreadable": dev.unreadable},
             "test": None
             if test is None
-            else {"score": test.score, "ci95": list(test.ci95), "n": test.n, "unreadable": test.unreadable},
+            else {
+                "score": test.score,
+                "ci95": _ends(test.ci95),
+                "n": test.n,
+                "unreadable": test.unreadable,
+                "cut": test.cut,
+            },
         }
 
 
@@ -129,7 +141,10 @@ class Result:
     best: Contender
     gain: Gain | None
     """The paired difference on the sealed test; None while suspended."""
-    verdict: Verdict
+    look: Look | None
+    """Which look at these test examples the verdict is, and at what level; None where the test was not opened."""
+    verdict: Verdict | None
+    """None where the test was not opened: while suspended, and where a cap left nothing for it."""
     optimism: float | None
     """The winner's dev score minus its test score: what choosing by dev made look better than it is."""
     spent: Ledger
@@ -142,6 +157,9 @@ class Result:
     rejected: Mapping[str, int]
     warnings: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return three_lines(self.to_json())
+
     @property
     def prompt(self) -> Prompt:
         """The winner."""
@@ -153,7 +171,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` prints, and the store keeps."""
-        gain = self.gain
+        gain, look = self.gain, self.look
         return {
             "run_id": self.run_id,
             "task": self.task,
@@ -169,7 +187,10 @@ class Result:
             "best": self.best.to_json(),
             "gain": None
             if gain is None
-            else {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test},
+            else {"mean": gain.mean, "ci95": _ends(gain.ci95), "p_value": gain.p_value, "test": gain.test},
+            "look": None
+            if gain is None or look is None
+            else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
             "verdict": self.verdict,
             "optimism": self.optimism,
             "spent": asdict(self.spent),
@@ -217,6 +238,11 @@ def _step_json(step: StepDone) -> dict[str, Any]:
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any] | None:
     return {"score": _finite(estimate), "n": estimate.count} if estimate.count else None
+
+
+def _ends(interval: tuple[float, float]) -> list[float | None]:
+    """An interval; None for an end that nothing bounds, as JSON has no infinities."""
+    return [end if math.isfinite(end) else None for end in interval]
 
 
 def _finite(estimate: Estimate) -> float | None:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 
 from promptopt.errors import BudgetSpent
+from promptopt.evaluators.generation import CUT
 from promptopt.outcome.result import Contender, Measured
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
+from promptopt.stats import Gain, mean_interval, paired_gain, smallest_detectable
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -17,13 +19,14 @@ PAIRS = 16
 
 
 def sealed_test(
-    run: Run, examples: Sequence[Example], winner: Prompt, *, metered: bool
+    run: Run, examples: Sequence[Example], winner: Prompt, *, metered: bool, expectation: str = ""
 ) -> tuple[list[Score], list[Score]]:
     """The scores of start and winner on the same test examples, in order; fewer than planned where a cap ends it.
 
-    `metered`: whether something is capped that is only known once replies are read.
+    `metered`: whether something is capped that is only known once replies are read. `expectation`: what the test can
+    show, in words.
     """
-    run.begin_phase("test")
+    run.begin_phase("test", expectation)
     chosen = list(examples)
     repetition = run.final_repetition
     # Start and winner may be one prompt, which is then scored once.
@@ -45,29 +48,64 @@ def sealed_test(
     return before, after
 
 
-def finite_pairs(before: Sequence[Score], after: Sequence[Score]) -> tuple[list[Score], list[Score]]:
-    """The pairs of scores that are both finite: a log-probability that is none cannot be compared."""
-    pairs = [pair for pair in zip(before, after, strict=True) if all(math.isfinite(score.value) for score in pair)]
-    return [first for first, _ in pairs], [second for _, second in pairs]
+def compared(
+    run: Run,
+    examples: Sequence[Example],
+    scores: tuple[Sequence[Score], Sequence[Score]],
+    *,
+    alpha: float,
+    bounded: bool | None,
+) -> Gain:
+    """What the winner's scores gain on the start's, on `examples` and in groups of these, at the level `alpha`.
+
+    A score of minus infinity counts against the prompt that has it (`stats.paired_gain`), and the user is told.
+    """
+    before, after = ([score.value for score in side] for side in scores)
+    impossible = [sum(math.isinf(value) for value in side) for side in (before, after)]
+    if any(impossible):
+        run.warn(
+            f"of {len(before)} test items {impossible[0]} are impossible under the start and {impossible[1]} under the "
+            f"winner (a log-probability of minus infinity); they count against it, and are not in its mean"
+        )
+    groups = [example.group for example in examples[: len(before)]]
+    return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, bounded=bounded)
 
 
-def measured(scores: Sequence[Score], seed: int) -> Measured | None:
+def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Measured | None:
     """Mean, interval and unreadable count of the scores that are finite; None for none."""
-    from promptopt.stats import mean_interval
-
-    values = [score.value for score in scores if math.isfinite(score.value)]
-    if not values:
+    names = [""] * len(scores) if groups is None else groups
+    finite = [(score.value, name) for score, name in zip(scores, names, strict=False) if math.isfinite(score.value)]
+    if not finite:
         return None
+    values = [value for value, _ in finite]
     unreadable = sum(not score.parsed for score in scores)
-    return Measured(sum(values) / len(values), mean_interval(values, seed), len(values), unreadable)
+    cut = sum(score.parsed and CUT in score.feedback for score in scores)
+    interval = mean_interval(values, groups=[name for _, name in finite])
+    return Measured(sum(values) / len(values), interval, len(values), unreadable, cut)
+
+
+def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:
+    """What the sealed test can show, by how often start and winner differ on dev; nothing where scores are graded."""
+    examples = run.dev[: allocation.dev]
+    rows = [_known(run, prompt, examples) for prompt in (run.initial, winner)]
+    values = [(before.value, after.value) for before, after in zip(*rows, strict=False)]
+    if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
+        return ""
+    share = sum(before != after for before, after in values) / len(values)
+    gain = smallest_detectable(allocation.test, max(share, 1 / (2 * len(values))), alpha=alpha)
+    found = f"a true gain of {100 * gain:.0f} points is found four times in five" if gain < 1.0 else "no gain is likely"
+    return f"on dev the two differ on {100 * share:.0f} % of the examples: {found} on {allocation.test} test examples"
 
 
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
-    repetition = run.final_repetition
-    dev = None
-    if examples and run.estimate(prompt, examples, repetition=repetition).count == len(examples):
-        # Every cell is known, so this asks nothing.
-        dev = measured(run.evaluate([prompt], examples, repetition=repetition)[prompt], run.seed)
+    dev = measured(_known(run, prompt, examples), [example.group for example in examples])
     return Contender(prompt, prompt[run.task.editable], dev, test)
+
+
+def _known(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:
+    """The scores of a prompt on all of `examples`, without asking anything; none where one is missing."""
+    repetition = run.final_repetition
+    complete = examples and run.estimate(prompt, examples, repetition=repetition).count == len(examples)
+    return run.evaluate([prompt], examples, repetition=repetition)[prompt] if complete else []

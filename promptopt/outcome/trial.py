@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.result import Guide, Result, Status, front
-from promptopt.outcome.sealed_test import contender, finite_pairs, measured, sealed_test
-from promptopt.protocols import Optimizer
+from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
+from promptopt.protocols import Optimizer, Surrogate
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
-from promptopt.stats import paired_gain, verdict
+from promptopt.stats import Gain, verdict
+from promptopt.store.looks import Looks
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -35,6 +38,21 @@ class Trial:
     """What guides the search."""
     criterion: Criterion
     """What the final choice and the verdict are by."""
+    looks: Looks
+    """The store's ledger of openings."""
+
+    def ahead(self, examples: int) -> Look:
+        """The look that the next new verdict on so many test examples would be. Raises StoreError."""
+        return look_ahead(self.looks, self.test[:examples])
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the sealed test showed: the scores of start and winner, and which look at it that was; None: no look."""
+
+    before: Sequence[Score] = ()
+    after: Sequence[Score] = ()
+    look: Look | None = None
 
 
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
@@ -47,8 +65,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     status: Status = "finished"
     reason = ""
     winner = run.initial
-    before: list[Score] = []
-    after: list[Score] = []
+    opened = _Opened()
     try:
         run.begin_phase("search")
         try:
@@ -69,7 +86,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         else:
             allocation = _fitted(run, allocation)
         winner = choose(run, allocation, by_search=by_search)
-        before, after = sealed_test(run, trial.test[: allocation.test], winner, metered=allocation.total.metered)
+        opened = _open(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
         raise
@@ -79,12 +96,37 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         status, reason = "suspended", "interrupted"
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
-        before, after = [], []
+        opened = _Opened()
         # Shown as the best so far; nothing is claimed of it.
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
-    return _result(trial, allocation, (status, reason), winner, (before, after), time.monotonic() - begun)
+    return _result(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
+
+
+def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
+    """Score start and winner on the sealed test, and enter that into the ledger before anybody is shown it."""
+    run, criterion = trial.run, trial.criterion
+    examples = trial.test[: allocation.test]
+    expectation = expected(run, winner, allocation, trial.ahead(allocation.test).alpha)
+    metered = allocation.total.metered
+    before, after = sealed_test(run, examples, winner, metered=metered, expectation=expectation)
+    if not before:
+        return _Opened()
+    # A start that won is one prompt, as `evaluate` shows it.
+    shown = list({run.initial: before, winner: after}.items())
+    by = (criterion.model.name, criterion.name)
+    return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown))
+
+
+def _gain(trial: Trial, opened: _Opened) -> Gain | None:
+    if opened.look is None:
+        return None
+    evaluator = trial.criterion.evaluator
+    # A score that stands in for the metric is in nats, and has no bounds.
+    nats = isinstance(evaluator, Surrogate) and evaluator.verdict_by() is not evaluator
+    scores = (opened.before, opened.after)
+    return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
 
 
 def _fitted(run: Run, allocation: Allocation) -> Allocation:
@@ -106,17 +148,16 @@ def _result(
     allocation: Allocation,
     ended: tuple[Status, str],
     winner: Prompt,
-    scores: tuple[list[Score], list[Score]],
+    opened: _Opened,
     seconds: float,
 ) -> Result:
     run, criterion, searched = trial.run, trial.criterion, trial.searched
-    before, after = scores
-    first, second = finite_pairs(before, after)
-    if len(first) < len(before):
-        run.warn(f"{len(before) - len(first)} test items have no finite score under one of the prompts; left out")
-    gain = paired_gain([score.value for score in first], [score.value for score in second], run.seed) if first else None
-    start = contender(run, run.initial, allocation, measured(before, run.seed))
-    best = contender(run, winner, allocation, measured(after, run.seed))
+    scores, gain = (opened.before, opened.after), _gain(trial, opened)
+    groups = [example.group for example in trial.test[: len(opened.before)]]
+    start, best = (
+        contender(run, prompt, allocation, measured(side, groups))
+        for prompt, side in zip((run.initial, winner), scores, strict=True)
+    )
     candidates = tuple(run.candidates())
 
     def guided(prompt: Prompt) -> float | None:
@@ -137,7 +178,8 @@ def _result(
         start=start,
         best=best,
         gain=gain,
-        verdict="no_evidence" if gain is None else verdict(gain),
+        look=opened.look,
+        verdict=None if gain is None else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.spent,
         paid=trial.door.paid,

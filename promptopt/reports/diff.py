@@ -38,7 +38,7 @@ def compare(first: Report, second: Report) -> str:
     """Both runs' settings, scores and costs in columns, then the second winner against the first, word by word."""
     rows = [["", first["run_id"], second["run_id"]]]
     for name in ("task", "method", "seed", "model", "proposer", "status", "verdict"):
-        rows.append([name, *(str(report[name]).replace("_", " ") for report in (first, second))])
+        rows.append([name, *(_said(report[name]) for report in (first, second))])
     for who in ("start", "best"):
         for split in ("dev", "test"):
             rows.append([f"{who} {split}", *(_measured(report[who][split]) for report in (first, second))])
@@ -47,6 +47,10 @@ def compare(first: Report, second: Report) -> str:
         rows.append([name.replace("_", " "), *(words.count(report["spent"][name]) for report in (first, second))])
     rows.append(["dollars", *(words.dollars(report["spent"]["usd"]) for report in (first, second))])
     return "\n\n".join([words.columns(rows), _prompts(first, second), *_verdicts(first, second)])
+
+
+def _said(value: Any) -> str:
+    return "-" if value is None else str(value).replace("_", " ")
 
 
 def _measured(measured: Any) -> str:
@@ -58,7 +62,8 @@ def _gain(report: Report) -> str:
     if gain is None:
         return "-"
     low, high = gain["ci95"]
-    return f"{words.difference(gain['mean'])} ({words.difference(low)} to {words.difference(high)})"
+    ends = " to ".join("unknown" if end is None else words.difference(end) for end in (low, high))
+    return f"{words.difference(gain['mean'])} ({ends})"
 
 
 def _prompts(first: Report, second: Report) -> str:

@@ -5,47 +5,9 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.text import counted, normalise
-
-Report = Mapping[str, Any]
-"""The object of `Result.to_json()`."""
-
-
-def verdict_line(report: Report) -> str:
-    """The verdict as one sentence, numbers included."""
-    start, best, gain = report["start"], report["best"], report["gain"]
-    if report["status"] == "suspended":
-        # One line, whatever an engine or a server has written.
-        reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"
-        advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
-        return f"Suspended: {reason}{advice}; what was done is not paid for again."
-    if gain is None or best["test"] is None or start["test"] is None:
-        return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
-    on = f"on {words.count(best['test']['n'])} sealed test items"
-    before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
-    if best["prompt_id"] == start["prompt_id"]:
-        low, high = start["test"]["ci95"]
-        return (
-            f"Keep your prompt: the search found none that is better. It scores {before} {on} "
-            f"(95 % interval {words.score(low)} to {words.score(high)})."
-        )
-    low, high = gain["ci95"]
-    numbers = (
-        f"{words.difference(gain['mean'])}, 95 % interval {words.difference(low)} to {words.difference(high)}, "
-        f"{gain['test']} {words.p_value(gain['p_value'])}"
-    )
-    if report["verdict"] == "better":
-        return f"Better: {before} -> {after} {on} ({numbers})."
-    said = (
-        "the best one found is worse"
-        if report["verdict"] == "worse"
-        else "no evidence that the best one found is better"
-    )
-    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers})."
 
 
 def summarise(report: Report) -> str:
@@ -67,7 +29,7 @@ def _scores(report: Report) -> str:
     if start["dev"] is None and start["test"] is None and best["dev"] is None and best["test"] is None:
         return ""
     rows = [["score", "start", "best", ""]]
-    for split, meaning in (("dev", "the winner was chosen by these"), ("test", "seen by nobody before the end")):
+    for split, meaning in (("dev", "the winner was chosen by these"), ("test", _seen(report))):
         first, second = start[split], best[split]
         if first is None and second is None:
             continue
@@ -80,6 +42,13 @@ def _scores(report: Report) -> str:
             meaning = "replies without an answer that could be read; each scores 0"
             rows.append(["  unreadable", words.count(_unreadable(first)), words.count(_unreadable(second)), meaning])
     return words.columns(rows, right=(1, 2))
+
+
+def _seen(report: Report) -> str:
+    look = report.get("look")
+    if look is None or look["number"] == 1:
+        return "seen by nobody before the end"
+    return f"look {look['number']} at them: up to {words.count(look['shared'])} were seen before"
 
 
 def _score_of(measured: Report | None) -> str:

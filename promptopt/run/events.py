@@ -12,13 +12,16 @@ from promptopt.types import Estimate, Prompt
 class Planned:
     """Before anything is spent: the reserve, and the smallest true gain the sealed test finds four times in five.
 
-    `recorded`: calls of an earlier execution of the same run, which cost nothing again.
+    `recorded`: calls of an earlier execution of the same run, which cost nothing again. `look`: which look at its test
+    examples a verdict on anything new will be, at the two-sided level `alpha`.
     """
 
     run_id: str
     plan: Allocation
     smallest_gain: float
     recorded: int
+    look: int = 1
+    alpha: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

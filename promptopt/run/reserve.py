@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from promptopt.models.prices import Price
 from promptopt.run.budget import Allocation, Ledger, Limits
-from promptopt.types import Cell, Prompt
+from promptopt.types import Cell, Estimate, Prompt
 
 MARGIN = 1.1
 """The reserve for each unit it is priced at: test items differ from those measured, and one call may overshoot."""
@@ -44,11 +44,6 @@ class Reserve:
         self._cells = self._estimated = 0.0
         self._read = self._written = 0
 
-    @property
-    def finalists(self) -> int:
-        """How many are set aside for."""
-        return self._allocation.finalists
-
     def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
         """Learn from a batch of cells of the search, which the ledger was charged for."""
         charged = after.evaluations - before.evaluations
@@ -60,9 +55,14 @@ class Reserve:
             self._read += after.prompt_tokens - before.prompt_tokens
             self._written += after.completion_tokens - before.completion_tokens
 
-    def limits(self, start: Prompt, contenders: Sequence[Prompt]) -> Limits:
-        """What is left to the search where the longest of `contenders` may be the finalists."""
+    def limits(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> Limits:
+        """What is left to the search where the longest that may still win are the finalists.
+
+        `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
+        """
         plan, total, search = self._allocation, self._allocation.total, self._allocation.search
+        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
+        contenders = dict.fromkeys([*likeliest, *scored])
         longest = sorted((each for each in contenders if each != start), key=self._tokens)[-plan.finalists :]
         tokens, usd = self._take(start, longest, plan.dev, plan.test)
         whole = _less(total.tokens, search.tokens, tokens)

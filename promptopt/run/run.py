@@ -18,8 +18,9 @@ from promptopt.protocols import Ask, Contrasting, Evaluator, Forcing, Model, Red
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
+from promptopt.run.first_replies import FirstReplies
 from promptopt.run.posterior import Posterior
-from promptopt.run.reserve import CONTENDERS, Reserve
+from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
@@ -59,11 +60,10 @@ class Run:
     ) -> None:
         """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
 
-        `room`: what the search is granted; None: what the door's caps on evaluations and calls leave it.
-        `reserve`: prices what is set aside while the search goes, where tokens or dollars are capped.
+        `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
+        while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
         self.reserve = reserve
-        """None once the search has ended."""
         self.task, self.seed = task, seed
         limits, per_cell = door.limits, evaluator.calls_per_cell
         given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
@@ -75,6 +75,7 @@ class Run:
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self._rngs: dict[str, random.Random] = {}
+        self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
         self._phase = "search"
@@ -100,8 +101,7 @@ class Run:
         wanted = tuple(dict.fromkeys(examples))
         cells = self._board.unscored(prompts, wanted, repetition)
         if self.reserve is not None:
-            likeliest = [estimate.prompt for estimate in self._board.ranked()][: CONTENDERS * self.reserve.finalists]
-            self._door.limits = self.reserve.limits(self.initial, list(dict.fromkeys([*likeliest, *prompts])))
+            self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
         for cell in cells:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
@@ -117,8 +117,7 @@ class Run:
         stay as they were.
         """
         self._check_thread()
-        left = self.evaluations_left()
-        cells = [Cell(prompt, example) for example in examples[:left]]
+        cells = [Cell(prompt, example) for example in examples[: self.evaluations_left()]]
         if examples and not cells:
             raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         calls = self._door.spent.calls
@@ -319,8 +318,7 @@ class Run:
             best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
         scored = self.estimate(self.initial, self.train)
         start = scored if scored.count else None
-        door = self._door
-        seconds = time.monotonic() - self._begun
+        door, seconds = self._door, time.monotonic() - self._begun
         return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
 
     def _score(self, cells: Sequence[Cell]) -> None:
@@ -333,6 +331,8 @@ class Run:
                     example_id=cell.example.id,
                 )
             self._board.put(cell, score)
+        if unread := self._first.unread(cells, scores):
+            self.warn(unread)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""

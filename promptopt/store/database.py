@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from promptopt.errors import StoreError
 from promptopt.places import home
@@ -54,6 +54,23 @@ JOURNAL = sql.Table(
     sql.Column("key", sql.LargeBinary(32), nullable=False),
 )
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
+
+LOOKS = sql.Table(
+    "looks",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("shown", sql.String, nullable=False, unique=True),
+    sql.Column("entered", sql.Float, nullable=False),
+)
+"""Every opening of a sealed split, in order, and a digest of what it showed. Forgotten with no run."""
+
+LOOKED_AT = sql.Table(
+    "looked_at",
+    METADATA,
+    sql.Column("look", sql.Integer, primary_key=True),
+    sql.Column("example", sql.String, primary_key=True, index=True),
+)
+"""The examples of each opening, by a digest of their inputs."""
 
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
@@ -188,8 +205,11 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> str:
 def _creation(engine: sql.Engine) -> list[sql.TextClause]:
     kind = engine.dialect.name
     if kind not in _CREATE:
-        made = [CreateTable(table, if_not_exists=True).compile(engine) for table in METADATA.sorted_tables]
-        _CREATE[kind] = [sql.text(str(each)) for each in made]
+        made: list[CreateTable | CreateIndex] = []
+        for table in METADATA.sorted_tables:
+            made.append(CreateTable(table, if_not_exists=True))
+            made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
+        _CREATE[kind] = [sql.text(str(each.compile(engine))) for each in made]
     return _CREATE[kind]
 
 

@@ -18,6 +18,7 @@ from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences, shown
 from promptopt.store.journal import Journal
+from promptopt.store.looks import Looks
 from promptopt.types import canonical
 
 DAMAGED = "damaged"
@@ -60,6 +61,7 @@ class Store:
         # The URL may hold a password: what is shown never does.
         self.where = shown(self.engine.url)
         self.cache = Cache(self.engine, self.where)
+        self.looks = Looks(self.engine, self.where)
 
     def __enter__(self) -> Store:
         return self

@@ -93,6 +93,7 @@ class _Data(TypedDict, total=False):
     options: _Text
     solution: Annotated[_Filled | _Solution, "texts: a column's name, or a table of column, without and end"]
     drop: _Texts
+    group: _Filled
 
 
 @_strict

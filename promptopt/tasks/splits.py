@@ -105,8 +105,9 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
 
 
 def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]) -> None:
-    """Raises DataError when one input stands in two splits: what was trained on would then be tested on."""
+    """Raises DataError when one input, or one group, stands in two splits: what was trained on would be tested on."""
     seen: dict[tuple[str, ...], str] = {}
+    groups: dict[str, str] = {}
     for name, split in (("train", train), ("dev", dev), ("test", test)):
         for example in split:
             other = seen.setdefault(same_input(example), name)
@@ -115,11 +116,18 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
                     f"the same input stands in {other} and in {name}: {_clip(example.fields[0][1])}; remove it from "
                     f"one of them, or give all examples as one set and let it be split"
                 )
+            other = groups.setdefault(example.group, name) if example.group else name
+            if other != name:
+                raise DataError(
+                    f"examples of the group {_clip(example.group)} stand in {other} and in {name}; move them into "
+                    f"one of them, or give all examples as one set and let it be split"
+                )
 
 
 def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
     """Train, dev and test out of `pool`, at random from the stream "splits" of the seed.
 
+    Examples of one group stand in one split; where the size of a split cuts a group in two, the rest of it is left out.
     With `stratify`, every split taken out of `pool.rows` has the targets in the pool's proportions. An official dev
     or test is taken from itself alone; rows that repeat one of its inputs are left out of the others. Raises DataError
     when the examples do not suffice.
@@ -132,6 +140,8 @@ def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
     warnings += notes
     rows, notes = without_duplicates(_apart(pool.rows, (*dev, *test), "train", "another split", warnings))
     warnings += notes
+    dev = _outside(dev, test, "dev", warnings)
+    rows = _outside(rows, (*dev, *test), "train", warnings)
 
     wanted = _sizes(splits, len(rows), len(dev), len(test))
     _check_enough(wanted, rows, dev, test)
@@ -140,7 +150,9 @@ def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
     ordered_dev, ordered_test = _mixed(dev, rng, stratify=stratify), _mixed(test, rng, stratify=stratify)
     # Test first: asking for more train or dev examples leaves the sealed set as it was.
     test_part, ordered = _take(wanted[2], ordered_test, ordered)
+    ordered = _outside(ordered, test_part, "dev and train", warnings)
     dev_part, ordered = _take(wanted[1], ordered_dev, ordered)
+    ordered = _outside(ordered, dev_part, "train", warnings)
     parts = SplitExamples(ordered[: wanted[0]], dev_part, test_part)
     return replace(parts, warnings=(*warnings, *size_warnings(parts)))
 
@@ -172,6 +184,18 @@ def _apart(
     kept = [example for example in examples if same_input(example) not in taken]
     if len(kept) < len(examples):
         warnings.append(f"{counted(len(examples) - len(kept), 'input')} of {name} left out: also in {other}")
+    return kept
+
+
+def _outside(
+    examples: tuple[Example, ...], others: Sequence[Example], name: str, warnings: list[str]
+) -> tuple[Example, ...]:
+    """`examples` without those of a group that stands in `others`."""
+    taken = {example.group for example in others if example.group}
+    kept = tuple(example for example in examples if example.group not in taken)
+    if len(kept) < len(examples):
+        left_out = counted(len(examples) - len(kept), "example")
+        warnings.append(f"{left_out} left out of {name}: others of the same group stand in another split")
     return kept
 
 
@@ -208,10 +232,13 @@ def _check_enough(
 
 
 def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -> tuple[Example, ...]:
-    """Shuffled; stratified, every prefix (and every slice) holds the targets in nearly the same proportions."""
+    """Shuffled, groups as a whole; stratified, every slice holds the targets in nearly the same proportions.
+
+    Groups that are mixed of several targets come as they do.
+    """
     shuffled = rng.sample(examples, len(examples))
     if not stratify:
-        return tuple(shuffled)
+        return _together(shuffled)
     groups: dict[str, list[Example]] = {}
     for example in shuffled:
         groups.setdefault(example.target, []).append(example)
@@ -221,7 +248,15 @@ def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -
         offset = rng.random()
         members = groups[target]
         places += [((index + offset) / len(members), number, example) for index, example in enumerate(members)]
-    return tuple(example for _, _, example in sorted(places, key=lambda place: place[:2]))
+    return _together([example for _, _, example in sorted(places, key=lambda place: place[:2])])
+
+
+def _together(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The same order, but every group at the place of its first example."""
+    groups: dict[str | int, list[Example]] = {}
+    for number, example in enumerate(examples):
+        groups.setdefault(example.group if example.group else number, []).append(example)
+    return tuple(example for group in groups.values() for example in group)
 
 
 def _take(

@@ -67,6 +67,7 @@ class Source:
     options: str = ""
     solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
+    group: str | None = None
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -81,6 +82,7 @@ class Source:
             self.options,
             None if solution is None else Solution(**solution),
             tuple(self.drop),
+            self.group,
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from promptopt.errors import ConfigError, DataError
+from promptopt.errors import ConfigError
 from promptopt.places import home
 
 _LISTING = "trusted-task-files"
@@ -45,17 +45,6 @@ def check_trusted(path: Path, content: bytes, wanted: Sequence[str], *, trust: b
             f"and where you trust it add --trust, or in Python load_task({str(path)!r}, trust=True), once"
         )
     _remember(digest, path)
-
-
-def trust_file(path: Path) -> None:
-    """Remember that the content which this file has now is trusted. Raises DataError where it cannot be read."""
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as cause:
-        raise DataError(f"the task file {path} cannot be read: {cause}; check the path") from cause
-    digest = hashlib.sha256(content).hexdigest()
-    if digest not in _trusted():
-        _remember(digest, path)
 
 
 def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,8 @@ class Example:
 
     `accepted` holds further right answers (aliases); metrics take the best over all of them. `rejected` holds outputs
     that `target` is preferred to (preference data). `solution` is a worked solution that ends in the answer, where the
-    data has one: what a loss is taken on instead of the bare target.
+    data has one: what a loss is taken on instead of the bare target. `group`: a name that examples drawn together share
+    (one user, one conversation, one document); they stand in one split, and count as one in a verdict. Empty: none.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -23,11 +24,13 @@ class Example:
     accepted: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     solution: str = ""
+    group: str = ""
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         taught = [self.rejected, self.solution] if self.rejected or self.solution else []
-        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught]))
+        grouped = [{"group": self.group}] if self.group else []
+        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *grouped]))
 
     @classmethod
     def of(
@@ -36,6 +39,7 @@ class Example:
         accepted: Iterable[str] = (),
         rejected: Iterable[str] = (),
         solution: str = "",
+        group: str = "",
         /,
         **fields: str,
     ) -> Example:
@@ -43,8 +47,8 @@ class Example:
         for name, listed in (("accepted", accepted), ("rejected", rejected)):
             if isinstance(listed, str):
                 raise ConfigError(f"Example.of: {name} is the text {listed!r}; give a list of texts")
-        made = cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution)
-        named = (*made.fields, ("the target", target), ("the solution", solution))
+        made = cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution, group)
+        named = (*made.fields, ("the target", target), ("the solution", solution), ("the group", group))
         _check_texts("Example.of", (*named, *(("one accepted", each) for each in (*made.accepted, *made.rejected))))
         return made
 

@@ -98,7 +98,8 @@ def test_lines_say_what_happened() -> None:
     assert lines == [
         "run abc123",
         PLAN.describe(),
-        "on 200 test examples a true gain of 9 points or more is found four times in five",
+        "on 200 test examples a true gain of 9 points or more is found four times in five, if start and winner differ "
+        "on 25 % of them",
         "going on after 12 calls of an earlier execution, free of charge",
         "searching",
         "step 1: best 0.740 on 128 examples; 2 prompts compared; so far 1,204 evaluations, 1,300 calls, 83,211 tokens, "

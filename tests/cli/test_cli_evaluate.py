@@ -13,15 +13,25 @@ from promptopt.models.scripted import Scripted
 BASE = ("evaluate", "--model", "scripted", "--task")
 
 
-def test_the_start_on_test_by_default(invoke: Invoke, task_file: str) -> None:
+def test_the_start_on_dev_by_default(invoke: Invoke, task_file: str) -> None:
     found = json.loads(invoke(*BASE, task_file, "--json").stdout)
     assert set(found) == {"task", "model", "evaluator", "split", "prompt", "prompt_id", "layouts"}
     assert found["prompt"] == START
-    assert found["split"] == "test"
+    assert found["split"] == "dev"
     (entry,) = found["layouts"]
     assert set(entry) == {"layout", "score", "ci95", "n", "unreadable", "spent", "paid"}
-    assert entry["n"] == 96
+    assert entry["n"] == 48
     assert entry["ci95"][0] < entry["score"] < entry["ci95"][1]
+
+
+def test_the_test_split_is_a_look(invoke: Invoke, task_file: str) -> None:
+    (first,) = json.loads(invoke(*BASE, task_file, "--split", "test", "--json").stdout)["layouts"]
+    assert first["look"] == {"number": 1, "alpha": 0.05, "shared": 0}
+    (again,) = json.loads(invoke(*BASE, task_file, "--split", "test", "--json").stdout)["layouts"]
+    assert again["look"] == first["look"]  # it shows nothing new
+    other = invoke(*BASE, task_file, "--split", "test", "--prompt", BETTER, "--quiet").stdout
+    assert "Look 2 at these test examples" in other
+    assert "p below 0.0083" in other
 
 
 def test_a_prompt_from_text_or_file(invoke: Invoke, task_file: str, workplace: Path) -> None:
@@ -107,4 +117,4 @@ def test_own_data_replaces_the_tasks(invoke: Invoke, task_file: str, workplace: 
     )
     (workplace / "own.tsv").write_text("text\tlabel\n" + rows, encoding="utf-8")
     found = json.loads(invoke(*BASE, task_file, "--data", "own.tsv", "--json").stdout)
-    assert found["layouts"][0]["n"] == 20
+    assert found["layouts"][0]["n"] == 10

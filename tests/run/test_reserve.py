@@ -78,7 +78,7 @@ def reserve(tokens: int | None = 100_000, usd: float | None = None) -> Reserve:
 @pytest.mark.parametrize(("tokens", "usd"), [(100_000, None), (None, 0.1)])
 def test_the_search_gives_way_to_longer_contenders_and_never_gains(tokens: int | None, usd: float | None) -> None:
     def left(contenders: list[Prompt]) -> float:
-        limits = reserve(tokens, usd).limits(START, contenders)
+        limits = reserve(tokens, usd).limits(START, [], contenders)
         return round(1e6 * limits.usd) if limits.usd is not None else float(limits.tokens or 0)
 
     assert left([START, LONG]) < left([START])
@@ -86,7 +86,7 @@ def test_the_search_gives_way_to_longer_contenders_and_never_gains(tokens: int |
     search = allocate(
         Budget(tokens=tokens, usd=usd), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6
     ).search
-    limits = given.limits(START, [])
+    limits = given.limits(START, [], [])
     assert (limits.tokens or 0) <= (search.tokens or 0)
     assert (limits.usd or 0) <= (search.usd or 0)
 
@@ -95,7 +95,7 @@ def test_what_calls_took_replaces_the_guess() -> None:
     learned, guessed = reserve(), reserve()
     cells = [Cell(START, Example((("text", str(number)),), "t")) for number in range(40)]
     learned.observe(cells, Ledger(), Ledger(evaluations=40, calls=40, prompt_tokens=800, completion_tokens=2_000))
-    first, second = (each.limits(START, [LONG]).tokens for each in (guessed, learned))
+    first, second = (each.limits(START, [], [LONG]).tokens for each in (guessed, learned))
     assert first is not None
     assert second is not None
     assert second < first

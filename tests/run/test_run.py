@@ -53,14 +53,14 @@ def test_outcomes_are_stored_and_outages_are_not(tmp_path: Path) -> None:
         model = Scripted(lambda _, reply=reply: reply, name=name)
         first = evaluate(planted_task(), model=model, store=tmp_path / "s.db")
         again = evaluate(planted_task(), model=model, store=tmp_path / "s.db")
-        assert first.paid.calls == 60
+        assert first.paid.calls == 40
         assert again.paid.calls == 0
         assert again.scores[0].value == 0
     broken = Scripted(lambda _: "yes", name="shaky", fail_at=5)
     with pytest.raises(BackendError, match="run the same command again"):
         evaluate(planted_task(), model=broken, store=tmp_path / "s.db")
     healed = evaluate(planted_task(), model=Scripted(lambda _: "yes", name="shaky"), store=tmp_path / "s.db")
-    assert healed.paid.calls == 56
+    assert healed.paid.calls == 36
     assert healed.measured.score == 1
 
 
@@ -321,7 +321,7 @@ def test_fast_mode_says_what_it_flips_and_the_final_phase_is_exact(tmp_path: Pat
     model.twin = planted_model(accuracy, name="hasty:exact")
     result = conduct(tmp_path / "s.db", model=model)
     assert any("fast mode, which changes" in w and "of 32 answers" in w for w in result.warnings)
-    exact = evaluate(planted_task(), result.best.prompt, model=model.twin, store=tmp_path / "s.db")
+    exact = evaluate(planted_task(), result.best.prompt, model=model.twin, split="test", store=tmp_path / "s.db")
     assert result.best.test is not None
     assert result.best.test.score == exact.measured.score > 0
     assert exact.paid.calls == 0

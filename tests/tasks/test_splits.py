@@ -147,3 +147,42 @@ def test_a_size_that_is_no_count_is_refused(size: object) -> None:
     """A negative one was a slice: `dev=-3` of 400 rows gave dev nearly all of them, and train what was left over."""
     with pytest.raises(ConfigError, match=f"dev (split )?is {size!r}; give a whole number"):
         Splits(100, size, 100)  # pyright: ignore[reportArgumentType]
+
+
+def grouped(number: int, group: str) -> Example:
+    return Example.of("yes" if number % 3 else "no", (), (), "", group, text=f"row {number}")
+
+
+@settings(deadline=None)
+@given(
+    groups=st.lists(st.sampled_from(["", "a", "b", "c", "d", "e", "f"]), min_size=12, max_size=60),
+    official=st.lists(st.sampled_from(["a", "b", "x"]), max_size=4),
+    seed=st.integers(0, 5),
+    stratify=st.booleans(),
+)
+def test_a_group_stands_in_one_split(groups: list[str], official: list[str], seed: int, stratify: bool) -> None:
+    rows = tuple(grouped(number, group) for number, group in enumerate(groups))
+    test = tuple(grouped(1_000 + number, group) for number, group in enumerate(official))
+    splits = cut(Pool(rows, (), test), Splits(seed=seed), stratify=stratify)
+    named = [{each.group for each in part if each.group} for part in (splits.train, splits.dev, splits.test)]
+    assert sum(map(len, named)) == len(set().union(*named))
+    check_disjoint(splits.train, splits.dev, splits.test)
+
+
+def test_what_a_groups_end_leaves_out_is_said() -> None:
+    rows = tuple(grouped(number, f"user {number // 7}") for number in range(300))
+    splits = cut(Pool(rows), Splits(100, 50, 100), stratify=False)
+    assert (len(splits.dev), len(splits.test)) == (50, 100)
+    assert any("others of the same group stand in another split" in warning for warning in splits.warnings)
+
+
+def test_fixed_splits_that_share_a_group_are_refused() -> None:
+    with pytest.raises(DataError, match="group 'user 1' stand in train and in test"):
+        check_disjoint([grouped(1, "user 1")], [], [grouped(2, "user 1")])
+
+
+def test_groups_of_one_change_no_split() -> None:
+    alone = tuple(Example.of("yes", (), (), "", f"g{number}", text=f"row {number}") for number in range(100))
+    plain = tuple(Example.of("yes", text=f"row {number}") for number in range(100))
+    parts = [cut(Pool(rows), Splits(seed=3), stratify=True) for rows in (alone, plain)]
+    assert [each["text"] for each in parts[0].test] == [each["text"] for each in parts[1].test]

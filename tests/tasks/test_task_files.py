@@ -300,6 +300,16 @@ def test_a_task_file_names_rejected_outputs_and_solutions(tmp_path: Path) -> Non
             assert example.solution == (number + solution if solution else "")
 
 
+def test_a_task_file_names_the_column_of_groups(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + 'group = "user"\n')
+    rows = "".join(f"message {n},{'a' if n % 2 else 'b'},{n // 4}\n" for n in range(400))
+    (tmp_path / "rows.csv").write_text("text,target,user\n" + rows, encoding="utf-8")
+    task = load_task_file(path)
+    groups = [{example.group for example in split} for split in (task.train, task.dev, task.test)]
+    assert groups[0] | groups[1] | groups[2] <= {str(number) for number in range(100)}
+    assert sum(map(len, groups)) == len(set().union(*groups))
+
+
 def test_own_data_brings_its_own_rejected_outputs(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("text,chosen,rejected\n" + "".join(f"m{n},yes {n},no {n}\n" for n in range(400)))

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from typing_extensions import get_type_hints
 
 from promptopt.errors import ConfigError, DataError, PromptoptError
 from promptopt.tasks import load_task
 from promptopt.tasks.reading import hub
-from promptopt.tasks.trust import trust_file
+from promptopt.tasks.schema import TaskTable
+from promptopt.tasks.task_file import Source
 
 ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
 HEAD = 'labels = ["a", "b"]\ninstruction = "Classify."\n'
@@ -73,7 +76,7 @@ def test_a_hub_is_asked_only_for_a_trusted_file_that_has_no_other_data(
         load_task(path)
     assert not asked
     assert load_task(path, data=tmp_path / "rows.csv").train
-    trust_file(path)
+    assert load_task(path, trust=True).train
     assert load_task(path).train
     assert asked == ["https://data.example/rows.csv"]
 
@@ -159,3 +162,8 @@ def test_a_file_in_the_data_home_must_have_the_checksum_that_is_given(tmp_path: 
 def test_what_a_key_holds_is_checked_before_anything_is_made_of_it(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(PromptoptError, match=said):
         load_task(write(tmp_path, text))
+
+
+def test_every_key_of_data_has_a_type() -> None:
+    data = get_type_hints(TaskTable)["data"]
+    assert list(get_type_hints(data)) == [field.name for field in fields(Source)]

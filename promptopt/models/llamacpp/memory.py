@@ -66,16 +66,16 @@ class ModelShape:
 def engines_that_fit(path: Path, context: int, slots: int) -> int:
     """How many engines a model gets: one a core, as long as they fit, and one at least.
 
-    They fit when beside the weights they hold at most `HELD_BYTES`, and when with the weights they take at most half
-    of the machine's memory: an engine is then counted as twice its file. Fast mode, which has several slots, can need
-    exact engines in place of its own. A file whose header does not tell gets one engine.
+    They fit when beside the weights they hold at most `HELD_BYTES`, and when their weights, of which each has a copy,
+    take at most a quarter of the machine's memory. Fast mode, which has several slots, can need exact engines in place
+    of its own. A file whose header does not tell gets one engine.
     """
     shape = model_shape(path)
     if shape is None:
         return 1
     each = max(shape.engine_bytes(context, slots, flash=slots > 1), shape.engine_bytes(context, 1, flash=False))
     held = HELD_BYTES - shape.words * LISTED_BYTES - 2 * TOKENS_BYTES
-    return max(1, min(usable_cores(), held // each, _memory() // 2 // (2 * path.stat().st_size)))
+    return max(1, min(usable_cores(), held // each, _memory() // 4 // path.stat().st_size))
 
 
 def _memory() -> int:

@@ -39,7 +39,7 @@ class ServerSettings:
 
 
 class LlamaServer:
-    """A loaded model behind the binding; weights are mapped, so servers share them where they can."""
+    """A loaded model behind the binding."""
 
     def __init__(self, settings: ServerSettings, states: Path) -> None:
         """Takes seconds. `states`: the folder of saved slots. Raises BackendError when the model does not load."""
@@ -54,6 +54,8 @@ class LlamaServer:
         parameters.cpuparams.n_threads = 1
         parameters.cpuparams_batch.n_threads = 1
         parameters.n_gpu_layers = 0
+        # A mapped file stays in memory beside the copy that llama.cpp repacks: half as much again.
+        parameters.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
         parameters.fit_params = False
         parameters.warmup = False
         parameters.verbosity = -1

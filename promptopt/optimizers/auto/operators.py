@@ -216,10 +216,9 @@ class Operators:
             action = "exchange"
         if action == "exchange" and not unused:
             action = "drop"
-        # As turns a set begins with one for every answer: fewer would lean towards those that are shown.
-        step = (len(demos) if demos else max(1, len(self._run.task.labels))) if self._doubles else 1
         if action == "add":
-            demos += self._shown(parent, evenly(rng, unused, demos, min(step, self._most - len(demos))))
+            more = min(self._step(len(demos)), self._most - len(demos))
+            demos += self._shown(parent, evenly(rng, unused, demos, more))
         elif action == "exchange":
             demos.pop(rng.randrange(len(demos)))
             demos += self._shown(parent, evenly(rng, unused, demos, 1))
@@ -228,6 +227,14 @@ class Operators:
             demos = demos[: max(0, kept)] if self._doubles else rng.sample(demos, kept)
         prompt = parent.with_demos(demos)
         return None if prompt == parent else Proposal(prompt, (parent,), "demo", f"{action}: {len(demos)} shown")
+
+    def _step(self, shown: int) -> int:
+        """How many demonstrations come to those that are shown."""
+        if not self._doubles or shown:
+            return max(1, shown) if self._doubles else 1
+        # As turns a first set has one for every answer, fewer would lean towards those that are shown; or two, or four.
+        # What is learned from more of them is so much that small searches have no time to double their way there.
+        return max(1, len(self._run.task.labels)) * self._run.rng("demonstrations").choice((1, 2, 4))
 
     def _shown(self, parent: Prompt, examples: Sequence[Example]) -> list[Example]:
         """With the model's own reply where that was right and says more than the answer, else with the bare target."""

@@ -22,17 +22,20 @@ class Columns:
     """The columns of a user's file by name, each read as a field of that name.
 
     `input`: the column (or columns) the model is shown; `target`: the one with the right answer. `rejected`: the
-    column (or columns) with outputs worse than the target; `solution`: the one with worked solutions. Without an
-    `input` the file has to hold OpenAI-Evals samples, which say everything themselves.
+    column (or columns) with outputs worse than the target; `solution`: the one with worked solutions. `group`: the one
+    that says which rows were drawn together (a user, a conversation, a document): they stand in one split and count as
+    one in a verdict; a row with an empty cell stands alone. Without an `input` the file has to hold OpenAI-Evals
+    samples, which say everything themselves.
     """
 
     input: str | Sequence[str] | None = None
     target: str | None = None
     rejected: str | Sequence[str] | None = None
     solution: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
-        for role in ("input", "target", "rejected", "solution"):
+        for role in ("input", "target", "rejected", "solution", "group"):
             given: Any = getattr(self, role)
             listed = isinstance(given, Sequence) and role in ("input", "rejected")
             named: list[Any] = list(cast("Sequence[Any]", given)) if listed else [given]
@@ -70,7 +73,7 @@ class ColumnRoles:
     to, read as the target is; a list in a cell (in CSV and TSV: a JSON list) is several. `options`: a regular
     expression that finds the options in the inputs (its group, where it has one); all but the target are rejected.
     `solution`: by default the target column's own text, where `target_after` cuts it. `drop`: targets that are broken
-    where the data comes from; their rows are left out.
+    where the data comes from; their rows are left out. `group`: as in `Columns`.
 
     A cell may hold a conversation: its last reply is what is a target or rejected, the rest is what is an input.
     """
@@ -83,6 +86,7 @@ class ColumnRoles:
     options: str = ""
     solution: Solution | None = None
     drop: tuple[str, ...] = ()
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if self.rejected and self.options:
@@ -99,6 +103,7 @@ class ColumnRoles:
         target: str | None,
         rejected: str | Sequence[str] | None = None,
         solution: str | None = None,
+        group: str | None = None,
     ) -> ColumnRoles:
         """The roles of columns that are fields of the same name."""
         return cls(
@@ -106,11 +111,13 @@ class ColumnRoles:
             target,
             rejected=() if rejected is None else names_of(rejected),
             solution=None if solution is None else Solution(solution),
+            group=group,
         )
 
     def settled(self, path: Path, row: Row) -> ColumnRoles:
         """The same with the one name of each field that `row` has. Raises DataError for a column that is not there."""
-        for name in (self.target, *self.rejected, None if self.solution is None else self.solution.column):
+        solution = None if self.solution is None else self.solution.column
+        for name in (self.target, *self.rejected, solution, self.group):
             if name is not None:
                 _present(path, (name,), row)
         return replace(self, inputs=tuple((field, (_present(path, names, row),)) for field, names in self.inputs))
@@ -128,12 +135,13 @@ class ColumnRoles:
             return None
         cell = None if self.target is None else row.get(self.target)
         target = self._answer(where, _reply(cell, listed))
+        group = "" if self.group is None else text_of(row.get(self.group)).strip()
         if not target:
-            return Example(fields)
+            return Example(fields, group=group)
         solution = self._solution(where, row, _reply(cell, listed), target)
         if self.options:
-            return Example(fields, target, (), _others(self.options, fields, target), solution)
-        return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution)
+            return Example(fields, target, (), _others(self.options, fields, target), solution, group)
+        return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution, group)
 
     def _check_texts(self, where: str, row: Row) -> None:
         columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)

@@ -44,11 +44,11 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
     """
     if columns.input is not None:
-        roles = ColumnRoles.of(columns.input, columns.target, columns.rejected, columns.solution)
+        roles = ColumnRoles.of(columns.input, columns.target, columns.rejected, columns.solution, columns.group)
         return examples_from(path, read_rows(path), roles, seed=seed, most=most)
     rows = read_rows(path)
     first = next(rows)
-    if not is_sample(first) or columns.rejected is not None or columns.solution is not None:
+    if not is_sample(first) or any(each is not None for each in (columns.rejected, columns.solution, columns.group)):
         raise ConfigError(
             f"which column of {path} is the input? it has {listed_columns(first)}; say "
             f"columns=Columns(input='…', target='…')"

@@ -255,3 +255,14 @@ def test_a_column_that_is_no_name_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_column_has_one_role(twice: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="Columns: 'a' is named 2 times; give each column one role"):
         Columns(**twice)
+
+
+def test_a_group_column_says_what_was_drawn_together(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label,user\none,a,7\ntwo,b,7\nthree,a,\n", encoding="utf-8")
+    found = read_examples(path, Columns("text", "label", group="user")).examples
+    assert [example.group for example in found] == ["7", "7", ""]
+    with pytest.raises(DataError, match="no column is named 'usr'"):
+        read_examples(path, Columns("text", "label", group="usr"))
+    with pytest.raises(ConfigError, match=r"Columns\(group=3\)"):
+        Columns("text", "label", group=3)  # pyright: ignore[reportArgumentType]

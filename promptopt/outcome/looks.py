@@ -1,0 +1,62 @@
+"""A look at a sealed split, and what it costs: the level of its verdict.
+
+A look is what it shows: the scores of a start and a winner on the same examples. One that shows what an earlier one
+showed (the same command once more, read from the store) is that look. Every other counts, whatever its task, model,
+method, seed or size, where it shares an example with an earlier one: examples are told by their inputs alone, so other
+targets, other columns' names and other splits of the same data do not make them new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.stats import level
+from promptopt.store.looks import Looks, Opening
+from promptopt.tasks.splits import same_input
+from promptopt.types import Example, Prompt, Score, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Which look at its examples this is, from 1, among those that share an example with it.
+
+    alpha: the two-sided level of its verdict (`stats.level`). shared: the most examples that an earlier look shares.
+    """
+
+    number: int
+    alpha: float
+    shared: int
+
+
+def example_keys(examples: Sequence[Example]) -> list[str]:
+    """What tells examples apart: the texts of their inputs, but for white space and order."""
+    return [digest(sorted(same_input(example))) for example in examples]
+
+
+def units_of(examples: Sequence[Example]) -> int:
+    """How many of them were drawn independently: groups, and examples without one."""
+    return len({example.group for example in examples if example.group}) + sum(not each.group for each in examples)
+
+
+def look_at(
+    looks: Looks,
+    by: Sequence[str],
+    examples: Sequence[Example],
+    scores: Sequence[tuple[Prompt, Sequence[Score]]],
+) -> Look:
+    """Enter what was shown into the ledger. `by`: the model and the evaluator. Raises StoreError."""
+    keys = example_keys(examples)
+    items = zip(keys, *(row for _, row in scores), strict=True)
+    values = sorted([key, *(repr(score.value) for score in row)] for key, *row in items)
+    return _look(looks.enter(digest([list(by), [prompt.id for prompt, _ in scores], values]), keys))
+
+
+def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
+    """The look that the next new opening of `examples` would be. Raises StoreError."""
+    return _look(looks.ahead(example_keys(examples)))
+
+
+def _look(opening: Opening) -> Look:
+    number = opening.earlier + 1
+    return Look(number, level(number), opening.shared)

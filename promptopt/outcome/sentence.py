@@ -1,0 +1,141 @@
+"""What a run found, in a sentence: the verdict with its numbers, or why there is none and what to change.
+
+Reads the JSON of a `Result` (the contract of `--json`), so that a stored run reads as a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptopt.reports import words
+from promptopt.text import counted, normalise
+
+Report = Mapping[str, Any]
+"""The object of `Result.to_json()`."""
+
+
+def verdict_line(report: Report) -> str:
+    """The verdict as one sentence, numbers included, and a second one on which look at the test it is."""
+    start, best, gain = report["start"], report["best"], report["gain"]
+    if report["status"] == "suspended":
+        # One line, whatever an engine or a server has written.
+        reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"
+        advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
+        return f"Suspended: {reason}{advice}; what was done is not paid for again."
+    if gain is not None and start["test"] is not None and best["test"] is None:
+        return f"Keep your prompt: the best one found makes every test item impossible. {_look(report)}".rstrip()
+    if gain is None or best["test"] is None or start["test"] is None:
+        return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
+    said = _without_numbers(report)
+    if said:
+        return f"{said} {_look(report)}".rstrip()
+    on = f"on {_items(report)}"
+    before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
+    level, (low, high) = _interval(report)
+    numbers = (
+        f"{words.difference(gain['mean'])}, {level} interval {_end(low)} to {_end(high)}, "
+        f"{gain['test']} {words.p_value(gain['p_value'])}"
+    )
+    if report["verdict"] == "better":
+        return f"Better: {before} -> {after} {on} ({numbers}). {_look(report)}".rstrip()
+    said = (
+        "the best one found is worse"
+        if report["verdict"] == "worse"
+        else "no evidence that the best one found is better"
+    )
+    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look(report)}".rstrip()
+
+
+def three_lines(report: Report) -> str:
+    """The verdict, the prompt to use, and what it took: what `print(result)` shows."""
+    best, spent = report["best"], report["spent"]
+    kept = " (the start)" if best["prompt_id"] == report["start"]["prompt_id"] else ""
+    took = f"{counted(spent['evaluations'], 'evaluation')}, {counted(spent['calls'], 'call')}"
+    return "\n".join(
+        [
+            normalise(verdict_line(report)),
+            f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100)}",
+            f"Run {report['run_id']}: {report['method']} on {report['task']}, {took}; `promptopt runs show "
+            f"{report['run_id']}` says more",
+        ]
+    )
+
+
+def _without_numbers(report: Report) -> str:
+    """What to say where nothing was compared: no reply could be read, nothing was proposed, or the start won."""
+    start, best = report["start"], report["best"]
+    on = f"on {words.count(best['test']['n'])} sealed test items"
+    if all(_useless(each["test"]) >= each["test"]["n"] for each in (start, best)):
+        return (
+            f"No verdict on any prompt: every reply {on} was cut short or could not be read. Raise the task's "
+            f"max_tokens (a thinking model needs thousands), give it another answer reader, or rank its layouts with "
+            f"`promptopt evaluate --layouts`; the warnings say what the replies lack."
+        )
+    if best["prompt_id"] != start["prompt_id"]:
+        return ""
+    low, high = start["test"]["ci95"]
+    interval = f"95 % interval {words.score(low)} to {words.score(high)}"
+    scores = f"It scores {words.score(start['test']['score'])} {on} ({interval})."
+    if len(report["candidates"]) > 1:
+        return f"Keep your prompt: the search found none that is better. {scores}"
+    return f"Your prompt was compared with none: {_unproposed(report)}. {scores}"
+
+
+def _items(report: Report) -> str:
+    """How many items the verdict is on, in how many groups, and how many have no finite score under one prompt."""
+    counts = [report[side]["test"]["n"] for side in ("start", "best")]
+    most, look = max(counts), report.get("look")
+    units = most if look is None else look["units"]
+    grouped = f" in {counted(units, 'group')}" if units < most else ""
+    finite = (
+        "" if min(counts) == most else f" ({words.count(counts[0])} and {words.count(counts[1])} with a finite score)"
+    )
+    return f"{words.count(most)} sealed test items{grouped}{finite}"
+
+
+def _useless(measured: Mapping[str, Any]) -> int:
+    return measured.get("unreadable", 0) + measured.get("cut", 0)
+
+
+def _unproposed(report: Report) -> str:
+    """Why a search has no candidate but the start, and what to change."""
+    rejected: Mapping[str, int] = report["rejected"]
+    if not rejected:
+        ended = f" before a limit ended it ({report['reason']}); raise it" if report["status"] == "budget" else ""
+        return f"the search proposed nothing{ended}"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items(), key=lambda item: -item[1]))
+    cut = sum(count for reason, count in rejected.items() if "cut at length" in reason)
+    advice = (
+        "raise the max_tokens of the proposer's replies (`promptopt methods show METHOD` names the setting)"
+        if 2 * cut >= sum(rejected.values())
+        else "name another proposer, with --proposer"
+    )
+    return f"no reply of the proposer was a prompt that can be used ({reasons}); {advice}"
+
+
+def _end(value: float | None) -> str:
+    return "unknown" if value is None else words.difference(value)
+
+
+def _interval(report: Report) -> tuple[str, tuple[float | None, float | None]]:
+    """The interval of the verdict's own level, and that level in words."""
+    look = report.get("look")
+    if look is None:
+        low, high = report["gain"]["ci95"]
+        return "95 %", (low, high)
+    low, high = look["interval"]
+    return f"{100 * (1 - look['alpha']):.4g} %", (low, high)
+
+
+def _look(report: Report) -> str:
+    """Which look at the test this is, and what that asks of p; nothing where an old report does not say."""
+    look = report.get("look")
+    if look is None:
+        return ""
+    if look["number"] == 1:
+        return f"This is the first look at these items: p below {look['alpha']:.2g} counts."
+    return (
+        f"This is look {look['number']} at these items (an earlier one shares {words.count(look['shared'])}), so p has "
+        f"to be below {look['alpha']:.2g}."
+    )

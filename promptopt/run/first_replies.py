@@ -1,0 +1,64 @@
+"""Whether the start prompt's first replies hold answers that can be read: said early, before a search is paid for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from promptopt.evaluators.generation import CUT, TOO_LONG, UNANSWERED
+from promptopt.types import Cell, Prompt, Score
+
+FIRST = 20
+"""Replies that are waited for."""
+MOST = 0.5
+"""Share of them that may be unreadable before it is said: a start that is that bad is mostly a wrong setting."""
+
+
+class FirstReplies:
+    """Counts the start prompt's first `FIRST` replies, and speaks once."""
+
+    __slots__ = ("_causes", "_max_tokens", "_seen", "_start")
+
+    def __init__(self, start: Prompt, max_tokens: int) -> None:
+        """`max_tokens`: the cap of a reply, which may be what is wrong."""
+        self._start, self._max_tokens = start, max_tokens
+        self._seen = 0
+        self._causes: Counter[str] = Counter()
+
+    def unread(self, cells: Sequence[Cell], scores: Sequence[Score]) -> str:
+        """A sentence with the setting to change, once more than half of the first replies are of no use; else nothing.
+
+        It comes with the reply that makes the first `FIRST` complete.
+        """
+        if self._seen >= FIRST:
+            return ""
+        for cell, score in zip(cells, scores, strict=True):
+            if cell.prompt == self._start and self._seen < FIRST:
+                self._seen += 1
+                if CUT in score.feedback:
+                    self._causes[f"{CUT} {self._max_tokens} tokens"] += 1
+                elif not score.parsed:
+                    self._causes[score.feedback] += 1
+        unread = sum(self._causes.values())
+        if self._seen < FIRST or unread <= MOST * FIRST:
+            return ""
+        cause = self._causes.most_common(1)[0][0]
+        return (
+            f"{unread} of the first {FIRST} replies to the start prompt are cut short or hold no readable answer "
+            f"(mostly: {cause}); {self._advice(cause)}"
+        )
+
+    def _advice(self, cause: str) -> str:
+        if cause.startswith(CUT):
+            return (
+                f"raise the task's max_tokens, now {self._max_tokens}; a model that thinks before it answers needs "
+                f"thousands, or thinking turned off"
+            )
+        if cause.startswith(TOO_LONG):
+            return "shorten the start prompt or its demonstrations, or name a model with a longer context"
+        if cause.startswith(UNANSWERED):
+            return "the model declines this task: name another model, or say in the prompt what the answers are for"
+        return (
+            "change how the task reads an answer, or say in the prompt how to give it; `promptopt evaluate --layouts` "
+            "ranks the task's layouts"
+        )

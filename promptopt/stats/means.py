@@ -1,0 +1,91 @@
+"""The mean of scores of any shape: a test and an interval that hold at small n, skewed as the scores may be. Pure.
+
+Gaffke's bound (Gaffke 2005; Learned-Miller and Thomas, arXiv:1905.06208): the mean of values in [lowest, highest] is at
+least m unless sum(E_i * (x_i - m)) + E_0 * (lowest - m) <= 0, where all E are independent exponentials: a Bayesian
+bootstrap with one more item, as bad as an item can be. For values of two kinds it is Clopper and Pearson's exact
+interval; for others its coverage is a conjecture that no simulation has broken (theirs, and `benchmarks/promise.py`).
+Sign flips need symmetric differences, and the bootstrap needs n: by that simulation they call a prompt better in 11 to
+13 % of trials where nothing changed, if many small gains pay for few large losses.
+"""
+
+# scipy ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+NODES = 100
+"""Points of the quadrature in `chance`; twice as many move no p-value by more than one part in a million."""
+REACH = 8.0
+"""The quadrature ends at sinh(8), about 1,500, standard deviations of the integrand."""
+HALVINGS = 20
+"""Halvings of the interval that holds the saddle point: any line through that interval is right, and near the point
+the sum converges fastest."""
+NARROW = 1e-12
+"""A mean that is no further from the lowest value than this has its lower end there."""
+NEAR = 1e-9
+"""To what part of the widest interval its ends are found."""
+
+
+def chance(values: Sequence[float], lowest: float, mean: float) -> float:
+    """One-sided p-value against "the mean is `mean` or less", for values that are nowhere below `lowest`.
+
+    The distribution of a weighted sum of exponentials at zero, by the inverse Laplace transform along the line through
+    its saddle point: smooth and quickly decaying there, so a sum over a few points is exact to rounding.
+    """
+    import numpy
+
+    counts = Counter(value - mean for value in values)
+    counts[lowest - mean] += 1
+    shifts = numpy.array([shift for shift in counts if shift])
+    if lowest >= mean:
+        return 0.0
+    if not (shifts > 0.0).any():
+        return 1.0
+    weights = numpy.array([float(counts[shift]) for shift in counts if shift])
+    scale = float(numpy.abs(shifts).max())
+    shifts = shifts / scale
+
+    left, right = 1.0 / float(shifts.min()), 0.0
+    for _ in range(HALVINGS):
+        saddle = (left + right) / 2.0
+        slope = float((weights * shifts / (1.0 - saddle * shifts)).sum()) - 1.0 / saddle
+        left, right = (left, saddle) if slope > 0.0 else (saddle, right)
+    saddle = (left + right) / 2.0
+    spread = 1.0 / math.sqrt(float((weights * (shifts / (1.0 - saddle * shifts)) ** 2).sum()) + 1.0 / saddle**2)
+    step = REACH / NODES
+    places = numpy.arange(NODES) * step
+    along = saddle + 1j * spread * numpy.sinh(places)
+    logs = -(weights[:, None] * numpy.log(1.0 - shifts[:, None] * along[None, :])).sum(axis=0)
+    heights = numpy.real(numpy.exp(logs) / -along) * numpy.cosh(places) * spread * step
+    heights[0] /= 2.0
+    return min(1.0, max(0.0, float(heights.sum()) / math.pi))
+
+
+def interval(values: Sequence[float], lowest: float, highest: float, alpha: float) -> tuple[float, float]:
+    """The interval of level 1 - `alpha` of the mean of values that lie in [`lowest`, `highest`].
+
+    It excludes a mean exactly where `chance` of it, from one side or the other, is below `alpha` / 2. The ends are
+    `lowest` and `highest` themselves where these are infinite.
+    """
+    low = lowest if math.isinf(lowest) else _end(values, lowest, alpha / 2.0)
+    mirrored = [-value for value in values]
+    return low, highest if math.isinf(highest) else -_end(mirrored, -highest, alpha / 2.0)
+
+
+def _end(values: Sequence[float], lowest: float, alpha: float) -> float:
+    """The largest mean that `chance` calls too low."""
+    from scipy.optimize import root_scalar
+
+    middle = math.fsum(values) / len(values)
+    if middle - lowest <= NARROW:
+        return lowest
+
+    def excess(mean: float) -> float:
+        return chance(values, lowest, mean) - alpha
+
+    return float(root_scalar(excess, bracket=(lowest, middle), xtol=NEAR * (middle - lowest)).root)

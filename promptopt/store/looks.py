@@ -1,0 +1,84 @@
+"""The ledger of looks: how often the examples of a sealed split were opened, whatever run, seed or size did it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+
+from promptopt.errors import StoreError
+from promptopt.store.database import sentences
+
+RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
+ENTER = sql.text(
+    "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now FROM looks"
+)
+ENTER_EXAMPLE = sql.text("INSERT INTO looked_at (look, example) VALUES (:look, :example)")
+SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({keys}) GROUP BY look"
+AT_ONCE = 500
+"""Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
+
+TRIES = 100
+"""Processes that may enter an opening in the same moment before one of them gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """`earlier`: openings before this one that share an example with it. `shared`: the most that one of them shares."""
+
+    earlier: int
+    shared: int
+
+
+class Looks:
+    """The openings recorded in one store; nothing in it is ever taken back."""
+
+    def __init__(self, engine: sql.Engine, where: str) -> None:
+        """`where`: the store, as errors name it."""
+        self._engine, self._where = engine, where
+
+    def enter(self, shown: str, examples: Sequence[str]) -> Opening:
+        """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is the same opening.
+
+        Raises StoreError.
+        """
+        with sentences(self._where):
+            number = self._entered(shown, examples)
+        return self._before(examples, number)
+
+    def ahead(self, examples: Sequence[str]) -> Opening:
+        """What the next opening of `examples` would be. Raises StoreError."""
+        return self._before(examples, None)
+
+    def _entered(self, shown: str, examples: Sequence[str]) -> int:
+        for _ in range(TRIES):
+            with self._engine.connect() as connection:
+                found = connection.execute(RECORDED, {"shown": shown}).scalar()
+            if found is not None:
+                return int(found)
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(ENTER, {"shown": shown, "now": time.time()})
+                    number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
+                    rows = [{"look": number, "example": example} for example in dict.fromkeys(examples)]
+                    connection.execute(ENTER_EXAMPLE, rows)
+                    return number
+            except IntegrityError:
+                # Another process took the number, or showed the same, in this moment: look again.
+                continue
+        raise StoreError(f"store {self._where}: {TRIES} other openings came first; run the same command again")
+
+    def _before(self, examples: Sequence[str], number: int | None) -> Opening:
+        counts: dict[int, int] = {}
+        keys = list(dict.fromkeys(examples))
+        with sentences(self._where), self._engine.connect() as connection:
+            for begin in range(0, len(keys), AT_ONCE):
+                chosen = {f"k{place}": key for place, key in enumerate(keys[begin : begin + AT_ONCE])}
+                query = sql.text(SHARING.format(keys=", ".join(f":{name}" for name in chosen)))
+                for look, count in connection.execute(query, chosen):
+                    if number is None or look < number:
+                        counts[look] = counts.get(look, 0) + count
+        return Opening(len(counts), max(counts.values(), default=0))

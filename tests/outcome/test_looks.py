@@ -1,0 +1,147 @@
+"""The ledger of looks at a sealed split: what counts as one, what is shown of it, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.session import Session
+from promptopt.evaluation import evaluate
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.looks import look_ahead, look_at
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.run.events import Event, Planned
+from promptopt.stats import level
+from promptopt.store.runs import Store
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
+from promptopt.testing import feature_accuracy, planted_model, planted_task
+from promptopt.types import Example, Prompt, Proposal, Score
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Scores the start and one prompt that has a word more."""
+
+    word: str = "carefully"
+
+    def optimize(self, run: Run) -> None:
+        child = run.initial.replace("instruction", f"{run.initial['instruction']} {self.word}")
+        run.evaluate([run.initial, *run.admit([Proposal(child)])], run.train)
+
+
+def tried(store: Path, word: str = "carefully", *, task: Task | None = None, budget: Budget | None = None) -> Result:
+    model = planted_model(feature_accuracy([word], base=0.3, each=0.4))
+    return optimize(planted_task() if task is None else task, Tries(word), model=model, budget=budget, store=store)
+
+
+def numbers(result: Result) -> tuple[int, float]:
+    assert result.look is not None
+    assert result.gain is not None
+    assert result.gain.alpha == result.look.alpha
+    return result.look.number, result.look.alpha
+
+
+def test_a_second_winner_pays_for_the_second_look_and_a_replay_for_none(tmp_path: Path) -> None:
+    first = tried(tmp_path / "s.db")
+    assert numbers(first) == (1, 0.05)
+    second = tried(tmp_path / "s.db", "exactly")
+    assert numbers(second) == (2, level(2))
+    assert second.look is not None
+    assert second.look.shared == 60
+    assert second.gain is not None
+    assert second.gain.interval[0] < second.gain.ci95[0]
+    assert numbers(tried(tmp_path / "s.db")) == (1, 0.05)
+    assert numbers(tried(tmp_path / "s.db", "exactly")) == (2, level(2))
+
+
+def test_larger_caps_are_further_looks(tmp_path: Path) -> None:
+    task = planted_task(train=60, dev=40, test=200)
+    ends = [tried(tmp_path / "s.db", task=task, budget=Budget(evaluations=cap)) for cap in (150, 250, 500)]
+    sizes = [end.best.test.n for end in ends if end.best.test is not None]
+    assert sizes == sorted(set(sizes))
+    assert [numbers(end)[0] for end in ends] == [1, 2, 3]
+
+
+def test_other_splits_of_the_same_data_share_its_looks(tmp_path: Path) -> None:
+    examples = [Example.of("yes", question=f"number {number}") for number in range(100)]
+
+    def task(seed: int, **changes: int) -> Task:
+        sizes = {"train": 30, "dev": 20, "test": 40, **changes}
+        return Task.from_examples(examples, prompt="Answer.", metric="exact", splits=Splits(**sizes, seed=seed))
+
+    found = [tried(tmp_path / "s.db", task=each) for each in (task(0), task(1), task(0, train=10), task(2, test=20))]
+    looks = [end.look for end in found]
+    assert [look.number for look in looks if look is not None] == [1, 2, 1, 3]
+    assert looks[1] is not None
+    assert 0 < looks[1].shared < 40
+
+
+def test_other_data_is_looked_at_for_the_first_time(tmp_path: Path) -> None:
+    assert [numbers(tried(tmp_path / "s.db", task=planted_task(seed=seed)))[0] for seed in (0, 1)] == [1, 1]
+
+
+def test_renamed_columns_and_other_targets_do_not_make_examples_new(tmp_path: Path) -> None:
+    texts = [f"number {number}" for number in range(40)]
+    with Store(tmp_path / "s.db") as store:
+        rows = [(Prompt.of("a"), [Score(1.0)] * 40)]
+        look_at(store.looks, ("model", "exact"), [Example.of("yes", text=text) for text in texts], rows)
+        for other in (
+            [Example.of("no", text=text) for text in texts],
+            [Example.of("yes", question=f" {text} ") for text in texts],
+            [Example.of("yes", (), (), "", "a group", text=text) for text in texts],
+            [Example.of("yes", text=texts[0]), Example.of("yes", text="new")],
+        ):
+            assert look_ahead(store.looks, other).number == 2
+        assert look_ahead(store.looks, [Example.of("yes", text="new")]).number == 1
+
+
+def test_deleting_a_run_takes_no_look_back(tmp_path: Path) -> None:
+    first = tried(tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        store.delete(first.run_id)
+        store.collect()
+    assert numbers(tried(tmp_path / "s.db", "exactly"))[0] == 2
+
+
+def test_evaluating_on_test_is_a_look_and_on_dev_is_none(tmp_path: Path) -> None:
+    model = planted_model(feature_accuracy(["exactly"], base=0.3, each=0.4))
+    assert evaluate(planted_task(), model=model, store=tmp_path / "s.db").look is None
+    looked = evaluate(planted_task(), model=model, split="test", store=tmp_path / "s.db")
+    assert looked.look is not None
+    assert looked.look.number == 1
+    assert numbers(tried(tmp_path / "s.db"))[0] == 2
+
+
+def test_what_was_looked_at_is_said_before_anything_is_spent(tmp_path: Path) -> None:
+    events: list[Event] = []
+    tried(tmp_path / "s.db")
+    optimize(planted_task(), Tries("exactly"), model=Scripted(lambda _: "yes", name="m"), store=tmp_path / "s.db",
+             session=Session([events.append]))  # fmt: skip
+    planned = next(event for event in events if isinstance(event, Planned))
+    assert (planned.look, planned.alpha) == (2, level(2))
+
+
+def test_a_suspended_run_has_no_verdict_and_is_no_look(tmp_path: Path) -> None:
+    model = Scripted(lambda _: "yes", name="dead", fail_at=70)
+    result = optimize(planted_task(), Tries(), model=model, store=tmp_path / "s.db")
+    assert (result.status, result.verdict, result.look, result.gain) == ("suspended", None, None, None)
+    assert result.to_json()["verdict"] is None
+    assert str(result).splitlines()[0].startswith("Suspended: ")
+    assert len(str(result).splitlines()) == 3
+    with Store(tmp_path / "s.db") as store:
+        assert look_ahead(store.looks, planted_task().test).number == 1
+
+
+@pytest.mark.parametrize("group", ["", "one"])
+def test_grouped_test_items_count_once(tmp_path: Path, group: str) -> None:
+    whole = planted_task()
+    task = replace(whole, pool=None, test=tuple(replace(each, group=group) for each in whole.test))
+    result = tried(tmp_path / "s.db", task=task)
+    assert result.verdict == ("no_evidence" if group else "better")
+    assert result.to_json()["look"]["units"] == (1 if group else 60)
