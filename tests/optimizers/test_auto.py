@@ -113,6 +113,9 @@ def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousa
     for name in ("children", "depth", "demos", "longest"):
         with pytest.raises(ConfigError, match=name):
             Auto(**{name: -1})
+    for name in ("children", "depth", "longest"):
+        with pytest.raises(ConfigError, match=name):
+            Auto(**{name: 0})
 
 
 @given(st.integers(20, 5_000), st.integers(1, 4))
@@ -227,6 +230,7 @@ def test_a_history_is_shown_best_last_in_points() -> None:
     assert points([0.2, 0.255, 1.0]) == [20, 26, 100]
     assert points([-3.0, -2.0, -1.0]) == [0, 50, 100]
     assert points([-1.0, -1.0]) == [50, 50]
+    assert points([0.5, 1.5]) == [0, 100]
 
 
 def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Path) -> None:
@@ -321,9 +325,17 @@ def test_a_proposer_that_always_refuses_ends_in_a_sentence(tmp_path: Path, reply
     result = search(tmp_path, Auto(demos=0), proposer=lambda _: reply)
     assert result.best.text == START
     assert result.status == "finished"
-    assert any("the search ends before its budget" in warning for warning in result.warnings)
+    assert any(warning.startswith("10 generations in a row gave nothing new, twice") for warning in result.warnings)
     assert result.start.test is not None
     assert result.spent.evaluations == 16 + 40 + 60, "the first look, and all there is of dev and test"
+
+
+def test_a_proposer_that_refuses_leaves_the_parts_of_the_start(tmp_path: Path) -> None:
+    task = Task.from_examples(
+        planted_task().train, prompt="Answer it. Be brief.", name="two", splits=Splits(30, 10, 20)
+    )
+    result = search(tmp_path, Auto(demos=0), task=task, proposer=lambda _: "")
+    assert {"Answer it.", "Be brief."} & {each.prompt["instruction"] for each in result.candidates()}
 
 
 def test_eight_training_examples_and_a_small_cap_are_enough_to_end_well(tmp_path: Path) -> None:
@@ -337,6 +349,7 @@ def test_eight_training_examples_and_a_small_cap_are_enough_to_end_well(tmp_path
 def test_a_faultless_start_ends_the_search_and_a_lucky_one_does_not(tmp_path: Path) -> None:
     faultless = search(tmp_path / "faultless", model=planted_model(lambda _: 1.0))
     assert any("nothing to be found" in warning for warning in faultless.warnings)
+    assert any("100% of 60 training examples" in warning for warning in faultless.warnings), "never more than 60"
     assert faultless.spent.proposer_calls == 0
     assert search(tmp_path / "good", model=planted_model(lambda _: 0.9)).spent.proposer_calls > 0
 
