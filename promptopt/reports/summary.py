@@ -5,6 +5,8 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.text import counted, normalise
@@ -13,7 +15,7 @@ from promptopt.text import counted, normalise
 def summarise(report: Report) -> str:
     """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns."""
     sections = [
-        verdict_line(report),
+        _verdict(report),
         _scores(report),
         _prompts(report),
         _front(report),
@@ -22,6 +24,12 @@ def summarise(report: Report) -> str:
         _use(report),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _verdict(report: Report) -> str:
+    """The verdict, and below it which look at the test it is."""
+    sentences = verdict_line(report).replace(". This is ", ".\nThis is ").splitlines()
+    return "\n".join(fill(sentence, 120, break_on_hyphens=False) for sentence in sentences)
 
 
 def _scores(report: Report) -> str:
