@@ -5,8 +5,6 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 
 from __future__ import annotations
 
-from textwrap import fill
-
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.text import counted, normalise
@@ -28,8 +26,7 @@ def summarise(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     """The verdict, and below it which look at the test it is."""
-    sentences = verdict_line(report).replace(". This is ", ".\nThis is ").splitlines()
-    return "\n".join(fill(sentence, 120, break_on_hyphens=False) for sentence in sentences)
+    return verdict_line(report).replace(". This is ", ".\nThis is ")
 
 
 def _scores(report: Report) -> str:
