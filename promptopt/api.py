@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -14,10 +14,10 @@ from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
-from promptopt.binding.plan import allocate_for, default_budget, room_for, too_little
+from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import ConfigError, StoreError
+from promptopt.errors import BackendError, ConfigError, StoreError
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.looks import units_of
 from promptopt.outcome.result import Result
@@ -27,7 +27,7 @@ from promptopt.reports.progress import Progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
-from promptopt.run.events import Planned
+from promptopt.run.events import Planned, Warned
 from promptopt.stats import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
@@ -66,28 +66,24 @@ def optimize(
     begun = time.monotonic()
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
-    with opened(store) as store, _watched(session) as session:
+    with opened(store) as store, _watched(session) as session, ExitStack() as held:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
-        shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
-        named = isinstance(optimizer, str) and not shipped.get(optimizer)
-        budget, unasked = default_budget(budget, configured=not named)
-        trial, recorded = _prepare(asked, budget, store, session, begun)
-        run = trial.run
-        if session.watch is not None:
-            session.watch(run)
-        look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
-        gain = smallest_detectable(units, alpha=look.alpha)
-        run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
-        _warn_of_versions(run, store, trial.id)
-        for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
-            if said:
-                run.warn(said)
+        budget, unasked = _allowed(budget, optimizer, asked.whole)
+        trial, recorded = _prepare(asked, budget, store, session, begun, held)
         with _marked(store, trial.id):
+            _introduce(trial, asked, store, session, recorded, unasked)
             result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
+
+
+def _allowed(budget: Budget | None, optimizer: str | Optimizer, task: Task) -> tuple[Budget, str]:
+    """The budget, and a sentence where it is the default one; a task may ship settings for a method by name."""
+    shipped: Mapping[str, object] = getattr(task, "settings", {})
+    named = isinstance(optimizer, str) and not shipped.get(optimizer)
+    return default_budget(budget, configured=not named)
 
 
 @contextmanager
@@ -104,15 +100,49 @@ def _watched(session: Session) -> Generator[Session]:
         progress.close()
 
 
+def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:
+    """What is done each second while another process is at the run: said once; BackendError for a reason to stop."""
+    told = Warned(
+        f"run {name} is under way in another process: this one waits for its end and then goes on from what it stored, "
+        f"so that nothing is paid for twice"
+    )
+    unsaid = [told]
+
+    def wait() -> None:
+        reason = stop()
+        if reason is not None:
+            raise BackendError(f"run {name} is still under way in another process ({reason}); run this again later")
+        while unsaid:
+            unsaid.pop()
+            for observer in session.observers:
+                observer(told)
+
+    return wait
+
+
 @contextmanager
 def _marked(store: Store, name: str) -> Generator[None]:
-    """Where a run ends in an error, the store says so: it would be listed as running for ever."""
+    """Record that a run failed, or was interrupted, where it ends in an exception."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as cause:
+        # The first failure is the one to tell.
         with suppress(StoreError):
-            store.mark(name, "failed" if isinstance(error, Exception) else "stopped")
+            store.mark(name, "failed" if isinstance(cause, Exception) else "suspended")
         raise
+
+
+def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int, unasked: str) -> None:
+    run = trial.run
+    if session.watch is not None:
+        session.watch(run)
+    look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
+    gain = smallest_detectable(units, alpha=look.alpha)
+    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
+    _warn_of_versions(run, store, trial.id)
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
+        if said:
+            run.warn(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +198,14 @@ def _bind(
     return _BoundSearch(fitting, task, optimizer, models, search, check, seed, misfits)
 
 
-def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float) -> tuple[Trial, int]:
-    """The trial, recorded in the store, and how many calls of it the store knows."""
+def _prepare(
+    asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float, held: ExitStack
+) -> tuple[Trial, int]:
+    """The trial, recorded in the store, and how many calls of it the store knows; `held` lets go of the run."""
     models, check = asked.models, asked.check
     known = prices(models.by_role)
     criterion = Criterion(check, models.check, price_for(models.check))
+    same = check is asked.evaluator and models.check is models.by_role["task"]
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
     fingerprint = asked.fingerprint()
@@ -180,6 +213,8 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         # A plan that differs is another search; one that is equal under a larger cap goes on.
         fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
     name = run_id(fingerprint)
+    stop = stopping(budget, begun, session.interrupt)
+    held.enter_context(store.alone(name, _waiting(name, session, stop)))
     journal = store.journal(name)
     door = Door(
         models=models.by_role,
@@ -188,7 +223,7 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         journal=journal,
         limits=allocation.search,
         seed=asked.seed,
-        stopping=stopping(budget, begun, session.interrupt),
+        stopping=stop,
         warn=lambda message: run.warn(message),
     )
     # From here on nobody but the trial holds the test examples.
@@ -202,6 +237,7 @@ def _prepare(asked: _BoundSearch, budget: Budget, store: Store, session: Session
         observers=session.observers,
         final_journal=lambda: store.final_journal(name),
         room=room,
+        reserve=reserve_for(allocation, task, criterion, same=same),
     )
     searched = Criterion(guide, models.by_role["task"], None)
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)

@@ -1,4 +1,4 @@
-"""Where promptopt keeps what it writes."""
+"""Where promptopt keeps what it writes, and how a file is written for the user: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,34 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from promptopt.errors import ConfigError
+
 
 def home() -> Path:
-    """The folder of the store, of fetched data and of `prices.toml`: `PROMPTOPT_HOME`, or the user's own."""
+    """The folder of the store, of fetched data and of `prices.toml`: `PROMPTOPT_HOME`, or the user's own.
+
+    Raises ConfigError for a `~name` of no user.
+    """
     chosen = os.environ.get("PROMPTOPT_HOME")
-    return Path(chosen).expanduser() if chosen else user_data_path("promptopt", appauthor=False)
+    try:
+        return Path(chosen).expanduser() if chosen else user_data_path("promptopt", appauthor=False)
+    except RuntimeError as cause:
+        raise ConfigError(f"PROMPTOPT_HOME is {chosen!r}, and there is no such user; give a whole path") from cause
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole, or leave what was there: under another name first, then renamed. Raises OSError."""
+    # A link stays one; what it leads to is written.
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        # A device or a pipe cannot be renamed over; a folder is refused here.
+        target.write_text(text, encoding="utf-8")
+        return
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        if target.exists():
+            partial.chmod(target.stat().st_mode)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

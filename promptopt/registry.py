@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from promptopt.errors import ConfigError, UnknownName
 
-Group = Literal["optimizers", "evaluators", "models", "tasks", "selection"]
+Group = Literal["optimizers", "evaluators", "models", "tasks", "selection", "generators"]
 
 _NOUNS: dict[Group, str] = {
     "optimizers": "method",
@@ -16,6 +16,7 @@ _NOUNS: dict[Group, str] = {
     "models": "model provider",
     "tasks": "task",
     "selection": "selector",
+    "generators": "generator",
 }
 
 

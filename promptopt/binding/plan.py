@@ -9,8 +9,9 @@ from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
 from promptopt.run.budget import Allocation, Budget, allocate
+from promptopt.run.reserve import Reserve
 from promptopt.text import counted
-from promptopt.types import Content, Room
+from promptopt.types import Content, Prompt, Room
 
 DEFAULT_EVALUATIONS = 2_000
 """What a search may spend where nobody said: 480 of them pay for a test that finds a gain of 10 points. Ours."""
@@ -44,13 +45,7 @@ def allocate_for(
     per_cell = criterion.evaluator.calls_per_cell
     tokens, usd = 0.0, None
     if budget.tokens is not None or budget.usd is not None:
-        from promptopt.models.tokens import estimate_tokens
-
-        sample = task.train[:32]
-        texts = [_flat(task.render(task.initial, example)[0]) for example in sample]
-        reading = sum(estimate_tokens(text, criterion.model.name) for text in texts) / len(texts)
-        # Long replies seldom use all of their allowance, short ones (labels) often do.
-        writing = task.sampling.max_tokens if task.sampling.max_tokens <= 32 else task.sampling.max_tokens / 2
+        reading, writing = _reading(task, task.initial, criterion), _writing(task)
         tokens = per_cell * (reading + writing)
         price = criterion.price
         if all(known[role] is not None for role in known) and price is not None:
@@ -63,6 +58,37 @@ def allocate_for(
         tokens_per_cell=tokens,
         usd_per_cell=usd,
     )
+
+
+def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same: bool) -> Reserve | None:
+    """What prices the reserve as the search goes, where tokens or dollars are capped.
+
+    `same`: whether the search scores by `criterion` too.
+    """
+    if not arranged.total.metered:
+        return None
+    per_cell = criterion.evaluator.calls_per_cell
+    return Reserve(
+        arranged,
+        reading=lambda prompt: per_cell * _reading(task, prompt, criterion),
+        writing=per_cell * _writing(task),
+        price=criterion.price,
+        same=same,
+    )
+
+
+def _reading(task: Task, prompt: Prompt, criterion: Criterion) -> float:
+    """Tokens that one call of a cell reads, on average over some examples."""
+    from promptopt.models.tokens import estimate_tokens
+
+    texts = [_flat(task.render(prompt, example)[0]) for example in task.train[:32]]
+    return sum(estimate_tokens(text, criterion.model.name) for text in texts) / len(texts)
+
+
+def _writing(task: Task) -> float:
+    # Long replies seldom use all of their allowance, short ones (labels) often do.
+    most = task.sampling.max_tokens
+    return most if most <= 32 else most / 2
 
 
 def room_for(arranged: Allocation, task: Task, evaluator: Evaluator) -> Room:

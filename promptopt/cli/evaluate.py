@@ -35,6 +35,7 @@ def evaluate(
     prompt: options.PromptTexts = None,
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
+    trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -50,12 +51,13 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = with_task(merged(RunConfig(), given))
+    task = task_of(config, trust=trust)
     if prompt is not None and len(prompt) > 1:
         if layouts:
             raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
-        _compare(config, prompt, split, json=json, quiet=quiet)
+        _compare(config, task, prompt, split, json=json, quiet=quiet)
         return
-    laid_out, chosen = prompt_from(task_of(config), prompt[0] if prompt else None)
+    laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
@@ -116,12 +118,11 @@ def _scored(
     return found
 
 
-def _compare(config: RunConfig, prompts: Sequence[str], split: str, *, json: bool, quiet: bool) -> None:
+def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, *, json: bool, quiet: bool) -> None:
     """Score every prompt on the same examples, and show each against the first by the paired test."""
-    from promptopt.cli.request import prompt_from, task_of
+    from promptopt.cli.request import prompt_from
     from promptopt.evaluation import compare
 
-    task = task_of(config)
     tasks: list[tuple[str, Task, Prompt]] = []
     for text in prompts:
         laid_out, chosen = prompt_from(task, text)

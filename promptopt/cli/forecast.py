@@ -167,19 +167,17 @@ def forecast(config: RunConfig) -> Forecast:
     cells, proposals = _searched(expected, arranged, searching.calls)
     roles = _scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
-    written = None if proposals is None or expected is None else expected.completion_tokens
-    roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
+    roles.append(_proposing(proposer, proposals, shown, expected, prices[proposer]))
     roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
     specs = (config.model, proposer, checked)
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
     speed, runs = speed_of(config, proposer)
-    warned = too_little(optimizer, room)
     look, alpha = _look(sealed := task.test[: arranged.test])
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        (*own.warnings, *(said for said in (unasked, warned) if said)),
+        (*own.warnings, *(said for said in (unasked, too_little(optimizer, room)) if said)),
         _rounds(optimizer, room), _unpriced(roles, prices), look, alpha,
     )  # fmt: skip
 
@@ -235,10 +233,11 @@ def _scoring(
 
 
 def _proposing(
-    model: str, requests: int | None, shown: float, written: int | None, price: Price | None
+    model: str, requests: int | None, shown: float, expected: UpperBounds | None, price: Price | None
 ) -> RoleForecast:
     """What the proposer takes, at so many tokens shown to it in each request."""
     read = None if requests is None else math.ceil(requests * shown)
+    written = None if requests is None or expected is None else expected.completion_tokens
     return RoleForecast("proposer", model, requests, read, written, _usd(price, read, written))
 
 

@@ -5,6 +5,8 @@ Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same com
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -89,4 +91,20 @@ def promptopt(
 
 def main() -> None:
     """The console script."""
+    _open_standard_streams()
     app(prog_name="promptopt")
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where standard input, output or error is closed.
+
+    Else the next file that is opened gets that number, and what a library prints goes into the store.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is given out first, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,8 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
-from promptopt.errors import ConfigError
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def optimize(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
     ] = None,
+    trust: options.Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -45,9 +47,11 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    from promptopt.cli.request import merged, named
+    from promptopt.cli.request import merged, named, task_of
 
     chosen = named(merged(base, given))
+    if trust:
+        task_of(chosen, trust=True)
     if dry_run:
         from promptopt.cli.forecast import forecast
 
@@ -57,19 +61,20 @@ def optimize(
         else:
             show(foreseen.describe())
         return
-    result = run(chosen, quiet=quiet, expected_run=resume)
-    if json:
-        show_json(result.to_json())
-    else:
-        from promptopt.reports.summary import summarise
-
-        show(summarise(result.to_json()))
+    out = _out(chosen)
+    task, result = run(chosen, quiet=quiet, expected_run=resume)
+    try:
+        # First of all: whatever goes wrong with a file, the verdict is seen.
+        _show(result, as_json=json)
+    finally:
+        if out is not None and result.status != "suspended":
+            _write_winner(task, result, out, quiet)
     if result.status == "suspended":
         raise typer.Exit(SUSPENDED)
 
 
-def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> Result:
-    """Conduct the run that `config` describes, showing its progress on stderr, and write its winner where asked.
+def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> tuple[Task, Result]:
+    """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
     """
@@ -81,10 +86,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
-    from promptopt.reports.export import export, export_of, format_for
 
-    out = _out(config)
-    form = format_for(out, None)
     models = models_of(config)
     task = task_of(config)
     budget, unasked = search_budget(config, task)
@@ -98,33 +100,65 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> R
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
-        result = api.optimize(
-            task,
-            optimizer,
-            model=models,
-            evaluator=evaluator,
-            check_evaluator=check,
-            budget=budget,
-            seed=config.seed,
-            session=Session([shown], shown.watch, interrupt, stored(config)),
-        )
+        with suspended_by(interrupt):
+            result = api.optimize(
+                task,
+                optimizer,
+                model=models,
+                evaluator=evaluator,
+                check_evaluator=check,
+                budget=budget,
+                seed=config.seed,
+                session=Session([shown], shown.watch, interrupt, stored(config)),
+            )
     # The registered name is what the user typed and what --method takes.
     result = dataclasses.replace(result, method=config.method)
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
-    if out is not None and result.status != "suspended":
-        text = export(export_of(task, result.prompt, result.model), form)
-        out.write_text(without_surrogates(text), encoding="utf-8")
-        if not quiet:
-            say(f"the winner is in {out}")
-    return result
+    return task, result
 
 
 def _out(config: RunConfig) -> Path | None:
-    out = None if config.out is None else Path(config.out)
-    if out is not None and not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {config.out!r}: there is no folder {str(out.absolute().parent)!r}; make it first")
+    """Where the winner goes. Raises ConfigError, before anything is paid for, where that cannot be."""
+    from promptopt.reports.export import format_for
+
+    if config.out is None:
+        return None
+    out = Path(config.out)
+    format_for(out, None)
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"--out {config.out!r}: there is no folder {str(folder)!r}; make it first")
+    if out.is_dir():
+        raise ConfigError(f"--out {config.out!r} is a folder; name a file in it, such as {str(out / 'winner.txt')!r}")
+    if not os.access(out if out.exists() else folder, os.W_OK):
+        raise ConfigError(f"--out {config.out!r} cannot be written; name a file that you may write")
     return out
+
+
+def _show(result: Result, *, as_json: bool) -> None:
+    if as_json:
+        show_json(result.to_json())
+        return
+    from promptopt.reports.summary import summarise
+
+    show(summarise(result.to_json()))
+
+
+def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
+    from promptopt.places import write_whole
+    from promptopt.reports.export import export, export_of, format_for
+
+    try:
+        text = export(export_of(task, result.prompt, result.model), format_for(out, None))
+        write_whole(out, without_surrogates(text))
+    except OSError as cause:
+        raise PromptoptError(
+            f"the winner could not be written to {out} ({cause.strerror}); `promptopt runs export {result.run_id} "
+            f"--out FILE` writes it once there is room"
+        ) from cause
+    if not quiet:
+        say(f"the winner is in {out}")
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, cast
 
@@ -51,8 +51,12 @@ def _finite(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A remark, on stderr, with control characters made visible."""
-    typer.echo(visible(text), err=True)
+    """A remark, on stderr, with control characters made visible.
+
+    It is lost where nothing takes it, since a run must not end for that.
+    """
+    with suppress(OSError, ValueError):
+        typer.echo(visible(text), err=True)
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -126,21 +130,43 @@ def troubles(write: Callable[[str], None] | None) -> Generator[None]:
 
 @contextmanager
 def interruptible() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second raises KeyboardInterrupt."""
+    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second Ctrl-C or SIGTERM raises KeyboardInterrupt."""
     interrupt = threading.Event()
+    terminals = [number for number in (1, 2) if os.isatty(number)]
+    seen: set[int] = set()
 
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        if interrupt.is_set():
+    def handle(number: int, _frame: FrameType | None) -> None:
+        # Shells and service managers send a SIGHUP beside another signal, and twice: only who asks again in the same
+        # words is in a hurry.
+        if number in seen and number != getattr(signal, "SIGHUP", None):
             raise KeyboardInterrupt
+        seen.add(number)
         interrupt.set()
+        _leave_lost(terminals)
         say("finishing calls in flight; press Ctrl-C again to stop now")
 
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may handle signals; elsewhere Ctrl-C is the host program's business.
         yield interrupt
         return
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in _ending()}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end a program; without those that whoever started it has it ignore, as `nohup` does."""
+    also = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+    heeded = [number for number in also if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
+    return [signal.SIGINT, *heeded]
+
+
+def _leave_lost(terminals: list[int]) -> None:
+    """Let what is written to a terminal that is gone vanish: each write to it would fail, and end the run."""
+    for number in terminals:
+        if not os.isatty(number):
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), number)

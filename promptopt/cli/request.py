@@ -125,8 +125,12 @@ def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
     return default_budget(None if given == Budget() else given, configured=bool(settings_of(config, task)))
 
 
-def task_of(config: RunConfig) -> Task:
-    """The task named, with the splits asked for, on its own data or on that of `config.data`."""
+def task_of(config: RunConfig, *, trust: bool = False) -> Task:
+    """The task named, with the splits asked for, on its own data or on that of `config.data`.
+
+    `trust`: the user trusts the content of this task file, which is remembered; an option of the command line alone,
+    since a config file may be a stranger's too.
+    """
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
 
@@ -134,7 +138,7 @@ def task_of(config: RunConfig) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
-    return load_task(config.task, data=config.data, splits=splits)
+    return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 
 def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -34,6 +35,12 @@ def _find(name: str) -> RunRecord:
 
 
 def _result(record: RunRecord) -> Any:
+    entry = _listed(record)
+    if entry["status"] == "damaged":
+        raise ConfigError(
+            f"the record of run {record.id} is damaged; run its command again, which costs nothing that is stored, or "
+            f"forget it with `promptopt runs delete {record.id}`"
+        )
     if record.result is None:
         raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); run its command again to go on")
     return record.result
@@ -68,35 +75,47 @@ def list_runs(json: options.AsJson = False) -> None:
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
-    result = record.result
-    if result is None:
-        return {"run_id": record.id, **_asked(record), "verdict": "-", "look": None, "start": None, "best": None,
-                "gain": None}  # fmt: skip
-    start, best = result["start"]["test"], result["best"]["test"]
+    from promptopt.store.runs import DAMAGED
+
+    asked = _asked(record)
+    if record.result is not None:
+        try:
+            return {"run_id": record.id, **_outcome(record.result), "status": record.status}
+        except (KeyError, TypeError):
+            asked["status"] = DAMAGED
+    return {"run_id": record.id, **asked, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}
+
+
+def _outcome(result: Any) -> dict[str, Any]:
+    start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
     return {
-        "run_id": record.id,
-        "task": result["task"],
-        "method": result["method"],
-        "model": result["model"],
-        "status": record.status,
-        "verdict": "-" if result["gain"] is None else result["verdict"],
+        "task": str(result["task"]),
+        "method": str(result["method"]),
+        "model": str(result["model"]),
+        "verdict": "-" if gain is None else str(result["verdict"]),
         "look": result["look"]["number"] if result.get("look") else None,
-        "start": None if start is None else start["score"],
-        "best": None if best is None else best["score"],
-        "gain": None if result["gain"] is None else result["gain"]["mean"],
+        "start": None if start is None else float(start["score"]),
+        "best": None if best is None else float(best["score"]),
+        "gain": None if gain is None else float(gain["mean"]),
     }
 
 
 def _asked(record: RunRecord) -> dict[str, str]:
     """What is known of a run without a result: from its config, and where Python began it from its fingerprint."""
     config, stored = record.config, record.fingerprint
-    task: Any = config.get("task", stored.get("task", {}).get("name", "-"))
     made: Any = stored.get("method", "-")
     method: Any = config.get("method", made["is"] if isinstance(made, dict) and "is" in made else made)
-    model: Any = config.get("model", stored.get("models", {}).get("task", "-"))
+    task: Any = config.get("task", _within(stored, "task", "name"))
+    model: Any = config.get("model", _within(stored, "models", "task"))
     # Nothing in the store says whether another process is at it, and one that was killed left no word.
     status = "unfinished" if record.status == "running" else record.status
     return {"task": str(task), "method": str(method).rpartition(".")[2], "model": str(model), "status": status}
+
+
+def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
+    # A damaged row may hold anything.
+    held: Any = stored.get(table)
+    return str(cast("dict[str, Any]", held).get(key, "-")) if isinstance(held, dict) else "-"
 
 
 @app.command("show")
@@ -153,6 +172,7 @@ def export(
     """
     from promptopt.binding.config import config_from
     from promptopt.cli.request import task_of
+    from promptopt.places import write_whole
     from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
@@ -178,5 +198,8 @@ def export(
     if out is None:
         hand_over(text.rstrip("\n"))
         return
-    out.write_text(without_surrogates(text), encoding="utf-8")
+    try:
+        write_whole(out, without_surrogates(text))
+    except OSError as cause:
+        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")

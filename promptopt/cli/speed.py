@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from promptopt.binding.config import RunConfig
 
 ENOUGH_CALLS = 50
@@ -24,8 +26,11 @@ def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
                 continue
             if config.get("proposer", model) != proposer:
                 continue
-            if result["paid"]["calls"] >= ENOUGH_CALLS and result["wall_s"] > 0:
-                tokens += result["paid"]["prompt_tokens"] + result["paid"]["completion_tokens"]
-                seconds += result["wall_s"]
-                runs += 1
+            # A damaged record says nothing of the speed.
+            with suppress(KeyError, TypeError):
+                paid, wall = result["paid"], float(result["wall_s"])
+                if paid["calls"] >= ENOUGH_CALLS and wall > 0:
+                    tokens += int(paid["prompt_tokens"]) + int(paid["completion_tokens"])
+                    seconds += wall
+                    runs += 1
     return (tokens / seconds, runs) if runs else (None, 0)

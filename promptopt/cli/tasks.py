@@ -55,7 +55,10 @@ def _family(name: str) -> dict[str, Any] | None:
 
 
 @app.command("show")
-def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's name, or a task file.")]) -> None:
+def show_task(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task's name, or a task file.")],
+    trust: options.Trust = False,
+) -> None:
     """Show a task, its start prompt, and one example.
 
     With its splits and layouts, and how answers are scored.
@@ -64,7 +67,7 @@ def show_task(name: Annotated[str, typer.Argument(metavar="NAME", help="A task's
     from promptopt.reports.export import export, export_of
     from promptopt.tasks.catalogue import load_task
 
-    task = load_task(name)
+    task = load_task(name, trust=trust)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     rows = [
         ["description", task.description],

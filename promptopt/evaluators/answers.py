@@ -16,6 +16,7 @@ from promptopt.evaluators.naming import LabelReader
 from promptopt.evaluators.numerals import number
 from promptopt.evaluators.options import choice
 from promptopt.protocols import READERS, Reader
+from promptopt.text import Regex
 from promptopt.thoughts import spoken
 
 NAMES = (*READERS, "regex:PATTERN")
@@ -65,20 +66,18 @@ class _PatternReader:
     It looks at what is said once a thought has ended, unless the pattern names the marks of thoughts itself.
     """
 
-    pattern: re.Pattern[str]
+    pattern: Regex
 
     @classmethod
     def of(cls, source: str) -> _PatternReader:
-        """Nested repeats such as `(a+)+` can take exponential time on a long reply: nothing guards against them."""
+        """Raises ConfigError for what is no regular expression."""
         try:
-            return cls(re.compile(source))
-        except re.error as cause:
-            raise ConfigError(
-                f"answer 'regex:{source}' is no regular expression: {cause}; write one that Python's re module accepts"
-            ) from cause
+            return cls(Regex.of(source))
+        except ConfigError as cause:
+            raise ConfigError(f"answer 'regex:{source}': {cause}; write one that Python's re module accepts") from cause
 
     def __call__(self, reply: str) -> str | None:
-        said = reply if _OF_THOUGHTS.search(self.pattern.pattern) else spoken(reply)
+        said = reply if _OF_THOUGHTS.search(self.pattern.source) else spoken(reply)
         match = None if said is None else self.pattern.search(said)
         found = match and match.group(1 if self.pattern.groups else 0)
         return found.strip() if found is not None else None

@@ -16,7 +16,7 @@ from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
-from promptopt.text import normalise
+from promptopt.text import Regex, normalise
 from promptopt.types import Example, digest
 
 _WORD = re.compile(rf"[^\W{UNSPACED}]")
@@ -43,7 +43,7 @@ def contains(answer: str, example: Example) -> float:
 
 def regex(answer: str, example: Example) -> float:
     """1 where the target, a regular expression, matches somewhere in the answer. Raises DataError for a bad one."""
-    return float(any(_compiled(right).search(answer) is not None for right in _right(example)))
+    return float(any(_expression(right).search(answer) is not None for right in _right(example)))
 
 
 def number(answer: str, example: Example) -> float:
@@ -200,12 +200,11 @@ def _runs_on(left: str, right: str) -> bool:
     return _WORD.match(left) is not None and _WORD.match(right) is not None
 
 
-@lru_cache(maxsize=16_384)
-def _compiled(source: str) -> re.Pattern[str]:
+def _expression(source: str) -> Regex:
     try:
-        return re.compile(source)
-    except re.error as cause:
-        raise DataError(f"target {source!r} is no regular expression: {cause}; metric 'regex' needs one") from cause
+        return Regex.of(source)
+    except ConfigError as cause:
+        raise DataError(f"target {cause}; metric 'regex' needs one") from cause
 
 
 def _number_of(target: str, comma: bool) -> numerals.Fraction:

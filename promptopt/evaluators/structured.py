@@ -22,7 +22,8 @@ TRIED = 50
 
 _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\(?[0-9]{1,3}[.)])\s+")
-_BETWEEN = re.compile(r"\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
+# From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
+_BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
 _EDGES = " \t\"'`*“”‘’«»「」.。"
 
 _NOTHING = object()

@@ -41,7 +41,7 @@ def attached(texts: Iterable[str], content: Content) -> tuple[str, ...]:
 
 
 def check_tokens(cell: Cell, texts: Sequence[str], found: Likelihoods, ends: bool) -> None:
-    """Raise EvaluatorError where one of `texts` has no tokens: that is a mistake in the data, not a score (rule 4)."""
+    """Raise EvaluatorError where one of `texts` has no tokens: that is a mistake in the data, not a score."""
     for text, scored in zip(texts, found.continuations, strict=True):
         if len(scored.tokens) <= ends:
             raise EvaluatorError(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from promptopt.outcome.looks import Look
 from promptopt.outcome.sentence import three_lines
+from promptopt.places import write_whole
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
@@ -217,11 +218,8 @@ class Result:
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
-        partial = target.with_name(target.name + ".partial")
         text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
-        partial.write_text(text + "\n", encoding="utf-8")
-        # A rename is whole or not at all, so nobody reads half a file.
-        partial.replace(target)
+        write_whole(target, text + "\n")
         return target
 
 

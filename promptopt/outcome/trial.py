@@ -19,6 +19,7 @@ from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 
@@ -82,6 +83,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
+        else:
+            allocation = _fitted(run, allocation)
         winner = choose(run, allocation, by_search=by_search)
         opened = _open(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
@@ -124,6 +127,20 @@ def _gain(trial: Trial, opened: _Opened) -> Gain | None:
     nats = isinstance(evaluator, Surrogate) and evaluator.verdict_by() is not evaluator
     scores = (opened.before, opened.after)
     return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
+
+
+def _fitted(run: Run, allocation: Allocation) -> Allocation:
+    """The plan that what is left pays for, and a sentence at once where it is less than was promised."""
+    if run.reserve is None:
+        return allocation
+    ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    fitted, run.reserve = run.reserve.fitted(run.spent, run.initial, ranked), None
+    if fitted.test < allocation.test:
+        run.warn(
+            f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "
+            f"aside: the candidates are longer than the start, or replies than they were taken to be"
+        )
+    return fitted
 
 
 def _result(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,7 +161,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 
 def _as_python(exported: Exported) -> str:
-    arguments = [_identifier(name, position) for position, name in enumerate(exported.inputs)]
+    arguments = _identifiers(exported.inputs)
     spelt = dict(zip(exported.inputs, arguments, strict=True))
     typed = ", ".join(f"{argument}: str" for argument in arguments)
     sampling = exported.sampling
@@ -169,8 +170,8 @@ def _as_python(exported: Exported) -> str:
         settings += f", stop={list(sampling.stop)!r}"
     measured = f" on {exported.model}" if exported.model else ""
     head = (
-        f'"""Prompt {exported.prompt.id}, laid out as it was measured{measured}.\n\n'
-        f'Ask with {settings}.\n"""\n\n\n'.replace("\\", "\\\\")
+        f'"""{_in_docstring(f"Prompt {exported.prompt.id}, laid out as it was measured{measured}.")}\n\n'
+        f'{_in_docstring(f"Ask with {settings}.")}\n"""\n\n\n'
     )
     if exported.pieces[0].role == "":
         return (
@@ -202,9 +203,24 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _identifier(name: str, position: int) -> str:
-    cleaned = re.sub(r"\W", "_", name)
-    return cleaned if cleaned.isidentifier() and not keyword.iskeyword(cleaned) else f"input_{position + 1}"
+def _in_docstring(text: str) -> str:
+    # A name or a stop text may hold quotes: what is a task file's must not become code of the exported one.
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text.replace("\\", "\\\\"))
+    return shown.replace('"', '\\"')
+
+
+def _identifiers(names: Sequence[str]) -> list[str]:
+    """An argument's name for each input, no two the same to Python."""
+    found: list[str] = []
+    for position, name in enumerate(names):
+        # Python takes names for the same that differ in compatible characters.
+        cleaned = unicodedata.normalize("NFKC", re.sub(r"\W", "_", name))
+        usable = cleaned.isidentifier() and not keyword.iskeyword(cleaned) and cleaned != "__debug__"
+        chosen = cleaned if usable else f"input_{position + 1}"
+        while chosen in found:
+            chosen += "_"
+        found.append(chosen)
+    return found
 
 
 def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]]) -> Prompt:
@@ -243,7 +259,7 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
 def _from_json(task: Task, text: str) -> Prompt:
     try:
         value: object = json.loads(text)
-    except json.JSONDecodeError as cause:
+    except (ValueError, RecursionError) as cause:
         raise DataError(f"the prompt file is not valid JSON ({cause}); export it again") from cause
     data = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     parts: object = data.get("parts")

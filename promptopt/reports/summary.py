@@ -13,7 +13,7 @@ from promptopt.text import counted, normalise
 def summarise(report: Report) -> str:
     """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns."""
     sections = [
-        verdict_line(report),
+        _verdict(report),
         _scores(report),
         _prompts(report),
         _front(report),
@@ -22,6 +22,11 @@ def summarise(report: Report) -> str:
         _use(report),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _verdict(report: Report) -> str:
+    """The verdict, and below it which look at the test it is."""
+    return verdict_line(report).replace(". This is ", ".\nThis is ")
 
 
 def _scores(report: Report) -> str:

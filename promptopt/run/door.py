@@ -15,6 +15,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.served import Served
+from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.journal import Journal
 from promptopt.text import counted
@@ -141,7 +142,13 @@ class Door:
             self._cache.put(key, "memo", text, canonical(compute()))
             self._cache.flush()
             found = self._cache.get([key])
-        return str(json.loads(found[key]))
+        try:
+            return str(json.loads(found[key]))
+        except ValueError as cause:
+            raise StoreError(
+                f"the store holds a damaged {name!r}; move the store away, or `promptopt cache gc` where no run of "
+                f"yours needs it"
+            ) from cause
 
     def slice_size(self) -> int:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near.
@@ -184,7 +191,7 @@ class Door:
             batch = asked[start : start + self.slice_size()]
             admitted = self._admit(batch)
             replies = self._fetch(batch[:admitted], role)
-            values = [json.loads(replies[call.key]) for call in batch[:admitted]]
+            values = [replies[call.key] for call in batch[:admitted]]
             # Before anything is handed on: whoever stops reading here has had the replies all the same.
             self._charge(batch, values, role)
             yield from values
@@ -214,7 +221,7 @@ class Door:
             short = _short(call.key)
             if short not in self._used:
                 self._used.add(short)
-                reading, writing = _usage(reply)
+                reading, writing = usage(reply)
                 calls, prompt_tokens, completion_tokens = (
                     calls + 1,
                     prompt_tokens + reading,
@@ -239,18 +246,18 @@ class Door:
             return None
         return prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
 
-    def _fetch(self, batch: Sequence[_PendingCall], role: Role) -> dict[bytes, str]:
-        """Every reply of the batch, from the store; what it lacks is asked, stored, and read back."""
+    def _fetch(self, batch: Sequence[_PendingCall], role: Role) -> dict[bytes, Any]:
+        """Every reply of the batch as JSON, from the store; what it lacks is asked, stored, and read back."""
         keys = list(dict.fromkeys(call.key for call in batch))
         # Before anything is asked: a replay that goes another way must be told before it pays for it.
         if self.journal is not None:
             self.journal.follow([call.key for call in batch], self._cache.request, [call.text for call in batch])
-        found = self._cache.get(keys)
+        found = known(self._cache, keys, self._warn)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
             self._dispatch(list(missing.values()), role)
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
-            found.update(self._cache.get(list(missing)))
+            found.update(known(self._cache, list(missing), self._warn))
             lost = [key for key in missing if key not in found]
             if lost:
                 reason = self._stopping()
@@ -274,7 +281,7 @@ class Door:
                     call = missing[index]
                     value = reply.to_json()
                     self._cache.put(call.key, model.name, call.text, canonical(value))
-                    prompt_tokens, completion_tokens = _usage(value)
+                    prompt_tokens, completion_tokens = usage(value)
                     self.paid = self.paid.with_calls(
                         1,
                         proposer=role == "proposer",
@@ -332,8 +339,3 @@ class Otherwise:
 def _short(key: bytes) -> int:
     # Eight bytes tell a run's calls apart (a chance of 3e-8 of any collision among a million) at half the memory.
     return int.from_bytes(key[:8], "big")
-
-
-def _usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    """(prompt tokens, completion tokens) of a stored reply."""
-    return reply["usage"][0], reply["usage"][1]

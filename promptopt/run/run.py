@@ -20,6 +20,7 @@ from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
 from promptopt.run.posterior import Posterior
+from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
@@ -55,11 +56,14 @@ class Run:
         observers: Sequence[Callable[[Event], None]] = (),
         final_journal: Callable[[], Journal] | None = None,
         room: Room | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
 
-        `room`: what the search is granted; None: what the door's caps on evaluations and calls leave it.
+        `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
+        while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
+        self.reserve = reserve
         self.task, self.seed = task, seed
         limits, per_cell = door.limits, evaluator.calls_per_cell
         given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
@@ -96,6 +100,8 @@ class Run:
         self._check_thread()
         wanted = tuple(dict.fromkeys(examples))
         cells = self._board.unscored(prompts, wanted, repetition)
+        if self.reserve is not None:
+            self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
         for cell in cells:
             left = self.evaluations_left()
             size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
@@ -111,8 +117,7 @@ class Run:
         stay as they were.
         """
         self._check_thread()
-        left = self.evaluations_left()
-        cells = [Cell(prompt, example) for example in examples[:left]]
+        cells = [Cell(prompt, example) for example in examples[: self.evaluations_left()]]
         if examples and not cells:
             raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
         calls = self._door.spent.calls
@@ -313,8 +318,7 @@ class Run:
             best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
         scored = self.estimate(self.initial, self.train)
         start = scored if scored.count else None
-        door = self._door
-        seconds = time.monotonic() - self._begun
+        door, seconds = self._door, time.monotonic() - self._begun
         return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
 
     def _score(self, cells: Sequence[Cell]) -> None:
@@ -333,9 +337,11 @@ class Run:
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
         door, per_cell = self._door, self._evaluator.calls_per_cell
-        paid = door.paid.calls
+        paid, spent = door.paid.calls, door.spent
         scores = self._evaluator.score(cells, ask)
         door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
+        if self.reserve is not None:
+            self.reserve.observe(cells, spent, door.spent)
         door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
         return scores
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sql
+from sqlalchemy.exc import OperationalError
 
 from promptopt.errors import StoreError
 from promptopt.store.database import CALLS, sentences
@@ -126,13 +127,29 @@ class Cache:
                 self._changed.notify_all()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:
-        """The stored replies (JSON text) of those keys that have one."""
+        """The stored replies (JSON text) of those keys that have one; empty where its bytes are no text any more."""
         found: dict[bytes, str] = {}
         with sentences(self._where), self._engine.connect() as connection:
             for start in range(0, len(keys), READ_AT_ONCE):
-                rows = connection.execute(SELECT, {"keys": list(keys[start : start + READ_AT_ONCE])})
-                found.update((bytes(key), reply) for key, reply in rows)
+                found.update(self._read(connection, list(keys[start : start + READ_AT_ONCE])))
         return found
+
+    def _read(self, connection: sql.Connection, keys: list[bytes]) -> dict[bytes, str]:
+        try:
+            return {bytes(key): str(reply) for key, reply in connection.execute(SELECT, {"keys": keys})}
+        except OperationalError as cause:
+            if "decode" not in str(cause.orig):
+                raise
+        if len(keys) == 1:
+            return {keys[0]: ""}
+        # One damaged reply must not hide the others.
+        half = len(keys) // 2
+        return {**self._read(connection, keys[:half]), **self._read(connection, keys[half:])}
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Drop calls whose replies are damaged, so that they can be stored again."""
+        with sentences(self._where), self._engine.begin() as connection:
+            connection.execute(sql.text("DELETE FROM calls WHERE key = :key"), [{"key": key} for key in keys])
 
     def request(self, key: bytes) -> str | None:
         """The canonical JSON of what was asked under `key`."""

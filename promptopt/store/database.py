@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +91,59 @@ def sentences(where: str) -> Generator[None]:
         raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
         detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
-        if "full" in detail or "No space" in detail:
-            advice = "the disk is full: free some space and run the same command again; nothing stored is lost"
-        elif "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
-            advice = "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
-        elif "locked" in detail:
-            advice = "another process holds it: wait for that one to end, then run the same command again"
-        elif "malformed" in detail or "not a database" in detail:
-            advice = "the file is damaged or not a store: move it away, or set PROMPTOPT_HOME to another folder"
-        else:
-            advice = detail
-        raise StoreError(f"store {where}: {advice}") from cause
+        raise StoreError(f"store {where}: {_advice(where, detail)}") from cause
+
+
+def _advice(where: str, detail: str) -> str:
+    """What to do about an error of the driver."""
+    if any(sign in detail for sign in ("malformed", "not a database", "Could not decode", "unsupported file format")):
+        return _DAMAGED
+    if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
+        return "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
+    if "locked" in detail:
+        return "another process holds it: wait for that one to end, then run the same command again"
+    if "is full" in detail or "No space" in detail or "disk I/O error" in detail:
+        # SQLite says the same of a file whose header counts pages that are not there.
+        if _is_damaged(where):
+            return _DAMAGED
+        state = "failed, which a full one does too" if "I/O" in detail else "is full"
+        return f"the disk {state}: free some space and run the same command again; nothing stored is lost"
+    return detail
+
+
+_DAMAGED = (
+    "the file is damaged or not a store: move it away (or repair a copy of it, with `sqlite3 FILE .recover`), or set "
+    "PROMPTOPT_HOME to another folder"
+)
+
+
+def _is_damaged(where: str) -> bool:
+    """Whether SQLite's own check finds the file unsound."""
+    try:
+        with closing(sqlite3.connect(Path(where).absolute().as_uri() + "?mode=ro", uri=True)) as connection:
+            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+    except sqlite3.DatabaseError as cause:
+        return "malformed" in str(cause) or "not a database" in str(cause)
+
+
+def url_of(location: str | Path | None) -> sql.URL:
+    """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds; by default, that in `home()`.
+
+    Raises StoreError for a text that begins as a URL does and is none.
+    """
+    if isinstance(location, str) and "://" in location:
+        try:
+            return sql.make_url(location)
+        except SQLAlchemyError as cause:
+            raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
+    # Made of its parts: in the text of a URL, `?` and `%41` would mean something.
+    return sql.URL.create("sqlite", database=str(home() / "store.db" if location is None else location))
+
+
+def shown(url: sql.URL) -> str:
+    """A store's address for people: its file, or its URL without the password."""
+    is_file = url.get_backend_name() == "sqlite" and url.database and not url.query
+    return str(url.database) if is_file else url.render_as_string(hide_password=True)
 
 
 def open_engine(location: str | Path | None) -> sql.Engine:
@@ -109,35 +152,37 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     `location`: an SQLAlchemy URL, a file, or None for `store.db` in `home()`.
     Raises StoreError for a folder that cannot be written, a damaged file, or a store of a newer version.
     """
-    where = str(location) if location is not None else str(home() / "store.db")
-    url = where if "://" in where else f"sqlite:///{where}"
-    shown = sql.make_url(url).render_as_string(hide_password=True) if "://" in where else where
-    if url.startswith("sqlite:///"):
+    url = url_of(location)
+    where = shown(url)
+    if url.drivername == "sqlite" and url.database and not url.query:
         try:
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as cause:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as cause:
+            why = cause.strerror if isinstance(cause, OSError) else cause
             raise StoreError(
-                f"store {shown}: its folder cannot be made ({cause.strerror}); set PROMPTOPT_HOME to a folder that you "
-                f"can write to"
+                f"store {where}: its folder cannot be made ({why}); set PROMPTOPT_HOME to a folder that you can write "
+                f"to"
             ) from cause
     try:
         engine = sql.create_engine(url)
     except (SQLAlchemyError, ModuleNotFoundError) as cause:
-        raise StoreError(f"store {shown}: {cause}; install its driver, or correct the URL") from cause
+        raise StoreError(f"store {where}: {cause}; install its driver, or correct the URL") from cause
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-    with sentences(shown):
+    with sentences(where):
         found = _prepared(engine)
-    if found > VERSION:
+    if found != str(VERSION):
         engine.dispose()
+        if not found.isdecimal() or int(found) < VERSION:
+            raise StoreError(f"store {where}: {_DAMAGED} (it says that its version is {found!r})")
         raise StoreError(
-            f"store {shown} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
+            f"store {where} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
             f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
         )
     return engine
 
 
-def _prepared(engine: sql.Engine, tries: int = 40) -> int:
+def _prepared(engine: sql.Engine, tries: int = 40) -> str:
     """Make what is missing, and return the version of the store.
 
     Processes that open a new store at the same moment meet here: SQLite does not wait for the change to WAL, however
@@ -149,7 +194,7 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> int:
                 connection.execute(statement)
             # An older store keeps the number it has, since a row that is there is left alone.
             connection.execute(_MARK, {"version": str(VERSION)})
-            return int(connection.execute(_MARKED).scalar_one())
+            return str(connection.execute(_MARKED).scalar_one())
     except OperationalError as busy:
         if tries == 0 or "locked" not in str(busy.orig):
             raise

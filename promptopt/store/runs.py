@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
-from promptopt.places import home
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences, shown
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.types import canonical
 
+DAMAGED = "damaged"
+"""The status of a run whose row cannot be read."""
 FINAL = "/final"
 """Marks the journal of a run's final phase."""
 
@@ -28,8 +31,9 @@ BEGIN = sql.text(
     "VALUES (:id, :fingerprint, :config, 'running', :now, :now) ON CONFLICT DO NOTHING"
 )
 END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
-ALL = sql.text("SELECT * FROM runs ORDER BY updated DESC, id")
-BEGINNING = sql.text("SELECT * FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
+MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
+IDS = sql.text("SELECT id FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
+ONE = sql.text("SELECT * FROM runs WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,7 @@ class Store:
             raise ConfigError("store is an empty text; give a file, an SQLAlchemy URL, or None for the default")
         self.engine = open_engine(location)
         # The URL may hold a password: what is shown never does.
-        self.where = str(location) if location is not None else str(home() / "store.db")
-        if "://" in self.where:
-            self.where = self.engine.url.render_as_string(hide_password=True)
+        self.where = shown(self.engine.url)
         self.cache = Cache(self.engine, self.where)
         self.looks = Looks(self.engine, self.where)
 
@@ -82,10 +84,39 @@ class Store:
         """The journal of one run's final phase: it follows the budget, so it is written anew each time."""
         return Journal(self.engine, self.where, run_id + FINAL, afresh=True)
 
+    @contextmanager
+    def alone(self, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+        """Hold a run, so that two processes do not pay for the same calls; `waiting` is called while another holds it.
+
+        First at once, then each second; what it raises ends the wait. Nothing is held in a store that is no file.
+        """
+        file = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not file or file == ":memory:" or self.engine.url.query:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.0
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=patience)
+            except Timeout:
+                waiting()
+                patience = 1.0
+        try:
+            yield
+        finally:
+            # While it is held: whoever waits for it has it open, and whoever comes later makes a new one.
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Record that a run exists; one that does already keeps its first config."""
+        """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""
         row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "now": time.time()}
+        damaged = run_id in self._ids(run_id) and self._record(run_id).status == DAMAGED
         with sentences(self.where), self.engine.begin() as connection:
+            if damaged:
+                connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
             connection.execute(BEGIN, row)
 
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
@@ -95,38 +126,45 @@ class Store:
             connection.execute(END, change)
 
     def mark(self, run_id: str, status: str) -> None:
-        """Record that a run ended without a result: `failed`, or `stopped`."""
-        change = {"status": status, "updated": time.time()}
+        """Record how a run stands, which has no (new) result."""
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(sql.update(RUNS).where(RUNS.c.id == run_id).values(change))
+            connection.execute(MARK, {"id": run_id, "status": status, "now": time.time()})
 
     def runs(self) -> list[RunRecord]:
-        """Every run, newest first."""
-        return self._read(ALL)
-
-    def _read(self, query: sql.TextClause, **values: str | int) -> list[RunRecord]:
-        with sentences(self.where), self.engine.connect() as connection:
-            rows = connection.execute(query, values).mappings().all()
-        return [
-            RunRecord(
-                row["id"],
-                row["status"],
-                json.loads(row["config"]),
-                json.loads(row["fingerprint"]),
-                None if row["result"] is None else json.loads(row["result"]),
-                row["created"],
-                row["updated"],
-            )
-            for row in rows
-        ]
+        """Every run, newest first; one whose row is damaged has the status `damaged`, and nothing else."""
+        return [self._record(name) for name in self._ids()]
 
     def find(self, run_id: str) -> RunRecord:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
-        matches = self._read(BEGINNING, begins=run_id, length=len(run_id))
-        if len(matches) != 1:
+        if not run_id.strip():
+            raise ConfigError("which run? name one by its id, or by how that begins; `promptopt runs list` shows them")
+        matches = self._ids(run_id)
+        if len(matches) != 1 and run_id not in matches:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")
-        return matches[0]
+        return self._record(run_id if run_id in matches else matches[0])
+
+    def _ids(self, begins: str = "") -> list[str]:
+        with sentences(self.where), self.engine.connect() as connection:
+            rows = connection.execute(IDS, {"begins": begins, "length": len(begins)})
+            return [name for (name,) in rows if isinstance(name, str)]
+
+    def _record(self, run_id: str) -> RunRecord:
+        # Each row by itself: one that cannot be read must not hide the others.
+        try:
+            with self.engine.connect() as connection:
+                row = connection.execute(ONE, {"id": run_id}).mappings().one()
+            return RunRecord(
+                run_id,
+                str(row["status"]),
+                _object(row["config"]),
+                _object(row["fingerprint"]),
+                None if row["result"] is None else _object(row["result"]),
+                float(row["created"]),
+                float(row["updated"]),
+            )
+        except (SQLAlchemyError, TypeError, ValueError, RecursionError):
+            return RunRecord(run_id, DAMAGED, {}, {}, None, 0.0, 0.0)
 
     def delete(self, run_id: str) -> None:
         """Forget a run and its journal; its calls stay until `collect` finds that nobody needs them."""
@@ -144,3 +182,11 @@ class Store:
             with sentences(self.where), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
                 plain.execute(sql.text("VACUUM"))
         return int(gone.rowcount)
+
+
+def _object(text: Any) -> Mapping[str, Any]:
+    """The JSON object in a column. Raises ValueError and TypeError for what is none."""
+    found: object = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{type(found).__name__} where an object was stored")
+    return cast("dict[str, Any]", found)

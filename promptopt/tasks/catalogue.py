@@ -10,23 +10,30 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.splits import DEFAULT_SPLITS, Splits
 from promptopt.tasks.task import Task
-from promptopt.tasks.task_file import load_task_file, read_table
+from promptopt.tasks.task_file import load_shipped, load_task_file, read_table
 
 
 @checked
-def load_task(name_or_path: str | Path, *, data: str | Path | None = None, splits: Splits = DEFAULT_SPLITS) -> Task:
+def load_task(
+    name_or_path: str | Path,
+    *,
+    data: str | Path | None = None,
+    splits: Splits = DEFAULT_SPLITS,
+    trust: bool = False,
+) -> Task:
     """The task of that name or in that task file, with these splits.
 
-    `data`: a file whose rows replace the task's own examples; its columns are named as the task's. Raises UnknownName,
-    ConfigError and DataError.
+    `data`: a file whose rows replace the task's own examples; its columns are named as the task's. `trust`: lets a task
+    file import and download what it names, now and whenever its content is the same. Raises UnknownName, ConfigError
+    and DataError.
     """
     name = str(name_or_path)
     family, _, member = name.partition("/")
     if name in _library():
-        return load_task_file(_folder() / f"{family}.toml", member=member, data=data, splits=splits)
+        return load_shipped(_folder() / f"{family}.toml", member, data, splits)
     path = Path(name)
     if path.suffix == ".toml":
-        return load_task_file(path, data=data, splits=splits)
+        return load_task_file(path, data=data, splits=splits, trust=trust)
     if name in registry.names("tasks"):
         return _plugged_in(name, data, splits)
     if path.is_file():

@@ -1,5 +1,8 @@
 """Task files: TOML in, `Task` out. Strict: a key that nobody reads is an error that offers the nearest one.
 
+A file is data: what it would import or download needs the user's consent (`tasks/trust.py`), and generators come from
+the registry alone.
+
 name, description, labels, metric, answer, max_tokens, stop, instruction
 [parts]       further prompt parts, frozen: `answer_format`, `system`
 [splits]      train, dev, test: default sizes
@@ -13,15 +16,16 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
@@ -30,13 +34,11 @@ from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Prompt, Sampling
+from promptopt.tasks.trust import check_trusted, deeds
+from promptopt.text import Regex
+from promptopt.types import Prompt, Sampling
 
 Table = Mapping[str, Any]
-
-_KEYS = ("name", "description", "labels", "metric", "answer", "max_tokens", "stop", "instruction", "parts", "splits",
-         "data", "layouts", "contract", "settings")  # fmt: skip
-_SOLUTION_KEYS = tuple(entry.name for entry in fields(Solution))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,17 @@ class Source:
     """The `[data]` table. One of `file`, `home` and `generator` says where the examples are.
 
     `file`: beside the task file. `home`: for each split a path in the data home; `hub`: a `base` address at a pinned
-    revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `generator`:
-    `module:function`, called with (`count`, 0). `input`: a column, a list of columns, or a table from field to column
-    (or to a list of names it may have). `rejected`: a column or a list of them. `solution`: a column, or a table of
-    `column`, `without` and `end`. These and the others: as in `tasks.reading.columns.ColumnRoles` and `Solution`.
+    revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `sha256`: for each split
+    what its file must be. `generator`: a registered name, called with (`count`, 0). `input`: a column, a list of
+    columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
+    them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
+    `tasks.reading.columns.ColumnRoles` and `Solution`.
     """
 
     file: str = ""
     home: Mapping[str, str] = field(default_factory=dict[str, str])
     hub: Mapping[str, str] = field(default_factory=dict[str, str])
+    sha256: Mapping[str, str] = field(default_factory=dict[str, str])
     seeds: Sequence[int] = ()
     generator: str = ""
     count: int = 0
@@ -84,34 +88,80 @@ class Source:
 
 
 def load_task_file(
-    path: str | Path, *, member: str = "", data: str | Path | None = None, splits: Splits = DEFAULT_SPLITS
+    path: str | Path,
+    *,
+    member: str = "",
+    data: str | Path | None = None,
+    splits: Splits = DEFAULT_SPLITS,
+    trust: bool = False,
 ) -> Task:
     """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
 
-    Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says.
+    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`.
+    Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says or was not trusted with.
     """
-    path = Path(path)
-    table = read_table(path)
-    family = cast("Mapping[str, Table]", table.pop("tasks", {}))
+    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust))
+
+
+def load_shipped(path: Path, member: str, data: str | Path | None, splits: Splits) -> Task:
+    """As `load_task_file`, of a file that comes with the package and needs no trust."""
+    return _loaded(path, member, data, splits, None)
+
+
+def _loaded(
+    path: Path,
+    member: str,
+    data: str | Path | None,
+    splits: Splits,
+    consent: Callable[[Path, bytes, Sequence[str]], None] | None,
+) -> Task:
+    from promptopt.tasks.schema import check_table
+
+    content = _content(path)
+    table = _parsed(path, content)
+    family: object = table.pop("tasks", {})
+    if not isinstance(family, dict) or not all(isinstance(own, dict) for own in cast("Table", family).values()):
+        raise ConfigError(f"{path}: tasks is {family!r:.80}, expected tables [tasks.NAME]; correct it there")
+    family = cast("Mapping[str, Table]", family)
     if member:
         if member not in family:
             raise UnknownName("task", f"{path.stem}/{member}", (f"{path.stem}/{name}" for name in family))
         table = _merged(table, family[member])
     elif family:
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
-    _only(path, "key", table, _KEYS)
+    check_table(path, table)
     source = _source(path, table)
+    if consent is not None:
+        consent(path, content, deeds(table, own_data=data is not None))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
-    return _task(path, table, pool, splits)
+    try:
+        return _task(path, table, pool, splits)
+    except ConfigError as cause:
+        # What a task refuses does not know which file it is from.
+        raise cause if str(path) in str(cause) else ConfigError(f"{path}: {cause}") from cause
 
 
 def read_table(path: Path) -> dict[str, Any]:
     """The TOML of a file. Raises DataError where there is none to be read, ConfigError where it is not TOML."""
+    return _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as cause:
-        raise DataError(f"the task file {path} cannot be read: {cause.strerror}; check the path") from cause
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        return path.read_bytes()
+    except (OSError, ValueError) as cause:
+        # No operating system knows a name with a null character in it.
+        why = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise DataError(f"the task file {path} cannot be read: {why}; check the path") from cause
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ConfigError(f"the task file {path} is nested too deeply to be read; a task needs four levels") from None
+    # TOML's whole numbers may have more digits than Python reads, which is a ValueError.
+    except ValueError as cause:
         raise ConfigError(f"the task file {path} is not valid TOML: {cause}; repair it there") from cause
 
 
@@ -126,8 +176,9 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
 
 
 def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
+    _check(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
-    initial = Prompt((("instruction", _required(path, table, "instruction")), *parts.items()))
+    initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
     initial, layouts, marks = in_one_spelling(initial, layouts, names)
@@ -139,9 +190,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     pool = several_right(pool, metric)
     pool = replace(pool, warnings=(*pool.warnings, *said))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
-    _only(path, "contract clause", clauses, ("frozen", "must_contain", "must_not_contain", "max_tokens"))
     default = cast("dict[str, int]", table.get("splits", {}))
-    _only(path, "split", default, ("train", "dev", "test"))
     task = Task(
         name=str(table.get("name", path.stem)),
         description=str(table.get("description", "")),
@@ -168,87 +217,72 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], splits.seed)
 
 
+def _check(path: Path, table: Table) -> None:
+    """Raise ConfigError for what keys hold that is of the right kind, and still cannot be."""
+    for part in table.get("parts", {}):
+        if part in ("instruction", *RESERVED):
+            raise ConfigError(f"{path}: parts.{part} has the name of something else in a layout; rename it")
+    names = [layout["name"] for layout in table.get("layouts", ())]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{path}: two layouts are named {twice!r}; rename one of them")
+    answer = str(table.get("answer", ""))
+    if answer.startswith("regex:"):
+        try:
+            Regex.of(answer.removeprefix("regex:"))
+        except ConfigError as cause:
+            raise ConfigError(f"{path}: answer is {answer!r}: {cause}; correct it there") from cause
+
+
 def _layout(path: Path, entry: Table) -> Layout:
-    _only(path, "layout key", entry, ("name", "messages", "text", "demo", "demos"))
-    messages = cast("list[list[str]]", entry.get("messages", []))
-    for message in messages:
-        if len(message) != 2 or message[0] not in ("system", "user", "assistant"):
-            raise ConfigError(
-                f"{path}: a message is {message!r}, expected [role, pattern], role one of system, user, …"
-            )
-    name, demos = _required(path, entry, "name"), _turns(path, entry)
+    demos: object = entry.get("demos")
     try:
         return Layout(
-            name=name,
-            messages=tuple((cast("Any", role), pattern) for role, pattern in messages),
+            name=str(entry["name"]),
+            messages=tuple((role, pattern) for role, pattern in entry.get("messages", ())),
             text=str(entry.get("text", "")),
             demo=str(entry.get("demo", "")),
-            demos=demos,
+            demos=None if demos is None else Turns() if demos == "turns" else Turns(**cast("dict[str, str]", demos)),
         )
     except ConfigError as cause:
         raise ConfigError(f"{path}: {cause}") from cause
 
 
-def _turns(path: Path, entry: Table) -> Turns | None:
-    given: object = entry.get("demos")
-    if given is None or given == "turns":
-        return None if given is None else Turns()
-    patterns: Table = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    _only(path, "turn", patterns, ("user", "assistant"))
-    if not patterns or not all(isinstance(pattern, str) and pattern for pattern in patterns.values()):
-        raise ConfigError(
-            f'{path}: demos of layout {entry.get("name")!r} is {given!r}, expected "turns" or a table of the patterns '
-            f"user and assistant"
-        )
-    return Turns(**patterns)
-
-
 def _source(path: Path, table: Table) -> Source:
-    data = cast("dict[str, Any]", table.get("data", {}))
-    _only(path, "data key", data, tuple(entry.name for entry in fields(Source)))
-    solution: object = data.get("solution")
-    _only(path, "solution key", cast("Table", solution) if isinstance(solution, dict) else {}, _SOLUTION_KEYS)
-    _check_texts(path, data)
-    source = Source(**data)
+    source = Source(**table["data"])
     try:
         source.columns()
+        if source.generator and source.generator not in registry.names("generators"):
+            raise UnknownName("generator", source.generator, registry.names("generators"))
     except ConfigError as cause:
         raise ConfigError(f"{path}: [data] {cause}") from cause
     if bool(source.file) + bool(source.home) + bool(source.generator) != 1:
         raise ConfigError(f"{path}: [data] needs exactly one of file, home and generator to say where the examples are")
+    if bool(source.generator) != bool(source.count):
+        raise ConfigError(f"{path}: [data] generator and count go together: a name, and how many examples it makes")
+    for split in {**source.hub, **source.sha256}:
+        if split not in source.home and split != "base":
+            raise ConfigError(f"{path}: [data] says how to fetch {split}, and home does not say where it is kept")
     return source
-
-
-def _check_texts(path: Path, data: Table) -> None:
-    """Raises ConfigError where a key of `[data]` on other outputs holds something else than texts."""
-    rejected, solution = data.get("rejected", []), data.get("solution", {})
-    held: dict[str, object] = {
-        "rejected": rejected if isinstance(rejected, list) else [rejected],
-        "options": [data.get("options", "")],
-        "solution": list(cast("Table", solution).values()) if isinstance(solution, dict) else [solution],
-    }
-    for key, values in held.items():
-        if not all(isinstance(value, str) for value in cast("list[object]", values)):
-            raise ConfigError(f"{path}: [data] {key} is {data[key]!r}, expected texts; see the tutorial for its forms")
 
 
 def _pool(path: Path, source: Source, seed: int) -> Pool:
     if source.generator:
-        return Pool(_generated(path, source))
+        # The stories stay the same; the run's seed only splits them.
+        return Pool(tuple(registry.load("generators", source.generator)(source.count, 0)))
     if source.file:
         folders = saved_splits(path.parent / source.file)
-        return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
+        return _pool_of({split: _read(each, source, seed) for split, each in folders.items()})
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
     parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
-        file = locate(relative.replace("{seed}", folder), url)
+        file = locate(relative.replace("{seed}", folder), url, source.sha256.get(split))
         parts[split] = _read(file, source, seed)
-    return _pool_of(path, parts)
+    return _pool_of(parts)
 
 
-def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
-    _only(path, "split", parts, ("train", "dev", "test"))
+def _pool_of(parts: Mapping[str, FileContents]) -> Pool:
     nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
     warnings = tuple(warning for found in parts.values() for warning in found.warnings)
@@ -265,27 +299,3 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
     return examples_from(path, read_rows(path), source.columns(), seed=seed)
-
-
-def _generated(path: Path, source: Source) -> tuple[Example, ...]:
-    module, _, function = source.generator.partition(":")
-    try:
-        generate = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as cause:
-        raise ConfigError(f"{path}: the generator {source.generator!r} cannot be imported: {cause}; name it as "
-                          f"'module:function'") from cause  # fmt: skip
-    # The stories stay the same; the run's seed only splits them.
-    return tuple(generate(source.count, 0))
-
-
-def _required(path: Path, table: Table, key: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f'{path}: {key} is {value!r}, expected a text; write {key} = "…"')
-    return value
-
-
-def _only(path: Path, kind: str, table: Mapping[str, object], known: Sequence[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{path}: {UnknownName(kind, key, known)}")

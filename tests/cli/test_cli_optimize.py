@@ -113,13 +113,17 @@ def test_a_dead_engine_suspends_and_the_same_command_goes_on(
     assert ended["paid"]["calls"] == ended["spent"]["calls"] - 149
 
 
-def test_ctrl_c_once_suspends(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sent", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP, signal.SIGTERM]])
+def test_ctrl_c_and_its_like_suspend(
+    sent: list[signal.Signals], invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(request: Any) -> str:
         if model.calls == 100:
-            os.kill(os.getpid(), signal.SIGINT)
+            for number in sent:
+                os.kill(os.getpid(), number)
         return answer(request)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(sent[0])
     model = Scripted(interrupted, name="scripted/one")
     use(monkeypatch, model)
     result = invoke(*BASE, task_file)
@@ -127,7 +131,7 @@ def test_ctrl_c_once_suspends(invoke: Invoke, task_file: str, monkeypatch: pytes
     assert model.calls == 100
     assert "press Ctrl-C again to stop now" in result.stderr
     assert result.stdout.startswith("Suspended: interrupted.")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(sent[0]) is before
 
 
 def test_ctrl_c_twice_stops_at_once(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,11 +155,15 @@ def test_ctrl_c_twice_stops_at_once(invoke: Invoke, task_file: str, monkeypatch:
 def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace: Path) -> None:
     path = workplace / task_file
     path.write_text(path.read_text().replace("max_tokens = 4", 'max_tokens = 4\nmetric = "math:sqrt"'))
-    result = invoke(*BASE, task_file, "--quiet")
+    untrusted = invoke(*BASE, task_file, "--quiet")
+    assert untrusted.exit_code == 2
+    assert "would import and run the Python function 'math:sqrt' (metric)" in untrusted.stderr
+    result = invoke(*BASE, task_file, "--quiet", "--trust")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: metric")
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stdout == ""
+    assert json.loads(invoke("runs", "list", "--json").stdout)["runs"][0]["status"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -175,12 +183,14 @@ def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace
         (["--config", "nowhere.toml"], "nowhere.toml"),
         (["--out", "no/folder/prompt.txt"], "make it first"),
         (["--out", "prompt.docx"], "prompt.docx"),
+        (["--out", "folder.txt"], "is a folder; name a file in it"),
         (["--resume", "zzz"], "promptopt runs list"),
     ],
 )
 def test_bad_options_are_exit_2_before_any_call(
-    options: list[str], expected: str, invoke: Invoke, task_file: str, model: Scripted
+    options: list[str], expected: str, invoke: Invoke, task_file: str, model: Scripted, workplace: Path
 ) -> None:
+    (workplace / "folder.txt").mkdir()
     result = invoke(*BASE, task_file, *options, "--json")
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -239,6 +249,25 @@ def test_out_writes_what_was_measured(invoke: Invoke, task_file: str, workplace:
     sent = [request.content[0].content for request in model.log if not isinstance(request.content, str)]
     assert written.startswith(BETTER)
     assert any(text == written.replace("{text}", text.rpartition("Text: ")[2].partition("\n")[0]) for text in sent)
+
+
+def test_the_verdict_is_shown_where_the_winner_cannot_be_written(
+    invoke: Invoke, task_file: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "prompt.txt").write_text("what was there")
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        result = invoke(*BASE, task_file, "--out", "prompt.txt")
+    assert result.exit_code == 1
+    assert "Better:" in result.stdout
+    assert "could not be written to prompt.txt (No space left on device); `promptopt runs export" in result.stderr
+    assert (workplace / "prompt.txt").read_text() == "what was there"
+    assert not list(workplace.glob("*.partial"))
 
 
 def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_file: str, model: Scripted) -> None:

@@ -160,3 +160,41 @@ def test_a_demonstration_comes_back_with_all_its_answers(task: Task) -> None:
     again = prompt_of(stored["parts"], stored["demos"])
     assert again == prompt
     assert again.id == prompt.id
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a b", "a-b"),
+        ("a b", "a_b", "a-b"),
+        ("ﬁle", "file"),
+        ("1", "input_1", "2"),
+        ("__debug__", "None"),
+        ("str", "list"),
+        ("?", "!"),
+    ],
+)
+@pytest.mark.parametrize("plain", [True, False])
+def test_columns_that_python_would_take_for_the_same_stay_apart(names: tuple[str, ...], plain: bool) -> None:
+    examples = [Example.of("ab"[n % 2], **{name: f"{name} {n}" for name in names}) for n in range(60)]
+    shown = " ".join(f"{{{name}}}" for name in names)
+    layout = Layout("l", text=f"{{instruction}} {shown}") if plain else Layout("l", (("user", f"{shown} {{demos}}"),))
+    layout = layout if plain else replace(layout, messages=(("system", "{instruction}"), *layout.messages))
+    laid_out = Task.from_examples(examples, prompt=Prompt.of("Say."), labels=["a", "b"], layout=layout)
+    exported = export_of(laid_out, laid_out.initial)
+    space: dict[str, Any] = {}
+    exec(export(exported, "python"), space)
+    values = [f"<{number}>" for number in range(len(names))]
+    found = space["text" if plain else "messages"](*values)
+    text = found if plain else found[-1]["content"]
+    assert text.endswith(" ".join(values)) or text.strip().endswith(" ".join(values))
+
+
+@pytest.mark.parametrize("said", ['""";ran.append(1);"""', '"', '\\"""', "\0\n", '"""\nran.append(1)\n"""', "\\"])
+def test_names_and_stop_texts_become_no_code(task: Task, said: str) -> None:
+    stopped = replace(task, sampling=Sampling(max_tokens=4, stop=(said,)))
+    code = export(export_of(stopped, stopped.initial, f"model {said}"), "python")
+    space: dict[str, Any] = {"ran": []}
+    exec(code, space)
+    assert space["ran"] == []
+    assert "Ask with" in space["__doc__"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
@@ -40,6 +40,8 @@ def test_instruction_and_layout_part_by_the_rule(text: str, instruction: str, pa
     value=st.text(max_size=10),
 )
 def test_the_start_prompt_is_rendered_exactly_as_written(head: str, tail: str, value: str) -> None:
+    # Two braces on each side are one mark of the input.
+    assume(not (head.endswith("{") and tail.startswith("}")))
     example = Example.of("yes", text=value)
     start = take_apart(f"{head}{{text}}{tail}", ("text",))
     task = Task("t", Prompt.of(start.instruction), own_layouts(start), train=(example,))

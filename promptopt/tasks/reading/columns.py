@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
-from promptopt.text import normalise
+from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
 
 Row = Mapping[str, object]
@@ -98,7 +96,7 @@ class ColumnRoles:
         if self.target is None and (self.rejected or self.options):
             raise ConfigError("rejected outputs are worse than a target: say which column is the target")
         for source in (self.options, "" if self.solution is None else self.solution.without):
-            _compiled(source)
+            _expression(source)
 
     @classmethod
     def of(
@@ -133,6 +131,7 @@ class ColumnRoles:
         that is not in `classes`, and for rejected outputs or a solution that cannot be used.
         """
         where, listed = f"{path}, row {number}", path.suffix.lower() in LISTED
+        self._check_texts(where, row)
         fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):
             return None
@@ -145,6 +144,19 @@ class ColumnRoles:
         if self.options:
             return Example(fields, target, (), _others(self.options, fields, target), solution, group)
         return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution, group)
+
+    def _check_texts(self, where: str, row: Row) -> None:
+        columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)
+        for column in (*columns, None if self.solution is None else self.solution.column):
+            value = None if column is None else row.get(column)
+            try:
+                text_of(value)
+            except (TypeError, ValueError, RecursionError) as cause:
+                what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)
+                raise DataError(
+                    f"{where}: the column {column!r} holds {what}, which is no text; write it as one, or name another "
+                    f"column"
+                ) from cause
 
     def _answer(self, where: str, text: str) -> str:
         text = text.strip()
@@ -201,7 +213,7 @@ class ColumnRoles:
     def _worked(self, text: str, answer: str) -> str:
         """A worked solution as a reply would give it; empty for an empty one."""
         recipe = self.solution if self.solution is not None else Solution()
-        text = _compiled(recipe.without).sub("", text).strip() if recipe.without else text.strip()
+        text = _expression(recipe.without).without(text).strip() if recipe.without else text.strip()
         if not text or not recipe.end:
             return text
         if self.target_after is not None and self.target_after in text:
@@ -209,13 +221,12 @@ class ColumnRoles:
         return f"{text}\n{recipe.end.replace('{target}', answer)}".strip()
 
 
-@lru_cache(maxsize=64)
-def _compiled(source: str) -> re.Pattern[str]:
+def _expression(source: str) -> Regex:
     """The regular expression. Raises ConfigError for what is none."""
     try:
-        return re.compile(source)
-    except re.error as cause:
-        raise ConfigError(f"{source!r} is no regular expression: {cause}; correct it in the task file") from cause
+        return Regex.of(source)
+    except ConfigError as cause:
+        raise ConfigError(f"{cause}; correct it in the task file") from cause
 
 
 def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -228,6 +239,10 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else canonical(value)
+
+
+def _kind(value: object) -> str:
+    return "bytes that are no UTF-8" if isinstance(value, bytes) else f"a {type(value).__name__}"
 
 
 def listed_columns(row: Row) -> str:
@@ -248,7 +263,8 @@ def _entries(value: object, listed: bool) -> object:
         return value
     try:
         found: object = json.loads(value)
-    except json.JSONDecodeError:
+    # More than Python reads (deep nesting, endless numbers) is a text like any other.
+    except (ValueError, RecursionError):
         return value
     return found
 
@@ -284,7 +300,7 @@ def _context(value: object, listed: bool) -> tuple[tuple[str, str], ...]:
 
 def _others(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:
     """The options but the target; none where the target is not among them."""
-    pattern = _compiled(options)
+    pattern = _expression(options)
     group = 1 if pattern.groups else 0
     found = dict.fromkeys(match.group(group).strip() for _, text in fields for match in pattern.finditer(text))
     return tuple(option for option in found if option != target) if target in found else ()

@@ -131,12 +131,15 @@ def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                yield _object(path, f"line {number}", json.loads(line))
+                value: object = json.loads(line)
             except json.JSONDecodeError as cause:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON ({cause.msg} at column {cause.colno}); each line has to be "
                     f"one whole JSON object"
                 ) from cause
+            except (ValueError, RecursionError) as cause:
+                raise DataError(f"{path}, line {number}: {_unreadable(cause)}") from cause
+            yield _object(path, f"line {number}", value)
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -144,6 +147,8 @@ def _json(path: Path) -> Iterator[Row]:
         value: object = json.loads("".join(read_lines(path)) or "[]")
     except json.JSONDecodeError as cause:
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
+    except (ValueError, RecursionError) as cause:
+        raise DataError(f"{path}: {_unreadable(cause)}") from cause
     if isinstance(value, dict):
         lists = [entry for entry in cast("dict[str, list[object]]", value).values() if isinstance(entry, list)]  # pyright: ignore[reportUnnecessaryIsInstance]
         value = lists[0] if len(lists) == 1 else None
@@ -153,6 +158,13 @@ def _json(path: Path) -> Iterator[Row]:
         )
     for number, entry in enumerate(cast("list[object]", value), start=1):
         yield _object(path, f"row {number}", entry)
+
+
+def _unreadable(cause: ValueError | RecursionError) -> str:
+    """What is wrong with JSON that is well formed, and more than Python reads."""
+    if isinstance(cause, RecursionError):
+        return "the JSON is nested too deeply to be read; write flat objects with named values"
+    return f"the JSON holds a number that is too long ({cause}); write it as a text"
 
 
 def _object(path: Path, where: str, value: object) -> Row:

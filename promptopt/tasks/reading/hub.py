@@ -12,7 +12,7 @@ import socket
 import tempfile
 import threading
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from urllib.parse import urlsplit
 
 from promptopt.errors import DataError
@@ -21,22 +21,29 @@ from promptopt.places import home
 _TIMEOUT_S = 3.0
 """For finding the hub's address, for connecting, and for each read."""
 _BLOCK = 1 << 16
+_LARGEST = 1 << 30
+"""Bytes of a file that is fetched: the largest data set of the library has 5 MB, and a disk is soon full."""
 
 
-def locate(relative: str, url: str | None) -> Path:
+def locate(relative: str, url: str | None, sha256: str | None = None) -> Path:
     """The local file for `relative` (a path laid out like the data home), fetched from `url` where need be.
 
-    Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. Raises DataError saying where to put the file,
-    and for a path out of the data home or an address that is not of the web.
+    Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. `sha256`: what a fetched file must be, where no
+    checksum of ours is known. Raises DataError saying where to put the file, for a path out of the data home, an
+    address that is not of the web, and a file that is larger than 1 GiB or another one than it should be.
     """
     _check_confined(relative, url)
+    known = checksums().get(relative, None if sha256 is None else sha256.lower())
     data_home = os.environ.get("PROMPTOPT_DATA_HOME")
     if data_home:
         own = Path(data_home).expanduser() / relative
         if own.exists():
             return own
     cached = home() / "data" / relative
+    _check_inside(cached, relative)
     if cached.exists():
+        if sha256 is not None and known is not None:
+            _check_content(cached, known)
         return cached
     advice = (
         f"put the file there as {relative} and set PROMPTOPT_DATA_HOME to that folder (now "
@@ -48,17 +55,44 @@ def locate(relative: str, url: str | None) -> Path:
         raise DataError(
             f"the data file {relative} is not on this machine and HF_HUB_OFFLINE forbids fetching; {advice}"
         )
-    _fetch(url, cached, checksums().get(relative), advice)
+    _fetch(url, cached, known, advice)
     return cached
 
 
 def _check_confined(relative: str, url: str | None) -> None:
     # Both come from a task file, which may be a stranger's: it must not choose where on this machine a file is put.
     path = PurePath(relative)
-    if path.is_absolute() or path.drive or ".." in path.parts:
+    if path.is_absolute() or PureWindowsPath(relative).drive or ".." in path.parts:
         raise DataError(f"the data file {relative!r} lies outside the data home; give a path in it, without '..'")
-    if url is not None and urlsplit(url).scheme not in ("http", "https"):
+    if not path.parts or not relative.isprintable() or "\\" in relative or relative.endswith("/"):
+        raise DataError(f"{relative!r} is no name for a data file; write folders and a file with / between them")
+    if url is not None and not _of_the_web(url):
         raise DataError(f"the hub address {url!r} is not of the web; give one that begins with https://")
+
+
+def _of_the_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # The port is read when asked for, and may be none.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        return False
+
+
+def _check_inside(path: Path, relative: str) -> None:
+    # A link in the data home may lead out of it.
+    if not path.resolve().is_relative_to((home() / "data").resolve()):
+        raise DataError(f"the data file {relative!r} lies outside the data home, by a link in it; remove the link")
+
+
+def _check_content(path: Path, checksum: str) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != checksum:
+        raise DataError(
+            f"{path} has the sha256 {found[:16]}…, expected {checksum[:16]}…; remove it to fetch it again, or correct "
+            f"the task file"
+        )
 
 
 def checksums() -> dict[str, str]:
@@ -86,6 +120,8 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
                     while block := response.read(_BLOCK):
                         seen.update(block)
                         part.write(block)
+                        if part.tell() > _LARGEST:
+                            raise DataError(f"{url} is larger than {_LARGEST >> 30} GiB; {advice}")
                 part.flush()
                 if expected is not None and part.tell() != int(expected):
                     raise DataError(f"{url} broke off after {part.tell()} of {expected} bytes; try again, or {advice}")

@@ -9,6 +9,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -151,8 +152,9 @@ def parquet(path: Path) -> Iterator[Row]:
     library = _needed("pyarrow.parquet", "pyarrow", path)
     try:
         for batch in library.ParquetFile(path).iter_batches(batch_size=4096):
-            yield from batch.to_pylist()
-    except ValueError as cause:
+            yield from map(_plain, batch.to_pylist())
+    except (ValueError, OSError, NotImplementedError) as cause:
+        _check_system(cause)
         raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
 
 
@@ -169,9 +171,32 @@ def arrow(path: Path) -> Iterator[Row]:
             else:
                 batches = iter(ipc.open_stream(source))
             for batch in batches:
-                yield from batch.to_pylist()
-    except ValueError as cause:
+                yield from map(_plain, batch.to_pylist())
+    except (ValueError, OSError, NotImplementedError) as cause:
+        _check_system(cause)
         raise DataError(f"{path} is no readable Arrow file ({cause}); write it again") from cause
+
+
+def _check_system(cause: Exception) -> None:
+    """Raise what the operating system said; some of pyarrow's own errors are of its kind in name only."""
+    if isinstance(cause, OSError) and cause.errno is not None:
+        raise cause
+
+
+def _plain(row: Mapping[str, Any]) -> Row:
+    return {name: _plain_cell(value) for name, value in row.items()}
+
+
+def _plain_cell(value: Any) -> object:
+    """A cell of Parquet or Arrow as JSON would have it: text that is stored as bytes, times and decimals as texts."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value  # an error only where the column is used
+    if isinstance(value, date | time | Decimal):
+        return str(value)
+    return value
 
 
 def saved_splits(path: Path) -> Mapping[str, Path]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,47 @@ def test_bad_samples_are_refused(tmp_path: Path, row: object, message: str) -> N
 def test_inputs_survive_json_lines_byte_for_byte(tmp_path: Path, values: list[str]) -> None:
     path = write(tmp_path, "a.jsonl", "\n".join(json.dumps({"text": value}, ensure_ascii=False) for value in values))
     assert [example["text"] for example in read_examples(path, Columns(input="text")).examples] == values
+
+
+def test_parquet_holds_text_as_bytes_and_times(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    columns = {
+        "text": [b"one", "zwei ü".encode()],
+        "image": [b"\xff\xd8", b"\xff\xd9"],
+        "when": [datetime(2026, 1, 2, 3), datetime(2026, 1, 2, 4)],
+        "price": [Decimal("1.50"), Decimal("2.00")],
+        "parts": [{"raw": b"\xff"}, {"raw": b"\xfe"}],
+        "label": ["yes", "no"],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    read = read_examples(tmp_path / "a.parquet", Columns(input=["text", "when"], target="price")).examples
+    assert read == (
+        Example.of("1.50", text="one", when="2026-01-02 03:00:00"),
+        Example.of("2.00", text="zwei ü", when="2026-01-02 04:00:00"),
+    )
+    for column, kind in (("image", "bytes that are no UTF-8"), ("parts", "a dict")):
+        with pytest.raises(DataError, match=f"row 1: the column '{column}' holds {kind}, which is no text"):
+            read_examples(tmp_path / "a.parquet", Columns(input=column, target="label"))
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "[" * 100_000 + "]" * 100_000, "9" * 5_000, '{"a":' * 100_000])
+def test_json_that_python_cannot_read_is_one_sentence(tmp_path: Path, value: str) -> None:
+    line = f'{{"text": {value}, "label": "x"}}'
+    for name, content in (("a.jsonl", line), ("a.json", f"[{line}]")):
+        with pytest.raises(DataError, match=r"nested too deeply|number that is too long|not valid JSON"):
+            read_examples(write(tmp_path, name, content), Columns(input="text", target="label"))
+    # In a cell of CSV it is a text.
+    rows = write(tmp_path, "a.csv", f'text,label\n"{value.replace(chr(34), chr(34) * 2)}",x\n')
+    if len(value) < 131_072:
+        assert read_examples(rows, Columns(input="text", target="label")).examples[0]["text"] == value
+
+
+def test_json_nested_deeper_than_it_can_be_written_names_the_column(tmp_path: Path) -> None:
+    rows = "".join(f'{{"text": {"[" * depth}{"]" * depth}, "label": "x"}}\n' for depth in (3, 950))
+    try:
+        read = read_examples(write(tmp_path, "a.jsonl", rows), Columns(input="text", target="label"))
+    except DataError as error:
+        assert "nested too deeply" in str(error)  # noqa: PT017
+    else:
+        assert read.examples[0]["text"] == "[[[]]]"

@@ -1,0 +1,114 @@
+"""What the final choice and the sealed test will take in tokens and dollars, priced again as the search goes.
+
+Before the search it is priced from the start prompt. Candidates grow longer than that, and replies are shorter or
+longer than guessed: so each time something is to be scored, the reserve is priced from the longest candidates that may
+still win and from what calls took so far, and the search's limits give way. All of it follows from the program, so a
+replay stops where the run stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from promptopt.models.prices import Price
+from promptopt.run.budget import Allocation, Ledger, Limits
+from promptopt.types import Cell, Estimate, Prompt
+
+MARGIN = 1.1
+"""The reserve for each unit it is priced at: test items differ from those measured, and one call may overshoot."""
+MEASURED = 16
+"""Cells after which what they took counts for more than the guess."""
+CONTENDERS = 2
+"""Candidates that may still win, for each finalist: the ranking moves while scores come in."""
+
+
+class Reserve:
+    """Prices the cells that are set aside. Made for runs whose tokens or dollars are capped."""
+
+    def __init__(
+        self,
+        allocation: Allocation,
+        *,
+        reading: Callable[[Prompt], float],
+        writing: float,
+        price: Price | None,
+        same: bool,
+    ) -> None:
+        """`reading`: estimated tokens read by a cell of a prompt; `writing`: tokens written by one, as guessed.
+
+        `same`: whether the search scores by what the verdict is by, so that its calls say what the verdict's take.
+        """
+        self._allocation, self._guess, self._price, self._same = allocation, writing, price, same
+        self._reading, self._known = reading, dict[Prompt, float]()
+        self._cells = self._estimated = 0.0
+        self._read = self._written = 0
+
+    def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
+        """Learn from a batch of cells of the search, which the ledger was charged for."""
+        charged = after.evaluations - before.evaluations
+        if self._same and charged:
+            # Of a batch in which some cells share their calls, each counts for its part.
+            estimated = sum(self._tokens(cell.prompt) for cell in cells)
+            self._estimated += estimated * charged / len(cells)
+            self._cells += charged
+            self._read += after.prompt_tokens - before.prompt_tokens
+            self._written += after.completion_tokens - before.completion_tokens
+
+    def limits(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> Limits:
+        """What is left to the search where the longest that may still win are the finalists.
+
+        `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
+        """
+        plan, total, search = self._allocation, self._allocation.total, self._allocation.search
+        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
+        contenders = dict.fromkeys([*likeliest, *scored])
+        longest = sorted((each for each in contenders if each != start), key=self._tokens)[-plan.finalists :]
+        tokens, usd = self._take(start, longest, plan.dev, plan.test)
+        whole = _less(total.tokens, search.tokens, tokens)
+        return replace(search, tokens=None if whole is None else int(whole), usd=_less(total.usd, search.usd, usd))
+
+    def fitted(self, spent: Ledger, start: Prompt, ranked: Sequence[Prompt]) -> Allocation:
+        """The plan that what is left pays for; `ranked`: the candidates, best first.
+
+        Where it is too little, the choice gives way before the test: fewer dev examples, then fewer finalists.
+        """
+        plan = self._allocation
+
+        def affordable(finalists: int, dev: int, test: int) -> bool:
+            tokens, usd = self._take(start, ranked[:finalists], dev, test)
+            total = plan.total
+            return (total.tokens is None or spent.tokens + tokens <= total.tokens) and (
+                total.usd is None or spent.usd is None or spent.usd + usd <= total.usd
+            )
+
+        for finalists in range(plan.finalists, 0, -1):
+            # Below a quarter, or eight examples, the choice among so many is a guess.
+            least = min(plan.dev, max(8, plan.dev // 4)) if finalists > 1 else 1
+            dev = next((dev for dev in range(plan.dev, least - 1, -1) if affordable(finalists, dev, plan.test)), None)
+            if dev is not None:
+                return replace(plan, finalists=finalists, dev=dev)
+        least = min(plan.dev, 8)
+        test = next((test for test in range(plan.test, 0, -1) if affordable(1, least, test)), 0)
+        return replace(plan, finalists=1, dev=least, test=test)
+
+    def _take(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
+        """Tokens and dollars of the final choice, and of the test of the start and the longest finalist."""
+        first, others = self._tokens(start), [self._tokens(prompt) for prompt in finalists]
+        cells = dev * (1 + len(others)) + test * (2 if others else 1)
+        read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
+        measured = self._cells >= MEASURED and self._estimated > 0
+        read *= MARGIN * (self._read / self._estimated if measured else 1.0)
+        written = MARGIN * cells * (self._written / self._cells if measured else self._guess)
+        price = self._price
+        return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
+
+    def _tokens(self, prompt: Prompt) -> float:
+        if prompt not in self._known:
+            self._known[prompt] = self._reading(prompt)
+        return self._known[prompt]
+
+
+def _less(total: float | None, before: float | None, reserve: float) -> float | None:
+    """A limit of the search: what the reserve leaves of the total, and never more than it had."""
+    return None if total is None or before is None else max(0.0, min(before, total - reserve))

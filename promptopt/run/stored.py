@@ -1,0 +1,39 @@
+"""Replies as the store holds them: read back as JSON, and forgotten where they are damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from promptopt.store.cache import Cache
+from promptopt.text import counted
+
+
+def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
+    """The stored replies. Damaged ones are dropped, which the user is told: whoever lacks them asks again."""
+    found = {key: _whole(reply) for key, reply in cache.get(keys).items()}
+    damaged = [key for key, value in found.items() if value is None]
+    if damaged:
+        cache.forget(damaged)
+        warn(
+            f"{counted(len(damaged), 'stored reply is', 'stored replies are')} damaged and asked for again; what the "
+            f"model says now may differ"
+        )
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
+    """(prompt tokens, completion tokens) of a stored reply."""
+    return reply["usage"][0], reply["usage"][1]
+
+
+def _whole(text: str) -> Any:
+    """A stored reply as JSON, or None where it is damaged."""
+    try:
+        value: Any = json.loads(text)
+        reading, writing = value["usage"]
+        sound = isinstance(value["served"], str) and isinstance(value["finish"], str)
+        return value if sound and type(reading) is type(writing) is int else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

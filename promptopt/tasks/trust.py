@@ -1,0 +1,95 @@
+"""What a task file would have done to this machine, and whether its user has agreed to that.
+
+Files are data: what a stranger's file would import or download happens only once its very content was trusted, which
+is remembered by digest in `home()`. The tasks that come with the package need no trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from promptopt.errors import ConfigError
+from promptopt.places import home
+
+_LISTING = "trusted-task-files"
+"""In `home()`: a line for each trusted content, its sha256 and where it was first trusted."""
+
+
+def deeds(table: Mapping[str, Any], *, own_data: bool) -> list[str]:
+    """What the task in this (validated) table would have done, in words; nothing where it is but data.
+
+    `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched.
+    """
+    found = [f"import and run the Python function {name!r} ({key})" for key, name in _functions(table)]
+    hub = table.get("data", {}).get("hub", {})
+    if hub and not own_data:
+        hosts = dict.fromkeys(_host(hub["base"] + after) for split, after in hub.items() if split != "base")
+        found.append(f"download data from {' and '.join(hosts)} into {home() / 'data'}")
+    return found
+
+
+def check_trusted(path: Path, content: bytes, wanted: Sequence[str], *, trust: bool) -> None:
+    """Raise ConfigError where the file wants something done and its content was never trusted; `trust`: now it is."""
+    if not wanted:
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    if digest in _trusted():
+        return
+    if not trust:
+        raise ConfigError(
+            f"the task file {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through the file, "
+            f"and where you trust it add --trust, or in Python load_task({str(path)!r}, trust=True), once"
+        )
+    _remember(digest, path)
+
+
+def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every `module:function` that would be imported, with its key: as the metric, or as one among the settings."""
+    if ":" in table.get("metric", ""):
+        yield "metric", table["metric"]
+    for key, value in _texts("settings", table.get("settings", {})):
+        # A metric is the only setting that may name a function, however its name is put together.
+        if "metric" in key and ":" in value:
+            yield key, value
+
+
+def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, below in cast("Mapping[str, object]", value).items():
+            yield from _texts(f"{path}.{key}", below)
+
+
+def _host(url: str) -> str:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    return host if host else repr(url)
+
+
+def _trusted() -> set[str]:
+    try:
+        lines = (home() / _LISTING).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    return {line.split(maxsplit=1)[0] for line in lines if line.strip()}
+
+
+def _remember(digest: str, path: Path) -> None:
+    listing = home() / _LISTING
+    try:
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        # One short line, appended in one write: two processes at once cannot mix theirs.
+        with listing.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{digest} {str(path.absolute())!r}\n")
+    except OSError as cause:
+        raise ConfigError(
+            f"that {path} is trusted cannot be kept in {listing} ({cause.strerror}); set PROMPTOPT_HOME to a folder "
+            f"that you can write to"
+        ) from cause

@@ -1,0 +1,43 @@
+"""auto by a loss: what a generation shows decides, without the posterior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.auto.search import Auto
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.testing import planted_task, uniform
+from promptopt.types import Content
+from tests.optimizers.test_auto import WORDS, author, said
+
+
+def lower_with_words(content: Content, continuation: str) -> list[float]:
+    text = said(content)
+    return [sum(word in text for word in WORDS[:3]) - 3.0 - uniform(text, continuation), -0.1]
+
+
+def test_by_losses_the_best_of_a_generation_go_on_and_the_best_words_are_found(tmp_path: Path) -> None:
+    runs: list[Run] = []
+    result = optimize(
+        planted_task(),
+        Auto(demos=0),
+        model=Models(
+            Scripted(lambda _: "yes", name="losses", scores=lower_with_words),
+            proposer=Scripted(author, name="proposer"),
+        ),
+        evaluator="loss",
+        budget=Budget(evaluations=500),
+        store=tmp_path / "store.db",
+        session=Session(watch=runs.append),
+    )
+    assert len(runs[0].steps) > 5
+    for step in runs[0].steps:
+        assert list(step.kept) == [estimate.prompt for estimate in step.pool[:2]]
+    best = runs[0].ranked()[0].prompt["instruction"]
+    assert sum(word in best for word in WORDS[:3]) == 3
+    assert result.spent.evaluations <= 500

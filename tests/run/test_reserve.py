@@ -1,0 +1,111 @@
+"""The reserve under caps on tokens and dollars: kept while candidates grow, without a call too many, and replayed."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.binding.session import Session
+from promptopt.models.prices import Price
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget, Ledger, allocate
+from promptopt.run.events import Event, Planned
+from promptopt.run.reserve import Reserve
+from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
+from promptopt.types import Cell, Example, Prompt, Request
+from tests.rewrites import Rewrites
+
+START, LONG = Prompt((("instruction", "short"),)), Prompt((("instruction", "long " * 100),))
+READ = {START: 10.0, LONG: 100.0}
+
+
+def grow(request: Request) -> str:
+    """A proposer whose rewrites are up to a hundred words longer each time."""
+    assert isinstance(request.content, str)
+    rng = random.Random(f"{request.content}{request.seed}")
+    padding = " ".join(rng.choice(["alpha", "beta", "gamma"]) for _ in range(rng.randrange(10, 100)))
+    return f"{request.content.removeprefix('Rewrite: ')} {rng.choice(['carefully', 'exactly'])} {padding}"
+
+
+def search(store: Path, tokens: int, promised: list[int]) -> Result:
+    def watch(event: Event) -> None:
+        if isinstance(event, Planned):
+            promised.append(event.plan.test)
+
+    return optimize(
+        planted_task(),
+        Rewrites(steps=8, breadth=4),
+        model=Models(
+            planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)),
+            Scripted(grow, name="proposer"),
+        ),
+        budget=Budget(tokens=tokens),
+        store=store,
+        session=Session([watch]),
+    )
+
+
+@pytest.mark.parametrize("tokens", [30_000, 60_000])
+def test_the_promised_test_is_held_however_long_candidates_grow(tmp_path: Path, tokens: int) -> None:
+    promised: list[int] = []
+    result = search(tmp_path / "s.db", tokens, promised)
+    assert result.status == "budget"
+    assert result.best.test is not None
+    assert result.best.test.n == promised[0]
+    assert result.spent.tokens <= tokens
+    again = search(tmp_path / "s.db", tokens, promised)
+    assert outcome(again) == outcome(result)
+    assert again.paid.calls == 0
+    # A larger cap goes on with the same run.
+    further = search(tmp_path / "s.db", 2 * tokens, promised)
+    assert further.run_id == result.run_id
+    assert further.paid.calls < further.spent.calls
+
+
+def reserve(tokens: int | None = 100_000, usd: float | None = None) -> Reserve:
+    plan = allocate(
+        Budget(tokens=tokens, usd=usd), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6
+    )
+    price = Price(1e-6, 1e-6)
+    return Reserve(plan, reading=lambda prompt: READ[prompt], writing=10.0, price=price, same=True)
+
+
+@pytest.mark.parametrize(("tokens", "usd"), [(100_000, None), (None, 0.1)])
+def test_the_search_gives_way_to_longer_contenders_and_never_gains(tokens: int | None, usd: float | None) -> None:
+    def left(contenders: list[Prompt]) -> float:
+        limits = reserve(tokens, usd).limits(START, [], contenders)
+        return round(1e6 * limits.usd) if limits.usd is not None else float(limits.tokens or 0)
+
+    assert left([START, LONG]) < left([START])
+    given = reserve(tokens, usd)
+    search = allocate(
+        Budget(tokens=tokens, usd=usd), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6
+    ).search
+    limits = given.limits(START, [], [])
+    assert (limits.tokens or 0) <= (search.tokens or 0)
+    assert (limits.usd or 0) <= (search.usd or 0)
+
+
+def test_what_calls_took_replaces_the_guess() -> None:
+    learned, guessed = reserve(), reserve()
+    cells = [Cell(START, Example((("text", str(number)),), "t")) for number in range(40)]
+    learned.observe(cells, Ledger(), Ledger(evaluations=40, calls=40, prompt_tokens=800, completion_tokens=2_000))
+    first, second = (each.limits(START, [], [LONG]).tokens for each in (guessed, learned))
+    assert first is not None
+    assert second is not None
+    assert second < first
+
+
+def test_the_choice_gives_way_before_the_test() -> None:
+    plan = reserve()
+    whole = plan.fitted(Ledger(), START, [LONG])
+    tight = plan.fitted(Ledger(prompt_tokens=83_000), START, [LONG])
+    assert (whole.dev, whole.test) == (40, 100)
+    assert tight.test == 100
+    assert tight.dev < 40
+    assert plan.fitted(Ledger(prompt_tokens=95_000), START, [LONG]).test < 100

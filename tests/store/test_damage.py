@@ -1,0 +1,114 @@
+"""Stores and homes that are damaged, oddly named or unwritable: one sentence each, and nothing else is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError, StoreError
+from promptopt.run.stored import known
+from promptopt.store.runs import Store
+
+
+def spoil(path: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement, values)
+
+
+@pytest.mark.parametrize("column", ["config", "fingerprint", "result", "created", "updated"])
+@pytest.mark.parametrize("value", ["{", "[]", "3", b"\xff\xfe", "[" * 100_000])
+def test_one_damaged_run_hides_no_other_and_can_be_begun_again(tmp_path: Path, column: str, value: object) -> None:
+    with Store(tmp_path / "store.db") as store:
+        for name in ("bad", "good"):
+            store.begin(name, fingerprint={"seed": 1}, config={"task": "t"})
+            store.end(name, status="finished", result={"verdict": "better"})
+        spoil(tmp_path / "store.db", f"UPDATE runs SET {column} = ? WHERE id = 'bad'", value)
+        if (column, value) in (("created", "3"), ("updated", "3")):
+            return  # a number after all
+        assert {record.id: record.status for record in store.runs()} == {"bad": "damaged", "good": "finished"}
+        assert store.find("ba").config == {}
+        store.begin("bad", fingerprint={"seed": 1}, config={"task": "t"})
+        assert store.find("bad").status == "running"
+        store.delete("bad")
+        assert [record.id for record in store.runs()] == ["good"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_no_name_is_the_name_of_no_run(tmp_path: Path, name: str) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.begin("only", fingerprint={}, config={})
+        with pytest.raises(ConfigError, match="which run"):
+            store.find(name)
+
+
+@pytest.mark.parametrize("folder", ["a?b", "a%41", "a#b", "a b", "x://y", "ü", "a;b&c=d"])
+def test_a_home_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / folder))
+    with Store() as store:
+        assert store.where == str(tmp_path / folder / "store.db")
+    assert (tmp_path / folder / "store.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [Path(folder).parts[0]]
+
+
+def test_a_home_of_no_user_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", "~nobody-of-that-name/x")
+    with pytest.raises(ConfigError, match="there is no such user"):
+        Store()
+
+
+def begun(path: Path) -> str:
+    """What the error says, in a word, when a run is begun in that store; nothing where it begins."""
+    try:
+        with Store(path) as store:
+            store.begin("run", fingerprint={}, config={})
+    except StoreError as error:
+        return next(word for word in ("damaged", "cannot be written", str(error)) if word in str(error))
+    return ""
+
+
+def test_a_store_whose_header_is_damaged_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Store(path).close()
+    whole, said = path.read_bytes(), list[str]()
+    for offset in range(100):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 0x81]) + whole[offset + 1 :])
+        said.append(begun(path))
+    assert set(said) <= {"", "damaged", "cannot be written"}
+    assert said.count("damaged") > 20
+
+
+@pytest.mark.parametrize("reply", ["{", "", "[]", '{"usage": [1]}', b"\xff\xff"])
+def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> None:
+    whole = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m"}'
+    keys = [bytes([number]) * 32 for number in range(5)]
+    warned: list[str] = []
+    with Store(tmp_path / "store.db") as store:
+        for key in keys:
+            store.cache.put(key, "m", "q", whole)
+        store.cache.flush()
+        spoil(tmp_path / "store.db", "UPDATE calls SET reply = CAST(? AS TEXT) WHERE key = ?", reply, keys[2])
+        assert list(known(store.cache, keys, warned.append)) == [*keys[:2], *keys[3:]]
+        assert warned == ["1 stored reply is damaged and asked for again; what the model says now may differ"]
+        assert len(known(store.cache, keys, warned.append)) == 4
+        store.cache.put(keys[2], "m", "q", whole)
+        store.cache.flush()
+        assert len(known(store.cache, keys, warned.append)) == 5
+
+
+def test_a_run_is_held_by_one_at_a_time_and_let_go(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def impatient() -> None:
+        asked.append("waiting")
+        raise StoreError("no longer")
+
+    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+        with one.alone("run", impatient), two.alone("other", impatient):
+            assert not asked
+            with pytest.raises(StoreError, match="no longer"), two.alone("run", impatient):
+                pytest.fail("two at one run")
+        with two.alone("run", impatient):
+            assert asked == ["waiting"]
+    assert not list(tmp_path.glob("*.lock"))

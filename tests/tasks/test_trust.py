@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typing_extensions import get_type_hints
+
+from promptopt.errors import ConfigError, DataError, PromptoptError
+from promptopt.tasks import load_task
+from promptopt.tasks.reading import hub
+from promptopt.tasks.schema import TaskTable
+from promptopt.tasks.task_file import Source
+
+ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
+HEAD = 'labels = ["a", "b"]\ninstruction = "Classify."\n'
+FILE = '[data]\nfile = "rows.csv"\n'
+METRIC = HEAD + 'metric = "mailed_metric:score"\n' + FILE
+SETTING = '[settings.generation]\nmetric = "mailed_metric:score"\n'
+HUB = HEAD + '[data.home]\ntrain = "x/rows.csv"\n[data.hub]\nbase = "https://data.example/"\ntrain = "rows.csv"\n'
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PROMPTOPT_DATA_HOME", raising=False)
+    return tmp_path / "home"
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "rows.csv").write_text(ROWS, encoding="utf-8")
+    (folder / "mailed.toml").write_text(text, encoding="utf-8")
+    return folder / "mailed.toml"
+
+
+def module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric beside the task file that leaves a trace when it is imported."""
+    text = f"open({str(folder / 'imported')!r}, 'w')\ndef score(answer, example): return 1.0\n"
+    (folder / "mailed_metric.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "mailed_metric", raising=False)
+
+
+@pytest.mark.parametrize("text", [METRIC, HEAD + FILE + SETTING, HEAD + FILE + '[settings.m.metric]\nname = "a:b"'])
+def test_a_task_file_imports_nothing_until_its_content_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    module(tmp_path, monkeypatch)
+    path = write(tmp_path, text)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"would import and run the Python function .* add --trust, or in Python"):
+            load_task(path)
+    assert not (tmp_path / "imported").exists()
+    load_task(path, trust=True)
+    load_task(path)
+    load_task(write(tmp_path / "..", text))  # the same content elsewhere is as trusted
+    with pytest.raises(ConfigError, match="nobody has agreed"):
+        load_task(write(tmp_path, text + "# changed"))
+
+
+def test_a_hub_is_asked_only_for_a_trusted_file_that_has_no_other_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetched(url: str, path: Path, *_: object) -> None:
+        asked.append(url)
+        path.parent.mkdir(parents=True)
+        path.write_text(ROWS, encoding="utf-8")
+
+    monkeypatch.setattr(hub, "_fetch", fetched)
+    path = write(tmp_path, HUB)
+    with pytest.raises(ConfigError, match=r"would download data from data\.example into .*home/data"):
+        load_task(path)
+    assert not asked
+    assert load_task(path, data=tmp_path / "rows.csv").train
+    assert load_task(path, trust=True).train
+    assert load_task(path).train
+    assert asked == ["https://data.example/rows.csv"]
+
+
+@pytest.mark.parametrize("name", ["subprocess:call", "promptopt.tasks.library.word_problems:generate", "os.system"])
+def test_a_generator_outside_the_registry_is_never_run(tmp_path: Path, name: str) -> None:
+    text = f'{HEAD}[data]\ngenerator = "{name}"\ncount = 3\n'
+    with pytest.raises(ConfigError, match="no generator is named"):
+        load_task(write(tmp_path, text), trust=True)
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "C:/x", "a\\\\..\\\\x", "x/", "a\\nb", "."])
+def test_a_data_file_has_a_name_in_the_data_home(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"outside the data home|is no name"):
+        load_task(write(tmp_path, HUB.replace("x/rows.csv", name)), trust=True)
+
+
+@pytest.mark.parametrize("base", ["file:///etc/", "ftp://x/", "http://[", "javascript:", "http://x:99999/"])
+def test_data_comes_from_the_web_only(tmp_path: Path, base: str) -> None:
+    with pytest.raises(DataError, match="is not of the web"):
+        load_task(write(tmp_path, HUB.replace("https://data.example/", base)), trust=True)
+
+
+def test_a_link_in_the_data_home_does_not_lead_out_of_it(tmp_path: Path, home: Path) -> None:
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "x").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="by a link in it"):
+        load_task(write(tmp_path, HUB), trust=True)
+
+
+def test_a_file_in_the_data_home_must_have_the_checksum_that_is_given(tmp_path: Path, home: Path) -> None:
+    (home / "data" / "x").mkdir(parents=True)
+    (home / "data" / "x" / "rows.csv").write_text(ROWS, encoding="utf-8")
+    right = hashlib.sha256(ROWS.encode()).hexdigest()
+    for digest in (right, right.upper()):
+        assert load_task(write(tmp_path, f'{HUB}[data.sha256]\ntrain = "{digest}"\n'), trust=True).train
+    with pytest.raises(DataError, match=r"has the sha256 .* expected 0000"):
+        load_task(write(tmp_path, f'{HUB}[data.sha256]\ntrain = "{"0" * 64}"\n'), trust=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'stop = "END"\n{HEAD}{FILE}', "stop is 'END', expected a list of texts"),
+        (f'stop = [1]\n{HEAD}{FILE}', r"stop\[0\] is 1, expected a text"),
+        (f'{HEAD}{FILE}[contract]\nmust_contain = "text"', "contract.must_contain is 'text', expected a list"),
+        ('labels = "good"\ninstruction = "x"\n' + FILE, "labels is 'good', expected a list of texts"),
+        (f'max_tokens = "x"\n{HEAD}{FILE}', "max_tokens is 'x', expected a whole number of 1 or more"),
+        (f"max_tokens = true\n{HEAD}{FILE}", "max_tokens is True, expected a whole number"),
+        (f"max_tokens = -1\n{HEAD}{FILE}", "max_tokens is -1, expected a whole number of 1 or more"),
+        (f"{HEAD}{FILE}[splits]\ntrain = 1.5", "splits.train is 1.5, expected a whole number"),
+        (f'parts = "x"\n{HEAD}{FILE}', "parts is 'x', expected a table of texts"),
+        (f"{HEAD}{FILE}[parts]\nsystem = 3", "parts.system is 3, expected a text"),
+        (f'{HEAD}data = "rows.csv"', "data is 'rows.csv', expected a table of file, home"),
+        (HEAD, "data is missing, expected a table of file"),
+        (f'layouts = "chat"\n{HEAD}{FILE}', "layouts is 'chat', expected a list of layouts"),
+        (f'{HEAD}{FILE}[[layouts]]\ntext = "x"', r"layouts\[0\].name is missing, expected a text"),
+        (f'{HEAD}{FILE}[[layouts]]\nname = "l"\nmessages = ["user"]', r"messages\[0\] is 'user', expected \[role"),
+        (f'{HEAD}{FILE}input = {{text = 3}}', r"\[data\] input.text is 3, expected texts: a column"),
+        (f"{HEAD}{FILE}input = []", r"\[data\] input is \[\], expected"),
+        (f"{HEAD}{FILE}classes = [1]", r"\[data\] classes is \[1\], expected a table"),
+        (f"{HEAD}{FILE}drop = 'x'", r"\[data\] drop is 'x', expected a list"),
+        (f"{HEAD}{FILE}[settings]\napo = 3", "settings.apo is 3, expected a table"),
+        (f"metric = 3\n{HEAD}{FILE}", "metric is 3, expected a text"),
+        (f'name = "a\\u001b[2J"\n{HEAD}{FILE}', "name is .*, expected a name of one line"),
+        (f'name = "../x\\n"\n{HEAD}{FILE}', "name is .*, expected a name of one line"),
+        (f'answer = "regex:("\n{HEAD}{FILE}', r"answer is 'regex:\('.* no regular expression"),
+        (f'metric = "exacto"\n{HEAD}{FILE}', r"mailed\.toml: no metric is named 'exacto'"),
+        (f'{HEAD}{FILE}[parts]\ndemos = "x"', "parts.demos has the name of something else"),
+        (f'{HEAD}{FILE}[parts]\ninstruction = "x"', "parts.instruction has the name of something else"),
+        (HEAD + FILE + '[[layouts]]\nname = "l"\ntext = "{instruction}{text}"\n' * 2, "two layouts are named 'l'"),
+        (f'{HEAD}[data]\nfile = "a\\u0000.csv"', "expected the name of a file"),
+        (f'{HEAD}[data]\ngenerator = "word-problems"\ncount = 999999999', "a whole number from 1 to 100,000"),
+        (f"{HEAD}{FILE}[data.classes]", r"\[data\] classes is \{\}, expected a table"),
+        (f"tasks = 3\n{HEAD}{FILE}", r"tasks is 3, expected tables \[tasks.NAME\]"),
+        (f"{HEAD}{FILE}count = 3", "generator and count go together"),
+        (HUB.replace('base = "https://data.example/"\n', ""), r"\[data\] hub.base is missing"),
+        (f"{HEAD}x = {'[' * 9000}{']' * 9000}", "nested too deeply"),
+        (f"max_tokens = {'9' * 5000}\n{HEAD}{FILE}", "is not valid TOML"),
+        (f"max_tokens = {'9' * 50}\n{HEAD}{FILE}", "max_tokens is 9999.*, expected a whole number"),
+    ],
+)  # fmt: skip
+def test_what_a_key_holds_is_checked_before_anything_is_made_of_it(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(PromptoptError, match=said):
+        load_task(write(tmp_path, text))
+
+
+def test_every_key_of_data_has_a_type() -> None:
+    data = get_type_hints(TaskTable)["data"]
+    assert list(get_type_hints(data)) == [field.name for field in fields(Source)]
