@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
-from promptopt.binding.plan import allocate_for, reserve_for, room_for, too_little
+from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, ConfigError, StoreError
@@ -22,6 +23,7 @@ from promptopt.outcome.looks import units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
+from promptopt.reports.progress import Progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
@@ -53,21 +55,23 @@ def optimize(
     writes prompts, who judges, and what the prompt is for, where that is not the same. `evaluator` guides the search:
     the method's own choice, if None, which for most is generation with the task's metric. `check_evaluator` is what the
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
-    `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is stopped.
+    `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
+    no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is
+    stopped; where none is given and stderr is a terminal, a line there says how far it is.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
     EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
     Ctrl-C) ends in a Result whose status is `suspended`.
     """
     begun = time.monotonic()
-    budget = Budget() if budget is None else budget
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
-    with opened(store) as store, ExitStack() as held:
+    with opened(store) as store, ExitStack() as held, _watched(session) as session:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
+        budget, unasked = _budget(budget, optimizer, asked)
         trial, recorded = _prepare(asked, budget, store, session, begun, held)
         with _marked(store, trial.id):
-            _introduce(trial, asked, store, session, recorded)
+            _introduce(trial, asked, store, session, recorded, unasked)
             result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
@@ -96,6 +100,20 @@ def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Cal
 
 
 @contextmanager
+def _watched(session: Session) -> Generator[Session]:
+    """The session given; where nobody looks on and stderr is a terminal, one with a line of progress there."""
+    stream: TextIO | None = sys.stderr
+    if session is not UNWATCHED or stream is None or not stream.isatty():
+        yield session
+        return
+    progress = Progress(stream, "promptopt")
+    try:
+        yield Session([progress])
+    finally:
+        progress.close()
+
+
+@contextmanager
 def _marked(store: Store, name: str) -> Generator[None]:
     """Record that a run failed, or was interrupted, where it ends in an exception."""
     try:
@@ -107,7 +125,14 @@ def _marked(store: Store, name: str) -> Generator[None]:
         raise
 
 
-def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int) -> None:
+def _budget(budget: Budget | None, optimizer: object, asked: _BoundSearch) -> tuple[Budget, str]:
+    """The caps, and a sentence where they are the default ones."""
+    shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
+    named = isinstance(optimizer, str) and not shipped.get(optimizer)
+    return default_budget(budget, configured=not named)
+
+
+def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int, unasked: str) -> None:
     run = trial.run
     if session.watch is not None:
         session.watch(run)
@@ -115,7 +140,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     gain = smallest_detectable(units, alpha=look.alpha)
     run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
-    for said in (asked.misfits, too_little(asked.optimizer, run.room)):
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
         if said:
             run.warn(said)
 

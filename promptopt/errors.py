@@ -5,7 +5,8 @@
     │   └── UnknownName        no such task, method, model, option; offers the nearest names
     ├── DataError              a file, row or label is not what the task needs; exit code 2
     ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
-    │   └── RequestRefused     a server takes no requests of this form, though it may take others
+    │   ├── RequestRefused     a server takes no requests of this form, though it may take others
+    │   └── Refused            until a key, a name or an account is mended
     ├── EvaluatorError         a metric or judge failed on one cell; carries prompt id, example id and cause
     └── StoreError             the store cannot be read or written
         └── ReplayDiverged     a replay asked something else than the journal holds
@@ -34,11 +35,15 @@ class ConfigError(PromptoptError, ValueError):
 class UnknownName(ConfigError):
     """A name that nothing is registered under."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """`kind` is the noun shown to the user ("task"), `known` every name that would have worked."""
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, meant: str = "") -> None:
+        """`kind` is the noun shown to the user ("task"), `known` every name that would have worked.
+
+        `meant`: what the user meant, in words, where something else than the spelling shows it.
+        """
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names) or 'none'}."
+        hint = f"did you mean {meant}?" if meant else hint
         super().__init__(f"no {kind} is named {name!r}; {hint}")
         self.kind, self.name, self.near = kind, name, near
 
@@ -49,6 +54,10 @@ class DataError(PromptoptError, ValueError):
 
 class BackendError(PromptoptError):
     """An engine or server that failed beyond its retries."""
+
+
+class Refused(BackendError):
+    """A server that answers, and will go on refusing until something is mended: a key, a name, an account."""
 
 
 class RequestRefused(BackendError):

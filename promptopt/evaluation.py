@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, without_misfits
@@ -26,6 +27,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
+from promptopt.stats import ALPHA, Gain, Verdict, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
@@ -115,6 +117,37 @@ def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one."""
+
+    gain: Gain
+    rivals: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni)."""
+        return verdict(self.gain)
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        gain = self.gain
+        return {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test, "n": gain.n,
+                "verdict": self.verdict}  # fmt: skip
+
+
+def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> Comparison:
+    """The paired test of two evaluations, on the examples that both scored. Raises ConfigError where there are none."""
+    known = dict(zip(first.examples, first.scores, strict=True))
+    both = [(each, known[each].value, score.value)
+            for each, score in zip(second.examples, second.scores, strict=True) if each in known]  # fmt: skip
+    if not both or first.evaluator != second.evaluator:
+        raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
+    before, after = [value for _, value, _ in both], [value for _, _, value in both]
+    gain = paired_gain(before, after, seed, alpha=ALPHA / rivals, groups=[each.group for each, _, _ in both])
+    return Comparison(gain, rivals)
+
+
 def _looking(
     task: Task,
     evaluator: Evaluator,
@@ -166,7 +199,12 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
     except Suspended as stop:
         if isinstance(stop.__cause__, RequestRefused):
             raise RequestRefused(str(stop)) from stop
-        raise BackendError(f"{stop}; run the same command again to go on") from stop
+        raise BackendError(_with_advice(stop)) from stop
+
+
+def _with_advice(stop: Suspended) -> str:
+    """What stopped it, and to run it again, where it does not say so itself."""
+    return str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +259,7 @@ def explain(
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
+    watch: Callable[[Run], None] | None = None,
 ) -> Explanation:
     """Leave each piece of a prompt (the task's start, if None) out in turn, and say what that does to its loss.
 
@@ -235,6 +274,8 @@ def explain(
         models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        if watch is not None:
+            watch(run)
         chosen = _prompt_of(task, prompt)
         drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         try:
@@ -243,8 +284,10 @@ def explain(
             named = isinstance(model, Models) and model.proposer is not None
             sampling = SEGMENTER if named else None
             effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
-        except (BudgetSpent, Suspended) as stop:
-            raise BackendError(f"{stop}; raise the limit, or run the same command again to go on") from stop
+        except BudgetSpent as stop:
+            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
+        except Suspended as stop:
+            raise BackendError(_with_advice(stop)) from stop
         mean, error = paired([-value for value in values])
         name = Criterion(search, models["task"], None).name
         return Explanation(

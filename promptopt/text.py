@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -74,6 +75,24 @@ def words(text: str) -> list[str]:
 def normalise(text: str) -> str:
     """The text with every run of white space as one space, trimmed: two texts that differ in nothing else are equal."""
     return " ".join(text.split())
+
+
+_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-"})
+_ENDS = ".!?…。．！？؟ "
+
+
+def folded(text: str) -> str:
+    """What texts share that a reader would call the same: without case, Unicode form, closing marks and white space.
+
+    Compatibility forms (full-width letters, ligatures), curly quotes, dashes and invisible characters count as the
+    plain ones. A text of closing marks alone stays as it is.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
+        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    plain = normalise(text).casefold()
+    bare = plain.rstrip(_ENDS)
+    return bare if bare else plain
 
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.errors import DataError
 from promptopt.models.scripted import Scripted
-from promptopt.outcome.result import front
+from promptopt.outcome.result import Result, front
 from promptopt.reports.summary import summarise
 from promptopt.run import Candidate
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -66,3 +69,24 @@ def test_a_result_holds_it_and_the_summary_shows_where_there_is_a_choice(tmp_pat
     head = next(place for place, line in enumerate(lines) if "score against length" in line)
     assert result.front[0].prompt.id in lines[head + 1]
     assert max(map(len, lines)) <= 120
+
+
+def test_a_saved_result_is_loaded_as_it_was(tmp_path: Path) -> None:
+    result = optimize(
+        planted_task(),
+        Rewrites(),
+        model=Models(planted_model(feature_accuracy(["carefully"])), proposer=Scripted(rewrite)),
+        store=tmp_path / "store.db",
+    )
+    loaded = Result.load(result.save(tmp_path / "result.json"))
+    assert (loaded.prompt, loaded.gain, loaded.spent) == (result.prompt, result.gain, result.spent)
+    assert loaded.to_json() == json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("content", "said"), [("{}", "no whole result"), ("[", "not valid JSON"), ("[]", "no result")])
+def test_what_is_no_result_is_refused(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        Result.load(tmp_path / "x.json")
+    with pytest.raises(DataError, match="cannot be read"):
+        Result.load(tmp_path / "nowhere.json")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from promptopt.cli.output import show
+from promptopt.cli import options
+from promptopt.cli.output import show, show_json
 from promptopt.text import counted
 
 app = typer.Typer(
@@ -18,18 +19,21 @@ app = typer.Typer(
 
 
 @app.command()
-def info() -> None:
+def info(json: options.AsJson = False) -> None:
     """Show where the store is, and what it holds."""
     from promptopt.reports import words
     from promptopt.store.runs import Store
 
     with Store() as store:
+        held = list(store.cache.calls_by_model())
         rows = [["model", "calls", "size"]]
-        rows += [
-            [model, words.count(calls), words.size(octets)] for model, calls, octets in store.cache.calls_by_model()
-        ]
+        rows += [[model, words.count(calls), words.size(octets)] for model, calls, octets in held]
         runs = len(store.runs())
         where = store.where
+    if json:
+        models = [{"model": model, "calls": calls, "bytes": octets} for model, calls, octets in held]
+        show_json({"store": where, "runs": runs, "models": models})
+        return
     file = Path(where)
     taken = f", {words.size(file.stat().st_size)} on disk" if file.is_file() else ""
     show(f"{where}: {counted(runs, 'run')}{taken}")

@@ -136,11 +136,17 @@ def smallest(test: int, gain: float) -> str:
 class Live:
     """A table that redraws itself four times a second, with the lines that matter kept above it."""
 
-    def __init__(self, title: str, console: Console, minutes: float | None = None) -> None:
-        """`title` names what runs. `minutes`: the cap on wall clock, if there is one."""
+    def __init__(
+        self,
+        title: str,
+        console: Console,
+        minutes: float | None = None,
+        interrupt: threading.Event | None = None,
+    ) -> None:
+        """`title` names what runs. `minutes`: the cap on wall clock, if there is one. `interrupt`: set by Ctrl-C."""
         from rich.live import Live as RichLive
 
-        self._title, self._console, self._minutes = title, console, minutes
+        self._title, self._console, self._minutes, self._interrupt = title, console, minutes, interrupt
         self._run: Run | None = None
         self._caps: Limits | None = None
         self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self.table, transient=True)
@@ -185,6 +191,8 @@ class Live:
         else:
             for name, value in rows(self._run.snapshot(), self._minutes, self._caps):
                 table.add_row(name, Text(visible(value)))
+        if self._interrupt is not None and self._interrupt.is_set():
+            table.add_row("stopping", Text("calls in flight are finished; Ctrl-C again stops now", style="yellow"))
         return Group(Text(visible(self._title), style="bold"), table)
 
 
@@ -223,7 +231,10 @@ def speed(snapshot: Snapshot) -> str:
 def _best(snapshot: Snapshot) -> str:
     best, start = snapshot.best, snapshot.start
     if best is None or not best.count:
-        return "nothing scored yet"
+        if start is not None and start.count:
+            return f"the start: {words.score(start.mean)} on {start.count:,}; no round is over yet"
+        scored = snapshot.spent.evaluations
+        return f"no round is over yet; {counted(scored, 'evaluation')} scored" if scored else "nothing scored yet"
     text = f"{words.score(best.mean)} on {counted(best.count, 'example')}"
     return (
         text
@@ -270,7 +281,12 @@ def time_left(snapshot: Snapshot, minutes: float | None) -> float | None:
 
 @contextmanager
 def display(
-    title: str, *, quiet: bool, minutes: float | None, stream: TextIO | None = None
+    title: str,
+    interrupt: threading.Event | None = None,
+    *,
+    quiet: bool,
+    minutes: float | None,
+    stream: TextIO | None = None,
 ) -> Generator[Quiet | Lines | Live]:
     """What fits the place the output goes to: nothing, plain lines, or a live table where `stream` is a terminal."""
     place = sys.stderr if stream is None else stream
@@ -284,5 +300,5 @@ def display(
     else:
         from rich.console import Console
 
-        with Live(title, Console(file=place), minutes) as live, troubles(live.remark):
+        with Live(title, Console(file=place), minutes, interrupt) as live, troubles(live.remark):
             yield live

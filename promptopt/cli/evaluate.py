@@ -1,4 +1,4 @@
-"""`promptopt evaluate`: what one prompt scores, in one layout of the task or in each of them."""
+"""`promptopt evaluate`: what one prompt scores, in one layout of the task or in each of them; or several prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.evaluation import Evaluation
+    from promptopt.evaluation import Comparison, Evaluation
     from promptopt.tasks.task import Task
     from promptopt.types import Content, Prompt
 
@@ -32,17 +32,18 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def evaluate(
     given: dict[str, Any],
     *,
-    prompt: options.PromptText = None,
+    prompt: options.PromptTexts = None,
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
-    """Score one prompt on a task, or every layout of the task with that prompt.
+    """Score a prompt on a task, or compare prompts or layouts on the same examples.
 
+    Several prompts (--prompt A --prompt B) are scored on the same examples, and each is compared with the first.
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
-    Caps count for each layout apart. What was asked before is read from the store, and costs nothing.
+    Caps count for each layout and prompt apart. What was asked before is read from the store, and costs nothing.
     Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
@@ -50,13 +51,18 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = with_task(merged(RunConfig(), given))
-    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt)
+    if prompt is not None and len(prompt) > 1:
+        if layouts:
+            raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
+        _compare(config, task_of(config, trust=trust), prompt, split, json=json, quiet=quiet)
+        return
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
-    tasks = [(name, laid_out.with_layout(name) if layouts else laid_out) for name in wanted]
-    found = _scored(config, tasks, chosen, split, quiet)
+    tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
+    found = _scored(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out.editable))
@@ -65,9 +71,9 @@ def evaluate(
 
 
 def _scored(
-    config: RunConfig, tasks: Sequence[tuple[str, Task]], prompt: Prompt, split: str, quiet: bool
+    config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
-    """The prompt on every task, each by its name: the task in one of its layouts."""
+    """Each prompt on its task, by the name of the layout that the task is in."""
     from promptopt.binding.models import Models, open_models
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
@@ -81,7 +87,7 @@ def _scored(
     found: list[tuple[str, Evaluation]] = []
     refused: RequestRefused | ConfigError | None = None
     with interruptible() as interrupt, troubles(None if quiet else say):
-        for name, task in tasks:
+        for name, task, prompt in tasks:
             if not quiet:
                 say(f"scoring on {split}: {task.name}, layout {name!r}")
             try:
@@ -111,6 +117,65 @@ def _scored(
     return found
 
 
+def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, *, json: bool, quiet: bool) -> None:
+    """Score every prompt on the same examples, and show each against the first by the paired test."""
+    from promptopt.cli.request import prompt_from
+    from promptopt.evaluation import compare
+
+    tasks: list[tuple[str, Task, Prompt]] = []
+    for text in prompts:
+        laid_out, chosen = prompt_from(task, text)
+        layout = laid_out.layouts[0] if laid_out.layout is None else laid_out.layout
+        if any(chosen == other and layout.name == name for name, _, other in tasks):
+            raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
+        tasks.append((layout.name, laid_out, chosen))
+    found = _scored(config, tasks, split, quiet)
+    first = found[0][1]
+    against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
+    told = [gain.to_json() for gain in against]
+    if json:
+        entries = [
+            {"prompt": evaluation.prompt[task.editable], "prompt_id": evaluation.prompt.id, **_entry(name, evaluation),
+             "against_first": versus}
+            for (name, evaluation), versus in zip(found, [None, *told], strict=True)
+        ]  # fmt: skip
+        show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
+                   "prompts": entries})  # fmt: skip
+        return
+    show(_as_comparison(found, against, [chosen[task.editable] for _, _, chosen in tasks]))
+
+
+def _as_comparison(found: Sequence[tuple[str, Evaluation]], against: Sequence[Comparison], texts: Sequence[str]) -> str:
+    from promptopt.reports import words
+
+    first = found[0][1]
+    rows = [["", "score", "from", "to", "unreadable", "against A", "from", "to", "p", "verdict", "prompt"]]
+    for place, ((_, evaluation), text) in enumerate(zip(found, texts, strict=True)):
+        measured = evaluation.measured
+        row = [chr(65 + place) if place < 26 else str(place + 1), words.score(measured.score),
+               *map(words.score, measured.ci95), words.count(measured.unreadable)]  # fmt: skip
+        if place:
+            gain = against[place - 1].gain
+            row += [words.difference(gain.mean), *map(words.difference, gain.ci95),
+                    words.p_value(gain.p_value).removeprefix("p "),
+                    against[place - 1].verdict.replace("_", " ")]  # fmt: skip
+        else:
+            row += ["", "", "", "", ""]
+        rows.append([*row, words.one_line(text, 40)])
+    examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
+    lines = [
+        f"{first.task}, the same {examples}, {first.evaluator} on {first.model}",
+        "",
+        words.columns(rows, right=tuple(range(1, 8))),
+        "",
+        "From and to: 95 % intervals. Against A: the paired difference on the same examples, by an exact or a "
+        "permutation test.",
+    ]
+    if len(against) > 1:
+        lines.append(f"A verdict needs p below 0.05 / {len(against)}: so many prompts are compared with A.")
+    return "\n".join(lines)
+
+
 def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:
     """The layouts in which the model reads this prompt differently: without demonstrations, some are the same."""
     read: dict[Content, str] = {}
@@ -131,19 +196,20 @@ def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str
         "split": first.split,
         "prompt": first.prompt[editable],
         "prompt_id": first.prompt.id,
-        "layouts": [
-            {
-                "layout": name,
-                "score": evaluation.measured.score,
-                "ci95": list(evaluation.measured.ci95),
-                "n": evaluation.measured.n,
-                "unreadable": evaluation.measured.unreadable,
-                **({} if evaluation.look is None else {"look": asdict(evaluation.look)}),
-                "spent": asdict(evaluation.spent),
-                "paid": asdict(evaluation.paid),
-            }
-            for name, evaluation in found
-        ],
+        "layouts": [_entry(name, evaluation) for name, evaluation in found],
+    }
+
+
+def _entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "layout": layout,
+        "score": evaluation.measured.score,
+        "ci95": list(evaluation.measured.ci95),
+        "n": evaluation.measured.n,
+        "unreadable": evaluation.measured.unreadable,
+        **({} if evaluation.look is None else {"look": asdict(evaluation.look)}),
+        "spent": asdict(evaluation.spent),
+        "paid": asdict(evaluation.paid),
     }
 
 

@@ -10,7 +10,8 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MEANINGS = {
 def explain(
     given: dict[str, Any],
     *,
-    prompt: options.PromptText = None,
+    prompt: options.PromptTexts = None,
     examples: Annotated[int, typer.Option(metavar="N", min=2, help="Training examples it is measured on.")] = 50,
     pieces: Annotated[int, typer.Option(metavar="N", min=1, help="Pieces that are left out, at most.")] = 5,
     mode: Annotated[
@@ -56,29 +57,25 @@ def explain(
 
     Nothing is generated, unless a proposer is named to mark the pieces. What was asked before costs nothing.
     """
+    from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
 
+    if prompt is not None and len(prompt) > 1:
+        raise ConfigError("explain takes one prompt to pieces; give --prompt once (`promptopt evaluate` compares two)")
     config = with_task(merged(RunConfig(evaluator="loss"), given))
-    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt)
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
     measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
-    with interruptible() as interrupt, troubles(None if quiet else say):
-        if not quiet:
-            say(f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}")
-        with suspended_by(interrupt):
-            found = analyse(
-                laid_out,
-                chosen,
-                model=models,
-                evaluator=measured_by,
-                analysis=Analysis(examples, pieces, mode),
-                budget=budget_of(config),
-                seed=config.seed,
-                interrupt=interrupt,
-            )
+    title = f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}"
+    minutes = config.max_minutes
+    with interruptible() as stop, display(title, stop, quiet=quiet, minutes=minutes) as shown, suspended_by(stop):
+        found = analyse(
+            laid_out, chosen, model=models, evaluator=measured_by, analysis=Analysis(examples, pieces, mode),
+            budget=budget_of(config), seed=config.seed, interrupt=stop, watch=shown.watch,
+        )  # fmt: skip
     if json:
         show_json(_as_json(found, laid_out.editable))
         return

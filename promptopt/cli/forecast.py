@@ -1,30 +1,32 @@
-"""`--dry-run`: what a run will take, by role, from settings and examples alone. No model is opened or asked."""
+"""`--dry-run`: what a run will take, by role. No model is opened or asked: stand-ins play the search."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import looked_at, smallest
-from promptopt.models.prices import Price, price_of
+from promptopt.cli.rehearsal import flat, played
+from promptopt.cli.speed import speed_of
+from promptopt.models.prices import SCRIPTED, Price, price_of
+from promptopt.models.providers import provider_of
+from promptopt.models.specs import check_spec
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
 from promptopt.stats import ALPHA
 from promptopt.text import counted
-from promptopt.types import Content, Example, Room, UpperBounds
+from promptopt.types import Example, Room, UpperBounds
 
 SAMPLE = 32
 """Examples whose rendered length stands for all of them."""
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
-ENOUGH_CALLS = 50
-"""Calls an earlier run must have paid for before its speed says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        head = ["at most", "calls", "tokens read", "tokens written", "dollars", "model"]
+        head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
         rows = [head, *(_row(role, priced=role.model not in self.unpriced) for role in self.roles)]
         total = RoleForecast(
             "together",
@@ -103,7 +105,7 @@ class Forecast:
         if self.minutes is None:
             return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
         runs = counted(self.speed_from, "earlier run")
-        return f"Time: at most about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
+        return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 
 
 def _sentence(text: str) -> str:
@@ -133,7 +135,7 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding.evaluator import recast, verdict_evaluator
     from promptopt.binding.plan import room_for, too_little
     from promptopt.binding.task import bind_task
-    from promptopt.cli.request import budget_of, evaluator_of, settings_of, task_of
+    from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
     from promptopt.outcome.looks import units_of
     from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
@@ -146,19 +148,17 @@ def forecast(config: RunConfig) -> Forecast:
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
     proposer = _proposer(config)
-    prices = {spec: price_of(spec) for spec in (config.model, proposer, checked)}
+    prices = {spec: _price(spec, config.base_url) for spec in (config.model, proposer, checked)}
     searching = _Cell.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
     cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
+    budget, unasked = search_budget(config, given)
     arranged = allocate(
-        budget_of(config),
-        dev=len(task.dev),
-        test=len(task.test),
-        calls_per_cell=final.calls,
+        budget, dev=len(task.dev), test=len(task.test), calls_per_cell=final.calls,
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
-    )
+    )  # fmt: skip
     room = room_for(arranged, task, evaluator)
     expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
@@ -167,15 +167,43 @@ def forecast(config: RunConfig) -> Forecast:
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
-    speed, runs = _speed(config, proposer)
-    warned = too_little(optimizer, room)
-    sealed = task.test[: arranged.test]
-    look, alpha = _look(sealed)
+    if taken := played(
+        own, optimizer, (config.model, proposer, checked), (evaluator, check), (budget, arranged), config.seed, cells
+    ):
+        roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
+    speed, runs = speed_of(config, proposer)
+    look, alpha = _look(sealed := task.test[: arranged.test])
     return Forecast(
         config, tuple(roles), _minutes(roles, speed), runs, arranged,
-        smallest_detectable(units_of(sealed), alpha=alpha), (*own.warnings, *((warned,) if warned else ())),
+        smallest_detectable(units_of(sealed), alpha=alpha),
+        (*own.warnings, *(said for said in (unasked, too_little(optimizer, room)) if said)),
         _rounds(optimizer, room), _unpriced(roles, prices), look, alpha,
     )  # fmt: skip
+
+
+def _as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:
+    if role.role not in played:
+        return role
+    calls, read, written = map(round, played[role.role])
+    return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=_usd(price, read, written))
+
+
+def _within(roles: list[RoleForecast], usd: float | None) -> list[RoleForecast]:
+    """The roles, less of each alike where together they cost more than the cap in dollars."""
+    total = _sum_usd([role.usd for role in roles])
+    if usd is None or total is None or total <= usd:
+        return roles
+    share = usd / total
+    return [
+        replace(
+            role,
+            calls=None if role.calls is None else round(share * role.calls),
+            prompt_tokens=None if role.prompt_tokens is None else round(share * role.prompt_tokens),
+            completion_tokens=None if role.completion_tokens is None else round(share * role.completion_tokens),
+            usd=None if role.usd is None else share * role.usd,
+        )
+        for role in roles
+    ]
 
 
 def _proposer(config: RunConfig) -> str:
@@ -244,7 +272,7 @@ class _Cell:
     def of(cls, task: Task, evaluator: Evaluator, model: str) -> _Cell:
         """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
         sample = task.train[:SAMPLE]
-        reads = sum(estimate_tokens(_flat(task.render(task.initial, example)[0]), model) for example in sample)
+        reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
         writes = task.sampling.max_tokens
         if isinstance(evaluator, Forcing):
             reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))
@@ -274,12 +302,22 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
     return min([expected.evaluations, *caps]), proposals
 
 
-def _flat(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
-
-
 def _unpriced(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+
+
+def _price(spec: str, base_url: str | None) -> Price | None:
+    """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
+    if spec.partition("/")[0] != SCRIPTED:
+        check_spec(spec)
+    return price_of(spec, local=_is_here(spec, base_url))
+
+
+def _is_here(spec: str, url: str | None) -> bool:
+    """Whether a model is asked at an address of this machine, where tokens cost nothing."""
+    known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
+    asked = known is not None and known.takes_url
+    return asked and host is not None and (host in ("localhost", "::1") or host.startswith("127."))
 
 
 def _usd(price: Price | None, read: int | None, written: int | None) -> float | None:
@@ -301,29 +339,3 @@ def _look(sealed: Sequence[Example]) -> tuple[int, float]:
     with Store() as store:
         ahead = look_ahead(store.looks, sealed)
     return ahead.number, ahead.alpha
-
-
-def _speed(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
-    """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
-    from promptopt.places import home
-    from promptopt.store.runs import Store
-
-    if not (home() / "store.db").exists():
-        return None, 0
-    tokens, seconds, runs = 0, 0.0, 0
-    with Store() as store:
-        for record in store.runs():
-            result, config = record.result, record.config
-            model, served = (config.get(name) for name in ("model", "base_url"))
-            if result is None or (model, served) != (asked.model, asked.base_url):
-                continue
-            if config.get("proposer", model) != proposer:
-                continue
-            # A damaged record says nothing of the speed.
-            with suppress(KeyError, TypeError):
-                paid, wall = result["paid"], float(result["wall_s"])
-                if paid["calls"] >= ENOUGH_CALLS and wall > 0:
-                    tokens += int(paid["prompt_tokens"]) + int(paid["completion_tokens"])
-                    seconds += wall
-                    runs += 1
-    return (tokens / seconds, runs) if runs else (None, 0)

@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
-    "evaluate": "Score one prompt on a task, or every layout of the task with that prompt.",
+    "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
     "runs": "List, show, compare, delete and export what was run.",
     "methods": "List the search methods, or show one with its settings.",
     "tasks": "List the built-in tasks, or show one.",
     "models": "List the embedded models, show one, or fetch one.",
-    "init": "Write a task file from your own CSV, TSV, JSONL or Parquet file.",
+    "init": "Write a task file from your own CSV, Excel, JSONL or Parquet file, or a saved data set.",
     "cache": "Show how large the store is, or drop from it what no run needs.",
 }
 """Every command with the one line that `promptopt --help` shows, so that the list needs no imports."""
@@ -61,11 +61,28 @@ class Commands(TyperGroup):
             raise typer.Exit(exit_code_of(error)) from None
 
 
-app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from promptopt import __version__
+
+        typer.echo(f"promptopt {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def promptopt() -> None:
+def promptopt(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None:
     """Finds better prompts for language models, and proves on sealed data that they are better.
 
     Begin with: promptopt optimize --task support-intent --max-evaluations 400

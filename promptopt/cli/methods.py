@@ -14,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from promptopt.cli.output import show
+from promptopt.cli import options
+from promptopt.cli.output import show, show_json
 
 app = typer.Typer(
     add_completion=False,
@@ -30,7 +31,7 @@ GROUP = "(below)"
 
 
 @app.command("list")
-def list_methods() -> None:
+def list_methods(json: options.AsJson = False) -> None:
     """List every method, in a line each."""
     from promptopt import registry
     from promptopt.reports import words
@@ -41,6 +42,9 @@ def list_methods() -> None:
     def line(kind: type | str) -> str:
         return kind if isinstance(kind, str) else (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]
 
+    if json:
+        show_json({"methods": [{"name": name, "summary": line(kind)} for name, kind in made.items()]})
+        return
     show(words.columns([[name, line(kind)] for name, kind in made.items()]))
 
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from promptopt.cli.output import say, show
+from promptopt.cli import options
+from promptopt.cli.output import say, show, show_json
 from promptopt.text import counted
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded mode
 
 
 @app.command("list")
-def list_models() -> None:
+def list_models(json: options.AsJson = False) -> None:
     """List the embedded models, and what else --model takes."""
     from promptopt.models.files import catalogue
     from promptopt.models.providers import providers, scoring_forms
@@ -32,6 +33,12 @@ def list_models() -> None:
     from promptopt.reports import words
 
     here = {model.name for model in catalogue.installed()}
+    if json:
+        embedded = [{"name": each.name, "bytes": each.size, "licence": each.licence, "here": each.name in here,
+                     "description": each.description} for each in catalogue.MODELS]  # fmt: skip
+        others = [{"form": each.form, "help": each.help} for each in providers().values()]
+        show_json({"embedded": embedded, "providers": others})
+        return
     rows = [["name", "size", "licence", "here", ""]]
     for model in catalogue.MODELS:
         default = "The default. " if model.name == catalogue.DEFAULT else ""

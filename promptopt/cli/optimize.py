@@ -11,7 +11,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json
 from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
@@ -84,11 +84,12 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, models_of, settings_of, stored, task_of
+    from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
-    budget, models = budget_of(config), models_of(config)
+    models = models_of(config)
     task = task_of(config)
+    budget, unasked = search_budget(config, task)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)
     # Every mistake that can be found without a model is found before one is fetched.
@@ -97,20 +98,18 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
-    with interruptible() as interrupt, display(title, quiet=quiet, minutes=config.max_minutes) as shown:
-        if not quiet:
-            _introduce(task, config.method, name_of(evaluator))
-        with suspended_by(interrupt):
-            result = api.optimize(
-                task,
-                optimizer,
-                model=models,
-                evaluator=evaluator,
-                check_evaluator=check,
-                budget=budget,
-                seed=config.seed,
-                session=Session([shown], shown.watch, interrupt, stored(config)),
-            )
+    with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
+        _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
+        result = api.optimize(
+            task,
+            optimizer,
+            model=models,
+            evaluator=evaluator,
+            check_evaluator=check,
+            budget=budget,
+            seed=config.seed,
+            session=Session([shown], shown.watch, interrupt, stored(config)),
+        )
     # The registered name is what the user typed and what --method takes.
     result = dataclasses.replace(result, method=config.method)
     if expected_run is not None and not result.run_id.startswith(expected_run):
@@ -161,13 +160,17 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
         say(f"the winner is in {out}")
 
 
-def _introduce(task: Task, method: str, evaluator: str) -> None:
+def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
+    if quiet:
+        return
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
     for warning in task.warnings:
         say(f"warning: {warning}")
+    if unasked:
+        say(unasked)
 
 
 def _earlier(run_id: str) -> RunConfig:

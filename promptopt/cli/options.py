@@ -18,8 +18,9 @@ Quietly = Annotated[bool, Option("--quiet", help="Print nothing but the result."
 Trust = Annotated[
     bool, Option("--trust", help="Let this very task file import and download what it names, from now on.")
 ]
-PromptText = Annotated[
-    str | None, Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start.")
+PromptTexts = Annotated[
+    list[str] | None,
+    Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start. Two or more: compared."),
 ]
 
 _METAVARS: Mapping[Any, str] = {int: "N", float: "X"}

@@ -116,6 +116,15 @@ def budget_of(config: RunConfig) -> Budget:
     return Budget(config.max_evaluations, config.max_calls, config.max_tokens, config.max_usd, config.max_minutes)
 
 
+def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
+    """The caps of a search, and a sentence where they are the default ones (`binding.plan.default_budget`)."""
+    from promptopt.binding.plan import default_budget
+    from promptopt.run.budget import Budget
+
+    given = budget_of(config)
+    return default_budget(None if given == Budget() else given, configured=bool(settings_of(config, task)))
+
+
 def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`.
 

@@ -60,30 +60,29 @@ def list_runs(json: options.AsJson = False) -> None:
     if not records:
         show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
         return
-    rows = [["run", "last used", "task", "method", "status", "verdict", "look", "start", "best", "gain"]]
+    rows = [["run", "last used", "task", "method", "model", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:
         entry = _listed(record)
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
-            [record.id, when, entry["task"], entry["method"], entry["status"], entry["verdict"].replace("_", " "),
-             words.count(entry["look"]),
+            [record.id, when, entry["task"], entry["method"], entry["model"], entry["status"],
+             entry["verdict"].replace("_", " "), words.count(entry["look"]),
              words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip
-    show(words.columns(rows, right=(6, 7, 8, 9)))
+    show(words.columns(rows, right=(7, 8, 9, 10)))
 
 
 def _listed(record: RunRecord) -> dict[str, Any]:
     from promptopt.store.runs import DAMAGED
 
-    config, status = record.config, record.status
+    asked = _asked(record)
     if record.result is not None:
         try:
-            return {"run_id": record.id, **_outcome(record.result), "status": status}
+            return {"run_id": record.id, **_outcome(record.result), "status": record.status}
         except (KeyError, TypeError):
-            status = DAMAGED
-    return {"run_id": record.id, "task": str(config.get("task", "-")), "method": str(config.get("method", "-")),
-            "status": status, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}  # fmt: skip
+            asked["status"] = DAMAGED
+    return {"run_id": record.id, **asked, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}
 
 
 def _outcome(result: Any) -> dict[str, Any]:
@@ -91,12 +90,25 @@ def _outcome(result: Any) -> dict[str, Any]:
     return {
         "task": str(result["task"]),
         "method": str(result["method"]),
+        "model": str(result["model"]),
         "verdict": "-" if gain is None else str(result["verdict"]),
         "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
         "gain": None if gain is None else float(gain["mean"]),
     }
+
+
+def _asked(record: RunRecord) -> dict[str, str]:
+    """What is known of a run without a result: from its config, and where Python began it from its fingerprint."""
+    config, stored = record.config, record.fingerprint
+    task: Any = config.get("task", stored.get("task", {}).get("name", "-"))
+    made: Any = stored.get("method", "-")
+    method: Any = config.get("method", made["is"] if isinstance(made, dict) and "is" in made else made)
+    model: Any = config.get("model", stored.get("models", {}).get("task", "-"))
+    # Nothing in the store says whether another process is at it, and one that was killed left no word.
+    status = "unfinished" if record.status == "running" else record.status
+    return {"task": str(task), "method": str(method).rpartition(".")[2], "model": str(model), "status": status}
 
 
 @app.command("show")
@@ -112,10 +124,13 @@ def show_run(run: RunName, json: options.AsJson = False) -> None:
 
 
 @app.command()
-def diff(first: RunName, second: RunName) -> None:
+def diff(first: RunName, second: RunName, json: options.AsJson = False) -> None:
     """Compare two runs, and their winners word by word."""
     from promptopt.reports.diff import compare
 
+    if json:
+        show_json({"runs": [_result(_find(name)) for name in (first, second)]})
+        return
     show(compare(_result(_find(first)), _result(_find(second))))
 
 
@@ -136,7 +151,9 @@ def delete(run: RunName) -> None:
 @app.command()
 def export(
     run: RunName,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "--to", metavar="FILE", help="Where to write it; default: stdout.")
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),

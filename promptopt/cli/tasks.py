@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from promptopt.cli import options
-from promptopt.cli.output import show
+from promptopt.cli.output import show, show_json
 from promptopt.text import counted
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_tasks() -> None:
+def list_tasks(json: options.AsJson = False) -> None:
     """List every task.
 
     A task file is a task too: `promptopt init` writes one.
@@ -30,6 +30,9 @@ def list_tasks() -> None:
     from promptopt.reports import words
     from promptopt.tasks.catalogue import task_names
 
+    if json:
+        show_json({"tasks": [{"name": name, "description": _description(name)} for name in task_names()]})
+        return
     show(words.columns([[name, words.one_line(_description(name), 90)] for name in task_names()]))
 
 

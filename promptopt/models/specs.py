@@ -6,6 +6,7 @@ The part before the first slash is looked up among the entry points of the group
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Literal
@@ -68,7 +69,56 @@ def open_model(
             concurrency=CONCURRENCY if concurrency is None else concurrency,
             requests_per_minute=requests_per_minute,
         )
-    raise UnknownName("model provider", provider, [*known, *_HOSTED])
+    raise _unknown(spec)
+
+
+def check_spec(spec: str) -> None:
+    """Raise what `open_model` raises for a provider that is unknown, and open nothing."""
+    provider, _, rest = spec.partition("/")
+    if provider not in registry.names("models") and not (rest and provider in {*_HOSTED, *litellm_providers()}):
+        raise _unknown(spec)
+
+
+def _unknown(spec: str) -> UnknownName:
+    provider = spec.partition("/")[0]
+    known = [*registry.names("models"), *_HOSTED]
+    # `opnai` is a misspelt provider, and `meta-llama` the owner of a model, however like `ollama` it looks.
+    meant = _meant(spec, near=bool(difflib.get_close_matches(provider, known, cutoff=0.8)))
+    return UnknownName("model provider", provider, known, meant=meant)
+
+
+_FAMILIES = {
+    "openai": ("gpt-", "chatgpt", "o1", "o3", "o4"),
+    "anthropic": ("claude",),
+    "gemini": ("gemini-", "gemma-"),
+    "mistral": ("mistral-", "codestral", "ministral", "magistral"),
+    "deepseek": ("deepseek-",),
+    "xai": ("grok",),
+    "cohere": ("command-",),
+}
+"""What the names of hosted models begin with, by provider."""
+
+
+def _meant(spec: str, *, near: bool) -> str:
+    """A spec or several, in words, for a model that was named without its provider; empty where nothing shows it.
+
+    `near`: whether what stands before the slash is nearly a provider's name.
+    """
+    from promptopt.models.files import catalogue
+
+    lowered = spec.lower()
+    if lowered in {model.name for model in catalogue.MODELS}:
+        return f"'embedded/{lowered}'"
+    path = Path(spec).expanduser()
+    if path.suffix.lower() == ".gguf":
+        return f"'llamacpp/{spec}'"
+    for provider, beginnings in _FAMILIES.items():
+        if "/" not in spec and lowered.startswith(beginnings):
+            return f"'{provider}/{spec}'"
+    owner, _, rest = spec.partition("/")
+    if owner and rest and not near and (path.is_dir() or "/" not in rest):
+        return f"'hf/{spec}', 'vllm/{spec}', or with --base-url 'openai/{spec}'"
+    return f"'hf/{spec}'" if spec and path.is_dir() else ""
 
 
 def _check_plain(provider: str, access: Access) -> None:

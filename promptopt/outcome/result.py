@@ -57,7 +57,9 @@ class Contender:
             "prompt_id": self.prompt.id,
             "parts": dict(self.prompt.texts),
             "demos": [demo_to_json(demo) for demo in self.prompt.demos],
-            "dev": None if dev is None else {"score": dev.score, "n": dev.n, "unreadable": dev.unreadable},
+            "dev": None
+            if dev is None
+            else {"score": dev.score, "ci95": list(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
             "test": None
             if test is None
             else {
@@ -206,6 +208,13 @@ class Result:
             "warnings": list(self.warnings),
         }
 
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """The result in a file that `save` or `--json` wrote. Raises DataError for anything else."""
+        from promptopt.outcome.stored import load_result
+
+        return load_result(path)
+
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
@@ -219,6 +228,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     return {
         "prompt_id": candidate.prompt.id,
         "parts": dict(candidate.prompt.texts),
+        "demos": [demo_to_json(demo) for demo in candidate.prompt.demos],
         "parents": [parent.id for parent in proposal.parents],
         "operator": proposal.operator,
         "note": proposal.note,

@@ -10,13 +10,14 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.inline import inlined
+from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Sampling, digest
 
@@ -46,23 +47,31 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request."""
+    """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request.
+
+    `marks`: how the user spells inputs that are not spelt `{name}`.
+    """
 
     prompt: Prompt
     pieces: tuple[Piece, ...]
     inputs: tuple[str, ...]
     sampling: Sampling
     model: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
 
     def placeholders(self) -> dict[str, str]:
-        """How each input is spelt: `{name}`, with underscores added where the prompt itself says that."""
+        """How each input is spelt: `{name}`, or as the user does.
+
+        Underscores are added to the name where the prompt itself says that.
+        """
         fixed = "\n".join(text for piece in self.pieces for text in piece.texts)
         spelt: dict[str, str] = {}
         for name in self.inputs:
+            before, _, after = dict(self.marks).get(name, f"{{{name}}}").partition(name)
             mark = name
-            while f"{{{mark}}}" in fixed:
+            while f"{before}{mark}{after}" in fixed:
                 mark += "_"
-            spelt[name] = f"{{{mark}}}"
+            spelt[name] = f"{before}{mark}{after}"
         return spelt
 
 
@@ -84,7 +93,7 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
         for role, text in sent
     )
-    return Exported(prompt, pieces, inputs, task.sampling, model)
+    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks)
 
 
 def format_for(path: str | Path | None, chosen: str | None) -> Format:
@@ -231,11 +240,12 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
             all(f"{{{name}}}" in each[task.editable] for name in task.fields) for each in (prompt, task.initial)
         )
         return inlined(task) if written and not own else task, prompt
+    spelt = respelt((text,), task.fields).texts[0]
     for layout in (task.layout, *task.layouts):
         if layout is None:
             continue
         laid_out = task.with_layout(layout.name)
-        instruction = _inside(laid_out, text)
+        instruction = _inside(laid_out, spelt)
         if instruction is not None:
             return laid_out, task.initial.replace(task.editable, instruction)
     if "\n\n[assistant]\n" in text and text.startswith(("[system]\n", "[user]\n")):
@@ -261,7 +271,7 @@ def _from_json(task: Task, text: str) -> Prompt:
 def _inside(task: Task, text: str) -> str | None:
     """The editable part of a whole pattern in the task's layout, or None where `text` is no such pattern."""
     mark = f"<<{task.editable}:{digest(text)}>>"
-    whole = export(export_of(task, task.initial.replace(task.editable, mark)), "txt")
+    whole = export(replace(export_of(task, task.initial.replace(task.editable, mark)), marks=()), "txt")
     if whole.count(mark) != 1:
         return None
     before, after = whole.split(mark)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, Refused, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
@@ -292,6 +292,8 @@ class Door:
             # Where the model fails, too: what was answered is paid for.
             finally:
                 self._cache.flush()
+        except Refused as refusal:
+            raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:
             raise Suspended(str(outage)) from outage
 

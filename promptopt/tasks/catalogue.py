@@ -40,11 +40,18 @@ def load_task(
         raise ConfigError(
             f"{name} is a data file, not a task; `promptopt init NAME --data {name} …` writes a task file"
         )
+    if name and ((path / "state.json").is_file() or (path / "dataset_dict.json").is_file()):
+        raise ConfigError(f"{name} is a data set, not a task; `promptopt init NAME --data {name} …` writes a task file")
     if name and path.is_dir():
         raise ConfigError(f"{name} is a folder; name the task file in it, which ends in .toml")
     if isinstance(name_or_path, Path) or path.suffix:
         raise DataError(
             f"there is no file {name} (looked in {Path.cwd()}); check the path, or see `promptopt tasks list`"
+        )
+    beside = path.with_name(f"{path.name}.toml")
+    if name and beside.is_file():
+        raise ConfigError(
+            f"no task is named {name!r}, but the task file {beside} is there; did you mean {str(beside)!r}?"
         )
     raise UnknownName("task", name, task_names())
 

@@ -19,7 +19,8 @@ from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, na
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
 from promptopt.tasks.several import several_right
-from promptopt.tasks.splits import Pool
+from promptopt.tasks.splits import Pool, without_duplicates
+from promptopt.text import folded
 from promptopt.types import Example
 
 _LOOKED_AT = 5_000
@@ -31,6 +32,10 @@ _PAIRS = "# Preference data: --method pmpo --evaluator preference goes by which 
 _COMMA = "Every target is a number. Decimals have a comma in them, so 1,234 is read as 1 and a fraction."
 _SEVERAL = "# Where a target is a list, each entry of it is a right answer."
 _METRICS = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
+_MARKS = ("####", "The answer is", "the answer is", "Final answer:", "Answer:")
+"""What published worked solutions have before the answer."""
+_SHARED = 5
+"""Rows from which on every split has its share of one."""
 _LETTER = re.compile(r"\(?[A-Z]\)?")
 
 
@@ -45,13 +50,18 @@ class _Guess:
     instruction: str
     answer_format: str
     labels: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    """Further lines of the table `[data]`."""
 
 
-def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str | None, name: str) -> str:
+def guess_task(
+    path: str | Path, input: str | Sequence[str] | None, target: str | None, name: str, *, lines: bool = False
+) -> str:
     """The TOML text of a task file for `path`, to be saved in the current folder and then edited.
 
-    `input` and `target` may be None for preference data, which has the columns `chosen` and `rejected`. Raises
-    DataError and ConfigError for what is wrong with the file or its columns.
+    `input` and `target` may be None for preference data, which has the columns `chosen` and `rejected`. `lines`: read
+    labels as whole lines, where they cannot be told apart in a longer reply. Raises DataError and ConfigError for what
+    is wrong with the file or its columns.
     """
     path = Path(path)
     rows = read_rows(path)
@@ -61,8 +71,10 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
     columns = ColumnRoles(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
     found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
     fields = tuple(asked)
-    guess = _from_targets(_right_answers(found.examples), fields[-1])
-    lines = [
+    answers = _right_answers(found.examples)
+    guess = _from_solutions(answers, fields[-1])
+    guess = _from_targets(answers, fields[-1], lines=lines) if guess is None else guess
+    written = [
         f"name = {quoted(name)}",
         "# One or two sentences on what the task is; shown to the model that writes prompts.",
         f"description = {quoted(f'From {path.name}: {target} of each {fields[-1]}.')}",
@@ -80,23 +92,36 @@ def guess_task(path: str | Path, input: str | Sequence[str] | None, target: str 
         "[parts]",
         f"answer_format = {quoted(guess.answer_format)}",
         "",
-        "# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 600.",
-        "# [splits]",
-        "# train = 200",
-        "# dev = 100",
-        "# test = 200",
+        *_split_lines(len(without_duplicates(found.examples)[0])),
         "",
         "[data]",
         f"file = {quoted(path.as_posix())}   # as seen from this file",
         f"input = {_inputs(asked)}",
         f"target = {quoted(target)}",
         *(f"rejected = {quoted(column)}   # what the target is preferred to" for column in rejected),
+        *guess.data,
         "",
-        "# Where things stand in what the model reads; the first is used, `promptopt evaluate --layouts` ranks them.",
+        *_layouts(fields),
+    ]
+    return "\n".join(written).rstrip() + "\n"
+
+
+def _layouts(fields: Sequence[str]) -> list[str]:
+    lines = [
+        "# Where things stand in what the model reads; the first is used, `promptopt evaluate --layouts` ranks them."
     ]
     for layout in default_layouts(fields, ("instruction", "answer_format")):
         lines += [*_layout(layout), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return lines
+
+
+def _split_lines(count: int) -> list[str]:
+    """The table of split sizes for so many different examples; two are too few to have one in each."""
+    if 3 <= count < _SHARED:
+        sizes = ("[splits]", f"train = {count - 2}", "dev = 1", "test = 1")
+        return ["# So few rows that each split gets what it must have: add rows, then leave this table out.", *sizes]
+    return ["# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 600.", "# [splits]",
+            "# train = 200", "# dev = 100", "# test = 200"]  # fmt: skip
 
 
 def _answers_of(
@@ -150,7 +175,24 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _from_targets(targets: Sequence[str], field: str) -> _Guess:
+def _from_solutions(targets: Sequence[str], field: str) -> _Guess | None:
+    """Worked solutions that close with a number behind one mark, as those of GSM8K do; None for anything else."""
+    for mark in _MARKS:
+        parts = [target.rpartition(mark) for target in targets]
+        if all(found and before.strip() and is_number(after.strip().rstrip(".")) for before, found, after in parts):
+            stop = "" if all(after.rstrip().endswith(".") for _, _, after in parts) else "."
+            steps = ", without = '<<[^>]*>>'" if any("<<" in before for before, _, _ in parts) else ""
+            data = (
+                f"target_after = {quoted(mark)}   # the answer is what follows",
+                f'solution = {{ end = "The answer is {{target}}{stop}"{steps} }}   # what demonstrations may show',
+            )
+            return _Guess(f"Every target is a worked solution with a number behind {mark!r}.", "number", "number", 512,
+                          f"Work out the answer to the {field}.",
+                          "End with a last line that says: The answer is <number>.", (), data)  # fmt: skip
+    return None
+
+
+def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     counts = Counter(targets)
     letters = all(_LETTER.fullmatch(target) for target in counts)
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
@@ -165,19 +207,46 @@ def _from_targets(targets: Sequence[str], field: str) -> _Guess:
         return _Guess(why, "number", "number", 256, f"Work out the answer to the {field}.",
                       "End with a last line that says: The answer is <number>.")  # fmt: skip
     if few:
-        labels = tuple(sorted(counts))
-        why = f"{len(labels)} different targets in {len(targets):,} rows: taken for labels."
-        if all(is_number(label) for label in labels):
-            why += ' They are numbers: models do better with words, which [data] classes = { 0 = "…", … } gives them.'
-        longest = max(map(len, labels))
-        return _Guess(why, "exact", "label", 8 + longest // 3, f"Classify the {field}.",
-                      f"Answer with one of: {', '.join(labels)}.", labels)  # fmt: skip
+        return _from_labels(counts, field, lines=lines)
     tokens = min(512, max(16, 2 * max(map(len, counts)) // 3))
     if median(len(target.split()) for target in targets) <= 5:
         return _Guess("The targets are short texts: an answer is right if it is the same but for spaces.",
                       "exact", "line", tokens, f"Answer the {field}.", "Answer on one line.")  # fmt: skip
     return _Guess("The targets are long texts: scored by the words they share with the answer (f1).",
                   "f1", "text", tokens, f"Answer the {field}.", "Answer briefly.")  # fmt: skip
+
+
+def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Guess:
+    """Few targets, taken for labels; those that differ in case, spaces or punctuation only for one label."""
+    spelt: dict[str, list[str]] = {}
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        spelt.setdefault(_spelling(label), []).append(label)
+    labels = tuple(sorted(same[0] for same in spelt.values()))
+    why = f"{len(labels)} different targets in {sum(counts.values()):,} rows: taken for labels."
+    data: tuple[str, ...] = ()
+    if len(labels) < 2:
+        labels = tuple(sorted(counts))
+        lines = True
+    elif len(labels) < len(counts):
+        pairs = ", ".join(f"{quoted(each)} = {quoted(same[0])}" for same in spelt.values() for each in same)
+        merged = next(same for same in spelt.values() if len(same) > 1)
+        why += f" {merged[0]!r} and {merged[1]!r} are taken for one: [data] classes says so."
+        data = (f"classes = {{ {pairs} }}   # what stands in the data, and the label it is",)
+    if all(is_number(label) for label in labels):
+        why += ' They are numbers: models do better with words, which [data] classes = { 0 = "…", … } gives them.'
+    longest = max(map(len, labels))
+    # A label without a letter or digit cannot be looked for in a longer reply.
+    whole = lines or not all(any(character.isalnum() for character in label) for label in labels)
+    return _Guess(why, "exact", "line" if whole else "label", 8 + longest // 3, f"Classify the {field}.",
+                  f"Answer with one of: {', '.join(labels)}.", labels, data)  # fmt: skip
+
+
+def _spelling(label: str) -> str:
+    """What two spellings of one label share: all but case, Unicode form, spaces, hyphens and a full stop."""
+    plain = folded(label)
+    sign = plain[:1] if plain[:1] in "+-" else ""
+    bare = re.sub(r"[\s_'-]+", "", plain)
+    return sign + bare if bare else label
 
 
 def _layout(layout: Layout) -> list[str]:

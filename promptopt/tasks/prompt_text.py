@@ -10,24 +10,27 @@ The rule, in order, for a text with slots such as `{question}`:
    no candidate may lose.
 
 A text without slots is an instruction, and the default layouts go around it. White space between instruction and
-layout belongs to the layout, so the start prompt is rendered exactly as it was written.
+layout belongs to the layout, so the start prompt is rendered exactly as it was written. Slots may be spelt otherwise
+(`tasks/spelling.py`).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from promptopt.errors import ConfigError
-from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.layout import RESERVED, Layout, Turns
+from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.text import Pattern
 from promptopt.types import Prompt
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？؟]")
 _COLON = re.compile(r"[:：](?=\s|$)")
 _SLOT_LIKE = re.compile(r"\{([^\W\d][\w -]{0,39})\}")
+_TAG_LIKE = re.compile(r"<([^\W\d][\w -]{0,39})>")
 _INPUT_NAMES = frozenset({"input", "text", "question", "sentence", "query", "document", "message", "context", "x"})
 
 
@@ -35,13 +38,14 @@ _INPUT_NAMES = frozenset({"input", "text", "question", "sentence", "query", "doc
 class StartText:
     """A user's prompt taken apart. `pattern`: the layout, holding `{instruction}`; None where the text has no slots.
 
-    `placed`: whether the text says itself where demonstrations stand in it.
+    `placed`: whether the text says itself where demonstrations stand in it. `marks`: how the user spells slots.
     """
 
     instruction: str
     pattern: str | None
     demo: str = ""
     placed: bool = False
+    marks: tuple[tuple[str, str], ...] = ()
 
 
 def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") -> StartText:
@@ -54,6 +58,12 @@ def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") 
         raise ConfigError("the prompt is empty; write at least one sentence that says what the model should do")
     if f"{{{editable}}}" in text:
         raise ConfigError(f"the prompt holds {{{editable}}}, the mark of the part that is edited; write it another way")
+    spelt = respelt((text,), (*fields, "demos"))
+    marks = tuple((name, mark) for name, mark in spelt.marks if name in fields)
+    return replace(_apart(spelt.texts[0], fields, editable), marks=marks)
+
+
+def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
     pattern = Pattern(text, (*fields, "demos"))
     _check_slots(text, pattern, fields)
     if not pattern.slots:
@@ -90,7 +100,11 @@ def _as_demo(rest: str) -> str:
 def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
     shown = " and ".join(f"{{{name}}}" for name in fields)
     missing: list[str] = [name for name in fields if name not in pattern.slots]
-    for name in map(str, _SLOT_LIKE.findall(text)):
+    for name in missing:
+        if mark := other_mark(text, name):
+            raise ConfigError(f"the prompt has {mark}, which nothing fills here; write {{{name}}} for that input")
+    unclosed = (str(name) for name in _TAG_LIKE.findall(text) if f"</{name}" not in text and not pattern.slots)
+    for name in (*map(str, _SLOT_LIKE.findall(text)), *(tag for tag in unclosed if tag.lower() in fields)):
         if name in fields or name == "demos":
             continue
         near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.6)
@@ -144,23 +158,91 @@ def own_layouts(start: StartText) -> tuple[Layout, ...]:
 
 def start_prompt(
     prompt: str | Prompt, fields: Sequence[str], labels: Sequence[str], layout: Layout | Sequence[Layout] | None
-) -> tuple[Prompt, tuple[Layout, ...]]:
-    """The start prompt and the layouts of a task made from a user's prompt.
+) -> tuple[Prompt, tuple[Layout, ...], tuple[tuple[str, str], ...]]:
+    """The start prompt and the layouts of a task made from a user's prompt, and how it spells the inputs.
 
     Labels that the prompt does not name are put into a part of their own, `answer_format`, which no method edits.
+    `Prompt` and `Layout` objects are taken to the letter: their slots are spelt `{name}`, other braces are literal.
     """
     given = None if layout is None else (layout,) if isinstance(layout, Layout) else tuple(layout)
     if isinstance(prompt, Prompt):
-        return prompt, default_layouts(fields, _first(prompt.parts)) if given is None else given
-    if given is not None:
-        return Prompt.of(take_apart(prompt, fields).instruction), given
+        layouts = default_layouts(fields, _first(prompt.parts)) if given is None else given
+        return prompt, layouts, ()
     start = take_apart(prompt, fields)
+    if given is not None:
+        return Prompt.of(start.instruction), given, start.marks
     if start.pattern is not None:
-        return Prompt.of(start.instruction), own_layouts(start)
+        return Prompt.of(start.instruction), own_layouts(start), start.marks
     if all(label.lower() in start.instruction.lower() for label in labels):
-        return Prompt.of(start.instruction), default_layouts(fields, ("instruction",))
+        return Prompt.of(start.instruction), default_layouts(fields, ("instruction",)), ()
     initial = Prompt.of(start.instruction, answer_format=f"Answer with one of: {', '.join(labels)}.")
-    return initial, default_layouts(fields, ("instruction", "answer_format"))
+    return initial, default_layouts(fields, ("instruction", "answer_format")), ()
+
+
+def in_one_spelling(
+    prompt: Prompt, layouts: Sequence[Layout], fields: Sequence[str]
+) -> tuple[Prompt, tuple[Layout, ...], tuple[tuple[str, str], ...]]:
+    """Prompt and layouts with every slot as `{name}`, and how the user spells the inputs.
+
+    In the prompt's own texts inputs alone are slots. Raises ConfigError where one input is marked in two ways.
+    """
+    parts = [text for _, text in prompt.texts]
+    patterns = [pattern for layout in layouts for pattern in _patterns(layout)]
+    inputs = respelt((*parts, *patterns), fields)
+    others = tuple(name for name in (*prompt.parts, *RESERVED, "solution") if name not in fields)
+    texts = inputs.texts[: len(parts)]
+    rest = iter(respelt(inputs.texts[len(parts) :], others, tags=False).texts)
+    changed = Prompt(tuple(zip(prompt.parts, texts, strict=True)), prompt.demos)
+    return changed, tuple(_with_patterns(layout, rest) for layout in layouts), inputs.marks
+
+
+def _patterns(layout: Layout) -> tuple[str, ...]:
+    turns = () if layout.demos is None else (layout.demos.user, layout.demos.assistant)
+    return (*layout.patterns, layout.demo, *turns)
+
+
+def _with_patterns(layout: Layout, texts: Iterator[str]) -> Layout:
+    messages = tuple((role, next(texts)) for role, _ in layout.messages)
+    text = layout.text if layout.messages else next(texts)
+    demo = next(texts)
+    turns = None if layout.demos is None else Turns(next(texts), next(texts))
+    return replace(layout, messages=messages, text=text, demo=demo, demos=turns)
+
+
+def remarks(
+    prompt: Prompt, layouts: Sequence[Layout], fields: Sequence[str], marks: Sequence[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Sentences for the user: on an input that the model reads twice, and on a dollar sign read as part of a mark."""
+    spelt = {**{name: f"{{{name}}}" for name in fields}, **dict(marks)}
+    said = [
+        f"the prompt writes the input as {mark}: the dollar sign is read as part of the mark, and the model does not "
+        f"see it"
+        for _, mark in marks
+        if mark.startswith("$")
+    ]
+    for part, text in prompt.texts:
+        inside = Pattern(text, fields).slots
+        for layout in layouts[:1]:
+            again = [name for name in layout.slots(fields) if name in inside]
+            if again and part in layout.slots(prompt.parts):
+                said.append(
+                    f"the {part} holds {spelt[again[0]]}, and layout {layout.name!r} shows that input too, so the "
+                    f"model reads it twice: take it out of the {part}, or out of the layouts"
+                )
+    return tuple(said)
+
+
+def around(prompt: Prompt, fields: Sequence[str]) -> tuple[Prompt, tuple[Layout, ...]]:
+    """The layouts of a prompt that comes without any: by its instruction's own slots, where it has some.
+
+    Its other parts then stand below the instruction, a paragraph each.
+    """
+    start = take_apart(prompt["instruction"], fields)
+    if start.pattern is None:
+        return prompt, default_layouts(fields, prompt.parts)
+    others = "".join(f"\n\n{{{part}}}" for part in prompt.parts if part != "instruction")
+    pattern = start.pattern.replace("{instruction}", f"{{instruction}}{others}")
+    return prompt.replace("instruction", start.instruction), own_layouts(replace(start, pattern=pattern))
 
 
 def _first(parts: Sequence[str]) -> tuple[str, ...]:

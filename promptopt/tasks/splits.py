@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
-from promptopt.text import counted, normalise
+from promptopt.text import counted, folded, normalise
 from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
@@ -66,20 +66,37 @@ class SplitExamples:
 
 
 def same_input(example: Example) -> tuple[str, ...]:
-    """What two examples share that count as duplicates: their inputs, but for white space."""
+    """What two examples share that have one input: it, but for white space."""
     return tuple(normalise(value) for _, value in example.fields)
 
 
+def nearly_same(example: Example) -> tuple[str, ...]:
+    """What two examples share that are the same to a reader: target and inputs but for case, full stop, Unicode form.
+
+    With another target they are two examples: there are tasks where case or a question mark decides.
+    """
+    return ("", folded(example.target), *(folded(value) for _, value in example.fields))
+
+
+def _keys(example: Example) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return same_input(example), nearly_same(example)
+
+
 def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """The examples with the first of every set of equal inputs, and one warning for each kind of duplicate met.
+    """The examples with the first of every set of (nearly) equal ones, and a warning for each kind of duplicate met.
 
     An example whose rejected outputs alone are others is joined to the first: data sets of preferences give one input
     several times, a pair each.
     """
     first: dict[tuple[str, ...], Example] = {}
-    repeats, joined, conflicts = 0, 0, list[Example]()
+    near: set[tuple[str, ...]] = set()
+    repeats, joined, alike, conflicts = 0, 0, 0, list[Example]()
     for example in examples:
-        key = same_input(example)
+        key, fold = _keys(example)
+        if key not in first and fold in near:
+            alike += 1
+            continue
+        near.add(fold)
         kept = first.setdefault(key, example)
         if kept is example:
             continue
@@ -96,6 +113,10 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
         warnings.append(f"{counted(joined, 'example')} joined to an earlier one: same input and target")
     if repeats:
         warnings.append(f"{counted(repeats, 'example')} left out: same input as an earlier one")
+    if alike:
+        warnings.append(
+            f"{counted(alike, 'example')} left out: as an earlier one but for case, closing marks or Unicode form"
+        )
     if conflicts:
         warnings.append(
             f"{counted(len(conflicts), 'repeated input has', 'repeated inputs have')} more than one target (the first "
@@ -110,7 +131,7 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
     groups: dict[str, str] = {}
     for name, split in (("train", train), ("dev", dev), ("test", test)):
         for example in split:
-            other = seen.setdefault(same_input(example), name)
+            other = next((there for key in _keys(example) if (there := seen.setdefault(key, name)) != name), name)
             if other != name:
                 raise DataError(
                     f"the same input stands in {other} and in {name}: {_clip(example.fields[0][1])}; remove it from "
@@ -180,8 +201,8 @@ def _right(example: Example) -> tuple[object, ...]:
 def _apart(
     examples: Sequence[Example], others: Sequence[Example], name: str, other: str, warnings: list[str]
 ) -> Sequence[Example]:
-    taken = {same_input(example) for example in others}
-    kept = [example for example in examples if same_input(example) not in taken]
+    taken = {key for example in others for key in _keys(example)}
+    kept = [example for example in examples if taken.isdisjoint(_keys(example))]
     if len(kept) < len(examples):
         warnings.append(f"{counted(len(examples) - len(kept), 'input')} of {name} left out: also in {other}")
     return kept

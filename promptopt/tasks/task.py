@@ -15,9 +15,10 @@ from promptopt.protocols import Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
-from promptopt.tasks.prompt_text import start_prompt, take_apart
+from promptopt.tasks.prompt_text import remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several import several_right
+from promptopt.tasks.spelling import respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest
 
@@ -33,7 +34,8 @@ class Task:
     `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the names of the inputs
     that every example has. `settings`: by method, what the command line uses for this task where the user says
     nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about the data.
-    `origin`: the task that this one says in another form (`tasks/inline.py`). Two tasks that could score a prompt
+    `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells inputs
+    that are not spelt `{name}`, for exports. Two tasks that could score a prompt
     differently differ in `fingerprint()`.
     """
 
@@ -55,6 +57,7 @@ class Task:
     pool: Pool | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
     origin: Task | None = field(default=None, repr=False)
+    marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
@@ -105,7 +108,7 @@ class Task:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
-        initial, layouts = start_prompt(prompt, fields, labels, layout)
+        initial, layouts, marks = start_prompt(prompt, fields, labels, layout)
         task = cls(
             name=name,
             description=description,
@@ -116,7 +119,8 @@ class Task:
             answer=answer if answer is not None else _default_answer(chosen, labels),
             sampling=Sampling(max_tokens=max_tokens if max_tokens is not None else 16 if labels else 256),
             contract=Contract(placeholders=fields, frozen_parts=tuple(p for p in initial.parts if p != "instruction")),
-            pool=Pool(given),
+            pool=Pool(given, warnings=remarks(initial, layouts, fields, marks)),
+            marks=marks,
         )
         return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
 
@@ -159,7 +163,7 @@ class Task:
             pool.rows, prompt=text, metric=metric, labels=labels, answer=answer, max_tokens=max_tokens,
             name=source.stem, description=description, splits=splits, layout=layout,
         )  # fmt: skip
-        return replace(task, pool=pool, warnings=(*pool.warnings, *task.warnings))
+        return replace(task, pool=pool, warnings=tuple(dict.fromkeys((*pool.warnings, *task.warnings))))
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """What the model reads, and how many leading characters of it do not depend on the example."""
@@ -215,7 +219,7 @@ class Task:
 
         A text with slots must lay the input out as one of the task's layouts does. Raises ConfigError.
         """
-        text = text.replace("\r\n", "\n")
+        text = respelt((text.replace("\r\n", "\n"),), self.fields).texts[0]
         placeholders = self._placeholders.get(self.editable, ())
         if placeholders:
             lost = [name for name in placeholders if f"{{{name}}}" not in text]

@@ -26,10 +26,11 @@ from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import RESERVED, Layout, Turns
-from promptopt.tasks.prompt_text import default_layouts
+from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
+from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.several import several_right
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
@@ -180,16 +181,22 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
+    initial, layouts, marks = in_one_spelling(initial, layouts, names)
+    if not layouts:
+        initial, layouts = around(initial, names)
+    said = remarks(initial, layouts, names, marks)
     labels = tuple(cast("list[str]", table.get("labels", [])))
     metric = str(table.get("metric", "exact"))
     pool = several_right(pool, metric)
+    pool = replace(pool, warnings=(*pool.warnings, *said))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
     default = cast("dict[str, int]", table.get("splits", {}))
     task = Task(
         name=str(table.get("name", path.stem)),
         description=str(table.get("description", "")),
         initial=initial,
-        layouts=layouts if layouts else default_layouts(names, ("instruction", *parts)),
+        layouts=layouts,
+        marks=marks,
         labels=labels,
         metric=metric,
         answer=str(table.get("answer", "label" if labels else "text")),
@@ -264,14 +271,18 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
         # The stories stay the same; the run's seed only splits them.
         return Pool(tuple(registry.load("generators", source.generator)(source.count, 0)))
     if source.file:
-        found = _read(path.parent / source.file, source, seed)
-        return Pool(found.examples, warnings=found.warnings)
+        folders = saved_splits(path.parent / source.file)
+        return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
     parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
         file = locate(relative.replace("{seed}", folder), url, source.sha256.get(split))
         parts[split] = _read(file, source, seed)
+    return _pool_of(path, parts)
+
+
+def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
     nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
     warnings = tuple(warning for found in parts.values() for warning in found.warnings)

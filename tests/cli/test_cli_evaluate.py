@@ -118,3 +118,37 @@ def test_own_data_replaces_the_tasks(invoke: Invoke, task_file: str, workplace: 
     (workplace / "own.tsv").write_text("text\tlabel\n" + rows, encoding="utf-8")
     found = json.loads(invoke(*BASE, task_file, "--data", "own.tsv", "--json").stdout)
     assert found["layouts"][0]["n"] == 10
+
+
+def test_two_prompts_are_compared_on_the_same_examples_by_the_paired_test(invoke: Invoke, task_file: str) -> None:
+    result = invoke(*BASE, task_file, "--json", "--split", "dev", "--prompt", START, "--prompt", BETTER)
+    assert result.exit_code == 0, result.stderr
+    first, second = json.loads(result.stdout)["prompts"]
+    assert (first["prompt"], second["prompt"]) == (START, BETTER)
+    assert first["against_first"] is None
+    versus = second["against_first"]
+    assert versus["mean"] == pytest.approx(second["score"] - first["score"])
+    assert (versus["verdict"], versus["test"], versus["n"]) == ("better", "McNemar exact", 48)
+    shown = invoke(*BASE, task_file, "--split", "dev", "--quiet", "--prompt", BETTER, "--prompt", START)
+    assert "worse" in shown.stdout
+    assert "the same 48 dev examples" in shown.stdout
+
+
+def test_more_rivals_need_more_evidence(invoke: Invoke, task_file: str) -> None:
+    prompts = [option for number in range(4) for option in ("--prompt", f"Say it, {number}.")]
+    result = invoke(*BASE, task_file, "--split", "dev", *prompts)
+    assert "0.05 / 3" in result.stdout
+    assert result.stdout.count("no evidence") == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--prompt", START, "--prompt", START], "same prompt"),
+        (["--prompt", START, "--prompt", BETTER, "--layouts"], "--layouts"),
+    ],
+)
+def test_comparisons_that_cannot_be(options: list[str], expected: str, invoke: Invoke, task_file: str) -> None:
+    result = invoke(*BASE, task_file, *options)
+    assert result.exit_code == 2
+    assert expected in result.stderr

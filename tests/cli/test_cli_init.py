@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Invoke
 
+from promptopt.binding.evaluator import bind_evaluator
 from promptopt.tasks import load_task
 from promptopt.tasks.guess import guess_task
 from promptopt.types import Example
@@ -109,3 +110,57 @@ def test_a_task_with_pairs_shows_them(invoke: Invoke) -> None:
     shown = invoke("tasks", "show", "support-replies").stdout
     assert "\n    target: " in shown
     assert "\n    rejected: " in shown
+
+
+def written_of(workplace: Path, targets: list[str], rows: int = 60) -> None:
+    lines = [{"text": f"row {number}", "label": targets[number % len(targets)]} for number in range(rows)]
+    (workplace / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("targets", "labels", "answer"),
+    [
+        (["👍", "👎"], ("👍", "👎"), "line"),
+        (["+", "-", "="], ("+", "-", "="), "line"),
+        (["Yes", "yes", "no"], ("Yes", "no"), "label"),
+        (["caf\u00e9", "cafe\u0301", "bar"], ("bar", "cafe\u0301"), "label"),
+        (["very good", "Very  good.", "bad"], ("Very  good.", "bad"), "label"),
+        (["spam", "SPAM"], ("SPAM", "spam"), "line"),
+    ],
+)
+def test_what_init_writes_can_be_used_whatever_the_labels(
+    targets: list[str], labels: tuple[str, ...], answer: str, invoke: Invoke, workplace: Path
+) -> None:
+    written_of(workplace, targets)
+    result = invoke("init", "my mails", "--data", "rows.jsonl", "--input", "text", "--target", "label")
+    assert result.exit_code == 0, result.stderr
+    assert "--task 'my mails.toml'" in result.stdout
+    task = load_task("my mails.toml")
+    assert (task.labels, task.answer) == (labels, answer)
+    assert bind_evaluator(None, task).calls_per_cell == 1
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+def test_few_rows_leave_no_split_empty(rows: int, invoke: Invoke, workplace: Path) -> None:
+    written_of(workplace, ["a", "b"], rows)
+    assert invoke("init", "few", "--data", "rows.jsonl", "--input", "text", "--target", "label").exit_code == 0
+    task = load_task("few.toml")
+    assert min(map(len, (task.train, task.dev, task.test))) > 0
+
+
+def test_two_rows_are_too_few_and_leave_no_file(invoke: Invoke, workplace: Path) -> None:
+    written_of(workplace, ["a", "b"], 2)
+    result = invoke("init", "few", "--data", "rows.jsonl", "--input", "text", "--target", "label")
+    assert (result.exit_code, "more data" in result.stderr) == (2, True)
+    assert not list(workplace.glob("few*"))
+
+
+def test_worked_solutions_are_scored_by_the_number_they_end_with(invoke: Invoke, workplace: Path) -> None:
+    written_of(workplace, ["Two and two <<2+2=4>>4.\n#### 4", "Half of ten.\n#### 5"])
+    assert invoke("init", "sums", "--data", "rows.jsonl", "--input", "text", "--target", "label").exit_code == 0
+    task = load_task("sums.toml")
+    assert (task.metric, task.answer) == ("number", "number")
+    assert {example.target for example in task.train} == {"4", "5"}
+    assert {example.solution for example in task.train} == {
+        "Two and two 4.\nThe answer is 4.", "Half of ten.\nThe answer is 5."
+    }  # fmt: skip

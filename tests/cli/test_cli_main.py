@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -11,6 +12,7 @@ import pytest
 import typer
 from command_line import Invoke
 
+from promptopt import __version__
 from promptopt.cli import output
 from promptopt.cli.main import COMMANDS
 from promptopt.errors import BackendError, ConfigError, DataError, EvaluatorError, StoreError, UnknownName
@@ -120,3 +122,18 @@ def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_json({"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": 1}})
     assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": 1}}\n'
+
+
+def test_version_short_help_and_the_module(invoke: Invoke) -> None:
+    assert invoke("--version").stdout == f"promptopt {__version__}\n"
+    assert invoke("-h").stdout == invoke("--help").stdout
+    assert invoke("runs", "list", "-h").stdout == invoke("runs", "list", "--help").stdout
+    found = subprocess.run([sys.executable, "-m", "promptopt", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout == f"promptopt {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [("runs", "list"), ("methods", "list"), ("models", "list"), ("tasks", "list"),
+                                     ("cache", "info")])  # fmt: skip
+def test_every_list_is_had_as_json(command: tuple[str, str], invoke: Invoke) -> None:
+    found = json.loads(invoke(*command, "--json").stdout)
+    assert any(isinstance(value, list) for value in found.values())

@@ -105,3 +105,13 @@ def test_delete_and_gc(optimized: dict[str, Any], invoke: Invoke, task_file: str
     assert invoke("runs", "show", optimized["run_id"]).exit_code == 2
     assert invoke("cache", "gc").stdout == f"dropped {calls:,} calls that no run needs\n"
     assert "It holds no calls yet." in invoke("cache", "info").stdout
+
+
+def test_a_run_that_failed_is_listed_as_failed_with_what_it_was(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch, model: Scripted
+) -> None:
+    monkeypatch.setattr(model, "_answers", lambda request: 1 / 0)
+    assert invoke("optimize", "--task", task_file, "--method", "climb", "--model", "scripted").exit_code == 1
+    (entry,) = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
+    assert entry["status"] == "failed"
+    assert (Path(entry["task"]).name, entry["method"], entry["model"]) == (task_file, "climb", "scripted")

@@ -149,6 +149,33 @@ def test_a_size_that_is_no_count_is_refused(size: object) -> None:
         Splits(100, size, 100)  # pyright: ignore[reportArgumentType]
 
 
+ALIKE = [("Good film", "good film"), ("Good film", "Good film."), ("caf\u00e9", "cafe\u0301"), ("don't", "don\u2019t"),
+         ("Ｂｅｒｌｉｎ", "Berlin!"), ("STRASSE ", "straße。"), ("a\u200bb", "ab")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_inputs_that_read_the_same_never_stand_on_two_sides(one: str, other: str) -> None:
+    first, second = Example.of("yes", text=one), Example.of("Yes", text=other)
+    kept, warnings = without_duplicates([first, second, *ROWS[:3]])
+    assert kept == (first, *ROWS[:3])
+    assert any("Unicode form" in warning for warning in warnings)
+    splits = cut(Pool((*ROWS[:3], second), ROWS[5:8], (first, *ROWS[10:12])), Splits(), stratify=False)
+    assert second not in splits.train
+    with pytest.raises(DataError, match="same input"):
+        check_disjoint([first], [], [second])
+
+
+def test_inputs_that_differ_in_case_and_target_are_two_examples() -> None:
+    pair = [Example.of("proper", text="Paris"), Example.of("improper", text="paris")]
+    assert without_duplicates(pair) == (tuple(pair), ())
+    check_disjoint(pair[:1], [], pair[1:])
+
+
+def test_inputs_of_closing_marks_alone_differ() -> None:
+    pair = (Example.of("x", text="!"), Example.of("x", text="?"))
+    assert without_duplicates(pair)[0] == pair
+
+
 def grouped(number: int, group: str) -> Example:
     return Example.of("yes" if number % 3 else "no", (), (), "", group, text=f"row {number}")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import BackendError, ConfigError, RequestRefused
+from promptopt.errors import ConfigError, Refused, RequestRefused
 from promptopt.models.server.contents import contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
@@ -104,7 +104,7 @@ class Failure:
                     overloaded=self.status in (429, 503, 529),
                 )
             advice = "top the account up, or use another model"
-        kind = RequestRefused if self.status in (400, 422) else BackendError
+        kind = RequestRefused if self.status in (400, 422) else Refused
         raise kind(f"{server} answered {self.status} ({shown}): {advice}")
 
     @property

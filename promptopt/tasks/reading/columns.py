@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.tasks.reading.conversations import before_reply, messages_in, reply_in, transcript
+from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
 
 Row = Mapping[str, object]
+LISTED = (".csv", ".tsv", ".xlsx")
+"""Endings of files whose cells hold lists as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class ColumnRoles:
         An empty target makes an example with nothing but its inputs. Raises DataError naming the row for a target
         that is not in `classes`, and for rejected outputs or a solution that cannot be used.
         """
-        where, listed = f"{path}, row {number}", path.suffix.lower() in (".csv", ".tsv")
+        where, listed = f"{path}, row {number}", path.suffix.lower() in LISTED
         self._check_texts(where, row)
         fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):
@@ -265,6 +267,13 @@ def _entries(value: object, listed: bool) -> object:
     except (ValueError, RecursionError):
         return value
     return found
+
+
+def row_calls_a_tool(row: Row, columns: ColumnRoles, *, listed: bool) -> bool:
+    """Whether a conversation in the columns of a row calls a tool; `listed`: lists stand in cells as JSON."""
+    read = (*(names[0] for _, names in columns.inputs), columns.target, *columns.rejected)
+    cells = (_entries(row.get(name), listed) for name in read if name is not None)
+    return any(messages_in(cell) is not None and calls_a_tool(cell) for cell in cells)
 
 
 def _asked(value: object, listed: bool) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import DataError
-from promptopt.tasks.reading.conversations import transcript
+from promptopt.tasks.reading.conversations import message_in, transcript
 from promptopt.types import Example
 
 
@@ -41,8 +41,7 @@ def fold_sample(path: Path, row: Mapping[str, object]) -> tuple[str, Example]:
 
 
 def _message(path: Path, entry: object) -> tuple[str, str]:
-    message: Mapping[str, object] = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
-    role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or not isinstance(content, str):
+    message = message_in(entry)
+    if message is None:
         raise DataError(f"{path}: a message is {entry!r:.80}, expected an object with 'role' and 'content' texts")
-    return role, content
+    return message

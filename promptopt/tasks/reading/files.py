@@ -1,4 +1,4 @@
-"""Rows from a user's file: CSV, TSV, JSON, JSON Lines, Parquet, OpenAI-Evals samples.
+"""Rows from a user's file: CSV, TSV, Excel, JSON, JSON Lines, Parquet, Arrow, OpenAI-Evals samples.
 
 Files are read as streams; of very long ones a seeded sample is kept, so memory does not grow with the file. Every
 complaint names the file, the row or line, what was found, and what to do.
@@ -6,22 +6,19 @@ complaint names the file, the row or line, what was found, and what to do.
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, time
-from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns
+from promptopt.tasks.reading.columns import LISTED, ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.tasks.reading.tables import arrow, parquet, saved, separated, spreadsheet
 from promptopt.text import counted
 from promptopt.types import Example
 
@@ -73,7 +70,8 @@ def examples_from(
     kept, total = _reservoir(rows, most, seed)
     if not kept:
         raise DataError(f"{path} has no rows; it needs at least one below its header")
-    settled = columns.settled(path, kept[0][1])
+    # JSON leaves out what is empty, so a row alone does not say which columns there are.
+    settled = columns.settled(path, {name: None for _, row in kept for name in row})
     read = [(number, settled.example(path, number, row)) for number, row in kept]
     examples = [
         (number, example) for number, example in read if example is not None and example.target not in columns.drop
@@ -96,6 +94,12 @@ def examples_from(
             f"{path.name}: in {len(unmatched)} row(s), such as row {unmatched[0]}, {columns.options!r} does not find "
             f"the target and another option in the input: nothing is rejected there"
         )
+    listed = path.suffix.lower() in LISTED
+    calling = sum(row_calls_a_tool(row, settled, listed=listed) for _, row in kept)
+    if calling:
+        warnings.append(
+            f"{path.name}: in {counted(calling, 'row')} a message calls a tool; it is written as name(arguments)"
+        )
     if total > len(kept):
         warnings.append(
             f"{path.name} has {counted(total, 'row')}; a random {len(kept):,} of them (by the seed) are used"
@@ -105,9 +109,11 @@ def examples_from(
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, one mapping each, as a stream. Raises DataError where it cannot be read or is empty."""
-    readers = {".csv": _separated, ".tsv": _separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json,
-               ".parquet": _parquet}  # fmt: skip
+    readers = {".csv": separated, ".tsv": separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json,
+               ".parquet": parquet, ".arrow": arrow, ".feather": arrow, ".xlsx": spreadsheet}  # fmt: skip
     reader = readers.get(path.suffix.lower())
+    if reader is None and path.is_dir():
+        reader = saved
     if reader is None:
         raise DataError(
             f"{path}: files ending in {path.suffix!r} are not read; convert it to one of {', '.join(readers)}"
@@ -119,28 +125,6 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield row
     if empty:
         raise DataError(f"{path} has a header and no rows, or nothing at all; it needs at least one row of data")
-
-
-def _separated(path: Path) -> Iterator[Row]:
-    reader = csv.reader(read_lines(path), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    try:
-        header = [name.strip() for name in next(reader, list[str]())]
-        repeated = [name for name in header if header.count(name) > 1]
-        if repeated:
-            raise DataError(f"{path}: the header names the column {repeated[0]!r} twice; rename one of them")
-        width = len(header)
-        for number, values in enumerate(reader, start=1):
-            if len(values) == width:
-                yield dict(zip(header, values, strict=True))
-            elif values:
-                raise DataError(
-                    f"{path}: row {number} (it ends on line {reader.line_num}) has {len(values)} values where the "
-                    f"header has {width} ({', '.join(header)}); put quotes around a text that holds the separator"
-                )
-    except csv.Error as cause:
-        raise DataError(
-            f"{path}, line {reader.line_num}: {cause}; look for a quotation mark that is never closed"
-        ) from cause
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
@@ -176,41 +160,11 @@ def _json(path: Path) -> Iterator[Row]:
         yield _object(path, f"row {number}", entry)
 
 
-def _parquet(path: Path) -> Iterator[Row]:
-    try:
-        parquet: Any = import_module("pyarrow.parquet")
-    except ImportError as cause:
-        raise ConfigError(
-            f"reading {path} needs pyarrow; install it with `pip install pyarrow`, or convert the file to CSV"
-        ) from cause
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=4096):
-            for row in batch.to_pylist():
-                yield {name: _plain(value) for name, value in row.items()}
-    # Of pyarrow's own errors, some are errors of the operating system in name only.
-    except (ValueError, OSError, NotImplementedError) as cause:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            raise
-        raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
-
-
 def _unreadable(cause: ValueError | RecursionError) -> str:
     """What is wrong with JSON that is well formed, and more than Python reads."""
     if isinstance(cause, RecursionError):
         return "the JSON is nested too deeply to be read; write flat objects with named values"
     return f"the JSON holds a number that is too long ({cause}); write it as a text"
-
-
-def _plain(value: Any) -> object:
-    """A cell of Parquet as JSON would have it: text that is stored as bytes, times and decimals as texts."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            return value  # an error only where the column is used
-    if isinstance(value, date | time | Decimal):
-        return str(value)
-    return value
 
 
 def _object(path: Path, where: str, value: object) -> Row:

@@ -1,0 +1,36 @@
+"""How fast models were in earlier runs, for a forecast of minutes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from promptopt.binding.config import RunConfig
+
+ENOUGH_CALLS = 50
+"""Calls an earlier run must have paid for before its speed says anything."""
+
+
+def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
+    """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
+    from promptopt.places import home
+    from promptopt.store.runs import Store
+
+    if not (home() / "store.db").exists():
+        return None, 0
+    tokens, seconds, runs = 0, 0.0, 0
+    with Store() as store:
+        for record in store.runs():
+            result, config = record.result, record.config
+            model, served = (config.get(name) for name in ("model", "base_url"))
+            if result is None or (model, served) != (asked.model, asked.base_url):
+                continue
+            if config.get("proposer", model) != proposer:
+                continue
+            # A damaged record says nothing of the speed.
+            with suppress(KeyError, TypeError):
+                paid, wall = result["paid"], float(result["wall_s"])
+                if paid["calls"] >= ENOUGH_CALLS and wall > 0:
+                    tokens += int(paid["prompt_tokens"]) + int(paid["completion_tokens"])
+                    seconds += wall
+                    runs += 1
+    return (tokens / seconds, runs) if runs else (None, 0)

@@ -1,0 +1,111 @@
+"""Results read back from their JSON: the inverse of `Result.to_json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.errors import DataError
+from promptopt.outcome.looks import Look
+from promptopt.outcome.result import Contender, Guide, Measured, Result, Tradeoff
+from promptopt.run import Candidate
+from promptopt.run.budget import Ledger
+from promptopt.run.events import StepDone
+from promptopt.stats import ALPHA, Gain
+from promptopt.tasks.demos import demo_from_json
+from promptopt.types import Estimate, Prompt, Proposal
+
+Table = Mapping[str, Any]
+
+
+def load_result(path: str | Path) -> Result:
+    """The result in a file that `Result.save` wrote, or that holds what `--json` printed.
+
+    Raises DataError where it cannot be read, or holds something else.
+    """
+    try:
+        value: object = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise DataError(f"the result {str(path)!r} cannot be read: {cause.strerror}; check its name") from cause
+    except ValueError as cause:
+        raise DataError(f"{str(path)!r} is not valid JSON ({cause}); save the result again") from cause
+    if not isinstance(value, dict):
+        raise DataError(f"{str(path)!r} holds no result; give a file that `Result.save` or `--json` wrote")
+    try:
+        return _result(cast("Table", value))
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise DataError(f"{str(path)!r} is no whole result (at {cause}); save it again with this version") from cause
+
+
+def _result(data: Table) -> Result:
+    lineage: list[Candidate] = []
+    known: dict[str, Prompt] = {}
+    for each in data["candidates"]:
+        prompt = _prompt(each)
+        known[each["prompt_id"]] = prompt
+        parents = tuple(known[parent] for parent in each["parents"] if parent in known)
+        proposal = Proposal(prompt, parents, each["operator"], each["note"])
+        lineage.append(Candidate(proposal, _estimate(prompt, each["search"]), _estimate(prompt, each["dev"])))
+    start, best = _contender(data["start"]), _contender(data["best"])
+    look: Table | None = data.get("look")
+    count = 0 if best.test is None else best.test.n
+    return Result(
+        **{name: data[name] for name in ("run_id", "task", "method", "seed", "model", "evaluator", "proposer", "status",
+                                         "reason", "verdict", "optimism", "wall_s", "rejected")},
+        search=Guide(**data["search"]),
+        start=start,
+        best=best,
+        gain=None if data["gain"] is None else _gain(data["gain"], look, count),
+        look=None if look is None else Look(look["number"], look["alpha"], look["shared"]),
+        spent=Ledger(**data["spent"]),
+        paid=Ledger(**data["paid"]),
+        lineage=tuple(lineage),
+        front=tuple(Tradeoff(known[each["prompt_id"]], each["score"], each["n"], each["tokens"])
+                    for each in data["front"]),
+        steps=tuple(_step(each, known) for each in data["steps"]),
+        warnings=tuple(data["warnings"]),
+    )  # fmt: skip
+
+
+def _gain(data: Table, look: Table | None, count: int) -> Gain:
+    interval = _pair(data["ci95"])
+    units, alpha, verdict = count, ALPHA, interval
+    if look is not None:
+        units, alpha, verdict = look["units"], look["alpha"], _pair(look["interval"])
+    return Gain(data["mean"], interval, data["p_value"], data["test"], count, units, alpha, verdict)
+
+
+def _prompt(data: Table) -> Prompt:
+    return Prompt(tuple(data["parts"].items()), tuple(map(demo_from_json, data.get("demos", ()))))
+
+
+def _contender(data: Table) -> Contender:
+    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), _measured(data["test"]))
+
+
+def _measured(data: Table | None) -> Measured | None:
+    if data is None:
+        return None
+    # Older results kept no interval of dev.
+    return Measured(data["score"], _pair(data.get("ci95", (math.nan, math.nan))), data["n"], data["unreadable"])
+
+
+def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
+    if data is None:
+        return Estimate(prompt, math.nan, 0)
+    return Estimate(prompt, -math.inf if data["score"] is None else data["score"], data["n"])
+
+
+def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
+    pool = tuple(_estimate(known[each["prompt_id"]], each) for each in data["pool"] if each["prompt_id"] in known)
+    kept = tuple(known[name] for name in data["kept"] if name in known)
+    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]))
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    # JSON has no infinities.
+    low, high = values
+    return -math.inf if low is None else low, math.inf if high is None else high

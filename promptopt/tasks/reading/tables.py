@@ -1,0 +1,247 @@
+"""Rows of files that are tables: separated values, spreadsheets, Parquet and Arrow, and folders that `datasets` saves.
+
+What a library is needed for is imported when such a file is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from importlib import import_module
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.reading.columns import Row
+from promptopt.tasks.reading.encoding import read_lines
+
+_SEPARATORS = (",", ";", "\t", "|")
+_SHOWN = 200
+"""Lines that the separator is found by."""
+_LARGEST = 2**31 - 1
+"""Characters of a cell, where the csv module allows 131,072; the most that fits a C long everywhere."""
+_SPLITS = {"validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test", "train": "train"}
+"""What public data sets call their splits."""
+
+
+def separated(path: Path) -> Iterator[Row]:
+    """The rows of values apart by comma, semicolon, tab or bar, whichever the head of the file shows."""
+    csv.field_size_limit(_LARGEST)
+    lines = read_lines(path)
+    head = list(islice(lines, _SHOWN))
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    first = head[0].strip().lower() if head else ""
+    skipped = first.startswith("sep=") and len(first) == 5
+    if skipped:
+        # Excel's own way to say it.
+        separator, head = first[-1], head[1:]
+    elif first != "sep=":
+        separator = _separator(head, separator)
+    record: list[str] = []
+
+    def fed() -> Iterator[str]:
+        for line in chain(head, lines):
+            record.append(line)
+            yield line
+
+    reader = csv.reader(fed(), delimiter=separator)
+    try:
+        header = [name.strip() for name in next(reader, list[str]())]
+        # Spreadsheets leave empty columns at the end.
+        while len(header) > 1 and not header[-1]:
+            header.pop()
+        _check_header(path, header)
+        width = len(header)
+        record.clear()
+        last: list[str] = []
+        for number, values in enumerate(reader, start=1):
+            last = record.copy()
+            record.clear()
+            if len(values) > width and not any(value.strip() for value in values[width:]):
+                del values[width:]
+            if len(values) == width:
+                yield dict(zip(header, values, strict=True))
+            elif values:
+                _check_closed(last, separator)
+                line = reader.line_num + skipped
+                raise DataError(
+                    f"{path}: row {number} (it ends on line {line}) has {len(values)} values where the "
+                    f"header has {width} ({', '.join(header)}); put quotes around a text that holds the separator "
+                    f"({_named(separator)})"
+                )
+        _check_closed(last, separator)
+    except csv.Error as cause:
+        raise DataError(
+            f"{path}, line {reader.line_num + skipped}: {cause}; look for a quotation mark that is never closed"
+        ) from cause
+
+
+def _separator(head: list[str], usual: str) -> str:
+    """The usual one where it makes a table; else the one that does, with the most columns; else the header's."""
+    tables: list[tuple[int, str]] = []
+    headers: list[tuple[int, str]] = []
+    for separator in (usual, *(each for each in _SEPARATORS if each != usual)):
+        widths = [len(values) for values in csv.reader(head, delimiter=separator) if values]
+        if len(head) == _SHOWN:
+            # The last row may go on after what is shown.
+            widths = widths[:-1] if len(widths) > 2 else widths
+        if widths and widths[0] > 1:
+            headers.append((widths[0], separator))
+            if len(set(widths)) == 1:
+                tables.append((widths[0], separator))
+    for found in (tables, headers):
+        if any(separator == usual for _, separator in found):
+            return usual
+        if found:
+            return max(found, key=lambda each: each[0])[1]
+    return usual
+
+
+def _check_closed(lines: list[str], separator: str) -> None:
+    """Raises csv.Error where the last record of the file is one that a quotation mark holds open."""
+    try:
+        for _ in csv.reader(lines, delimiter=separator, strict=True):
+            pass
+    except csv.Error as cause:
+        if "unexpected end" in str(cause):
+            raise
+
+
+def _named(separator: str) -> str:
+    return {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}.get(separator, repr(separator))
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    repeated = [name for name in header if header.count(name) > 1]
+    if repeated:
+        raise DataError(f"{path}: the header names the column {repeated[0]!r} twice; rename one of them")
+
+
+def spreadsheet(path: Path) -> Iterator[Row]:
+    """The rows of the first sheet of an Excel file that has any, below its header."""
+    calamine = _needed("python_calamine", "python-calamine", path)
+    try:
+        book = calamine.CalamineWorkbook.from_path(str(path))
+        sheets = (book.get_sheet_by_name(name).to_python(skip_empty_area=True) for name in book.sheet_names)
+        rows = next((rows for rows in sheets if rows), list[list[Any]]())
+    except (calamine.CalamineError, ValueError) as cause:
+        raise DataError(f"{path} is no readable Excel file ({cause}); save it again, or as CSV") from cause
+    header = [str(_cell(name)).strip() for name in rows[0]] if rows else []
+    while header and not header[-1]:
+        header.pop()
+    _check_header(path, header)
+    for row in rows[1:]:
+        values = [_cell(value) for value in row[: len(header)]]
+        if any(value != "" for value in values):
+            yield dict(zip(header, values, strict=False))
+
+
+def _cell(value: Any) -> object:
+    """A value as JSON has it. A spreadsheet keeps every number as one with a fraction."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.isoformat() if isinstance(value, date | datetime | time) else value
+
+
+def parquet(path: Path) -> Iterator[Row]:
+    """The rows of a Parquet file."""
+    library = _needed("pyarrow.parquet", "pyarrow", path)
+    try:
+        for batch in library.ParquetFile(path).iter_batches(batch_size=4096):
+            yield from map(_plain, batch.to_pylist())
+    # Of pyarrow's own errors, some are errors of the operating system in name only.
+    except (ValueError, OSError, NotImplementedError) as cause:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            raise
+        raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
+
+
+def _plain(row: Mapping[str, Any]) -> Row:
+    return {name: _plain_value(value) for name, value in row.items()}
+
+
+def _plain_value(value: Any) -> object:
+    """A cell as JSON would have it: text that is stored as bytes, times and decimals as texts."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value  # an error only where the column is used
+    if isinstance(value, date | time | Decimal):
+        return str(value)
+    return value
+
+
+def arrow(path: Path) -> Iterator[Row]:
+    """The rows of an Arrow file, as `datasets` and Feather write it: a stream, or a file with random access."""
+    ipc = _needed("pyarrow.ipc", "pyarrow", path)
+    try:
+        with path.open("rb") as source:
+            whole = source.read(6) == b"ARROW1"
+            source.seek(0)
+            if whole:
+                stored = ipc.open_file(source)
+                batches = (stored.get_batch(number) for number in range(stored.num_record_batches))
+            else:
+                batches = iter(ipc.open_stream(source))
+            for batch in batches:
+                yield from map(_plain, batch.to_pylist())
+    except (ValueError, NotImplementedError) as cause:
+        raise DataError(f"{path} is no readable Arrow file ({cause}); write it again") from cause
+
+
+def saved_splits(path: Path) -> Mapping[str, Path]:
+    """For `train`, `dev` and `test` what is read: folders of a saved `DatasetDict`; anything else is all `train`.
+
+    Splits of other names are read after `train`, as more of it, where there is none of that name.
+    """
+    listed = path / "dataset_dict.json"
+    if not listed.is_file():
+        return {"train": path}
+    names = cast("list[str]", _json_of(listed).get("splits", []))
+    found = {_SPLITS.get(name, name): path / name for name in names}
+    if "train" not in found:
+        first = next((name for name in found if name not in ("dev", "test")), next(iter(found), ""))
+        if not first:
+            raise DataError(f"{path} is a saved data set without a split; save it again with `save_to_disk`")
+        found["train"] = found.pop(first)
+    return {name: found[name] for name in ("train", "dev", "test") if name in found}
+
+
+def saved(path: Path) -> Iterator[Row]:
+    """The rows of a folder that `save_to_disk` wrote, all its splits in turn, or that holds Arrow or Parquet files."""
+    for folder in saved_splits(path).values():
+        yield from _saved_rows(folder)
+
+
+def _saved_rows(path: Path) -> Iterator[Row]:
+    state = path / "state.json"
+    entries = cast("list[dict[str, str]]", _json_of(state).get("_data_files", [])) if state.is_file() else []
+    files = [path / entry["filename"] for entry in entries]
+    if not files:
+        files = sorted((*path.glob("*.arrow"), *path.glob("*.parquet")))
+    if not files:
+        raise DataError(f"{path} is a folder without Arrow or Parquet files; name a data file, or a saved data set")
+    for file in files:
+        yield from (parquet if file.suffix == ".parquet" else arrow)(file)
+
+
+def _json_of(path: Path) -> dict[str, Any]:
+    try:
+        value: object = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as cause:
+        raise DataError(f"{path} cannot be read ({cause}); save the data set again with `save_to_disk`") from cause
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _needed(module: str, package: str, path: Path) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as cause:
+        raise ConfigError(
+            f"reading {path} needs {package}; install it with `pip install {package}`, or convert the file to CSV"
+        ) from cause

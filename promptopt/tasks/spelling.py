@@ -1,0 +1,93 @@
+"""How users mark the place of an input in a prompt: `{x}`, `{{ x }}`, `${x}`, `<x>`; inside, all of them are `{x}`.
+
+Spellings are read from what is there, not chosen: braces as deep as they are on both sides; a dollar sign where every
+mark in braces has one (else "costs ${price}" would lose its sign); angle brackets where the name stands in no braces
+and no closing tag says that it is markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.errors import ConfigError
+
+_BLANK = r"[^\S\n]*"
+
+
+@dataclass(frozen=True, slots=True)
+class Respelt:
+    """Texts with every slot as `{name}`. `marks`: for each name that is spelt otherwise, how it was written first."""
+
+    texts: tuple[str, ...]
+    marks: tuple[tuple[str, str], ...] = ()
+
+
+def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) -> Respelt:
+    """Texts that belong together with the slots `names` in one spelling, and what the user's own was.
+
+    `tags`: whether a name in angle brackets may be a slot, too. Raises ConfigError where one input is marked in two
+    ways.
+    """
+    if not names:
+        return Respelt(tuple(texts))
+    listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    braces = re.compile(rf"(\$?)(\{{+)({_BLANK})({listed})({_BLANK})(\}}+)")
+    found = [match for text in texts for match in braces.finditer(text)]
+    dollar = bool(found) and all(match[1] and len(match[2]) <= len(match[6]) for match in found)
+    seen: dict[str, str] = {}
+
+    def in_braces(match: re.Match[str]) -> str:
+        depth = min(len(match[2]), len(match[6]))
+        sign = match[1] if dollar else ""
+        mark = f"{sign}{'{' * depth}{match[3]}{match[4]}{match[5]}{'}' * depth}"
+        _agree(seen, match[4], mark)
+        left = match[1][len(sign) :] + "{" * (len(match[2]) - depth)
+        return f"{left}{{{match[4]}}}{'}' * (len(match[6]) - depth)}"
+
+    changed = [braces.sub(in_braces, text) for text in texts]
+    bare = [name for name in names if tags and name not in seen and not _is_markup(name, texts)]
+    if bare:
+        angles = re.compile(rf"(<+)({_BLANK})({'|'.join(map(re.escape, bare))})({_BLANK})(>+)")
+
+        def in_angles(match: re.Match[str]) -> str:
+            depth = min(len(match[1]), len(match[5]))
+            _agree(seen, match[3], f"{'<' * depth}{match[2]}{match[3]}{match[4]}{'>' * depth}")
+            return f"{'<' * (len(match[1]) - depth)}{{{match[3]}}}{'>' * (len(match[5]) - depth)}"
+
+        changed = [angles.sub(in_angles, text) for text in changed]
+    return Respelt(tuple(changed), tuple((name, mark) for name, mark in seen.items() if mark != f"{{{name}}}"))
+
+
+def _agree(seen: dict[str, str], name: str, mark: str) -> None:
+    first = seen.setdefault(name, mark)
+    if "".join(first.split()) != "".join(mark.split()):
+        raise ConfigError(
+            f"the prompt marks the input {name!r} as {first} and as {mark}; write it one way (other braces reach the "
+            f"model as they stand)"
+        )
+
+
+def _is_markup(name: str, texts: Sequence[str]) -> bool:
+    closing = re.compile(rf"</{_BLANK}{re.escape(name)}{_BLANK}>|<{_BLANK}{re.escape(name)}{_BLANK}/>", re.IGNORECASE)
+    return any(closing.search(text) for text in texts)
+
+
+def other_mark(text: str, name: str) -> str | None:
+    """What of `text` a template engine or a format would fill with the input `name`, and no spelling above reads."""
+    inner = re.escape(name)
+    forms = (
+        rf"\{{\{{[^{{}}\n]*\b{inner}\b[^{{}}\n]*\}}\}}",
+        rf"\{{%[^%\n]*\b{inner}\b[^%\n]*%\}}",
+        rf"\{{{inner}[:!.\[][^{{}}\n]*\}}",
+        rf"%\({inner}\)[sdr]",
+        rf"%{inner}%",
+        rf"(?<![\w$])\$\(?{inner}\b\)?",
+        rf"\[+{_BLANK}{inner}{_BLANK}\]+(?!\()",
+    )
+    for form in forms:
+        match = re.search(form, text)
+        if match is not None:
+            return match[0]
+    return None

@@ -1,0 +1,56 @@
+"""Dry runs against real ones on planted tasks: evaluations, calls and tokens within a factor of one and a half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.search_landscape import KINDS, plant
+from benchmarks.search_proposer import Proposer
+from promptopt import registry
+from promptopt.api import optimize
+from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.binding.models import Models
+from promptopt.cli.forecast import forecast
+from promptopt.models.scripted import Scripted
+from promptopt.models.tokens import estimate_tokens
+from promptopt.run.budget import Budget
+from promptopt.tasks import catalogue
+
+FACTOR = 1.5
+QUICK = ("apo", "random")
+METHODS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in registry.names("optimizers")]
+
+
+class Counting(Scripted):
+    """Counts tokens as a dry run does: what is compared is the search, not the tokenizer."""
+
+    def count_tokens(self, text: str) -> int:
+        return estimate_tokens(text, self.name)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    landscape = plant(next(iter(KINDS)), 0)
+    task, own = landscape.task(), landscape.model()
+    own.__class__ = Counting
+    monkeypatch.setattr(catalogue, "load_task", lambda *_, **__: task)
+    evaluations = 600 if method in QUICK else 1_500
+    seen = forecast(RunConfig(task="planted", method=method, model="scripted/x", max_evaluations=evaluations))
+    proposer = Counting(Proposer(landscape.good, 0.4), name="proposer")
+    spent = optimize(
+        task,
+        build_optimizer(method, {}),
+        model=Models(own, proposer=proposer),
+        budget=Budget(evaluations=evaluations),
+        store=tmp_path / "real.db",
+    ).spent
+    foreseen = {
+        "calls": sum(role.calls or 0 for role in seen.roles),
+        "tokens": sum((role.prompt_tokens or 0) + (role.completion_tokens or 0) for role in seen.roles),
+    }
+    for what, real in (("calls", spent.calls), ("tokens", spent.tokens)):
+        assert real / FACTOR <= foreseen[what] <= real * FACTOR, f"{what}: {foreseen[what]:,} foreseen, {real:,} spent"
