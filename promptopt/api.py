@@ -66,9 +66,9 @@ def optimize(
     begun = time.monotonic()
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
-    with opened(store) as store, _watched(session) as session, ExitStack() as held:
+    with opened(store) as store, ExitStack() as held, _watched(session) as session:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
-        budget, unasked = _allowed(budget, optimizer, asked.whole)
+        budget, unasked = _budget(budget, optimizer, asked)
         trial, recorded = _prepare(asked, budget, store, session, begun, held)
         with _marked(store, trial.id):
             _introduce(trial, asked, store, session, recorded, unasked)
@@ -77,27 +77,6 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             store.end(trial.id, status=result.status, result=result.to_json())
         return result
-
-
-def _allowed(budget: Budget | None, optimizer: str | Optimizer, task: Task) -> tuple[Budget, str]:
-    """The budget, and a sentence where it is the default one; a task may ship settings for a method by name."""
-    shipped: Mapping[str, object] = getattr(task, "settings", {})
-    named = isinstance(optimizer, str) and not shipped.get(optimizer)
-    return default_budget(budget, configured=not named)
-
-
-@contextmanager
-def _watched(session: Session) -> Generator[Session]:
-    """The session given; where nobody looks on and stderr is a terminal, one with a line of progress there."""
-    stream: TextIO | None = sys.stderr
-    if session is not UNWATCHED or stream is None or not stream.isatty():
-        yield session
-        return
-    progress = Progress(stream, "promptopt")
-    try:
-        yield Session([progress])
-    finally:
-        progress.close()
 
 
 def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:
@@ -121,6 +100,20 @@ def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Cal
 
 
 @contextmanager
+def _watched(session: Session) -> Generator[Session]:
+    """The session given; where nobody looks on and stderr is a terminal, one with a line of progress there."""
+    stream: TextIO | None = sys.stderr
+    if session is not UNWATCHED or stream is None or not stream.isatty():
+        yield session
+        return
+    progress = Progress(stream, "promptopt")
+    try:
+        yield Session([progress])
+    finally:
+        progress.close()
+
+
+@contextmanager
 def _marked(store: Store, name: str) -> Generator[None]:
     """Record that a run failed, or was interrupted, where it ends in an exception."""
     try:
@@ -130,6 +123,13 @@ def _marked(store: Store, name: str) -> Generator[None]:
         with suppress(StoreError):
             store.mark(name, "failed" if isinstance(cause, Exception) else "suspended")
         raise
+
+
+def _budget(budget: Budget | None, optimizer: object, asked: _BoundSearch) -> tuple[Budget, str]:
+    """The caps, and a sentence where they are the default ones."""
+    shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
+    named = isinstance(optimizer, str) and not shipped.get(optimizer)
+    return default_budget(budget, configured=not named)
 
 
 def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int, unasked: str) -> None:

@@ -51,13 +51,12 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     config = with_task(merged(RunConfig(), given))
-    task = task_of(config, trust=trust)
     if prompt is not None and len(prompt) > 1:
         if layouts:
             raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
-        _compare(config, task, prompt, split, json=json, quiet=quiet)
+        _compare(config, task_of(config, trust=trust), prompt, split, json=json, quiet=quiet)
         return
-    laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]

@@ -155,22 +155,21 @@ def forecast(config: RunConfig) -> Forecast:
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     budget, unasked = search_budget(config, given)
     arranged = allocate(
-        budget,
-        dev=len(task.dev),
-        test=len(task.test),
-        calls_per_cell=final.calls,
+        budget, dev=len(task.dev), test=len(task.test), calls_per_cell=final.calls,
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
-    )
+    )  # fmt: skip
     room = room_for(arranged, task, evaluator)
     expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
     roles = _scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
-    roles.append(_proposing(proposer, proposals, shown, expected, prices[proposer]))
+    written = None if proposals is None or expected is None else expected.completion_tokens
+    roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
     roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
-    specs = (config.model, proposer, checked)
-    if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
+    if taken := played(
+        own, optimizer, (config.model, proposer, checked), (evaluator, check), (budget, arranged), config.seed, cells
+    ):
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
     speed, runs = speed_of(config, proposer)
     look, alpha = _look(sealed := task.test[: arranged.test])
@@ -233,11 +232,10 @@ def _scoring(
 
 
 def _proposing(
-    model: str, requests: int | None, shown: float, expected: UpperBounds | None, price: Price | None
+    model: str, requests: int | None, shown: float, written: int | None, price: Price | None
 ) -> RoleForecast:
     """What the proposer takes, at so many tokens shown to it in each request."""
     read = None if requests is None else math.ceil(requests * shown)
-    written = None if requests is None or expected is None else expected.completion_tokens
     return RoleForecast("proposer", model, requests, read, written, _usd(price, read, written))
 
 

@@ -59,7 +59,7 @@ class Contender:
             "demos": [demo_to_json(demo) for demo in self.prompt.demos],
             "dev": None
             if dev is None
-            else {"score": dev.score, "ci95": list(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
+            else {"score": dev.score, "ci95": _ends(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
             "test": None
             if test is None
             else {

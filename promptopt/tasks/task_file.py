@@ -272,17 +272,17 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
         return Pool(tuple(registry.load("generators", source.generator)(source.count, 0)))
     if source.file:
         folders = saved_splits(path.parent / source.file)
-        return _pool_of({split: _read(each, source, seed) for split, each in folders.items()})
+        return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
     folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
     parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
         file = locate(relative.replace("{seed}", folder), url, source.sha256.get(split))
         parts[split] = _read(file, source, seed)
-    return _pool_of(parts)
+    return _pool_of(path, parts)
 
 
-def _pool_of(parts: Mapping[str, FileContents]) -> Pool:
+def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
     nothing = FileContents(())
     dev, test = parts.get("dev", nothing), parts.get("test", nothing)
     warnings = tuple(warning for found in parts.values() for warning in found.warnings)

@@ -158,7 +158,9 @@ def test_equal_scores_whatever_they_are(tmp_path: Path, optimizer: PromptQuine, 
 def test_a_score_that_is_no_number_is_refused_with_its_cell(tmp_path: Path, method: str) -> None:
     evaluator = Scored(lambda *_: math.nan, [])
     with pytest.raises(EvaluatorError, match="gave NaN; a score must be a number"):
-        optimize(word_task(), method, model=Scripted([]), evaluator=evaluator, store=tmp_path / "store.db")
+        optimize(
+            word_task(), method, model=Scripted([]), evaluator=evaluator, budget=Budget(), store=tmp_path / "store.db"
+        )
 
 
 def test_a_layout_without_a_place_for_demonstrations_prunes_the_start(tmp_path: Path) -> None:
