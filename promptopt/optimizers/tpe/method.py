@@ -3,8 +3,8 @@
 Paper    Opsahl-Ong et al. 2024, Optimizing Instructions and Demonstrations for Multi-Stage Language Model Programs
          (MIPRO), arXiv:2406.11695; settings and order of work are those of MIPROv2 in DSPy 3.4.1, its preset "medium".
 Scales   with the budget, of S evaluations: rounds of max(4, 0.7 S^(1/3)) new instructions written from the best one,
-         twice as many trials on a few examples that are drawn anew each round, and successive rejects among the better
-         half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once for a tenth of S at most.
+         twice as many trials on a few examples that are drawn anew each round, and looks by the posterior over the
+         lineage at the better half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once for a tenth of S at most.
          500 evaluations are about 15 rounds, 2,000 are 33.
 Paper's  rule, by `preset=paper` and where there is no cap: one round. Proposer: K - 1; task model: S for the start, at
          most M*d to make demonstrations, a minibatch a trial, and S every few trials, with K instructions, M sets of up
@@ -162,7 +162,7 @@ class TPE:
         # Pairs that share an instruction or a set tell of each other: at every budget that finds more than rejects do.
         found = replace(found, lineage=True)
         trials = TRIALS * found.children if trials is None else trials
-        # Trials cost a third of what the rejects do, and half of the pairs are left out of these.
+        # Trials cost a third of what the looks do, and half of the pairs are left out of these.
         return TPEPlan(max(1, found.rounds), 1 + found.children, sets, trials, found)
 
     def least(self, room: Room) -> int:
@@ -185,7 +185,7 @@ class TPE:
     def _planned(
         self, run: Run, plan: TPEPlan, planned: Fresh, shown: Sequence[Example], scored: Sequence[Example]
     ) -> None:
-        """Rounds: new instructions from the best one, trials on fresh examples, rejects among the better half."""
+        """Rounds: new instructions from the best one, trials on fresh examples, looks at the better half."""
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
         search = Generations(run, scored, planned, DRY)
         elite, found = [run.initial], {normalise(run.initial[run.task.editable])}
