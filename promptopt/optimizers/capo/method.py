@@ -4,7 +4,8 @@ Paper    Zehle et al. 2025, CAPO: Cost-Aware Prompt Optimization, AutoML 2025, P
 Scales   with the budget, of S evaluations: max(4, 0.7 S^(1/3)) children an iteration, all looked at together with the
          population of 2 on max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), of which
          the 2 best go on (by the posterior over the lineage where S is below 1,000, else by successive rejects); of
-         equal ones the prompt goes on that is clearly shorter, which is what length costs there. 500 evaluations are about 14 iterations of 5 children, 2,000 are 33 of 8.
+         equal ones the prompt goes on that is clearly shorter, which is what length costs there. 500
+         evaluations are about 14 iterations of 5 children, 2,000 are 33 of 8.
 Paper's  rule, by `preset=paper` and where there is no cap: a population of 10, 4 children, races over blocks of 30 in a
          fixed order, each score less the price of length. Proposer: 2c an iteration, and paraphrases that fill the
          first population; task model: at most D for each of the first population and of the children, and one for each

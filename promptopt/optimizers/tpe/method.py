@@ -4,8 +4,8 @@ Paper    Opsahl-Ong et al. 2024, Optimizing Instructions and Demonstrations for 
          (MIPRO), arXiv:2406.11695; settings and order of work are those of MIPROv2 in DSPy 3.4.1, its preset "medium".
 Scales   with the budget, of S evaluations: rounds of max(4, 0.7 S^(1/3)) new instructions written from the best one,
          twice as many trials on a few examples that are drawn anew each round, and looks by the posterior over the
-         lineage at the better half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once for a tenth of S at most.
-         500 evaluations are about 15 rounds, 2,000 are 33.
+         lineage at the better half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once
+         for a tenth of S at most. 500 evaluations are about 15 rounds, 2,000 are 33.
 Paper's  rule, by `preset=paper` and where there is no cap: one round. Proposer: K - 1; task model: S for the start, at
          most M*d to make demonstrations, a minibatch a trial, and S every few trials, with K instructions, M sets of up
          to d demonstrations and S examples to score on: 5, and 300 + 48 + 18*35 + 4*300. A reply off its form is asked
