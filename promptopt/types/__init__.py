@@ -21,7 +21,17 @@ from promptopt.types.calls import (
 )
 from promptopt.types.identity import canonical, digest
 from promptopt.types.prompts import Example, Prompt
-from promptopt.types.search import Abilities, Cell, Estimate, Proposal, Room, Score, ScoreMatrix, UpperBounds
+from promptopt.types.search import (
+    Abilities,
+    Cell,
+    Estimate,
+    Proposal,
+    Room,
+    Score,
+    ScoreMatrix,
+    TracedCall,
+    UpperBounds,
+)
 
 __all__ = [
     "Abilities",
@@ -43,6 +53,7 @@ __all__ = [
     "ScoreRequest",
     "Token",
     "TokenLogProbs",
+    "TracedCall",
     "UpperBounds",
     "canonical",
     "content_to_json",

@@ -18,6 +18,18 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class TracedCall:
+    """One call that a cell made of the task model: the prompt part that it used, what was asked, what was said.
+
+    `part`: the editable part whose text stood in the request; empty where the evaluator cannot tell.
+    """
+
+    part: str
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What one cell is worth.
 
@@ -25,6 +37,7 @@ class Score:
     answer could be read at all (an unreadable answer is worth 0 and is counted apart from a wrong one).
     `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well. `probability`: of the
     right answer among all answers there are, where the evaluator learns it for the same price; else None.
+    `trace`: the calls of a cell that is a program of several, in the order made; empty where `output` tells all.
     """
 
     value: float
@@ -33,6 +46,7 @@ class Score:
     parsed: bool = True
     feedback: str = ""
     probability: float | None = None
+    trace: tuple[TracedCall, ...] = ()
 
     @property
     def dense(self) -> float:
