@@ -39,6 +39,7 @@ class Scoreboard:
         self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
+        self._others = True
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -61,9 +62,9 @@ class Scoreboard:
         known = self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
-        self._ranking = tuple(examples)
+        self._ranking, self._others = tuple(examples), others
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -97,13 +98,14 @@ class Scoreboard:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+        """Every candidate that was scored at all, best first: the method's own order, then any others by their worth.
 
         Ties to the earlier. A cap that cuts the search therefore loses none of them.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
-        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+        chosen = [prompt for prompt in worth if self._others or prompt in self._order]
+        scored = [self.estimate(prompt, examples) for prompt in chosen if self._cells.get(prompt)]
 
         def place(estimate: Estimate) -> tuple[int, bool, float]:
             own = self._order.get(estimate.prompt, len(self._order))
