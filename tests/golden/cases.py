@@ -17,7 +17,6 @@ from promptopt.optimizers.auto.search import Auto
 from promptopt.optimizers.capo.method import CAPO, Breeding, Demonstrations
 from promptopt.optimizers.capo.track import Race
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
-from promptopt.optimizers.gepa.method import GEPA
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Validation
 from promptopt.optimizers.plum.neighbours import Editing
 from promptopt.optimizers.plum.patience import Stopping
@@ -175,18 +174,6 @@ def evoprompt(home: Path, kind: type[EvoPromptGA | EvoPromptDE]) -> list[str]:
         lines.append(f"generation {step.number}: {scores}; {step.spent.evaluations} evaluations; kept {kept}")
     made_of = [f"{each.operator}: {prompt} [{played.named(each.parents)}]" for prompt, each in made(played)]
     return [*lines, *made_of, *ending(played)]
-
-
-def gepa(home: Path) -> list[str]:
-    """GEPA: iterations, then candidates."""
-
-    def propose(request: Request) -> str:
-        text = text_of(request.content)
-        section = text.split('"""')[1].strip()
-        return f"It helps to look closely.\n<prompt>{section} Answer {word(text)}. {mark(text, 4)}</prompt>"
-
-    played = play(home, GEPA(rounds=12, pareto=12), planted(), propose)
-    return [*asks(played, 40), *rounds(played, "iteration"), *candidates(played), *ending(played)]
 
 
 def opro(home: Path) -> list[str]:
@@ -398,7 +385,6 @@ CASES: dict[str, Callable[[Path], list[str]]] = {
     "capo": capo,
     "evoprompt-de": lambda home: evoprompt(home, EvoPromptDE),
     "evoprompt-ga": lambda home: evoprompt(home, EvoPromptGA),
-    "gepa": gepa,
     "opro": opro,
     "plum": plum,
     "pmpo": pmpo,

@@ -163,7 +163,7 @@ def test_parallel_parents_see_different_minibatches_and_equal_children_join_once
     method = GEPA(rounds=1, pareto=10, parallel=Parallel(parents=2, minibatches=2))
     searched = search(tmp_path, method, better, lambda _: "<prompt>Say it.</prompt>")
     assert len(searched.requests) == 4
-    assert len({request for request in searched.requests}) == 4
+    assert len(set(searched.requests)) == 4
     shown = [question for _, question in searched.between(-1, 0)[10:]]
     assert len(shown) == len(set(shown)) == 12
     # One child, on the minibatch of the first, then on the fronts.
