@@ -11,6 +11,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import SAME, ask_whole, refuses, room, said_of, unusable
 from promptopt.operators.replies import NOTHING, Form, sized, tidy
 from promptopt.run import Run
+from promptopt.tasks.parts import focused
 from promptopt.types import Prompt, Sampling
 
 TAG = "prompt"
@@ -120,7 +121,7 @@ def _written(
             tags=(tag, *tags),
             count_tokens=run.count_tokens,
             form=form,
-            own=said_of(run.task, parent),
+            own=said_of(focused(run.task, part), parent),
         )
         if why is not None and why != SAME:
             run.reject(f"{who}: {why}")

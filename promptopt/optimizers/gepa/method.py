@@ -4,8 +4,8 @@ Paper    Agrawal et al. 2025, GEPA: Reflective Prompt Evolution Can Outperform R
          arXiv:2507.19457; settings and order of work are those of its code, the package `gepa` 0.1.4.
 Calls    an iteration: a minibatch for the parent and one for the child, one call of the reflector for each text that is
          rewritten; V more for a child that is accepted. V for the start; five for a merge, and V where it passes.
-Scales   with S evaluations: V = S / 20 examples on the fronts (8 to 100, half of the training examples at most), and
-         iterations until they are spent: 500 are about 30 iterations, 2,000 about 45. `preset=paper`: V = 100.
+Scales   with S evaluations: V = S / 100 examples on the fronts (8 to 100, half of the training examples at most), and
+         iterations until they are spent: 500 are about 50 iterations, 2,000 about 140. `preset=paper`: V = 100.
 Departs  the examples of the fronts and those the reflector reads are always apart (code: the same, unless told); a
          child whose text was in the pool, quotes an example, lost a placeholder, refuses or came without tags is lost
          and counted; no iteration begins without room for both minibatches, and no child is accepted without room
@@ -25,16 +25,18 @@ from promptopt.errors import BudgetSpent
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, placeholders, room, show_task
 from promptopt.operators.rewrite import revisions
+from promptopt.operators.traces import records_of
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
 from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
 from promptopt.optimizers.gepa.plan import GEPAPlan, planned
 from promptopt.optimizers.gepa.pool import Pool
-from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, editables, records_of, show_records
+from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
 from promptopt.optimizers.gepa.slices import Slices
 from promptopt.optimizers.gepa.split import split
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
+from promptopt.tasks.parts import editables_of, focused
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
@@ -170,7 +172,7 @@ class GEPA:
         if self.shared:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
         pool, slices = Pool(run, examples), Slices(feedback, plan.minibatch, run.rng("slices"))
-        merges, quotes = Merges(run, self.merge, editables(run)), Quotes(feedback, run.task.labels)
+        merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
         joined, lost, skipped = False, 0, 0
         for number in range(self._most(plan, run.room)):
             if joined and merges.due and merges.attempt(pool):
@@ -269,7 +271,7 @@ class GEPA:
 
     def _parts(self, run: Run, pool: Pool, parent: int) -> tuple[str, ...]:
         """The texts that are rewritten; the parent's pointer moves on, whatever comes of it."""
-        parts = editables(run)
+        parts = editables_of(run.task)
         if self.reflect.texts == "all":
             return parts
         place = pool.pointers[parent]
@@ -281,9 +283,9 @@ class GEPA:
         kept = placeholders(section)
         return REFLECTOR.render(
             {
-                "task": show_task(run.task, parent),
+                "task": show_task(focused(run.task, part), parent),
                 "section": section,
-                "records": show_records(records),
+                "records": show_records(part, records),
                 "keep": f"{KEEP}{', '.join(kept)}." if kept else "",
                 # A token is about three quarters of a word; two thirds leave a margin.
                 "words": str(max(1, room(section, self.reflect.longest, run.count_tokens) * 2 // 3)),

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from promptopt.operators.reflect import Mistake, show_mistakes
 from promptopt.operators.replies import Form
-from promptopt.run import Run
+from promptopt.operators.traces import show_calls
 from promptopt.text import Pattern
-from promptopt.types import Example, Score
 
 REFLECTOR = Pattern(
     '''A language model follows an instruction. Below is what it made of some inputs, and how that was judged.
@@ -36,23 +35,13 @@ KEEP = " These stand for what is filled in, and must stay as they are: "
 FORM = Form(REFLECTOR, KEEP)
 
 
-def editables(run: Run) -> tuple[str, ...]:
-    """The parts that are rewritten."""
-    return (run.task.editable,)
+def show_records(part: str, records: Sequence[Mistake]) -> str:
+    """Every example with what was said and what that was worth, right ones too, in the order they were run.
 
-
-def records_of(part: str, examples: Sequence[Example], scores: Sequence[Score]) -> list[Mistake]:
-    """The examples on which the text of this part was used, with their scores: all, where no trace tells of it."""
-    return [
-        (example, score)
-        for example, score in zip(examples, scores, strict=True)
-        if not score.trace or any(call.part == part for call in score.trace)
-    ]
-
-
-def show_records(records: Sequence[Mistake]) -> str:
-    """Every example with what was said and what that was worth, right ones too, in the order they were run."""
+    Of a program also what the text of `part` was given and gave.
+    """
     return "\n\n".join(
-        f"{number}. {show_mistakes([record]).removeprefix('1. ')}\n   Worth: {record[1].value:.3g}"
+        f"{number}. {show_mistakes([record]).removeprefix('1. ')}{show_calls(part, record[1])}\n"
+        f"   Worth: {record[1].value:.3g}"
         for number, record in enumerate(records, 1)
     )

@@ -231,7 +231,7 @@ def test_shared_examples_are_read_and_scored_on_and_that_is_said(tmp_path: Path)
 
 
 def test_a_budget_plans_the_fronts_and_the_iterations() -> None:
-    plans = [GEPA().plan(Room(cells, None, 1, 300, 100)) for cells in (100, 400, 1_200, 4_000)]
+    plans = [GEPA().plan(Room(cells, None, 1, 300, 100)) for cells in (100, 400, 1_200, 12_000)]
     assert [plan.pareto for plan in plans] == sorted(plan.pareto for plan in plans)
     assert plans[0].pareto == 8
     assert plans[3].pareto == 100
