@@ -204,12 +204,12 @@ class Run:
         self.tell(done)
         self._turns.end(kept)
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = (), *, others: bool = True) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
+        `order`: the method's own ranking, best first; all `others` follow by their worth, the unseen last, or nobody.
         """
-        self._board.rank_by(examples, order)
+        self._board.rank_by(examples, order, others=others)
 
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.

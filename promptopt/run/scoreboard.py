@@ -41,6 +41,7 @@ class Scoreboard:
         self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
+        self._others = True
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -63,9 +64,9 @@ class Scoreboard:
         known = self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
-        self._ranking = tuple(examples)
+        self._ranking, self._others = tuple(examples), others
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -99,14 +100,15 @@ class Scoreboard:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first: the method's own order, then the others.
+        """Every candidate that was scored at all, best first: the method's own order, then any others.
 
         By what they are believed to be worth (`posterior`); where the method ranks by a set of examples, by their worth
         on it. Ties to the earlier. A cap that cuts the search therefore loses none of them.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
-        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+        chosen = [prompt for prompt in worth if self._others or prompt in self._order]
+        scored = [self.estimate(prompt, examples) for prompt in chosen if self._cells.get(prompt)]
         hopeful: list[Prompt] = []
         if not self._ranking:
             seen = [estimate.prompt for estimate in scored if estimate.count]
