@@ -22,14 +22,16 @@ from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
-Verdict = Literal["better", "no_evidence", "worse"]
+Verdict = Literal["better", "no_evidence", "worse", "undecided"]
+"""`undecided`: only a judge says so, and how far it can be trusted on these replies is known by no labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
 
-    `cut`: replies that were cut at their length and are not right, those that could be read all the same.
+    `cut`: replies that were cut at their length and are not right, those that could be read all the same. `unjudged`:
+    those whose judge could not be read, beside the `n`.
     """
 
     score: float
@@ -37,6 +39,7 @@ class Measured:
     n: int
     unreadable: int
     cut: int = 0
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Contender:
                 "n": test.n,
                 "unreadable": test.unreadable,
                 "cut": test.cut,
+                **({"unjudged": test.unjudged} if test.unjudged else {}),
             },
         }
 

@@ -9,6 +9,7 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 [data]        where the examples are and which column is what (`Source` below)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
 [contract]    frozen, must_contain, must_not_contain, max_tokens
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
 """
@@ -25,6 +26,7 @@ from typing import Any, cast
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
@@ -211,6 +213,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
+        judge=judge_of(path, table.get("judge", {})),
     )
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
