@@ -141,7 +141,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     gain = smallest_detectable(units, alpha=look.alpha)
     run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
-    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models)
+    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged):
         if said:
             run.warn(said)

@@ -12,14 +12,14 @@ from typing import Any
 
 from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, without_misfits
-from promptopt.binding.judging import asks_judge, remarks_on_judge
+from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
-from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, look_at
 from promptopt.outcome.result import Measured, Verdict
 from promptopt.outcome.sealed_test import measured
@@ -82,12 +82,9 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
-        open_ = open_models(model)
-        models = open_.by_role
+        models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
-        for said in remarks_on_judge([search], task, open_):
-            run.warn(said)
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
         if (refused := crowded(run.task, chosen, models["task"])) is not None:
@@ -106,12 +103,8 @@ def evaluate(
             result,
             matrix.examples,
             tuple(matrix[chosen]),
-            door.spent,
-            door.paid,
-            run.warnings,
-            look,
-            asks_judge(search),
-        )
+            door.spent, door.paid, run.warnings, look, by_judge(search),
+        )  # fmt: skip
 
 
 def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
@@ -185,8 +178,8 @@ def _looking(
         warn=lambda message: run.warn(message),
     )
     run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
-    if misfits is not None:
-        run.warn(misfits)
+    for said in (*filter(None, [misfits]), *remarks_on_judge([evaluator], task, models, models["task"])):
+        run.warn(said)
     return run, door
 
 

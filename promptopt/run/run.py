@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
@@ -331,8 +330,7 @@ class Run:
                     prompt_id=cell.prompt.id,
                     example_id=cell.example.id,
                 )
-            # A judge that failed says nothing of the prompt: its cell must move no comparison.
-            self._board.put(cell, score if score.judged else replace(score, value=self._board.neutral(cell)))
+            self._board.put(cell, score)
         if unread := self._first.unread(cells, scores):
             self.warn(unread)
 

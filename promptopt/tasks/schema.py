@@ -175,7 +175,7 @@ class _WeightsTable(TypedDict, total=False):
 
 
 @_strict
-class _JudgeTable(_RubricTable):
+class _JudgeTable(_RubricTable, total=False):
     evaluator: Literal["rubric", "checklist", "versus", "panel", "weighted"]
     items: _Items
     weights: Annotated[list[_Weight], "a list of numbers, one for each item"] | _WeightsTable

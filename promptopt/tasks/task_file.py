@@ -252,7 +252,9 @@ def _layout(path: Path, entry: Table) -> Layout:
 
 
 def _source(path: Path, table: Table) -> Source:
-    source = Source(**table["data"])
+    # A judge needs no right answers: a task of one has targets where it names their column.
+    given = {"target": None, **table["data"]} if "judge" in table else table["data"]
+    source = Source(**given)
     try:
         source.columns()
         if source.generator and source.generator not in registry.names("generators"):
