@@ -326,8 +326,10 @@ def test_a_panel_is_the_mean_of_those_that_can_be_read_where_these_are_most() ->
 def test_a_mix_weighs_judges_metric_and_clauses() -> None:
     mixed = replace(
         Weighted.for_task(TASK),
-        rubric=Rubric(TASK), clauses=Clauses(must_not_contain=("Sorry",), max_words=3), weights="rubric:2,metric:1,clauses:1",
-    )  # fmt: skip
+        rubric=Rubric(TASK),
+        clauses=Clauses(must_not_contain=("Sorry",), max_words=3),
+        weights="rubric:2,metric:1,clauses:1",
+    )
     (score,) = mixed.score(cells(1), ask('{"score": 5}', replies=lambda _: "a target"))
     assert (score.value, dict(score.parts)) == (1.0, {"rubric": 1.0, "metric": 1.0, "clauses": 1.0})
     (score,) = mixed.score(cells(1), ask('{"score": 0}', replies=lambda _: "sorry, no"))
