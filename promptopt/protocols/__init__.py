@@ -13,6 +13,7 @@ Models (`protocols.models`):
 - `Model`: A language model: requests in, replies out as they settle.
 - `TextScorer`: A model that can also give the log-likelihood of a given text.
 - `ScoresOnly`: A model that may be unable to generate (a masked language model).
+- `ReportsAlternatives`: A model that reports the likeliest alternatives of each token that it generates.
 - `Bounded`: A model whose context is known beforehand.
 - `Tokenizer`: A model that can count its own tokens without a call that costs anything.
 - `Segmenter`: A model that can cut a text into its own tokens without a call that costs anything.
@@ -25,6 +26,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
+- `SuitsModel`: An evaluator that learns more of a cell where the model can tell it.
 - `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
 - `Judging`: An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
 - `Grading`: A judging evaluator that can say what a reply is worth, whoever wrote it.
@@ -52,6 +54,7 @@ from promptopt.protocols.models import (
     Inexact,
     LocalAware,
     Model,
+    ReportsAlternatives,
     Role,
     ScoresOnly,
     Segmenter,
@@ -83,6 +86,7 @@ from promptopt.protocols.tasks import (
     Metric,
     Reader,
     Reducing,
+    SuitsModel,
     Surrogate,
     Task,
 )
@@ -113,11 +117,13 @@ __all__ = [
     "Reader",
     "RecastsTask",
     "Reducing",
+    "ReportsAlternatives",
     "Role",
     "ScoresOnly",
     "SearchPlan",
     "Segmenter",
     "Selector",
+    "SuitsModel",
     "Surrogate",
     "Task",
     "TextScorer",

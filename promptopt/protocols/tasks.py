@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from promptopt.protocols.models import Role
+from promptopt.protocols.models import Model, Role
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
 
 Metric = Callable[[str, Example], float | tuple[float, str] | Score]
@@ -139,6 +139,15 @@ class Reducing(Protocol):
     @property
     def reduction(self) -> str | None:
         """How: "sum" or "token_mean"; None: what suits the task."""
+        ...
+
+
+@runtime_checkable
+class SuitsModel(Protocol):
+    """An evaluator that learns more of a cell where the model can tell it."""
+
+    def suited(self, model: Model) -> Evaluator:
+        """The evaluator for that model; itself, where there is nothing more. Asked once, when the run is bound."""
         ...
 
 

@@ -253,7 +253,7 @@ def _layout(path: Path, entry: Table) -> Layout:
 
 def _source(path: Path, table: Table) -> Source:
     # A judge needs no right answers: a task of one has targets where it names their column.
-    given = {"target": None, **table["data"]} if "judge" in table else table["data"]
+    given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
     source = Source(**given)
     try:
         source.columns()
