@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.run.posterior import Posterior, posterior
 from promptopt.run.worth import worths
@@ -50,8 +50,26 @@ class Scoreboard:
 
     def put(self, cell: Cell, score: Score) -> None:
         """Take note of a score."""
+        if not score.judged:
+            # A judge that failed says nothing of the prompt: its cell must move no comparison.
+            score = replace(score, value=self._neutral(cell))
         self._place(cell.prompt, ())
         self._cells.setdefault(cell.prompt, {})[_cell_names([cell.example], cell.repetition)[0]] = score
+
+    def _neutral(self, cell: Cell) -> float:
+        """What a cell that nobody could judge stands for: the mean of other prompts on its example.
+
+        Where none was judged there: the mean of its own prompt, then that of all, then 0.5, the middle of a scale.
+        """
+        name = _cell_names([cell.example], cell.repetition)[0]
+        beside = [known[name] for prompt, known in self._cells.items() if name in known and prompt != cell.prompt]
+        own = self._cells.get(cell.prompt, {}).values()
+        rest = (score for known in self._cells.values() for score in known.values())
+        for scores in (beside, own, rest):
+            values = [score.value for score in scores if score.judged]
+            if values:
+                return sum(values) / len(values)
+        return 0.5
 
     def _place(self, prompt: Prompt, parents: Sequence[Prompt]) -> None:
         """Put a new prompt behind those of its parents that came up before it; behind the start, where none did."""
