@@ -201,11 +201,11 @@ def test_a_hundred_thousand_cells_take_little_time_and_memory() -> None:
     replies = ask([Request("x")] * len(cells))
     scored = evaluator._scored  # pyright: ignore[reportPrivateUsage]
     tracemalloc.start()
-    scores = [scored(item, reply) for item, reply in zip(cells, replies, strict=True)]
+    scores = [scored(item, reply, ask) for item, reply in zip(cells, replies, strict=True)]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20 * len(cells)
     start = time.perf_counter()
     for item, reply in zip(cells, replies, strict=True):
-        scored(item, reply)
+        scored(item, reply, ask)
     assert (time.perf_counter() - start) / len(scores) < 10e-6
