@@ -148,6 +148,8 @@ def read_table(path: Path) -> dict[str, Any]:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"the task file {path} is a pipe or a device, and no file; save it as one first")
         return path.read_bytes()
     except (OSError, ValueError) as cause:
         # No operating system knows a name with a null character in it.
