@@ -137,8 +137,8 @@ def _commanded(folder: Path, arguments: list[str]) -> tuple[int | None, str, str
         return {"code": 0}
 
     ended = apart(work, MOST_S)
-    said = [path.read_text("utf-8", errors="replace") if path.exists() else "" for path in (out, err)]
-    return None if ended is None else int(ended["code"] or 0), *said
+    said, told = (path.read_text("utf-8", errors="replace") if path.exists() else "" for path in (out, err))
+    return None if ended is None else int(ended["code"] or 0), said, told
 
 
 def _unclear(code: int, out: str, err: str) -> str:
@@ -164,7 +164,10 @@ def _sql(*statements: str) -> Callable[[Path, random.Random], None]:
 
 
 def _bytes(change: Callable[[bytearray, random.Random], bytes | bytearray]) -> Callable[[Path, random.Random], None]:
-    return lambda path, rng: path.write_bytes(bytes(change(bytearray(path.read_bytes()), rng))) and None
+    def spoil(path: Path, rng: random.Random) -> None:
+        path.write_bytes(change(bytearray(path.read_bytes()), rng))
+
+    return spoil
 
 
 def _flips(count: int) -> Callable[[bytearray, random.Random], bytearray]:

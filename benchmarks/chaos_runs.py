@@ -8,7 +8,7 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ def apart(work: Callable[[], dict[str, Any]], kill_after_s: float | None = None)
 
 
 @contextmanager
-def fresh() -> Iterator[Path]:
+def fresh() -> Generator[Path]:
     """A store of its own in a home of its own, with prices."""
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         prices = "".join(

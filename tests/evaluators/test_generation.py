@@ -199,13 +199,13 @@ def test_a_hundred_thousand_cells_take_little_time_and_memory() -> None:
     ask = FakeAsk(Reply("order status"))
     evaluator = Generation.for_task(INTENTS)
     replies = ask([Request("x")] * len(cells))
-    scored = evaluator._scored  # pyright: ignore[reportPrivateUsage]
+    scored = evaluator.judge
     tracemalloc.start()
-    scores = [scored(item, reply, ask) for item, reply in zip(cells, replies, strict=True)]
+    scores = [scored(item, reply) for item, reply in zip(cells, replies, strict=True)]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20 * len(cells)
     start = time.perf_counter()
     for item, reply in zip(cells, replies, strict=True):
-        scored(item, reply, ask)
+        scored(item, reply)
     assert (time.perf_counter() - start) / len(scores) < 10e-6
