@@ -25,7 +25,7 @@ from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.text import Pattern
-from promptopt.types import Prompt
+from promptopt.types import HISTORY, Prompt
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？؟]")
 _COLON = re.compile(r"[:：](?=\s|$)")
@@ -141,6 +141,14 @@ def default_layouts(fields: Sequence[str], parts: Sequence[str]) -> tuple[Layout
         Layout("system", messages=(("system", prompt), ("user", asked)), demos=Turns()),
         Layout("one-message", messages=(("user", f"{prompt}\n\n{asked}"),), demo=demo),
         Layout("text", text=f"{prompt}\n\n{asked}", demo=demo),
+    )
+
+
+def chat_layouts() -> tuple[Layout, ...]:
+    """The prompt as the system's message before the conversation; and all in one message, for models without such."""
+    return (
+        Layout("chat", messages=(("system", "{instruction}"), ("user", f"{{{HISTORY}}}"))),
+        Layout("one-message", messages=(("user", f"{{instruction}}\n\n{{{HISTORY}}}\n\nassistant:"),)),
     )
 
 
