@@ -54,16 +54,26 @@ def init(
     data (columns chosen and rejected) needs neither --input nor --target. Nor do logs of chats (OpenAI, ShareGPT,
     OpenAI-Evals, Langfuse, LangSmith, transcripts as tables): docs/chat.md.
     """
+    path = _path_of(name)
+    if _is_chat(data, system, bool(input_columns) or target is not None):
+        _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
+    else:
+        _init_columns(path, data, input_columns if input_columns else None, target)
+
+
+def _path_of(name: str) -> Path:
+    """Where the task file goes. Raises ConfigError for what is no name, or taken."""
     stem = name.removesuffix(".toml")
     path = Path(f"{stem}.toml")
     if not stem or path.name != str(path):
         raise ConfigError(f"{name!r} is no name for a task; give one without folders, such as my-task")
     if path.exists():
         raise ConfigError(f"{str(path)!r} is already there; choose another name, or remove it first")
-    if _is_chat(data, system, bool(input_columns) or target is not None):
-        _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
-        return
-    task = _written(path, data, input_columns if input_columns else None, target)
+    return path
+
+
+def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:
+    task = _written(path, data, inputs, target)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     answers = f"labels {', '.join(task.labels)}" if task.labels else "free answers"
     pairs = any(example.rejected for example in task.train)

@@ -12,6 +12,7 @@ from typing import Any, Self, cast
 from promptopt.digits import decimal_comma
 from promptopt.errors import EvaluatorError
 from promptopt.evaluators import answers, metrics
+from promptopt.evaluators.calls import with_calls
 from promptopt.protocols import Ask, Metric, Reader, Task
 from promptopt.text import counted, shorten
 from promptopt.thoughts import spoken
@@ -64,7 +65,7 @@ class Generation:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it."""
         replies = self._replies(cells, ask)
-        return [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        return [self._scored(cell, with_calls(cell.example, reply)) for cell, reply in zip(cells, replies, strict=True)]
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Metric and answer by name, own functions with a digest of their source; the rendering is the task's."""

@@ -196,7 +196,9 @@ def in_one_spelling(
     """
     parts = [text for _, text in prompt.texts]
     patterns = [pattern for layout in layouts for pattern in _patterns(layout)]
-    inputs = respelt((*parts, *patterns), fields)
+    # A prompt's text does not mark the conversation, so how layouts mark it says nothing of how the others are spelt.
+    chat = f"{{{HISTORY}}}" in patterns
+    inputs = respelt((*parts, *patterns), tuple(name for name in fields if not (chat and name == HISTORY)))
     others = tuple(name for name in (*prompt.parts, *RESERVED, "solution") if name not in fields)
     texts = inputs.texts[: len(parts)]
     rest = iter(respelt(inputs.texts[len(parts) :], others, tags=False).texts)

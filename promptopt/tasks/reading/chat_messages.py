@@ -51,8 +51,8 @@ def messages_of(entries: Sequence[object], speakers: Mapping[str, ChatRole] | No
     Raises Unusable for what cannot be sent: images and sounds, roles that nobody knows, entries that are no messages.
     """
     named: dict[str, ChatRole] = {}
-    for name, role in {} if speakers is None else speakers.items():
-        named[name.casefold()] = role
+    if speakers is not None:
+        named = {name.casefold(): role for name, role in speakers.items()}
     found: list[Message] = []
     for entry in entries:
         found += _messages(entry, named)
@@ -87,11 +87,11 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     said = table.get("role", table.get("from", table.get("type")))
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({_shown(entry)})")
-    role = role_of(said, speakers)
     content: object = table.get("content", table.get("value", table.get("parts", table.get("text"))))
     if said == "function_call":
         return [Message("assistant", "", (_call(_parsed(content)),))]
-    text, parts_calls, results = _content(content)
+    role = role_of(said, speakers)
+    text, parts_calls, results = _content(cast("object", content))
     calls = [*parts_calls, *_calls(table)]
     name = table.get("name")
     named = name if isinstance(name, str) else ""
@@ -135,7 +135,8 @@ def _calls(table: Mapping[str, object]) -> list[ToolCall]:
         found = place.get("tool_calls")
         listed = cast("list[object]", found) if isinstance(found, list) and found else listed
     old = table.get("function_call", further.get("function_call"))
-    return [_call(each) for each in [*listed, *([cast("object", old)] if isinstance(old, dict) else [])]]
+    once: list[object] = [cast("object", old)] if isinstance(old, dict) else []
+    return [_call(each) for each in [*listed, *once]]
 
 
 def _call(entry: object) -> ToolCall:

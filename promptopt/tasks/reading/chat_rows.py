@@ -44,7 +44,7 @@ class Reading:
 
 
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "chat_history", "history", "dialog",
-           "prompt", "question", "query", "text", "content", "human_input", "user_input", "body", "request")  # fmt: skip
+           "prompt", "question", "query", "text", "content", "user_input", "body", "request")  # fmt: skip
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "messages", "body")  # fmt: skip
 _SESSIONS = ("conversation", "conversation_id", "conversationId", "session_id", "sessionId", "thread_id", "threadId",
@@ -115,7 +115,8 @@ def _entries(row: Row) -> list[object] | None:
     for name in _INPUTS:
         found = _messages_in(row.get(name), 0)
         if found is not None and (_structured(row[name]) or any(mark in row for mark in _SAMPLES)):
-            return found
+            system = row.get("system")
+            return [{"role": "system", "content": system}, *found] if isinstance(system, str) else found
     return None
 
 
