@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from promptopt.arguments import checked
-from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
+from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
+from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
@@ -140,7 +141,8 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     gain = smallest_detectable(units, alpha=look.alpha)
     run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
-    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
+    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged):
         if said:
             run.warn(said)
 
@@ -188,8 +190,8 @@ def _bind(
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
-    search = bind_evaluator(evaluator, task, optimizer)
     models = open_models(model)
+    search = suited(bind_evaluator(evaluator, task, optimizer), models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:

@@ -13,6 +13,7 @@ Models (`protocols.models`):
 - `Model`: A language model: requests in, replies out as they settle.
 - `TextScorer`: A model that can also give the log-likelihood of a given text.
 - `ScoresOnly`: A model that may be unable to generate (a masked language model).
+- `ReportsAlternatives`: A model that reports the likeliest alternatives of each token that it generates.
 - `Bounded`: A model whose context is known beforehand.
 - `Tokenizer`: A model that can count its own tokens without a call that costs anything.
 - `Segmenter`: A model that can cut a text into its own tokens without a call that costs anything.
@@ -22,10 +23,15 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
+- `SeveralParts`: A task that may have several editable parts.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
+- `SuitsModel`: An evaluator that learns more of a cell where the model can tell it.
 - `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
+- `Judging`: An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
+- `Grading`: A judging evaluator that can say what a reply is worth, whoever wrote it.
+- `JudgedTask`: A task that is scored by a judge where nobody names another evaluator.
 - `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
 
 Methods and selectors (`protocols.searches`):
@@ -44,10 +50,12 @@ Methods and selectors (`protocols.searches`):
 from __future__ import annotations
 
 from promptopt.protocols.models import (
+    JUDGES,
     Bounded,
     Inexact,
     LocalAware,
     Model,
+    ReportsAlternatives,
     Role,
     ScoresOnly,
     Segmenter,
@@ -73,14 +81,20 @@ from promptopt.protocols.tasks import (
     Contrasting,
     Evaluator,
     Forcing,
+    Grading,
+    JudgedTask,
+    Judging,
     Metric,
     Reader,
     Reducing,
+    SeveralParts,
+    SuitsModel,
     Surrogate,
     Task,
 )
 
 __all__ = [
+    "JUDGES",
     "METRICS",
     "READERS",
     "Ask",
@@ -93,7 +107,10 @@ __all__ = [
     "Contrasting",
     "Evaluator",
     "Forcing",
+    "Grading",
     "Inexact",
+    "JudgedTask",
+    "Judging",
     "LocalAware",
     "Metric",
     "Model",
@@ -102,11 +119,14 @@ __all__ = [
     "Reader",
     "RecastsTask",
     "Reducing",
+    "ReportsAlternatives",
     "Role",
     "ScoresOnly",
     "SearchPlan",
     "Segmenter",
     "Selector",
+    "SeveralParts",
+    "SuitsModel",
     "Surrogate",
     "Task",
     "TextScorer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from promptopt.protocols.models import Role
+from promptopt.protocols.models import Model, Role
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
 
 Metric = Callable[[str, Example], float | tuple[float, str] | Score]
@@ -63,7 +63,7 @@ class Task(Protocol):
 
     @property
     def editable(self) -> str:
-        """The name of the prompt part that methods edit."""
+        """The name of the prompt part that a method edits now: the first, where the run has not turned to another."""
         ...
 
     @property
@@ -115,6 +115,16 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class SeveralParts(Protocol):
+    """A task that may have several editable parts. Asked by the run, which turns to another part after each round."""
+
+    @property
+    def editables(self) -> tuple[str, ...]:
+        """The names of all prompt parts that methods may edit, in the order they are turned to; none is there twice."""
+        ...
+
+
+@runtime_checkable
 class Forcing(Protocol):
     """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
 
@@ -143,11 +153,59 @@ class Reducing(Protocol):
 
 
 @runtime_checkable
+class SuitsModel(Protocol):
+    """An evaluator that learns more of a cell where the model can tell it."""
+
+    def suited(self, model: Model) -> Evaluator:
+        """The evaluator for that model; itself, where there is nothing more. Asked once, when the run is bound."""
+        ...
+
+
+@runtime_checkable
 class Surrogate(Protocol):
     """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
 
     def verdict_by(self) -> Evaluator:
         """What start and winner are compared by in the end: the task's own metric."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """An evaluator whose score is the word of a judge, a model too: no verdict without the word of people."""
+
+    @property
+    def judges(self) -> tuple[Role, ...]:
+        """The judges that it asks."""
+        ...
+
+    @property
+    def judge_calls(self) -> int:
+        """The most calls of judges that one cell can take, within `calls_per_cell`."""
+        ...
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What the judge is asked to go by, in the user's words: criteria, levels, items."""
+        ...
+
+
+@runtime_checkable
+class Grading(Protocol):
+    """A judging evaluator that can say what a reply is worth, whoever wrote it."""
+
+    def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
+        """One score a reply, in order, by the judge of that role. Raises ConfigError where it lacks a setting."""
+        ...
+
+
+@runtime_checkable
+class JudgedTask(Protocol):
+    """A task that is scored by a judge where nobody names another evaluator."""
+
+    @property
+    def judge(self) -> Mapping[str, Any]:
+        """The evaluator's name under `evaluator`, and by its name the settings of each; empty for a metric alone."""
         ...
 
 

@@ -4,11 +4,13 @@ A file is data: what it would import or download needs the user's consent (`task
 the registry alone.
 
 name, description, labels, metric, answer, max_tokens, stop, instruction
-[parts]       further prompt parts, frozen: `answer_format`, `system`
+editable      the part that is edited, or a list of them; `instruction`, if not given
+[parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
 [data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
 [contract]    frozen, must_contain, must_not_contain, max_tokens
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
 """
@@ -25,6 +27,7 @@ from typing import Any, cast
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
 from promptopt.tasks.reading.chat_turns import Scored, read_chats
@@ -195,6 +198,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     metric = str(table.get("metric", "exact"))
     pool = several_right(pool, metric)
     pool = replace(pool, warnings=(*pool.warnings, *said))
+    named: str | list[str] = table.get("editable", "instruction")
+    editable = cast("str", (named,) if isinstance(named, str) else tuple(named))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
     default = cast("dict[str, int]", table.get("splits", {}))
     task = Task(
@@ -202,6 +207,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         description=str(table.get("description", "")),
         initial=initial,
         layouts=layouts,
+        editable=editable,
         marks=marks,
         labels=labels,
         metric=metric,
@@ -213,11 +219,12 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
             must_contain=tuple(clauses.get("must_contain", ())),
             must_not_contain=tuple(clauses.get("must_not_contain", ())),
             max_tokens=clauses.get("max_tokens"),
-            frozen_parts=tuple(parts),
+            frozen_parts=tuple(part for part in ("instruction", *parts) if part not in editable),
             template=bool(clauses.get("template", False)),
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
+        judge=judge_of(path, table.get("judge", {})),
     )
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
@@ -256,7 +263,9 @@ def _layout(path: Path, entry: Table) -> Layout:
 
 
 def _source(path: Path, table: Table) -> Source:
-    source = Source(**table["data"])
+    # A judge needs no right answers: a task of one has targets where it names their column.
+    given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
+    source = Source(**given)
     try:
         source.columns()
         if source.generator and source.generator not in registry.names("generators"):
