@@ -53,11 +53,13 @@ class Search:
         self._alike = self._diverged = 0
 
     def begin(self) -> None:
-        """The empty prompt, which any prompt must beat, and the given seeds."""
+        """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
         run = self._run
-        empty = Proposal(run.initial.replace(run.task.editable, ""), (run.initial,), "empty")
-        for prompt in run.admit([empty]):
-            self._rank(Entry(prompt, Sample((), ""), -1, -math.inf))
+        empty = run.initial.replace(run.task.editable, "")
+        baseline = run.initial
+        if run.task.broken_by(empty, run.count_tokens) is None:
+            (baseline,) = run.admit([Proposal(empty, (run.initial,), "empty")])
+        self._rank(Entry(baseline, Sample((), ""), -1, -math.inf))
         for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
             if not sample.tokens:
                 run.reject(f"seed: not {self._plan.length} of the policy's tokens")

@@ -1,4 +1,4 @@
-"""A policy without torch: a table of logits for each place, which learns by the gradient of its own log-probabilities."""
+"""A policy without torch: a table of logits for each place, which learns by the gradient of log-probabilities."""
 
 from __future__ import annotations
 

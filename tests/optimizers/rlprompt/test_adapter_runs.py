@@ -38,7 +38,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def search(home: Path, method: RLPrompt = METHOD, model: Scripted | None = None, budget: Budget | None = None) -> Result:
+def search(
+    home: Path, method: RLPrompt = METHOD, model: Scripted | None = None, budget: Budget | None = None
+) -> Result:
     return optimize(
         labelled_task(),
         replace(method, policy=f"hf/{tiny_folder()}", device="cpu"),

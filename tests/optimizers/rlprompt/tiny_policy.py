@@ -28,9 +28,7 @@ def word_tokenizer() -> transformers.PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordLevel(known, unk_token="<unknown>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unknown>"
-    )
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unknown>")
 
 
 @functools.cache
