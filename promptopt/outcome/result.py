@@ -254,6 +254,7 @@ def _step_json(step: StepDone) -> dict[str, Any]:
         "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
+        **({"note": step.note} if step.note else {}),
     }
 
 

@@ -106,7 +106,7 @@ def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
 def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
     pool = tuple(_estimate(known[each["prompt_id"]], each) for each in data["pool"] if each["prompt_id"] in known)
     kept = tuple(known[name] for name in data["kept"] if name in known)
-    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]))
+    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]), data.get("note", ""))
 
 
 def _pair(values: Any) -> tuple[float, float]:

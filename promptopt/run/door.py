@@ -55,7 +55,7 @@ class Door:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
         self.spent, self.paid = Ledger(), Ledger()
         self.models, self.limits, self.journal = dict(models), limits, journal
-        self._prices, self._cache, self._seed = dict(prices), cache, seed
+        self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
