@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from promptopt.outcome.items import SealedItem
 from promptopt.outcome.looks import Look
 from promptopt.outcome.sentence import three_lines
 from promptopt.places import write_whole
@@ -158,6 +159,10 @@ class Result:
     steps: tuple[StepDone, ...]
     rejected: Mapping[str, int]
     warnings: tuple[str, ...]
+    items: tuple[SealedItem, ...] = ()
+    """The sealed test, item by item; none while suspended, and in results of older versions."""
+    by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
+    """The calls, tokens and dollars of `spent`, by the role of the model that was asked."""
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
@@ -206,6 +211,8 @@ class Result:
             "steps": [_step_json(step) for step in self.steps],
             "rejected": dict(self.rejected),
             "warnings": list(self.warnings),
+            "items": [item.to_json() for item in self.items],
+            "spent_by_role": {role: asdict(ledger) for role, ledger in self.by_role.items()},
         }
 
     @classmethod

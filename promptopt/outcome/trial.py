@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.items import sealed_items
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
@@ -189,6 +190,8 @@ def _result(
         steps=tuple(run.steps),
         rejected=dict(run.rejected),
         warnings=run.warnings,
+        items=sealed_items(trial.test, opened.before, opened.after),
+        by_role=dict(trial.door.by_role),
     )
 
 
