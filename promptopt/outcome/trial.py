@@ -191,7 +191,7 @@ def _result(
         rejected=dict(run.rejected),
         warnings=run.warnings,
         items=sealed_items(trial.test, opened.before, opened.after),
-        by_role=dict(trial.door.by_role),
+        by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )
 
 
