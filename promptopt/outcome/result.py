@@ -49,6 +49,8 @@ class Contender:
     """The editable part, which is what a method writes and a user takes away."""
     dev: Measured | None
     test: Measured | None
+    tokens: int | None = None
+    """Of its parts and demonstrations, by the model's own count; None in results of older versions."""
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `--json`: `{prompt, prompt_id, dev: {score, n}, test: {score, ci95, n}}`, and more."""
@@ -58,6 +60,7 @@ class Contender:
             "prompt_id": self.prompt.id,
             "parts": dict(self.prompt.texts),
             "demos": [demo_to_json(demo) for demo in self.prompt.demos],
+            "tokens": self.tokens,
             "dev": None
             if dev is None
             else {"score": dev.score, "ci95": _ends(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
@@ -104,7 +107,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     """
     most = max((candidate.search.count for candidate in candidates), default=0)
     scored = [
-        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(_written(candidate.prompt)))
+        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(written(candidate.prompt)))
         for candidate in candidates
         if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
     ]
@@ -116,7 +119,8 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     return tuple(found)
 
 
-def _written(prompt: Prompt) -> str:
+def written(prompt: Prompt) -> str:
+    """Everything of a prompt that the model reads beside the input and the layout, as one text."""
     lines = [text for _, text in prompt.texts]
     for demo in prompt.demos:
         lines += [*(value for _, value in demo.fields), demo.solution if demo.solution else demo.target]

@@ -87,7 +87,8 @@ def _prompt(data: Table) -> Prompt:
 
 
 def _contender(data: Table) -> Contender:
-    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), _measured(data["test"]))
+    tested = _measured(data["test"])
+    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), tested, data.get("tokens"))
 
 
 def _measured(data: Table | None) -> Measured | None:
