@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from promptopt.api import optimize
     from promptopt.binding.models import Models
     from promptopt.binding.session import Session
+    from promptopt.comparison.compare import compare
+    from promptopt.comparison.table import Comparison
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo.method import APO
@@ -23,6 +25,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "api",
+    "compare": "comparison.compare",
+    "Comparison": "comparison.table",
     "evaluate": "evaluation",
     "explain": "evaluation",
     "Evaluation": "evaluation",
@@ -51,6 +55,7 @@ _HOMES = {
 __all__ = [
     "APO",
     "Budget",
+    "Comparison",
     "Estimate",
     "Evaluation",
     "Example",
@@ -70,6 +75,7 @@ __all__ = [
     "Selector",
     "Session",
     "Task",
+    "compare",
     "evaluate",
     "explain",
     "optimize",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,10 +74,13 @@ def optimize(
         raise typer.Exit(SUSPENDED)
 
 
-def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> tuple[Task, Result]:
+def run(
+    config: RunConfig, *, quiet: bool, expected_run: str | None = None, replay: Path | None = None
+) -> tuple[Task, Result]:
     """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
-    `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
+    `expected_run`: the run that is being resumed; a remark is made when the options make it another one. `replay`: a
+    store that has all of its calls; no model is asked, and what is missing there suspends the run.
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
@@ -96,11 +100,15 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
+    if replay is None:
+        make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
-        with suspended_by(interrupt):
+        if replay is not None:
+            # What is stored is read all the same; only a call that would go out is stopped by it.
+            interrupt.set()
+        with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
                 task,
                 optimizer,
@@ -109,6 +117,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
                 check_evaluator=check,
                 budget=budget,
                 seed=config.seed,
+                store=replay,
                 session=Session([shown], shown.watch, interrupt, stored(config)),
             )
     # The registered name is what the user typed and what --method takes.

@@ -23,7 +23,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="Runs, by how their ids begin, or saved results (FILE.json).")
+        list[str],
+        typer.Argument(metavar="RUN…", help="Runs by how their ids begin, results (FILE.json), or a comparison (DIR)."),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Where to write it; default: promptopt-RUN.html, here.")
@@ -35,11 +36,9 @@ def report(
     Several runs are shown side by side. Nothing in the file reaches for the network.
     """
     from promptopt.places import write_whole
-    from promptopt.reports.page.render import runs_page
 
-    asked = _asked(runs)
-    target = Path(f"promptopt-{asked[0].report['run_id']}.html") if out is None else out
-    page = runs_page(asked)
+    name, page = _page(runs)
+    target = Path(f"promptopt-{name}.html") if out is None else out
     try:
         write_whole(target, page)
     except OSError as cause:
@@ -52,6 +51,23 @@ def report(
 
         if not webbrowser.open(target.absolute().as_uri()):
             say(f"no browser could be started; open {target.absolute()} yourself")
+
+
+def _page(names: Sequence[str]) -> tuple[str, str]:
+    """What the file is called after, and the page."""
+    from promptopt.reports.page.render import runs_page
+
+    folders = [name for name in names if name.strip() and Path(name).is_dir()]
+    if not folders:
+        asked = _asked(names)
+        return str(asked[0].report["run_id"]), runs_page(asked)
+    if len(names) > 1:
+        raise ConfigError(f"{folders[0]!r} is a folder: a comparison is reported by itself; name it alone")
+    from promptopt.comparison.folder import load
+    from promptopt.reports.page.comparison import comparison_page
+
+    _, found = load(Path(folders[0]))
+    return Path(folders[0]).resolve().name, comparison_page(found.to_json(), str(found))
 
 
 def _asked(names: Sequence[str]) -> list[Asked]:

@@ -54,31 +54,34 @@ class Series:
     colour: int = 0
 
 
-def chart(title: str, series: Sequence[Series], *, steps: bool = True) -> Chart | None:
-    """Scale the series to one chart; None where no one has a point. `steps`: lines are level between their points."""
-    points = [point for each in series for point in each.points]
-    if not points:
+def chart(title: str, series: Sequence[Series], *, room: float = 1.0) -> Chart | None:
+    """Scale the series to one chart, level between their points; None where no one has a point.
+
+    `room`: how far the axis goes, in lengths of the longest series.
+    """
+    known = [point for each in series for point in each.points]
+    if not known:
         return None
-    far = max(x for x, _ in points)
-    low, high = _range([y for _, y in points])
+    far = room * max(x for x, _ in known)
+    low, high = _range([y for _, y in known])
     span = far if far > NARROW else 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = LEFT + (WIDTH - LEFT - RIGHT) * x / span
         return round(across, 1), round(TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / (high - low), 1)
 
-    lines = [_line(each, place, steps) for each in series if each.points]
+    lines = [_line(each, place) for each in series if each.points]
     across = tuple(Tick(place(x, low)[0], short(x)) for x in _ticks(0.0, span))
     up = tuple(Tick(place(0.0, y)[1], f"{y:.3g}") for y in _ticks(low, high))
     return Chart(title, tuple(lines), across, up)
 
 
-def _line(series: Series, place: Callable[[float, float], tuple[float, float]], steps: bool) -> Line:
+def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) -> Line:
     every = max(1, math.ceil(len(series.points) / POINTS))
     chosen = [*series.points[:-1:every], series.points[-1]]
     drawn: list[tuple[float, float]] = []
     for x, y in chosen:
-        if drawn and steps:
+        if drawn:
             drawn.append((place(x, y)[0], drawn[-1][1]))
         drawn.append(place(x, y))
     return Line(series.name, " ".join(f"{x:g},{y:g}" for x, y in drawn), drawn[-1], series.colour)

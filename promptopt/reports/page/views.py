@@ -10,6 +10,7 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
+from promptopt.reports.curves import points_of
 from promptopt.reports.diff import diff_pieces
 from promptopt.reports.page.charts import Bar, Chart, Series, Tree, bars, chart, tree
 from promptopt.reports.page.items import Items, items_of
@@ -238,16 +239,9 @@ def _lineage(report: Report) -> list[int]:
 
 
 def curve(report: Report, budget: str) -> list[tuple[float, float]]:
-    """(spent, score of the best kept) after each step, by the search's own examples; the start first where scored."""
-    points: list[tuple[float, float]] = []
-    for step in report["steps"]:
-        scored = {each["prompt_id"]: each["score"] for each in step["pool"] if each["score"] is not None}
-        best = next((scored[name] for name in step["kept"] if name in scored), None)
-        spent = step["spent"]
-        used = spent["prompt_tokens"] + spent["completion_tokens"] if budget == "tokens" else spent[budget]
-        if best is not None and used is not None:
-            points.append((float(used), float(best)))
-    return points
+    """(spent of `budget`, score) after each step; without those whose cost is unknown."""
+    known = [(getattr(point, budget), point.score) for point in points_of(report)]
+    return [(float(used), score) for used, score in known if used is not None]
 
 
 def curves(reports: Sequence[Report]) -> tuple[Chart, ...]:
