@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from promptopt.binding.models import Models
     from promptopt.binding.session import Session
     from promptopt.comparison.compare import compare
-    from promptopt.comparison.table import Comparison
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo.method import APO
@@ -26,7 +25,6 @@ __version__ = "0.1.0"
 _HOMES = {
     "optimize": "api",
     "compare": "comparison.compare",
-    "Comparison": "comparison.table",
     "evaluate": "evaluation",
     "explain": "evaluation",
     "Evaluation": "evaluation",
@@ -55,7 +53,6 @@ _HOMES = {
 __all__ = [
     "APO",
     "Budget",
-    "Comparison",
     "Estimate",
     "Evaluation",
     "Example",

@@ -48,7 +48,6 @@ def compare(
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="How many seeds, or which: 3, or 0,4,7.")] = "3",
     jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Runs at a time, each in a process of its own.")] = 1,
-    split: Annotated[str, typer.Option(help="With --prompts: the examples, train, dev or test.")] = "dev",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep all that it takes to make it again here.")
     ] = None,
@@ -76,27 +75,29 @@ def compare(
 
         if methods is not None:
             raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
-        transfer(config, _listed(models) or [config.model], _listed(prompts), split, json=json, quiet=quiet)
+        transfer(config, _listed(models) or [config.model], _listed(prompts), json=json, quiet=quiet)
         return
     plan = planned(config, methods, models, seeds)
-    from promptopt.comparison.folder import Plan, save
-    from promptopt.store.runs import Store
-
     found, stopped = _conducted(plan, jobs, quiet)
     _show(found, as_json=json)
     if out is not None:
-        try:
-            with Store() as store:
-                save(out, Plan(_shared(plan.config), plan.tasks), found, store)
-            _page(out, found)
-        except OSError as cause:
-            raise ConfigError(
-                f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
-            ) from cause
-        if not quiet:
-            say(f"the comparison is in {out}; `promptopt compare --from {out}` makes it again")
+        _keep(out, plan, found, quiet)
     if stopped:
         raise typer.Exit(SUSPENDED)
+
+
+def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
+    from promptopt.comparison.folder import Plan, save
+    from promptopt.store.runs import Store
+
+    try:
+        with Store() as store:
+            save(out, Plan(_shared(plan.config), plan.tasks), found, store)
+        _page(out, found)
+    except OSError as cause:
+        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder") from cause
+    if not quiet:
+        say(f"the comparison is in {out}; `promptopt compare --from {out}` makes it again")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

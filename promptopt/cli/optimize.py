@@ -91,8 +91,7 @@ def run(
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
-    models = models_of(config)
-    task = task_of(config)
+    models, task = models_of(config), task_of(config)
     budget, unasked = search_budget(config, task)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)

@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 START = "start"
 
 
-def transfer(
-    config: RunConfig, models: Sequence[str], prompts: Sequence[str], split: str, *, json: bool, quiet: bool
-) -> None:
-    """Score the start and every prompt on every model, on the same examples of one split, and show the matrix."""
+def transfer(config: RunConfig, models: Sequence[str], prompts: Sequence[str], *, json: bool, quiet: bool) -> None:
+    """Score the start and every prompt on every model, on dev, and show the matrix."""
     from promptopt.cli.request import prompt_from, task_of, with_task
     from promptopt.comparison.transfer import transfer_of
 
-    if split not in ("train", "dev", "test"):
-        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     if "," in with_task(config).task:
         raise ConfigError("a transfer matrix is of one task; name one with --task")
     task = task_of(config)
@@ -36,7 +32,7 @@ def transfer(
     for text in prompts:
         named[text] = prompt_from(task, text)
     found = {
-        model: [_scored(dataclasses.replace(config, model=model), name, *each, split, quiet)
+        model: [_scored(dataclasses.replace(config, model=model), name, *each, quiet)
                 for name, each in named.items()]
         for model in models
     }  # fmt: skip
@@ -44,10 +40,10 @@ def transfer(
     if json:
         show_json(matrix.to_json())
     else:
-        show(_as_text(matrix, split))
+        show(_as_text(matrix))
 
 
-def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, split: str, quiet: bool) -> Evaluation:
+def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: bool) -> Evaluation:
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate
@@ -59,12 +55,12 @@ def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, split: str
     asked = dataclasses.replace(models_of(config), proposer=config.model)
     with interruptible() as stop, troubles(None if quiet else say), suspended_by(stop):
         return evaluate(
-            task, prompt, model=asked, evaluator=evaluator_of(config, task), split=split, budget=budget_of(config),
+            task, prompt, model=asked, evaluator=evaluator_of(config, task), budget=budget_of(config),
             seed=config.seed, interrupt=stop,
         )  # fmt: skip
 
 
-def _as_text(matrix: Transfer, split: str) -> str:
+def _as_text(matrix: Transfer) -> str:
     from promptopt.reports import words
 
     def said(cell: Any) -> str:
@@ -76,7 +72,7 @@ def _as_text(matrix: Transfer, split: str) -> str:
              for name, cells in zip(matrix.prompts, matrix.cells, strict=True)]  # fmt: skip
     return "\n".join([
         f"{matrix.task}: {counted(len(matrix.prompts), 'prompt')} on {counted(len(matrix.models), 'model')}, "
-        f"{counted(matrix.n, f'{split} example')}",
+        f"{counted(matrix.n, 'dev example')}",
         "",
         words.columns(rows),
         "",
