@@ -47,7 +47,8 @@ def numbers(text: str) -> tuple[int, ...]:
 def run_planted(chosen: argparse.Namespace, command: str) -> None:
     races = racing.section(chosen.trials)
     begun = time.perf_counter()
-    found, missing = planted.arms(chosen.methods if chosen.methods else registry.names("optimizers"), chosen.selectors)
+    methods = chosen.methods if chosen.methods else registry.names("optimizers")
+    found, missing = planted.arms(methods, chosen.selectors, tuple(map(float, chosen.nuisances)))
     for label, why in missing.items():
         print(f"left out: {label}: {why}", file=sys.stderr)
     budgets, kinds = tuple(sorted(chosen.budgets)), chosen.tasks if chosen.tasks else tuple(KINDS)
@@ -138,6 +139,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="where the report goes")
     only = parser.add_argument_group("planted")
     only.add_argument("--selectors", type=names, default=(), help="a row each for methods that hold a selector")
+    only.add_argument("--nuisances", type=names, default=(), help="nats: a row each, the model reporting label shares")
     only.add_argument("--budgets", type=numbers, default=planted.BUDGETS)
     only.add_argument("--processes", type=int, default=2)
     only.add_argument("--trials", type=int, default=100, help="of racing against exhaustive scoring")

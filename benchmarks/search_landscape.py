@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from statistics import NormalDist
 
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
-from promptopt.types import Content, Example, Prompt, Request
+from promptopt.types import Content, Example, Prompt, Reply, Request, Token
 
 NOUNS: tuple[str, ...] = (
     "lantern", "pebble", "harbour", "saddle", "orchard", "violin", "kettle", "anchor", "marsh", "thistle", "gravel",
@@ -44,6 +45,14 @@ _QUESTION = re.compile(r"q\d+")
 _WORD = re.compile(r"\w+")
 _DEMO = re.compile(r"\bQ: q\d+\s+A: (?:no|yes)\b")
 _CUE = re.compile(r"\s*(?:Q:?)?\s*$")
+
+
+class Reporting(Scripted):
+    """A scripted model that reports the alternatives of what it generates."""
+
+    def reports_alternatives(self) -> bool:
+        """It does."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +169,12 @@ class Landscape:
             description="Riddles with the answer yes or no.", splits=Splits(train, dev, test),
         )  # fmt: skip
 
-    def model(self) -> Scripted:
-        """Answers with exactly the accuracy of the prompt, and gives the labels probabilities that say the same."""
+    def model(self, nuisance: float | None = None) -> Scripted:
+        """Answers with exactly the accuracy of the prompt, and gives the labels probabilities that say the same.
+
+        `nuisance`: it reports them with what it generates too, and each prompt moves those of its right labels by a
+        number of nats of that deviation, which says nothing of its accuracy. None: it reports none.
+        """
 
         @lru_cache(maxsize=4096)
         def known(prompt: str) -> float:
@@ -174,16 +187,24 @@ class Landscape:
             difficulty = uniform("difficulty", question) if shared else uniform("difficulty", question, prompt)
             return LABELS[int(question[1:]) % 2], known(prompt) - difficulty
 
-        def answer(request: Request) -> str:
+        def answer(request: Request) -> str | Reply:
             right, over = margin(request.content)
-            return right if over > 0 else next(label for label in LABELS if label != right)
+            wrong = next(label for label in LABELS if label != right)
+            said = right if over > 0 else wrong
+            if nuisance is None or not request.logprobs:
+                return said
+            moved = nuisance * NormalDist().inv_cdf(uniform("moved", split(request.content)[0]))
+            odds = -math.log1p(math.exp(-SHARPNESS * over - moved)), -math.log1p(math.exp(SHARPNESS * over + moved))
+            top = tuple(sorted(zip((right, wrong), odds, strict=True), key=lambda pair: -pair[1]))
+            return Reply(said, tokens=(Token(said, dict(top)[said], top),))
 
         def scores(content: Content, continuation: str) -> list[float]:
             right, over = margin(content)
             sign = 1 if continuation.strip() == right else -1
             return [-math.log1p(math.exp(-sign * SHARPNESS * over))]
 
-        return Scripted(answer, name=self.name, scores=scores)
+        made = Scripted if nuisance is None else Reporting
+        return made(answer, name=self.name, scores=scores)
 
     def truth(self, task: Task, prompt: Prompt) -> float:
         """The true accuracy of a prompt of `task`, or of one that holds the question's slot itself."""

@@ -30,12 +30,16 @@ BUDGETS = (250, 500, 1000, 2000)
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A method with settings: a row of the table. `evaluator`: what it searches by; None is its own choice."""
+    """A method with settings: a row of the table. `evaluator`: what it searches by; None is its own choice.
+
+    `nuisance`: the model reports its labels' shares, moved by so much a prompt (`Landscape.model`); None: it does not.
+    """
 
     label: str
     method: str
     settings: tuple[tuple[str, Setting], ...] = ()
     evaluator: str | None = None
+    nuisance: float | None = None
 
     def build(self) -> Optimizer:
         """The method itself. Raises ConfigError."""
@@ -71,11 +75,13 @@ class Trace:
     problem: str = ""
 
 
-def arms(methods: Sequence[str], selectors: Sequence[str] = ()) -> tuple[list[Arm], dict[str, str]]:
+def arms(
+    methods: Sequence[str], selectors: Sequence[str] = (), nuisances: Sequence[float] = ()
+) -> tuple[list[Arm], dict[str, str]]:
     """The rows, and why others cannot run.
 
     A method that searches by an evaluator of its own has a row by accuracy too, one that holds a selector one for each
-    of `selectors`.
+    of `selectors`; and each has one for every one of `nuisances`.
     """
     found: list[Arm] = []
     missing: dict[str, str] = {}
@@ -87,6 +93,10 @@ def arms(methods: Sequence[str], selectors: Sequence[str] = ()) -> tuple[list[Ar
             missing[method] = str(why)
             continue
         found.append(Arm(method, method, tuple(settings.items())))
+        found += [
+            Arm(f"{method}, shares moved by {nuisance:g} nats", method, tuple(settings.items()), "generation", nuisance)
+            for nuisance in nuisances
+        ]
         if isinstance(made, ChoosesEvaluator):
             found.append(Arm(f"{method}, by accuracy", method, tuple(settings.items()), "generation"))
         if not hasattr(made, "selector"):
@@ -124,7 +134,7 @@ def search(job: Job) -> Trace:
     task = landscape.task()
     start = landscape.truth(task, task.initial)
     bounds = (best - start, pruned - start)
-    model = landscape.model()
+    model = landscape.model(job.arm.nuisance)
     own = {**KINDS, **CHECKS}[job.kind].skill
     proposer = Scripted(Proposer(landscape.good, job.skill if own is None else own, job.informed), name="proposer")
     gain: list[float] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from promptopt.arguments import checked
-from promptopt.binding.evaluator import bind_evaluator, rebound, recast, verdict_evaluator, without_misfits
+from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
@@ -188,8 +188,8 @@ def _bind(
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
-    search = bind_evaluator(evaluator, task, optimizer)
     models = open_models(model)
+    search = suited(bind_evaluator(evaluator, task, optimizer), models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:

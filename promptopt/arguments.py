@@ -64,8 +64,14 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def check_fields(owner: object) -> None:
     """Raise ConfigError for the first field of a dataclass that is not of the kind it is annotated with."""
     kind = type(owner)
-    for name in inspect.signature(kind).parameters:
-        _check(kind, kind.__name__, name, getattr(owner, name), inspect.signature(kind).parameters)
+    parameters = _parameters(kind)
+    for name in parameters:
+        _check(kind, kind.__name__, name, getattr(owner, name), parameters)
+
+
+@functools.cache
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
 
 
 def _check(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.arguments import check_fields, checked
-from promptopt.binding.evaluator import bind_evaluator, without_misfits
+from promptopt.binding.evaluator import bind_evaluator, suited, without_misfits
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
@@ -80,7 +80,7 @@ def evaluate(
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
         models = open_models(model).by_role
-        search = bind_evaluator(evaluator, task)
+        search = suited(bind_evaluator(evaluator, task), models["task"])
         run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)

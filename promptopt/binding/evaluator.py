@@ -22,6 +22,7 @@ from promptopt.protocols import (
     Optimizer,
     RecastsTask,
     ScoresOnly,
+    SuitsModel,
     Surrogate,
     Task,
     Tokenizer,
@@ -87,6 +88,11 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
             f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"
         )
     return evaluator
+
+
+def suited(evaluator: Evaluator, model: Model) -> Evaluator:
+    """An evaluator as it fits the model that will be asked: it may learn the right label's probability too."""
+    return evaluator.suited(model) if isinstance(evaluator, SuitsModel) else evaluator
 
 
 def verdict_evaluator(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
@@ -12,7 +12,9 @@ from typing import Any, Self, cast
 from promptopt.digits import decimal_comma
 from promptopt.errors import EvaluatorError
 from promptopt.evaluators import answers, metrics
-from promptopt.protocols import Ask, Metric, Reader, Task
+from promptopt.evaluators.first_token import ALTERNATIVES
+from promptopt.evaluators.shares import share_of_right
+from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Task
 from promptopt.text import counted, shorten
 from promptopt.thoughts import spoken
 from promptopt.types import Cell, Reply, Request, Score
@@ -34,11 +36,15 @@ class Generation:
 
     An answer that cannot be read is worth 0 whatever the right answer is, and `Score.parsed` is False.
     Costs one call of the task model a cell.
+
+    shares: how many alternatives the model is asked for with each token. By them a cell whose answer is a label knows
+    the right label's probability too, by which a search tells prompts apart on fewer examples. 0: it is not asked.
     """
 
     task: Task
     metric: str | Metric = "exact"
     answer: str | Reader = "text"
+    shares: int = 0
     _measure: Metric = field(init=False, repr=False, compare=False)
     _read: Reader = field(init=False, repr=False, compare=False)
     _expected: str = field(init=False, repr=False, compare=False)
@@ -56,6 +62,14 @@ class Generation:
         shared = metrics.is_builtin(measure) and isinstance(self.answer, str)
         object.__setattr__(self, "_known", {} if shared else None)
 
+    def suited(self, model: Model) -> Generation:
+        """The same, with the labels' shares where the model reports alternatives for nothing and the draw is greedy."""
+        reports = isinstance(model, ReportsAlternatives) and model.reports_alternatives()
+        labels = self.task.labels and self.answer == "label" and self.metric == "exact"
+        if self.shares or not reports or not labels or self.task.sampling.temperature > 0:
+            return self
+        return replace(self, shares=ALTERNATIVES)
+
     @classmethod
     def for_task(cls, task: Task) -> Self:
         """The evaluator with the task's own metric and answer. Raises ConfigError where either cannot be resolved."""
@@ -64,14 +78,22 @@ class Generation:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it."""
         replies = self._replies(cells, ask)
-        return [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        scores = [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        if not self.shares:
+            return scores
+        return [
+            replace(score, probability=share_of_right(reply, score.answer, cell.example, self.task.labels))
+            for cell, reply, score in zip(cells, replies, scores, strict=True)
+        ]
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Metric and answer by name, own functions with a digest of their source; the rendering is the task's."""
+        shares = {"shares": self.shares} if self.shares else {}
         return {
             "evaluator": "generation",
             "metric": metrics.described(self.metric),
             "answer": metrics.described(self.answer),
+            **shares,
         }
 
     def _replies(self, cells: Sequence[Cell], ask: Ask) -> list[Reply]:
@@ -80,7 +102,7 @@ class Generation:
         requests: list[Request] = []
         for position, cell in enumerate(cells):
             content, shared = render(cell.prompt, cell.example)
-            requests.append(Request(content, sampling, shared=shared))
+            requests.append(Request(content, sampling, self.shares, shared))
             asked.setdefault(cell.repetition, []).append(position)
         if len(asked) == 1:
             return ask(requests, role="task", repetition=cells[0].repetition)

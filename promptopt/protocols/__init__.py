@@ -13,6 +13,7 @@ Models (`protocols.models`):
 - `Model`: A language model: requests in, replies out as they settle.
 - `TextScorer`: A model that can also give the log-likelihood of a given text.
 - `ScoresOnly`: A model that may be unable to generate (a masked language model).
+- `ReportsAlternatives`: A model that reports the likeliest alternatives of each token that it generates.
 - `Bounded`: A model whose context is known beforehand.
 - `Tokenizer`: A model that can count its own tokens without a call that costs anything.
 - `Segmenter`: A model that can cut a text into its own tokens without a call that costs anything.
@@ -22,9 +23,11 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
+- `SeveralParts`: A task that may have several editable parts.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
+- `SuitsModel`: An evaluator that learns more of a cell where the model can tell it.
 - `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
 - `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
 
@@ -48,6 +51,7 @@ from promptopt.protocols.models import (
     Inexact,
     LocalAware,
     Model,
+    ReportsAlternatives,
     Role,
     ScoresOnly,
     Segmenter,
@@ -76,6 +80,8 @@ from promptopt.protocols.tasks import (
     Metric,
     Reader,
     Reducing,
+    SeveralParts,
+    SuitsModel,
     Surrogate,
     Task,
 )
@@ -102,11 +108,14 @@ __all__ = [
     "Reader",
     "RecastsTask",
     "Reducing",
+    "ReportsAlternatives",
     "Role",
     "ScoresOnly",
     "SearchPlan",
     "Segmenter",
     "Selector",
+    "SeveralParts",
+    "SuitsModel",
     "Surrogate",
     "Task",
     "TextScorer",

@@ -65,6 +65,15 @@ class ScoresOnly(Protocol):
 
 
 @runtime_checkable
+class ReportsAlternatives(Protocol):
+    """A model that reports the likeliest alternatives of each token that it generates, at no price worth naming."""
+
+    def reports_alternatives(self) -> bool:
+        """Whether this engine does."""
+        ...
+
+
+@runtime_checkable
 class Bounded(Protocol):
     """A model whose context is known beforehand."""
 

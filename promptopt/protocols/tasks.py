@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from promptopt.protocols.models import Role
+from promptopt.protocols.models import Model, Role
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Reply, Request, Sampling, Score, ScoreRequest
 
 Metric = Callable[[str, Example], float | tuple[float, str] | Score]
@@ -63,7 +63,7 @@ class Task(Protocol):
 
     @property
     def editable(self) -> str:
-        """The name of the prompt part that methods edit."""
+        """The name of the prompt part that a method edits now: the first, where the run has not turned to another."""
         ...
 
     @property
@@ -115,6 +115,16 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class SeveralParts(Protocol):
+    """A task that may have several editable parts. Asked by the run, which turns to another part after each round."""
+
+    @property
+    def editables(self) -> tuple[str, ...]:
+        """The names of all prompt parts that methods may edit, in the order they are turned to; none is there twice."""
+        ...
+
+
+@runtime_checkable
 class Forcing(Protocol):
     """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
 
@@ -139,6 +149,15 @@ class Reducing(Protocol):
     @property
     def reduction(self) -> str | None:
         """How: "sum" or "token_mean"; None: what suits the task."""
+        ...
+
+
+@runtime_checkable
+class SuitsModel(Protocol):
+    """An evaluator that learns more of a cell where the model can tell it."""
+
+    def suited(self, model: Model) -> Evaluator:
+        """The evaluator for that model; itself, where there is nothing more. Asked once, when the run is bound."""
         ...
 
 

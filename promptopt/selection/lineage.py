@@ -52,15 +52,28 @@ class LineageBounds:
         arms = list(dict.fromkeys(prompts))
         order = list(dict.fromkeys(examples))
         run.rng("order").shuffle(order)
-        before = run.spent.evaluations
+        begun = run.spent.evaluations
         run.evaluate([arm for arm in arms if not run.seen(arm, order)][: self.budget], order[:1])
-        for example in order[1:]:
-            left = self.budget - (run.spent.evaluations - before)
-            if left < 1:
+        self._look(run, arms, order[1:], begun)
+        # What is left after all examples goes to what the hopeful have not seen yet, until nobody has anything to see.
+        while any(len(run.seen(arm, order)) < len(order) for arm in arms):
+            before = run.spent.evaluations
+            self._look(run, arms, order, begun, again=True)
+            if run.spent.evaluations == before:
                 break
-            belief = run.posterior(arms)
-            hopeful = sorted(arms, key=lambda arm: -belief.upper(arm, self.optimism))
-            run.evaluate(hopeful[: min(self.at_once, left)], [example])
         belief = run.posterior(arms)
         ranked = sorted(arms, key=lambda arm: -belief.mean[arm])
         return [run.estimate(arm, order) for arm in ranked]
+
+    def _look(
+        self, run: Run, arms: Sequence[Prompt], order: Sequence[Example], begun: int, *, again: bool = False
+    ) -> None:
+        """One pass over `order`; `again`: only those who have not seen an example are shown it."""
+        for example in order:
+            left = self.budget - (run.spent.evaluations - begun)
+            if left < 1:
+                return
+            able = [arm for arm in arms if not run.seen(arm, [example])] if again else arms
+            belief = run.posterior(arms)
+            hopeful = sorted(able, key=lambda arm: -belief.upper(arm, self.optimism))
+            run.evaluate(hopeful[: min(self.at_once, left)], [example])

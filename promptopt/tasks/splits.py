@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError, DataError
@@ -78,6 +79,7 @@ def nearly_same(example: Example) -> tuple[str, ...]:
     return ("", folded(example.target), *(folded(value) for _, value in example.fields))
 
 
+@lru_cache(maxsize=16_384)  # a task is split and checked many times over: for each run, and each seed
 def _keys(example: Example) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return same_input(example), nearly_same(example)
 

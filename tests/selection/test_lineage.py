@@ -110,3 +110,14 @@ def test_settings_and_data_that_cannot_be_are_said(tmp_path: Path) -> None:
             LineageBounds().select(run, [run.initial], run.train, 0)
 
     selected(tmp_path, choose)
+
+
+@pytest.mark.parametrize(("budget", "spent"), [(150, 150), (500, 240)])
+def test_a_budget_beyond_one_pass_is_spent_as_long_as_there_is_something_to_see(
+    tmp_path: Path, budget: int, spent: int
+) -> None:
+    def choose(run: Run) -> int:
+        LineageBounds(budget).select(run, children(run, 4), run.train, 1)
+        return run.spent.evaluations
+
+    assert selected(tmp_path, choose) == spent == min(budget, 4 * len(planted_task().train))

@@ -85,6 +85,10 @@ class LlamaCpp:
 
         return in_lanes(requests, self._count * self._slots, answer, stopping)
 
+    def reports_alternatives(self) -> bool:
+        """With every generated token."""
+        return True
+
     def can_score(self) -> bool:
         """Every model of this engine can."""
         return True

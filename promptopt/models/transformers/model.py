@@ -93,6 +93,10 @@ class Transformers:
         """It runs on this machine."""
         return True
 
+    def reports_alternatives(self) -> bool:
+        """With every generated token."""
+        return not self._masked
+
     def can_score(self) -> bool:
         """It always can."""
         return True

@@ -68,6 +68,10 @@ class VLLM:
         """It runs on this machine."""
         return True
 
+    def reports_alternatives(self) -> bool:
+        """With every generated token."""
+        return True
+
     def can_score(self) -> bool:
         """It can."""
         return True

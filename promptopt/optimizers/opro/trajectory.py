@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from promptopt.run import Run
+from promptopt.tasks.parts import editables_of
 from promptopt.text import normalise
 from promptopt.types import Prompt
 
@@ -65,3 +67,15 @@ def key(text: str) -> str:
     """What two texts share that are one instruction: they differ in white space, bold type or the first letter only."""
     plain = normalise(text.replace("**", ""))
     return plain[:1].casefold() + plain[1:]
+
+
+def of_one_part(run: Run, history: Trajectory) -> Trajectory:
+    """Of prompts that agree in the part edited now the best: a request would show one text with several scores."""
+    if len(editables_of(run.task)) == 1:
+        return history
+    best: dict[str, Prompt] = {}
+    for prompt, worth in history.items():
+        text = key(prompt[run.task.editable])
+        if text not in best or worth > history[best[text]]:
+            best[text] = prompt
+    return {prompt: history[prompt] for prompt in history if best[key(prompt[run.task.editable])] == prompt}
