@@ -76,7 +76,7 @@ class RunView:
     best: str
     same: bool
     pieces: tuple[tuple[str, str], ...]
-    parts: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     demos: tuple[tuple[str, str], ...]
     scores: tuple[ScoreRow, ...]
     gain: str
@@ -117,8 +117,12 @@ def _view(asked: Asked, report: Report) -> RunView:
         start=_shown(start["prompt"]),
         best=_shown(best["prompt"]),
         same=same,
-        pieces=() if same else tuple((kind, visible(text)) for kind, text in _diff(start["prompt"], best["prompt"])),
-        parts=tuple((name, _shown(text)) for name, text in best["parts"].items() if text != best["prompt"]),
+        pieces=() if same else _diff(start["prompt"], best["prompt"]),
+        parts=tuple(
+            (visible(name), _diff(start["parts"].get(name, ""), text))
+            for name, text in best["parts"].items()
+            if text != best["prompt"]
+        ),
         demos=tuple(_demo(demo) for demo in best.get("demos", ())),
         scores=_scores(report),
         gain=_gain(report),
@@ -142,8 +146,9 @@ def _shown(text: str) -> str:
     return visible(shorten(text, PROMPT_TEXT))
 
 
-def _diff(before: str, after: str) -> Sequence[tuple[str, str]]:
-    return diff_pieces(shorten(before, PROMPT_TEXT), shorten(after, PROMPT_TEXT))
+def _diff(before: str, after: str) -> tuple[tuple[str, str], ...]:
+    pieces = diff_pieces(shorten(before, PROMPT_TEXT), shorten(after, PROMPT_TEXT))
+    return tuple((kind, visible(text)) for kind, text in pieces)
 
 
 def _demo(demo: Mapping[str, Any]) -> tuple[str, str]:
