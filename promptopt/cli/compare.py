@@ -57,9 +57,10 @@ def compare(
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
-    """Hold methods against each other: the same tasks, models, seeds and budget, and tests that say what differs.
+    """Hold methods, models or prompts against each other under one budget.
 
-    Every run is one that `promptopt optimize` makes, and running the same command again costs nothing. With --prompts
+    The tasks and seeds are the same for all, and tests say what differs. Every run is one that `promptopt optimize`
+    makes, and running the same command again costs nothing. With --prompts
     it scores prompts on models instead.
     """
     if again is not None:

@@ -27,8 +27,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     proposer="The model that writes the paraphrases; default: the same.",
 )  # fmt: skip
 def headroom(given: dict[str, Any], *, json: options.AsJson = False, quiet: options.Quietly = False) -> None:
-    """Say for a few hundred calls whether a search can pay: what there is to gain, and what the data can show.
+    """Say whether optimization can pay, before it is paid for.
 
+    For a few hundred calls: what there is to gain, and what of it the data can show.
     The sealed test is not opened. What was asked before costs nothing.
     """
     from promptopt.binding.models import default_proposer

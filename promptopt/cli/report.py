@@ -31,9 +31,9 @@ def report(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write a report as one HTML file: verdict, prompts, examples fixed and broken, candidates, cost, settings.
+    """Write what a run found, or several, as one HTML file.
 
-    Several runs are shown side by side. Nothing in the file reaches for the network.
+    Verdict, prompts, examples fixed and broken, candidates, cost, settings; several runs stand side by side. Nothing in the file reaches for the network.
     """
     from promptopt.places import write_whole
 
