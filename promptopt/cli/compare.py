@@ -60,8 +60,7 @@ def compare(
     """Hold methods, models or prompts against each other under one budget.
 
     The tasks and seeds are the same for all, and tests say what differs. Every run is one that `promptopt optimize`
-    makes, and running the same command again costs nothing. With --prompts
-    it scores prompts on models instead.
+    makes, and running the same command again costs nothing. With --prompts it scores prompts on models instead.
     """
     if again is not None:
         if any(given.values()) or methods or models or prompts or out:

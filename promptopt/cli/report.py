@@ -33,7 +33,8 @@ def report(
 ) -> None:
     """Write what a run found, or several, as one HTML file.
 
-    Verdict, prompts, examples fixed and broken, candidates, cost, settings; several runs stand side by side. Nothing in the file reaches for the network.
+    Verdict, prompts, examples fixed and broken, candidates, cost, settings; several runs stand side by side. Nothing in
+    the file reaches for the network.
     """
     from promptopt.places import write_whole
 
