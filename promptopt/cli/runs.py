@@ -160,11 +160,17 @@ def delete(run: RunName) -> None:
 def export(
     run: RunName,
     out: Annotated[
-        Path | None, typer.Option("--out", "--to", metavar="FILE", help="Where to write it; default: stdout.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; default: stdout.")
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),
+        typer.Option(
+            "--to",
+            "--format",
+            metavar="FORM",
+            help="text, json, toml, openai, dspy, langchain, promptfoo, llm, python or messages; default: what the "
+            "file's ending says, or text.",
+        ),
     ] = None,
 ) -> None:
     """Write the winner the way it was measured.

@@ -38,9 +38,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def compared(home: Path, monkeypatch: pytest.MonkeyPatch, server: FakeServer, *more: str) -> dict[str, Any]:
     monkeypatch.setenv("PROMPTOPT_HOME", str(home))
-    given = ["compare", "--task", "mood.toml", "--methods", "evoprompt-ga,opro", "--model", "openai/m", "--base-url",
-             server.url, "--served-as", "here", "--seeds", "1", "--max-evaluations", "120", "--json", *more]  # fmt: skip
-    done = CliRunner().invoke(app, given, prog_name="promptopt")
+    given = ["compare", "--task", "mood.toml", "--methods", "evoprompt-ga,opro", "--model", "openai/m"]
+    given += ["--base-url", server.url, "--served-as", "here", "--seeds", "1", "--max-evaluations", "120", "--json"]
+    done = CliRunner().invoke(app, [*given, *more], prog_name="promptopt")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 
