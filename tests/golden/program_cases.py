@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from promptopt.operators.bootstrapping import Teaching
+from promptopt.optimizers.bootstrap.method import Bootstrap
 from promptopt.optimizers.gepa.method import GEPA
 from promptopt.types import Request
-from tests.golden.cases import planted, word
+from tests.golden.cases import counting, numbers, planted, with_demos, word
 from tests.golden.journal import asks, candidates, ending, mark, play, rounds, text_of
 
 
@@ -23,7 +25,15 @@ def gepa(home: Path) -> list[str]:
     return [*asks(played, 40), *rounds(played, "iteration"), *candidates(played), *ending(played)]
 
 
+def bootstrap(home: Path) -> list[str]:
+    """Bootstrap: candidates scored, with the demonstrations they show."""
+    method = Bootstrap(sets=4, teach=Teaching(bootstrapped=2, labelled=3, tries=2))
+    played = play(home, method, counting(), task=numbers(), name=with_demos)
+    return [*rounds(played, "candidate"), *candidates(played), *ending(played)]
+
+
 PROGRAM_CASES: dict[str, Callable[[Path], list[str]]] = {
+    "bootstrap": bootstrap,
     "gepa": gepa,
 }
 """A golden file (without its ending) to the lines it must hold."""
