@@ -225,7 +225,7 @@ def test_no_set_is_scored_on_an_example_that_it_may_show(tmp_path: Path) -> None
     shown = {demo.fields for each in result.lineage for demo in each.prompt.demos}
     assert shown
     for each in result.steps[-1].pool:
-        scored = [example for example, _ in runs[0].seen(each.prompt, runs[0].evidence())]
+        scored = [example for example, _ in runs[0].seen(each.prompt)]
         assert len(scored) == 20
         assert not {example.fields for example in scored} & shown
     train = {example.fields for example in numbers().train}
