@@ -8,6 +8,8 @@ from pathlib import Path
 from promptopt.operators.bootstrapping import Teaching
 from promptopt.optimizers.bootstrap.method import Bootstrap
 from promptopt.optimizers.gepa.method import GEPA
+from promptopt.optimizers.mipro.method import MIPRO
+from promptopt.optimizers.mipro.method import Proposing as MIPROProposing
 from promptopt.types import Request
 from tests.golden.cases import counting, numbers, planted, with_demos, word
 from tests.golden.journal import asks, candidates, ending, mark, play, rounds, text_of
@@ -32,8 +34,29 @@ def bootstrap(home: Path) -> list[str]:
     return [*rounds(played, "candidate"), *candidates(played), *ending(played)]
 
 
+def mipro(home: Path) -> list[str]:
+    """MIPRO: full scores, then candidates. Another version of optuna may draw other combinations."""
+
+    def propose(request: Request) -> str:
+        text = text_of(request.content)
+        if "<summary>" in text:
+            return f"<summary>Numbers, {mark(text, 4)}.</summary>"
+        return f"<prompt>Say {word(text)} what it is. {mark(text, 4)}</prompt>"
+
+    method = MIPRO(
+        trials=8,
+        sets=4,
+        minibatch=8,
+        teach=Teaching(bootstrapped=2, labelled=2),
+        propose=MIPROProposing(instructions=3, batch=5),
+    )
+    played = play(home, method, counting(), propose, task=numbers(), name=with_demos)
+    return [*asks(played, 60), *rounds(played, "full score"), *candidates(played), *ending(played)]
+
+
 PROGRAM_CASES: dict[str, Callable[[Path], list[str]]] = {
     "bootstrap": bootstrap,
     "gepa": gepa,
+    "mipro": mipro,
 }
 """A golden file (without its ending) to the lines it must hold."""
