@@ -114,16 +114,17 @@ class Generation:
 
     def _scored(self, cell: Cell, reply: Reply) -> Score:
         if self._known is None:
-            return self._judged(cell, reply)
+            return self.judged(cell, reply)
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)
         score = self._known.get(key)
         if score is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            score = self._known[key] = self._judged(cell, reply)
+            score = self._known[key] = self.judged(cell, reply)
         return score
 
-    def _judged(self, cell: Cell, reply: Reply) -> Score:
+    def judged(self, cell: Cell, reply: Reply) -> Score:
+        """What a reply to a cell is worth. Raises EvaluatorError where reader or metric fails."""
         if reply.finish == "rejected":
             return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
         answer = self._answer(cell, reply)

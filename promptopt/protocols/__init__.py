@@ -22,6 +22,7 @@ Models (`protocols.models`):
 
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
+- `AskEach`: A door that can tell the draws of equal requests apart.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
@@ -74,6 +75,7 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     Ask,
+    AskEach,
     Contrasting,
     Evaluator,
     Forcing,
@@ -90,6 +92,7 @@ __all__ = [
     "METRICS",
     "READERS",
     "Ask",
+    "AskEach",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",

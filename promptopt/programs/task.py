@@ -1,0 +1,64 @@
+"""Tasks for programs: the prompt's parts by name, and examples; what is asked is the program's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from promptopt.arguments import checked
+from promptopt.errors import ConfigError, DataError
+from promptopt.protocols import Metric
+from promptopt.tasks.contract import Contract
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Sampling
+
+
+@checked
+def program_task(
+    examples: Iterable[Example],
+    *,
+    prompt: Prompt | Mapping[str, str],
+    editable: Sequence[str] = (),
+    metric: str | Metric = "exact",
+    labels: Sequence[str] = (),
+    max_tokens: int = 256,
+    name: str = "program",
+    description: str = "",
+    splits: Splits = DEFAULT_SPLITS,
+) -> Task:
+    """A task whose cells a program runs (`ProgramEvaluator`): a prompt of named parts, and labelled examples.
+
+    `prompt`: the parts in use today, as `{"plan": "…", "answer": "…"}`. `editable`: those that a search may edit; all,
+    if none is named. The layout only shows proposers what there is: all parts, then the inputs. Raises ConfigError and
+    DataError for what does not fit together.
+    """
+    given = tuple(examples)
+    if not given:
+        raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
+    start = prompt if isinstance(prompt, Prompt) else Prompt(tuple(prompt.items()))
+    empty = next((part for part, text in start.texts if not text.strip()), None)
+    if empty is not None or not start.texts:
+        raise ConfigError(
+            "program_task: the prompt has no parts; give it one or more, as {'answer': 'Answer the question.'}"
+            if empty is None
+            else f"program_task: the prompt part {empty!r} is empty; say in it what the program's model is to do"
+        )
+    fields = [field for field, _ in given[0].fields]
+    parts = tuple(editable) if editable else start.parts if isinstance(prompt, Prompt) else tuple(prompt)
+    shown = "\n\n".join([*(f"{{{part}}}" for part in start.parts), *(f"{field}: {{{field}}}" for field in fields)])
+    task = Task(
+        name=name,
+        description=description,
+        initial=start,
+        layouts=(Layout("program", text=shown),),
+        labels=tuple(labels),
+        metric=metric,
+        answer="label" if labels else "text",
+        sampling=Sampling(max_tokens=max_tokens),
+        editable=parts[0],
+        editables=parts,
+        contract=Contract(frozen_parts=tuple(part for part in start.parts if part not in parts)),
+        pool=Pool(given),
+    )
+    return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
