@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, CutShort
@@ -84,11 +84,11 @@ class ProgramEvaluator:
         return [scores[place] for place in range(len(cells))]
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The program and the metric by name, with a digest of their source."""
-        sampling = self.sampling
+        """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""
+        sampling, own = self.sampling, getattr(self.program, "fingerprint", None)
         return {
             "evaluator": "program",
-            "program": metrics.described(self.program),
+            "program": own() if callable(own) else metrics.described(self.program),
             "metric": metrics.described(self.metric),
             "answer": metrics.described(self.answer),
             "labels": list(self.labels),
@@ -100,6 +100,8 @@ class ProgramEvaluator:
         trace = tuple(_kept(each) for each in ended.record.trace())
         if ended.output is None:
             return Score(0.0, parsed=False, feedback=f"{FAILED}{shorten(ended.failure, SHOWN)}", trace=trace)
+        if isinstance(ended.output, Score):
+            return ended.output if ended.output.trace else replace(ended.output, trace=trace)
         text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
         found = self._judge.judged(cell, Reply(text))
         return Score(
@@ -149,8 +151,8 @@ def _same(one: Finished, other: Finished) -> bool:
     return asked == again and _text(one) == _text(other)
 
 
-def _text(ended: Finished) -> str | None:
-    return ended.output if ended.output is None or isinstance(ended.output, str) else ended.output[0]
+def _text(ended: Finished) -> object:
+    return ended.output[0] if isinstance(ended.output, tuple) else ended.output
 
 
 def _replies(asked: Sequence[Waiting], ask: Ask) -> Sequence[Reply] | Any:

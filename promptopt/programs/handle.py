@@ -7,10 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
-from promptopt.types import Cell, Content, Example, Message, Prompt, Reply, Request, Sampling, TracedCall, canonical
+from promptopt.types import (
+    Cell,
+    Content,
+    Example,
+    Message,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    TracedCall,
+    canonical,
+)
 
-Output = str | tuple[str, Sequence[TracedCall]]
-"""What a program gives back: a text, alone or with a trace of its own in place of the recorded one."""
+Output = str | tuple[str, Sequence[TracedCall]] | Score
+"""What a program gives back: a text, alone or with a trace of its own in place of the recorded one; or its own Score,
+which no metric is asked about."""
 
 Program = Callable[[Prompt, Example, Any], Output | Awaitable[Output]]
 """(prompt, example, ask) to an output; `ask` is a `ModelHandle`, which an async program awaits."""

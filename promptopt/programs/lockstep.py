@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
-from promptopt.errors import BudgetSpent, ConfigError
+from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.programs.handle import Asked, ModelHandle, Output, Program, ProgramStopped, Record
 from promptopt.text import counted
-from promptopt.types import Cell, Reply, Request, Sampling
+from promptopt.types import Cell, Reply, Request, Sampling, Score
 
 WINDOW = 512
 """Cells under way at once: several times what an engine has in flight, at a thread each."""
@@ -47,11 +47,12 @@ class Rules:
 
 @dataclass(slots=True)
 class Finished:
-    """A cell that ran to its end: what it gave, or why it failed, as a sentence."""
+    """A cell that ran to its end: what it gave, or why it failed, as a sentence; or what ends the whole run."""
 
     record: Record
     output: Output | None = None
     failure: str = ""
+    error: EvaluatorError | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -134,6 +135,8 @@ class _Worker:
             if inspect.isawaitable(output):
                 output = asyncio.run(_Loop(self).drive(output))
             result = Finished(self.record, _output(output))
+        except EvaluatorError as cause:
+            result = Finished(self.record, error=cause)
         except BaseException as cause:  # noqa: BLE001 - a program is anybody's code, and costs its own cell alone
             said = f"{type(cause).__name__}: {cause}"
             result = Finished(self.record, failure=f"it raised {said.removesuffix(': ')}")
@@ -221,6 +224,9 @@ def in_lockstep(
             started = list(_begin(fresh, _window(program) - len(active))) if cut is None else []
             begun += started
             _await_reports(reports, [*resumed, *started], rules.seconds)
+            error = next((worker.result.error for worker in workers if worker.ended and worker.result.error), None)
+            if error is not None:
+                raise error
             active = [worker for worker in sorted([*active, *started], key=order.__getitem__) if not worker.ended]
             if not active or cut is not None:
                 break
@@ -303,7 +309,7 @@ def _is_async(program: Program) -> bool:
 
 
 def _output(given: object) -> Output:
-    if isinstance(given, str):
+    if isinstance(given, str | Score):
         return given
     if isinstance(given, tuple):
         pair = cast("tuple[Any, ...]", given)
