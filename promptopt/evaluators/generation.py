@@ -78,7 +78,7 @@ class Generation:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it."""
         replies = self._replies(cells, ask)
-        scores = [self._scored(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        scores = [self.judge(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
         if not self.shares:
             return scores
         return [
@@ -112,7 +112,8 @@ class Generation:
             replies.update(zip(positions, drawn, strict=True))
         return [replies[position] for position in range(len(cells))]
 
-    def _scored(self, cell: Cell, reply: Reply) -> Score:
+    def judge(self, cell: Cell, reply: Reply) -> Score:
+        """What a reply is worth. Raises EvaluatorError as `score` does."""
         if self._known is None:
             return self.judged(cell, reply)
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)

@@ -42,8 +42,9 @@ class Task:
     names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
     the user says nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
-    inputs that are not spelt `{name}`, for exports. Two tasks that could score a prompt differently differ in
-    `fingerprint()`.
+    inputs that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for
+    tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
+    differ in `fingerprint()`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Task:
     origin: Task | None = field(default=None, repr=False)
     marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     editables: tuple[str, ...] = field(default=(), repr=False)
+    judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])

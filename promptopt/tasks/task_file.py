@@ -10,6 +10,7 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [data]        where the examples are and which column is what (`Source` below)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
 [contract]    frozen, must_contain, must_not_contain, max_tokens
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
 """
@@ -26,6 +27,7 @@ from typing import Any, cast
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
@@ -215,6 +217,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
+        judge=judge_of(path, table.get("judge", {})),
     )
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
@@ -253,7 +256,9 @@ def _layout(path: Path, entry: Table) -> Layout:
 
 
 def _source(path: Path, table: Table) -> Source:
-    source = Source(**table["data"])
+    # A judge needs no right answers: a task of one has targets where it names their column.
+    given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
+    source = Source(**given)
     try:
         source.columns()
         if source.generator and source.generator not in registry.names("generators"):

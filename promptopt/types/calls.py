@@ -52,7 +52,8 @@ class Request:
     `logprobs`: how many alternatives per generated token to report log-probabilities of (0: none).
     `shared`: how many leading characters (over the contents of all messages, in order) belong to the candidate and
     not to the example, so that an engine may compute them once. Part of the key: it can move the last digits.
-    `seed`: set by the run from the draw; not part of the key.
+    `seed`: set by the run from the draw; not part of the key. `schema`: a JSON Schema, as JSON, that the reply is to
+    keep where the engine can see to that; elsewhere what the content asks for has to do. Empty: any reply.
     """
 
     content: Content
@@ -60,11 +61,15 @@ class Request:
     logprobs: int = 0
     shared: int = 0
     seed: int | None = field(default=None, compare=False)
+    schema: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What the key is made of, without the seed."""
         sampling = self.sampling
+        # Only where there is one: what was stored before there were schemas keeps its key.
+        kept = {"schema": self.schema} if self.schema else {}
         return {
+            **kept,
             "content": content_to_json(self.content),
             "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop],
             "logprobs": self.logprobs,

@@ -13,6 +13,7 @@ digit becomes one of 0.1 nats at once. `whole_steps` says which steps leave ever
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -211,6 +212,7 @@ class LlamaCppEngine:
                 "n_probs": request.logprobs,
                 # 2**32 - 1 asks llama.cpp for a seed of its own
                 "seed": 0 if request.seed is None else request.seed % (2**32 - 1),
+                **({"json_schema": json.loads(request.schema)} if request.schema else {}),
             },
             given_up,
         )

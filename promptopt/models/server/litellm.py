@@ -110,6 +110,10 @@ class LiteLLMModel:
         if request.logprobs:
             text = isinstance(content, str)
             options |= {"logprobs": request.logprobs} if text else {"logprobs": True, "top_logprobs": request.logprobs}
+        if request.schema and not isinstance(content, str):
+            # Dropped for providers that have no schemas, as other parameters are.
+            kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": kept}
         answer: Any = None
         failed: OpenAIError | None = None
         try:
