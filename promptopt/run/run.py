@@ -13,9 +13,10 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort, EvaluatorError
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
 from promptopt.run.budget import Ledger
-from promptopt.run.door import Door, Otherwise
+from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
+from promptopt.run.otherwise import Otherwise
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
