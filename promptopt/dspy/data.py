@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.dspy.program import as_text
 from promptopt.dspy.untyped import Gold, dspy
 from promptopt.errors import DataError
 from promptopt.tasks.layout import RESERVED
@@ -27,7 +27,7 @@ class Cells:
     """Examples of ours, by split, and the user's own by the id of ours."""
 
     splits: Mapping[str, tuple[Example, ...]]
-    gold: Mapping[str, Gold]
+    gold: Mapping[str, tuple[Example, Gold]]
 
 
 def divided(
@@ -79,7 +79,7 @@ def divided(
 
 def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cells:
     """The examples as ours. `taken`: names that no field may have, as a prompt part has them."""
-    gold: dict[str, Gold] = {}
+    gold: dict[str, tuple[Example, Gold]] = {}
     splits: dict[str, tuple[Example, ...]] = {}
     for split, examples in data.items():
         found: dict[str, Example] = {}
@@ -88,10 +88,20 @@ def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cell
             labels = example.labels()
             target = "\n".join(as_text(value) for value in labels.values())
             own = Example.of(target, **inputs)
-            gold.setdefault(own.id, example)
+            gold.setdefault(own.id, (own, example))
             found.setdefault(own.id, own)
         splits[split] = tuple(found.values())
     return Cells(splits, gold)
+
+
+def as_text(value: Any) -> str:
+    """A field as a text: a text as it is, else JSON, else what it says of itself."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    except (TypeError, ValueError):
+        return repr(value)
 
 
 def _free(name: str, taken: Collection[str]) -> str:

@@ -1,32 +1,28 @@
-"""Between the two kinds of model: an engine of DSPy's that asks ours, and a model of ours that asks a `dspy.BaseLM`."""
+"""Between the two kinds of model: an engine of DSPy's that asks ours, and a model of ours that asks LMs of DSPy's."""
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, cast
+from typing import Any
 
 from promptopt.binding.models import open_models
-from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
+from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy
+from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of, request_of
 from promptopt.errors import BackendError, ConfigError
 from promptopt.programs.handle import ModelHandle
 from promptopt.protocols import Model
-from promptopt.types import Content, Finish, Message, Reply, Request, Sampling, digest
+from promptopt.types import Content, Message, Reply, Request, digest
 
 CLIENT_KEYS = frozenset(
-    {"api_key", "api_base", "base_url", "headers", "extra_headers", "timeout", "api_version", "organization"}
-)
-"""Settings of a connection: no part of a request, and never shown."""
-TEMPERATURE = 1.0
-"""What an LM that sets no temperature is taken to sample at: the servers' own default."""
-MAX_TOKENS = 4_096
-"""What an LM that sets no cap on its reply is given."""
+    ("api_key", "api_base", "base_url", "headers", "extra_headers", "timeout", "api_version", "organization", "project",
+     "azure_ad_token_provider", "extra_query", "custom_llm_provider")
+)  # fmt: skip
+"""Settings of a connection (DSPy's own list): no part of a request, and never shown."""
 
 HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
 """What the cell under way asks the model through."""
-
-_FINISHES: dict[str, Finish] = {"length": "length", "content_filter": "filter"}
 
 
 class CellEngine:
@@ -36,13 +32,14 @@ class CellEngine:
     supports_response_schema = False
     supported_params = frozenset({"temperature", "top_p", "max_tokens", "stop"})
 
+    def __init__(self, route: str = "") -> None:
+        """`route`: which of the program's LMs is meant, where there are several."""
+        self.route = route
+
     def complete(self, request: LMRequest) -> LMResponse:
         """One call. Raises ConfigError where no cell is under way, and for what is no text."""
-        handle = HANDLE.get()
-        if handle is None:
-            raise ConfigError("an LM of a promptopt run was asked outside of that run; set another LM")
         content, sampling = asked(request)
-        return answered(request, handle(content, sampling))
+        return answered(request, _handle()(content, sampling, route=self.route))
 
     def __copy__(self) -> CellEngine:
         return self
@@ -51,16 +48,23 @@ class CellEngine:
         return self
 
 
-class AsyncCellEngine(CellEngine):
-    """The same, awaited."""
+class AsyncCellEngine:
+    """The same for programs that await."""
 
-    async def complete(self, request: LMRequest) -> LMResponse:  # type: ignore[override]
-        """One call."""
-        handle = HANDLE.get()
-        if handle is None:
-            raise ConfigError("an LM of a promptopt run was asked outside of that run; set another LM")
+    def __init__(self, route: str = "") -> None:
+        """`route`: as of `CellEngine`."""
+        self.route = route
+
+    async def complete(self, request: LMRequest) -> LMResponse:
+        """One call. Raises ConfigError as `CellEngine`."""
         content, sampling = asked(request)
-        return answered(request, await handle(content, sampling))
+        return answered(request, await _handle()(content, sampling, route=self.route))
+
+    def __copy__(self) -> AsyncCellEngine:
+        return self
+
+    def __deepcopy__(self, memo: object) -> AsyncCellEngine:
+        return self
 
 
 class ModelEngine:
@@ -85,24 +89,58 @@ class ModelEngine:
 
 
 def lm_of(model: str | Model, *, temperature: float = 0.0, max_tokens: int = MAX_TOKENS) -> LM:
-    """Any model of promptopt's, by its spec or as an object, as a `dspy.LM`. Raises ConfigError for an unknown spec."""
+    """Any model of promptopt's, by its spec or as an object, as a `dspy.LM`. Raises ConfigError for an unknown spec.
+
+    It is greedy, and caps a reply at `max_tokens`, unless it is told otherwise. DSPy's cache is off: set it by
+    `lm.copy(cache=True)`.
+    """
     opened = open_models(model).by_role["task"]
     return dspy.LM(
-        model=opened.name, engine=ModelEngine(opened), cache=False, num_retries=0,
-        temperature=temperature, max_tokens=max_tokens,
-    )  # fmt: skip
+        model=opened.name,
+        engine=ModelEngine(opened),
+        cache=False,
+        num_retries=0,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+
+
+def inside(lm: LM | None, route: str = "") -> LM:
+    """The LM that a program uses within a run: it sends what `lm` sends, and the run's store and caps answer.
+
+    None: a model of promptopt's answers, greedily.
+    """
+    engines = {"engine": CellEngine(route), "async_engine": AsyncCellEngine(route)}
+    given: Any = lm
+    if isinstance(given, dspy.LM):
+        bare = given.copy(cache=False, num_retries=0, **{key: None for key in given.kwargs if key in CLIENT_KEYS})
+        return bare.copy(**engines)
+    settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": MAX_TOKENS}
+    name = "promptopt"
+    if lm is not None:
+        name = lm.model
+        settings = {key: value for key, value in lm.kwargs.items() if key not in CLIENT_KEYS and value is not None}
+    return dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings)
+
+
+def route_of(lm: LM) -> str:
+    """A name for an LM that tells it from others: what it is, how it is set, and where it is served."""
+    settings = {name: repr(value) for name, value in sorted(lm.kwargs.items()) if name not in CLIENT_KEYS}
+    where = [str(lm.kwargs.get(name, "")) for name in ("api_base", "base_url")]
+    served = getattr(getattr(lm, "engine", None), "model", None)
+    inner = served.name if isinstance(lm, dspy.LM) and isinstance(lm.engine, ModelEngine) and served else ""
+    return f"{lm.model}#{digest([type(lm).__qualname__, settings, where, inner])[:8]}"
 
 
 class DspyModel:
-    """A `dspy.BaseLM` as a model of promptopt's: its own cache switched off, as the run's store answers instead."""
+    """The LMs of a program as one model of promptopt's; DSPy's cache is off, as the run's store answers instead."""
 
-    def __init__(self, lm: LM, *, threads: int = 8) -> None:
-        """`lm`: what the user has configured. `threads`: requests in flight."""
-        self.lm = lm.copy(cache=False)
+    def __init__(self, lm: LM, others: Sequence[LM] = (), *, threads: int = 8) -> None:
+        """`lm`: what is asked where a request names no route. `others`: by route. `threads`: requests in flight."""
+        self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
         self._threads = threads
-        settings = {name: value for name, value in sorted(lm.kwargs.items()) if name not in CLIENT_KEYS}
-        where = lm.kwargs.get("api_base") or lm.kwargs.get("base_url") or ""
-        self.name = f"dspy/{lm.model}#{digest([type(lm).__qualname__, repr(settings), str(where)])[:8]}"
+        routes = [route_of(lm), *(route for route in self._lms if route and route != route_of(lm))]
+        self.name = f"dspy/{'+'.join(routes)}"
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -131,123 +169,39 @@ class DspyModel:
                     else:
                         raise cause
         if failure is not None:
-            raise BackendError(
-                f"the DSPy model {self.lm.model!r} failed: {type(failure).__name__}: {failure}"
-            ) from failure
+            said = f"{type(failure).__name__}: {failure}"
+            raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure
 
     def _one(self, request: Request) -> Reply:
-        sampling = request.sampling
-        own = self.lm.kwargs
+        lm, sampling = self._lms[request.route], request.sampling
         config: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         # What the LM leaves to its server stays so: what is sent is what it sends by itself.
-        if own.get("temperature") is None and sampling.temperature == TEMPERATURE:
+        if lm.kwargs.get("temperature") is None and sampling.temperature == TEMPERATURE:
             del config["temperature"]
-        if own.get("max_tokens") is None and sampling.max_tokens == MAX_TOKENS:
+        if not lm.kwargs.get("max_tokens") and sampling.max_tokens == MAX_TOKENS:
             del config["max_tokens"]
         if sampling.top_p != 1.0:
             config["top_p"] = sampling.top_p
         if sampling.stop:
             config["stop"] = sampling.stop
-        with dspy.context(lm=self.lm, disable_history=True):
+        with dspy.context(lm=lm, disable_history=True):
             try:
-                response: Any = self._response(request.content, config)
+                return reply_of(_response(lm, request.content, config), self.name)
             except Exception as cause:
-                if "ContextWindow" in type(cause).__name__ or "ContextLength" in type(cause).__name__:
+                if any(word in type(cause).__name__ for word in ("ContextWindow", "ContextLength")):
                     return Reply(str(cause), "rejected", served=self.name)
                 raise
-        return _reply(response, self.name)
-
-    def _response(self, content: Content, config: dict[str, Any]) -> Any:
-        if hasattr(self.lm, "engine") or hasattr(self.lm, "_engine_spec"):
-            return self.lm(_request(self.lm.model, content, config))
-        said = [Message("user", content)] if isinstance(content, str) else content
-        messages = [{"role": each.role, "content": each.content} for each in said]
-        return self.lm.forward(messages=messages, **config)
 
 
-def _request(model: str, content: Content, config: dict[str, Any]) -> LMRequest:
-    messages = [Message("user", content)] if isinstance(content, str) else list(content)
-    system = "\n\n".join(each.content for each in messages if each.role == "system")
-    said = [
-        lm15.Message.assistant(each.content) if each.role == "assistant" else lm15.Message.user(each.content)
-        for each in messages
-        if each.role != "system"
-    ]
-    if not said:
-        said, system = [lm15.Message.user(system)], ""
-    return lm15.Request(
-        model=model, messages=tuple(said), system=system if system else None, config=lm15.Config(**config)
-    )
+def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:
+    if hasattr(lm, "engine") or hasattr(lm, "_engine_spec"):
+        return lm(request_of(lm.model, content, config))
+    said = [Message("user", content)] if isinstance(content, str) else content
+    return lm.forward(messages=[{"role": each.role, "content": each.content} for each in said], **config)
 
 
-def _reply(response: Any, name: str) -> Reply:
-    if not isinstance(response, lm15.Response):
-        choice: Any = response.choices[0]
-        usage: Any = getattr(response, "usage", None) or {}
-        read, written = (int(dict(usage).get(key) or 0) for key in ("prompt_tokens", "completion_tokens"))
-        finish = _FINISHES.get(getattr(choice, "finish_reason", "stop") or "stop", "stop")
-        return Reply(choice.message.content or "", finish, read, written, served=name)
-    text = "".join(part.text for part in response.message.parts if part.type == "text")
-    usage = response.usage
-    return Reply(
-        text,
-        _FINISHES.get(response.finish_reason, "stop"),
-        int(usage.input_tokens or 0) if usage is not None else 0,
-        int(usage.output_tokens or 0) if usage is not None else 0,
-        served=name,
-    )
-
-
-def asked(request: LMRequest) -> tuple[Content, Sampling]:
-    """A request of DSPy's as one of ours. Raises ConfigError for tools, images and what else is no text."""
-    messages: list[Message] = []
-    if request.system:
-        messages.append(Message("system", _text(request.system)))
-    for each in request.messages:
-        role = {"developer": "system"}.get(each.role, each.role)
-        if role not in ("system", "user", "assistant"):
-            raise ConfigError(f"the program sent a message of the role {each.role!r}; promptopt sends texts alone")
-        messages.append(Message(cast("Any", role), _text(each.parts)))
-    if request.tools:
-        raise ConfigError("the program asked for native tool calls, which promptopt does not send; use dspy.ReAct")
-    config = request.config
-    return tuple(messages), Sampling(
-        temperature=TEMPERATURE if config.temperature is None else config.temperature,
-        top_p=1.0 if config.top_p is None else config.top_p,
-        max_tokens=MAX_TOKENS if config.max_tokens is None else config.max_tokens,
-        stop=tuple(config.stop),
-    )
-
-
-def _text(parts: Any) -> str:
-    if isinstance(parts, str):
-        return parts
-    if any(part.type != "text" for part in parts):
-        kinds = ", ".join(dict.fromkeys(part.type for part in parts if part.type != "text"))
-        raise ConfigError(f"the program sent {kinds}; promptopt sends texts alone")
-    return "".join(part.text for part in parts)
-
-
-def answered(request: LMRequest, reply: Reply) -> LMResponse:
-    """Our reply as one of DSPy's. Raises DSPy's own error where the request does not fit into the model's context."""
-    if reply.finish == "rejected":
-        raise lm15.ContextLengthError(reply.text)
-    finish = {"length": "length", "filter": "content_filter"}.get(reply.finish, "stop")
-    read, written = reply.prompt_tokens, reply.completion_tokens
-    return lm15.Response(
-        id="promptopt",
-        model=request.model,
-        message=lm15.Message.assistant(reply.text),
-        finish_reason=cast("Any", finish),
-        usage=lm15.Usage(input_tokens=read, output_tokens=written, total_tokens=read + written),
-    )
-
-
-def inside(lm: LM) -> LM:
-    """The LM that a program uses inside a run: it sends what `lm` sends, and the run's store and caps answer."""
-    engine, other = CellEngine(), AsyncCellEngine()
-    if isinstance(lm, dspy.LM):
-        bare = lm.copy(cache=False, num_retries=0, **{key: None for key in lm.kwargs if key in CLIENT_KEYS})
-        return bare.copy(engine=engine, async_engine=other)
-    settings = {key: value for key, value in lm.kwargs.items() if key not in CLIENT_KEYS and value is not None}
-    return dspy.LM(model=lm.model, engine=engine, async_engine=other, cache=False, num_retries=0, **settings)
+def _handle() -> ModelHandle:
+    found = HANDLE.get()
+    if found is None:
+        raise ConfigError("an LM of a promptopt run was asked outside of that run; set another LM")
+    return found

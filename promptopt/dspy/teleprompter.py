@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
-from promptopt.dspy.data import cells_of, divided
-from promptopt.dspy.lm import MAX_TOKENS, DspyModel, lm_of
+from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
-from promptopt.dspy.program import DspyProgram, slots_of
+from promptopt.dspy.task import Data, bind
 from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
 from promptopt.errors import ConfigError
 from promptopt.outcome.result import Result
-from promptopt.programs.evaluator import ProgramEvaluator
-from promptopt.programs.task import program_task
 from promptopt.protocols import Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
-from promptopt.tasks.splits import Splits
-from promptopt.tasks.task import Task
-from promptopt.types import Sampling
 
 _log = logging.getLogger("promptopt.dspy")
+CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +52,11 @@ class PromptOpt(Teleprompter):
     """Optimises the instructions of a program's predictors by any method, under a budget, with a verdict.
 
     `method`: a name or an Optimizer. `metric`: (gold, prediction), with trace or in GEPA's form; gives a number in
-    [0, 1], a bool, or a Prediction of score and feedback. `budget`: as of `promptopt.optimize`. `model`: a model of
-    promptopt's that answers in place of the LM that DSPy is configured with. `proposer`: what writes instructions, a
+    [0, 1], a bool, or a Prediction of score and feedback. `budget`: as of `promptopt.optimize`. `model`: what answers
+    in place of the LMs that the program has, a model of promptopt's or an LM. `proposer`: what writes instructions, a
     model or an LM; the one that answers, if None. `predictors`: those that are edited, by name; all, if None.
-    `calls_per_cell`: LM calls of one run of the program, for what is set aside under a cap on calls.
+    `calls_per_cell`: LM calls of one run of the program, for what is set aside under a cap on calls; as many as it has
+    predictors, if None.
     """
 
     def __init__(
@@ -69,7 +65,7 @@ class PromptOpt(Teleprompter):
         *,
         metric: Metric,
         budget: Budget | None = None,
-        model: str | Model | None = None,
+        model: str | Model | LM | None = None,
         proposer: str | Model | LM | None = None,
         predictors: Sequence[str] | None = None,
         calls_per_cell: int | None = None,
@@ -82,7 +78,7 @@ class PromptOpt(Teleprompter):
         self.model, self.proposer, self.predictors = model, proposer, predictors
         self.calls_per_cell, self.seed, self.store = calls_per_cell, seed, store
 
-    def compile(  # type: ignore[override]
+    def compile(
         self,
         student: Module,
         *,
@@ -98,63 +94,50 @@ class PromptOpt(Teleprompter):
         """
         if not isinstance(student, dspy.Module):
             raise ConfigError(f"PromptOpt.compile: student is {student!r:.80}; give a dspy.Module")
-        slots, texts, said = slots_of(student, self.predictors)
-        data, more = divided(trainset, valset, testset, self.seed)
-        said += more
-        lm = self._lm(student)
-        said += (
-            []
-            if not getattr(lm, "cache", False)
-            else ["DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"]
+        bare = self.model is not None and not isinstance(self.model, dspy.BaseLM)
+        lm = None if bare else self._lm(student)
+        bound = bind(
+            student,
+            Data(trainset, valset, testset),
+            self.metric,
+            lm=lm,
+            predictors=self.predictors,
+            calls_per_cell=self.calls_per_cell,
+            seed=self.seed,
         )
-        found = cells_of(data, taken=texts)
-        task = _task(student, texts, found.splits, said)
-        program = DspyProgram(student, slots, found.gold, self.metric, lm)
-        answers = self._model(lm)
-        evaluator = ProgramEvaluator(
-            program, calls_per_cell=self._calls(student), sampling=Sampling(max_tokens=MAX_TOKENS)
-        )
+        others: list[LM] = [] if lm is None else [each.lm for _, each in student.named_predictors() if each.lm]
+        said = [*bound.said, *([CACHE_OFF] if any(getattr(each, "cache", False) for each in [lm, *others]) else [])]
         result = optimize(
-            task,
+            bound.task,
             self.method,
-            model=Models(answers, proposer=self._proposer()),
-            evaluator=evaluator,
+            model=Models(_model(self.model if lm is None else lm, others), proposer=_model(self.proposer)),
             budget=self.budget,
             seed=self.seed,
             store=self.store,
         )
         for sentence in said:
             _log.warning(sentence)
-        best = program.configured(result.best.prompt)
-        best.promptopt = Outcome(result, tuple(said))  # pyright: ignore[reportAttributeAccessIssue]
+        best = bound.configured(result.best.prompt)
+        best.promptopt = Outcome(result, tuple(said))
         return best
 
     def _lm(self, student: Module) -> LM:
-        """What the program asks: the model given, else what DSPy is configured with, else what a predictor has."""
-        if self.model is not None:
-            return lm_of(self.model)
+        """What the program asks: the LM given, else what DSPy is configured with, else what a predictor has."""
         own = next((each.lm for _, each in student.named_predictors() if each.lm is not None), None)
-        lm = dspy.settings.lm if dspy.settings.lm is not None else own
+        given = self.model if self.model is not None else dspy.settings.lm
+        lm = given if given is not None else own
         if lm is None:
             raise ConfigError("no LM is configured; call dspy.configure(lm=…), or give PromptOpt a model='…'")
         if not isinstance(lm, dspy.BaseLM):
             raise ConfigError(f"the LM that DSPy is configured with is {lm!r:.80}; give it a dspy.LM")
         return lm
 
-    def _model(self, lm: LM) -> str | Model:
-        return self.model if self.model is not None else DspyModel(lm, threads=dspy.settings.num_threads or 8)
 
-    def _proposer(self) -> str | Model | None:
-        return DspyModel(self.proposer) if isinstance(self.proposer, dspy.BaseLM) else self.proposer
-
-    def _calls(self, student: Module) -> int:
-        return len(student.named_predictors()) if self.calls_per_cell is None else self.calls_per_cell
-
-
-def _task(student: Module, texts: Mapping[str, str], splits: Mapping[str, Any], said: Sequence[str]) -> Task:
-    rows = [example for split in splits.values() for example in split]
-    task = program_task(
-        rows, prompt=dict(texts), metric="exact", name=type(student).__name__, splits=Splits(1, 1, 1),
-        max_tokens=MAX_TOKENS,
-    )  # fmt: skip
-    return replace(task, pool=None, warnings=tuple(said), **cast("Any", splits))
+def _model(given: Any, others: Sequence[LM] = ()) -> Any:
+    """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
+    if not isinstance(given, dspy.BaseLM):
+        return given
+    engine = getattr(given, "engine", None)
+    if isinstance(engine, ModelEngine) and not others:
+        return engine.model
+    return DspyModel(given, others, threads=dspy.settings.num_threads or 8)

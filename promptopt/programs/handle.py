@@ -95,15 +95,16 @@ class ModelHandle:
         *,
         part: str = "",
         shared: int = 0,
+        route: str = "",
     ) -> Any:
         """The reply to a text, or to chat messages (`Message`, `(role, text)`, or a table of `role` and `content`).
 
         `sampling`: the evaluator's, if None. `part`: the prompt part that stands in the content, for traces; where it
-        is not given, it is looked for. `shared`: as in `Request`. Equal sampled requests of a cell are separate draws,
-        equal greedy ones are one call. Raises ConfigError for a content of another kind.
+        is not given, it is looked for. `shared`, `route`: as in `Request`. Equal sampled requests of a cell are
+        separate draws, equal greedy ones are one call. Raises ConfigError for a content of another kind.
         """
         chosen = self._sampling if sampling is None else sampling
-        return self._answer(Request(_content(content), chosen, shared=shared), part)
+        return self._answer(Request(_content(content), chosen, shared=shared, route=route), part)
 
     @property
     def sampling(self) -> Sampling:

@@ -13,6 +13,7 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, cast
@@ -175,7 +176,8 @@ class _Loop:
         return found
 
     async def drive(self, output: Awaitable[Output]) -> Output:
-        """Run the program to its end."""
+        """Run the program to its end; what it hands to a thread runs here instead, so that nothing overtakes."""
+        asyncio.get_running_loop().set_default_executor(_Inline())
         return await output
 
     def ask(self, request: Request, part: str) -> asyncio.Future[Reply]:
@@ -199,6 +201,19 @@ class _Loop:
         for (_, _, future), reply in zip(calls, replies, strict=True):
             if not future.done():
                 future.set_result(reply)
+
+
+class _Inline(ThreadPoolExecutor):
+    """An executor of asyncio's that runs what it is given at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it; the future has the result already."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as cause:  # noqa: BLE001 - whoever awaits is told
+            future.set_exception(cause)
+        return future
 
 
 _LOOPS: contextvars.ContextVar[_Loop | None] = contextvars.ContextVar("promptopt program loop", default=None)

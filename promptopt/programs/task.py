@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError, DataError
+from promptopt.programs.evaluator import ProgramEvaluator
+from promptopt.programs.handle import Program
 from promptopt.protocols import Metric
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
@@ -19,6 +21,7 @@ def program_task(
     examples: Iterable[Example],
     *,
     prompt: Prompt | Mapping[str, str],
+    program: Program | None = None,
     editable: Sequence[str] = (),
     metric: str | Metric = "exact",
     labels: Sequence[str] = (),
@@ -30,20 +33,16 @@ def program_task(
     """A task whose cells a program runs (`ProgramEvaluator`): a prompt of named parts, and labelled examples.
 
     `prompt`: the parts in use today, as `{"plan": "…", "answer": "…"}`. `editable`: those that a search may edit; all,
-    if none is named. The layout only shows proposers what there is: all parts, then the inputs. Raises ConfigError and
+    if none is named. `program`: what runs the cells, by a `ProgramEvaluator` with this metric, wherever none is named.
+    The layout only shows proposers what there is: all parts, then the inputs. Raises ConfigError and
     DataError for what does not fit together.
     """
     given = tuple(examples)
     if not given:
         raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
     start = prompt if isinstance(prompt, Prompt) else Prompt(tuple(prompt.items()))
-    empty = next((part for part, text in start.texts if not text.strip()), None)
-    if empty is not None or not start.texts:
-        raise ConfigError(
-            "program_task: the prompt has no parts; give it one or more, as {'answer': 'Answer the question.'}"
-            if empty is None
-            else f"program_task: the prompt part {empty!r} is empty; say in it what the program's model is to do"
-        )
+    _check_parts(start)
+    answer, sampling = "label" if labels else "text", Sampling(max_tokens=max_tokens)
     fields = [field for field, _ in given[0].fields]
     parts = tuple(editable) if editable else start.parts if isinstance(prompt, Prompt) else tuple(prompt)
     shown = "\n\n".join([*(f"{{{part}}}" for part in start.parts), *(f"{field}: {{{field}}}" for field in fields)])
@@ -54,11 +53,20 @@ def program_task(
         layouts=(Layout("program", text=shown),),
         labels=tuple(labels),
         metric=metric,
-        answer="label" if labels else "text",
-        sampling=Sampling(max_tokens=max_tokens),
+        answer=answer,
+        sampling=sampling,
         editable=parts[0],
         editables=parts,
         contract=Contract(frozen_parts=tuple(part for part in start.parts if part not in parts)),
+        scored_by=None if program is None else ProgramEvaluator(program, metric, answer, tuple(labels), sampling),
         pool=Pool(given),
     )
     return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)
+
+
+def _check_parts(start: Prompt) -> None:
+    if not start.texts:
+        raise ConfigError("program_task: the prompt has no parts; give it some, as {'answer': 'Answer the question.'}")
+    empty = next((part for part, text in start.texts if not text.strip()), None)
+    if empty is not None:
+        raise ConfigError(f"program_task: the prompt part {empty!r} is empty; say in it what the model is to do")

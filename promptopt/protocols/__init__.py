@@ -25,6 +25,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `AskEach`: A door that can tell the draws of equal requests apart.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
+- `BringsEvaluator`: A task that is scored by an evaluator of its own.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
@@ -80,6 +81,7 @@ from promptopt.protocols.tasks import (
     READERS,
     Ask,
     AskEach,
+    BringsEvaluator,
     Contrasting,
     Evaluator,
     Forcing,
@@ -104,6 +106,7 @@ __all__ = [
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",
+    "BringsEvaluator",
     "CapsEvaluations",
     "ChoosesEvaluator",
     "Chunker",

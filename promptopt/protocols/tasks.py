@@ -139,6 +139,16 @@ class SeveralParts(Protocol):
 
 
 @runtime_checkable
+class BringsEvaluator(Protocol):
+    """A task that is scored by an evaluator of its own (a program), where the user names none. Asked at binding."""
+
+    @property
+    def scored_by(self) -> Evaluator | None:
+        """That evaluator; None: by the method's choice, or by generation."""
+        ...
+
+
+@runtime_checkable
 class Forcing(Protocol):
     """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
 

@@ -32,17 +32,21 @@ def deeds(table: Mapping[str, Any], *, own_data: bool) -> list[str]:
     return found
 
 
-def check_trusted(path: Path, content: bytes, wanted: Sequence[str], *, trust: bool) -> None:
-    """Raise ConfigError where the file wants something done and its content was never trusted; `trust`: now it is."""
+def check_trusted(path: Path, content: bytes, wanted: Sequence[str], *, trust: bool, kind: str = "task file") -> None:
+    """Raise ConfigError where the file wants something done and its content was never trusted; `trust`: now it is.
+
+    `kind`: what the file is, for the sentence.
+    """
     if not wanted:
         return
     digest = hashlib.sha256(content).hexdigest()
     if digest in _trusted():
         return
     if not trust:
+        python = f", or in Python load_task({str(path)!r}, trust=True)," if kind == "task file" else ""
         raise ConfigError(
-            f"the task file {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through the file, "
-            f"and where you trust it add --trust, or in Python load_task({str(path)!r}, trust=True), once"
+            f"the {kind} {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through the file, "
+            f"and where you trust it add --trust{python} once"
         )
     _remember(digest, path)
 
