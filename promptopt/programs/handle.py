@@ -18,7 +18,6 @@ from promptopt.types import (
     Sampling,
     Score,
     TracedCall,
-    canonical,
 )
 
 Output = str | tuple[str, Sequence[TracedCall]] | Score
@@ -57,13 +56,12 @@ class Record:
     cell: Cell
     asked: list[Asked] = field(default_factory=list[Asked])
     replies: list[Reply] = field(default_factory=list[Reply])
-    _counts: dict[str, int] = field(default_factory=dict[str, int])
+    _counts: dict[Request, int] = field(default_factory=dict[Request, int])
 
     def add(self, request: Request, part: str) -> Asked:
         """The next call."""
-        text = canonical(request.to_json())
-        number = self._counts.get(text, 0)
-        self._counts[text] = number + 1
+        number = self._counts.get(request, 0)
+        self._counts[request] = number + 1
         call = Asked(request, part, number)
         self.asked.append(call)
         return call

@@ -1,7 +1,8 @@
 """Programs in lockstep: each runs until it waits for a call, and the waiting calls of all go out as one batch.
 
 So an engine gets full batches, and what is asked is a function of the cells and of what was answered: cells begin in
-their order, and a batch has the waiting calls in cell order. While a batch is out, no program runs.
+their order, and a batch has the waiting calls in cell order. Where there are more cells than a batch should have, they
+go in two cohorts by turns: while the batch of one is out, the programs of the other run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from promptopt.text import counted
 from promptopt.types import Cell, Reply, Request, Sampling, Score
 
 WINDOW = 512
-"""Cells under way at once: several times what an engine has in flight, at a thread each."""
+"""Cells of a cohort: several times what an engine has in flight, at a thread each."""
 ASYNC_WINDOW = 64
 """The same for async programs, whose event loops hold three files each."""
 REFUSED = 100
@@ -219,6 +220,60 @@ class _Inline(ThreadPoolExecutor):
 _LOOPS: contextvars.ContextVar[_Loop | None] = contextvars.ContextVar("promptopt program loop", default=None)
 
 
+@dataclass(slots=True)
+class _Cohort:
+    """Cells whose calls go out together; of two, one computes while the batch of the other is out."""
+
+    reports: SimpleQueue[_Worker] = field(default_factory=SimpleQueue[_Worker])
+    active: list[_Worker] = field(default_factory=list[_Worker])
+    running: list[_Worker] = field(default_factory=list[_Worker])
+
+    def settle(self, seconds: float) -> None:
+        """Wait until everyone who runs waits or has ended; who takes longer than `seconds` ends there.
+
+        Raises EvaluatorError where a program raised one: it ends the run.
+        """
+        left = dict.fromkeys(self.running)
+        first = min((worker.began for worker in left), default=0.0)
+        while left:
+            try:
+                reported = self.reports.get(timeout=max(0.0, first + seconds - time.monotonic()))
+            except Empty:
+                for worker in [each for each in left if time.monotonic() - each.began >= seconds]:
+                    worker.stop(f"it went on for {seconds:g} seconds without asking the model or coming to an end")
+                    worker.ended = True
+                    worker.result = Finished(worker.record, failure=worker.over)
+                    del left[worker]
+                first = min((worker.began for worker in left), default=0.0)
+                continue
+            left.pop(reported, None)
+            if reported.ended and reported.over:
+                reported.result = Finished(reported.record, failure=reported.over)
+        error = next((each.result.error for each in self.running if each.ended and each.result.error), None)
+        if error is not None:
+            raise error
+        self.running = []
+        self.active = [worker for worker in self.active if not worker.ended]
+
+    def answer(self, replier: Replier) -> BudgetSpent | None:
+        """Ask for what all of them wait for, and let those go on whose replies came; the limit that cut the others."""
+        asked = [(worker.record, call) for worker in self.active for call in worker.waiting]
+        replies: list[Reply] = []
+        cut = None
+        try:
+            replies.extend(replier(asked))
+        except BudgetSpent as spent:
+            cut = spent
+        begin = 0
+        for worker in self.active:
+            end = begin + len(worker.waiting)
+            if end <= len(replies):
+                worker.resume(replies[begin:end])
+                self.running.append(worker)
+            begin = end
+        return cut
+
+
 def in_lockstep(
     program: Program, cells: Sequence[Cell], rules: Rules, replier: Replier
 ) -> tuple[dict[int, Finished], BudgetSpent | None]:
@@ -226,26 +281,30 @@ def in_lockstep(
 
     Passes on what else `replier` raises. No thread is left behind but those of programs that nothing can end.
     """
-    reports: SimpleQueue[_Worker] = SimpleQueue()
-    workers = [_Worker(program, Record(cell), rules, reports) for cell in cells]
-    order = {worker: place for place, worker in enumerate(workers)}
+    size = _window(program)
+    cohorts = [_Cohort(), _Cohort()]
+    workers = [
+        _Worker(program, Record(cell), rules, cohorts[place // size % 2].reports) for place, cell in enumerate(cells)
+    ]
+    queues = [iter([each for each in workers if each.reports is cohort.reports]) for cohort in cohorts]
     begun: list[_Worker] = []
+    cut: BudgetSpent | None = None
     try:
-        active: list[_Worker] = []
-        resumed: list[_Worker] = []
-        fresh = iter(workers)
-        cut: BudgetSpent | None = None
-        while True:
-            started = list(_begin(fresh, _window(program) - len(active))) if cut is None else []
-            begun += started
-            _await_reports(reports, [*resumed, *started], rules.seconds)
-            error = next((worker.result.error for worker in workers if worker.ended and worker.result.error), None)
-            if error is not None:
-                raise error
-            active = [worker for worker in sorted([*active, *started], key=order.__getitem__) if not worker.ended]
-            if not active or cut is not None:
-                break
-            resumed, cut = _answered(active, replier)
+        turn = 0
+        while cut is None and (turn % 2 or len(begun) < len(workers) or any(each.active for each in cohorts)):
+            # The other cohort's too: they get to their first call while this one's batch is out.
+            for cohort, fresh in zip(cohorts, queues, strict=True):
+                started = list(_begin(fresh, size - len(cohort.active)))
+                cohort.active += started
+                cohort.running += started
+                begun += started
+            cohort = cohorts[turn % 2]
+            cohort.settle(rules.seconds)
+            if cohort.active:
+                cut = cohort.answer(replier)
+            turn += 1
+        for cohort in cohorts:
+            cohort.settle(rules.seconds)
         return {place: worker.result for place, worker in enumerate(workers) if worker.ended}, cut
     finally:
         _end(begun)
@@ -255,46 +314,6 @@ def _begin(fresh: Iterator[_Worker], count: int) -> Iterator[_Worker]:
     for _, worker in zip(range(count), fresh, strict=False):
         worker.start()
         yield worker
-
-
-def _answered(active: Sequence[_Worker], replier: Replier) -> tuple[list[_Worker], BudgetSpent | None]:
-    """Ask for what all of them wait for; those whose replies came, which go on, and the limit that cut the others."""
-    asked = [(worker.record, call) for worker in active for call in worker.waiting]
-    replies: list[Reply] = []
-    cut = None
-    try:
-        replies.extend(replier(asked))
-    except BudgetSpent as spent:
-        cut = spent
-    resumed: list[_Worker] = []
-    begin = 0
-    for worker in active:
-        end = begin + len(worker.waiting)
-        if end <= len(replies):
-            worker.resume(replies[begin:end])
-            resumed.append(worker)
-        begin = end
-    return resumed, cut
-
-
-def _await_reports(reports: SimpleQueue[_Worker], running: list[_Worker], seconds: float) -> None:
-    """Wait until everyone of `running` waits or has ended; one that takes longer than `seconds` ends there."""
-    left = dict.fromkeys(running)
-    first = min((worker.began for worker in left), default=0.0)
-    while left:
-        try:
-            reported = reports.get(timeout=max(0.0, first + seconds - time.monotonic()))
-        except Empty:
-            for worker in [each for each in left if time.monotonic() - each.began >= seconds]:
-                worker.stop(f"it went on for {seconds:g} seconds without asking the model or coming to an end")
-                worker.ended = True
-                worker.result = Finished(worker.record, failure=worker.over)
-                del left[worker]
-            first = min((worker.began for worker in left), default=0.0)
-            continue
-        left.pop(reported, None)
-        if reported.ended and reported.over:
-            reported.result = Finished(reported.record, failure=reported.over)
 
 
 def _end(begun: Sequence[_Worker]) -> None:

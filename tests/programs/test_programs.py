@@ -12,7 +12,7 @@ import pytest
 
 from promptopt.errors import ConfigError, CutShort
 from promptopt.models.scripted import Scripted
-from promptopt.programs import ProgramEvaluator
+from promptopt.programs import ProgramEvaluator, lockstep
 from promptopt.run.budget import Limits
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
@@ -65,6 +65,16 @@ def test_the_waiting_calls_of_all_cells_are_one_batch_in_cell_order() -> None:
     assert ask.batches[0] == ["Plan it. q0", "Plan it. q1", "Plan it. q2"]
     assert ask.batches[1] == [f"Answer it. <Plan it. q{number}>" for number in range(3)]
     assert alive() == []
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_cells_beyond_the_window_begin_as_others_end(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockstep, "WINDOW", window)
+    ask = Batches()
+    found = score(chain, 7, ask)
+    assert [f"q{number}" in each.output for number, each in enumerate(found)] == [True] * 7
+    assert max(len(batch) for batch in ask.batches) == window
+    assert sum(map(len, ask.batches)) == 21
 
 
 def test_a_trace_names_the_part_the_request_and_the_reply_of_every_call() -> None:
