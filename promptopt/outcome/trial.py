@@ -21,6 +21,7 @@ from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
+from promptopt.tasks.parts import editables_of
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -220,5 +221,6 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
             f"beats the start by what the verdict is by: the {guide} does not stand for it here"
         )
     if winner != run.initial:
-        for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
-            run.warn(finding)
+        for part in editables_of(run.task):
+            for finding in find_leaks(winner[part], run.train, run.task.labels):
+                run.warn(finding)
