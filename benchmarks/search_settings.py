@@ -19,7 +19,7 @@ SELECTOR_BUDGET = 150
 
 PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
-PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro")
+PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro", "optoprime", "textgrad")
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -60,6 +60,8 @@ REAL: Settings = {
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "bootstrap": {"teach.bootstrapped": 2, "teach.labelled": 4},
     "mipro": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY, "teach.labelled": 2},
+    "optoprime": {"longest": LONGEST, "sampling.max_tokens": 2 * REPLY},
+    "textgrad": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},

@@ -10,6 +10,8 @@ from promptopt.optimizers.bootstrap.method import Bootstrap
 from promptopt.optimizers.gepa.method import GEPA
 from promptopt.optimizers.mipro.method import MIPRO
 from promptopt.optimizers.mipro.method import Proposing as MIPROProposing
+from promptopt.optimizers.optoprime.method import OptoPrime
+from promptopt.optimizers.textgrad.method import TextGrad
 from promptopt.types import Request
 from tests.golden.cases import counting, numbers, planted, with_demos, word
 from tests.golden.journal import asks, candidates, ending, mark, play, rounds, text_of
@@ -54,9 +56,37 @@ def mipro(home: Path) -> list[str]:
     return [*asks(played, 60), *rounds(played, "full score"), *candidates(played), *ending(played)]
 
 
+def optoprime(home: Path) -> list[str]:
+    """OptoPrime: steps, then candidates."""
+
+    def propose(request: Request) -> str:
+        text = text_of(request.content)
+        section = text.split('"""')[1].strip()
+        return f"<name>instruction</name>\n<value>{section} Answer {word(text)}. {mark(text, 4)}</value>"
+
+    played = play(home, OptoPrime(rounds=8, memory=1), planted(), propose)
+    return [*asks(played, 40), *rounds(played, "step"), *candidates(played), *ending(played)]
+
+
+def textgrad(home: Path) -> list[str]:
+    """TextGrad: steps, then candidates."""
+
+    def propose(request: Request) -> str:
+        text = text_of(request.content)
+        if "<feedback>" in text:
+            return f"<feedback>Not said: {mark(text, 4)}.</feedback>"
+        section = text.split('"""')[1].strip()
+        return f"<prompt>{section} Answer {word(text)}. {mark(text, 4)}</prompt>"
+
+    played = play(home, TextGrad(rounds=5, validation=12), planted(), propose)
+    return [*asks(played, 40), *rounds(played, "step"), *candidates(played), *ending(played)]
+
+
 PROGRAM_CASES: dict[str, Callable[[Path], list[str]]] = {
     "bootstrap": bootstrap,
     "gepa": gepa,
     "mipro": mipro,
+    "optoprime": optoprime,
+    "textgrad": textgrad,
 }
 """A golden file (without its ending) to the lines it must hold."""
