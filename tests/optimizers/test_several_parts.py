@@ -54,7 +54,9 @@ def text_of(request: Request | ScoreRequest) -> str:
 
 def answer(request: Request) -> str:
     text, _, question = str(request.content).rpartition("\n\n")
-    return "yes" if uniform(question) < accuracy(text) else "no"
+    # Where a method draws replies, they differ.
+    draws = [str(request.seed)] if request.sampling.temperature else []
+    return "yes" if uniform(question, *draws) < accuracy(text) else "no"
 
 
 def chances(content: object, text: str) -> list[float]:

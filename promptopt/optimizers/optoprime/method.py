@@ -22,8 +22,8 @@ from promptopt.operators.demand import demand
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import room, said_of, unusable
 from promptopt.operators.replies import sized, tidy, unthought
+from promptopt.operators.suggestions import UNCHANGED, suggestions
 from promptopt.optimizers.optoprime.problem import FORM, Memory, Problem
-from promptopt.optimizers.optoprime.suggestions import UNCHANGED, suggestions
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset

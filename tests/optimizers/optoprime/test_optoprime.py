@@ -17,9 +17,9 @@ from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.models.scripted import Scripted
+from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.optoprime.method import COOL, DRY, OptoPrime
 from promptopt.optimizers.optoprime.problem import CUT, Problem
-from promptopt.optimizers.optoprime.suggestions import suggestions
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
