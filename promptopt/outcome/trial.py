@@ -165,11 +165,6 @@ def _result(
     )
     candidates = tuple(run.candidates())
     judged = by_judge(criterion.evaluator)
-
-    def guided(prompt: Prompt) -> float | None:
-        estimate = run.searched(prompt)
-        return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
-
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -178,7 +173,7 @@ def _result(
         model=criterion.model.name,
         evaluator=criterion.name,
         proposer=trial.door.models["proposer"].name,
-        search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
+        search=Guide(searched.name, searched.model.name, _guided(run, run.initial), _guided(run, winner)),
         status=ended[0],
         reason=ended[1],
         start=start,
@@ -200,6 +195,12 @@ def _result(
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )
+
+
+def _guided(run: Run, prompt: Prompt) -> float | None:
+    """What the search knows of a prompt; None where that is no number."""
+    estimate = run.searched(prompt)
+    return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
 
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:

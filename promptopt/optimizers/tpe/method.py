@@ -33,7 +33,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.selection.minibatches import Minibatches
-from promptopt.selection.parzen import Parzen
+from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -232,7 +232,7 @@ class TPE:
             return
         sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32))
         sampler.tell((0, 0), table.mean(run.initial))
-        pairs = {run.initial: (0, 0)}
+        pairs: dict[Prompt, Choice] = {run.initial: (0, 0)}
         for number in range(1, plan.trials + 1):
             pair = sampler.suggest()
             prompt = _combined(run, instructions[pair[0]], pair[1], sets)
