@@ -119,7 +119,7 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     shown = list({run.initial: before, winner: after}.items())
     by = (criterion.model.name, criterion.name)
     kept = by_judge(criterion.evaluator) and winner != run.initial
-    pairs = keep_pairs(run, examples, before, after) if kept else ""
+    pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
 
 
