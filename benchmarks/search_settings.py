@@ -19,7 +19,7 @@ SELECTOR_BUDGET = 150
 
 PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
-PLANNED = ("opro", "random", "ape", "tpe", "capo")
+PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa")
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -58,6 +58,7 @@ REAL: Settings = {
     "random": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "ape": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
+    "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},
     **{method: {} for method in PLUM},

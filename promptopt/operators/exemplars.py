@@ -30,7 +30,7 @@ def show_place(run: Run, example: Example) -> str:
     stand inside the instruction are named before it.
     """
     short = replace(example, fields=tuple((name, shorten(value, FIELD)) for name, value in example.fields))
-    marked = run.initial.with_demos(()).replace(run.task.editable, MARK)
+    marked = run.base.with_demos(()).replace(run.task.editable, MARK)
     content, _ = run.task.render(marked, short)
     read = content if isinstance(content, str) else "\n".join(message.content for message in content)
     lines = ["input:", *(f"{name}: {short[name]}" for name in inputs_inside(run)), read.strip()]

@@ -23,7 +23,8 @@ from promptopt.run import Run
 from promptopt.selection.depth import KEEP
 from promptopt.selection.fresh import FreshRejects, asked, looks
 from promptopt.selection.generations import Preset
-from promptopt.text import Pattern, counted, normalise
+from promptopt.tasks.parts import editables_of, wording
+from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 REQUEST = Pattern(
@@ -111,7 +112,7 @@ class RandomSearch:
         if plan.evaluations is None:
             self._scored_alike(run, plan, sample)
             return
-        seen = {normalise(run.initial[run.task.editable])}
+        seen = {wording(run.task, run.initial)}
         drawn = list[Prompt]()
         for begin in range(0, plan.candidates, self.breadth):
             drawn += self._drawn(run, min(self.breadth, plan.candidates - begin), seen)
@@ -129,7 +130,7 @@ class RandomSearch:
 
     def _scored_alike(self, run: Run, plan: RandomSearchPlan, sample: Sequence[Example]) -> None:
         means = run.evaluate([run.initial], sample).means()
-        best, seen = run.initial, {normalise(run.initial[run.task.editable])}
+        best, seen = run.initial, {wording(run.task, run.initial)}
         for begin in range(0, plan.candidates, self.breadth):
             drawn = run.evaluate(self._drawn(run, min(self.breadth, plan.candidates - begin), seen), sample).means()
             means |= drawn
@@ -138,14 +139,23 @@ class RandomSearch:
             run.record([Estimate(prompt, means[prompt], len(sample)) for prompt in pool], [best])
 
     def _drawn(self, run: Run, count: int, seen: set[str]) -> list[Prompt]:
-        """So many rewrites, those of use that are new; whatever is read is `seen` from then on."""
-        editable = run.task.editable
-        requests = [(run.initial, REQUEST.render({"section": run.initial[editable]}))] * count
-        fresh = list[Proposal]()
-        for prompt in rewrites(run, requests, self.sampling, who=_WHO, longest=self.longest, form=FORM):
+        """So many rewrites, those of use that are new; whatever is read is `seen` from then on.
+
+        Where several parts are editable a candidate has a rewrite of each of them, and there are as many fewer.
+        """
+        parts, fresh = editables_of(run.task), list[Proposal]()
+        drawn: list[Prompt | None] = [None] * (count // len(parts))
+        for part in parts:
+            run.edit(part)
+            requests = [(run.initial, REQUEST.render({"section": run.initial[part]}))] * len(drawn)
+            written = rewrites(run, requests, self.sampling, who=_WHO, longest=self.longest, form=FORM)
+            for place, (known, prompt) in enumerate(zip(drawn, written, strict=True)):
+                if prompt is not None:
+                    drawn[place] = prompt if known is None else known.replace(part, prompt[part])
+        for prompt in drawn:
             if prompt is None:
                 continue
-            text = normalise(prompt[editable])
+            text = wording(run.task, prompt)
             if text in seen:
                 run.reject(f"{_WHO}: seen before")
             else:

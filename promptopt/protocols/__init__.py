@@ -23,6 +23,7 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
+- `SeveralParts`: A task that may have several editable parts.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
@@ -86,6 +87,7 @@ from promptopt.protocols.tasks import (
     Metric,
     Reader,
     Reducing,
+    SeveralParts,
     SuitsModel,
     Surrogate,
     Task,
@@ -123,6 +125,7 @@ __all__ = [
     "SearchPlan",
     "Segmenter",
     "Selector",
+    "SeveralParts",
     "SuitsModel",
     "Surrogate",
     "Task",

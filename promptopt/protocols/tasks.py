@@ -63,7 +63,7 @@ class Task(Protocol):
 
     @property
     def editable(self) -> str:
-        """The name of the prompt part that methods edit."""
+        """The name of the prompt part that a method edits now: the first, where the run has not turned to another."""
         ...
 
     @property
@@ -111,6 +111,16 @@ class Task(Protocol):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever anything changes that could change a score."""
+        ...
+
+
+@runtime_checkable
+class SeveralParts(Protocol):
+    """A task that may have several editable parts. Asked by the run, which turns to another part after each round."""
+
+    @property
+    def editables(self) -> tuple[str, ...]:
+        """The names of all prompt parts that methods may edit, in the order they are turned to; none is there twice."""
         ...
 
 

@@ -1,7 +1,4 @@
-"""A run: what an optimizer may do, metered, recorded, and repeatable. The only door to the outside.
-
-`Optimizer` and `Selector`, the two seams that take a run, close the file.
-"""
+"""A run: what an optimizer may do, metered, recorded, and repeatable. The only door to the outside."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from itertools import islice
 
 from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
 from promptopt.models.prices import Price
-from promptopt.protocols import Ask, Contrasting, Evaluator, Forcing, Model, Reducing, Role, Surrogate, Task
+from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
@@ -22,7 +19,9 @@ from promptopt.run.first_replies import FirstReplies
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
+from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
+from promptopt.run.turns import Turns
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
 from promptopt.text import counted
@@ -64,10 +63,8 @@ class Run:
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
         self.reserve = reserve
-        self.task, self.seed = task, seed
-        limits, per_cell = door.limits, evaluator.calls_per_cell
-        given = Room(limits.evaluations, limits.calls, per_cell, len(task.train), len(task.dev))
-        self.room = given if room is None else room
+        self._turns, self.seed = Turns(task), seed
+        self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
         self._final_journal = final_journal
         self.initial: Prompt = task.initial
@@ -89,7 +86,23 @@ class Run:
         """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
         and where the final phase measures by something else than the search, what tells its scores apart."""
 
-    # What methods and selectors use
+    @property
+    def task(self) -> Task:
+        """The task; where several of its parts are editable, `editable` is another one after each recorded round."""
+        return self._turns.task
+
+    @property
+    def base(self) -> Prompt:
+        """The start; with several editable parts, its others as the best prompt has them (`Turns.base`)."""
+        return self._turns.base
+
+    def turn(self) -> None:
+        """Turn to the next editable part: where a round ends with nothing to record."""
+        self._turns.end(())
+
+    def edit(self, part: str) -> None:
+        """Edit this part from here on: for methods that turn to the parts themselves."""
+        self._turns.take(part)
 
     def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], *, repetition: int = 0) -> ScoreMatrix:
         """Score every prompt on every example; cells already scored are free.
@@ -148,13 +161,7 @@ class Run:
     @property
     def abilities(self) -> Abilities:
         """What is known of the evaluator that guides the search."""
-        guide = self._evaluator
-        return Abilities(
-            forces=isinstance(guide, Forcing),
-            contrasts=isinstance(guide, Contrasting),
-            sums=isinstance(guide, Reducing) and guide.reduction == "sum",
-            stands_in=isinstance(guide, Surrogate) and guide.verdict_by() is not guide,
-        )
+        return abilities_of(self._evaluator)
 
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
@@ -195,13 +202,14 @@ class Run:
         done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
         self.steps.append(done)
         self.tell(done)
+        self._turns.end(kept)
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = (), *, others: bool = True) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
+        `order`: the method's own ranking, best first; all `others` follow by their worth, the unseen last, or nobody.
         """
-        self._board.rank_by(examples, order)
+        self._board.rank_by(examples, order, others=others)
 
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.
@@ -244,9 +252,9 @@ class Run:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
 
-    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
-        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
-        return self._board.posterior(prompts)
+    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
+        """What `prompts`, their forebears and the latest others are worth by train, and `dev` (`run/posterior.py`)."""
+        return self._board.posterior(prompts, dev, repetition)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -306,30 +314,17 @@ class Run:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
         return self._board.searched(prompt)
 
-    def evidence(self) -> tuple[Example, ...]:
-        """The training examples that candidates are held against each other on: those ranked by, else all."""
-        return self._board.evidence()
-
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
-        best = None
-        if self.steps:
-            pool = {estimate.prompt: estimate for estimate in self.steps[-1].pool}
-            best = next((pool[prompt] for prompt in self.steps[-1].kept if prompt in pool), None)
-        scored = self.estimate(self.initial, self.train)
-        start = scored if scored.count else None
-        door, seconds = self._door, time.monotonic() - self._begun
-        return Snapshot(self._phase, len(self.steps), best, start, door.spent, door.paid, door.limits, seconds)
+        scored, seconds = self.estimate(self.initial, self.train), time.monotonic() - self._begun
+        return snapshot(self._phase, self.steps, scored, self._door, seconds)
 
     def _score(self, cells: Sequence[Cell]) -> None:
         scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
         for cell, score in zip(cells, scores, strict=True):
             if score.value != score.value:
-                raise EvaluatorError(
-                    "the evaluator gave NaN; a score must be a number",
-                    prompt_id=cell.prompt.id,
-                    example_id=cell.example.id,
-                )
+                wrong = "the evaluator gave NaN; a score must be a number"
+                raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
             self._board.put(cell, score)
         if unread := self._first.unread(cells, scores):
             self.warn(unread)

@@ -12,6 +12,8 @@ from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
 RELATIVES = 150
 """Prompts that a posterior holds beside those it is asked about and their forebears: the latest. All of a small search,
 and the bound of what a step of a long one costs (some milliseconds)."""
+HOPEFUL = 200
+"""Candidates that are ranked by the posterior, those of most worth: a finalist is not found further down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Scoreboard:
         self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
+        self._others = True
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -79,9 +82,9 @@ class Scoreboard:
         known = self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
-        self._ranking = tuple(examples)
+        self._ranking, self._others = tuple(examples), others
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -115,26 +118,29 @@ class Scoreboard:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+        """Every candidate that was scored at all, best first: the method's own order, then any others.
 
-        Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        By what they are believed to be worth (`posterior`); where the method ranks by a set of examples, by their worth
+        on it. Ties to the earlier. A cap that cuts the search therefore loses none of them.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
-        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+        chosen = [prompt for prompt in worth if self._others or prompt in self._order]
+        scored = [self.estimate(prompt, examples) for prompt in chosen if self._cells.get(prompt)]
+        hopeful: list[Prompt] = []
+        if not self._ranking:
+            seen = [estimate.prompt for estimate in scored if estimate.count]
+            hopeful = sorted(seen, key=lambda prompt: -worth[prompt])[:HOPEFUL]
+        belief = self.posterior(hopeful, self.dev).mean if hopeful else worth
+        first = frozenset(hopeful)
 
-        def place(estimate: Estimate) -> tuple[int, bool, float]:
-            own = self._order.get(estimate.prompt, len(self._order))
-            return own, estimate.count == 0, -worth[estimate.prompt]
+        def place(estimate: Estimate) -> tuple[int, bool, bool, float]:
+            prompt = estimate.prompt
+            own = self._order.get(prompt, len(self._order))
+            believed = belief[prompt] if prompt in first else worth[prompt]
+            return own, estimate.count == 0, prompt not in first, -believed
 
         return sorted(scored, key=place)
-
-    def evidence(self) -> tuple[Example, ...]:
-        """The training examples that candidates are held against each other on: those ranked by, else all."""
-        if not self._ranking:
-            return self.train
-        ranking = dict.fromkeys(self._ranking)
-        return tuple(example for example in self.train if example in ranking)
 
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
@@ -151,10 +157,11 @@ class Scoreboard:
         level = start.mean if start.count else prior
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
 
-    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
 
-        A prompt that nobody proposed stands behind the start.
+        `dev`: examples whose scores count too, of that repetition. A prompt that nobody proposed stands behind the
+        start.
         """
         forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
         order = list(forebears)
@@ -165,7 +172,7 @@ class Scoreboard:
                 wanted[prompt] = None
                 pending += forebears[prompt]
         held = [prompt for prompt in order if prompt in wanted]
-        names = {example.id: None for example in self.train}
+        names = dict.fromkeys([*_cell_names(self.train, 0), *_cell_names(dev, repetition)])
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held

@@ -43,12 +43,13 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
     for name in task.fields:
         if name in RESERVED or name in parts:
             raise ConfigError(f"task {task.name!r}: the input {name!r} has the name of a prompt part; rename it")
-    if task.editable not in parts:
-        raise UnknownName("prompt part", task.editable, parts)
+    for part in task.editables:
+        if part not in parts:
+            raise UnknownName("prompt part", part, parts)
     known = (*parts, *task.fields, "demos")
     for layout in task.layouts:
         inner = [name for part in layout.slots(parts) for name in placeholders[part]]
-        for name in (task.editable, *task.fields):
+        for name in (*task.editables, *task.fields):
             if name not in layout.slots(known) and name not in inner:
                 raise ConfigError(
                     f"task {task.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
@@ -64,7 +65,10 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
                     f"which lacks {{{name}}}; add it there, or say what their turns hold: "
                     f'demos = {{ user = "…", assistant = "…" }}'
                 )
-    broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editable, len)
+    broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editables, len)
+    lost = None if len(task.editables) == 1 else task.contract.missing([task.initial[part] for part in task.editables])
+    if lost is not None:
+        broken = f"no editable part contains {lost!r}"
     if broken is not None:
         raise ConfigError(f"task {task.name!r}: its own start prompt breaks the contract ({broken}); change either")
 

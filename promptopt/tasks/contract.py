@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from promptopt.text import counted
 from promptopt.types import Prompt
@@ -12,10 +12,11 @@ from promptopt.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Clauses on the editable part, and the names of the parts that may not change at all.
+    """Clauses on the editable parts, and the names of the parts that may not change at all.
 
-    `placeholders`: field names; `{name}` occurs in the editable part exactly as often as in the start's.
-    `frozen`: spans that stay, verbatim and in this order. `max_tokens`: the most tokens the editable part may have.
+    `placeholders`: field names; `{name}` occurs in an editable part exactly as often as in the start's.
+    `frozen`: spans that stay, verbatim and in this order. `max_tokens`: the most tokens an editable part may have.
+    Where several parts are editable, each keeps those of `frozen` and `must_contain` that it began with.
     `frozen_parts`: prompt parts that stay byte for byte those of the start.
     """
 
@@ -27,20 +28,39 @@ class Contract:
     frozen_parts: tuple[str, ...] = ()
 
     def broken_by(
-        self, prompt: Prompt, initial: Prompt, editable: str, count_tokens: Callable[[str], int]
+        self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
     ) -> str | None:
         """The first clause that `prompt` breaks, in a few words, or None. Tokens are counted last, they cost most."""
+        editables = (editable,) if isinstance(editable, str) else editable
         start, given = dict(initial.texts), dict(prompt.texts)
-        text = given.get(editable, "")
-        if not text.strip():
-            return "empty"
-        return (
-            _unprintable(text)
-            or self._changed_part(start, given)
-            or self._placeholder(start.get(editable, ""), text)
-            or self._spans(text)
-            or self._too_long(text, count_tokens)
+        for part in editables:
+            text, before = given.get(part, ""), start.get(part, "")
+            broken = (
+                ("empty" if not text.strip() else _unprintable(text))
+                or self._changed_part(start, given)
+                or self._placeholder(before, text)
+                or self._of_part(before, len(editables))._spans(text)
+            )
+            if broken is not None:
+                return broken
+        return next(
+            (long for part in editables if (long := self._too_long(given[part], count_tokens)) is not None), None
         )
+
+    def _of_part(self, before: str, parts: int) -> Contract:
+        """The clauses on one of several parts: it keeps those spans that it began with."""
+        if parts == 1:
+            return self
+        return replace(
+            self,
+            frozen=tuple(span for span in self.frozen if span in before),
+            must_contain=tuple(span for span in self.must_contain if span in before),
+        )
+
+    def missing(self, texts: Sequence[str]) -> str | None:
+        """The first span that some editable part has to hold and none of `texts` does."""
+        spans = (*self.frozen, *self.must_contain)
+        return next((span for span in spans if not any(span in text for text in texts)), None)
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of."""

@@ -56,10 +56,12 @@ def inlined(task: protocols.Task) -> Task:
         roles: list[ChatRole] = [passage.role for passage in passages if passage.role is not None]
         layout = Layout(used.name, messages=tuple(zip(roles, patterns, strict=True)))
     warnings = task.warnings
-    if task.initial[task.editable] not in whole.text:
+    for part in task.editables:
+        if task.initial[part] in whole.text:
+            continue
         warnings = (
             *warnings,
-            f"layout {used.name!r} shows the {task.editable} apart from the input, so it stays as it is and only the "
+            f"layout {used.name!r} shows the {part} apart from the input, so it stays as it is and only the "
             f"text around the input is pruned; choose a layout with both in one message to prune all of it",
         )
     return replace(
@@ -67,6 +69,7 @@ def inlined(task: protocols.Task) -> Task:
         initial=Prompt(tuple((name, passage.text) for name, passage in zip(names, passages, strict=True))),
         layouts=(layout,),
         layout=layout,
+        editable=(task.editable,),
         contract=_contract(task, whole.text, tuple(part for part in names if part != task.editable)),
         warnings=warnings,
         origin=task,
@@ -154,11 +157,11 @@ def _names(passages: Sequence[_Passage], editable: str, fields: Sequence[str]) -
 def _contract(task: Task, text: str, frozen_parts: tuple[str, ...]) -> Contract:
     """What of the task's contract the whole text can keep; a cap on the instruction's tokens says nothing about it."""
     own = task.contract
-    shown = task.initial[task.editable] in text
+    parts = [task.initial[part] for part in task.editables if task.initial[part] in text]
     return Contract(
         placeholders=task.fields,
-        frozen=own.frozen if shown else (),
-        must_contain=own.must_contain if shown else (),
+        frozen=tuple(span for span in own.frozen if any(span in part for part in parts)),
+        must_contain=tuple(span for span in own.must_contain if any(span in part for part in parts)),
         must_not_contain=tuple(span for span in own.must_not_contain if span not in text),
         frozen_parts=frozen_parts,
     )

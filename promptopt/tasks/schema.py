@@ -199,6 +199,9 @@ class TaskTable(TypedDict, total=False):
     max_tokens: _Count
     stop: _Texts
     instruction: typing.Required[_Filled]
+    editable: Annotated[
+        _Filled | Annotated[list[_Filled], Field(min_length=1)], "texts: a part's name, or a list of them"
+    ]
     parts: Annotated[dict[_Filled, _Text], "a table of texts"]
     splits: _Splits
     data: typing.Required[_Data]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptopt.arguments import check_fields, checked
 from promptopt.digits import is_number
@@ -15,6 +15,7 @@ from promptopt.protocols import Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
+from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several import several_right
@@ -25,19 +26,25 @@ from promptopt.types import Content, Example, Prompt, Sampling, digest
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
 _NO_COLUMNS = Columns()
+if TYPE_CHECKING:
+    # What is read is one name. A type checker is told of several by `editables`, beside `editable`.
+    _Editable = str
+else:
+    _Editable = str | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One task, complete; made by `from_examples`, `from_file` or `promptopt.tasks.load_task`.
 
-    `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the names of the inputs
-    that every example has. `settings`: by method, what the command line uses for this task where the user says
-    nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about the data.
-    `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells inputs
-    that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for tasks that
-    have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt
-    differently differ in `fingerprint()`.
+    `editable`: the prompt part that methods edit, or several; what is read is the one edited now, and `editables` are
+    all of them, in order. `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the
+    names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
+    the user says nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
+    the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
+    inputs that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for
+    tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
+    differ in `fingerprint()`.
     """
 
     name: str
@@ -47,7 +54,7 @@ class Task:
     dev: tuple[Example, ...] = field(default=(), repr=False)
     test: tuple[Example, ...] = field(default=(), repr=False)
     description: str = ""
-    editable: str = "instruction"
+    editable: _Editable = "instruction"
     labels: tuple[str, ...] = ()
     metric: str | Metric = "exact"
     answer: str | Reader = "text"
@@ -59,6 +66,7 @@ class Task:
     warnings: tuple[str, ...] = field(default=(), repr=False)
     origin: Task | None = field(default=None, repr=False)
     marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    editables: tuple[str, ...] = field(default=(), repr=False)
     judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
@@ -66,6 +74,10 @@ class Task:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        editable, editables = named_parts(self.name, self.editable, self.editables)
+        object.__setattr__(self, "editable", editable)
+        object.__setattr__(self, "editables", editables)
+        check_editables(self.name, editables, self.contract.frozen_parts)
         if not self.layouts:
             raise ConfigError(f"task {self.name!r} has no layout; give at least one")
         if self.layout is None:
@@ -179,7 +191,7 @@ class Task:
 
     def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
         """The clause of the task's contract that `prompt` breaks, in a few words, or None."""
-        return self.contract.broken_by(prompt, self.initial, self.editable, count_tokens)
+        return self.contract.broken_by(prompt, self.initial, self.editables, count_tokens)
 
     @property
     def demos_as_turns(self) -> bool:
@@ -198,6 +210,11 @@ class Task:
             if layout.name == name:
                 return replace(self, layout=layout)
         raise UnknownName("layout", name, (layout.name for layout in self.layouts))
+
+    def editing(self, *parts: str) -> Task:
+        """The same task with these prompt parts editable and all others frozen. Raises ConfigError, UnknownName."""
+        frozen = tuple(part for part in self.initial.parts if part not in parts)
+        return replace(self, editable=parts, contract=replace(self.contract, frozen_parts=frozen))
 
     @checked
     def with_splits(
@@ -245,7 +262,8 @@ class Task:
             "name": self.name,
             "description": self.description,
             "initial": self.initial.id,
-            "editable": self.editable,
+            # One part is written as it always was; which of several is edited now is no part of what the task is.
+            "editable": list(self.editables) if len(self.editables) > 1 else self.editable,
             "layout": digest(self._in_use.to_json()),
             "labels": list(self.labels),
             "metric": _named(self.metric),

@@ -4,7 +4,8 @@ A file is data: what it would import or download needs the user's consent (`task
 the registry alone.
 
 name, description, labels, metric, answer, max_tokens, stop, instruction
-[parts]       further prompt parts, frozen: `answer_format`, `system`
+editable      the part that is edited, or a list of them; `instruction`, if not given
+[parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
 [data]        where the examples are and which column is what (`Source` below)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
@@ -191,6 +192,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
     metric = str(table.get("metric", "exact"))
     pool = several_right(pool, metric)
     pool = replace(pool, warnings=(*pool.warnings, *said))
+    named: str | list[str] = table.get("editable", "instruction")
+    editable = cast("str", (named,) if isinstance(named, str) else tuple(named))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
     default = cast("dict[str, int]", table.get("splits", {}))
     task = Task(
@@ -198,6 +201,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
         description=str(table.get("description", "")),
         initial=initial,
         layouts=layouts,
+        editable=editable,
         marks=marks,
         labels=labels,
         metric=metric,
@@ -209,7 +213,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
             must_contain=tuple(clauses.get("must_contain", ())),
             must_not_contain=tuple(clauses.get("must_not_contain", ())),
             max_tokens=clauses.get("max_tokens"),
-            frozen_parts=tuple(parts),
+            frozen_parts=tuple(part for part in ("instruction", *parts) if part not in editable),
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),

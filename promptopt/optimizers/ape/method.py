@@ -35,7 +35,8 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern, counted, normalise
+from promptopt.tasks.parts import wording
+from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 FORWARD = Pattern(
@@ -163,7 +164,7 @@ class APE:
         proposing, scoring = self._split(run, plan)
         quotes = Quotes(proposing, run.task.labels)
         run.rank_by(scoring)
-        found = {normalise(run.initial[run.task.editable]): run.initial}
+        found = {wording(run.task, run.initial): run.initial}
         if plan.fresh is None:
             run.evaluate([run.initial], scoring)
         candidates = self._guesses(run, plan, proposing, quotes, found)
@@ -253,7 +254,7 @@ class APE:
             pairs = draw(run.rng("pairs"), proposing, size)
             subsets.setdefault(frozenset(example.id for example in pairs), pairs)
         shown = [pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, plan.candidates, wanted)]
-        asked = [(run.initial, self._request(run, pairs)) for pairs in shown]
+        asked = [(run.base, self._request(run, pairs)) for pairs in shown]
         notes = [f"guessed from {', '.join(example.id for example in pairs)}" for pairs in shown]
         return self._written(run, asked, "proposer", notes, quotes, found)
 
@@ -294,12 +295,12 @@ class APE:
             if prompt is None:
                 continue
             text = prompt[editable]
-            if normalise(text) in found:
+            if wording(run.task, prompt) in found:
                 run.reject(f"{who}: written before")
             elif quotes.new_in(text, parent[editable]):
                 run.reject(f"{who}: quotes an example")
             else:
-                found[normalise(text)] = prompt
+                found[wording(run.task, prompt)] = prompt
                 # A guess owes nothing to the start.
                 parents = () if who == "proposer" else (parent,)
                 proposals.append(Proposal(prompt, parents, who, note))

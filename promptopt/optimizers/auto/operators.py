@@ -13,6 +13,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.requests import Requests
 from promptopt.run import Run
+from promptopt.tasks.parts import wording
 from promptopt.text import normalise
 from promptopt.types import Example, Prompt, Proposal, Sampling
 
@@ -110,7 +111,7 @@ class Operators:
 
     def remember(self, prompt: Prompt) -> bool:
         """Whether the prompt says something new, but for white space and case; it is no more from here on."""
-        key = normalise(prompt[self._run.task.editable]).casefold(), tuple(demo.id for demo in prompt.demos)
+        key = wording(self._run.task, prompt).casefold(), tuple(demo.id for demo in prompt.demos)
         if key in self._known:
             self._run.reject("seen before")
             return False
@@ -148,7 +149,7 @@ class Operators:
                 return ChildRequest(operator, (parent,), requests.history(parent, scored))
             case "guess":
                 examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
-                return ChildRequest(operator, (run.initial,), requests.guess(run.initial, examples), tuple(examples))
+                return ChildRequest(operator, (run.base,), requests.guess(run.base, examples), tuple(examples))
             case "prune":
                 return self._pruned(parent)
             case "demo":

@@ -115,6 +115,7 @@ class Auto:
                 elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
             if not children:
+                run.turn()
                 continue
             compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])
             belief = run.posterior([estimate.prompt for estimate in compared])

@@ -36,6 +36,7 @@ from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -264,13 +265,13 @@ class CAPO:
         given = [run.initial, *(run.initial.replace(editable, seed) for seed in self.seeds)]
         found: dict[str, Proposal] = {}
         for prompt in given:
-            found.setdefault(normalise(prompt[editable]), Proposal(prompt, operator="seed"))
+            found.setdefault(wording(run.task, prompt), Proposal(prompt, operator="seed"))
         sources = [proposal.prompt for proposal in found.values()]
         for _ in range(ATTEMPTS):
             asked = [sources[place % len(sources)] for place in range(count - len(found))]
             for source, text in zip(asked, self._rephrase(run, asked, "paraphraser"), strict=True):
                 if text is not None:
-                    found.setdefault(normalise(text[editable]), Proposal(text, (source,), "paraphraser"))
+                    found.setdefault(wording(run.task, text), Proposal(text, (source,), "paraphraser"))
         if len(found) < count:
             run.warn(
                 f"the first population has {len(found)} of {counted(count, 'prompt')}, as the proposer wrote no more "

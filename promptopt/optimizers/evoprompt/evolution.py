@@ -18,6 +18,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling
 
@@ -188,7 +189,7 @@ class Breeder:
         if len(given) < len(texts):
             run.warn(f"{len(texts) - len(given)} of {len(texts)} seed prompts break the task's contract; mend them")
         for prompt in [run.initial, *given]:
-            self._known.setdefault(normalise(prompt[editable]), prompt)
+            self._known.setdefault(wording(run.task, prompt), prompt)
         return list(self._known.values())
 
     def children(
@@ -217,14 +218,14 @@ class Breeder:
 
     def _admit(self, child: Prompt, parents: tuple[Prompt, ...], who: str) -> Prompt | None:
         editable = self._run.task.editable
-        text = normalise(child[editable])
-        if text in self._known:
-            return self._known[text]
+        text, known = normalise(child[editable]), wording(self._run.task, child)
+        if known in self._known:
+            return self._known[known]
         if _LABEL.search(text) and not any(_LABEL.search(parent[editable]) for parent in parents):
             self._run.reject(f"{who}: speaks of its parents")
             return None
         for prompt in self._run.admit([Proposal(child, tuple(dict.fromkeys(parents)), who)]):
-            self._known[text] = prompt
+            self._known[known] = prompt
             return prompt
         return None
 

@@ -27,10 +27,11 @@ from promptopt.errors import ConfigError
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
 from promptopt.operators.reflect import ask_whole, refuses, room, said_of, show_task, unusable
 from promptopt.operators.replies import Form, sized, tidy
-from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, good, in_unit, key, points, polish
+from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -217,14 +218,14 @@ class OPRO:
     ) -> None:
         """Small steps on fresh examples; the history is of those that went on."""
         search = Generations(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
-        known = {key(prompt[run.task.editable]) for prompt in starts}
+        known = {wording(run.task, prompt, key) for prompt in starts}
         went_on: list[Prompt] = list(starts)
         elite = search.survivors([run.initial], starts[1:]) if len(starts) > 1 else [run.initial]
         stale = step = 0
         while search.open and stale != self.stop.patience:
             worth = run.worths(drawn)
             history = {prompt: worth[prompt] for prompt in went_on}
-            shown = best_last(good(history, self.show.threshold), plan.memory)
+            shown = telling(run, history, self.show.threshold, plan.memory)
             meta = self._meta(run, history, shown, drawn)
             fresh = self._propose(run, plan, meta, step, shown, known)
             before, elite = elite, search.survivors(elite, fresh)
@@ -240,10 +241,10 @@ class OPRO:
         run.rank_by(drawn)
         history = run.evaluate(starts, scored).means()
         run.evaluate(starts, held)
-        known = {key(prompt[run.task.editable]) for prompt in starts}
+        known = {wording(run.task, prompt, key) for prompt in starts}
         idle = stale = 0
         for step in range(plan.rounds):
-            shown = best_last(good(history, self.show.threshold), plan.memory)
+            shown = telling(run, history, self.show.threshold, plan.memory)
             meta = self._meta(run, history, shown, scored)
             fresh = self._propose(run, plan, meta, step, shown, known)
             before = max(history.values())
@@ -324,20 +325,21 @@ class OPRO:
             if text is None:
                 continue
             polished = polish(tidy(text, start))
-            why = self._why_not(run, polished, start, known)
-            known.add(key(polished))
+            prompt = run.base.replace(run.task.editable, polished)
+            why = self._why_not(run, prompt, start, known)
+            known.add(wording(run.task, prompt, key))
             if why is not None:
                 run.reject(f"{_WHO}: {why}")
             else:
-                prompt = run.initial.replace(run.task.editable, polished)
                 found.append(Proposal(prompt, tuple(reversed(shown)), _WHO, f"step {step}, shown {len(shown)}"))
         return run.admit(found)
 
-    def _why_not(self, run: Run, text: str, start: str, known: Collection[str]) -> str | None:
+    def _why_not(self, run: Run, prompt: Prompt, start: str, known: Collection[str]) -> str | None:
         """Why a text is no new instruction, in a few words; None where it is one."""
+        text = prompt[run.task.editable]
         if not key(text):
             return "empty"
-        if key(text) in known:
+        if wording(run.task, prompt, key) in known:
             return "seen before"
         if self.propose.digits == "refused" and re.search(r"\d", text):
             return "holds a digit"

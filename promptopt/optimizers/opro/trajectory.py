@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from promptopt.run import Run
+from promptopt.tasks.parts import editables_of
 from promptopt.text import normalise
 from promptopt.types import Prompt
 
@@ -65,3 +67,18 @@ def key(text: str) -> str:
     """What two texts share that are one instruction: they differ in white space, bold type or the first letter only."""
     plain = normalise(text.replace("**", ""))
     return plain[:1].casefold() + plain[1:]
+
+
+def telling(run: Run, trajectory: Trajectory, threshold: float, count: int) -> list[Prompt]:
+    """The `count` best that are `good`, worst first; of prompts that agree in the part edited now the best alone.
+
+    In a request these would be one text with several scores.
+    """
+    if len(editables_of(run.task)) > 1:
+        best: dict[str, Prompt] = {}
+        for prompt, mean in trajectory.items():
+            text = key(prompt[run.task.editable])
+            if text not in best or mean > trajectory[best[text]]:
+                best[text] = prompt
+        trajectory = {prompt: mean for prompt, mean in trajectory.items() if prompt in best.values()}
+    return best_last(good(trajectory, threshold), count)

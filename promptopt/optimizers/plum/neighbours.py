@@ -15,6 +15,7 @@ from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
 from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut, frozen_texts, protected
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.tasks.parts import editables_of
 from promptopt.types import Prompt, Proposal, Sampling
 
 ATTEMPTS = 5
@@ -69,10 +70,10 @@ class Editor:
         """Draws from the run's streams "edits" and "chunks". `renewed`: as of `Paraphraser`."""
         self._run, self._settings = run, settings
         self._frozen = frozen_texts(run.task)
-        self._kept = self._protected(run.initial[run.task.editable])
+        self._kept = {part: self._protected(run.initial[part]) for part in editables_of(run.task)}
         self._paraphraser = Paraphraser(run, settings.paraphrases, settings.sampling, renewed=renewed)
         self._failed: dict[str, None] = {}
-        self._seen: dict[str, None] | None = {} if renewed else None
+        self._seen: dict[tuple[tuple[str, str], ...], None] | None = {} if renewed else None
 
     def neighbours(self, base: Prompt, bank: Bank, wanted: int) -> list[Neighbour]:
         """Up to `wanted` different neighbours of `base`, each from an edit of its own, within 5 attempts for each."""
@@ -116,19 +117,19 @@ class Editor:
     def admit(self, text: str, parents: Sequence[Prompt], operator: str, note: str) -> Prompt | None:
         """The first parent with `text` as its editable part, made a candidate; None where it cannot be one."""
         editable = self._run.task.editable
-        if any(text == parent[editable] for parent in parents):
+        prompt = parents[0].replace(editable, text)
+        if prompt in parents:
             self.fail(f"{operator}: changes nothing")
         elif not any(map(str.isalpha, text)):
             self.fail(f"{operator}: no letter left")
-        elif self._protected(text) != self._kept:
+        elif self._protected(text) != self._kept[editable]:
             self.fail(f"{operator}: protected text changed")
         else:
-            prompt = parents[0].replace(editable, text)
             if self._seen is not None:
-                if text in self._seen:
+                if prompt.texts in self._seen:
                     self.fail(f"{operator}: seen before")
                     return None
-                self._seen[text] = None
+                self._seen[prompt.texts] = None
             if self._run.admit([Proposal(prompt, tuple(parents), operator, note)]):
                 return prompt
             self._failed[f"{operator}: the task's contract"] = None

@@ -231,7 +231,7 @@ class CrossoverGA:
                 return None
             split = splits.randrange(places)
             text = crossover(cuts[0], cuts[1], split)
-            if text in [each.scored.prompt[editable] for each in pool]:
+            if parents[0].replace(editable, text) in [each.scored.prompt for each in pool]:
                 continue
             prompt = editor.admit(text, parents, "crossover", f"split {split}")
             if prompt is not None:
@@ -312,7 +312,7 @@ class HarmonySearch:
             for text, edits, sources in self.harmonies(run.rng("harmony"), editor, known, bank, count):
                 parents = [prompt for prompt in memory if prompt[editable] in sources]
                 note = "; ".join(edit.describe() for edit in edits) if edits else "segments as remembered"
-                if text in known:
+                if parents[0].replace(editable, text) in memory:
                     editor.fail("harmony: remembered already")
                 elif (prompt := editor.admit(text, parents, "harmony", note)) is not None:
                     found.setdefault(prompt, Neighbour(prompt, edits))

@@ -46,7 +46,8 @@ from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.fresh import FreshRejects
-from promptopt.text import counted, normalise
+from promptopt.tasks.parts import editables_of, wording
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 __all__ = ["PMPO", "REWRITER", "Acceptance", "Masking", "Rewriting", "Targets"]
@@ -138,12 +139,13 @@ class PMPO:
         run.rank_by(held if held else scored)
         (best,) = losses_of(run, [run.initial], scored)
         noise = repeat_noise(run, run.initial, scored)
-        quotes = Quotes(scored, run.task.labels)
+        quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
         accepted, tried, dry = [best.prompt], list[list[Example]](), Dryness(run, DRY)
-        effects = list[Effect]()
+        effects, part = list[Effect](), ""
         for _ in range(plan.rounds):
             shortened = list[Prompt]()
-            if not tried:
+            if not tried or part != run.task.editable:
+                part = run.task.editable
                 effects, shortened = self._parts(run, plan, best.prompt, scored)
             gain = max(self.accept.min_delta * abs(best.loss), noise)
             hard = hardest(best.losses, tried[-REST:], plan.hard)
@@ -155,7 +157,7 @@ class PMPO:
                 best, tried = found, []
                 accepted.append(best.prompt)
             run.record([each.estimate for each in pool], [_chosen(run, accepted, held)])
-            if len(tried) == self.accept.patience or dry.ends(bool(rewrites)):
+            if len(tried) == patience or dry.ends(bool(rewrites)):
                 break
             tried = [] if dry.again else tried
 
@@ -163,13 +165,14 @@ class PMPO:
         """By the budget: prompts of an iteration are compared on few fresh examples, and the best goes on."""
         scored, held = self._divided(run, drawn)
         scorable(run, run.initial, scored[:FIRST])
-        quotes = Quotes(scored, run.task.labels)
+        quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
         best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
-        effects = list[Effect]()
+        effects, part = list[Effect](), ""
         for number in range(plan.rounds * (SPARE if self.iterations is None else 1)):
             losses = known_losses(run, best, scored)
             shortened = list[Prompt]()
-            if not tried:
+            if not tried or part != run.task.editable:
+                part = run.task.editable
                 looked = run.rng("parts").sample(list(losses.losses), min(round(plan.at(number)), len(losses.losses)))
                 effects, shortened = self._parts(run, plan, best, looked)
             hard = hardest(losses.losses, tried[-REST:], plan.hard)
@@ -186,7 +189,7 @@ class PMPO:
             chosen = _chosen(run, accepted, held)
             run.rank_by(held if held else scored, [chosen])
             run.record(ranked, [chosen])
-            if len(tried) == self.accept.patience or dry.ends(len(pool) > 1):
+            if len(tried) == patience or dry.ends(len(pool) > 1):
                 break
             tried = [] if dry.again else tried
 
@@ -209,6 +212,10 @@ class PMPO:
             evaluations = cells
             rounds *= SPARE if self.iterations is None else 1
         return UpperBounds(evaluations, rounds * (segmenting + 2 * rewrites), rounds * tokens)
+
+    def _patience(self, run: Run) -> int | None:
+        """Iterations without a better prompt that end the search: as many for each part that is edited."""
+        return None if self.accept.patience is None else self.accept.patience * len(editables_of(run.task))
 
     @property
     def _solutions(self) -> int:
@@ -273,13 +280,13 @@ class PMPO:
         bare = self.rewrite.form == "short"
         replies = ask_whole(run, metas, "prompt", sampling, "rewriter", bare=bare)
         scored = [*shortened, *(estimate.prompt for step in run.steps for estimate in step.pool)]
-        seen = {normalise(prompt[editable]) for prompt in scored}
+        seen = {wording(run.task, prompt) for prompt in scored}
         drafts = Drafts(run, best.prompt, most, TAGS, FORM)
         for place, reply in enumerate(replies):
             if reply is None:
                 continue
             text = tidy(reply, section)
-            if normalise(text) in seen:
+            if wording(run.task, best.prompt.replace(editable, text)) in seen:
                 run.reject("rewriter: scored before")
             elif quotes.new_in(text, section):
                 run.reject("rewriter: quotes an example")

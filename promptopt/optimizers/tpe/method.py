@@ -34,7 +34,8 @@ from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
-from promptopt.text import Pattern, counted, normalise
+from promptopt.tasks.parts import wording
+from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 PROPOSER = Pattern(
@@ -188,11 +189,11 @@ class TPE:
         """Rounds: new instructions from the best one, trials on fresh examples, looks at the better half."""
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
         search = Generations(run, scored, planned, DRY)
-        elite, found = [run.initial], {normalise(run.initial[run.task.editable])}
+        elite, found = [run.initial], {wording(run.task, run.initial)}
         while search.open:
             best = elite[0]
             written = self._instructions(run, plan.instructions - 1, best, shown, found)
-            texts = {prompt[run.task.editable]: prompt for prompt in [*elite, *written]}
+            texts = {prompt.texts: prompt for prompt in [*elite, *written]}
             tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.first_look)
             better = [prompt for prompt in tried if prompt not in elite][: max(2, (plan.instructions - 1) // 2)]
             # A search for nothing but sets ends when these have been compared.
@@ -225,7 +226,7 @@ class TPE:
         table = Minibatches(run, scored)
         table.score(run.initial, scored)
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
-        found = {normalise(run.initial[run.task.editable])}
+        found = {wording(run.task, run.initial)}
         instructions = [run.initial, *self._instructions(run, plan.instructions - 1, run.initial, shown, found)]
         if len(sets) * len(instructions) == 1:
             return
@@ -300,12 +301,12 @@ class TPE:
             if prompt is None:
                 continue
             text = prompt[editable]
-            if normalise(text) in found:
+            if wording(run.task, prompt) in found:
                 run.reject("proposer: written before")
             elif quotes.new_in(text, parent[editable]):
                 run.reject("proposer: quotes an example")
             else:
-                found.add(normalise(text))
+                found.add(wording(run.task, prompt))
                 proposals.append(Proposal(prompt, (parent,), "proposer", tip.strip()))
         return run.admit(proposals)
 

@@ -1,0 +1,36 @@
+"""What a run shows of itself: to methods what there is for them, to those who look on where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptopt.protocols import Contrasting, Evaluator, Forcing, Reducing, Surrogate, Task
+from promptopt.run.budget import Limits
+from promptopt.run.door import Door
+from promptopt.run.events import Snapshot, StepDone
+from promptopt.types import Abilities, Estimate, Room
+
+
+def abilities_of(guide: Evaluator) -> Abilities:
+    """What a search may know of the evaluator that guides it."""
+    return Abilities(
+        forces=isinstance(guide, Forcing),
+        contrasts=isinstance(guide, Contrasting),
+        sums=isinstance(guide, Reducing) and guide.reduction == "sum",
+        stands_in=isinstance(guide, Surrogate) and guide.verdict_by() is not guide,
+    )
+
+
+def room_in(limits: Limits, evaluator: Evaluator, task: Task) -> Room:
+    """What caps on a search leave it."""
+    return Room(limits.evaluations, limits.calls, evaluator.calls_per_cell, len(task.train), len(task.dev))
+
+
+def snapshot(phase: str, steps: Sequence[StepDone], start: Estimate, door: Door, seconds: float) -> Snapshot:
+    """Where a run stands after `steps`; `start`: what is known of the start prompt; `seconds` since it began."""
+    best = None
+    if steps:
+        pool = {estimate.prompt: estimate for estimate in steps[-1].pool}
+        best = next((pool[prompt] for prompt in steps[-1].kept if prompt in pool), None)
+    known = start if start.count else None
+    return Snapshot(phase, len(steps), best, known, door.spent, door.paid, door.limits, seconds)

@@ -1,0 +1,51 @@
+"""Which of several editable parts a method edits now, and what stands in the others meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptopt.protocols import Task
+from promptopt.tasks.parts import editables_of, focused
+from promptopt.types import Prompt
+
+
+class Turns:
+    """The parts take turns: a part a round, in the task's order.
+
+    From the second time around, a part whose round brought a new best prompt is edited once more before the next one
+    is: its edits pay now. No part waits longer than two rounds for each of the others. Ours.
+    """
+
+    def __init__(self, task: Task) -> None:
+        """The first part begins."""
+        self.parts = editables_of(task)
+        self.task = task if len(self.parts) == 1 else focused(task, self.parts[0])
+        self._initial = self._best = task.initial
+        self._rounds = 0
+        self._again = False
+
+    @property
+    def base(self) -> Prompt:
+        """The start, with the texts of the best prompt in all editable parts but the one that is edited now."""
+        base = self._initial
+        for part in self.parts:
+            if part != self.task.editable and self._best[part] != base[part]:
+                base = base.replace(part, self._best[part])
+        return base
+
+    def take(self, part: str) -> None:
+        """Edit `part` now."""
+        self.task = focused(self.task, part)
+
+    def end(self, kept: Sequence[Prompt]) -> None:
+        """A round is over, and `kept` go on, best first."""
+        if len(self.parts) == 1:
+            return
+        part = self.task.editable
+        paid = bool(kept) and kept[0][part] != self._best[part]
+        if kept:
+            self._best = kept[0]
+        self._rounds += 1
+        self._again = paid and not self._again and self._rounds > len(self.parts)
+        if not self._again:
+            self.take(self.parts[(self.parts.index(part) + 1) % len(self.parts)])

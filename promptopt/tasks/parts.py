@@ -1,0 +1,90 @@
+"""The prompt parts that a search may edit, where there are several, and the one that it edits now."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
+
+from promptopt.errors import ConfigError
+from promptopt.protocols import SeveralParts, Task
+from promptopt.text import normalise
+from promptopt.types import Content, Example, Prompt
+
+
+def editables_of(task: Task) -> tuple[str, ...]:
+    """The names of all editable parts, in the task's order; of a task that names one only, that one."""
+    return task.editables if isinstance(task, SeveralParts) else (task.editable,)
+
+
+def focused(task: Task, part: str) -> Task:
+    """The task as a search sees it that edits `part` now; the task itself, where it names that one already."""
+    if task.editable == part:
+        return task
+    from promptopt.tasks.task import Task as OwnTask
+
+    if isinstance(task, OwnTask):
+        # Not `replace`, which would look through all examples again: nothing but the name changes.
+        view = copy.copy(task)
+        object.__setattr__(view, "editable", part)
+        return view
+    return cast("Task", Focused(task.whole if isinstance(task, Focused) else task, part))
+
+
+class Focused:
+    """A task of somebody else's making, with another of its editable parts named."""
+
+    def __init__(self, whole: Task, editable: str) -> None:
+        """`whole`: the task as it was given to the run."""
+        self.whole, self.editable = whole, editable
+
+    def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
+        """As the task."""
+        return self.whole.render(prompt, example)
+
+    def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
+        """As the task."""
+        return self.whole.broken_by(prompt, count_tokens)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """As the task."""
+        return self.whole.fingerprint()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "whole" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.whole, name)
+
+
+def named_parts(name: str, editable: str | Sequence[str], known: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The part that is edited first, and all that are; `known`: those named before, which hold on to `editable`.
+
+    Raises ConfigError where none is named.
+    """
+    if isinstance(editable, str):
+        return editable, tuple(known) if editable in known else (editable,)
+    parts = tuple(editable)
+    if not parts:
+        raise ConfigError(f"task {name!r}: editable names no prompt part; name one or more, such as 'instruction'")
+    return parts[0], parts
+
+
+def check_editables(name: str, editables: Sequence[str], frozen: Collection[str]) -> None:
+    """Raise ConfigError where a part is named twice, or is to be edited and frozen at once."""
+    twice = next((part for part in editables if editables.count(part) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"task {name!r}: editable names the prompt part {twice!r} twice; name each part once")
+    both = next((part for part in editables if part in frozen), None)
+    if both is not None:
+        raise ConfigError(
+            f"task {name!r}: the prompt part {both!r} is editable and frozen at once; take it out of `editable`, or "
+            f"out of the contract's frozen parts (task.editing({both!r}) does that)"
+        )
+
+
+def wording(task: Task, prompt: Prompt, plain: Callable[[str], str] = normalise) -> str:
+    """The texts of all editable parts as one key that tells prompts apart; `plain` takes away what makes no difference.
+
+    Of a task with one editable part it is the plain text of that part.
+    """
+    return "\0".join(plain(prompt[part]) for part in editables_of(task))
