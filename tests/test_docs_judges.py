@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.testing import uniform
 from promptopt.types import Request
-from tests.documents import follow, forget
+from tests.documents import command, follow, forget
+from tests.test_docs import last_run
 
 
 @pytest.fixture
@@ -35,8 +37,10 @@ def answer(request: Request) -> str:
     text = text_of(request)
     if request.schema:
         said = text.rpartition("<<<reply ")[2]
-        score = sum(word in said for word in ("please", "sorry", "next"))
-        return json.dumps({"reason": "counted", "score": score})
+        count = sum(word in said for word in ("please", "sorry", "next"))
+        asked = json.loads(request.schema)["properties"].get("answers", {"required": ()})["required"]
+        answers = {place: "yes" if count else "no" for place in asked}
+        return json.dumps({"reason": "counted", "score": count, "answers": answers})
     if "order number" not in text:
         return "<prompt>Answer the customer politely, and say what happens next.</prompt>"
     words = ["please", "sorry", "next"]
@@ -49,6 +53,27 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specs, "open_model", lambda spec, **_: Scripted(answer, name=spec))
 
 
+def fill_in(path: Path) -> None:
+    """As a person does who likes what happens next."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        first, second = ("next" in row[name] for name in ("reply_a", "reply_b"))
+        row["better"] = "tie" if first == second else "A" if first else "B"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @pytest.mark.usefixtures("models")
 def test_the_page_on_judges_runs(folder: Path) -> None:
-    follow("docs/judges.md", folder)
+    def edit(text: str) -> str:
+        if "promptopt verdict" in text and (folder / "labels.csv").exists():
+            fill_in(folder / "labels.csv")
+        return last_run(text)
+
+    follow("docs/judges.md", folder, edit)
+    shown = command(last_run("promptopt runs show RUN"))
+    assert shown.startswith("Better by ")
+    assert "80 labelled and" in shown
