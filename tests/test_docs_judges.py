@@ -32,20 +32,30 @@ def text_of(request: Request) -> str:
     return request.content if isinstance(request.content, str) else request.content[-1].content
 
 
+def number_in(text: str) -> str:
+    return text.rpartition("order number ")[2].split()[0]
+
+
 def answer(request: Request) -> str:
     """A shop's reply, the politer the longer the prompt; as a judge, a score by the words of the reply."""
     text = text_of(request)
     if request.schema:
-        said = text.rpartition("<<<reply ")[2]
-        count = sum(word in said for word in ("please", "sorry", "next"))
-        asked = json.loads(request.schema)["properties"].get("answers", {"required": ()})["required"]
-        answers = {place: "yes" if count else "no" for place in asked}
-        return json.dumps({"reason": "counted", "score": count, "answers": answers})
+        return judged(request, text.rpartition("<<<reply ")[2].partition("\n")[2])
     if "order number" not in text:
         return "<prompt>Answer the customer politely, and say what happens next.</prompt>"
     words = ["please", "sorry", "next"]
     kept = [word for word in words if uniform(text, word) < (0.8 if "politely" in text else 0.3)]
-    return f"Your order is on its way {' '.join(kept)}"
+    return f"Order {number_in(text)} is on its way {' '.join(kept)}"
+
+
+def judged(request: Request, said: str) -> str:
+    """Nothing for what is no plain answer to the question that was asked."""
+    number = text_of(request).partition("<<<reply ")[0]
+    plain = said.startswith(f"Order {number_in(number)} ") and said.count("Order") == 1
+    count = sum(word in said for word in ("please", "sorry", "next")) if plain else 0
+    asked = json.loads(request.schema)["properties"].get("answers", {"required": ()})["required"]
+    answers = dict.fromkeys(asked, "yes" if count else "no")
+    return json.dumps({"reason": "counted", "score": count, "answers": answers})
 
 
 @pytest.fixture

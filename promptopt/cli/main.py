@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
     "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
+    "judges": "Hold a judge against people's scores, or put it to the test.",
     "label": "Write a blind sheet of a run's replies, for people to say which is better.",
     "verdict": "Say whether a run's winner is better, by the labels of people and its judge.",
     "runs": "List, show, compare, delete and export what was run.",

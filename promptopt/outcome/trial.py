@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -163,7 +164,7 @@ def _result(
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
-    judged = by_judge(criterion.evaluator)
+    undecided = winner != run.initial and by_judge(criterion.evaluator)
 
     def guided(prompt: Prompt) -> float | None:
         estimate = run.searched(prompt)
@@ -184,19 +185,18 @@ def _result(
         best=best,
         gain=gain,
         look=opened.look,
-        basis="judge" if judged else "metric",
+        basis="judge" if by_judge(criterion.evaluator) else "metric",
+        trust=trust_in(criterion.evaluator, trial.door.models),
         pairs=opened.pairs,
-        verdict=None if gain is None else "undecided" if judged and winner != run.initial else verdict(gain),
+        verdict=None if gain is None else "undecided" if undecided else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
-        spent=trial.door.spent,
-        paid=trial.door.paid,
-        wall_s=seconds,
+        spent=trial.door.spent, paid=trial.door.paid, wall_s=seconds,
         lineage=candidates,
         front=front(candidates, run.count_tokens),
         steps=tuple(run.steps),
         rejected=dict(run.rejected),
         warnings=run.warnings,
-    )
+    )  # fmt: skip
 
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:

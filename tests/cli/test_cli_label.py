@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from command_line import Invoke
-from test_cli_judges import judged_task, models, search  # noqa: F401 (fixtures)
 
 Rows = list[dict[str, str]]
 
 
 @pytest.fixture
-def run(search: Callable[..., dict[str, Any]]) -> str:  # noqa: F811
+def run(search: Callable[..., dict[str, Any]]) -> str:
     return str(search()["run_id"])
 
 
@@ -64,7 +63,7 @@ def test_labels_decide_and_the_run_says_it_from_then_on(
     run: str,
     invoke: Invoke,
     workplace: Path,
-    search: Callable[..., dict[str, Any]],  # noqa: F811
+    search: Callable[..., dict[str, Any]],
 ) -> None:
     invoke("label", run, "-n", "80", "--out", "sheet.csv")
     sheet = filled(workplace / "done.jsonl", rows_of(workplace / "sheet.csv"), manners)
