@@ -120,7 +120,7 @@ def probe(
     with _asking(task, model, evaluator, budget, seed, store, interrupt) as (judging, asked):
         examples = list(asked.task.train[:count])
         cells = [Cell(asked.task.initial, example) for example in examples]
-        replies = [reply.text for reply in drawn(asked.task, cells, asked.door) if unusable(reply) is None]
+        replies = [reply.written for reply in drawn(asked.task, cells, asked.door) if unusable(reply) is None]
         if len(replies) < len(cells):
             raise DataError(
                 f"{len(cells) - len(replies)} of the start prompt's {len(cells)} replies are empty or cut off; raise "

@@ -44,7 +44,7 @@ def calibrate(
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
-    """Say how far a judge agrees with people on replies that both have scored.
+    """Say how far a judge agrees with people on replies.
 
     Rows hold the task's inputs, `reply` and `score` on the judge's scale; a row for each person; `slice` and `group`
     where there are some. The task model is not asked. Reports by this judge speak of it from then on.
@@ -74,9 +74,9 @@ def check(
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
-    """Plant six kinds of replies that no judge should be taken in by; exit code 1 where one passes for good.
+    """Plant replies that no judge should be taken in by.
 
-    Constant replies, one that asks for the top score, one said twice over, headings and bold, a made-up authority, and
+    Six kinds, and the exit code is 1 where one is taken for good: constant replies, one that asks for the top score, one said twice over, headings and bold, a made-up authority, and
     the reply to another input.
     """
     from promptopt.judges import probe
@@ -101,8 +101,7 @@ def _asked(given: dict[str, Any], *, trust: bool, quiet: bool) -> Generator[tupl
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
     evaluator = evaluator_of(config, task)
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    make_ready([config.model, *judges], quiet=quiet)
+    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
     tell: Callable[[str], None] | None = None if quiet else say
     with interruptible() as interrupt, troubles(tell), suspended_by(interrupt):
         yield task, {"model": models_of(config), "evaluator": evaluator, "budget": budget_of(config),

@@ -25,9 +25,9 @@ def label(
     ] = None,
     json: options.AsJson = False,
 ) -> None:
-    """Write a sheet of start's and winner's replies to the same test items, for people to say which is better.
+    """Write a blind sheet of a run's replies, for people to say which is better.
 
-    Items are drawn at random, the order of the two is too, and nothing says which is whose or what the judge thinks.
+    It holds the replies of start and winner to the same test items, side by side. Items are drawn at random, the order of the two is too, and nothing says which is whose or what the judge thinks.
     Fill in `better` with A, B or tie, or both scores; several people each fill in a copy. Then: promptopt verdict.
     """
     from promptopt.labelling import pairs_of, sheet, write_sheet

@@ -24,7 +24,7 @@ def verdict(
     ],
     json: options.AsJson = False,
 ) -> None:
-    """Say whether a run's winner is better, by the labels of people, and by its judge as far as it agrees with them.
+    """Say whether a run's winner is better, by the labels of people and its judge.
 
     Prediction-powered inference: right for any judge, and surer for a good one. Further labels after a verdict are
     another look at the same items, and need a smaller p.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
@@ -193,9 +194,10 @@ def _result(
         spent=trial.door.spent, paid=trial.door.paid, wall_s=seconds,
         lineage=candidates,
         front=front(candidates, run.count_tokens),
-        steps=tuple(run.steps),
-        rejected=dict(run.rejected),
+        steps=tuple(run.steps), rejected=dict(run.rejected),
         warnings=run.warnings,
+        items=sealed_items(trial.test, opened.before, opened.after),
+        by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )  # fmt: skip
 
 

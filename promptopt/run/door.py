@@ -11,7 +11,7 @@ from typing import Any
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Refused, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
-from promptopt.protocols import JUDGES, Model, Role, TextScorer
+from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.served import Served
@@ -54,8 +54,10 @@ class Door:
     ) -> None:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
         self.spent, self.paid = Ledger(), Ledger()
+        self.by_role: dict[Role, Ledger] = {}
+        """`spent` by who was asked; evaluations are nobody's."""
         self.models, self.limits, self.journal = dict(models), limits, journal
-        self._prices, self._cache, self._seed = dict(prices), cache, seed
+        self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
@@ -171,10 +173,7 @@ class Door:
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
         if role not in self.models:
-            raise ConfigError(
-                f"the evaluator asks the {role.replace('_', ' ')}, and {sum(role in JUDGES for role in self.models)} "
-                f"judges are named; name as many as it asks, as --judge A,B,C, or set its size"
-            )
+            raise ConfigError(f"no {role} is named, and the panel asks it: name them as --judge A,B,C, or set its size")
         return self.models[role]
 
     def _asked(
@@ -241,12 +240,13 @@ class Door:
                     self._served.note(role, self.models[role].name, reply["served"])
                 if reply.get("sampled"):
                     self._served.note_sampling(role, self.models[role].name)
-        self.spent = self.spent.with_calls(
-            calls,
-            proposer=role == "proposer",
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            usd=self._usd(role, prompt_tokens, completion_tokens),
+        usd, proposer = self._usd(role, prompt_tokens, completion_tokens), role == "proposer"
+        own = self.by_role.get(role, Ledger())
+        self.spent, self.by_role[role] = (
+            ledger.with_calls(
+                calls, proposer=proposer, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=usd
+            )
+            for ledger in (self.spent, own)
         )
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
