@@ -76,8 +76,8 @@ def check(
 ) -> None:
     """Plant replies that no judge should be taken in by.
 
-    Six kinds, and the exit code is 1 where one is taken for good: constant replies, one that asks for the top score, one said twice over, headings and bold, a made-up authority, and
-    the reply to another input.
+    Six kinds, and the exit code is 1 where one is taken for good: constant replies, one that asks for the top score,
+    one said twice over, headings and bold, a made-up authority, and the reply to another input.
     """
     from promptopt.judges import probe
 

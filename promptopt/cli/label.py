@@ -27,7 +27,8 @@ def label(
 ) -> None:
     """Write a blind sheet of a run's replies, for people to say which is better.
 
-    It holds the replies of start and winner to the same test items, side by side. Items are drawn at random, the order of the two is too, and nothing says which is whose or what the judge thinks.
+    It holds the replies of start and winner to the same test items, side by side. Items are drawn at random, the order
+    of the two is too, and nothing says which is whose or what the judge thinks.
     Fill in `better` with A, B or tie, or both scores; several people each fill in a copy. Then: promptopt verdict.
     """
     from promptopt.labelling import pairs_of, sheet, write_sheet
