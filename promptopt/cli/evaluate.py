@@ -81,8 +81,7 @@ def _scored(
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    make_ready([config.model, *judges], quiet=quiet)
+    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
     models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
