@@ -201,7 +201,8 @@ def _result(
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.evaluators.leak import find_leaks
+    from promptopt.outcome.hygiene import findings
+    from promptopt.tasks.parts import editables_of
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
@@ -216,5 +217,6 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
             f"beats the start by what the verdict is by: the {guide} does not stand for it here"
         )
     if winner != run.initial:
-        for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
-            run.warn(finding)
+        for part in editables_of(run.task):
+            for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):
+                run.warn(f"the winner {finding}")
