@@ -47,15 +47,12 @@ def check(
     margin: Annotated[float, typer.Option(help="The loss of mean score that is borne, from 0 to 1.")] = MARGIN,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decisions as JUnit XML.")] = None,
     summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write Markdown for a pull request.")] = None,
-    require: Annotated[str, typer.Option(help="What is asked of the new prompt: no-worse, or better.")] = "no-worse",
-    inconclusive: Annotated[str, typer.Option(help="What an inconclusive check is: fail (exit 5), or pass.")] = "fail",
     accept_judge: Annotated[bool, typer.Option("--accept-judge", help="Let a judge's word decide.")] = False,
     no_examples: Annotated[
         bool, typer.Option("--no-examples", help="Keep texts of the data out of --summary.")
     ] = False,
     trust: options.Trust = False,
     json: options.AsJson = False,
-    quiet: options.Quietly = False,
 ) -> None:
     """Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.
 
@@ -68,18 +65,18 @@ def check(
     from promptopt.reports.junit import junit as as_junit
     from promptopt.reports.pull_request import pull_request
 
-    _check_options(margin, require, inconclusive)
+    if not 0 <= margin <= 1:
+        raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
     (laid_out, old), (others, new) = (prompt_from(task, text) for text in (baseline, prompt))
     if laid_out.layout != others.layout:
         raise ConfigError("the two prompts are in different layouts of the task; export both in one")
-    checked = _checked(config, laid_out, (old, new), margin, require=require, accept_judge=accept_judge, quiet=quiet)
+    checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
-    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions, inconclusive_fails=inconclusive == "fail"))
+    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
     _write(summary, pull_request(checked, examples=not no_examples))
-    undecided = INCONCLUSIVE if inconclusive == "fail" else 0
-    code = {"passed": 0, "regression": REGRESSION, "inconclusive": undecided}[outcome]
+    code = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[outcome]
     if json:
         told = [
             {name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions
@@ -91,18 +88,8 @@ def check(
     raise typer.Exit(code)
 
 
-def _check_options(margin: float, require: str, inconclusive: str) -> None:
-    if not 0 <= margin <= 1:
-        raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
-    for flag, value, known in (("--require", require, ("no-worse", "better")),
-                               ("--inconclusive", inconclusive, ("fail", "pass"))):  # fmt: skip
-        if value not in known:
-            raise ConfigError(f"{flag} {value!r} says nothing; it is one of {', '.join(known)}")
-
-
 def _checked(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], margin: float, *, require: str, accept_judge: bool,
-    quiet: bool,
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], margin: float, *, accept_judge: bool, quiet: bool
 ) -> Checked:  # fmt: skip
     from promptopt.cli.evaluate import scored
     from promptopt.models.tokens import estimate_tokens
@@ -119,7 +106,7 @@ def _checked(
     tested = [pair for pair in pairs if pair.example in frozenset(task.test)]
     decisions = [
         *_of_prompt(task, old, new, count),
-        *_of_scores(task, tested, margin, require=require, judged=after.judged and not accept_judge, same=old == new),
+        *_of_scores(task, tested, margin, judged=after.judged and not accept_judge, same=old == new),
         *_of_examples(task, pairs),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
@@ -145,17 +132,12 @@ def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str
     return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
 
 
-def _of_scores(
-    task: Task, pairs: Sequence[Pair], margin: float, *, require: str, judged: bool, same: bool
-) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, better, non_inferior, of_slices
+def _of_scores(task: Task, pairs: Sequence[Pair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
+    from promptopt.outcome.decisions import Decision, non_inferior, of_slices
 
     if same:
         return [Decision("score", "passed", "both are the same prompt")]
-    found = [non_inferior("score", pairs, margin, judged=judged)]
-    if require == "better" and not judged:
-        found.append(better(pairs))
-    return [*found, *of_slices(pairs, task.gate.largest_loss)]
+    return [non_inferior("score", pairs, margin, judged=judged), *of_slices(pairs, task.gate.largest_loss)]
 
 
 def _of_examples(task: Task, pairs: Sequence[Pair]) -> list[Decision]:

@@ -82,15 +82,6 @@ def non_inferior(name: str, pairs: Sequence[Pair], margin: float, *, judged: boo
     )  # fmt: skip
 
 
-def better(pairs: Sequence[Pair]) -> Decision:
-    """Whether the new prompt is shown to be better."""
-    gain = _gain([pair for pair in pairs if pair.before.judged and pair.after.judged], 0.05)
-    low, high = gain.interval
-    shown = f"{_points(gain.mean)} points ({_points(low)} to {_points(high)}), n = {gain.n}"
-    outcome: Outcome = "passed" if low > 0 else "regression" if high < 0 else "inconclusive"
-    return Decision("better", outcome, shown, gain)
-
-
 def of_slices(pairs: Sequence[Pair], largest_loss: Mapping[str, float]) -> list[Decision]:
     """A decision for each slice that a loss is borne of; the others are named where they are too small for a number."""
     slices: dict[str, list[Pair]] = {}
