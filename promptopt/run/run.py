@@ -16,6 +16,7 @@ from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
+from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
@@ -71,12 +72,12 @@ class Run:
         self.train: tuple[Example, ...] = task.train
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._rngs: dict[str, random.Random] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
-        self._phase = "search"
-        self._begun = time.monotonic()
+        self._phase, self._begun = "search", time.monotonic()
         self._warned: dict[str, None] = {}
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
@@ -197,9 +198,9 @@ class Run:
             self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
         return self._rngs[stream]
 
-    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt]) -> None:
-        """Record a round: everything that was compared, and what goes on."""
-        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
+    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
+        """Record a round: everything that was compared, what goes on, and what else a user may watch."""
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent, note)
         self.steps.append(done)
         self.tell(done)
         self._turns.end(kept)
@@ -252,9 +253,9 @@ class Run:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
 
-    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
-        """What `prompts`, their forebears and the latest others are worth by train, and `dev` (`run/posterior.py`)."""
-        return self._board.posterior(prompts, dev, repetition)
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -313,6 +314,10 @@ class Run:
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
         return self._board.searched(prompt)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        return self._board.evidence()
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""

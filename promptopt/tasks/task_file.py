@@ -26,9 +26,11 @@ from typing import Any, cast
 
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.protocols import Metric
 from promptopt.tasks.clauses import contract_of, gate_of
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
+from promptopt.tasks.own_metric import content_of, module_beside, own_metric
 from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
 from promptopt.tasks.reading.chat_turns import Scored, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
@@ -122,7 +124,7 @@ def _loaded(
     member: str,
     data: str | Path | None,
     splits: Splits,
-    consent: Callable[[Path, bytes, Sequence[str]], None] | None,
+    consent: Callable[[Path, Sequence[bytes], Sequence[str]], None] | None,
 ) -> Task:
     from promptopt.tasks.schema import check_table
 
@@ -140,11 +142,16 @@ def _loaded(
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     check_table(path, table)
     source = _source(path, table)
+    metric = str(table.get("metric", ""))
+    module = module_beside(path, metric)
+    beside = b"" if module is None else content_of(module)
     if consent is not None:
-        consent(path, content, deeds(table, own_data=data is not None))
+        contents = [content] if module is None else [content, beside]
+        consent(path, contents, deeds(table, own_data=data is not None, beside=module))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
-        return _task(path, table, pool, source, splits)
+        made = None if module is None else own_metric(module, beside, metric)
+        return _task(path, table, pool, source, splits, made)
     except ConfigError as cause:
         # What a task refuses does not know which file it is from.
         raise cause if str(path) in str(cause) else ConfigError(f"{path}: {cause}") from cause
@@ -157,6 +164,8 @@ def read_table(path: Path) -> dict[str, Any]:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"the task file {path} is a pipe or a device, and no file; save it as one first")
         return path.read_bytes()
     except (OSError, ValueError) as cause:
         # No operating system knows a name with a null character in it.
@@ -184,7 +193,7 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
     return merged
 
 
-def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits) -> Task:
+def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, own: Metric | None) -> Task:
     _check(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
@@ -197,7 +206,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits) 
         initial, layouts = around(initial, names)
     said = remarks(initial, layouts, names, marks)
     labels = tuple(cast("list[str]", table.get("labels", [])))
-    metric = str(table.get("metric", "exact"))
+    metric = str(table.get("metric", "exact")) if own is None else own
     pool = several_right(pool, metric)
     pool = replace(pool, warnings=(*pool.warnings, *said))
     named: str | list[str] = table.get("editable", "instruction")

@@ -86,7 +86,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
                                   if name != "type"}}  # fmt: skip
     said = table.get("role", table.get("from", table.get("type")))
     if not isinstance(said, str):
-        raise Unusable(f"an entry is no message ({_shown(entry)})")
+        raise Unusable(f"an entry is no message ({_shown(cast('object', entry))})")
     content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
     if said == "function_call":
         return [Message("assistant", "", (_call(_parsed(content)),))]
@@ -144,7 +144,7 @@ def _call(entry: object) -> ToolCall:
     function = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
     name = function.get("name")
     if not isinstance(name, str) or not name:
-        raise Unusable(f"a call of a tool has no name ({_shown(entry)})")
+        raise Unusable(f"a call of a tool has no name ({_shown(cast('object', entry))})")
     given = function.get("arguments", function.get("args", function.get("input")))
     return ToolCall.of(name, given, str(table.get("id", "") or ""))
 
