@@ -24,6 +24,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
+- `SeveralTasks`: A task that is several under one prompt.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
@@ -88,6 +89,7 @@ from promptopt.protocols.tasks import (
     Reader,
     Reducing,
     SeveralParts,
+    SeveralTasks,
     SuitsModel,
     Surrogate,
     Task,
@@ -126,6 +128,7 @@ __all__ = [
     "Segmenter",
     "Selector",
     "SeveralParts",
+    "SeveralTasks",
     "SuitsModel",
     "Surrogate",
     "Task",
