@@ -205,7 +205,7 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.evaluators.leak import find_leaks
+    from promptopt.outcome.hygiene import findings
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
@@ -221,5 +221,5 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
         )
     if winner != run.initial:
         for part in editables_of(run.task):
-            for finding in find_leaks(winner[part], run.train, run.task.labels):
-                run.warn(finding)
+            for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):
+                run.warn(f"the winner {finding}")
