@@ -16,6 +16,7 @@ from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.store.runs import RunRecord
+    from promptopt.tasks.task import Task
 
 app = typer.Typer(
     add_completion=False,
@@ -177,17 +178,32 @@ def export(
 
     That is the whole pattern that the model read, with a place for the input.
     """
-    from promptopt.binding.config import config_from
-    from promptopt.cli.request import task_of
     from promptopt.places import write_whole
     from promptopt.reports import export as exports
-    from promptopt.tasks.catalogue import load_task
-    from promptopt.tasks.inline import inlined
-    from promptopt.tasks.splits import Splits
 
     record = _find(run)
     result = result_of(record)
     chosen = exports.format_for(out, form)
+    prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
+    text = exports.export(exports.export_of(_task_of(record, result), prompt, result["model"]), chosen)
+    if out is None:
+        hand_over(text.rstrip("\n"))
+        return
+    try:
+        write_whole(out, without_surrogates(text))
+    except OSError as cause:
+        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
+    say(f"the winner of run {record.id} is in {out}")
+
+
+def _task_of(record: RunRecord, result: Mapping[str, Any]) -> Task:
+    """The task of a run as it was. Raises ConfigError where its layout or sampling has changed since."""
+    from promptopt.binding.config import config_from
+    from promptopt.cli.request import task_of
+    from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.inline import inlined
+    from promptopt.tasks.splits import Splits
+
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]
@@ -200,13 +216,4 @@ def export(
             f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
             f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
         )
-    prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
-    text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
-    if out is None:
-        hand_over(text.rstrip("\n"))
-        return
-    try:
-        write_whole(out, without_surrogates(text))
-    except OSError as cause:
-        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
-    say(f"the winner of run {record.id} is in {out}")
+    return task
