@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
+from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
@@ -140,7 +141,8 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     gain = smallest_detectable(units, alpha=look.alpha)
     run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
-    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room)):
+    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged):
         if said:
             run.warn(said)
 

@@ -12,22 +12,23 @@ from typing import Any
 
 from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, suited, without_misfits
+from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
-from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, look_at
-from promptopt.outcome.result import Measured
+from promptopt.outcome.result import Measured, Verdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
-from promptopt.stats import ALPHA, Gain, Verdict, paired_gain, verdict
+from promptopt.stats import ALPHA, Gain, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
@@ -37,7 +38,8 @@ from promptopt.types import Example, Prompt, Score, ScoreMatrix
 class Evaluation:
     """What one prompt scores on one split. `scores` are in the order of `examples`.
 
-    `look`: which look at the sealed examples this was, where the split is the test.
+    `look`: which look at the sealed examples this was, where the split is the test. `judged`: the scores are a judge's
+    word, in whole or in part.
     """
 
     task: str
@@ -52,6 +54,7 @@ class Evaluation:
     paid: Ledger
     warnings: tuple[str, ...] = ()
     look: Look | None = None
+    judged: bool = False
 
 
 @checked
@@ -100,11 +103,8 @@ def evaluate(
             result,
             matrix.examples,
             tuple(matrix[chosen]),
-            door.spent,
-            door.paid,
-            run.warnings,
-            look,
-        )
+            door.spent, door.paid, run.warnings, look, by_judge(search),
+        )  # fmt: skip
 
 
 def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
@@ -119,15 +119,22 @@ def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one."""
+    """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one.
+
+    `judged`: the gain is a judge's word.
+    """
 
     gain: Gain
     rivals: int
+    judged: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni)."""
-        return verdict(self.gain)
+        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni).
+
+        `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.
+        """
+        return "undecided" if self.judged else verdict(self.gain)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -140,12 +147,13 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
     """The paired test of two evaluations, on the examples that both scored. Raises ConfigError where there are none."""
     known = dict(zip(first.examples, first.scores, strict=True))
     both = [(each, known[each].value, score.value)
-            for each, score in zip(second.examples, second.scores, strict=True) if each in known]  # fmt: skip
+            for each, score in zip(second.examples, second.scores, strict=True)
+            if each in known and known[each].judged and score.judged]  # fmt: skip
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
     gain = paired_gain(before, after, seed, alpha=ALPHA / rivals, groups=[each.group for each, _, _ in both])
-    return Comparison(gain, rivals)
+    return Comparison(gain, rivals, first.judged or second.judged)
 
 
 def looking(
@@ -170,8 +178,8 @@ def looking(
         warn=lambda message: run.warn(message),
     )
     run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
-    if misfits is not None:
-        run.warn(misfits)
+    for said in (*filter(None, [misfits]), *remarks_on_judge([evaluator], task, models, models["task"])):
+        run.warn(said)
     return run, door
 
 

@@ -46,7 +46,10 @@ class RunConfig:
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None
-    judge: Annotated[str | None, Said("The model that scores, where one is asked; default: the proposer.")] = None
+    judge: Annotated[
+        str | None,
+        Said("The model that scores, where one is asked; several, as A,B,C, for a panel; default: the proposer."),
+    ] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None
     api_key_env: Annotated[str | None, Said("The environment variable that holds its key.", "VARIABLE")] = None
@@ -59,7 +62,11 @@ class RunConfig:
     concurrency: Annotated[int | None, Said("Requests in flight at a server, at most; default: 64.")] = None
     requests_per_minute: Annotated[float | None, Said("Requests sent to a server in a minute, at most.")] = None
     evaluator: Annotated[
-        str | None, Said("generation, labels, loss or preference; default: as the method or the task says.")
+        str | None,
+        Said(
+            "generation, labels, loss, preference, or a judge: rubric, checklist, versus, panel, weighted; default: as "
+            "the method or the task says."
+        ),
     ] = None
     check_model: Annotated[
         str | None, Said("The model the prompt is for: the verdict is on it; default: the same.")

@@ -18,6 +18,7 @@ from promptopt.protocols import (
     ChoosesEvaluator,
     Evaluator,
     Forcing,
+    JudgedTask,
     Model,
     Optimizer,
     RecastsTask,
@@ -66,9 +67,11 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
-    """An evaluator by name, the one given, the method's own choice, or generation with the task's own metric."""
+    """An evaluator by name, the one given, the method's own choice, the task's judge, or generation with its metric."""
     if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
         evaluator = optimizer.evaluator_for(task)
+    if evaluator is None and isinstance(task, JudgedTask) and task.judge:
+        evaluator = str(task.judge["evaluator"])
     if evaluator is None:
         from promptopt.evaluators.generation import Generation
 
@@ -107,6 +110,8 @@ def verdict_evaluator(
         return bind_evaluator(given, task)
     if not isinstance(search, Surrogate):
         return search
+    if isinstance(task, JudgedTask) and task.judge:
+        return bind_evaluator(None, task)
     chosen = search.verdict_by()
     if chosen.fingerprint() == search.fingerprint():
         return search

@@ -9,7 +9,7 @@ from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
-from promptopt.protocols import LocalAware, Model, Role
+from promptopt.protocols import JUDGES, LocalAware, Model, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Models:
     """Answers the task."""
     proposer: str | Model | None = None
     """Writes prompts."""
-    judge: str | Model | None = None
-    """Scores, where the evaluator asks a model."""
+    judge: str | Model | tuple[str | Model, ...] | None = None
+    """Scores, where the evaluator asks a model; for a panel several, as a tuple or with commas between their names."""
     check: str | Model | None = None
     """What the prompt is for: the final choice and the sealed test are on it."""
     base_url: str | None = None
@@ -52,7 +52,9 @@ class OpenModels:
 def open_models(named: str | Model | Models) -> OpenModels:
     """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
     models = named if isinstance(named, Models) else Models(named)
-    given = (models.task, models.proposer, models.judge, models.check)
+    models, panel = _first_judge(models)
+    assert not isinstance(models.judge, tuple)
+    given = (models.task, models.proposer, models.judge, models.check, *panel)
     if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
         raise ConfigError(
             "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
@@ -61,7 +63,7 @@ def open_models(named: str | Model | Models) -> OpenModels:
     proposer, judge = _named(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
     sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
-    taker = _server_of(models.task, *sharing, models.check)
+    taker = _server_of(models.task, *sharing, models.check, *panel)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
 
@@ -90,7 +92,31 @@ def open_models(named: str | Model | Models) -> OpenModels:
     proposing = task if proposer is None else opened(proposer, models.proposer_access)
     judging = proposing if judge is None else opened(judge, models.judge_access)
     checked = task if models.check is None else opened(models.check)
-    return OpenModels({"task": task, "proposer": proposing, "judge": judging}, checked)
+    by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
+    by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
+    return OpenModels(by_role, checked)
+
+
+def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:
+    """The judges that are named, each by itself; none for None. Raises ConfigError."""
+    if judge is None:
+        return ()
+    if not isinstance(judge, str):
+        named = judge if isinstance(judge, tuple) else (judge,)
+    else:
+        named = tuple(each.strip() for each in judge.split(","))
+    if not named or "" in named or len(named) > len(JUDGES):
+        raise ConfigError(f"the judges are {judge!r}; name 1 to {len(JUDGES)}, with commas between them")
+    # By identity, as objects may be unhashable: two of one name would be one judge that is counted twice.
+    if any(one is other or one == other for at, one in enumerate(named) for other in named[:at]):
+        raise ConfigError(f"the judges are {judge!r}, one of them twice; a panel needs judges that differ")
+    return named
+
+
+def _first_judge(models: Models) -> tuple[Models, tuple[str | Model, ...]]:
+    """The models with one judge, and the others of a panel."""
+    named = judge_specs(models.judge)
+    return replace(models, judge=named[0] if named else None), named[1:]
 
 
 def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
@@ -98,7 +124,7 @@ def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
     proposer = models.proposer
     if proposer is None and isinstance(models.task, str):
         proposer = models.task if models.proposer_access is not None else default_proposer(models.task)
-    judge = models.judge
+    judge = None if isinstance(models.judge, tuple) else models.judge
     if judge is None and models.judge_access is not None:
         judge = models.task if proposer is None else proposer
     for role, spec, access in (("proposer", proposer, models.proposer_access), ("judge", judge, models.judge_access)):

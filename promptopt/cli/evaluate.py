@@ -74,16 +74,18 @@ def _scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """Each prompt on its task, by the name of the layout that the task is in."""
-    from promptopt.binding.models import Models, open_models
+    from promptopt.binding.models import Models, judge_specs, open_models
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate as score
+    from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    make_ready([spec for spec in (config.model, config.judge) if spec is not None], quiet=quiet)
+    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
+    make_ready([config.model, *judges], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
-    models = Models(opened["task"], opened["proposer"], opened["judge"])
+    models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
     found: list[tuple[str, Evaluation]] = []
     refused: RequestRefused | ConfigError | None = None
     with interruptible() as interrupt, troubles(None if quiet else say):

@@ -10,35 +10,23 @@ from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import looked_at, smallest
-from promptopt.cli.rehearsal import flat, played
+from promptopt.cli.rehearsal import played
+from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known, usd_of
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
+from promptopt.models.server.address import is_this_machine
 from promptopt.models.specs import check_spec
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Forcing, Optimizer, Planning, Task
+from promptopt.protocols import BoundsCost, BoundsCostInRoom, Optimizer, Planning
 from promptopt.reports import words
 from promptopt.run.budget import Allocation
 from promptopt.stats import ALPHA
 from promptopt.text import counted
 from promptopt.types import Example, Room, UpperBounds
 
-SAMPLE = 32
-"""Examples whose rendered length stands for all of them."""
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoleForecast:
-    """What one role will take. None: nothing says; `usd` is None where the price is unknown, or the calls are."""
-
-    role: str
-    model: str
-    calls: int | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +71,9 @@ class Forecast:
         total = RoleForecast(
             "together",
             "",
-            _sum([role.calls for role in self.roles]),
-            _sum([role.prompt_tokens for role in self.roles]),
-            _sum([role.completion_tokens for role in self.roles]),
+            sum_known([role.calls for role in self.roles]),
+            sum_known([role.prompt_tokens for role in self.roles]),
+            sum_known([role.completion_tokens for role in self.roles]),
             _sum_usd([role.usd for role in self.roles]),
         )
         rows.append(_row(total, priced=not self.unpriced))
@@ -120,11 +108,6 @@ def _row(role: RoleForecast, *, priced: bool) -> list[str]:
     return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
 
 
-def _sum(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
 def _sum_usd(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
@@ -148,10 +131,11 @@ def forecast(config: RunConfig) -> Forecast:
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
     proposer = _proposer(config)
-    prices = {spec: _price(spec, config.base_url) for spec in (config.model, proposer, checked)}
-    searching = _Cell.of(task, evaluator, config.model)
-    final = searching if check is evaluator and checked == config.model else _Cell.of(task, check, checked)
-    cost = _usd(prices[checked], math.ceil(final.reads), final.writes)
+    judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
+    prices = {spec: _price(spec, config.base_url) for spec in (config.model, proposer, checked, judge)}
+    searching = CellCost.of(task, evaluator, config.model)
+    final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
+    cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     budget, unasked = search_budget(config, given)
     arranged = allocate(
@@ -162,14 +146,13 @@ def forecast(config: RunConfig) -> Forecast:
     room = room_for(arranged, task, evaluator)
     expected = _expected(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
-    roles = _scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
+    roles = scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
-    roles.append(_proposing(proposer, proposals, shown, written, prices[proposer]))
-    roles.append(RoleForecast("judge", proposer if config.judge is None else config.judge, 0, 0, 0, 0.0))
-    if taken := played(
-        own, optimizer, (config.model, proposer, checked), (evaluator, check), (budget, arranged), config.seed, cells
-    ):
+    roles.append(proposing(proposer, proposals, shown, written, prices[proposer]))
+    roles.append(judging(judge, (searching, final), (cells, arranged.reserve.evaluations), prices[judge]))
+    specs = (config.model, proposer, checked, judge)
+    if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
     speed, runs = speed_of(config, proposer)
     look, alpha = _look(sealed := task.test[: arranged.test])
@@ -185,7 +168,7 @@ def _as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], p
     if role.role not in played:
         return role
     calls, read, written = map(round, played[role.role])
-    return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=_usd(price, read, written))
+    return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=usd_of(price, read, written))
 
 
 def _within(roles: list[RoleForecast], usd: float | None) -> list[RoleForecast]:
@@ -213,34 +196,8 @@ def _proposer(config: RunConfig) -> str:
     return config.proposer if config.proposer is not None else config.model if default is None else default
 
 
-def _scoring(
-    searching: _Cell,
-    final: _Cell,
-    models: tuple[str, str],
-    cells: tuple[int | None, int],
-    prices: Mapping[str, Price | None],
-) -> list[RoleForecast]:
-    """What scoring takes: `models` and `cells` are those of the search, and of the final choice with the test."""
-    (task, check), (searched, reserved) = models, cells
-    if final is searching:
-        together = None if searched is None else searched + reserved
-        return [searching.forecast("task", task, together, prices[task])]
-    return [
-        searching.forecast("task", task, searched, prices[task]),
-        final.forecast("check", check, reserved, prices[check]),
-    ]
-
-
-def _proposing(
-    model: str, requests: int | None, shown: float, written: int | None, price: Price | None
-) -> RoleForecast:
-    """What the proposer takes, at so many tokens shown to it in each request."""
-    read = None if requests is None else math.ceil(requests * shown)
-    return RoleForecast("proposer", model, requests, read, written, _usd(price, read, written))
-
-
 def _minutes(roles: Sequence[RoleForecast], speed: float | None) -> float | None:
-    tokens = _sum([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
+    tokens = sum_known([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
     return None if speed is None or tokens is None else tokens / speed / 60
 
 
@@ -258,33 +215,6 @@ def _rounds(optimizer: Optimizer, room: Room) -> str:
     planned, free = optimizer.plan(room), optimizer.plan(replace(room, evaluations=None, calls=None))
     fits = f"{min(planned.rounds, free.rounds)} of {free.rounds}" if planned.rounds < free.rounds else "all of its"
     return f"the budget fits {fits} rounds: {planned.describe()}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """What scoring one prompt on one example takes: calls, and tokens read and written by each."""
-
-    calls: int
-    reads: float
-    writes: int
-
-    @classmethod
-    def of(cls, task: Task, evaluator: Evaluator, model: str) -> _Cell:
-        """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
-        sample = task.train[:SAMPLE]
-        reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
-        writes = task.sampling.max_tokens
-        if isinstance(evaluator, Forcing):
-            reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))
-            writes = 0
-        return cls(evaluator.calls_per_cell, reads / len(sample), writes)
-
-    def forecast(self, role: str, model: str, cells: int | None, price: Price | None) -> RoleForecast:
-        """Of so many cells."""
-        if cells is None:
-            return RoleForecast(role, model, None, None, None, _usd(price, None, None))
-        read, written = math.ceil(cells * self.calls * self.reads), cells * self.calls * self.writes
-        return RoleForecast(role, model, cells * self.calls, read, written, _usd(price, read, written))
 
 
 def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int) -> tuple[int | None, int | None]:
@@ -317,15 +247,7 @@ def _is_here(spec: str, url: str | None) -> bool:
     """Whether a model is asked at an address of this machine, where tokens cost nothing."""
     known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
     asked = known is not None and known.takes_url
-    return asked and host is not None and (host in ("localhost", "::1") or host.startswith("127."))
-
-
-def _usd(price: Price | None, read: int | None, written: int | None) -> float | None:
-    if price is not None and price.prompt_usd == price.completion_usd == 0:
-        return 0.0
-    if price is None or read is None or written is None:
-        return None
-    return read * price.prompt_usd + written * price.completion_usd
+    return asked and host is not None and is_this_machine(host)
 
 
 def _look(sealed: Sequence[Example]) -> tuple[int, float]:

@@ -106,7 +106,7 @@ def run(
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import default_proposer
+    from promptopt.binding.models import default_proposer, judge_specs
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
@@ -121,8 +121,9 @@ def run(
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
+    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
     if replay is None:
-        make_ready(filter(None, (config.model, proposer, config.judge, config.check_model)), quiet=quiet)
+        make_ready(filter(None, (config.model, proposer, *judges, config.check_model)), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)

@@ -23,11 +23,11 @@ from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Optimizer
+from promptopt.protocols import Evaluator, Judging, Optimizer
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
-from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
+from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
@@ -122,20 +122,25 @@ class Rehearsed:
     task: StandIn
     proposer: StandIn
     check: StandIn
+    judges: tuple[StandIn, ...]
     result: Result
 
 
 def rehearse(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str],
+    specs: tuple[str, str, str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
 ) -> Rehearsed | None:
-    """Play the search; None where it cannot be played. `specs`: of the task model, the proposer and the check model."""
+    """Play the search; None where it cannot be played.
+
+    `specs`: of the task model, the proposer, the check model and the judge.
+    """
     world = _World(task)
-    answering, proposing, checking = specs
+    answering, proposing, checking, judging = specs
+    judges = tuple(StandIn(role, judging, world, judged, scored=False) for role in _judges_of(evaluators))
     models = (
         StandIn("task", answering, world, world.answer),
         StandIn("proposer", proposing, world, _Proposer(task.initial[task.editable]), scored=False),
@@ -148,7 +153,7 @@ def rehearse(
             result = api.optimize(
                 task,
                 optimizer,
-                model=Models(models[0], models[1], check=models[2] if apart else None),
+                model=Models(models[0], models[1], judges if judges else None, models[2] if apart else None),
                 evaluator=search,
                 check_evaluator=check if apart else None,
                 budget=budget,
@@ -158,7 +163,12 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, result)
+    return Rehearsed(*models, judges, result)
+
+
+def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
+    roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
+    return list(dict.fromkeys(roles))
 
 
 def _playable(budget: Budget, arranged: Allocation) -> Budget:
@@ -172,7 +182,7 @@ def _playable(budget: Budget, arranged: Allocation) -> Budget:
 def played(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str],
+    specs: tuple[str, str, str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: tuple[Budget, Allocation],
     seed: int,
@@ -197,10 +207,12 @@ def played(
     drawn = max(1.0, longer) if draw_out else 1.0
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
-    return {
+    found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
     }
+    asked = [(each.calls, each.read, each.written) for each in rehearsed.judges]
+    return {**found, **({"judge": tuple(drawn * sum(counts) for counts in zip(*asked, strict=True))} if asked else {})}
 
 
 def flat(content: Content) -> str:
@@ -208,15 +220,20 @@ def flat(content: Content) -> str:
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 
+def _asked(example: Example) -> str:
+    """What comes last of an example in what is read."""
+    return example.messages[-1].content if example.messages else example.fields[-1][1]
+
+
 class _World:
     """What is right, and how often a prompt gets it: a landscape that additions climb, and some cuts too."""
 
     def __init__(self, task: Task) -> None:
         splits = (task.train, task.dev, task.test)
-        self.known = {example.fields[-1][1]: example.target for split in splits for example in split}
+        self.known = {_asked(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
         content, _ = task.render(task.initial, task.train[0])
-        self._start = set(flat(content).partition(task.train[0].fields[-1][1])[0].split())
+        self._start = set(flat(content).partition(_asked(task.train[0]))[0].split())
         self._worth: dict[str, float] = {}
 
     def asked(self, text: str) -> tuple[str, float]:
@@ -229,7 +246,9 @@ class _World:
         text = flat(request.content)
         target, share = self.asked(text)
         hard = random.Random(text[-40:]).random()
-        return target if target and hard < share else random.Random(f"{text}{request.seed}").choice(self.targets)
+        said = target if target and hard < share else random.Random(f"{text}{request.seed}").choice(self.targets)
+        # Tasks of a judge have no targets, and an empty reply is shown to none.
+        return said if said else f"A reply of some words, number {int(1000 * hard)}."
 
     def _share(self, head: str) -> float:
         if head not in self._worth:
@@ -238,6 +257,20 @@ class _World:
             gained = 0.04 * sum(word in there for word in _WORDS)
             self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
         return self._worth[head]
+
+
+def judged(request: Request) -> str:
+    """A judge's word on whatever it is shown, in the form asked for."""
+    rng, schema = random.Random(flat(request.content)), json.loads(request.schema if request.schema else "{}")
+    asked = schema.get("properties", {})
+    said: dict[str, object] = {"reason": "It does part of what is asked for, and leaves out what would help most."}
+    if "score" in asked:
+        said["score"] = rng.choice(asked["score"]["enum"])
+    if "better" in asked:
+        said["better"] = rng.choice(asked["better"]["enum"])
+    if "answers" in asked:
+        said["answers"] = {place: rng.choice(["yes", "no"]) for place in asked["answers"]["required"]}
+    return json.dumps(said)
 
 
 @dataclass(frozen=True, slots=True)

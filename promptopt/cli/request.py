@@ -73,13 +73,18 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
     """
     from promptopt.binding.config import adjust
     from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.binding.models import judge_specs
     from promptopt.outcome.criterion import name_of
 
     made = bind_evaluator(config.evaluator, task, optimizer)
     given = {
         name.removeprefix(_EVALUATOR): value for name, value in config.settings.items() if name.startswith(_EVALUATOR)
     }
-    return adjust(made, {**flat_settings(task.settings.get(name_of(made), {})), **given}, "evaluator")
+    shipped = flat_settings(task.settings.get(name_of(made), {}))
+    if name_of(made) == "panel" and config.judge is not None:
+        # Who names three judges means a panel of three.
+        shipped["size"] = len(judge_specs(config.judge))
+    return adjust(made, {**shipped, **given}, "evaluator")
 
 
 def models_of(config: RunConfig) -> Models:

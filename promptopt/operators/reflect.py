@@ -255,6 +255,11 @@ def _tags(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
 
 
+def placeholders(text: str) -> list[str]:
+    """The placeholders in a text as they stand there, each once, in order."""
+    return list(dict.fromkeys(found.group() for found in _PLACEHOLDER.finditer(text)))
+
+
 def room(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
     """Tokens that an edit of `section` may have: `longest`, or a quarter more than the section has."""
     return max(longest, count_tokens(section) * 5 // 4)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from promptopt.operators.reflect import SAME, ask_whole, room, said_of, unusable
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import SAME, ask_whole, refuses, room, said_of, unusable
 from promptopt.operators.replies import NOTHING, Form, sized, tidy
 from promptopt.run import Run
+from promptopt.tasks.parts import focused
 from promptopt.types import Prompt, Sampling
 
 TAG = "prompt"
@@ -39,15 +41,78 @@ def rewrites(
     text equal to its parent gives the parent. Equal requests are separate draws.
     """
     editable = run.task.editable
-    sections = dict.fromkeys(parent[editable] for parent, _ in asked)
+    texts = _written(
+        run,
+        [(parent, editable, request) for parent, request in asked],
+        sampling,
+        who=who,
+        longest=longest,
+        tag=tag,
+        tags=tags,
+        bare=bare,
+        closed=closed,
+        form=form,
+    )
+    return [
+        None if text is None else parent.replace(editable, text) for (parent, _), text in zip(asked, texts, strict=True)
+    ]
+
+
+def revisions(
+    run: Run,
+    asked: Sequence[tuple[Prompt, str, str]],
+    sampling: Sampling,
+    *,
+    who: str,
+    longest: int,
+    quotes: Quotes,
+    form: Form,
+) -> list[str | None]:
+    """For each (parent, part, request) the new text of that part; None for no use.
+
+    As `rewrites`, and dropped too where it is the old text, quotes an example of `quotes`, or refuses within the tags.
+    """
+    texts = _written(run, asked, sampling, who=who, longest=longest, closed=True, form=form)
+    found: list[str | None] = []
+    for (parent, part, _), text in zip(asked, texts, strict=True):
+        why = None if text is None else _misplaced(text, parent[part], quotes)
+        if why is not None:
+            run.reject(f"{who}: {why}")
+        found.append(text if why is None else None)
+    return found
+
+
+def _misplaced(text: str, section: str, quotes: Quotes) -> str | None:
+    if text == section:
+        return SAME
+    if refuses(text) and not refuses(section):
+        return "refusal"
+    return "quotes an example" if quotes.new_in(text, section) else None
+
+
+def _written(
+    run: Run,
+    asked: Sequence[tuple[Prompt, str, str]],
+    sampling: Sampling,
+    *,
+    who: str,
+    longest: int,
+    tag: str = TAG,
+    tags: Collection[str] = (),
+    bare: bool = False,
+    closed: bool = False,
+    form: Form = NOTHING,
+) -> list[str | None]:
+    """The texts of parts, as in `rewrites`; where one is the same as its parent's, that one."""
+    sections = dict.fromkeys(parent[part] for parent, part, _ in asked)
     sampling = sized(sampling, max(map(run.count_tokens, sections), default=0))
-    texts = ask_whole(run, [request for _, request in asked], tag, sampling, who, bare=bare, closed=closed)
-    found: list[Prompt | None] = []
-    for (parent, _), text in zip(asked, texts, strict=True):
+    texts = ask_whole(run, [request for _, _, request in asked], tag, sampling, who, bare=bare, closed=closed)
+    found: list[str | None] = []
+    for (parent, part, _), text in zip(asked, texts, strict=True):
         if text is None:
             found.append(None)
             continue
-        section = parent[editable]
+        section = parent[part]
         text = tidy(text, section)
         why = unusable(
             text,
@@ -56,13 +121,9 @@ def rewrites(
             tags=(tag, *tags),
             count_tokens=run.count_tokens,
             form=form,
-            own=said_of(run.task, parent),
+            own=said_of(focused(run.task, part), parent),
         )
-        if why == SAME:
-            found.append(parent)
-        elif why is not None:
+        if why is not None and why != SAME:
             run.reject(f"{who}: {why}")
-            found.append(None)
-        else:
-            found.append(parent.replace(editable, text))
+        found.append(text if why is None else section if why == SAME else None)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptopt.models.prices import Price
-from promptopt.protocols import Evaluator, Model
+from promptopt.protocols import Evaluator, Judging, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Criterion:
     def name(self) -> str:
         """What the evaluator is called."""
         return name_of(self.evaluator)
+
+
+def by_judge(evaluator: Evaluator) -> bool:
+    """Whether a score is a judge's word, in whole or in part: without labels on the very replies it decides nothing."""
+    return isinstance(evaluator, Judging) and bool(evaluator.judges)
 
 
 def name_of(evaluator: Evaluator) -> str:

@@ -23,14 +23,17 @@ from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
-Verdict = Literal["better", "no_evidence", "worse"]
+Verdict = Literal["better", "no_evidence", "worse", "undecided"]
+"""`undecided`: only a judge says so, and how far it can be trusted on these replies is known by no labels."""
+Basis = Literal["metric", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
 
-    `cut`: replies that were cut at their length and are not right, those that could be read all the same.
+    `cut`: replies that were cut at their length and are not right, those that could be read all the same. `unjudged`:
+    those whose judge could not be read, beside the `n`.
     """
 
     score: float
@@ -38,6 +41,7 @@ class Measured:
     n: int
     unreadable: int
     cut: int = 0
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Contender:
                 "n": test.n,
                 "unreadable": test.unreadable,
                 "cut": test.cut,
+                **({"unjudged": test.unjudged} if test.unjudged else {}),
             },
         }
 
@@ -150,6 +155,10 @@ class Result:
     """The paired difference on the sealed test; None while suspended."""
     look: Look | None
     """Which look at these test examples the verdict is, and at what level; None where the test was not opened."""
+    basis: Basis
+    """What the verdict is by: a metric, or the word of a judge, which is none (`promptopt label`)."""
+    pairs: str
+    """Where the store keeps the replies of start and winner to the test, for people to label; empty for a metric."""
     verdict: Verdict | None
     """None where the test was not opened: while suspended, and where a cap left nothing for it."""
     optimism: float | None
@@ -209,10 +218,12 @@ class Result:
             "best": self.best.to_json(),
             "gain": None
             if gain is None
-            else {"mean": gain.mean, "ci95": _ends(gain.ci95), "p_value": gain.p_value, "test": gain.test},
+            else {"mean": gain.mean, "ci95": _ends(gain.ci95), "p_value": gain.p_value, "test": gain.test, "n": gain.n},
             "look": None
             if gain is None or look is None
             else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
+            "basis": self.basis,
+            "pairs": self.pairs,
             "verdict": self.verdict,
             "optimism": self.optimism,
             "spent": asdict(self.spent),
@@ -265,6 +276,7 @@ def _step_json(step: StepDone) -> dict[str, Any]:
         "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
+        **({"note": step.note} if step.note else {}),
     }
 
 

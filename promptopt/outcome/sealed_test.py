@@ -58,30 +58,34 @@ def compared(
 ) -> Gain:
     """What the winner's scores gain on the start's, on `examples` and in groups of these, at the level `alpha`.
 
-    A score of minus infinity counts against the prompt that has it (`stats.paired_gain`), and the user is told.
+    Pairs of which a judge could not be read on one side are left out. A score of minus infinity counts against the
+    prompt that has it (`stats.paired_gain`), and the user is told.
     """
-    before, after = ([score.value for score in side] for side in scores)
+    judged = [at for at, pair in enumerate(zip(*scores, strict=True)) if all(score.judged for score in pair)]
+    before, after = ([side[at].value for at in judged] for side in scores)
     impossible = [sum(math.isinf(value) for value in side) for side in (before, after)]
     if any(impossible):
         run.warn(
             f"of {len(before)} test items {impossible[0]} are impossible under the start and {impossible[1]} under the "
             f"winner (a log-probability of minus infinity); they count against it, and are not in its mean"
         )
-    groups = [example.group for example in examples[: len(before)]]
+    groups = [examples[at].group for at in judged]
     return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, bounded=bounded)
 
 
 def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Measured | None:
-    """Mean, interval and unreadable count of the scores that are finite; None for none."""
+    """Mean, interval and unreadable count of the scores that are finite, and were judged; None for none."""
     names = [""] * len(scores) if groups is None else groups
-    finite = [(score.value, name) for score, name in zip(scores, names, strict=False) if math.isfinite(score.value)]
+    pairs = zip(scores, names, strict=False)
+    finite = [(score.value, name) for score, name in pairs if score.judged and math.isfinite(score.value)]
     if not finite:
         return None
     values = [value for value, _ in finite]
-    unreadable = sum(not score.parsed for score in scores)
+    unreadable = sum(score.judged and not score.parsed for score in scores)
+    unjudged = sum(not score.judged for score in scores)
     cut = sum(score.parsed and CUT in score.feedback for score in scores)
     interval = mean_interval(values, groups=[name for _, name in finite])
-    return Measured(sum(values) / len(values), interval, len(values), unreadable, cut)
+    return Measured(sum(values) / len(values), interval, len(values), unreadable, cut, unjudged)
 
 
 def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:

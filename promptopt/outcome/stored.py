@@ -59,6 +59,9 @@ def _result(data: Table) -> Result:
         search=Guide(**data["search"]),
         start=start,
         best=best,
+        # Older results are all by a metric.
+        basis=data.get("basis", "metric"),
+        pairs=data.get("pairs", ""),
         gain=None if data["gain"] is None else _gain(data["gain"], look, count),
         look=None if look is None else Look(look["number"], look["alpha"], look["shared"]),
         spent=Ledger(**data["spent"]),
@@ -79,7 +82,7 @@ def _gain(data: Table, look: Table | None, count: int) -> Gain:
     units, alpha, verdict = count, ALPHA, interval
     if look is not None:
         units, alpha, verdict = look["units"], look["alpha"], _pair(look["interval"])
-    return Gain(data["mean"], interval, data["p_value"], data["test"], count, units, alpha, verdict)
+    return Gain(data["mean"], interval, data["p_value"], data["test"], data.get("n", count), units, alpha, verdict)
 
 
 def _prompt(data: Table) -> Prompt:
@@ -95,7 +98,8 @@ def _measured(data: Table | None) -> Measured | None:
     if data is None:
         return None
     # Older results kept no interval of dev.
-    return Measured(data["score"], _pair(data.get("ci95", (math.nan, math.nan))), data["n"], data["unreadable"])
+    counts = (data["n"], data["unreadable"], data.get("cut", 0), data.get("unjudged", 0))
+    return Measured(data["score"], _pair(data.get("ci95", (math.nan, math.nan))), *counts)
 
 
 def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
@@ -107,7 +111,7 @@ def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
 def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
     pool = tuple(_estimate(known[each["prompt_id"]], each) for each in data["pool"] if each["prompt_id"] in known)
     kept = tuple(known[name] for name in data["kept"] if name in known)
-    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]))
+    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]), data.get("note", ""))
 
 
 def _pair(values: Any) -> tuple[float, float]:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
-from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.looks import Look, look_ahead, look_at
+from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import Optimizer, Surrogate
@@ -54,6 +55,7 @@ class _Opened:
     before: Sequence[Score] = ()
     after: Sequence[Score] = ()
     look: Look | None = None
+    pairs: str = ""
 
 
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
@@ -117,7 +119,9 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     # A start that won is one prompt, as `evaluate` shows it.
     shown = list({run.initial: before, winner: after}.items())
     by = (criterion.model.name, criterion.name)
-    return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown))
+    kept = by_judge(criterion.evaluator) and winner != run.initial
+    pairs = keep_pairs(run, examples, before, after) if kept else ""
+    return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
 
 
 def _gain(trial: Trial, opened: _Opened) -> Gain | None:
@@ -160,6 +164,7 @@ def _result(
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
+    judged = by_judge(criterion.evaluator)
 
     def guided(prompt: Prompt) -> float | None:
         estimate = run.searched(prompt)
@@ -180,7 +185,9 @@ def _result(
         best=best,
         gain=gain,
         look=opened.look,
-        verdict=None if gain is None else verdict(gain),
+        basis="judge" if judged else "metric",
+        pairs=opened.pairs,
+        verdict=None if gain is None else "undecided" if judged and winner != run.initial else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.spent,
         paid=trial.door.paid,

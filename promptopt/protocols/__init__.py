@@ -29,6 +29,9 @@ Tasks and evaluators (`protocols.tasks`):
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
 - `SuitsModel`: An evaluator that learns more of a cell where the model can tell it.
 - `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
+- `Judging`: An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
+- `Grading`: A judging evaluator that can say what a reply is worth, whoever wrote it.
+- `JudgedTask`: A task that is scored by a judge where nobody names another evaluator.
 - `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
 
 Methods and selectors (`protocols.searches`):
@@ -47,6 +50,7 @@ Methods and selectors (`protocols.searches`):
 from __future__ import annotations
 
 from promptopt.protocols.models import (
+    JUDGES,
     Bounded,
     Inexact,
     LocalAware,
@@ -77,6 +81,9 @@ from promptopt.protocols.tasks import (
     Contrasting,
     Evaluator,
     Forcing,
+    Grading,
+    JudgedTask,
+    Judging,
     Metric,
     Reader,
     Reducing,
@@ -87,6 +94,7 @@ from promptopt.protocols.tasks import (
 )
 
 __all__ = [
+    "JUDGES",
     "METRICS",
     "READERS",
     "Ask",
@@ -99,7 +107,10 @@ __all__ = [
     "Contrasting",
     "Evaluator",
     "Forcing",
+    "Grading",
     "Inexact",
+    "JudgedTask",
+    "Judging",
     "LocalAware",
     "Metric",
     "Model",

@@ -171,6 +171,45 @@ class Surrogate(Protocol):
 
 
 @runtime_checkable
+class Judging(Protocol):
+    """An evaluator whose score is the word of a judge, a model too: no verdict without the word of people."""
+
+    @property
+    def judges(self) -> tuple[Role, ...]:
+        """The judges that it asks."""
+        ...
+
+    @property
+    def judge_calls(self) -> int:
+        """The most calls of judges that one cell can take, within `calls_per_cell`."""
+        ...
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What the judge is asked to go by, in the user's words: criteria, levels, items."""
+        ...
+
+
+@runtime_checkable
+class Grading(Protocol):
+    """A judging evaluator that can say what a reply is worth, whoever wrote it."""
+
+    def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
+        """One score a reply, in order, by the judge of that role. Raises ConfigError where it lacks a setting."""
+        ...
+
+
+@runtime_checkable
+class JudgedTask(Protocol):
+    """A task that is scored by a judge where nobody names another evaluator."""
+
+    @property
+    def judge(self) -> Mapping[str, Any]:
+        """The evaluator's name under `evaluator`, and by its name the settings of each; empty for a metric alone."""
+        ...
+
+
+@runtime_checkable
 class Evaluator(Protocol):
     """Gives every (prompt, example) cell a score, asking a model."""
 

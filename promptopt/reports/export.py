@@ -19,7 +19,7 @@ from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.inline import inlined
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Prompt, Sampling, digest
+from promptopt.types import HISTORY, Example, Prompt, Sampling, digest
 
 Format = Literal["txt", "json", "messages", "python", "toml", "openai", "dspy", "langchain", "promptfoo", "llm"]
 FORMATS: Mapping[Format, str] = {
@@ -56,7 +56,8 @@ class Piece:
 class Exported:
     """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request.
 
-    `marks`: how the user spells inputs that are not spelt `{name}`.
+    `marks`: how the user spells inputs that are not spelt `{name}`. `chat`: whether the input `history` is a list of
+    messages.
     """
 
     prompt: Prompt
@@ -65,6 +66,7 @@ class Exported:
     sampling: Sampling
     model: str = ""
     marks: tuple[tuple[str, str], ...] = ()
+    chat: bool = False
 
     def placeholders(self) -> dict[str, str]:
         """How each input is spelt: `{name}`, or as the user does.
@@ -100,7 +102,7 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
         for role, text in sent
     )
-    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks)
+    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks, bool(task.train[0].messages))
 
 
 def format_for(path: str | Path | None, chosen: str | None) -> Format:
@@ -191,7 +193,9 @@ def python_of(exported: Exported) -> str:
     """A Python file with a function that gives the messages, or the text, for an input."""
     arguments = identifiers(exported.inputs)
     spelt = dict(zip(exported.inputs, arguments, strict=True))
-    typed = ", ".join(f"{argument}: str" for argument in arguments)
+    spoken = [each.inputs for each in exported.pieces if exported.chat and _is_history(each)]
+    kinds = {name: "list[dict[str, str]]" if (name,) in spoken else "str" for name in exported.inputs}
+    typed = ", ".join(f"{spelt[name]}: {kinds[name]}" for name in exported.inputs)
     sampling = exported.sampling
     settings = f"temperature={sampling.temperature}, top_p={sampling.top_p}, max_tokens={sampling.max_tokens}"
     if sampling.stop:
@@ -210,12 +214,18 @@ def python_of(exported: Exported) -> str:
         f'{head}def messages({typed}) -> list[dict[str, str]]:\n    """The messages of one request."""',
         "    return [",
         *(
-            f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
+            f"        *{spelt[HISTORY]},"
+            if piece.inputs in spoken and _is_history(piece)
+            else f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
             for piece in exported.pieces
         ),
         "    ]",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _is_history(piece: Piece) -> bool:
+    return piece.inputs == (HISTORY,) and not any(piece.texts)
 
 
 def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:

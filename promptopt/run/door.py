@@ -11,7 +11,7 @@ from typing import Any
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Refused, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
-from promptopt.protocols import Model, Role, TextScorer
+from promptopt.protocols import JUDGES, Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.served import Served
@@ -57,7 +57,7 @@ class Door:
         self.by_role: dict[Role, Ledger] = {}
         """`spent` by who was asked; evaluations are nobody's."""
         self.models, self.limits, self.journal = dict(models), limits, journal
-        self._prices, self._cache, self._seed = dict(prices), cache, seed
+        self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
@@ -84,7 +84,7 @@ class Door:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
-        model = self.models[role]
+        model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
                 f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; "
@@ -106,7 +106,7 @@ class Door:
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
-        model = self.models[role]
+        model = self._model(role)
         if not isinstance(model, TextScorer):
             return False
         if model.name not in self._scorers:
@@ -120,7 +120,7 @@ class Door:
 
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
-        return self._served.samples(self.models[role].name)
+        return self._served.samples(self._model(role).name)
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -170,6 +170,15 @@ class Door:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
 
+    def _model(self, role: Role) -> Model:
+        """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
+        if role not in self.models:
+            raise ConfigError(
+                f"the evaluator asks the {role.replace('_', ' ')}, and {sum(role in JUDGES for role in self.models)} "
+                f"judges are named; name as many as it asks, as --judge A,B,C, or set its size"
+            )
+        return self.models[role]
+
     def _asked(
         self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True
     ) -> _PendingCall:
@@ -177,7 +186,7 @@ class Door:
             text = canonical(request.to_json())
         if request.sampling.temperature == 0 and greedy:
             draw = "greedy"
-        key = call_key(self.models[role].name, text, draw)
+        key = call_key(self._model(role).name, text, draw)
         if draw != "greedy":
             # The seed follows from the key, so it need not be part of it. 31 bits: engines take signed numbers.
             request = replace(request, seed=int.from_bytes(key[:4], "big") >> 1)

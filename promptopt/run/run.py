@@ -16,6 +16,7 @@ from promptopt.run.budget import Ledger
 from promptopt.run.door import Door, Otherwise
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
+from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
@@ -71,12 +72,12 @@ class Run:
         self.train: tuple[Example, ...] = task.train
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._rngs: dict[str, random.Random] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
-        self._phase = "search"
-        self._begun = time.monotonic()
+        self._phase, self._begun = "search", time.monotonic()
         self._warned: dict[str, None] = {}
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
@@ -197,19 +198,19 @@ class Run:
             self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
         return self._rngs[stream]
 
-    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt]) -> None:
-        """Record a round: everything that was compared, and what goes on."""
-        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
+    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
+        """Record a round: everything that was compared, what goes on, and what else a user may watch."""
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent, note)
         self.steps.append(done)
         self.tell(done)
         self._turns.end(kept)
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = ()) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt] = (), *, others: bool = True) -> None:
         """For methods that score every candidate on one fixed set: rank by what they scored on it in the end.
 
-        `order`: the method's own ranking of some, best first; the others follow by their worth, the unseen last.
+        `order`: the method's own ranking, best first; all `others` follow by their worth, the unseen last, or nobody.
         """
-        self._board.rank_by(examples, order)
+        self._board.rank_by(examples, order, others=others)
 
     def memo(self, name: str, compute: Callable[[], str], *inputs: str) -> str:
         """`compute()`, or what it gave when it last ran on these inputs: for pure heavy work, such as training.

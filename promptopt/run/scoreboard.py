@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.run.posterior import Posterior, posterior
 from promptopt.run.worth import worths
@@ -12,6 +12,8 @@ from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
 RELATIVES = 150
 """Prompts that a posterior holds beside those it is asked about and their forebears: the latest. All of a small search,
 and the bound of what a step of a long one costs (some milliseconds)."""
+HOPEFUL = 200
+"""Candidates that are ranked by the posterior, those of most worth: a finalist is not found further down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Scoreboard:
         self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
+        self._others = True
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -47,8 +50,26 @@ class Scoreboard:
 
     def put(self, cell: Cell, score: Score) -> None:
         """Take note of a score."""
+        if not score.judged:
+            # A judge that failed says nothing of the prompt: its cell must move no comparison.
+            score = replace(score, value=self._neutral(cell))
         self._place(cell.prompt, ())
         self._cells.setdefault(cell.prompt, {})[_cell_names([cell.example], cell.repetition)[0]] = score
+
+    def _neutral(self, cell: Cell) -> float:
+        """What a cell that nobody could judge stands for: the mean of other prompts on its example.
+
+        Where none was judged there: the mean of its own prompt, then that of all, then 0.5, the middle of a scale.
+        """
+        name = _cell_names([cell.example], cell.repetition)[0]
+        beside = [known[name] for prompt, known in self._cells.items() if name in known and prompt != cell.prompt]
+        own = self._cells.get(cell.prompt, {}).values()
+        rest = (score for known in self._cells.values() for score in known.values())
+        for scores in (beside, own, rest):
+            values = [score.value for score in scores if score.judged]
+            if values:
+                return sum(values) / len(values)
+        return 0.5
 
     def _place(self, prompt: Prompt, parents: Sequence[Prompt]) -> None:
         """Put a new prompt behind those of its parents that came up before it; behind the start, where none did."""
@@ -61,9 +82,9 @@ class Scoreboard:
         known = self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
-    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt]) -> None:
+    def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
-        self._ranking = tuple(examples)
+        self._ranking, self._others = tuple(examples), others
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -97,17 +118,27 @@ class Scoreboard:
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first: the method's own order, then the others by their worth.
+        """Every candidate that was scored at all, best first: the method's own order, then any others.
 
-        Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        By what they are believed to be worth (`posterior`); where the method ranks by a set of examples, by their worth
+        on it. Ties to the earlier. A cap that cuts the search therefore loses none of them.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
-        scored = [self.estimate(prompt, examples) for prompt in worth if self._cells.get(prompt)]
+        chosen = [prompt for prompt in worth if self._others or prompt in self._order]
+        scored = [self.estimate(prompt, examples) for prompt in chosen if self._cells.get(prompt)]
+        hopeful: list[Prompt] = []
+        if not self._ranking:
+            seen = [estimate.prompt for estimate in scored if estimate.count]
+            hopeful = sorted(seen, key=lambda prompt: -worth[prompt])[:HOPEFUL]
+        belief = self.posterior(hopeful).mean if hopeful else worth
+        first = frozenset(hopeful)
 
-        def place(estimate: Estimate) -> tuple[int, bool, float]:
-            own = self._order.get(estimate.prompt, len(self._order))
-            return own, estimate.count == 0, -worth[estimate.prompt]
+        def place(estimate: Estimate) -> tuple[int, bool, bool, float]:
+            prompt = estimate.prompt
+            own = self._order.get(prompt, len(self._order))
+            believed = belief[prompt] if prompt in first else worth[prompt]
+            return own, estimate.count == 0, prompt not in first, -believed
 
         return sorted(scored, key=place)
 

@@ -94,6 +94,8 @@ class _Data(TypedDict, total=False):
     solution: Annotated[_Filled | _Solution, "texts: a column's name, or a table of column, without and end"]
     drop: _Texts
     group: _Filled
+    turns: Literal["last", "all", "weighted"]
+    variables: _Texts
 
 
 @_strict
@@ -103,7 +105,7 @@ class _Turn(TypedDict, total=False):
 
 
 _MessageTable = Annotated[
-    tuple[Literal["system", "user", "assistant"], _Text],
+    tuple[Literal["system", "developer", "user", "assistant"], _Text],
     # TOML has lists only.
     Strict(False),
     "[role, pattern], the role one of system, user, assistant",
@@ -128,6 +130,64 @@ class _ContractTable(TypedDict, total=False):
     must_contain: _Texts
     must_not_contain: _Texts
     max_tokens: _Count
+    template: bool
+
+
+_Scale = Annotated[int, Field(ge=-100, le=100), "a whole number from -100 to 100"]
+_Weight = Annotated[float, Field(ge=0, le=10**9), Strict(False), "a number of 0 or more"]
+_Items = Annotated[list[_Filled], Field(min_length=1), "a list of questions, none of them empty"]
+
+
+@_strict
+class _RubricTable(TypedDict, total=False):
+    criteria: _Filled
+    file: _Path
+    levels: _Texts
+    low: _Scale
+    high: _Scale
+    score_by: Literal["auto", "expected", "written"]
+    reference: bool
+    reasons: bool
+    draws: _Count
+    max_tokens: _Count
+
+
+@_strict
+class _ChecklistTable(TypedDict, total=False):
+    items: _Items
+    weights: Annotated[list[_Weight], "a list of numbers, one for each item"]
+    critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]
+    reference: bool
+    max_tokens: _Count
+
+
+@_strict
+class _ClausesTable(TypedDict, total=False):
+    must_contain: _Texts
+    must_not_contain: _Texts
+    pattern: _Text
+    max_words: _Count
+
+
+@_strict
+class _WeightsTable(TypedDict, total=False):
+    rubric: _Weight
+    checklist: _Weight
+    metric: _Weight
+    clauses: _Weight
+
+
+@_strict
+class _JudgeTable(_RubricTable, total=False):
+    evaluator: Literal["rubric", "checklist", "versus", "panel", "weighted"]
+    items: _Items
+    weights: Annotated[list[_Weight], "a list of numbers, one for each item"] | _WeightsTable
+    critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]
+    by: Literal["rubric", "checklist"]
+    size: Annotated[int, Field(ge=2, le=5), "a whole number from 2 to 5"]
+    rubric: _RubricTable
+    checklist: _ChecklistTable
+    clauses: _ClausesTable
 
 
 @_strict
@@ -150,6 +210,7 @@ class TaskTable(TypedDict, total=False):
     data: typing.Required[_Data]
     layouts: Annotated[list[_LayoutTable], "a list of layouts: [[layouts]] tables"]
     contract: _ContractTable
+    judge: _JudgeTable
     settings: Annotated[dict[str, dict[str, Any]], "a table of tables, by method or evaluator"]
 
 

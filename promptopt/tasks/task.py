@@ -16,7 +16,7 @@ from promptopt.tasks.consistency import check_answers, check_prompt, check_targe
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.parts import check_editables, named_parts
-from promptopt.tasks.prompt_text import remarks, start_prompt, take_apart
+from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several import several_right
 from promptopt.tasks.spelling import respelt
@@ -42,8 +42,9 @@ class Task:
     names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
     the user says nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
-    inputs that are not spelt `{name}`, for exports. Two tasks that could score a prompt differently differ in
-    `fingerprint()`.
+    inputs that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for
+    tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
+    differ in `fingerprint()`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Task:
     origin: Task | None = field(default=None, repr=False)
     marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     editables: tuple[str, ...] = field(default=(), repr=False)
+    judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
@@ -120,7 +122,11 @@ class Task:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
-        initial, layouts, marks = start_prompt(prompt, fields, labels, layout)
+        chats = layout is None and isinstance(prompt, str) and any(example.messages for example in given)
+        start = Prompt.of(prompt) if chats and isinstance(prompt, str) else prompt
+        initial, layouts, marks = start_prompt(start, fields, labels, chat_layouts() if chats else layout)
+        if chats:
+            initial, layouts, marks = in_one_spelling(initial, layouts, fields)
         task = cls(
             name=name,
             description=description,

@@ -38,6 +38,8 @@ class Score:
     `feedback`: a sentence on what went wrong, for methods that reflect; empty where all is well. `probability`: of the
     right answer among all answers there are, where the evaluator learns it for the same price; else None.
     `trace`: the calls of a cell that is a program of several, in the order made; empty where `output` tells all.
+    `judged`: False where a judge was asked and failed (unreadable, refused): such a cell has no value of its own; a run
+    takes it for what other prompts are worth there, and a verdict leaves it out. `parts`: what the value is made of.
     """
 
     value: float
@@ -47,6 +49,8 @@ class Score:
     feedback: str = ""
     probability: float | None = None
     trace: tuple[TracedCall, ...] = ()
+    judged: bool = True
+    parts: tuple[tuple[str, float], ...] = ()
 
     @property
     def dense(self) -> float:

@@ -42,7 +42,7 @@ def test_the_json_contract(optimized: dict[str, Any]) -> None:
         assert {"score", "ci95", "n"} <= set(entry["test"])
         assert entry["test"]["ci95"][0] <= entry["test"]["score"] <= entry["test"]["ci95"][1]
     gain = optimized["gain"]
-    assert set(gain) == {"mean", "ci95", "p_value", "test"}
+    assert set(gain) == {"mean", "ci95", "p_value", "test", "n"}
     assert gain["mean"] == pytest.approx(optimized["best"]["test"]["score"] - optimized["start"]["test"]["score"])
     assert optimized["optimism"] == optimized["best"]["dev"]["score"] - optimized["best"]["test"]["score"]
     for ledger in ("spent", "paid"):

@@ -199,7 +199,7 @@ def test_a_hundred_thousand_cells_take_little_time_and_memory() -> None:
     ask = FakeAsk(Reply("order status"))
     evaluator = Generation.for_task(INTENTS)
     replies = ask([Request("x")] * len(cells))
-    scored = evaluator._scored  # pyright: ignore[reportPrivateUsage]
+    scored = evaluator.judge
     tracemalloc.start()
     scores = [scored(item, reply) for item, reply in zip(cells, replies, strict=True)]
     _, peak = tracemalloc.get_traced_memory()

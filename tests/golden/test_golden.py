@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.golden.cases import CASES
+from tests.golden.program_cases import PROGRAM_CASES
 
 FOLDER = Path(__file__).parent
+ALL = {**CASES, **PROGRAM_CASES}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_method_asks_what_it_asked_before(tmp_path: Path, name: str) -> None:
-    found = "\n".join(CASES[name](tmp_path)) + "\n"
+    found = "\n".join(ALL[name](tmp_path)) + "\n"
     golden = FOLDER / f"{name}.txt"
     if os.environ.get("PROMPTOPT_GOLDEN") == "write":
         golden.write_text(found, encoding="utf-8")
@@ -25,4 +27,4 @@ def test_a_method_asks_what_it_asked_before(tmp_path: Path, name: str) -> None:
 
 
 def test_every_golden_file_is_some_case_s() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted(CASES)
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted(ALL)

@@ -8,7 +8,9 @@ and outcomes as data are ours for both: the client's own retries would not stop 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,9 +22,11 @@ from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, messages_to_json, tools_of
 
 _log = logging.getLogger(__name__)
+
+_SCHEMA = re.compile(r"response_format|json_schema|structured outputs?|guided|grammar", re.IGNORECASE)
 
 CONCURRENCY = 64
 """Requests in flight at most, unless said otherwise."""
@@ -46,7 +50,9 @@ class _Dialect:
         if isinstance(content, str):
             body["prompt"] = content
         else:
-            body["messages"] = [{"role": message.role, "content": message.content} for message in content]
+            body["messages"] = messages_to_json(content)
+            if tools := tools_of(content):
+                body["tools"] = tools
         body["max_completion_tokens" if self.renamed and chat else "max_tokens"] = sampling.max_tokens
         if sampling.top_p != 1.0:
             body["top_p"] = sampling.top_p
@@ -56,6 +62,9 @@ class _Dialect:
             body["seed"] = request.seed
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if chat else {"logprobs": request.logprobs}
+        if request.schema and chat:
+            kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": kept}
         if self.streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {name: value for name, value in body.items() if name not in self.without}
@@ -71,6 +80,9 @@ class _Dialect:
         for name in ("temperature", "top_p", "seed", "stop", "stream_options"):
             if failure.refuses(name):
                 return replace(self, without=self.without | {name})
+        # Servers without schemas have many words for it; what is asked for stands in the content too.
+        if "response_format" not in self.without and _SCHEMA.search(f"{failure.param} {failure.message}"):
+            return replace(self, without=self.without | {"response_format"})
         return self
 
 

@@ -27,17 +27,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
 from promptopt.operators.reflect import ask_whole, refuses, room, said_of, show_task, unusable
 from promptopt.operators.replies import Form, sized, tidy
-from promptopt.optimizers.opro.trajectory import (
-    Trajectory,
-    best_last,
-    block,
-    good,
-    in_unit,
-    key,
-    of_one_part,
-    points,
-    polish,
-)
+from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
@@ -235,7 +225,7 @@ class OPRO:
         while search.open and stale != self.stop.patience:
             worth = run.worths(drawn)
             history = {prompt: worth[prompt] for prompt in went_on}
-            shown = best_last(good(of_one_part(run, history), self.show.threshold), plan.memory)
+            shown = telling(run, history, self.show.threshold, plan.memory)
             meta = self._meta(run, history, shown, drawn)
             fresh = self._propose(run, plan, meta, step, shown, known)
             before, elite = elite, search.survivors(elite, fresh)
@@ -254,7 +244,7 @@ class OPRO:
         known = {wording(run.task, prompt, key) for prompt in starts}
         idle = stale = 0
         for step in range(plan.rounds):
-            shown = best_last(good(of_one_part(run, history), self.show.threshold), plan.memory)
+            shown = telling(run, history, self.show.threshold, plan.memory)
             meta = self._meta(run, history, shown, scored)
             fresh = self._propose(run, plan, meta, step, shown, known)
             before = max(history.values())

@@ -69,13 +69,16 @@ def key(text: str) -> str:
     return plain[:1].casefold() + plain[1:]
 
 
-def of_one_part(run: Run, history: Trajectory) -> Trajectory:
-    """Of prompts that agree in the part edited now the best: a request would show one text with several scores."""
-    if len(editables_of(run.task)) == 1:
-        return history
-    best: dict[str, Prompt] = {}
-    for prompt, worth in history.items():
-        text = key(prompt[run.task.editable])
-        if text not in best or worth > history[best[text]]:
-            best[text] = prompt
-    return {prompt: history[prompt] for prompt in history if best[key(prompt[run.task.editable])] == prompt}
+def telling(run: Run, trajectory: Trajectory, threshold: float, count: int) -> list[Prompt]:
+    """The `count` best that are `good`, worst first; of prompts that agree in the part edited now the best alone.
+
+    In a request these would be one text with several scores.
+    """
+    if len(editables_of(run.task)) > 1:
+        best: dict[str, Prompt] = {}
+        for prompt, mean in trajectory.items():
+            text = key(prompt[run.task.editable])
+            if text not in best or mean > trajectory[best[text]]:
+                best[text] = prompt
+        trajectory = {prompt: mean for prompt, mean in trajectory.items() if prompt in best.values()}
+    return best_last(good(trajectory, threshold), count)

@@ -166,6 +166,35 @@ def test_a_model_that_refuses_parameters_is_asked_without_them_from_then_on(open
     assert server.asked[-1].payload.keys() == {"model", "messages", "max_completion_tokens"}
 
 
+SCHEMA = '{"type":"object","properties":{"score":{"type":"integer"}},"required":["score"]}'
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+     "response_format: Extra inputs are not permitted", "This model does not support structured outputs."],
+)  # fmt: skip
+def test_a_schema_is_sent_until_the_server_refuses_it(opened: Opening, said: str) -> None:
+    def script(asked: Asked) -> Answer:
+        return failure(400, said) if said and "response_format" in asked.payload else reply('{"score": 3}')
+
+    server, model = opened(script)
+    request = Request((Message("user", "Grade it."),), schema=SCHEMA)
+    assert [ask(model, request)[0].text for _ in range(2)] == ['{"score": 3}'] * 2
+    form = server.asked[0].payload["response_format"]["json_schema"]
+    assert (form["schema"], form["strict"]) == (json.loads(SCHEMA), True)
+    assert len(server.asked) == (3 if said else 2)
+    assert ("response_format" in server.asked[-1].payload) == (not said)
+
+
+def test_a_request_without_a_schema_keeps_the_key_it_had(opened: Opening) -> None:
+    request = Request((Message("user", "Grade it."),))
+    assert set(request.to_json()) == {"content", "sampling", "logprobs", "shared"}
+    server, model = opened(lambda _: reply("3"))
+    ask(model, request)
+    assert "response_format" not in server.asked[0].payload
+
+
 THINKS = (
     ({"content": "positive", "reasoning_content": "negative?"}, "positive"),
     ({"content": "", "reasoning_content": "negative?"}, "<think>\nnegative?"),

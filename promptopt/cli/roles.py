@@ -1,0 +1,114 @@
+"""What each role of a search takes: calls, tokens and dollars, by the length of what is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from promptopt.cli.rehearsal import flat
+from promptopt.models.prices import Price
+from promptopt.models.tokens import estimate_tokens
+from promptopt.protocols import Evaluator, Forcing, Judging, Task
+
+SAMPLE = 32
+"""Examples whose rendered length stands for all of them."""
+SHOWN_TO_JUDGE = 250
+"""Tokens that a judge is taken to read beside the input and the reply: its criteria, and how it is to answer."""
+JUDGED_IN = 60
+"""Tokens that a judge is taken to write: two sentences and a score."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleForecast:
+    """What one role will take. None: nothing says; `usd` is None where the price is unknown, or the calls are."""
+
+    role: str
+    model: str
+    calls: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    usd: float | None
+
+
+def sum_known(values: Sequence[int | None]) -> int | None:
+    """The sum; None where one of them is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def scoring(
+    searching: CellCost,
+    final: CellCost,
+    models: tuple[str, str],
+    cells: tuple[int | None, int],
+    prices: Mapping[str, Price | None],
+) -> list[RoleForecast]:
+    """What scoring takes: `models` and `cells` are those of the search, and of the final choice with the test."""
+    (task, check), (searched, reserved) = models, cells
+    if final is searching:
+        together = None if searched is None else searched + reserved
+        return [searching.forecast("task", task, together, prices[task])]
+    return [
+        searching.forecast("task", task, searched, prices[task]),
+        final.forecast("check", check, reserved, prices[check]),
+    ]
+
+
+def proposing(model: str, requests: int | None, shown: float, written: int | None, price: Price | None) -> RoleForecast:
+    """What the proposer takes, at so many tokens shown to it in each request."""
+    read = None if requests is None else math.ceil(requests * shown)
+    return RoleForecast("proposer", model, requests, read, written, usd_of(price, read, written))
+
+
+def judging(
+    model: str, kinds: tuple[CellCost, CellCost], cells: tuple[int | None, int], price: Price | None
+) -> RoleForecast:
+    """What judges take, where they can be read at once; panels cost what their first judge does, times their size."""
+    counts = [
+        None if count is None else count * kind.judge_calls // 2 for kind, count in zip(kinds, cells, strict=True)
+    ]
+    calls = 0 if not any(kind.judge_calls for kind in kinds) else sum_known(counts)
+    reads = max(kind.reads + kind.writes / 2 for kind in kinds) + SHOWN_TO_JUDGE
+    read = None if calls is None else math.ceil(calls * reads)
+    written = None if calls is None else calls * JUDGED_IN
+    return RoleForecast("judge", model, calls, read, written, usd_of(price, read, written))
+
+
+@dataclass(frozen=True, slots=True)
+class CellCost:
+    """What scoring one prompt on one example takes: calls, and tokens read and written by each."""
+
+    calls: int
+    reads: float
+    writes: int
+    judge_calls: int = 0
+
+    @classmethod
+    def of(cls, task: Task, evaluator: Evaluator, model: str) -> CellCost:
+        """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
+        sample = task.train[:SAMPLE]
+        reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
+        writes = task.sampling.max_tokens
+        if isinstance(evaluator, Forcing):
+            reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))
+            writes = 0
+        judged = evaluator.judge_calls if isinstance(evaluator, Judging) else 0
+        return cls(evaluator.calls_per_cell, reads / len(sample), writes, judged)
+
+    def forecast(self, role: str, model: str, cells: int | None, price: Price | None) -> RoleForecast:
+        """Of so many cells."""
+        if cells is None:
+            return RoleForecast(role, model, None, None, None, usd_of(price, None, None))
+        calls = cells * (self.calls - self.judge_calls)
+        read, written = math.ceil(calls * self.reads), calls * self.writes
+        return RoleForecast(role, model, calls, read, written, usd_of(price, read, written))
+
+
+def usd_of(price: Price | None, read: int | None, written: int | None) -> float | None:
+    """What so many tokens cost; None where that is unknown."""
+    if price is not None and price.prompt_usd == price.completion_usd == 0:
+        return 0.0
+    if price is None or read is None or written is None:
+        return None
+    return read * price.prompt_usd + written * price.completion_usd

@@ -1,0 +1,38 @@
+"""Does what a judge is told name the answers of examples? Then it grades by heart, and so will a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from promptopt.evaluators.leak import COMMON, spoken_words
+from promptopt.text import shorten
+from promptopt.types import Example
+
+_COMMON_WORDS = frozenset({"yes", "no", "true", "false", "none", "good", "bad", "correct", "wrong", "right"})
+"""Answers that criteria name for other reasons."""
+
+
+def given_away(questions: Sequence[str], examples: Sequence[Example], labels: Collection[str] = ()) -> str:
+    """A sentence on the first answer that the criteria name, and how many; empty where they name none.
+
+    Case and punctuation do not count. Labels, one letter, one digit, and what more than a tenth of the examples share
+    are named for other reasons.
+    """
+    said = f" {' '.join(word for text in questions for word in spoken_words(text))} "
+    ignored = {" ".join(spoken_words(label)) for label in labels} | _COMMON_WORDS
+    holders: dict[str, list[Example]] = {}
+    for example in examples:
+        for answer in dict.fromkeys((example.target, *example.accepted)):
+            heard = " ".join(spoken_words(answer))
+            if len(heard) > 1 and heard not in ignored and (heard in holders or f" {heard} " in said):
+                holders.setdefault(heard, []).append(example)
+    named = {answer: found for answer, found in holders.items() if len(found) == 1
+             or len(found) <= COMMON * len(examples)}  # fmt: skip
+    if not named:
+        return ""
+    answer, found = max(named.items(), key=lambda item: len(item[0]))
+    others = f", and the answers of others ({len(named)} answers in all)" if len(named) > 1 else ""
+    return (
+        f"what the judge is asked to go by names {shorten(answer, 60)!r}, the answer of example {found[0].id}{others}; "
+        f"unless that is chance, write criteria that hold for any example: a target can be shown as the reference"
+    )

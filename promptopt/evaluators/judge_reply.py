@@ -1,0 +1,159 @@
+"""What a judge's reply says, read strictly: a score of the scale, yes or no to each item, which of two is better.
+
+JSON is asked for, so the last object that holds what was asked for is read: in fences or prose, with other members,
+numbers as texts. A line such as `Score: 4` will do too. Nothing is ever clamped: 7 on a scale to 5 says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast
+
+from promptopt.thoughts import spoken
+from promptopt.types import Token
+
+VERSION = 1
+"""Of these rules: another reading is another measure."""
+LEGAL = 0.5
+"""Probability that tokens of the scale must have together for an expected score: below it the judge says something
+else."""
+TRIED = 50
+"""Braces at which an object may begin; a reply with more of them holds no verdict."""
+
+Choice = Literal["A", "B", "tie"]
+
+_DECODER = json.JSONDecoder()
+_NUMBER = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
+_SCORE_LINE = re.compile(
+    r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CHOICE_LINE = re.compile(r"^[\W_]*(?:better|winner|choice|preferred|verdict)[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
+_ITEM_LINE = re.compile(r"^[\W_]*(\d{1,3})[\W_]+(\w+)\W*$", re.MULTILINE)
+_TRUE = frozenset({"yes", "true", "y", "1"})
+_FALSE = frozenset({"no", "false", "n", "0"})
+_CHOICES: dict[str, Choice] = {
+    "a": "A", "reply a": "A", "b": "B", "reply b": "B", "tie": "tie", "equal": "tie", "draw": "tie", "neither": "tie",
+    "both": "tie",
+}  # fmt: skip
+
+
+def score_in(text: str, low: int, high: int) -> int | None:
+    """The score, a whole number from `low` to `high`; None where there is none."""
+    said = spoken(text)
+    if said is None:
+        return None
+    for found in _objects(said):
+        for name in ("score", "rating", "grade"):
+            if name in found:
+                return _on_scale(found[name], low, high)
+    lines = _SCORE_LINE.findall(said)
+    return _on_scale(lines[-1] if lines else said, low, high)
+
+
+def answers_in(text: str, count: int) -> list[bool] | None:
+    """Yes or no to items 1 to `count`, in order; None where an item has neither."""
+    said = spoken(text)
+    if said is None:
+        return None
+    for found in _objects(said):
+        held = found.get("answers", found)
+        if isinstance(held, list):
+            held = {str(place): each for place, each in enumerate(cast("list[object]", held), 1)}
+        if isinstance(held, dict):
+            table = {str(key).strip(): each for key, each in cast("dict[object, object]", held).items()}
+            if "1" in table:
+                return _all_of(table, count)
+    table = dict[str, object](_ITEM_LINE.findall(said))
+    return _all_of(table, count)
+
+
+def choice_in(text: str) -> Choice | None:
+    """Which of two replies is better; None where that is not said."""
+    said = spoken(text)
+    if said is None:
+        return None
+    for found in _objects(said):
+        for name in ("better", "winner", "choice", "preferred", "verdict"):
+            if name in found:
+                return _CHOICES.get(_word(found[name]))
+    lines = cast("list[str]", _CHOICE_LINE.findall(said))
+    return _CHOICES.get(_word(lines[-1] if lines else said))
+
+
+def reason_in(text: str) -> str:
+    """Why, as one line; empty where the judge does not say."""
+    said = spoken(text)
+    for found in _objects("" if said is None else said):
+        for name in ("reason", "reasons", "explanation", "feedback"):
+            if isinstance(found.get(name), str):
+                return " ".join(str(found[name]).split())
+    return ""
+
+
+def expected_in(tokens: Sequence[Token], low: int, high: int) -> float | None:
+    """E[score] by the probabilities of the last token that is a score, over those of its alternatives that are.
+
+    G-Eval (Liu et al. 2023, arXiv:2303.16634) weighs scores like this. None where there is no such token, or where what
+    is no score is likelier than `LEGAL` allows.
+    """
+    scores = {str(score): score for score in range(low, high + 1)}
+    at = next((token for token in reversed(tokens) if token.text.strip(' \t\n"') in scores and token.top), None)
+    if at is None:
+        return None
+    mass = total = 0.0
+    for text, logprob in at.top:
+        score = scores.get(text.strip(' \t\n"'))
+        if score is not None:
+            share = math.exp(logprob)
+            mass, total = mass + share, total + share * score
+    return total / mass if mass >= LEGAL else None
+
+
+def _objects(text: str) -> Iterator[dict[str, object]]:
+    """The JSON objects in a text with keys in lower case, the last first."""
+    found: list[dict[str, object]] = []
+    stop = 0
+    for tried, match in enumerate(re.finditer(r"\{", text)):
+        if tried >= TRIED:
+            break
+        if match.start() < stop:
+            continue
+        try:
+            value, stop = _DECODER.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            found.append({str(key).casefold(): each for key, each in cast("dict[object, object]", value).items()})
+    return reversed(found)
+
+
+def _on_scale(value: object, low: int, high: int) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float | int):
+        score = value
+    else:
+        number = _NUMBER.fullmatch(_bare(value))
+        if number is None or (number[2] is not None and int(number[2]) != high):
+            return None
+        score = int(number[1])
+    return int(score) if score == score and low <= score <= high and score == int(score) else None
+
+
+def _all_of(table: dict[str, object], count: int) -> list[bool] | None:
+    words = [_word(table.get(str(place))) for place in range(1, count + 1)]
+    if not all(word in _TRUE or word in _FALSE for word in words):
+        return None
+    return [word in _TRUE for word in words]
+
+
+def _word(value: object) -> str:
+    return _bare(value).rstrip(".").casefold()
+
+
+def _bare(value: object) -> str:
+    return str(value).strip(" \t\n*_`\"'()[]")

@@ -1,0 +1,203 @@
+"""A rubric: a judge gives each reply a score on a scale, by criteria with a sentence for each level.
+
+Source   Zheng et al. 2023 (arXiv:2306.05685) for judges and their biases; G-Eval (Liu et al. 2023, arXiv:2303.16634)
+         for the expected score. 0 to 5 agrees best with people over six benchmarks (arXiv:2601.03444).
+Cost     one call of the task model a cell, and of the judge one for each draw, twice where it cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from promptopt.errors import ConfigError
+from promptopt.evaluators.first_token import ALTERNATIVES
+from promptopt.evaluators.judge_reply import VERSION, expected_in, score_in
+from promptopt.evaluators.judging import (
+    Question,
+    Watch,
+    Word,
+    consult,
+    graded,
+    options_of,
+    said_in,
+    sampled,
+    shown_input,
+    unjudged,
+)
+from promptopt.protocols import Ask, Role, Task
+from promptopt.types import Cell, Example, Reply, Score
+
+CRITERIA = "How well does the reply do what the input asks for?"
+"""Where nobody says what to go by."""
+_ENDS = ("of no use", "as good as it can be")
+
+
+@dataclass(frozen=True, slots=True)
+class Rubric:
+    """The judge's score, (score - low) / (high - low), in [0, 1].
+
+    A reply that the judge cannot be got to score has none (`Score.judged`). An empty reply is worth 0, and no judge is
+    asked.
+    """
+
+    task: Task
+    criteria: str = ""
+    """What a good reply is."""
+    levels: tuple[str, ...] = ()
+    """One sentence for each score, the lowest first; none says what the ends mean."""
+    low: int = 0
+    """The lowest score."""
+    high: int = 5
+    """The highest score."""
+    score_by: Literal["auto", "expected", "written"] = "auto"
+    """`expected`: the mean of the scale by the probabilities of its tokens. `auto`: that, where the judge has them."""
+    reference: bool = True
+    """Whether the judge is shown the target, as one good answer of many."""
+    reasons: bool = True
+    """Whether the judge says why, before it scores; methods that reflect read it."""
+    draws: int = 1
+    """How often the judge is asked; several answers are drawn, and their mean counts."""
+    max_tokens: int = 512
+    """Tokens of a judge's reply; a judge that thinks needs thousands."""
+    watch: Watch = field(default_factory=Watch, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ConfigError(f"a scale from {self.low} to {self.high} has no room; give low below high, such as 0, 5")
+        if self.levels and len(self.levels) != self.high - self.low + 1:
+            raise ConfigError(
+                f"the rubric has {len(self.levels)} levels for the scores {self.low} to {self.high}; give "
+                f"{self.high - self.low + 1}, the lowest first, or another scale"
+            )
+        if self.draws < 1 or self.max_tokens < 1:
+            raise ConfigError(
+                f"the rubric asks {self.draws} times for {self.max_tokens} tokens; give 1 or more of each"
+            )
+        if self.score_by == "expected" and (not self._tokens or self.draws > 1):
+            raise ConfigError(
+                "an expected score needs a scale of single tokens, within 0 to 9, and one draw; give low and high "
+                "there, or score_by = written"
+            )
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        """With what the task says of its judge. Raises ConfigError for what does not fit together."""
+        return cls(task, **options_of(task, "rubric"))
+
+    @property
+    def judge_calls(self) -> int:
+        """Each draw, and each once more."""
+        return 2 * self.draws
+
+    @property
+    def calls_per_cell(self) -> int:
+        """One of the task model, the others of the judge."""
+        return 1 + self.judge_calls
+
+    @property
+    def judges(self) -> tuple[Role, ...]:
+        """The one judge."""
+        return ("judge",)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The criteria and the levels."""
+        return (self.criteria, *self.levels)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """All that is asked, how it is read, and how often."""
+        return {
+            "evaluator": "rubric",
+            "criteria": self.criteria,
+            "levels": list(self.levels),
+            "scale": [self.low, self.high],
+            "asked": [self.score_by, self.reference, self.reasons, self.draws, self.max_tokens],
+            "read": VERSION,
+        }
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises ConfigError where an expected score is asked of a judge without one."""
+        self._expects(ask, "judge")
+        return graded(self.task, cells, ask, self.grade)
+
+    def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
+        """The score of each reply, whoever wrote it. Raises as `score` does."""
+        expects = self._expects(ask, role)
+        question = self._question(expects)
+        requests = [question.request(self._shown(example), [("reply", said_in(reply))]) for example, reply in replies]
+
+        def read(reply: Reply) -> float | None:
+            if expects:
+                return expected_in(reply.tokens, self.low, self.high)
+            return score_in(reply.text, self.low, self.high)
+
+        draws = [consult(requests, read, ask, role, draw) for draw in range(self.draws)]
+        return [
+            self._scored(reply, words, ask) for (_, reply), words in zip(replies, zip(*draws, strict=True), strict=True)
+        ]
+
+    def _scored(self, reply: str, words: Sequence[Word[float]], ask: Ask) -> Score:
+        scores = [word.read for word in words if word.read is not None]
+        if not scores:
+            self.watch.note(None, words[0].problem, ask)
+            return unjudged(reply, words[0].problem)
+        mean = sum(scores) / len(scores)
+        said = f"{mean:.3g} of {self.high}"
+        self.watch.note(said, "", ask)
+        value = (mean - self.low) / (self.high - self.low)
+        reason = next((word.reason for word in words if word.reason), "")
+        why = f": {reason}" if reason else ""
+        feedback = "" if value >= 1.0 else f"the judge gave {said}{why}"
+        return Score(value, reply, f"{mean:.3g}", feedback=feedback)
+
+    def _shown(self, example: Example) -> list[tuple[str, str]]:
+        shown = [("input", shown_input(example))]
+        if self.reference and example.target:
+            shown.append(("one good answer, others may be as good", example.target))
+        return shown
+
+    @property
+    def _tokens(self) -> bool:
+        """Whether every score is a single token."""
+        return self.low >= 0 and self.high <= 9
+
+    def _expects(self, ask: Ask, role: Role) -> bool:
+        """Whether scores are expected ones. Raises ConfigError where they must be and cannot."""
+        if self.score_by == "written" or (self.score_by == "auto" and (not self._tokens or self.draws > 1)):
+            return False
+        can = ask.can_score(role)
+        if self.score_by == "expected" and not can:
+            raise ConfigError(
+                "an expected score needs a judge that gives log-probabilities, and this one does not; use one that "
+                "does (`promptopt models list`), or --set evaluator.score_by=written, with several draws for a finer "
+                "scale"
+            )
+        return can
+
+    def _question(self, expects: bool) -> Question:
+        ends = (f"{self.low}: {_ENDS[0]}", f"{self.high}: {_ENDS[1]}")
+        named = [f"{self.low + at}: {level}" for at, level in enumerate(self.levels)] if self.levels else ends
+        about = "\n".join(
+            [
+                "You grade a reply to an input, by these criteria.",
+                "",
+                self.criteria if self.criteria else CRITERIA,
+                "",
+                f"The score is a whole number from {self.low} to {self.high}:",
+                *named,
+            ]
+        )
+        form = '{"reason": "…", "score": N}' if self.reasons else '{"score": N}'
+        first = " Give the reason first, in one or two sentences, then the score." if self.reasons else ""
+        properties: dict[str, Any] = {"reason": {"type": "string"}} if self.reasons else {}
+        # A list of what is legal, which every server that takes schemas knows; bounds of numbers few do.
+        properties["score"] = {"type": "integer", "enum": list(range(self.low, self.high + 1))}
+        schema = {"type": "object", "properties": properties, "required": list(properties),
+                  "additionalProperties": False}  # fmt: skip
+        contract = f"Grade the reply.{first} Answer in JSON, as {form}, with N from {self.low} to {self.high}."
+        return Question(
+            about, contract, json.dumps(schema), sampled(self.draws, self.max_tokens), ALTERNATIVES if expects else 0
+        )

@@ -1,0 +1,1 @@
+"""GEPA: reflective evolution with Pareto selection."""

@@ -1,0 +1,327 @@
+"""GEPA: a reflector rewrites one text after a few examples; who beats its parent joins a pool; fronts pick parents.
+
+Paper    Agrawal et al. 2025, GEPA: Reflective Prompt Evolution Can Outperform Reinforcement Learning, ICLR 2026,
+         arXiv:2507.19457; settings and order of work are those of its code, the package `gepa` 0.1.4.
+Calls    an iteration: a minibatch for the parent and one for the child, one call of the reflector for each text that is
+         rewritten; V more for a child that is accepted. V for the start; five for a merge, and V where it passes.
+Scales   with S evaluations: V = S / 100 examples on the fronts (8 to 100, half of the training examples at most), and
+         iterations until they are spent: 500 are about 50 iterations, 2,000 about 140. `preset=paper`: V = 100.
+Departs  the examples of the fronts and those the reflector reads are always apart (code: the same, unless told); a
+         child whose text was in the pool, quotes an example, lost a placeholder, refuses or came without tags is lost
+         and counted; no iteration begins without room for both minibatches, and no child is accepted without room
+         for its V (code: a cap is passed by an iteration); graded scores tie on a front within 1e-6; a cap on merges
+         caps them; of equal means the older goes on; the final choice is among the best mean and the two survivors on
+         most fronts, on examples that the search never saw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from promptopt.errors import BudgetSpent
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import Mistake, placeholders, room, show_task
+from promptopt.operators.rewrite import revisions
+from promptopt.operators.traces import records_of
+from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
+from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
+from promptopt.optimizers.gepa.plan import GEPAPlan, planned
+from promptopt.optimizers.gepa.pool import Pool
+from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
+from promptopt.optimizers.gepa.slices import Slices
+from promptopt.optimizers.gepa.split import split
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.selection.generations import Preset
+from promptopt.tasks.parts import editables_of, focused
+from promptopt.text import counted
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
+
+SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
+PATIENCE = 20
+"""Iterations in a row that bring no child to be scored before the search ends. Ours."""
+DRY = f"the reflector wrote nothing of use in {PATIENCE} iterations in a row, so the search ended before its budget did"
+PERFECT = "every minibatch had full marks, so there was nothing left to reflect upon: give the task harder examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Reflecting:
+    """How a text is rewritten."""
+
+    texts: Literal["round-robin", "all"] = "round-robin"
+    """Which texts: one, by a pointer that each candidate inherits and moves on; or all, a call each. Code."""
+    skip_perfect: bool = True
+    """Whether a parent with full marks on its minibatch is not reflected upon. Code."""
+    perfect: float = 1.0
+    """Full marks. Code."""
+    longest: int = 800
+    """Tokens that a text may have; one that is longer already may grow by a quarter. Ours."""
+    sampling: Sampling = SAMPLING
+    """How the reflector is asked. Code; the length of a reply is ours."""
+
+    def __post_init__(self) -> None:
+        within(self, longest=(1, math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """When a child joins the pool, by the sums over the minibatch that it shares with its parent."""
+
+    rule: Literal["better", "as-good"] = "better"
+    """Strictly better than the parent, or equal too. Code."""
+    margin: float = 0.0
+    """The least gain in the sum, where it is not 0. Ours."""
+    join: Literal["all", "best"] = "all"
+    """Of several children of one iteration: all that pass, or the one that gained most. Code."""
+
+    def __post_init__(self) -> None:
+        within(self, margin=(0.0, math.inf))
+
+    def admits(self, gain: float) -> bool:
+        """Whether a child with this gain passes."""
+        if self.margin > 0:
+            return gain >= self.margin - 1e-9
+        return gain > 1e-9 if self.rule == "better" else gain > -1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Children that one iteration makes side by side. Code: 1 of 1; more fill an engine's batches."""
+
+    parents: int = 1
+    """Parents that are drawn."""
+    minibatches: int = 1
+    """Minibatches of each, no two of an iteration the same."""
+
+    def __post_init__(self) -> None:
+        within(self, parents=(1, math.inf), minibatches=(1, math.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A parent by its number, its minibatch, and what it scored there."""
+
+    parent: int
+    slice: tuple[Example, ...]
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A rewritten prompt, and the trial of its parent that it is held against."""
+
+    prompt: Prompt
+    trial: _Trial
+
+
+@dataclass(frozen=True, slots=True)
+class GEPA:
+    """Reflective evolution with Pareto selection over single examples."""
+
+    name: ClassVar[str] = "gepa"
+
+    preset: Preset = "budget"
+    """`paper`: V is not scaled with the budget."""
+    rounds: int | None = None
+    """Iterations. None: until the budget is spent; 100 without one."""
+    minibatch: int | None = None
+    """b, examples that parent and child are compared on. None: 3. Paper, code."""
+    pareto: int | None = None
+    """V, training examples whose scores make the fronts, and which the reflector never reads. None: by the budget;
+    else 100, half of the training examples at most. Paper: 45 to 300."""
+    shared: bool = False
+    """Whether all training examples are both read and scored on, as in a search for these examples alone. Code: true
+    where no second set is given."""
+    draw: Parents = PARENTS
+    """How parents are drawn."""
+    reflect: Reflecting = Reflecting()
+    """How a text is rewritten."""
+    accept: Acceptance = Acceptance()
+    """When a child joins the pool."""
+    merge: Merging = MERGING
+    """When two candidates are merged."""
+    parallel: Parallel = Parallel()
+    """Children of one iteration."""
+
+    def __post_init__(self) -> None:
+        within(self, rounds=(0, math.inf), minibatch=(1, math.inf), pareto=(1, math.inf))
+
+    def plan(self, room: Room) -> GEPAPlan:
+        """By the budget where there is one."""
+        return planned(
+            room,
+            minibatch=self.minibatch,
+            pareto=self.pareto,
+            rounds=self.rounds,
+            by_budget=self.preset == "budget",
+            whole=self.shared,
+        )
+
+    def least(self, room: Room) -> int:
+        """The start, and three children of which every one is accepted: below that a search is a single rewrite."""
+        plan = self.plan(room)
+        return plan.pareto + 3 * (2 * plan.minibatch + plan.pareto)
+
+    def optimize(self, run: Run) -> None:
+        """Search, from the task's start prompt, on training examples only."""
+        plan = self.plan(run.room)
+        feedback, examples = (list(run.train), list(run.train)) if self.shared else split(run, plan.pareto)
+        if self.shared:
+            run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
+        pool, slices = Pool(run, examples), Slices(feedback, plan.minibatch, run.rng("slices"))
+        merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
+        joined, lost, skipped = False, 0, 0
+        for number in range(self._most(plan, run.room)):
+            if joined and merges.due and merges.attempt(pool):
+                joined = False
+                _record(run, pool, [])
+                continue
+            trials = self._trials(run, pool, slices, number)
+            imperfect = [trial for trial in trials if not self._perfect(trial)]
+            children = self._children(run, pool, imperfect, quotes)
+            scored = [(child, self._run(run, child.prompt, child.trial.slice, number)) for child in children]
+            joined = self._join(run, pool, scored)
+            merges.due += joined
+            _record(
+                run,
+                pool,
+                [Estimate(child.prompt, total(scores) / len(scores), len(scores)) for child, scores in scored],
+            )
+            lost, skipped = (0 if children else lost + bool(imperfect)), (0 if imperfect else skipped + 1)
+            if lost == PATIENCE or skipped == max(PATIENCE, slices.count):
+                run.warn(DRY if lost else PERFECT)
+                break
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a search in that room for one editable text; replies off their form are asked for twice."""
+        plan, cells, most = self.plan(room), room.cells(), self._most(self.plan(room), room)
+        tasks = self.parallel.parents * self.parallel.minibatches
+        evaluations = plan.pareto + most * tasks * (2 * plan.minibatch + plan.pareto)
+        calls = 2 * most * tasks
+        evaluations = evaluations if cells is None else min(cells, evaluations)
+        return UpperBounds(evaluations, calls, calls * self.reflect.sampling.max_tokens)
+
+    def _most(self, plan: GEPAPlan, room: Room) -> int:
+        """Iterations at most: where the budget ends the search, as many as none of which brings an accepted child."""
+        cells = room.cells()
+        if self.rounds is not None or cells is None:
+            return plan.rounds
+        return PATIENCE + max(0, cells - plan.pareto) // plan.minibatch
+
+    def _trials(self, run: Run, pool: Pool, slices: Slices, number: int) -> list[_Trial]:
+        """The parents of an iteration on their minibatches; each pair is run once."""
+        rng, parallel = run.rng("parents"), self.parallel
+        drawn = [draw_parent(self.draw, pool.fronts, pool.means, rng) for _ in range(parallel.parents)]
+        taken = slices.take(len(drawn) * parallel.minibatches)
+        pairs = [(drawn[place % len(drawn)], batch) for place, batch in enumerate(taken)]
+        size = len(taken[0])
+        _demand(run, 2 * size * len(pairs), "another iteration")
+        trials: list[_Trial] = []
+        for parent, batch in pairs:
+            scores = self._run(run, pool.prompts[parent], batch, number)
+            trials.append(_Trial(parent, batch, tuple(scores)))
+        return trials
+
+    def _run(self, run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
+        """The scores of a prompt on a minibatch: where the task model samples, drawn anew for each iteration."""
+        # A parent that was lucky once would else be held against every child by that luck.
+        repetition = number + 2 if run.task.sampling.temperature > 0 else 0
+        return run.evaluate([prompt], batch, repetition=repetition)[prompt]
+
+    def _perfect(self, trial: _Trial) -> bool:
+        return self.reflect.skip_perfect and all(score.value >= self.reflect.perfect for score in trial.scores)
+
+    def _children(self, run: Run, pool: Pool, trials: Sequence[_Trial], quotes: Quotes) -> list[_Child]:
+        """A child for each parent of which a usable text was written; all texts are asked for at once."""
+        asked: list[tuple[_Trial, str, str]] = []
+        for trial in trials:
+            for part in self._parts(run, pool, trial.parent):
+                records = records_of(part, trial.slice, trial.scores)
+                if records:
+                    request = self._request(run, pool.prompts[trial.parent], part, records)
+                    asked.append((trial, part, request))
+        texts = revisions(
+            run,
+            [(pool.prompts[trial.parent], part, request) for trial, part, request in asked],
+            self.reflect.sampling,
+            who="reflector",
+            longest=self.reflect.longest,
+            quotes=quotes,
+            form=FORM,
+        )
+        children: dict[Prompt, _Child] = {}
+        for trial in trials:
+            parent = prompt = pool.prompts[trial.parent]
+            changed: list[str] = []
+            for (of, part, _), text in zip(asked, texts, strict=True):
+                if of is trial and text is not None:
+                    prompt, changed = prompt.replace(part, text), [*changed, part]
+            if prompt in pool.prompts and changed:
+                run.reject("reflector: in the pool already")
+            elif changed and run.admit([Proposal(prompt, (parent,), "reflector", ", ".join(changed))]):
+                children.setdefault(prompt, _Child(prompt, trial))
+        return list(children.values())
+
+    def _parts(self, run: Run, pool: Pool, parent: int) -> tuple[str, ...]:
+        """The texts that are rewritten; the parent's pointer moves on, whatever comes of it."""
+        parts = editables_of(run.task)
+        if self.reflect.texts == "all":
+            return parts
+        place = pool.pointers[parent]
+        pool.pointers[parent] = (place + 1) % len(parts)
+        return (parts[place],)
+
+    def _request(self, run: Run, parent: Prompt, part: str, records: Sequence[Mistake]) -> str:
+        section = parent[part]
+        kept = placeholders(section)
+        return REFLECTOR.render(
+            {
+                "task": show_task(focused(run.task, part), parent),
+                "section": section,
+                "records": show_records(part, records),
+                "keep": f"{KEEP}{', '.join(kept)}." if kept else "",
+                # A token is about three quarters of a word; two thirds leave a margin.
+                "words": str(max(1, room(section, self.reflect.longest, run.count_tokens) * 2 // 3)),
+            }
+        )
+
+    def _join(self, run: Run, pool: Pool, scored: Sequence[tuple[_Child, Sequence[Score]]]) -> int:
+        """How many children were accepted, and scored on the fronts' examples, whatever they score there."""
+        gains = [(total(scores) - total(child.trial.scores), child) for child, scores in scored]
+        passed = [(gain, child) for gain, child in gains if self.accept.admits(gain)]
+        if self.accept.join == "best":
+            passed = sorted(passed, key=lambda each: -each[0])[:1]
+        for _, child in passed:
+            _demand(run, len(pool.examples), "a child that was accepted")
+            pool.join(child.prompt, (child.trial.parent,))
+        return len(passed)
+
+
+def total(scores: Sequence[Score]) -> float:
+    """The sum of the values."""
+    return math.fsum(score.value for score in scores)
+
+
+def _demand(run: Run, cells: int, what: str) -> None:
+    """Raise BudgetSpent where fewer cells may still be scored than that takes, so that nothing is left half done."""
+    left = run.evaluations_left()
+    if left is not None and left < cells:
+        raise BudgetSpent(
+            f"{counted(run.spent.evaluations, 'evaluation is', 'evaluations are')} spent, and the {left} left are "
+            f"too few for {what}, which takes up to {cells}"
+        )
+
+
+def _record(run: Run, pool: Pool, scored: Sequence[Estimate]) -> None:
+    """Record an iteration: the pool, the children on their minibatches, and the survivors, the best first."""
+    estimates, best = pool.estimates(), best_of(pool.means)
+    alive = [best, *(each for each in survivors(pool.fronts, pool.means) if each != best)]
+    known = [estimate for estimate in scored if estimate.prompt not in pool.prompts]
+    run.record([*estimates, *known], [pool.prompts[each] for each in alive])

@@ -1,0 +1,45 @@
+"""What is said where a judge compared start and winner: of the judge, not of the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptopt.evaluators.judging import MOST_UNREAD
+from promptopt.reports import words
+from promptopt.text import counted
+
+Report = Mapping[str, Any]
+
+
+def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | None]]) -> str:
+    """A sentence on what the judge prefers, and what would make that a verdict. `interval`: of what level, and it."""
+    best, gain, trust = report["best"]["test"], report["gain"], report.get("trust")
+    shown, run = best["n"] + best.get("unjudged", 0), report["run_id"]
+    unjudged = shown - gain.get("n", shown)
+    if unjudged > MOST_UNREAD * shown:
+        # What is left of the gain if every item that could not be read counts against the new prompt.
+        least = (gain["mean"] * gain["n"] - unjudged) / shown
+        return (
+            f"Not decided: the judge could not be read on {unjudged} of {shown} test items; it says "
+            f"{words.difference(gain['mean'])} of the others, and {words.difference(least)} if all those count against "
+            f"the new prompt. Name another judge, or raise its max_tokens."
+        )
+    level, ends = interval
+    low, high = ("unknown" if end is None else words.difference(end) for end in ends)
+    numbers = f"{words.difference(gain['mean'])}, {level} interval {low} to {high}"
+    label = f"`promptopt label {run} -n 100` writes a sheet for people, whose word decides"
+    left = f" ({counted(unjudged, 'pair')} left out)" if unjudged else ""
+    if ends[0] is not None and ends[1] is not None and ends[0] <= 0.0 <= ends[1]:
+        return f"Not decided: the judge sees no difference that is sure ({numbers}){left}. {label}."
+    prefers = "new" if gain["mean"] > 0.0 else "old"
+    if trust is not None and trust["status"] == "calibrated":
+        return (
+            f"The judge prefers the {prefers} prompt: {numbers}{left}; {trust['measure']} {trust['value']:.2f} on "
+            f"other replies. Not a verdict: {label}."
+        )
+    why = "on earlier labels it was weak" if trust is not None else "it was held against nobody's labels"
+    return (
+        f"Not decided. The judge prefers the {prefers} prompt ({numbers}){left}; how far it can be trusted here is "
+        f"unknown ({why}): {label}."
+    )

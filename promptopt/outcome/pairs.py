@@ -1,0 +1,70 @@
+"""The replies of start and winner to the sealed test, kept for people to label, with what the judge says of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptopt.errors import StoreError
+from promptopt.evaluators.judging import said_in, shown_input
+from promptopt.run import Run
+from promptopt.store.cache import Cache, call_key
+from promptopt.types import Example, Score, canonical, digest
+
+NAME = "pairs"
+"""What the store calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both replies to one test item. `before`, `after`: the judge's values of both, None where it failed."""
+
+    item: str
+    group: str
+    input: str
+    target: str
+    start: str
+    winner: str
+    before: float | None
+    after: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """What the judge says the winner gains here; None where it failed on a side."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+
+def keep_pairs(run: Run, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> str:
+    """Keep them in the store; returns what they are found by."""
+    rows = [
+        {
+            "item": example.id,
+            "group": example.group,
+            "input": shown_input(example),
+            "target": example.target,
+            "start": said_in(old.output),
+            "winner": said_in(new.output),
+            "before": old.value if old.judged else None,
+            "after": new.value if new.judged else None,
+        }
+        for example, old, new in zip(examples, before, after, strict=False)
+    ]
+    name = digest(rows)
+    run.memo(NAME, lambda: canonical(rows), name)
+    return name
+
+
+def kept_pairs(cache: Cache, name: str) -> list[Pair]:
+    """The pairs found by `name`, in the order of the test. Raises StoreError where the store has them no more."""
+    key = call_key("memo", canonical([NAME, name]), "memo")
+    found = cache.get([key])
+    try:
+        rows: list[Mapping[str, Any]] = json.loads(json.loads(found[key]))
+        return [Pair(**row) for row in rows]
+    except (KeyError, TypeError, ValueError) as cause:
+        raise StoreError(
+            "the store no longer holds the replies of start and winner; run the same command again, which reads them "
+            "from the store or asks for them anew"
+        ) from cause

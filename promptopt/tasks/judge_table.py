@@ -1,0 +1,69 @@
+"""The `[judge]` table of a task file: which evaluator asks a judge, and what it asks.
+
+evaluator = "rubric"     or checklist, versus, panel, weighted; by default the one whose settings are given
+criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
+items, weights, critical                                                    of a checklist
+by, size                                                                    of a panel
+[judge.weights] [judge.rubric] [judge.checklist] [judge.clauses]            of a mix
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.errors import ConfigError, DataError
+
+_OF_CHECKLIST = ("items", "critical")
+_OF_PANEL = ("by", "size")
+
+
+def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as evaluators read them. Raises DataError for a file that cannot be read, ConfigError for two."""
+    if not table:
+        return {}
+    plain = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
+    nested = {name: dict(cast("Mapping[str, Any]", value)) for name, value in table.items() if name not in plain}
+    named = str(plain.pop("evaluator", _meant(plain, nested)))
+    checklist = {name: plain.pop(name) for name in (*_OF_CHECKLIST, "weights") if name in plain}
+    panel = {name: plain.pop(name) for name in _OF_PANEL if name in plain}
+    rubric = _with_criteria(path, {**plain, **nested.pop("rubric", {})})
+    shared = {name: value for name, value in rubric.items() if name in ("reference", "max_tokens")}
+    found: dict[str, Any] = {"evaluator": named, **nested}
+    found["rubric"] = rubric
+    found["checklist"] = {**shared, **checklist, **nested.get("checklist", {})}
+    found["versus"] = {name: rubric[name] for name in ("criteria", "reference", "max_tokens") if name in rubric}
+    found["panel"] = panel
+    return {name: _frozen(value) for name, value in found.items()}
+
+
+def _meant(plain: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
+    if "weights" in nested:
+        return "weighted"
+    if "size" in plain or "by" in plain:
+        return "panel"
+    return "checklist" if "items" in plain and "criteria" not in plain and "file" not in plain else "rubric"
+
+
+def _with_criteria(path: Path, rubric: dict[str, Any]) -> dict[str, Any]:
+    if "file" not in rubric:
+        return rubric
+    if "criteria" in rubric:
+        raise ConfigError(f"{path}: [judge] has both criteria and file; leave out one of them")
+    source = path.parent / str(rubric.pop("file"))
+    try:
+        text = source.read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError) as cause:
+        why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
+        raise DataError(f"{path}: the rubric {source} cannot be read: {why}; check [judge] file") from cause
+    if not text:
+        raise DataError(f"{path}: the rubric {source} is empty; write into it what a good reply is")
+    return {**rubric, "criteria": text}
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, as settings are held."""
+    if isinstance(value, Mapping):
+        return {name: _frozen(each) for name, each in cast("Mapping[str, Any]", value).items()}
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value

@@ -1,0 +1,200 @@
+"""Judges on the command line: from a task file with a `[judge]` to a report that speaks of the judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Invoke, text_of
+
+from promptopt.models import specs
+from promptopt.models.scripted import Scripted
+from promptopt.types import Request
+
+BETTER = "Answer politely."
+TASK = """
+instruction = "Answer."
+max_tokens = 32
+[data]
+file = "asked.jsonl"
+input = "question"
+[judge]
+criteria = "Is the reply polite?"
+levels = ["rude", "plain", "polite"]
+low = 0
+high = 2
+"""
+
+
+def answer(request: Request) -> str:
+    """Polite where the prompt asks for it, and otherwise to every fourth question."""
+    text = text_of(request)
+    if text.startswith("Improve:"):
+        return BETTER
+    number = int(text.rpartition("number ")[2].split()[0])
+    return f"Please, here is {number}" if "politely" in text or number % 4 == 0 else f"Here is {number}"
+
+
+def polite(text: str) -> str:
+    said = text.rpartition("<<<reply ")[2]
+    return json.dumps({"reason": "manners", "score": 2 if "Please" in said else 1})
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+    """The models by the last part of their name; a judge answers by `polite` unless a test says otherwise."""
+    known = {"task": Scripted(answer, name="scripted/task")}
+    for name in ("judge", "judge-b", "judge-c"):
+        known[name] = judge(polite, name)
+
+    def opened(spec: str, **_: object) -> Scripted:
+        return known[spec.rpartition("/")[2]]
+
+    monkeypatch.setattr(specs, "open_model", opened)
+    return known
+
+
+def judge(said: Callable[[str], str], name: str = "judge") -> Scripted:
+    return Scripted(lambda request: said(text_of(request)), name=f"scripted/{name}")
+
+
+@pytest.fixture
+def judged_task(workplace: Path) -> str:
+    rows = [{"question": f"May I have number {number} ?", "best": f"Please, {number}"} for number in range(200)]
+    (workplace / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (workplace / "polite.toml").write_text(TASK, encoding="utf-8")
+    return "polite.toml"
+
+
+@pytest.fixture
+def search(invoke: Invoke, judged_task: str, models: dict[str, Scripted]) -> Callable[..., dict[str, Any]]:
+    def run(*more: str) -> dict[str, Any]:
+        options = ("--method", "climb", "--model", "scripted/task", "--judge", "scripted/judge")
+        sizes = ("--train", "20", "--dev", "20", "--test", "120", "--json")
+        done = invoke("optimize", "--task", judged_task, *options, *sizes, *more)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_a_judge_alone_decides_nothing_and_the_report_speaks_of_it(
+    search: Callable[..., dict[str, Any]], invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    found = search()
+    assert found["best"]["prompt"] == BETTER
+    assert (found["evaluator"], found["basis"], found["verdict"]) == ("rubric", "judge", "undecided")
+    assert found["gain"]["mean"] > 0.3
+    assert found["warnings"] == []
+    said = invoke("runs", "show", found["run_id"]).stdout
+    assert said.startswith("Not decided. The judge prefers the new prompt (+0.3")
+    assert f"promptopt label {found['run_id']} -n 100" in said
+    # Once more costs nothing, of any model.
+    asked = [model.calls for model in models.values()]
+    assert search()["paid"]["calls"] == 0
+    assert [model.calls for model in models.values()] == asked
+    assert "undecided" in invoke("runs", "list").stdout
+
+
+def test_pairs_that_a_judge_cannot_read_are_left_out_and_above_a_twentieth_nothing_is_said_to_be_preferred(
+    search: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke
+) -> None:
+    def unsure(share: int) -> Callable[[str], str]:
+        def said(text: str) -> str:
+            number = int(text.rpartition("here is ")[2].split()[0] if "here is " in text else "-1")
+            return "prose" if "Please" in text.rpartition("<<<reply ")[2] and number % share == 1 else polite(text)
+
+        return said
+
+    models["judge"] = judge(unsure(50))
+    found = search()
+    left = 120 - found["gain"]["n"]
+    assert 0 < left <= 6
+    assert found["best"]["test"]["unjudged"] == left
+    assert found["verdict"] == "undecided"
+    assert f"({left} pair" in invoke("runs", "show", found["run_id"]).stdout
+    models["judge"] = judge(unsure(3), "other")
+    found = search()
+    said = invoke("runs", "show", found["run_id"]).stdout
+    assert said.startswith("Not decided: the judge could not be read on")
+    assert "if all those count against the new prompt" in said
+
+
+def test_the_task_model_as_its_own_judge_is_told_of(
+    judged_task: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    models["task"] = Scripted(
+        lambda request: polite(text_of(request)) if "<<<" in text_of(request) else answer(request), name="scripted/task"
+    )
+    done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--train", "20", "--dev", "20")
+    assert "warning: the judge is the task model, 'scripted/task'" in done.stderr
+    done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
+    assert "the judge is the task model" not in done.stderr
+
+
+def test_two_prompts_compared_by_a_judge_are_not_called_better(
+    judged_task: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    options = ("--model", "scripted/task", "--judge", "scripted/judge", "--json")
+    done = invoke("evaluate", "--task", judged_task, *options, "--prompt", "Answer.", "--prompt", BETTER)
+    against = json.loads(done.stdout)["prompts"][1]["against_first"]
+    assert against["verdict"] == "undecided"
+    assert against["p_value"] < 0.05
+
+
+def test_settings_of_a_judge_are_given_on_the_command_line_and_a_panel_takes_its_judges(
+    judged_task: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    base = ("evaluate", "--task", judged_task, "--model", "scripted/task", "--json")
+    three = "scripted/judge,scripted/judge-b,scripted/judge-c"
+    done = invoke(*base, "--judge", three, "--evaluator", "panel")
+    assert done.exit_code == 0, done.stderr
+    assert [models[name].calls for name in ("judge", "judge-b", "judge-c")] == [models["judge"].calls] * 3
+    assert models["judge"].calls > 0
+    items = ("--evaluator", "checklist", "--set", 'evaluator.items=["Is it kind?"]')
+    models["judge"] = judge(lambda _: '{"answers": {"1": "yes"}}', "yes")
+    assert json.loads(invoke(*base, "--judge", "scripted/judge", *items).stdout)["layouts"][0]["score"] == 1.0
+    done = invoke(*base, "--judge", "scripted/judge", "--evaluator", "checklist")
+    assert (done.exit_code, "no items" in done.stderr) == (2, True)
+    done = invoke(*base, "--judge", "scripted/judge", "--evaluator", "panel", "--set", "evaluator.size=3")
+    assert (done.exit_code, "1 judges are named" in done.stderr) == (2, True)
+    done = invoke(*base, "--judge", "scripted/judge,scripted/judge", "--evaluator", "panel")
+    assert (done.exit_code, "one of them twice" in done.stderr) == (2, True)
+
+
+def test_a_dry_run_foresees_the_judge_too(judged_task: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
+    options = ("--model", "scripted/task", "--judge", "scripted/judge", "--method", "climb", "--dry-run", "--json")
+    done = invoke("optimize", "--task", judged_task, *options)
+    assert done.exit_code == 0, done.stderr
+    roles = json.loads(done.stdout)["roles"]
+    assert 0 < roles["judge"]["calls"] <= roles["task"]["calls"]
+    assert models["judge"].calls == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [("criteria = 3", "criteria is 3"), ('criterion = "x"', "judge key"), ('file = "no.md"', "cannot be read"),
+     ('criteria = "x"\nlevels = ["a"]', "1 levels"), ('criteria = "x"\nfile = "polite.toml"', "both criteria and file"),
+     ('evaluator = "rubrik"', "rubrik"), ("items = []", "items is []")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_judge_in_a_task_file_is_said(
+    lines: str, said: str, judged_task: str, workplace: Path, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    (workplace / "polite.toml").write_text(f"{TASK.partition('[judge]')[0]}[judge]\n{lines}\n", encoding="utf-8")
+    done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_rubric_that_names_an_answer_is_told_of(
+    judged_task: str, workplace: Path, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    told = TASK.replace('input = "question"', 'input = "question"\ntarget = "best"').replace(
+        "Is the reply polite?", "A good reply is: please, 7."
+    )
+    (workplace / "polite.toml").write_text(told, encoding="utf-8")
+    done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
+    assert "names 'please 7', the answer of example" in done.stderr

@@ -1,0 +1,103 @@
+"""Fronts, who survives on them, and how often each is drawn; all by hand."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.errors import ConfigError
+from promptopt.optimizers.gepa.pareto import Parents, draw_parent, fronts, survivors
+
+
+def on(*rows: tuple[float, ...]) -> tuple[dict[str, tuple[int, ...]], list[float]]:
+    """Fronts and means of candidates that scored so on examples 0, 1, ..."""
+    found = fronts([{str(place): value for place, value in enumerate(row)} for row in rows])
+    return dict(found), [sum(row) / len(row) for row in rows]
+
+
+def drawn(rule: Parents, *rows: tuple[float, ...], draws: int = 10_000) -> Counter[int]:
+    found, means = on(*rows)
+    rng = random.Random(0)
+    return Counter(draw_parent(rule, found, means, rng) for _ in range(draws))
+
+
+A, B, C, D = (1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0)
+
+
+def test_a_front_holds_all_who_are_best_and_a_better_score_replaces_them() -> None:
+    assert on(A, B, C)[0] == {"0": (0,), "1": (1, 2), "2": (1,)}
+    assert on((0.5,), (0.5,), (0.7,))[0] == {"0": (2,)}
+    assert on((0.7,), (0.5,), (0.7,))[0] == {"0": (0, 2)}
+
+
+def test_graded_scores_tie_within_a_millionth() -> None:
+    assert on((0.5,), (0.5 + 1e-8,), (0.5 - 1e-8,))[0] == {"0": (0, 1, 2)}
+    assert on((0.5,), (0.50001,))[0] == {"0": (1,)}
+
+
+def test_who_shares_all_fronts_is_dominated_and_weights_are_the_number_of_fronts() -> None:
+    assert survivors(*on(A, B, C)) == {0: 1, 1: 2}
+    assert survivors(*on(A, B, C, D)) == {3: 3}
+
+
+def test_domination_is_by_the_cover_of_the_others_and_not_by_vectors() -> None:
+    rows = (1.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 1.0), (1.0, 0.0, 1.0, 0.0)
+    assert survivors(*on(*rows)) == {0: 2, 1: 2}
+
+
+def test_of_equal_candidates_the_younger_survives() -> None:
+    assert survivors(*on(B, B, A)) == {1: 2, 2: 1}
+
+
+def test_survivors_are_drawn_by_the_number_of_their_fronts() -> None:
+    counts = drawn(Parents(), A, B, C)
+    assert set(counts) == {0, 1}
+    expected, error = 10_000 / 3, math.sqrt(10_000 * (1 / 3) * (2 / 3))
+    assert abs(counts[0] - expected) < 3 * error
+
+
+def test_the_best_is_the_oldest_of_the_highest_mean() -> None:
+    assert set(drawn(Parents(rule="best"), A, B, B, draws=50)) == {1}
+
+
+def test_epsilon_0_is_the_best_and_epsilon_1_is_anyone_the_dominated_too() -> None:
+    assert set(drawn(Parents(rule="epsilon", epsilon=0.0), A, B, C, draws=50)) == {1}
+    counts = drawn(Parents(rule="epsilon", epsilon=1.0), A, B, C)
+    error = math.sqrt(10_000 * (1 / 3) * (2 / 3))
+    assert all(abs(counts[each] - 10_000 / 3) < 4 * error for each in range(3))
+
+
+def test_top_1_is_the_best_and_top_k_leaves_out_the_fronts_of_the_others() -> None:
+    assert set(drawn(Parents(rule="top-k", top=1), A, B, C, draws=50)) == {1}
+    # A, the sole holder of its front, has one of the two lowest means.
+    rows = (1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, 0.0, 1.0, 1.0)
+    assert set(drawn(Parents(rule="top-k", top=2), *rows, draws=200)) == {1, 2}
+    # Nobody among the best k holds a front: the best mean is drawn.
+    assert set(drawn(Parents(rule="top-k", top=1), (0.9, 0.9), (1.0, 0.0), (0.0, 1.0), draws=50)) == {0}
+
+
+rows_of = st.integers(1, 6).flatmap(
+    lambda width: st.lists(st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * width), min_size=1, max_size=12)
+)
+
+
+@given(rows_of)
+def test_every_front_keeps_a_survivor_and_every_survivor_holds_one_alone(rows: list[tuple[float, ...]]) -> None:
+    found, means = on(*rows)
+    alive = survivors(found, means)
+    assert all(any(each in alive for each in holders) for holders in found.values())
+    for number, weight in alive.items():
+        own = [holders for holders in found.values() if number in holders]
+        assert weight == len(own)
+        assert any(not any(other in holders for other in alive if other != number) for holders in own)
+
+
+@pytest.mark.parametrize("wrong", [{"epsilon": 1.5}, {"top": 0}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Parents(**wrong)  # type: ignore[arg-type]
