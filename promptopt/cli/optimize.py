@@ -136,8 +136,7 @@ def run(
                 seed=config.seed, store=replay,
                 session=Session([shown, tracker], shown.watch, interrupt, stored(config)),
             )  # fmt: skip
-    # The registered name is what the user typed and what --method takes.
-    result = dataclasses.replace(result, method=config.method)
+    result = dataclasses.replace(result, method=config.method)  # the registered name, which --method takes
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     return task, result
