@@ -37,8 +37,8 @@ class _PendingCall:
 class Door:
     """`protocols.Ask` for a run: every model call of every role goes through here, in submission order.
 
-    `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went out
-    this session.
+    `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
+    out this session.
     """
 
     def __init__(
