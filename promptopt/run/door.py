@@ -319,32 +319,6 @@ class Door:
             yield from model.generate(requests, stopping)
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
-    """`protocols.Ask` with another hint on what scored texts share, which makes it another call of the model.
-
-    Stored scores come back equal; asked for like this, an engine computes them again, and may round otherwise.
-    """
-
-    door: Door
-
-    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
-        """As the door: replies are not drawn again."""
-        return self.door(requests, role=role, repetition=repetition)
-
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
-        """As the door, the shared prefix exchanged for none, or for one character."""
-        return self.door.score([replace(each, shared=0 if each.shared else 1) for each in requests], role=role)
-
-    def can_score(self, role: Role = "task") -> bool:
-        """As the door."""
-        return self.door.can_score(role)
-
-    def warn(self, message: str) -> None:
-        """As the door."""
-        self.door.warn(message)
-
-
 def _short(key: bytes) -> int:
     # Eight bytes tell a run's calls apart (a chance of 3e-8 of any collision among a million) at half the memory.
     return int.from_bytes(key[:8], "big")
