@@ -121,8 +121,8 @@ def _costs(report: Report) -> str:
     # A run is charged by whole batches, so that a replay charges the same.
     are = "is" if ahead == 1 else "are"
     return (
-        f"{table}\n{counted(ahead, 'call')} of a batch that was broken off {are} answered and stored too; the whole run "
-        f"counts them when it goes on, which does not pay for them again."
+        f"{table}\n{counted(ahead, 'call')} of a batch that was broken off {are} answered and stored too; the whole "
+        f"run counts them when it goes on, which does not pay for them again."
     )
 
 
