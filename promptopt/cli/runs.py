@@ -48,7 +48,8 @@ def _now(store: Store, record: RunRecord) -> RunRecord:
     return replace(record, status="unfinished" if held is None else "killed")
 
 
-def _result(record: RunRecord) -> Any:
+def result_of(record: RunRecord) -> Any:
+    """The JSON of how a run ended. Raises ConfigError where it has none, or it is damaged."""
     entry = _listed(record)
     if entry["status"] == "damaged":
         raise ConfigError(
@@ -135,7 +136,7 @@ def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
 @app.command("show")
 def show_run(run: RunName, json: options.AsJson = False) -> None:
     """Show what a run found, as it was shown at its end."""
-    result = _result(_find(run))
+    result = result_of(_find(run))
     if json:
         show_json(result)
         return
@@ -150,9 +151,9 @@ def diff(first: RunName, second: RunName, json: options.AsJson = False) -> None:
     from promptopt.reports.diff import compare
 
     if json:
-        show_json({"runs": [_result(_find(name)) for name in (first, second)]})
+        show_json({"runs": [result_of(_find(name)) for name in (first, second)]})
         return
-    show(compare(_result(_find(first)), _result(_find(second))))
+    show(compare(result_of(_find(first)), result_of(_find(second))))
 
 
 @app.command()
@@ -173,11 +174,17 @@ def delete(run: RunName) -> None:
 def export(
     run: RunName,
     out: Annotated[
-        Path | None, typer.Option("--out", "--to", metavar="FILE", help="Where to write it; default: stdout.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; default: stdout.")
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),
+        typer.Option(
+            "--to",
+            "--format",
+            metavar="FORM",
+            help="text, json, toml, openai, dspy, langchain, promptfoo, llm, python or messages; default: what the "
+            "file's ending says, or text.",
+        ),
     ] = None,
 ) -> None:
     """Write the winner the way it was measured.
@@ -193,7 +200,7 @@ def export(
     from promptopt.tasks.splits import Splits
 
     record = _find(run)
-    result = _result(record)
+    result = result_of(record)
     chosen = exports.format_for(out, form)
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)

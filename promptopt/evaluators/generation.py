@@ -12,6 +12,7 @@ from typing import Any, Self, cast
 from promptopt.digits import decimal_comma, in_millions
 from promptopt.errors import Endless, EvaluatorError
 from promptopt.evaluators import answers, metrics
+from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Task
@@ -125,6 +126,7 @@ class Generation:
 
     def judge(self, cell: Cell, reply: Reply) -> Score:
         """What a reply is worth. Raises EvaluatorError as `score` does."""
+        reply = with_calls(cell.example, reply)
         if self._known is None:
             return self._in_time(cell, reply)
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)

@@ -96,4 +96,5 @@ def _said(event: Event) -> str:
     scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
     best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
     known = "" if best is None else f", best {words.score(best.mean)} on {best.count:,}"
+    known = f"{known}, {event.note}" if event.note else known
     return f"step {event.number}{known}, {counted(event.spent.evaluations, 'evaluation')}"

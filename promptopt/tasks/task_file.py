@@ -7,7 +7,7 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
-[data]        where the examples are and which column is what (`Source` below)
+[data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
@@ -31,7 +31,8 @@ from promptopt.tasks.contract import Contract
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
-from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
+from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
+from promptopt.tasks.reading.chat_turns import Scored, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
@@ -55,7 +56,8 @@ class Source:
     what its file must be. `generator`: a registered name, called with (`count`, 0). `input`: a column, a list of
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
-    `tasks.reading.columns.ColumnRoles` and `Solution`.
+    `tasks.reading.columns.ColumnRoles` and `Solution`. `turns`: the file is a log of chats, and which replies in it are
+    scored; `variables`: the members of its rows that are inputs beside the conversation.
     """
 
     file: str = ""
@@ -74,6 +76,8 @@ class Source:
     solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
     group: str | None = None
+    turns: Scored | None = None
+    variables: Sequence[str] = ()
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -194,6 +198,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits, own: Metric | No
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
     initial, layouts, marks = in_one_spelling(initial, layouts, names)
+    if not layouts and table["data"].get("turns"):
+        layouts = chat_layouts()
     if not layouts:
         initial, layouts = around(initial, names)
     said = remarks(initial, layouts, names, marks)
@@ -223,6 +229,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits, own: Metric | No
             must_not_contain=tuple(clauses.get("must_not_contain", ())),
             max_tokens=clauses.get("max_tokens"),
             frozen_parts=tuple(part for part in ("instruction", *parts) if part not in editable),
+            template=bool(clauses.get("template", False)),
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
@@ -309,6 +316,9 @@ def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
 
 def _own_data(path: Path, source: Source, seed: int) -> Pool:
     """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
+    if source.turns is not None:
+        found = _read(path, source, seed)
+        return Pool(found.examples, warnings=found.warnings)
     columns = source.columns()
     inputs = tuple((field, (*names, field)) for field, names in columns.inputs)
     found = examples_from(path, read_rows(path), replace(columns, inputs=inputs, drop=()), seed=seed)
@@ -316,4 +326,7 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
+    if source.turns is not None:
+        examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed)
+        return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

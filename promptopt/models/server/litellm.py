@@ -18,7 +18,7 @@ from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, R
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Reply, Request
+from promptopt.types import Reply, Request, messages_to_json, tools_of
 
 _log = logging.getLogger(__name__)
 
@@ -138,8 +138,9 @@ class LiteLLMModel:
             if isinstance(content, str):
                 answer = await litellm.atext_completion(prompt=content, **options)
             else:
-                messages = [{"role": message.role, "content": message.content} for message in content]
-                answer = await litellm.acompletion(messages=messages, **options)
+                if tools := tools_of(content):
+                    options["tools"] = tools
+                answer = await litellm.acompletion(messages=messages_to_json(content), **options)
         except OpenAIError as cause:  # all that litellm raises derives from it
             # Settled outside of this block: an error raised here would drag litellm's along, which may show the key.
             failed = cause
