@@ -71,6 +71,14 @@ class Door:
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
+        greedy = not (repetition > 0 and self.samples(role))
+        asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
+        return (Reply.from_json(reply) for reply in self._settle(asked, role))
+
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
         asked: list[_PendingCall] = []

@@ -102,10 +102,8 @@ class LiteLLMModel:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
 
-    async def _send(self, request: Request) -> Reply:
-        litellm = _litellm()
-        from openai import OpenAIError
-
+    def _options(self, request: Request) -> dict[str, Any]:
+        """All that a request says beside what is read."""
         content, sampling = request.content, request.sampling
         options: dict[str, Any] = {
             "model": self._model,
@@ -132,6 +130,13 @@ class LiteLLMModel:
             # Dropped for providers that have no schemas, as other parameters are.
             kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": kept}
+        return options
+
+    async def _send(self, request: Request) -> Reply:
+        litellm = _litellm()
+        from openai import OpenAIError
+
+        content, options = request.content, self._options(request)
         answer: Any = None
         failed: OpenAIError | None = None
         try:
@@ -149,7 +154,7 @@ class LiteLLMModel:
         keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
         keys += [] if self._key is None else [self._key]
         reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
-        if not self._heats(litellm, sampling.temperature):
+        if not self._heats(litellm, request.sampling.temperature):
             reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply
