@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(*(field.name for field in dataclasses.fields(RunConfig)))
 def optimize(
     given: dict[str, Any],

@@ -37,7 +37,8 @@ def held(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None
 def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     from filelock import FileLock, Timeout
 
-    lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.0
+    # `Store.is_held` takes it for a moment.
+    lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.05
     while not lock.is_locked:
         try:
             lock.acquire(timeout=patience)

@@ -94,6 +94,26 @@ class Store:
         with held(self.engine, self.where, run_id, waiting):
             yield
 
+    def is_held(self, run_id: str) -> bool | None:
+        """Whether a process is at the run now; None in a store that is no file, where nothing says."""
+        file = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not file or file == ":memory:" or self.engine.url.query:
+            return None
+        path = Path(f"{file}.{run_id}.lock")
+        if not path.exists():
+            return False
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0.0)
+        except Timeout:
+            return True
+        except OSError:
+            return None
+        lock.release()
+        return False
+
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""
         row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "now": time.time()}
