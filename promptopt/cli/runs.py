@@ -34,7 +34,8 @@ def _find(name: str) -> RunRecord:
         return store.find(name)
 
 
-def _result(record: RunRecord) -> Any:
+def result_of(record: RunRecord) -> Any:
+    """The JSON of how a run ended. Raises ConfigError where it has none, or it is damaged."""
     entry = _listed(record)
     if entry["status"] == "damaged":
         raise ConfigError(
@@ -121,7 +122,7 @@ def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
 @app.command("show")
 def show_run(run: RunName, json: options.AsJson = False) -> None:
     """Show what a run found, as it was shown at its end."""
-    result = _result(_find(run))
+    result = result_of(_find(run))
     if json:
         show_json(result)
         return
@@ -136,9 +137,9 @@ def diff(first: RunName, second: RunName, json: options.AsJson = False) -> None:
     from promptopt.reports.diff import compare
 
     if json:
-        show_json({"runs": [_result(_find(name)) for name in (first, second)]})
+        show_json({"runs": [result_of(_find(name)) for name in (first, second)]})
         return
-    show(compare(_result(_find(first)), _result(_find(second))))
+    show(compare(result_of(_find(first)), result_of(_find(second))))
 
 
 @app.command()
@@ -159,11 +160,17 @@ def delete(run: RunName) -> None:
 def export(
     run: RunName,
     out: Annotated[
-        Path | None, typer.Option("--out", "--to", metavar="FILE", help="Where to write it; default: stdout.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; default: stdout.")
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),
+        typer.Option(
+            "--to",
+            "--format",
+            metavar="FORM",
+            help="text, json, toml, openai, dspy, langchain, promptfoo, llm, python or messages; default: what the "
+            "file's ending says, or text.",
+        ),
     ] = None,
 ) -> None:
     """Write the winner the way it was measured.
@@ -179,7 +186,7 @@ def export(
     from promptopt.tasks.splits import Splits
 
     record = _find(run)
-    result = _result(record)
+    result = result_of(record)
     chosen = exports.format_for(out, form)
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)

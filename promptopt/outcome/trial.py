@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.items import sealed_items
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -196,6 +197,8 @@ def _result(
         steps=tuple(run.steps),
         rejected=dict(run.rejected),
         warnings=run.warnings,
+        items=sealed_items(trial.test, opened.before, opened.after),
+        by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )
 
 

@@ -253,9 +253,9 @@ class Run:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
 
-    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
-        """What `prompts`, their forebears and the latest others are worth by train, and `dev` (`run/posterior.py`)."""
-        return self._board.posterior(prompts, dev, repetition)
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -314,6 +314,10 @@ class Run:
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
         return self._board.searched(prompt)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        return self._board.evidence()
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
