@@ -155,9 +155,10 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
         middle = f"{found[len(rows) // 2]:,}" if len(found) > len(rows) // 2 else "-"
         mean = math.fsum(each.margin for each in rows) / len(rows)
         error = math.sqrt(math.fsum((each.margin - mean) ** 2 for each in rows) / max(1, len(rows) - 1) / len(rows))
-        calls, seconds = (math.fsum(values) / len(rows) for values in zip(*((e.calls, e.seconds) for e in rows)))
+        calls, seconds = sum(each.calls for each in rows) / len(rows), sum(each.seconds for each in rows) / len(rows)
         lines.append(
-            f"| {arm} | {len(found)} of {len(rows)} | {middle} | {mean:.2f} ± {error:.2f} | {calls:,.0f} | {seconds:.1f} |"
+            f"| {arm} | {len(found)} of {len(rows)} | {middle} | {mean:.2f} ± {error:.2f} | {calls:,.0f} | "
+            f"{seconds:.1f} |"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""`promptopt evaluate --model A --model B`: one prompt on several models, each against the first on the same examples."""
+"""`promptopt evaluate --model A --model B`: one prompt on several models, each against the first."""
 
 from __future__ import annotations
 

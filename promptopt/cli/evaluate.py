@@ -60,7 +60,7 @@ def evaluate(
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
     several = [name for name, given_ones in (("--prompt", prompt), ("--model", models)) if len(given_ones or []) > 1]
     if len(several) > 1 or (layouts and "--model" in several):
-        raise ConfigError("prompts, models and layouts are compared one kind at a time; give one --model, or one prompt")
+        raise ConfigError("prompts, models and layouts are compared one kind at a time; give one model, or one prompt")
     if prompt is not None and len(prompt) > 1:
         if layouts:
             raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")

@@ -38,9 +38,7 @@ def test_the_loss_of_two_steps_is_what_a_hand_gets() -> None:
     [(4, 0.0, 0.0, 32.671), (50257, 0.0, 0.0, 1992.04), (50257, -10.0, 0.0, 3374.53), (50257, -10.0, 80.0, 36034.45),
      (50257, -10.0, -120.0, 26384.64)],
 )  # fmt: skip
-def test_even_logits_have_the_loss_of_the_formula(
-    vocabulary: int, bias: float, reward: float, expected: float
-) -> None:
+def test_even_logits_have_the_loss_of_the_formula(vocabulary: int, bias: float, reward: float, expected: float) -> None:
     logits = torch.full((1, 5, vocabulary), bias, dtype=torch.float64)
     rewards = torch.tensor([reward], dtype=torch.float64)
     found = float(path_consistency(logits, logits, torch.zeros((1, 5), dtype=torch.long), rewards))
@@ -73,7 +71,7 @@ def test_the_policy_gradient_of_one_step_is_the_softmax_gradient() -> None:
     policy_gradient(logits, actions, advantages, everything).mean().backward()
     shares = logits.detach().softmax(-1)
     wanted = torch.stack(
-        [-a * (torch.nn.functional.one_hot(act[0], 3) - p[0]) / 2 for a, act, p in zip(advantages, actions, shares, strict=True)]
+        [-advantages[row] * (torch.nn.functional.one_hot(actions[row, 0], 3) - shares[row, 0]) / 2 for row in (0, 1)]
     )[:, None]  # fmt: skip
     assert logits.grad is not None
     assert torch.allclose(logits.grad, wanted, atol=1e-6)

@@ -123,10 +123,13 @@ def test_labels_of_several_tokens_are_scored_whole(tmp_path: Path) -> None:
     task = labelled_task()
     evaluator = Labels(task, value="piecewise", verbalizers={"good": "very good indeed", "bad": "not so good"})
 
+    plain = target(WORTH)._scores
+    assert plain is not None
+
     def scores(content: Any, label: str) -> list[float]:
-        base = target(WORTH)._scores
-        assert base is not None
-        return [each / len(label.split()) for each in base(content, {"very good indeed": "good"}.get(label.strip(), "bad")) * len(label.split())]  # fmt: skip
+        words = len(label.split())
+        (whole,) = plain(content, "good" if label.strip() == "very good indeed" else "bad")
+        return [whole / words] * words
 
     result = optimize(
         task, SMALL, model=Models(Scripted(lambda _: "good", scores=scores)), evaluator=evaluator, budget=Budget(),
@@ -139,7 +142,10 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
     # The table's words get less likely by their place: "carefully" is the likeliest.
     worth = {"maybe": 0.6, "carefully": 0.5}
     big = replace(SMALL, size=replace(SIZES, steps=60, prompts=8))
-    free, priced = search(tmp_path / "a", big, worth=worth), search(tmp_path / "b", replace(big, fluency=400), worth=worth)
+    free, priced = (
+        search(tmp_path / "a", big, worth=worth),
+        search(tmp_path / "b", replace(big, fluency=400), worth=worth),
+    )
 
     def fluency(result: Result) -> float:
         tail = drawn(result)[-20:]
@@ -220,8 +226,8 @@ def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypat
     model = target(WORTH)
     model.fail_at = 120
     assert search(tmp_path, model=model).status == "suspended"
+    monkeypatch.setattr(Tables, "open", lambda *_: Table(WORDS[:3], 2))
     with pytest.raises(ConfigError, match="this run trains a table of 8 words, and found a table of 3 words"):
-        monkeypatch.setattr(Tables, "open", lambda *_: Table(WORDS[:3], 2))
         search(tmp_path)
 
 
@@ -311,4 +317,3 @@ def test_a_target_that_gives_nan_earns_the_least_and_nothing_breaks(tmp_path: Pa
     result = search(tmp_path, model=Scripted(lambda _: "good", scores=scores))
     assert "snow" not in result.best.text
     assert all(each.mean == each.mean for step in result.steps for each in step.pool)
-
