@@ -22,7 +22,7 @@ PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
 TRAINED = ("rlprompt",)
 """Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
-PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa")
+PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa", "align-pro")
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -58,6 +58,7 @@ REAL: Settings = {
         for method in ("evoprompt-ga", "evoprompt-de")
     },
     "opro": {"propose.longest": 800, "propose.sampling.max_tokens": REPLY},
+    "align-pro": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "random": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "ape": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
