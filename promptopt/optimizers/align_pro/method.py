@@ -8,7 +8,7 @@ Form     the optimum is taken over draws of the reference (a chat model under a 
          weight = count * exp(R / lambda). One prompt for the whole task: R is the mean over the same examples for all,
          so what is rewarded never depends on the rewrite but through the answers.
 Departs  the paper trains a rewriter for each input. Ours: the bound on KL in the place of lambda, the correction for
-         noise and a lambda not below it, the guard on fresh examples, further rounds from the best rewrite (KL adds up).
+         noise and a lambda not below it, the guard on fresh examples, further rounds from the best (their KL adds up).
 """
 
 from __future__ import annotations
