@@ -24,6 +24,10 @@ PromptTexts = Annotated[
     list[str] | None,
     Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start. Two or more: compared."),
 ]
+ModelNames = Annotated[
+    list[str] | None,
+    Option(metavar="NAME", help="The model that answers the task; default: embedded. Two or more: compared."),
+]
 
 OWN = "This command"
 """The heading of options that no group holds."""
