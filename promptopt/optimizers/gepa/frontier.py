@@ -43,6 +43,9 @@ def front_row(frontier: Frontier, examples: Sequence[Example], scores: Sequence[
             parts.setdefault(name, []).append(value)
             pairs[f"{example.id} {name}"] = value
     means = {f"part {name}": math.fsum(each) / len(each) for name, each in parts.items()}
+    if frontier != "instance" and not parts:
+        # What no look at the metric could tell: an evaluator of somebody else's that gives one number.
+        raise ConfigError(NO_PARTS.format(frontier=frontier, found="the evaluator gives none"))
     match frontier:
         case "instance":
             return values
