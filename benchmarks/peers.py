@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.peers_proxy import PROPOSER, TASK, Counts, Proxy, World
-from benchmarks.peers_settings import DESCRIPTION, EVALUATORS, OURS, PEERS, VERSIONS, settings_for
+from benchmarks.peers_settings import DESCRIPTION, EVALUATORS, NAMES, OURS, PEERS, VERSIONS, settings_for
 from benchmarks.peers_tables import report
 from benchmarks.peers_worlds import ARENA, pool
 from benchmarks.search import RESULTS, names, numbers, write
@@ -136,7 +136,7 @@ def _ours(job: Job, task: Task, url: str) -> list[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         result = optimize(
             task,
-            job.player,
+            NAMES.get(job.player, job.player),
             model=Models(f"openai/{TASK}", proposer=f"openai/{PROPOSER}", base_url=url),
             budget=Budget(calls=job.cap),
             seed=job.seed,
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = [
         Job(player, kind, seed, cap, chosen.venv)
         for cap in chosen.caps for kind in chosen.kinds for seed in range(chosen.seeds) for player in chosen.players
-        if player in PEERS or player in registry.names("optimizers")
+        if player in PEERS or NAMES.get(player, player) in registry.names("optimizers")
     ]  # fmt: skip
     left = [
         job for job in wanted if job.player in chosen.again or (job.player, job.kind, job.seed, job.cap) not in known

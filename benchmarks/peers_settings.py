@@ -12,6 +12,8 @@ VERSIONS: Mapping[str, str] = {
 """What the peers' virtual environment is made of."""
 OURS = ("random", "apo", "capo", "evoprompt-ga", "opro", "pmpo", "plum-hs", "ape", "tpe", "auto")
 """Methods of ours, all as shipped: no setting of theirs is named here."""
+NAMES: Mapping[str, str] = {"our-gepa": "gepa"}
+"""What a method of ours is called here, where a peer has its name; and its own name."""
 EVALUATORS: Mapping[str, str] = {"pmpo": "generation"}
 """Where a method's own evaluator needs log-probabilities of given texts, which this server has not."""
 DESCRIPTION = "Decide whether the answer to a question is yes or no."

@@ -154,7 +154,8 @@ class Generation:
         if not feedback and value < 1.0:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
             feedback = _wrong(answer, cell.example.target, cell.example.accepted, limit)
-        return Score(value, reply.text, answer, own is None or own.parsed, feedback)
+        parts = () if own is None else own.parts
+        return Score(value, reply.text, answer, own is None or own.parsed, feedback, parts=parts)
 
     def _answer(self, cell: Cell, reply: Reply) -> str | None:
         if isinstance(self.answer, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptopt.evaluators.generation import Generation
 from promptopt.protocols import Contrasting, Evaluator, Forcing, Reducing, Surrogate, Task
 from promptopt.run.budget import Limits
 from promptopt.run.door import Door
@@ -13,11 +14,15 @@ from promptopt.types import Abilities, Estimate, Room
 
 def abilities_of(guide: Evaluator) -> Abilities:
     """What a search may know of the evaluator that guides it."""
+    forces, stands_in = isinstance(guide, Forcing), isinstance(guide, Surrogate) and guide.verdict_by() is not guide
+    # Metrics that have a name give one number.
+    named = isinstance(guide, Generation) and isinstance(guide.metric, str)
     return Abilities(
-        forces=isinstance(guide, Forcing),
+        forces=forces,
         contrasts=isinstance(guide, Contrasting),
         sums=isinstance(guide, Reducing) and guide.reduction == "sum",
-        stands_in=isinstance(guide, Surrogate) and guide.verdict_by() is not guide,
+        stands_in=stands_in,
+        parts=not (forces or stands_in or named),
     )
 
 

@@ -37,9 +37,11 @@ class Slices:
     def _shuffled(self) -> list[tuple[Example, ...]]:
         order = self._rng.sample(self._examples, len(self._examples))
         self._used.update(example.id for example in order)
-        # The last slice is filled up with those used least; the earliest of equals, which stand in other slices.
+        # The last slice is filled up with those used least that it does not hold; of equals the earliest.
         while len(order) % self._size:
-            least = min(order[: len(self._examples)], key=lambda example: self._used[example.id])
+            held = order[-(len(order) % self._size) :]
+            others = [example for example in order[: len(self._examples)] if example not in held]
+            least = min(others, key=lambda example: self._used[example.id])
             self._used[least.id] += 1
             order.append(least)
         return [tuple(order[begin : begin + self._size]) for begin in range(0, len(order), self._size)]

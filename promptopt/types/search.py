@@ -67,12 +67,14 @@ class Abilities:
 
     `forces`: it scores given texts. `contrasts`: it compares what is right with what is wrong. `sums`: it adds up the
     log-probabilities of all tokens, whatever the length. `stands_in`: start and winner are compared by something else.
+    `parts`: its scores may say what they are made of (`Score.parts`).
     """
 
     forces: bool
     contrasts: bool
     sums: bool
     stands_in: bool
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, placeholders, room, show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.operators.traces import records_of
+from promptopt.optimizers.gepa.frontier import Frontier, check_parts
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
 from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
 from promptopt.optimizers.gepa.plan import GEPAPlan, planned
@@ -134,6 +135,9 @@ class GEPA:
     shared: bool = False
     """Whether all training examples are both read and scored on, as in a search for these examples alone. Code: true
     where no second set is given."""
+    frontier: Frontier = "instance"
+    """What a front is: `instance`, an example; `objective`, a part of the score by its mean; `hybrid`, both;
+    `cartesian`, a part on an example. All but the first need scores with parts. Paper, code: instance."""
     draw: Parents = PARENTS
     """How parents are drawn."""
     reflect: Reflecting = Reflecting()
@@ -166,11 +170,12 @@ class GEPA:
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt, on training examples only."""
+        check_parts(run, self.frontier)
         plan = self.plan(run.room)
         feedback, examples = (list(run.train), list(run.train)) if self.shared else split(run, plan.pareto)
         if self.shared:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
-        pool, slices = Pool(run, examples), Slices(feedback, plan.minibatch, run.rng("slices"))
+        pool, slices = Pool(run, examples, self.frontier), Slices(feedback, plan.minibatch, run.rng("slices"))
         merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
         joined, lost, skipped = False, 0, 0
         for number in range(self._most(plan, run.room)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from promptopt.optimizers.gepa.frontier import Frontier, front_row
 from promptopt.optimizers.gepa.pareto import Fronts, best_of, fronts, survivors
 from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt
@@ -13,9 +14,11 @@ from promptopt.types import Estimate, Example, Prompt
 class Pool:
     """Candidates by number, in the order they joined; nobody leaves."""
 
-    def __init__(self, run: Run, examples: Sequence[Example]) -> None:
+    def __init__(self, run: Run, examples: Sequence[Example], frontier: Frontier = "instance") -> None:
         """`examples`: those of the fronts. The start is scored on them and is number 0."""
         self._run, self.examples = run, tuple(examples)
+        self._frontier: Frontier = frontier
+        self._front_rows: list[Mapping[str, float]] = []
         self.prompts: list[Prompt] = []
         self.parents: list[tuple[int, ...]] = []
         self.pointers: list[int] = []
@@ -35,7 +38,8 @@ class Pool:
         self.pointers.append(max((self.pointers[parent] for parent in parents), default=0))
         self.rows.append({example.id: value for example, value in zip(self.examples, values, strict=True)})
         self.means.append(math.fsum(values) / len(values))
-        self.fronts = fronts(self.rows)
+        self._front_rows.append(front_row(self._frontier, self.examples, scores))
+        self.fronts = fronts(self._front_rows)
         self._run.rank_by(self.examples, self.finalists(), others=False)
 
     def finalists(self) -> list[Prompt]:

@@ -5,9 +5,10 @@ Paper    Opsahl-Ong et al. 2024, Optimizing Instructions and Demonstrations for 
 Calls    proposer: up to 11 for the summary of the data, and 3 for each of the K - 1 new instructions of each text (1
          where the program is not described); task model: V for the start, a minibatch a trial, V every five trials, and
          one for each example that is tried to make demonstrations.
-Scales   with S evaluations: the preset is light below 1,000, heavy from 5,000 on; V and the minibatch, a third of it,
-         shrink until the preset's trials are paid for, and what is left goes to further trials; a program of one text
-         is not described. 500 are 10 trials on 21 of 62 examples. `preset=paper`, or no cap: the constants.
+Scales   with S evaluations: the preset is light below 1,000, heavy from 5,000 on, with half as many sets and three
+         times the instructions; V and the minibatch, a third of it, shrink until the preset's trials are paid for, and
+         what is left goes to further trials; a program of one text is not described. 500 are 10 trials on 21 of 62
+         examples. `preset=paper`, or no cap: the constants.
 Departs  the proposal that the code makes and throws away is not asked for; equal sets and equal instructions count
          once; a proposal that quotes an example, lost a placeholder, refuses or is the start's text is dropped and
          counted; the two sets of examples are drawn, not cut off; the start is credited to its own demonstrations;
@@ -45,7 +46,7 @@ class Proposing:
     """The instructions there are to choose from."""
 
     instructions: int | None = None
-    """K, instructions of each text, the start's among them. None: half the number of sets. Code, by preset: 3, 6, 9."""
+    """K, instructions of each text, the start's among them. None: by the budget 9, 18, 27; code, by preset: 3, 6, 9."""
     summary: bool = True
     """Whether the proposer sums up the data first. Code."""
     batch: int = 10
@@ -73,7 +74,7 @@ class MIPRO:
     trials: int | None = None
     """T, combinations that are tried. None: by the budget; code: max(2 v log2 n, 1.5 n) for v variables, n sets."""
     sets: int | None = None
-    """N, sets of demonstrations. None: by the budget; code, by preset: 6, 12, 18. 1: the start's own alone."""
+    """N, sets of demonstrations. None: by the budget 3, 6, 9; code, by preset: 6, 12, 18. 1: the start's own alone."""
     minibatch: int | None = None
     """Examples of a trial. None: by the budget; code: 35, or all where there are 50 at most."""
     scored: int | None = None

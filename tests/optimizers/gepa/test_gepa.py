@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from promptopt.optimizers.gepa.method import GEPA, PATIENCE, Acceptance, Paralle
 from promptopt.optimizers.gepa.pareto import Parents
 from promptopt.run.budget import Budget
 from promptopt.testing import OptimizerContract, planted_task, uniform
-from promptopt.types import Example, Prompt, Request, Room, Sampling
+from promptopt.types import Example, Prompt, Request, Room, Sampling, Score
 from tests.optimizers.gepa.gepa_searches import START, author, never, numbered, search
 
 SMALL = GEPA(rounds=3, pareto=10)
@@ -263,3 +264,27 @@ def test_settings_reach_the_parts_of_the_method() -> None:
     made = build_optimizer("gepa", {"draw.rule": "best", "merge.most": 2, "accept.rule": "as-good"})
     assert made.draw == Parents(rule="best")
     assert made.merge.most == 2
+
+
+def in_parts(answer: str, example: Example) -> Score:
+    return Score(float(answer == "yes"), parts=(("right", float(answer == "yes")), ("short", float(len(answer) < 3))))
+
+
+def test_fronts_of_parts_go_by_the_parts_of_the_scores(tmp_path: Path) -> None:
+    task = replace(planted_task(), metric=in_parts)
+    searched = search(tmp_path, replace(SMALL, frontier="hybrid"), never, task=task)
+    assert searched.result.steps[0].spent.evaluations == 16
+    # One is never right, and best at being short: nobody else stands on that front.
+    assert all(step.kept for step in searched.result.steps)
+
+
+@pytest.mark.parametrize("frontier", ["objective", "hybrid", "cartesian"])
+@pytest.mark.parametrize("metric", ["exact", lambda answer, example: 1.0, lambda answer, example: Score(1.0)])
+def test_fronts_of_parts_are_refused_before_the_first_call_where_there_are_none(
+    tmp_path: Path, frontier: str, metric: Any
+) -> None:
+    asked: list[str] = []
+    method = replace(SMALL, frontier=frontier)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="what they are made of"):
+        search(tmp_path, method, lambda *cell: bool(asked.append(cell[0])), task=replace(planted_task(), metric=metric))
+    assert asked == []

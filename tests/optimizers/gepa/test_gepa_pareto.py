@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
+from promptopt.optimizers.gepa.frontier import Frontier, front_row
 from promptopt.optimizers.gepa.pareto import Parents, draw_parent, fronts, survivors
+from promptopt.types import Example, Score
 
 
 def on(*rows: tuple[float, ...]) -> tuple[dict[str, tuple[int, ...]], list[float]]:
@@ -101,3 +103,26 @@ def test_every_front_keeps_a_survivor_and_every_survivor_holds_one_alone(rows: l
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Parents(**wrong)  # type: ignore[arg-type]
+
+
+def graded(frontier: Frontier, *rows: tuple[tuple[float, float, float], ...]) -> set[int]:
+    """Who can be drawn, of candidates with (value, first part, second part) on each example."""
+    examples = [Example.of("yes", question=str(number)) for number in range(len(rows[0]))]
+    scored = [[Score(value, parts=(("one", one), ("two", two))) for value, one, two in row] for row in rows]
+    found = fronts([front_row(frontier, examples, scores) for scores in scored])
+    means = [sum(value for value, _, _ in row) / len(row) for row in rows]
+    return set(survivors(found, means))
+
+
+# The second candidate is best at nothing but the mean of the second part.
+SUB = ((1.0, 1.0, 0.2), (1.0, 1.0, 0.2)), ((0.5, 0.1, 0.9), (0.5, 0.1, 0.0))
+
+
+def test_who_is_best_at_a_part_alone_is_drawn_by_the_fronts_of_parts() -> None:
+    assert graded("instance", *SUB) == {0}
+    assert graded("objective", *SUB) == {0, 1}
+    assert graded("hybrid", *SUB) == {0, 1}
+    assert graded("cartesian", *SUB) == {0, 1}
+    level = SUB[0], ((0.5, 0.1, 0.9), (0.5, 0.1, -0.6))
+    assert graded("objective", *level) == {0}
+    assert graded("cartesian", *level) == {0, 1}

@@ -25,6 +25,8 @@ from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Proposal, Request, Score, TracedCall
 from tests.optimizers.gepa.gepa_searches import section_of, text_of
+from tests.optimizers.workflows import START as PROGRAM
+from tests.optimizers.workflows import Workflow, workflow_task
 
 PARTS = ("instruction", "two", "three")
 
@@ -253,3 +255,23 @@ def test_calls_that_go_on_where_the_last_one_ended_are_shown_once_and_long_ones_
     assert text.count("gave:") == 1
     assert "said 3" in text
     assert len(show_calls("one", Score(0.0, trace=(TracedCall("one", "word " * 9_000, "x"),)))) < 1_000
+
+
+def test_of_a_program_each_critic_sees_its_own_calls_and_a_text_that_is_not_used_has_no_critic(tmp_path: Path) -> None:
+    workflow = Workflow(lambda prompt, question: (0.0, "it is wrong"))
+    proposer = Scripted(lambda request: f"<prompt>{section_of(text_of(request))} more</prompt>", name="reflector")
+    result = optimize(
+        workflow_task(),
+        GEPA(rounds=6, pareto=10, draw=Parents(rule="best")),
+        model=Models(Scripted(lambda request: f"said {len(text_of(request))}", name="target"), proposer=proposer),
+        evaluator=workflow,
+        check_evaluator=workflow,
+        store=tmp_path / "store.db",
+    )
+    asked = [text_of(request) for request in proposer.log if isinstance(request, Request)]
+    assert [section_of(text) for text in asked] == [PROGRAM["instruction"], PROGRAM["answer"]] * 2
+    assert asked[0].count("of this text was given: Rewrite the question.") == 3
+    assert asked[1].count("of this text was given: Answer it.") == 3
+    assert "Rewrite the question.\nquestion" not in asked[1]
+    # Every third iteration is the unused text's: its parent is run, and nothing is asked.
+    assert [step.spent.proposer_calls for step in result.steps] == [1, 2, 2, 3, 4, 4]
