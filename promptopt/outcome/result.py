@@ -50,7 +50,7 @@ class Contender:
 
     prompt: Prompt
     text: str
-    """The editable part, which is what a method writes and a user takes away."""
+    """The editable part, which is what a method writes and a user takes away; of several, each below its name."""
     dev: Measured | None
     test: Measured | None
     tokens: int | None = None

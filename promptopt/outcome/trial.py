@@ -22,6 +22,7 @@ from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
+from promptopt.tasks.parts import editables_of
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -166,11 +167,6 @@ def _result(
     )
     candidates = tuple(run.candidates())
     undecided = winner != run.initial and by_judge(criterion.evaluator)
-
-    def guided(prompt: Prompt) -> float | None:
-        estimate = run.searched(prompt)
-        return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
-
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -179,7 +175,7 @@ def _result(
         model=criterion.model.name,
         evaluator=criterion.name,
         proposer=trial.door.models["proposer"].name,
-        search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
+        search=Guide(searched.name, searched.model.name, _guided(run, run.initial), _guided(run, winner)),
         status=ended[0],
         reason=ended[1],
         start=start,
@@ -201,6 +197,12 @@ def _result(
     )  # fmt: skip
 
 
+def _guided(run: Run, prompt: Prompt) -> float | None:
+    """What the search knows of a prompt; None where that is no number."""
+    estimate = run.searched(prompt)
+    return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
+
+
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
     from promptopt.evaluators.leak import find_leaks
@@ -218,5 +220,6 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
             f"beats the start by what the verdict is by: the {guide} does not stand for it here"
         )
     if winner != run.initial:
-        for finding in find_leaks(winner[run.task.editable], run.train, run.task.labels):
-            run.warn(finding)
+        for part in editables_of(run.task):
+            for finding in find_leaks(winner[part], run.train, run.task.labels):
+                run.warn(finding)

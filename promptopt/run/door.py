@@ -71,6 +71,14 @@ class Door:
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
+        greedy = not (repetition > 0 and self.samples(role))
+        asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
+        return (Reply.from_json(reply) for reply in self._settle(asked, role))
+
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
         asked: list[_PendingCall] = []
@@ -317,32 +325,6 @@ class Door:
         else:
             requests = [call.request for call in missing if isinstance(call.request, Request)]
             yield from model.generate(requests, stopping)
-
-
-@dataclass(frozen=True, slots=True)
-class Otherwise:
-    """`protocols.Ask` with another hint on what scored texts share, which makes it another call of the model.
-
-    Stored scores come back equal; asked for like this, an engine computes them again, and may round otherwise.
-    """
-
-    door: Door
-
-    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
-        """As the door: replies are not drawn again."""
-        return self.door(requests, role=role, repetition=repetition)
-
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
-        """As the door, the shared prefix exchanged for none, or for one character."""
-        return self.door.score([replace(each, shared=0 if each.shared else 1) for each in requests], role=role)
-
-    def can_score(self, role: Role = "task") -> bool:
-        """As the door."""
-        return self.door.can_score(role)
-
-    def warn(self, message: str) -> None:
-        """As the door."""
-        self.door.warn(message)
 
 
 def _short(key: bytes) -> int:

@@ -9,17 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
+from promptopt.errors import BudgetSpent, ConfigError, CutShort, EvaluatorError
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
+from promptopt.run.asks import Drawn, Otherwise
 from promptopt.run.budget import Ledger
-from promptopt.run.door import Door, Otherwise
+from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
 from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
+from promptopt.run.scoring import charged
 from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import Turns
@@ -112,8 +114,7 @@ class Run:
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
         self._check_thread()
-        wanted = tuple(dict.fromkeys(examples))
-        cells = self._board.unscored(prompts, wanted, repetition)
+        cells = self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition)
         if self.reserve is not None:
             self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
         for cell in cells:
@@ -124,18 +125,21 @@ class Run:
             self._score([cell, *islice(cells, size - 1)])
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
-    def rescore(self, prompt: Prompt, examples: Sequence[Example]) -> list[Score]:
-        """Score cells once more, in a batch of their own and with the prefix shared otherwise, as far as a cap allows.
+    def rescore(
+        self, prompt: Prompt, examples: Sequence[Example], heat: float | None = None, draw: int = 0, role: Role = "task"
+    ) -> list[Score]:
+        """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
-        What an engine computes again is charged; replies are not drawn again, and are free. The search's own scores
-        stay as they were.
+        With the prefix shared otherwise: what an engine computes again is charged, and replies, not drawn again, are
+        free. With a temperature, `heat`: draw number `draw` at it of the model of `role`, an evaluation each.
         """
         self._check_thread()
-        cells = [Cell(prompt, example) for example in examples[: self.evaluations_left()]]
+        cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
         if examples and not cells:
             raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
+        ask = Otherwise(self._door) if heat is None else Drawn(self._door, heat, role)
         calls = self._door.spent.calls
-        return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
+        return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
@@ -144,9 +148,8 @@ class Run:
         BudgetSpent ends the search.
         """
         self._check_thread()
-        left, door = self.evaluations_left(), self._door
+        left, door, paid = self.evaluations_left(), self._door, self._door.paid.calls
         requests = [Request(self.task.render(prompt, example)[0], sampling) for example in examples[:left]]
-        paid = door.paid.calls
         replies = door.generate(requests, "task")
         door.spent = door.spent.with_evaluations(len(requests))
         door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
@@ -231,10 +234,7 @@ class Run:
         return pieces(self._door.models["task"], text, self.warn)
 
     def crowded(self, prompt: Prompt) -> str | None:
-        """What is wrong, as a sentence, where a prompt's demonstrations leave the input no room in the model's context.
-
-        None too where the model does not tell its context.
-        """
+        """What is wrong, in a sentence, where demonstrations leave the input no room in the context, if known."""
         return crowded(self.task, prompt, self._door.models["task"])
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -325,7 +325,14 @@ class Run:
         return snapshot(self._phase, self.steps, scored, self._door, seconds)
 
     def _score(self, cells: Sequence[Cell]) -> None:
-        scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        try:
+            scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        except CutShort as short:
+            self._enter([cells[place] for place in short.scores], list(short.scores.values()))
+            raise
+        self._enter(cells, scores)
+
+    def _enter(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
         for cell, score in zip(cells, scores, strict=True):
             if score.value != score.value:
                 wrong = "the evaluator gave NaN; a score must be a number"
@@ -336,14 +343,7 @@ class Run:
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
-        door, per_cell = self._door, self._evaluator.calls_per_cell
-        paid, spent = door.paid.calls, door.spent
-        scores = self._evaluator.score(cells, ask)
-        door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
-        if self.reserve is not None:
-            self.reserve.observe(cells, spent, door.spent)
-        door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
-        return scores
+        return charged(self._evaluator, cells, (ask, self._door), self.reserve, calls)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

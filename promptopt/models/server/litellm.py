@@ -102,10 +102,8 @@ class LiteLLMModel:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
 
-    async def _send(self, request: Request) -> Reply:
-        litellm = _litellm()
-        from openai import OpenAIError
-
+    def _options(self, request: Request) -> dict[str, Any]:
+        """All that a request says beside what is read."""
         content, sampling = request.content, request.sampling
         options: dict[str, Any] = {
             "model": self._model,
@@ -131,6 +129,13 @@ class LiteLLMModel:
         if request.schema and not isinstance(content, str):
             # Dropped for providers that have no schemas, as other parameters are.
             options["response_format"] = response_format(request.schema)
+        return options
+
+    async def _send(self, request: Request) -> Reply:
+        litellm = _litellm()
+        from openai import OpenAIError
+
+        content, options = request.content, self._options(request)
         answer: Any = None
         failed: OpenAIError | None = None
         try:
@@ -148,7 +153,7 @@ class LiteLLMModel:
         keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
         keys += [] if self._key is None else [self._key]
         reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
-        if not self._heats(litellm, sampling.temperature):
+        if not self._heats(litellm, request.sampling.temperature):
             reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply

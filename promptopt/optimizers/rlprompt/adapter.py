@@ -119,8 +119,7 @@ class AdapterPolicy:
 
     def state(self) -> bytes:
         """Both networks, Adam's moments, and its rate."""
-        from safetensors.torch import save
-
+        safetensors = require("safetensors.torch")
         self._load()
         tensors = {f"online.{name}": value for name, value in self._online.state_dict().items()}
         tensors |= {f"target.{name}": value for name, value in self._target.state_dict().items()}
@@ -128,14 +127,17 @@ class AdapterPolicy:
             for name, value in self._adam.state[parameter].items():
                 tensors[f"adam.{number}.{name}"] = value
         tensors["rate"] = self._torch.tensor(self._adam.param_groups[0]["lr"], dtype=self._torch.float64)
-        return save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
+        kept: bytes = safetensors.save(
+            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        )
+        return kept
 
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
-        from safetensors.torch import load
-
+        safetensors = require("safetensors.torch")
         self._load()
-        found = {name: value.to(self._device) for name, value in load(state).items()}
+        loaded: dict[str, Any] = safetensors.load(state)
+        found = {name: value.to(self._device) for name, value in loaded.items()}
         for prefix, network in (("online.", self._online), ("target.", self._target)):
             network.load_state_dict(
                 {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
