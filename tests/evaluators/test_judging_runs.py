@@ -119,8 +119,15 @@ def test_a_cell_that_was_not_judged_moves_no_comparison() -> None:
 
 
 def test_a_result_by_a_judge_is_read_back_as_it_was(tmp_path: Path) -> None:
-    found = searched(tmp_path / "s.db", Scripted(said, name="judge"))
+    def unsure(request: Request) -> str:
+        reply = text_of(request).partition("<<<reply ")[2].partition("\n")[2].partition("\n")[0]
+        return "prose" if uniform(reply) < 0.1 else said(request)
+
+    found = searched(tmp_path / "s.db", Scripted(unsure, name="judge"))
     found.save(tmp_path / "r.json")
     read = Result.load(tmp_path / "r.json")
     assert (read.basis, read.verdict, read.pairs, read.gain) == (found.basis, found.verdict, found.pairs, found.gain)
     assert str(read) == str(found)
+    unread = sum(not item.start.judged for item in found.items)
+    assert unread > 0
+    assert sum(not item.start.judged for item in read.items) == unread
