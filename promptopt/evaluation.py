@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Evaluation:
     """What one prompt scores on one split. `scores` are in the order of `examples`.
 
     `look`: which look at the sealed examples this was, where the split is the test. `judged`: the scores are a judge's
-    word, in whole or in part.
+    word, in whole or in part. `by_role`: `spent` by the role of the model that was asked.
     """
 
     task: str
@@ -55,6 +55,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     look: Look | None = None
     judged: bool = False
+    by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
 
 
 @checked
@@ -103,7 +104,7 @@ def evaluate(
             result,
             matrix.examples,
             tuple(matrix[chosen]),
-            door.spent, door.paid, run.warnings, look, by_judge(search),
+            door.spent, door.paid, run.warnings, look, by_judge(search), dict(door.by_role),
         )  # fmt: skip
 
 

@@ -67,9 +67,12 @@ def _score_json(score: Score) -> dict[str, Any]:
         "answer": score.answer,
         "parsed": score.parsed,
         "feedback": score.feedback,
+        # Only where a judge failed: such a value is what other prompts are worth there.
+        **({} if score.judged else {"judged": False}),
     }
 
 
 def _score_of(data: Mapping[str, Any]) -> Score:
     value = -math.inf if data["value"] is None else data["value"]
-    return Score(value, data["output"], data["answer"], data["parsed"], data["feedback"])
+    judged = data.get("judged", True)
+    return Score(value, data["output"], data["answer"], data["parsed"], data["feedback"], judged=judged)

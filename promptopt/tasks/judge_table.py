@@ -1,6 +1,6 @@
 """The `[judge]` table of a task file: which evaluator asks a judge, and what it asks.
 
-evaluator = "rubric"     or checklist, versus, panel, weighted; by default the one whose settings are given
+evaluator = "rubric"     or checklist, versus, equivalence, panel, weighted; by default the one whose settings are given
 criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
 items, weights, critical                                                    of a checklist
 by, size                                                                    of a panel

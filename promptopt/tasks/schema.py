@@ -185,7 +185,7 @@ class _WeightsTable(TypedDict, total=False):
 
 @_strict
 class _JudgeTable(_RubricTable, total=False):
-    evaluator: Literal["rubric", "checklist", "versus", "panel", "weighted"]
+    evaluator: Literal["rubric", "checklist", "versus", "equivalence", "panel", "weighted"]
     items: _Items
     weights: Annotated[list[_Weight], "a list of numbers, one for each item"] | _WeightsTable
     critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]

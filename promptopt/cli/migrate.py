@@ -1,0 +1,178 @@
+"""`promptopt migrate`: a prompt moves from an old model to new ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.cli import options
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.errors import ConfigError
+from promptopt.text import counted, normalise
+
+if TYPE_CHECKING:
+    from promptopt.migration import Cost, Migration, Placed
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+WORSE, OPEN = 4, 5
+"""Exit codes where a target's prompt is worse than the margin allows, and where that is not sure."""
+
+
+@app.command()
+@options.from_config(
+    "task", "method", "proposer", "judge", "base_url", "served_as", "api_key_env", "proposer_base_url",
+    "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
+    "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed", "max_evaluations",
+    "max_calls", "max_tokens", "max_usd", "max_minutes", "settings",
+)  # fmt: skip
+def migrate(
+    given: dict[str, Any],
+    *,
+    source: Annotated[str | None, typer.Option("--from", help="The old model, which the prompt is for today.")] = None,
+    target: Annotated[str, typer.Option("--to", help="The new model; several with commas between.")] = "",
+    prompt: Annotated[
+        str | None, typer.Option(metavar="FILE-or-text", help="The old prompt, or its file; default: the task's start.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="How much worse still counts as no worse.")] = 0.03,
+    freeze: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only write what the old model answers, while it still does.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read the old model's replies from such a file.")
+    ] = None,
+    trust: options.Trust = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Move a prompt to other models, and test that it is no worse there.
+
+    The old model with the old prompt is the reference, with the labels there are, or with its own replies as targets.
+    The old prompt stays where it is no worse on the new model; else another is searched there, and tested too.
+    """
+    from promptopt.cli.request import DEFAULT_METHOD, merged, prompt_from, settings_of, task_of, with_task
+
+    config = with_task(merged(RunConfig(), given))
+    config = config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
+    task, start = prompt_from(task_of(config, trust=trust), prompt)
+    task = dataclasses.replace(task, initial=start)
+    old = _source(source, reference)
+    names = [name.strip() for name in target.split(",") if name.strip()]
+    if freeze is not None:
+        _freeze(config, task, old, freeze, quiet=quiet)
+        return
+    if not names:
+        raise ConfigError("there is no model to move to; name one with --to, or several with commas between")
+    optimizer = build_optimizer(config.method, settings_of(config, task))
+    found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
+    if json:
+        from promptopt.migration import migration_json
+
+        show_json(migration_json(found))
+    else:
+        show(_as_text(found))
+    if not found.done:
+        raise typer.Exit(WORSE if any(each.chosen.status == "inferior" for each in found.targets) else OPEN)
+
+
+def _source(named: str | None, reference: Path | None) -> Any:
+    from promptopt.models.recorded import Recorded
+
+    if reference is not None:
+        return Recorded(reference)
+    if named is None:
+        raise ConfigError("which model does the prompt come from? name it with --from, or its replies with --reference")
+    return named
+
+
+def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) -> None:
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import models_of
+    from promptopt.migration import freeze
+
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} is there already; name another file, or move it away")
+    make_ready([old] if isinstance(old, str) else [], quiet=quiet)
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        models = dataclasses.replace(models_of(config), task=old)
+        count = freeze(task, path, model=models, seed=config.seed, interrupt=interrupt)
+    say(f"{counted(count, 'reply', 'replies')} are in {path}; --reference {path} stands for the model from now on")
+
+
+def _moved(
+    config: RunConfig, task: Any, ends: tuple[Any, list[str]], optimizer: Any, margin: float, *, quiet: bool
+) -> Migration:
+    from promptopt.binding.models import judge_specs
+    from promptopt.binding.session import Session
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import evaluator_of, models_of, search_budget, stored
+    from promptopt.migration import migrate
+
+    old, names = ends
+    budget, _ = search_budget(config, task)
+    evaluator = None if config.evaluator is None else evaluator_of(config, task)
+    specs = [old] if isinstance(old, str) else []
+    make_ready([*specs, *names, *map(str, judge_specs(config.judge))], quiet=quiet)
+    if not quiet:
+        say(f"moving {task.name} to {', '.join(names)}")
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        session = Session(interrupt=interrupt, config=stored(config))
+        models = dataclasses.replace(models_of(config), task=old)
+        return migrate(
+            task, names, model=models, optimizer=optimizer, evaluator=evaluator, margin=margin, budget=budget,
+            seed=config.seed, session=session,
+        )  # fmt: skip
+
+
+def _as_text(found: Migration) -> str:
+    from promptopt.reports import words
+
+    reference = found.reference
+    lines = [
+        f"{found.task}, {counted(found.n, 'test example')}, {found.evaluator}: {reference.model} with the old prompt "
+        f"scores {words.score(reference.measured.score)}",
+        *(f"{target.model}: {_said(target.chosen, kept=target.kept)}" for target in found.targets),
+        "",
+    ]
+    rows = [["prompt", *(target.model for target in found.targets)]]
+    for place, row in enumerate(found.matrix.values()):
+        rows.append(["old" if not place else f"new {place}", *map(_cell, row)])
+    lines += [words.columns(rows), "", f"Each: the gain on the old model with the old prompt, with its 95 % interval. "
+              f"No worse: all of it above -{found.margin:g}.", ""]  # fmt: skip
+    costs = [["a thousand requests", "tokens read", "written", "dollars"]]
+    costs.append([f"old: {reference.model}", *_dear(found.cost)])
+    costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
+    lines.append(words.columns(costs, right=(1, 2, 3)))
+    for target in found.targets:
+        if not target.kept:
+            lines += ["", f"Prompt for {target.model} ({target.chosen.prompt.id}):"]
+            lines += [words.block(text) for _, text in target.chosen.prompt.texts if text]
+    if found.judged:
+        lines += ["", "This is a judge's word, and no verdict: label the runs' replies (`promptopt label RUN`)."]
+    return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
+
+
+def _said(placed: Placed, *, kept: bool) -> str:
+    prompt = "the old prompt" if kept else "a new prompt"
+    return {
+        "non-inferior": f"{prompt} is no worse there",
+        "inferior": f"{prompt} is worse there than the margin allows",
+        "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
+    }[placed.status] + f" ({_cell(placed)})"
+
+
+def _cell(placed: Placed) -> str:
+    from promptopt.reports import words
+
+    low, high = placed.gain.ci95
+    return f"{words.difference(placed.gain.mean)} ({words.difference(low)} to {words.difference(high)})"
+
+
+def _dear(cost: Cost) -> list[str]:
+    from promptopt.reports import words
+
+    usd = "unknown" if cost.usd is None else words.dollars(cost.usd)
+    return [words.count(round(cost.prompt_tokens)), words.count(round(cost.completion_tokens)), usd]

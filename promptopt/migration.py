@@ -1,0 +1,310 @@
+"""A prompt moves to other models: kept where it is no worse there, searched anew where it is, and tested either way.
+
+The old model with the old prompt is the reference. Where the examples have no labels, what it answered is the target,
+and a judge says whether a new reply serves as well.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from promptopt.api import optimize
+from promptopt.arguments import checked
+from promptopt.binding.models import Models, open_models, price_for
+from promptopt.binding.session import Session, opened, stopping
+from promptopt.errors import BackendError, ConfigError, Suspended
+from promptopt.evaluation import Evaluation, evaluate, looking
+from promptopt.evaluators.equivalence import Equivalence
+from promptopt.evaluators.generation import Generation
+from promptopt.models.recorded import recorded_lines
+from promptopt.outcome.result import Result
+from promptopt.places import write_whole
+from promptopt.protocols import Evaluator, Model, Optimizer
+from promptopt.run.budget import Budget
+from promptopt.stats import Gain, paired_gain
+from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Reply, Request
+
+MARGIN = 0.03
+"""How much worse than the reference may be no worse, of a score from 0 to 1."""
+EQUIVALENCE = "equivalence"
+"""The evaluator that takes the old model's replies for targets where there are none."""
+THOUSAND = 1_000
+
+Status = Literal["non-inferior", "inferior", "open"]
+"""`non-inferior`: the whole 95 % interval lies above -margin; `inferior`: below it; `open`: neither is sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a thousand requests take: tokens read and written, and dollars where the price is known."""
+
+    prompt_tokens: float
+    completion_tokens: float
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item."""
+
+    prompt: Prompt
+    model: str
+    score: float
+    unreadable: int
+    gain: Gain
+    status: Status
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What became of one target. `kept`: the old prompt stays; `search`: the run that looked for another."""
+
+    model: str
+    old: Placed
+    new: Placed | None
+    search: Result | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the old prompt stays: it is no worse there, or nothing better was found."""
+        return self.new is None
+
+    @property
+    def chosen(self) -> Placed:
+        """What to use on this model."""
+        return self.old if self.new is None else self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The old model as the reference, and every target. `matrix`: each prompt on each target, in order."""
+
+    task: str
+    evaluator: str
+    judged: bool
+    margin: float
+    n: int
+    reference: Evaluation
+    cost: Cost
+    targets: tuple[Target, ...]
+    matrix: Mapping[str, tuple[Placed, ...]]
+    warnings: tuple[str, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether every target has a prompt that is no worse than the reference."""
+        return all(target.chosen.status == "non-inferior" for target in self.targets)
+
+
+@checked
+def migrate(
+    task: Task,
+    targets: Sequence[str | Model],
+    *,
+    model: str | Model | Models,
+    optimizer: str | Optimizer = "auto",
+    evaluator: Evaluator | None = None,
+    margin: float = MARGIN,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    session: Session | None = None,
+) -> Migration:
+    """Move the task's start prompt from the model that it is for today to each of `targets`.
+
+    `model`: the old one; `Models` says who writes prompts and who judges. `evaluator`: by default the task's judge,
+    else its metric where all examples have targets, else `Equivalence` with the old model's replies as targets. A
+    target is searched only where the old prompt is not non-inferior to the reference within `margin`. `budget`: of each
+    search. Raises ConfigError for a margin outside 0 to 1 and for no targets, BackendError where a model fails.
+    """
+    if not 0.0 < margin < 1.0:
+        raise ConfigError(f"a margin of {margin:g} means nothing; give a share of the scale, such as 0.03")
+    if not targets:
+        raise ConfigError("there is no model to move to; name one or several")
+    roles = model if isinstance(model, Models) else Models(model)
+    watched = Session() if session is None else session
+    with opened(store) as store:
+        mover = _Mover(task, roles, optimizer, evaluator, margin, budget, seed, (store, watched))
+        return mover.move(targets)
+
+
+def freeze(
+    task: Task, path: Path, *, model: str | Model | Models, seed: int = 0, store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> int:  # fmt: skip
+    """Write what the old model answers to all examples under the start prompt; returns how many replies.
+
+    `Recorded(path)` then stands for that model, once it is gone. Raises OSError, and BackendError where it fails.
+    """
+    with opened(store) as store:
+        asked = model if isinstance(model, Models) else Models(model)
+        examples = _everything(task)
+        requests, replies = _answers(task, asked, examples, store, seed, interrupt)
+        name = open_models(asked).by_role["task"].name
+    write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
+    return len(replies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mover:
+    """One migration, with all that it is asked with."""
+
+    given: Task
+    roles: Models
+    optimizer: str | Optimizer
+    chosen: Evaluator | None
+    margin: float
+    budget: Budget | None
+    seed: int
+    held: tuple[Store, Session]
+
+    def move(self, targets: Sequence[str | Model]) -> Migration:
+        task, evaluator = self._measured_by()
+        reference = self._on(task, evaluator, task.initial, self.roles.task)
+        found: list[Target] = []
+        for model in targets:
+            found.append(self._target(task, evaluator, reference, model))
+        news = list(dict.fromkeys(target.new.prompt for target in found if target.new is not None))
+        matrix = {
+            prompt.id: tuple(self._placed(task, evaluator, reference, prompt, model) for model in targets)
+            for prompt in (task.initial, *news)
+        }
+        warnings = [said for target in found if target.search is not None for said in target.search.warnings]
+        return Migration(
+            task.name, reference.evaluator, reference.judged, self.margin, len(reference.examples), reference,
+            _cost(reference, self._opened(self.roles.task)), tuple(found), matrix,
+            tuple(dict.fromkeys([*reference.warnings, *warnings])),
+        )  # fmt: skip
+
+    def _measured_by(self) -> tuple[Task, Evaluator | None]:
+        """The task and what it is measured by; with the source's replies as targets, where there are no others."""
+        task = self.given
+        labelled = all(example.target for example in _everything(task))
+        named = "" if not task.judge else str(task.judge["evaluator"])
+        if self.chosen is None and not named:
+            if labelled:
+                return task, Generation.for_task(task)
+        elif labelled or not (isinstance(self.chosen, Equivalence) or (self.chosen is None and named == EQUIVALENCE)):
+            return task, self.chosen
+        store, session = self.held
+        examples = _everything(task)
+        _, replies = _answers(task, self.roles, examples, store, self.seed, session.interrupt)
+        answered = {example: replace(example, target=reply.written)
+                    for example, reply in zip(examples, replies, strict=True)}  # fmt: skip
+        splits = {name: tuple(answered[each] for each in getattr(task, name)) for name in ("train", "dev", "test")}
+        targeted = replace(task, labels=(), pool=None, **splits)
+        return targeted, Equivalence.for_task(targeted)
+
+    def _target(self, task: Task, evaluator: Evaluator | None, reference: Evaluation, model: str | Model) -> Target:
+        old = self._placed(task, evaluator, reference, task.initial, model)
+        if old.status == "non-inferior":
+            return Target(old.model, old, None, None)
+        store, session = self.held
+        asked = replace(self.roles, task=model, check=None)
+        result = optimize(
+            task, self.optimizer, model=asked, evaluator=evaluator, budget=self.budget, seed=self.seed, store=store,
+            session=session,
+        )  # fmt: skip
+        if result.status == "suspended":
+            raise BackendError(result.reason)
+        if result.prompt == task.initial:
+            return Target(old.model, old, None, result)
+        return Target(old.model, old, self._placed(task, evaluator, reference, result.prompt, model), result)
+
+    def _placed(
+        self, task: Task, evaluator: Evaluator | None, reference: Evaluation, prompt: Prompt, model: str | Model
+    ) -> Placed:
+        found = self._on(task, evaluator, prompt, model)
+        gain = _paired(reference, found)
+        low, high = gain.ci95
+        status: Status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
+        cost = _cost(found, self._opened(model))
+        return Placed(prompt, found.model, found.measured.score, found.measured.unreadable, gain, status, cost)
+
+    def _on(self, task: Task, evaluator: Evaluator | None, prompt: Prompt, model: str | Model) -> Evaluation:
+        store, session = self.held
+        asked = replace(self.roles, task=model, check=None)
+        return evaluate(task, prompt, model=asked, evaluator=evaluator, split="test", seed=self.seed, store=store,
+                        interrupt=session.interrupt)  # fmt: skip
+
+    def _opened(self, model: str | Model) -> Model:
+        return open_models(replace(self.roles, task=model, check=None)).by_role["task"]
+
+
+def _everything(task: Task) -> list[Example]:
+    return list(dict.fromkeys((*task.train, *task.dev, *task.test)))
+
+
+def _answers(
+    task: Task, models: Models, examples: Sequence[Example], store: Store, seed: int, interrupt: threading.Event | None
+) -> tuple[list[Request], list[Reply]]:
+    """What a model is asked and answers under the start prompt, one example each."""
+    budget, begun = Budget(), time.monotonic()
+    by_role = open_models(models).by_role
+    _, door = looking(task, Generation.for_task(task), by_role, store, budget, seed, stopping(budget, begun, interrupt))
+    requests: list[Request] = []
+    for example in examples:
+        content, shared = task.render(task.initial, example)
+        requests.append(Request(content, task.sampling, shared=shared))
+    try:
+        return requests, door(requests)
+    except Suspended as stop:
+        raise BackendError(f"{stop}; run the same command again to go on") from stop
+
+
+def _paired(reference: Evaluation, found: Evaluation) -> Gain:
+    """What `found` gains on the reference on the same items, those that a judge could read under both."""
+    rows = zip(reference.scores, found.scores, found.examples, strict=True)
+    read = [(old.value, new.value, example.group) for old, new, example in rows if old.judged and new.judged]
+    return paired_gain([old for old, _, _ in read], [new for _, new, _ in read], groups=[name for *_, name in read])
+
+
+def _cost(found: Evaluation, model: Model) -> Cost:
+    """What the task model alone takes for a thousand requests."""
+    ledger, price = found.by_role["task"], price_for(model)
+    scale = THOUSAND / max(1, ledger.calls)
+    read, written = scale * ledger.prompt_tokens, scale * ledger.completion_tokens
+    usd = None if price is None else read * price.prompt_usd + written * price.completion_usd
+    return Cost(read, written, usd)
+
+
+def migration_json(found: Migration) -> dict[str, Any]:
+    """One JSON object."""
+    return {
+        "task": found.task,
+        "evaluator": found.evaluator,
+        "basis": "judge" if found.judged else "metric",
+        "margin": found.margin,
+        "n": found.n,
+        "done": found.done,
+        "reference": {"model": found.reference.model, "score": found.reference.measured.score,
+                      "cost_per_thousand": _cost_json(found.cost)},
+        "targets": [
+            {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
+             "verdict": target.search.verdict if target.search else None,
+             "prompt": dict(target.chosen.prompt.texts), **_placed_json(target.chosen)}
+            for target in found.targets
+        ],
+        "matrix": [{"prompt_id": name, "cells": [_placed_json(cell) for cell in row]}
+                   for name, row in found.matrix.items()],
+        "warnings": list(found.warnings),
+    }  # fmt: skip
+
+
+def _placed_json(placed: Placed) -> dict[str, Any]:
+    gain = placed.gain
+    return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
+            "unreadable": placed.unreadable, "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "n": gain.n},
+            "status": placed.status, "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
+
+
+def _cost_json(cost: Cost) -> dict[str, Any]:
+    return {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens, "usd": cost.usd}
