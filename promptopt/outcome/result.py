@@ -157,6 +157,8 @@ class Result:
     """Which look at these test examples the verdict is, and at what level; None where the test was not opened."""
     basis: Basis
     """What the verdict is by: a metric, or the word of a judge, which is none (`promptopt label`)."""
+    trust: Mapping[str, Any] | None
+    """What is known of the judge: its status, and how it agreed with people; None where nothing is."""
     pairs: str
     """Where the store keeps the replies of start and winner to the test, for people to label; empty for a metric."""
     verdict: Verdict | None
@@ -179,6 +181,17 @@ class Result:
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
+
+    def _repr_html_(self) -> str:
+        from promptopt.outcome.notebook import html_of
+
+        return html_of(self)
+
+    def plot(self) -> Any:
+        """Score against evaluations and the sealed test, as a matplotlib Figure. Raises ConfigError without it."""
+        from promptopt.outcome.notebook import figure_of
+
+        return figure_of(self)
 
     @property
     def prompt(self) -> Prompt:
@@ -212,6 +225,7 @@ class Result:
             if gain is None or look is None
             else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
             "basis": self.basis,
+            "trust": self.trust,
             "pairs": self.pairs,
             "verdict": self.verdict,
             "optimism": self.optimism,
