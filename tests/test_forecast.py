@@ -20,20 +20,9 @@ from promptopt.tasks import catalogue
 
 FACTOR = 1.5
 QUICK = ("apo", "random")
-MISSED = {
-    "capo": "1.6 times the tokens are foreseen",
-    "plum-hc": "the stand-in's phrases run dry early, so 0.4 of the calls are foreseen",
-    "plum-tabu": "the stand-in's phrases run dry early, so 0.4 of the calls are foreseen",
-}
-"""Methods whose dry run is further off, and why."""
-
-
-def _marks(method: str) -> list[pytest.MarkDecorator]:
-    missed = [pytest.mark.xfail(reason=MISSED[method])] if method in MISSED else []
-    return missed if method in QUICK else [pytest.mark.slow, *missed]
-
-
-METHODS = [pytest.param(name, marks=_marks(name)) for name in registry.names("optimizers")]
+METHODS = [
+    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in registry.names("optimizers")
+]
 
 
 class Counting(Scripted):

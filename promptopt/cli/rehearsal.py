@@ -39,6 +39,8 @@ MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 GROWTH = 28
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
+LONGEST_PHRASE = 20
+"""Words of a paraphrase at most. Ours, as what one adds: by what searches over phrases spend in the arena."""
 _WORDS = ("carefully", "briefly", "clearly", "first", "always", "exactly", "please", "really", "then", "well")
 _TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
 _BLOCK = re.compile(r'"""\s*(.*?)\s*"""', re.DOTALL)
@@ -311,9 +313,11 @@ class _Proposer:
 
 
 def _said_otherwise(phrase: str, rng: random.Random) -> str:
-    """A phrase with another word in the place of one, and sometimes one more."""
+    """A phrase with words more while it is short, else with others in the place of some: a paraphrase says no less."""
     pieces = phrase.split(" ")
-    pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
-    if rng.random() < 0.5:
-        pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
+    for _ in range(rng.randint(5, 10)):
+        if len(pieces) >= LONGEST_PHRASE:
+            pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
+        else:
+            pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
     return " ".join(pieces)

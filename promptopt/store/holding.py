@@ -13,6 +13,8 @@ import sqlalchemy as sql
 from promptopt.store.database import sentences
 
 PATIENCE_S = 1.0
+LOOKING_S = 0.05
+"""What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
 
 
@@ -33,12 +35,32 @@ def held(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None
             yield
 
 
+def is_held(engine: sql.Engine, run_id: str) -> bool | None:
+    """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""
+    file = engine.url.database
+    if engine.dialect.name != "sqlite" or not file or file == ":memory:" or engine.url.query:
+        return None
+    path = Path(f"{file}.{run_id}.lock")
+    if not path.exists():
+        return False
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0.0)
+    except Timeout:
+        return True
+    except OSError:
+        return None
+    lock.release()
+    return False
+
+
 @contextmanager
 def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     from filelock import FileLock, Timeout
 
-    # `Store.is_held` takes it for a moment.
-    lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.05
+    lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), LOOKING_S
     while not lock.is_locked:
         try:
             lock.acquire(timeout=patience)

@@ -17,7 +17,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
-from promptopt.store.holding import held
+from promptopt.store.holding import held, is_held
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.types import canonical
@@ -95,24 +95,8 @@ class Store:
             yield
 
     def is_held(self, run_id: str) -> bool | None:
-        """Whether a process is at the run now; None in a store that is no file, where nothing says."""
-        file = self.engine.url.database
-        if self.engine.dialect.name != "sqlite" or not file or file == ":memory:" or self.engine.url.query:
-            return None
-        path = Path(f"{file}.{run_id}.lock")
-        if not path.exists():
-            return False
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(timeout=0.0)
-        except Timeout:
-            return True
-        except OSError:
-            return None
-        lock.release()
-        return False
+        """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""
+        return is_held(self.engine, run_id)
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""

@@ -31,13 +31,14 @@ def canonical_address(address: str) -> str:
     """
     parts = _parts(address)
     host = (parts.hostname or "").rstrip(".")
+    # First: digits of other scripts make an address too.
+    with contextlib.suppress(UnicodeError):
+        host = host if host.isascii() else host.encode("idna").decode()
     numbers = _numbers(host)
     if numbers is not None:
         host = str(numbers)
     if host in ("localhost", "localhost.localdomain", "::1", "0.0.0.0", "::"):
         host = "127.0.0.1"
-    with contextlib.suppress(UnicodeError):
-        host = host if host.isascii() else host.encode("idna").decode()
     shown = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
     return urlunsplit((parts.scheme, shown + port, parts.path.rstrip("/"), "", ""))

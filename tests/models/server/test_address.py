@@ -180,6 +180,7 @@ def test_a_key_that_no_header_can_hold_is_a_sentence(key: str, monkeypatch: pyte
     [
         "http://localhost:8000/v1", "http://LOCALHOST:8000/v1/", "http://localhost.:8000/v1", "http://[::1]:8000/v1",
         "http://0.0.0.0:8000/v1", "http://127.1:8000/v1", "http://[::ffff:127.0.0.1]:8000/v1", "http://[::]:8000/v1//",
+        "http://１27.0.0.1:8000/v1",
     ],
 )  # fmt: skip
 def test_this_machine_is_one_server_however_it_is_written(address: str) -> None:
