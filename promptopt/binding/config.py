@@ -43,7 +43,10 @@ class RunConfig:
     """
 
     task: Annotated[
-        str, Said("A built-in task (`promptopt tasks list`) or a task file (FILE.toml); several, as A,B,C.")
+        str,
+        Said(
+            "A built-in task (`promptopt tasks list`), a task file, a program (package.module:name); several, as A,B."
+        ),
     ] = ""
     system: Annotated[str | None, Said("Several tasks: the system prompt in use, or its file.", "FILE-or-text")] = None
     objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None

@@ -133,9 +133,10 @@ def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
 def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`.
 
-    `trust`: the user trusts the content of this task file, which is remembered; an option of the command line alone,
-    since a config file may be a stranger's too.
+    `trust`: the user trusts the content of this file or module, which is remembered; an option of the command line
+    alone, since a config file may be a stranger's too.
     """
+    from promptopt.cli.programs import load_program, names_program
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
 
@@ -151,6 +152,10 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     given = [name for name in ("system", "objective", "weights", "floor") if getattr(config, name) is not None]
     if given:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
+    if names_program(config.task):
+        if config.data is not None:
+            raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
+        return load_program(config.task, splits=splits, trust=trust)
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 

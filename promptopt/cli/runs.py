@@ -16,6 +16,7 @@ from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.store.runs import RunRecord
+    from promptopt.tasks.task import Task
 
 app = typer.Typer(
     add_completion=False,
@@ -89,11 +90,12 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(result: Any) -> dict[str, Any]:
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
+    decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
         "method": str(result["method"]),
         "model": str(result["model"]),
-        "verdict": "-" if gain is None else str(result["verdict"]),
+        "verdict": "-" if gain is None else str(decided["verdict"]),
         "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
@@ -156,6 +158,29 @@ def delete(run: RunName) -> None:
     say(f"run {record.id} is forgotten; until `promptopt cache gc`, running its command again costs nothing")
 
 
+def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
+    """The task of a run. Raises ConfigError where it lays a prompt out in another way than then."""
+    from promptopt.binding.config import config_from
+    from promptopt.cli.request import task_of
+    from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.inline import inlined
+    from promptopt.tasks.splits import Splits
+
+    own = Splits(seed=result["seed"])
+    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
+    recorded = record.fingerprint["task"]
+    if "origin" in recorded:
+        task = inlined(task)
+    now = task.fingerprint()
+    changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
+    if changed:
+        raise ConfigError(
+            f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
+            f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
+        )
+    return task
+
+
 @app.command()
 def export(
     run: RunName,
@@ -177,29 +202,13 @@ def export(
 
     That is the whole pattern that the model read, with a place for the input.
     """
-    from promptopt.binding.config import config_from
-    from promptopt.cli.request import task_of
     from promptopt.places import write_whole
     from promptopt.reports import export as exports
-    from promptopt.tasks.catalogue import load_task
-    from promptopt.tasks.inline import inlined
-    from promptopt.tasks.splits import Splits
 
     record = _find(run)
     result = result_of(record)
     chosen = exports.format_for(out, form)
-    own = Splits(seed=result["seed"])
-    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
-    recorded = record.fingerprint["task"]
-    if "origin" in recorded:
-        task = inlined(task)
-    now = task.fingerprint()
-    changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
-    if changed:
-        raise ConfigError(
-            f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
-            f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
-        )
+    task = _task_as_measured(record, result)
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
     text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
     if out is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promptopt.arguments import check_fields, checked
 from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.protocols import Metric, Reader
+from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
@@ -41,7 +41,8 @@ class Task:
     `editable`: the prompt part that methods edit, or several; what is read is the one edited now, and `editables` are
     all of them, in order. `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the
     names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
-    the user says nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
+    the user says nothing. `scored_by`: the evaluator that belongs to it, where a program runs its
+    cells. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
     inputs that are not spelt `{name}`, for exports. `members`: the names of the tasks that this one is made of
     (`binding/suite.py`), by the slices of their examples; `objective` and `weights` make one number of their means.
@@ -71,6 +72,7 @@ class Task:
     origin: Task | None = field(default=None, repr=False)
     marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     editables: tuple[str, ...] = field(default=(), repr=False)
+    scored_by: Evaluator | None = field(default=None, repr=False)
     judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     members: tuple[str, ...] = ()
     objective: str = "mean"

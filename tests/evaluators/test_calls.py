@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from promptopt.evaluators.calls import with_calls
 
+from promptopt.evaluators.calls import with_calls
 from promptopt.types import Example, Message, Reply, ToolCall
 
 ASKED = Example.chat([Message("user", "Where is 7?")], 'find({"order":7})', "", ('{"type":"function"}',))
