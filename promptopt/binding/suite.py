@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Literal
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
@@ -101,7 +101,7 @@ def several_tasks(
 def _checked_objective(
     objective: str, tasks: Sequence[Task], weights: Sequence[float], floor: float | None
 ) -> Objective:
-    kind = next((each for each in OBJECTIVES if each == objective), None)
+    kind: Objective | None = next((each for each in OBJECTIVES if each == objective), None)
     if kind is None:
         raise ConfigError(f"the objective is {objective!r}; it is one of {', '.join(OBJECTIVES)}")
     names = [task.name for task in tasks]
@@ -187,4 +187,4 @@ def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tupl
 def _measure(task: Task) -> tuple[Reader, Metric]:
     comma = "number" in (task.metric, task.answer) and writes_decimal_commas(task)
     measure = metrics.resolve(task.metric, comma)
-    return answers.resolve(cast("str | Reader", task.answer), task.labels, comma), measure
+    return answers.resolve(task.answer, task.labels, comma), measure
