@@ -25,8 +25,8 @@ Tasks and evaluators (`protocols.tasks`):
 - `AskEach`: A door that can tell the draws of equal requests apart.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
-- `SeveralTasks`: A task that is several under one prompt.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
+- `SeveralTasks`: A task that is several under one prompt.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.

@@ -139,6 +139,16 @@ class SeveralParts(Protocol):
 
 
 @runtime_checkable
+class BringsEvaluator(Protocol):
+    """A task that is scored by an evaluator of its own (a program), where the user names none. Asked at binding."""
+
+    @property
+    def scored_by(self) -> Evaluator | None:
+        """That evaluator; None: by the method's choice, or by generation."""
+        ...
+
+
+@runtime_checkable
 class SeveralTasks(Protocol):
     """A task that is several under one prompt: every example belongs to one of them."""
 
@@ -148,16 +158,6 @@ class SeveralTasks(Protocol):
 
     def worth(self, means: Mapping[str, float]) -> float:
         """What a prompt is worth whose mean scores on the tasks are these: what a search goes by."""
-        ...
-
-
-@runtime_checkable
-class BringsEvaluator(Protocol):
-    """A task that is scored by an evaluator of its own (a program), where the user names none. Asked at binding."""
-
-    @property
-    def scored_by(self) -> Evaluator | None:
-        """That evaluator; None: by the method's choice, or by generation."""
         ...
 
 

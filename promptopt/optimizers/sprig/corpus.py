@@ -69,7 +69,7 @@ def read_corpus(name: str, lines: Iterable[str]) -> tuple[Component, ...]:
             value: object = json.loads(line)
         except (ValueError, RecursionError) as cause:
             raise DataError(f"{where}: not valid JSON ({cause}); write an object with id, text and category") from cause
-        row: Mapping[str, object] = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        row: Mapping[str, object] = cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
         text, category, id = (str(row.get(key, "")) for key in ("text", "category", "id"))
         broken = fault(text, category)
         key = " ".join(text.casefold().split())

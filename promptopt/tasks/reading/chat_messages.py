@@ -135,8 +135,7 @@ def _calls(table: Mapping[str, object]) -> list[ToolCall]:
         found = place.get("tool_calls")
         listed = cast("list[object]", found) if isinstance(found, list) and found else listed
     old = table.get("function_call", further.get("function_call"))
-    given: list[object] = [*listed, old]
-    return [_call(each) for each in given if isinstance(each, dict)]
+    return [_call(cast("object", each)) for each in (*listed, old) if isinstance(each, dict)]
 
 
 def _call(entry: object) -> ToolCall:
