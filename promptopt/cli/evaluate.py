@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(
     "task", "system", "objective", "weights", "floor", "model", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge",
