@@ -168,7 +168,10 @@ def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
         raise ConfigError(f"--weights {config.weights!r} are no numbers; give one for each task, as 2,1,1") from None
     system = config.system
     if system is not None and _is_file(Path(system)):
-        system = Path(system).read_text(encoding="utf-8-sig")
+        try:
+            system = Path(system).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as cause:
+            raise DataError(f"the system prompt {system!r} cannot be read as UTF-8 text: {cause}") from cause
     objective = "mean" if config.objective is None else config.objective
     return several_tasks(tasks, system=system, objective=objective, weights=weights, floor=config.floor)
 
