@@ -24,7 +24,7 @@ TRAINED = ("rlprompt",)
 """Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
 PLANNED = (
     "opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro", "optoprime", "textgrad", "simba", "sprig",
-    "align-pro",
+    "align-pro", "metaspo",
 )  # fmt: skip
 """Those that plan from the budget, and are given nothing."""
 
@@ -72,6 +72,7 @@ REAL: Settings = {
     "simba": {"longest": LONGEST, "sampling.max_tokens": REPLY, "demos": 2},
     "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
     "sprig": {"longest": LONGEST, "sampling.max_tokens": REPLY},
+    "metaspo": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},
     **{method: {} for method in PLUM},

@@ -56,8 +56,15 @@ class RunConfig:
     """
 
     task: Annotated[
-        str, Said("A built-in task (`promptopt tasks list`), a task file, or a program (package.module:name).")
+        str,
+        Said(
+            "A built-in task (`promptopt tasks list`), a task file, a program (package.module:name); several, as A,B."
+        ),
     ] = ""
+    system: Annotated[str | None, Said("Several tasks: the system prompt in use, or its file.", "FILE-or-text")] = None
+    objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None
+    weights: Annotated[str | None, Said("Several tasks: a number for each.", "N,N,N")] = None
+    floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None

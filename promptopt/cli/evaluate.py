@@ -28,7 +28,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(cls=options.Grouped)
 @options.from_config(
-    "task", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "task", "system", "objective", "weights", "floor", "base_url", "served_as", "api_key_env",
+    "concurrency", "requests_per_minute", "judge",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptopt.cli.output import show
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from promptopt.tasks.chat import Logs
@@ -126,6 +126,10 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
         beside.write_text(draft.conversations, encoding="utf-8", errors="surrogatepass")
         partial.write_text(draft.task_file, encoding="utf-8")
         task = load_task_file(partial)
+        if not (task.train and task.dev and task.test):
+            raise DataError(
+                f"{logs.data} has too few different conversations for three splits; give at least a few dozen"
+            )
         partial.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -144,11 +144,36 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
+    names = [name.strip() for name in config.task.split(",")]
+    if len(names) > 1 and not Path(config.task).exists():
+        if config.data is not None:
+            raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
+        return _several(config, [load_task(name, splits=splits, trust=trust) for name in names])
+    given = [name for name in ("system", "objective", "weights", "floor") if getattr(config, name) is not None]
+    if given:
+        raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
     if names_program(config.task):
         if config.data is not None:
             raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
         return load_program(config.task, splits=splits, trust=trust)
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
+
+
+def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
+    from promptopt.binding.suite import several_tasks
+
+    try:
+        weights = [float(part) for part in config.weights.split(",")] if config.weights else []
+    except ValueError:
+        raise ConfigError(f"--weights {config.weights!r} are no numbers; give one for each task, as 2,1,1") from None
+    system = config.system
+    if system is not None and _is_file(Path(system)):
+        try:
+            system = Path(system).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as cause:
+            raise DataError(f"the system prompt {system!r} cannot be read as UTF-8 text: {cause}") from cause
+    objective = "mean" if config.objective is None else config.objective
+    return several_tasks(tasks, system=system, objective=objective, weights=weights, floor=config.floor)
 
 
 def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:

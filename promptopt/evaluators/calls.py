@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import cast
 
+from promptopt.text import strip_fence
 from promptopt.types import Example, Reply, ToolCall
 
 _WRITTEN = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
@@ -21,7 +22,23 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     if not example.tools and not reply.tool_calls:
         return reply
     text = _WRITTEN.sub(lambda found: _call(found[1], found[0]), reply.text).strip()
+    bare = strip_fence(text)
+    if bare.startswith("{"):
+        # Small models leave the tags out. Only a tool on offer is one, for a reply may be JSON of its own.
+        call = _call(bare, text)
+        text = call if any(call.startswith(f"{name}(") for name in _offered(example)) else text
     return replace(reply, text=replace(reply, text=text).written, tool_calls=())
+
+
+def _offered(example: Example) -> list[str]:
+    found: list[str] = []
+    for tool in example.tools:
+        value: object = json.loads(tool)
+        table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        inner = table.get("function")
+        name = cast("dict[str, object]", inner).get("name") if isinstance(inner, dict) else None
+        found += [name] if isinstance(name, str) else []
+    return found
 
 
 def _call(inner: str, whole: str) -> str:

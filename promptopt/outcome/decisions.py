@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from promptopt.protocols import Task
 from promptopt.stats import Gain, paired_gain
 from promptopt.tasks.gate import EVERY
+from promptopt.tasks.task import Task as OwnTask
 from promptopt.text import counted
 from promptopt.types import Example, Score
 
@@ -99,6 +101,27 @@ def of_slices(pairs: Sequence[Pair], largest_loss: Mapping[str, float]) -> list[
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
         found.append(non_inferior(f"slice {name}", held, margin))
+    return found
+
+
+def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> list[str]:
+    """A sentence for each task, where `task` is several: what it gains, and whether its floor holds if it has one."""
+    members = task.members if isinstance(task, OwnTask) else ()
+    pairs = [Pair(*each) for each in zip(examples, before, after, strict=False)]
+    found: list[str] = []
+    for name in members:
+        own = [pair for pair in pairs if pair.example.slice == name]
+        floor = task.floor_of(name) if isinstance(task, OwnTask) else None
+        if not own:
+            continue
+        decision = non_inferior(name, own, 0.0 if floor is None else floor)
+        gain = _gain(own, 0.05)
+        low, high = gain.interval
+        said = (
+            f"{name}: {_points(gain.mean)} points ({_points(low)} to {_points(high)}) on {counted(gain.n, 'example')}"
+        )
+        held = {"passed": "held", "regression": "broken", "inconclusive": "open"}[decision.outcome]
+        found.append(said if floor is None else f"{said}; its floor of {100 * floor:g} points is {held}")
     return found
 
 

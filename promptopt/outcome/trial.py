@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
+from promptopt.outcome.decisions import of_members
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
@@ -121,6 +122,9 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     # A start that won is one prompt, as `evaluate` shows it.
     shown = list({run.initial: before, winner: after}.items())
     by = (criterion.model.name, criterion.name)
+    if winner != run.initial:
+        for said in of_members(run.task, examples, before, after):
+            run.warn(said)
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)

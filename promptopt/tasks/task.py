@@ -14,7 +14,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
-from promptopt.tasks.gate import Gate
+from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
@@ -44,7 +44,9 @@ class Task:
     the user says nothing. `scored_by`: the evaluator that belongs to it, where a program runs its
     cells. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
-    inputs that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for
+    inputs that are not spelt `{name}`, for exports. `members`: the names of the tasks that this one is made of
+    (`binding/suite.py`), by the slices of their examples; `objective` and `weights` make one number of their means.
+    `judge`: the evaluator that asks a judge and its settings, for
     tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
     differ in `fingerprint()`.
     """
@@ -72,6 +74,9 @@ class Task:
     editables: tuple[str, ...] = field(default=(), repr=False)
     scored_by: Evaluator | None = field(default=None, repr=False)
     judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    members: tuple[str, ...] = ()
+    objective: str = "mean"
+    weights: tuple[float, ...] = ()
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
@@ -197,6 +202,22 @@ class Task:
             self._renderings[prompt.id] = rendering
         return rendering(example)
 
+    def floor_of(self, member: str) -> float | None:
+        """The loss that a member may have; None: nobody said."""
+        return self.gate.largest_loss.get(member, self.gate.largest_loss.get(EVERY))
+
+    def member_of(self, example: Example) -> str:
+        """The name of the task that an example is of, where this one is several; else empty."""
+        return example.slice if self.members else ""
+
+    def worth(self, means: Mapping[str, float]) -> float:
+        """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or the least of them."""
+        if self.objective == "worst":
+            return min(means.values())
+        shares = dict(zip(self.members, self.weights, strict=True))
+        whole = sum(shares.get(name, 1.0) for name in means)
+        return sum(shares.get(name, 1.0) * mean for name, mean in means.items()) / whole
+
     def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
         """The clause of the task's contract that `prompt` breaks, in a few words, or None."""
         return self.contract.broken_by(prompt, self.initial, self.editables, count_tokens)
@@ -265,8 +286,10 @@ class Task:
         """JSON that changes whenever anything changes that could change a score."""
         sampling = self.sampling
         origin = {} if self.origin is None else {"origin": digest(self.origin.fingerprint())}
+        several = {"members": list(self.members), "objective": self.objective, "weights": list(self.weights)}
         return {
             **origin,
+            **(several if self.members else {}),
             "name": self.name,
             "description": self.description,
             "initial": self.initial.id,

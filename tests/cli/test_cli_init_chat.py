@@ -131,6 +131,8 @@ def test_conversations_without_a_value_are_left_out_and_counted(invoke: Invoke) 
         ([log(1)], "holds a single conversation"),
         ([log(n, "", session_id="one") for n in range(5)], "no conversation has a system message"),
         ([{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}], "images, sounds and files"),
+        ([{"messages": []}] * 4, "it holds no messages"),
+        ([log(1, session_id=str(n)) for n in range(9)], "too few different conversations"),
         ([{"messages": [{"role": "narrator", "content": "x"}]}], "the speaker 'narrator' is unknown"),
     ],
 )  # fmt: skip

@@ -52,6 +52,11 @@ def fault(text: str, category: str = "custom") -> str:
     return ""
 
 
+def closed(text: str) -> str:
+    """The text with a full stop, where it ends in a letter or a digit: models leave it out in lists."""
+    return f"{text}." if text[-1:].isalnum() else text
+
+
 def read_corpus(name: str, lines: Iterable[str]) -> tuple[Component, ...]:
     """The components in lines of JSON. Raises DataError, naming `name` and the line, for what breaks a rule."""
     found: list[Component] = []

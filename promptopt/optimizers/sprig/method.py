@@ -27,7 +27,7 @@ from typing import ClassVar, cast
 
 from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
-from promptopt.optimizers.sprig.corpus import Component, corpus_of, fault
+from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.protocols import SeveralTasks
@@ -257,7 +257,7 @@ class _Search:
         texts = listed(reply)
         kept: dict[str, None] = {}
         for text in texts:
-            plain = " ".join(text.split())
+            plain = closed(" ".join(text.split()))
             if fault(plain) or FORM.repeated_by(plain, (component.text,)):
                 self._run.reject("sprig: a rephrasing that breaks the corpus's rules")
             elif plain.casefold() != component.text.casefold():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from promptopt.errors import DataError
-from promptopt.types import ChatRole, Message, ToolCall
+from promptopt.types import ChatRole, Message, ToolCall, canonical
 
 _ROLES: Mapping[str, ChatRole] = {
     "system": "system", "developer": "developer",
@@ -91,6 +91,9 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if said == "function_call":
         return [Message("assistant", "", (_call(_parsed(content)),))]
     role = role_of(said, speakers)
+    if role == "tool" and not _is_parts(content):
+        # A result may be any JSON, and is handed on as such.
+        content = canonical(content)
     text, parts_calls, results = _content(content)
     calls = [*parts_calls, *_calls(table)]
     name = table.get("name")
@@ -99,6 +102,14 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     plain = Message(role, text, tuple(calls), str(of) if of else "", named)
     # Anthropic brings the results of tools in a user's message.
     return [*results, *([plain] if plain.content or plain.tool_calls or not results else [])]
+
+
+def _is_parts(content: object) -> bool:
+    """Whether this is a text, nothing, or a list of a message's parts."""
+    listed = cast("list[object]", content) if isinstance(content, list) else [content]
+    tables = [cast("dict[str, object]", part) for part in listed if isinstance(part, dict)]
+    plain = all(part is None or isinstance(part, str | dict) for part in listed)
+    return plain and all(isinstance(table.get("type"), str) for table in tables)
 
 
 def _content(content: object) -> tuple[str, list[ToolCall], list[Message]]:

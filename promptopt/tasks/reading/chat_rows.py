@@ -61,7 +61,8 @@ _DEEPEST = 6
 
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
-    return "chosen" not in row and (_turn_columns(row) is not None or _entries(row) is not None)
+    named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
+    return "chosen" not in row and (named or _turn_columns(row) is not None or _entries(row) is not None)
 
 
 def conversations_of(

@@ -55,7 +55,7 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     "greeting": ("first reply", "not scored, since it answers nothing"),
     "long": ("history", f"cut to its last turns, of about {LONGEST:,} tokens at most"),
     "too long": ("turn", f"left out: alone it has more than about {LONGEST:,} tokens"),
-    "system": ("system message", "inside of a conversation is sent where it stands"),
+    "system": ("system message", "kept in place inside of a conversation"),
 }
 
 

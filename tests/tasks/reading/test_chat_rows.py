@@ -91,6 +91,13 @@ def test_a_row_of_openai_is_written_as_it_was_read() -> None:
     assert messages_to_json(only({"messages": OPENAI}).messages) == OPENAI
 
 
+@pytest.mark.parametrize("content", [{"a": 1}, [1, 2], [{"a": 1}], 7])
+def test_a_result_of_a_tool_may_be_any_json(content: object) -> None:
+    rows = [*OPENAI[:3], {"role": "tool", "content": content, "tool_call_id": "c1"}, LAST]
+
+    assert json.loads(only({"messages": rows}).messages[3].content) == content
+
+
 def test_transcripts_go_by_conversation_and_time() -> None:
     rows = [
         {"session_id": "b", "speaker": "customer", "text": "hello", "time": "1"},

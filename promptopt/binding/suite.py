@@ -1,0 +1,190 @@
+"""Several tasks under one system prompt, as one task: `--task a,b,c`.
+
+Each example is what its own task would send, as messages, behind the one system prompt; each is scored by its own
+task's metric. So everything that takes a task takes several: splits, budgets, replay and the ledger stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from promptopt.arguments import checked
+from promptopt.errors import ConfigError
+from promptopt.evaluators import answers, metrics
+from promptopt.evaluators.generation import writes_decimal_commas
+from promptopt.protocols import Metric, Reader
+from promptopt.tasks.gate import EVERY, Gate
+from promptopt.tasks.prompt_text import chat_layouts
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Message, Prompt, Score
+
+Objective = Literal["mean", "weighted", "worst"]
+OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst")
+START = "You are a helpful assistant."
+"""The system prompt where no task brings one and none is given; the one that searches over system prompts begin at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByTask:
+    """The metric of each task, for its own examples."""
+
+    measures: Mapping[str, tuple[Reader, Metric]] = field(repr=False)
+
+    def __call__(self, reply: str, example: Example) -> Score:
+        """What the example's own task makes of the reply."""
+        read, measure = self.measures[example.slice]
+        answer = read(reply)
+        if answer is None:
+            return Score(0.0, reply, parsed=False, feedback="no answer could be read")
+        found = measure(answer, example)
+        if isinstance(found, Score):
+            return replace(found, output=reply, answer=answer)
+        value, feedback = found if isinstance(found, tuple) else (float(found), "")
+        told = feedback if feedback or value >= 1 else f"answered {answer[:200]}, expected {example.target[:200]}"
+        return Score(float(value), reply, answer, feedback=told)
+
+
+@checked
+def several_tasks(
+    tasks: Sequence[Task],
+    *,
+    system: str | None = None,
+    objective: str = "mean",
+    weights: Sequence[float] = (),
+    floor: float | None = None,
+) -> Task:
+    """One task out of several. `system`: the prompt in use; by default the one that the tasks bring, or `START`.
+
+    `objective`: what a search goes by where it can: the mean of the tasks' means, weighted by `weights`, or the worst
+    task's. The splits of the tasks are cut so that the mean over examples is the (weighted) mean over tasks. `floor`:
+    the loss that each task may have (`promptopt check` sees to it, and reports of runs tell it). Raises ConfigError for
+    tasks that cannot stand under one prompt, and for two of one name.
+    """
+    kind = _checked_objective(objective, tasks, weights, floor)
+    shares = tuple(weights) if weights else (1.0,) * len(tasks)
+    starts = list(dict.fromkeys(text for task in tasks if (text := _own_system(task)) is not None))
+    if system is None and len(starts) > 1:
+        raise ConfigError(
+            f"the tasks bring {len(starts)} system prompts, such as {starts[0][:60]!r} and {starts[1][:60]!r}; say "
+            f"which one is to be improved with --system FILE"
+        )
+    start = system if system is not None else starts[0] if starts else START
+    if not start.strip():
+        raise ConfigError("the system prompt is empty; write at least one sentence")
+    converted = [_converted(task) for task in tasks]
+    _check_apart(tasks, converted)
+    cut = [_cut([parts[split] for parts in converted], shares) for split in range(3)]
+    longest = max(tasks, key=lambda task: task.sampling.max_tokens).sampling
+    names = tuple(task.name for task in tasks)
+    measured = ", ".join(
+        f"{task.name} ({task.metric if isinstance(task.metric, str) else 'own metric'})" for task in tasks
+    )
+    return Task(
+        name="+".join(names),
+        description=f"Several tasks under one system prompt: {measured}.",
+        initial=Prompt.of(start.strip()),
+        layouts=chat_layouts()[:1],
+        train=cut[0], dev=cut[1], test=cut[2],
+        metric=ByTask({task.name: _measure(task) for task in tasks}),
+        answer="text",
+        sampling=longest,
+        gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
+        warnings=tuple(dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings)),
+        members=names,
+        objective=kind,
+        weights=shares,
+    )  # fmt: skip
+
+
+def _checked_objective(
+    objective: str, tasks: Sequence[Task], weights: Sequence[float], floor: float | None
+) -> Objective:
+    kind: Objective | None = next((each for each in OBJECTIVES if each == objective), None)
+    if kind is None:
+        raise ConfigError(f"the objective is {objective!r}; it is one of {', '.join(OBJECTIVES)}")
+    names = [task.name for task in tasks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two tasks are named {twice!r}; give each once, or rename one of them in its task file")
+    if len(tasks) < 2:
+        raise ConfigError(f"several tasks need two or more, and there is {names[0] if names else 'none'}")
+    if (kind == "weighted") != bool(weights):
+        raise ConfigError("--objective weighted and --weights go together: a number for each task, as --weights 2,1,1")
+    if weights and (len(weights) != len(tasks) or not all(weight > 0 for weight in weights)):
+        raise ConfigError(f"--weights has {len(weights)} numbers for {len(tasks)} tasks; give one above 0 for each")
+    if floor is not None and not 0 <= floor <= 1:
+        raise ConfigError(f"--floor {floor:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    return kind
+
+
+def _own_system(task: Task) -> str | None:
+    """The system prompt that a task of chats is about; None where it has none."""
+    content, _ = task.render(task.initial, task.train[0])
+    if isinstance(content, tuple) and content[0].role == "system" and content[0].content == task.initial[task.editable]:
+        return content[0].content
+    return None
+
+
+def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
+    """The splits of a task as chats behind a system prompt that is still to come."""
+    own = _own_system(task)
+    slots = [name for name in task.fields if f"{{{name}}}" in task.initial[task.editable]]
+
+    def made(example: Example) -> Example:
+        content, _ = task.render(task.initial, example)
+        if isinstance(content, str):
+            raise ConfigError(
+                f"task {task.name!r} is one text to be continued, which has no system message; leave it out"
+            )
+        head, rest = (content[0], content[1:]) if content[0].role == "system" else (None, content)
+        if head is not None and slots:
+            raise ConfigError(
+                f"task {task.name!r} fills variables into its system prompt, which others have no values for; leave it "
+                f"out"
+            )
+        if own is None and head is not None:
+            # Two system messages are more than many chat templates take.
+            rest = (Message("user", f"{head.content}\n\n{rest[0].content}"), *rest[1:])
+        group = f"{task.name}/{example.group}" if example.group else ""
+        return Example(
+            (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name
+        )
+
+    return tuple(tuple(map(made, split)) for split in (task.train, task.dev, task.test))
+
+
+def _check_apart(tasks: Sequence[Task], converted: Sequence[tuple[tuple[Example, ...], ...]]) -> None:
+    seen: dict[str, str] = {}
+    for task, splits in zip(tasks, converted, strict=True):
+        for split in splits:
+            for example in split:
+                other = seen.setdefault(example["history"], task.name)
+                if other != task.name:
+                    raise ConfigError(
+                        f"the tasks {other!r} and {task.name!r} ask the same, such as {example['history'][:60]!r}, so "
+                        f"one would be trained on what the other tests; leave one of them out"
+                    )
+
+
+def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tuple[Example, ...]:
+    """As many examples of each task as its share says, all mixed in turn; the tasks with too few set the size."""
+    unit = min(len(split) / share for split, share in zip(splits, shares, strict=True))
+    kept = [split[: max(1, int(unit * share))] for split, share in zip(splits, shares, strict=True)]
+    longest = max(map(len, kept))
+    # In turn, so that the first examples of a split are of all tasks, whatever takes only some.
+    places = sorted(
+        (
+            (place * longest / len(split), number, place)
+            for number, split in enumerate(kept)
+            for place in range(len(split))
+        )
+    )
+    return tuple(kept[number][place] for _, number, place in places)
+
+
+def _measure(task: Task) -> tuple[Reader, Metric]:
+    comma = "number" in (task.metric, task.answer) and writes_decimal_commas(task)
+    measure = metrics.resolve(task.metric, comma)
+    return answers.resolve(task.answer, task.labels, comma), measure

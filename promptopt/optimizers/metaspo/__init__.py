@@ -1,0 +1,1 @@
+"""A system prompt and user prompts, improved in turn over several tasks."""

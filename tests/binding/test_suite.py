@@ -1,0 +1,127 @@
+"""Several tasks under one system prompt: whose examples, whose metric, which mean, and what does not go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.suite import START, several_tasks
+from promptopt.errors import ConfigError
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.sprig.method import Sprig
+from promptopt.run.budget import Budget
+from promptopt.tasks import Splits, Task
+from promptopt.tasks.layout import Layout
+from promptopt.types import Example, Message
+
+
+def task(name: str, count: int = 40, **more: Any) -> Task:
+    examples = [Example.of("yes", text=f"{name} {number}") for number in range(count)]
+    sizes = Splits(count // 4, count // 4, count // 2)
+    return Task.from_examples(examples, prompt=f"Do {name}.", name=name, splits=sizes, **more)
+
+
+def chats(name: str, system: str) -> Task:
+    examples = [Example.chat([Message("user", f"{name} {number}")], "yes", f"g{number}") for number in range(40)]
+    return Task.from_examples(examples, prompt=system, name=name, splits=Splits(10, 10, 20))
+
+
+def test_every_example_is_sent_as_its_task_would_behind_the_one_system_prompt() -> None:
+    both = several_tasks([task("a"), chats("b", "Be kind.")])
+    seen = {}
+    for example in both.test:
+        content, _ = both.render(both.initial, example)
+        seen[both.member_of(example)] = content
+
+    assert both.initial["instruction"] == "Be kind."
+    assert [message.role for message in seen["a"]] == ["system", "user"]
+    assert seen["a"][1].content.startswith("Do a.")
+    assert [message.content[:2] for message in seen["b"]] == ["Be", "b "]
+
+
+def test_each_example_is_scored_by_its_own_metric() -> None:
+    numbers = Task.from_examples(
+        [Example.of("7", text=f"n {number}") for number in range(40)],
+        prompt="Count.",
+        name="n",
+        splits=Splits(10, 10, 20),
+    )
+    both = several_tasks([task("a", labels=("yes", "no")), numbers])
+    assert callable(both.metric)
+    scores = {example.slice: both.metric("I say yes, and 7.0", example) for example in both.test}
+
+    assert {name: score.value for name, score in scores.items()} == {"a": 1.0, "n": 1.0}
+    assert not both.metric("", both.test[0]).parsed
+
+
+@pytest.mark.parametrize(("weights", "counts"), [((), (20, 20)), ((1, 2), (20, 40)), ((2, 1), (20, 10))])
+def test_splits_are_cut_so_that_the_mean_over_examples_is_the_mean_over_tasks(
+    weights: tuple[float, ...], counts: tuple[int, int]
+) -> None:
+    both = several_tasks([task("a"), task("b", 80)], objective="weighted" if weights else "mean", weights=weights)
+
+    assert tuple(sum(example.slice == name for example in both.test) for name in "ab") == counts
+    assert {example.slice for example in both.test[:3]} == {"a", "b"}
+
+
+def test_one_number_is_made_of_the_means() -> None:
+    means = {"a": 0.9, "b": 0.5, "c": 0.7}
+    tasks = [task(name) for name in "abc"]
+
+    assert several_tasks(tasks).worth(means) == pytest.approx(0.7)
+    assert several_tasks(tasks, objective="weighted", weights=(2, 1, 1)).worth(means) == pytest.approx(0.75)
+    assert several_tasks(tasks, objective="worst").worth(means) == 0.5
+
+
+def test_without_any_system_prompt_it_begins_at_the_usual_one() -> None:
+    assert several_tasks([task("a"), task("b")]).initial["instruction"] == START
+    assert several_tasks([task("a"), task("b")], system="Be brief.").initial["instruction"] == "Be brief."
+
+
+@pytest.mark.parametrize(
+    ("tasks", "settings", "problem"),
+    [
+        ([task("a"), task("a")], {}, "two tasks are named 'a'"),
+        ([task("a")], {}, "two or more"),
+        ([chats("a", "Be kind."), chats("b", "Be brief.")], {}, "bring 2 system prompts"),
+        ([task("a"), task("b")], {"objective": "best"}, "one of mean, weighted, worst"),
+        ([task("a"), task("b")], {"objective": "weighted"}, "go together"),
+        ([task("a"), task("b")], {"objective": "weighted", "weights": (1, 0)}, "above 0"),
+        ([task("a"), task("b")], {"floor": 2.0}, "from 0 to 1"),
+        ([task("a"), task("b")], {"system": " "}, "the system prompt is empty"),
+        ([task("a"), task("b", layout=Layout("text", text="{instruction} {text}"))], {}, "one text to be continued"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_said(tasks: list[Task], settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        several_tasks(tasks, **settings)
+
+
+def test_tasks_with_variables_in_their_system_prompt_and_tasks_of_one_input_are_refused() -> None:
+    named = [Example.chat([Message("user", f"n {n}")], "yes", "", (), name="Ann") for n in range(40)]
+    filled = Task.from_examples(named, prompt="You talk to {{name}}.", name="c", splits=Splits(10, 10, 20))
+    same = Task.from_examples(
+        [Example.of("yes", text=f"a {n}") for n in range(40)], prompt="Do a.", name="z", splits=Splits(10, 10, 20)
+    )
+
+    with pytest.raises(ConfigError, match="the tasks 'a' and 'z' ask the same"):
+        several_tasks([task("a"), same])
+    with pytest.raises(ConfigError, match="'c' fills variables into its system prompt"):
+        several_tasks([task("a"), filled])
+
+
+def test_a_search_over_several_tasks_tells_each_gain_and_floor(tmp_path: Path) -> None:
+    def answer(request: Any) -> str:
+        system, asked = (message.content for message in request.content)
+        return "yes" if "exactly" in system and "Do a." in asked else "no"
+
+    both = several_tasks([task("a"), task("b")], floor=0.05)
+    method = Sprig(components=("Please answer exactly now.", "Please answer gladly now."), rephrasings=0)
+    result = optimize(both, method, model=Scripted(answer), budget=Budget(evaluations=400), store=tmp_path / "s.db")
+
+    assert "exactly" in result.best.text
+    assert any(said.startswith("a: +100.0 points") and said.endswith("is held") for said in result.warnings)
+    assert any(said.startswith("b: +0.0 points") for said in result.warnings)
