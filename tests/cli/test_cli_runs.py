@@ -115,3 +115,18 @@ def test_a_run_that_failed_is_listed_as_failed_with_what_it_was(
     (entry,) = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
     assert entry["status"] == "failed"
     assert (Path(entry["task"]).name, entry["method"], entry["model"]) == (task_file, "climb", "scripted")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "toml", "openai", "dspy", "langchain", "promptfoo", "llm", "python"])
+def test_every_form_of_other_programs_is_an_option(form: str, optimized: dict[str, Any], invoke: Invoke) -> None:
+    done = invoke("runs", "export", optimized["run_id"], "--to", form)
+    assert done.exit_code == 0, done.stderr
+    assert BETTER in done.stdout
+    assert invoke("runs", "export", optimized["run_id"], "--to", form, "--out", f"best.{form}").exit_code == 0
+    assert Path(f"best.{form}").read_text(encoding="utf-8").rstrip("\n") == done.stdout.rstrip("\n")
+
+
+def test_a_file_given_as_a_form_is_told_of_out(optimized: dict[str, Any], invoke: Invoke) -> None:
+    done = invoke("runs", "export", optimized["run_id"], "--to", "best.txt")
+    assert done.exit_code == 2
+    assert "a file is named with --out" in done.stderr
