@@ -14,6 +14,7 @@
 
     StopRun (BaseException)    control flow: only `promptopt.api` catches it
     ├── BudgetSpent            a limit on what the run spends is reached: the search ends, the final choice follows
+    │   └── CutShort           … in the middle of a batch of cells, of which some were scored before
     └── Suspended              what may pass (the clock, an interrupt, a dead engine): run again to go on
 
 Stops derive from `BaseException`, so that no `except Exception` in a user's metric can swallow one.
@@ -22,7 +23,8 @@ Stops derive from `BaseException`, so that no `except Exception` in a user's met
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class PromptoptError(Exception):
@@ -105,6 +107,15 @@ class StopRun(BaseException):
 
 class BudgetSpent(StopRun):
     """A limit on `spent` is reached."""
+
+
+class CutShort(BudgetSpent):
+    """A limit was reached within a batch of cells; raised by evaluators whose cells take several calls."""
+
+    def __init__(self, message: str, scores: Mapping[int, Any]) -> None:
+        """`scores`: those of the cells that were scored before, by their place in the batch, in order."""
+        super().__init__(message)
+        self.scores = scores
 
 
 class Suspended(StopRun):

@@ -42,7 +42,9 @@ class RunConfig:
     None: the default of the task or method.
     """
 
-    task: Annotated[str, Said("A built-in task (`promptopt tasks list`) or a task file (FILE.toml).")] = ""
+    task: Annotated[
+        str, Said("A built-in task (`promptopt tasks list`), a task file, or a program (package.module:name).")
+    ] = ""
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 from promptopt.errors import ConfigError, DataError
 from promptopt.protocols import (
     Bounded,
+    BringsEvaluator,
     ChoosesEvaluator,
     Evaluator,
     Forcing,
@@ -67,7 +68,9 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
-    """An evaluator by name, the one given, the method's own choice, the task's judge, or generation with its metric."""
+    """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation."""
+    if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
+        return task.scored_by
     if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
         evaluator = optimizer.evaluator_for(task)
     if evaluator is None and isinstance(task, JudgedTask) and task.judge:

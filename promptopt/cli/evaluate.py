@@ -62,15 +62,15 @@ def evaluate(
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
     tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
-        show_json(_as_json(found, laid_out.editable))
+        show_json(_as_json(found, laid_out))
     else:
         show(_as_text(found))
 
 
-def _scored(
+def scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """Each prompt on its task, by the name of the layout that the task is in."""
@@ -81,8 +81,7 @@ def _scored(
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    make_ready([config.model, *judges], quiet=quiet)
+    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
     models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
@@ -123,6 +122,7 @@ def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, 
     """Score every prompt on the same examples, and show each against the first by the paired test."""
     from promptopt.cli.request import prompt_from
     from promptopt.evaluation import compare
+    from promptopt.tasks.parts import told
 
     tasks: list[tuple[str, Task, Prompt]] = []
     for text in prompts:
@@ -131,20 +131,20 @@ def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, 
         if any(chosen == other and layout.name == name for name, _, other in tasks):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
         tasks.append((layout.name, laid_out, chosen))
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     first = found[0][1]
     against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
-    told = [gain.to_json() for gain in against]
+    gains = [gain.to_json() for gain in against]
     if json:
         entries = [
-            {"prompt": evaluation.prompt[task.editable], "prompt_id": evaluation.prompt.id, **_entry(name, evaluation),
+            {"prompt": told(task, evaluation.prompt), "prompt_id": evaluation.prompt.id, **_entry(name, evaluation),
              "against_first": versus}
-            for (name, evaluation), versus in zip(found, [None, *told], strict=True)
+            for (name, evaluation), versus in zip(found, [None, *gains], strict=True)
         ]  # fmt: skip
         show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
                    "prompts": entries})  # fmt: skip
         return
-    show(_as_comparison(found, against, [chosen[task.editable] for _, _, chosen in tasks]))
+    show(_as_comparison(found, against, [told(task, chosen) for _, _, chosen in tasks]))
 
 
 def _as_comparison(found: Sequence[tuple[str, Evaluation]], against: Sequence[Comparison], texts: Sequence[str]) -> str:
@@ -189,14 +189,16 @@ def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:
     return list(read.values())
 
 
-def _as_json(found: Sequence[tuple[str, Evaluation]], editable: str) -> dict[str, Any]:
+def _as_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, Any]:
+    from promptopt.tasks.parts import told
+
     first = found[0][1]
     return {
         "task": first.task,
         "model": first.model,
         "evaluator": first.evaluator,
         "split": first.split,
-        "prompt": first.prompt[editable],
+        "prompt": told(task, first.prompt),
         "prompt_id": first.prompt.id,
         "layouts": [_entry(name, evaluation) for name, evaluation in found],
     }

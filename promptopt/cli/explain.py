@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show_json, suspended_by
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise, visible
 
@@ -62,6 +63,7 @@ def explain(
     from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, prompt_from, task_of, with_task
     from promptopt.evaluation import Analysis
     from promptopt.evaluation import explain as analyse
+    from promptopt.tasks.parts import focused
 
     if prompt is not None and len(prompt) > 1:
         raise ConfigError("explain takes one prompt to pieces; give --prompt once (`promptopt evaluate` compares two)")
@@ -72,17 +74,31 @@ def explain(
     title = f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}"
     minutes = config.max_minutes
     with interruptible() as stop, display(title, stop, quiet=quiet, minutes=minutes) as shown, suspended_by(stop):
-        found = analyse(
-            laid_out, chosen, model=models, evaluator=measured_by, analysis=Analysis(examples, pieces, mode),
-            budget=budget_of(config), seed=config.seed, interrupt=stop, watch=shown.watch,
-        )  # fmt: skip
+        # Each editable part is taken to pieces by itself, while the others stay as they are.
+        parts = {
+            part: analyse(
+                focused(laid_out, part), chosen, model=models, evaluator=measured_by,
+                analysis=Analysis(examples, pieces, mode), budget=budget_of(config), seed=config.seed, interrupt=stop,
+                watch=shown.watch,
+            )
+            for part in laid_out.editables
+        }  # fmt: skip
+    _tell(parts, json=json, quiet=quiet)
+
+
+def _tell(parts: Mapping[str, Explanation], *, json: bool, quiet: bool) -> None:
+    """What was found of each editable part: of one alone without its name."""
     if json:
-        show_json(_as_json(found, laid_out.editable))
+        told = {part: _as_json(found, part) for part, found in parts.items()}
+        show_json(told if len(told) > 1 else next(iter(told.values())))
         return
-    _print(found, laid_out.editable)
-    if not quiet:
-        for warning in found.warnings:
-            say(f"warning: {normalise(warning)}")
+    for part, found in parts.items():
+        if len(parts) > 1:
+            show(f"[{part}]")
+        _print(found, part)
+    warnings = dict.fromkeys(warning for found in parts.values() for warning in found.warnings)
+    for warning in () if quiet else warnings:
+        say(f"warning: {normalise(warning)}")
 
 
 def _as_json(found: Explanation, editable: str) -> dict[str, Any]:

@@ -106,7 +106,6 @@ def run(
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import default_proposer, judge_specs
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
@@ -120,10 +119,8 @@ def run(
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
-    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
     if replay is None:
-        make_ready(filter(None, (config.model, proposer, *judges, config.check_model)), quiet=quiet)
+        make_ready(_asked(config), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
@@ -140,6 +137,15 @@ def run(
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     return task, result
+
+
+def _asked(config: RunConfig) -> list[str]:
+    """Every model that a run asks, by name."""
+    from promptopt.binding.models import default_proposer, judge_specs
+
+    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
+    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
+    return [name for name in (config.model, proposer, *judges, config.check_model) if name]
 
 
 def _out(config: RunConfig) -> Path | None:

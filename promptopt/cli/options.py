@@ -16,7 +16,8 @@ from promptopt.binding.config import RunConfig, Said, parse_settings
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Quietly = Annotated[bool, Option("--quiet", help="Print nothing but the result.")]
 Trust = Annotated[
-    bool, Option("--trust", help="Let this very task file import and download what it names, from now on.")
+    bool,
+    Option("--trust", help="Let this very task file or module run, import and download what it names, from now on."),
 ]
 PromptTexts = Annotated[
     list[str] | None,

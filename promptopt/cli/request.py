@@ -133,9 +133,10 @@ def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
 def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`.
 
-    `trust`: the user trusts the content of this task file, which is remembered; an option of the command line alone,
-    since a config file may be a stranger's too.
+    `trust`: the user trusts the content of this file or module, which is remembered; an option of the command line
+    alone, since a config file may be a stranger's too.
     """
+    from promptopt.cli.programs import load_program, names_program
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
 
@@ -143,6 +144,10 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
+    if names_program(config.task):
+        if config.data is not None:
+            raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
+        return load_program(config.task, splits=splits, trust=trust)
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 

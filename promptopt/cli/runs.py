@@ -90,11 +90,12 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(result: Any) -> dict[str, Any]:
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
+    decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
         "method": str(result["method"]),
         "model": str(result["model"]),
-        "verdict": "-" if gain is None else str(result["verdict"]),
+        "verdict": "-" if gain is None else str(decided["verdict"]),
         "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
@@ -157,6 +158,29 @@ def delete(run: RunName) -> None:
     say(f"run {record.id} is forgotten; until `promptopt cache gc`, running its command again costs nothing")
 
 
+def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
+    """The task of a run. Raises ConfigError where it lays a prompt out in another way than then."""
+    from promptopt.binding.config import config_from
+    from promptopt.cli.request import task_of
+    from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.inline import inlined
+    from promptopt.tasks.splits import Splits
+
+    own = Splits(seed=result["seed"])
+    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
+    recorded = record.fingerprint["task"]
+    if "origin" in recorded:
+        task = inlined(task)
+    now = task.fingerprint()
+    changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
+    if changed:
+        raise ConfigError(
+            f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
+            f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
+        )
+    return task
+
+
 @app.command()
 def export(
     run: RunName,
@@ -184,8 +208,9 @@ def export(
     record = _find(run)
     result = result_of(record)
     chosen = exports.format_for(out, form)
+    task = _task_as_measured(record, result)
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
-    text = exports.export(exports.export_of(_task_of(record, result), prompt, result["model"]), chosen)
+    text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
     if out is None:
         hand_over(text.rstrip("\n"))
         return
@@ -194,26 +219,3 @@ def export(
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")
-
-
-def _task_of(record: RunRecord, result: Mapping[str, Any]) -> Task:
-    """The task of a run as it was. Raises ConfigError where its layout or sampling has changed since."""
-    from promptopt.binding.config import config_from
-    from promptopt.cli.request import task_of
-    from promptopt.tasks.catalogue import load_task
-    from promptopt.tasks.inline import inlined
-    from promptopt.tasks.splits import Splits
-
-    own = Splits(seed=result["seed"])
-    task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
-    recorded = record.fingerprint["task"]
-    if "origin" in recorded:
-        task = inlined(task)
-    now = task.fingerprint()
-    changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
-    if changed:
-        raise ConfigError(
-            f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
-            f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
-        )
-    return task

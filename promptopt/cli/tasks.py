@@ -66,6 +66,7 @@ def show_task(
     from promptopt.reports import words
     from promptopt.reports.export import export, export_of
     from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.parts import told
 
     task = load_task(name, trust=trust)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
@@ -80,14 +81,14 @@ def show_task(
         ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
     ]
     parts = [task.name, words.columns(rows, indent="  ")]
-    parts.append(f"Start prompt (what a method edits):\n{words.block(task.initial[task.editable])}")
+    parts.append(f"Start prompt (what a method edits):\n{words.block(told(task, task.initial))}")
     parts.append(f"As the model reads it:\n{words.block(export(export_of(task, task.initial), 'txt'))}")
     if task.train:
         first = task.train[0]
-        told = [*first.fields, ("target", first.target), *(("rejected", text) for text in first.rejected)]
+        held = [*first.fields, ("target", first.target), *(("rejected", text) for text in first.rejected)]
         if first.solution:
-            told.append(("solution", first.solution))
-        shown = "\n".join(f"{field}: {value}" for field, value in told)
+            held.append(("solution", first.solution))
+        shown = "\n".join(f"{field}: {value}" for field, value in held)
         parts.append(f"An example:\n{words.block(shown)}")
     parts += [f"Warning: {warning}" for warning in task.warnings]
     show("\n\n".join(parts))

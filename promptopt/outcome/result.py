@@ -50,7 +50,7 @@ class Contender:
 
     prompt: Prompt
     text: str
-    """The editable part, which is what a method writes and a user takes away."""
+    """The editable part, which is what a method writes and a user takes away; of several, each below its name."""
     dev: Measured | None
     test: Measured | None
     tokens: int | None = None
@@ -157,6 +157,8 @@ class Result:
     """Which look at these test examples the verdict is, and at what level; None where the test was not opened."""
     basis: Basis
     """What the verdict is by: a metric, or the word of a judge, which is none (`promptopt label`)."""
+    trust: Mapping[str, Any] | None
+    """What is known of the judge: its status, and how it agreed with people; None where nothing is."""
     pairs: str
     """Where the store keeps the replies of start and winner to the test, for people to label; empty for a metric."""
     verdict: Verdict | None
@@ -223,6 +225,7 @@ class Result:
             if gain is None or look is None
             else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
             "basis": self.basis,
+            "trust": self.trust,
             "pairs": self.pairs,
             "verdict": self.verdict,
             "optimism": self.optimism,

@@ -22,8 +22,11 @@ Models (`protocols.models`):
 
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
+- `AskEach`: A door that can tell the draws of equal requests apart.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
+- `BringsEvaluator`: A task that is scored by an evaluator of its own.
+- `SeveralTasks`: A task that is several under one prompt.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
@@ -78,6 +81,8 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     Ask,
+    AskEach,
+    BringsEvaluator,
     Contrasting,
     Evaluator,
     Forcing,
@@ -88,6 +93,7 @@ from promptopt.protocols.tasks import (
     Reader,
     Reducing,
     SeveralParts,
+    SeveralTasks,
     SuitsModel,
     Surrogate,
     Task,
@@ -98,9 +104,11 @@ __all__ = [
     "METRICS",
     "READERS",
     "Ask",
+    "AskEach",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",
+    "BringsEvaluator",
     "CapsEvaluations",
     "ChoosesEvaluator",
     "Chunker",
@@ -126,6 +134,7 @@ __all__ = [
     "Segmenter",
     "Selector",
     "SeveralParts",
+    "SeveralTasks",
     "SuitsModel",
     "Surrogate",
     "Task",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from promptopt.protocols.models import Model, Role
@@ -40,6 +40,20 @@ class Ask(Protocol):
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
+        ...
+
+
+@runtime_checkable
+class AskEach(Protocol):
+    """A door that can tell the draws of equal requests apart. Asked by evaluators whose cells take several calls."""
+
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """The replies in order, as far as a limit lets them through, then BudgetSpent where it cut the others.
+
+        `draws`: what names each draw where a reply is sampled; two requests that are equal in it share their reply.
+        """
         ...
 
 
@@ -121,6 +135,29 @@ class SeveralParts(Protocol):
     @property
     def editables(self) -> tuple[str, ...]:
         """The names of all prompt parts that methods may edit, in the order they are turned to; none is there twice."""
+        ...
+
+
+@runtime_checkable
+class BringsEvaluator(Protocol):
+    """A task that is scored by an evaluator of its own (a program), where the user names none. Asked at binding."""
+
+    @property
+    def scored_by(self) -> Evaluator | None:
+        """That evaluator; None: by the method's choice, or by generation."""
+        ...
+
+
+@runtime_checkable
+class SeveralTasks(Protocol):
+    """A task that is several under one prompt: every example belongs to one of them."""
+
+    def member_of(self, example: Example) -> str:
+        """The name of the task that an example is of."""
+        ...
+
+    def worth(self, means: Mapping[str, float]) -> float:
+        """What a prompt is worth whose mean scores on the tasks are these: what a search goes by."""
         ...
 
 

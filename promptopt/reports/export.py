@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.inline import inlined
+from promptopt.tasks.parts import editables_of
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
 from promptopt.types import HISTORY, Example, Prompt, Sampling, digest
@@ -291,6 +292,11 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
             "the prompt shows demonstrations as turns, which cannot be read back from text; export it as JSON "
             "(`promptopt runs export RUN --out prompt.json`) and give that file"
         )
+    if len(task.editables) > 1:
+        raise ConfigError(
+            f"task {task.name!r} has several editable parts ({', '.join(task.editables)}), and a text does not say "
+            f"which it is; give a JSON file, as `promptopt runs export RUN --out prompt.json` writes it"
+        )
     return task, task.starting_from(text)
 
 
@@ -301,8 +307,9 @@ def _from_json(task: Task, text: str) -> Prompt:
         raise DataError(f"the prompt file is not valid JSON ({cause}); export it again") from cause
     data = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     parts: object = data.get("parts")
-    if not isinstance(parts, dict) or task.editable not in parts:
-        raise DataError(f"the prompt file lacks 'parts' with {task.editable!r}; write it with `promptopt runs export`")
+    lost = next((part for part in editables_of(task) if not isinstance(parts, dict) or part not in parts), None)
+    if lost is not None:
+        raise DataError(f"the prompt file lacks 'parts' with {lost!r}; write it with `promptopt runs export`")
     return prompt_of(cast("dict[str, str]", parts), data.get("demos", []))
 
 

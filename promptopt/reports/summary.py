@@ -89,7 +89,11 @@ def _front(report: Report) -> str:
         return ""
     start = report["start"]
     edited = next((part for part, text in start["parts"].items() if text == start["prompt"]), "")
-    texts = {candidate["prompt_id"]: candidate["parts"].get(edited, "") for candidate in report["candidates"]}
+    texts = {
+        # Where several parts are edited, the prompt is told as all of them.
+        candidate["prompt_id"]: candidate["parts"][edited] if edited else " / ".join(candidate["parts"].values())
+        for candidate in report["candidates"]
+    }
     places = dict.fromkeys(round(step * (len(points) - 1) / (FRONT - 1)) for step in range(FRONT))
     rows = [["tokens", "score", "score against length, by the search's own examples"]]
     for point in (points[place] for place in places):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.protocols import Role
@@ -22,6 +22,12 @@ class Otherwise:
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """As the door: replies are not drawn again."""
         return self.door(requests, role=role, repetition=repetition)
+
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """As the door: replies are not drawn again."""
+        return self.door.each(requests, draws, role=role, repetition=repetition)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door, the shared prefix exchanged for none, or for one character."""
@@ -46,8 +52,14 @@ class Drawn:
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """As the door; what is asked of the task model is asked of the model of `self.role`."""
-        warm = [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]
-        return self.door(warm, role=self.role if role == "task" else role, repetition=repetition)
+        return self.door(self._warm(requests), role=self.role if role == "task" else role, repetition=repetition)
+
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """As the door; what is asked of the task model is asked of the model of `self.role`."""
+        asked = self.role if role == "task" else role
+        return self.door.each(self._warm(requests), draws, role=asked, repetition=repetition)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door: given texts are not drawn."""
@@ -60,3 +72,6 @@ class Drawn:
     def warn(self, message: str) -> None:
         """As the door."""
         self.door.warn(message)
+
+    def _warm(self, requests: Sequence[Request]) -> list[Request]:
+        return [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]

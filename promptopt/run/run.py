@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from promptopt.errors import BudgetSpent, ConfigError, EvaluatorError
+from promptopt.errors import BudgetSpent, ConfigError, CutShort, EvaluatorError
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
 from promptopt.run.asks import Drawn, Otherwise
@@ -21,6 +21,7 @@ from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
+from promptopt.run.scoring import charged
 from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import Turns
@@ -324,7 +325,14 @@ class Run:
         return snapshot(self._phase, self.steps, scored, self._door, seconds)
 
     def _score(self, cells: Sequence[Cell]) -> None:
-        scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        try:
+            scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        except CutShort as short:
+            self._enter([cells[place] for place in short.scores], list(short.scores.values()))
+            raise
+        self._enter(cells, scores)
+
+    def _enter(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
         for cell, score in zip(cells, scores, strict=True):
             if score.value != score.value:
                 wrong = "the evaluator gave NaN; a score must be a number"
@@ -335,14 +343,7 @@ class Run:
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
         """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
-        door, per_cell = self._door, self._evaluator.calls_per_cell
-        paid, spent = door.paid.calls, door.spent
-        scores = self._evaluator.score(cells, ask)
-        door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
-        if self.reserve is not None:
-            self.reserve.observe(cells, spent, door.spent)
-        door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
-        return scores
+        return charged(self._evaluator, cells, (ask, self._door), self.reserve, calls)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

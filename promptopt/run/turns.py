@@ -17,9 +17,9 @@ class Turns:
     """
 
     def __init__(self, task: Task) -> None:
-        """The first part begins."""
+        """The part that the task names begins: the first, unless the user turned it."""
         self.parts = editables_of(task)
-        self.task = task if len(self.parts) == 1 else focused(task, self.parts[0])
+        self.task = task
         self._initial = self._best = task.initial
         self._rounds = 0
         self._again = False

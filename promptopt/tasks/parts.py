@@ -82,6 +82,14 @@ def check_editables(name: str, editables: Sequence[str], frozen: Collection[str]
         )
 
 
+def told(task: Task, prompt: Prompt) -> str:
+    """What of a prompt is edited, for a person: the text, or where there are several parts each below its name."""
+    parts = editables_of(task)
+    if len(parts) == 1:
+        return prompt[parts[0]]
+    return "\n\n".join(f"[{part}]\n{prompt[part]}" for part in parts)
+
+
 def wording(task: Task, prompt: Prompt, plain: Callable[[str], str] = normalise) -> str:
     """The texts of all editable parts as one key that tells prompts apart; `plain` takes away what makes no difference.
 

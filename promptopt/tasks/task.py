@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from promptopt.arguments import check_fields, checked
 from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.protocols import Metric, Reader
+from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.gate import Gate
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
@@ -40,7 +41,8 @@ class Task:
     `editable`: the prompt part that methods edit, or several; what is read is the one edited now, and `editables` are
     all of them, in order. `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the
     names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
-    the user says nothing. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
+    the user says nothing. `scored_by`: the evaluator that belongs to it, where a program runs its
+    cells. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
     inputs that are not spelt `{name}`, for exports. `judge`: the evaluator that asks a judge and its settings, for
     tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
@@ -60,6 +62,7 @@ class Task:
     answer: str | Reader = "text"
     sampling: Sampling = field(default_factory=Sampling)
     contract: Contract = field(default_factory=Contract)
+    gate: Gate = field(default_factory=Gate, repr=False)
     layout: Layout | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]], repr=False)
     pool: Pool | None = field(default=None, repr=False)
@@ -67,6 +70,7 @@ class Task:
     origin: Task | None = field(default=None, repr=False)
     marks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     editables: tuple[str, ...] = field(default=(), repr=False)
+    scored_by: Evaluator | None = field(default=None, repr=False)
     judge: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     fields: tuple[str, ...] = field(init=False, repr=False)
     _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)

@@ -37,10 +37,13 @@ def deeds(table: Mapping[str, Any], *, own_data: bool, beside: Path | None = Non
     return found
 
 
-def check_trusted(path: Path, contents: Sequence[bytes], wanted: Sequence[str], *, trust: bool) -> None:
+def check_trusted(
+    path: Path, contents: Sequence[bytes], wanted: Sequence[str], *, trust: bool, kind: str = "task file"
+) -> None:
     """Raise ConfigError where the file wants something done and its content was never trusted; `trust`: now it is.
 
     `contents`: the task file's, and that of the module beside it, if it has one, which is trusted together with it.
+    `kind`: what the file is, for the sentence.
     """
     if not wanted:
         return
@@ -50,9 +53,10 @@ def check_trusted(path: Path, contents: Sequence[bytes], wanted: Sequence[str], 
         return
     if not trust:
         files = "the file" if len(contents) == 1 else "both files"
+        python = f", or in Python load_task({str(path)!r}, trust=True)," if kind == "task file" else ""
         raise ConfigError(
-            f"the task file {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through {files}, "
-            f"and where you trust it add --trust, or in Python load_task({str(path)!r}, trust=True), once"
+            f"the {kind} {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through {files}, "
+            f"and where you trust it add --trust{python} once"
         )
     for digest in digests:
         if digest not in known:

@@ -43,6 +43,7 @@ class Request:
     not to the example, so that an engine may compute them once. Part of the key: it can move the last digits.
     `seed`: set by the run from the draw; not part of the key. `schema`: a JSON Schema, as JSON, that the reply is to
     keep where the engine can see to that; elsewhere what the content asks for has to do. Empty: any reply.
+    `route`: which of several models is asked, where one stands for several (the LMs of a program); empty otherwise.
     """
 
     content: Content
@@ -51,12 +52,13 @@ class Request:
     shared: int = 0
     seed: int | None = field(default=None, compare=False)
     schema: str = ""
+    route: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What the key is made of, without the seed."""
         sampling = self.sampling
-        # Only where there is one: what was stored before there were schemas keeps its key.
-        kept = {"schema": self.schema} if self.schema else {}
+        # Only where there is one: what was stored before there were any keeps its key.
+        kept = {name: text for name, text in (("route", self.route), ("schema", self.schema)) if text}
         return {
             **kept,
             "content": content_to_json(self.content),

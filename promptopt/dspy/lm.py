@@ -1,0 +1,207 @@
+"""Between the two kinds of model: an engine of DSPy's that asks ours, and a model of ours that asks LMs of DSPy's."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from promptopt.binding.models import open_models
+from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy
+from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of, request_of
+from promptopt.errors import BackendError, ConfigError
+from promptopt.programs.handle import ModelHandle
+from promptopt.protocols import Model
+from promptopt.types import Content, Message, Reply, Request, digest
+
+CLIENT_KEYS = frozenset(
+    ("api_key", "api_base", "base_url", "headers", "extra_headers", "timeout", "api_version", "organization", "project",
+     "azure_ad_token_provider", "extra_query", "custom_llm_provider")
+)  # fmt: skip
+"""Settings of a connection (DSPy's own list): no part of a request, and never shown."""
+
+HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
+"""What the cell under way asks the model through."""
+
+
+class CellEngine:
+    """An engine of `dspy.LM` that asks through the cell's own handle: metered, keyed, and replayed by the run."""
+
+    supports_function_calling = False
+    supports_response_schema = False
+    supported_params = frozenset({"temperature", "top_p", "max_tokens", "stop"})
+
+    def __init__(self, route: str = "") -> None:
+        """`route`: which of the program's LMs is meant, where there are several."""
+        self.route = route
+
+    def complete(self, request: LMRequest) -> LMResponse:
+        """One call. Raises ConfigError where no cell is under way, and for what is no text."""
+        content, sampling = asked(request)
+        return answered(request, _handle()(content, sampling, route=self.route))
+
+    def __copy__(self) -> CellEngine:
+        return self
+
+    def __deepcopy__(self, memo: object) -> CellEngine:
+        return self
+
+
+class AsyncCellEngine:
+    """The same for programs that await."""
+
+    def __init__(self, route: str = "") -> None:
+        """`route`: as of `CellEngine`."""
+        self.route = route
+
+    async def complete(self, request: LMRequest) -> LMResponse:
+        """One call. Raises ConfigError as `CellEngine`."""
+        content, sampling = asked(request)
+        return answered(request, await _handle()(content, sampling, route=self.route))
+
+    def __copy__(self) -> AsyncCellEngine:
+        return self
+
+    def __deepcopy__(self, memo: object) -> AsyncCellEngine:
+        return self
+
+
+class ModelEngine:
+    """An engine of `dspy.LM` over a model of promptopt's, asked directly."""
+
+    def __init__(self, model: Model) -> None:
+        """`model`: any; it is asked one request at a time for each caller."""
+        self.model = model
+
+    def complete(self, request: LMRequest) -> LMResponse:
+        """One call. Raises BackendError where the model fails."""
+        content, sampling = asked(request)
+        for _, reply in self.model.generate([Request(content, sampling)]):
+            return answered(request, reply)
+        raise BackendError(f"the model {self.model.name!r} gave no reply")
+
+    def __copy__(self) -> ModelEngine:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ModelEngine:
+        return self
+
+
+def lm_of(model: str | Model, *, temperature: float = 0.0, max_tokens: int = MAX_TOKENS) -> LM:
+    """Any model of promptopt's, by its spec or as an object, as a `dspy.LM`. Raises ConfigError for an unknown spec.
+
+    It is greedy, and caps a reply at `max_tokens`, unless it is told otherwise. DSPy's cache is off: set it by
+    `lm.copy(cache=True)`.
+    """
+    opened = open_models(model).by_role["task"]
+    return dspy.LM(
+        model=opened.name,
+        engine=ModelEngine(opened),
+        cache=False,
+        num_retries=0,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+
+
+def inside(lm: LM | None, route: str = "") -> LM:
+    """The LM that a program uses within a run: it sends what `lm` sends, and the run's store and caps answer.
+
+    None: a model of promptopt's answers, greedily.
+    """
+    engines = {"engine": CellEngine(route), "async_engine": AsyncCellEngine(route)}
+    given: Any = lm
+    if isinstance(given, dspy.LM):
+        bare = given.copy(cache=False, num_retries=0, **{key: None for key in given.kwargs if key in CLIENT_KEYS})
+        return bare.copy(**engines)
+    settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": MAX_TOKENS}
+    name = "promptopt"
+    if lm is not None:
+        name = lm.model
+        settings = {key: value for key, value in lm.kwargs.items() if key not in CLIENT_KEYS and value is not None}
+    return dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings)
+
+
+def route_of(lm: LM) -> str:
+    """A name for an LM that tells it from others: what it is, how it is set, and where it is served."""
+    settings = {name: repr(value) for name, value in sorted(lm.kwargs.items()) if name not in CLIENT_KEYS}
+    where = [str(lm.kwargs.get(name, "")) for name in ("api_base", "base_url")]
+    served = getattr(getattr(lm, "engine", None), "model", None)
+    inner = served.name if isinstance(lm, dspy.LM) and isinstance(lm.engine, ModelEngine) and served else ""
+    return f"{lm.model}#{digest([type(lm).__qualname__, settings, where, inner])[:8]}"
+
+
+class DspyModel:
+    """The LMs of a program as one model of promptopt's; DSPy's cache is off, as the run's store answers instead."""
+
+    def __init__(self, lm: LM, others: Sequence[LM] = (), *, threads: int = 8) -> None:
+        """`lm`: what is asked where a request names no route. `others`: by route. `threads`: requests in flight."""
+        self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
+        self._threads = threads
+        routes = [route_of(lm), *(route for route in self._lms if route and route != route_of(lm))]
+        self.name = f"dspy/{'+'.join(routes)}"
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """As `protocols.Model.generate`. Raises BackendError for the first failure, once what is in flight settled."""
+        waiting = iter(enumerate(requests))
+        failure: Exception | None = None
+        with ThreadPoolExecutor(self._threads) as pool:
+            flying: dict[Future[Reply], int] = {}
+            while True:
+                while len(flying) < self._threads and failure is None and not stopping():
+                    following = next(waiting, None)
+                    if following is None:
+                        break
+                    place, request = following
+                    flying[pool.submit(contextvars.copy_context().run, self._one, request)] = place
+                if not flying:
+                    break
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    place = flying.pop(future)
+                    cause = future.exception()
+                    if cause is None:
+                        yield place, future.result()
+                    elif isinstance(cause, Exception):
+                        failure = cause if failure is None else failure
+                    else:
+                        raise cause
+        if failure is not None:
+            said = f"{type(failure).__name__}: {failure}"
+            raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure
+
+    def _one(self, request: Request) -> Reply:
+        lm, sampling = self._lms[request.route], request.sampling
+        config: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+        # What the LM leaves to its server stays so: what is sent is what it sends by itself.
+        if lm.kwargs.get("temperature") is None and sampling.temperature == TEMPERATURE:
+            del config["temperature"]
+        if not lm.kwargs.get("max_tokens") and sampling.max_tokens == MAX_TOKENS:
+            del config["max_tokens"]
+        if sampling.top_p != 1.0:
+            config["top_p"] = sampling.top_p
+        if sampling.stop:
+            config["stop"] = sampling.stop
+        with dspy.context(lm=lm, disable_history=True):
+            try:
+                return reply_of(_response(lm, request.content, config), self.name)
+            except Exception as cause:
+                if any(word in type(cause).__name__ for word in ("ContextWindow", "ContextLength")):
+                    return Reply(str(cause), "rejected", served=self.name)
+                raise
+
+
+def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:
+    if hasattr(lm, "engine") or hasattr(lm, "_engine_spec"):
+        return lm(request_of(lm.model, content, config))
+    said = [Message("user", content)] if isinstance(content, str) else content
+    return lm.forward(messages=[{"role": each.role, "content": each.content} for each in said], **config)
+
+
+def _handle() -> ModelHandle:
+    found = HANDLE.get()
+    if found is None:
+        raise ConfigError("an LM of a promptopt run was asked outside of that run; set another LM")
+    return found

@@ -1,0 +1,98 @@
+"""The user's metric, whatever it takes and gives, as a value in [0, 1] with feedback."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from promptopt.dspy.untyped import dspy
+from promptopt.errors import ConfigError, EvaluatorError
+
+Metric = Callable[..., Any]
+"""(gold, prediction), or with trace, and with pred_name and pred_trace; gives a number, a bool, or a Prediction of
+`score` and `feedback`."""
+
+Records = Sequence[tuple[str, tuple[Any, Any, Any]]]
+"""For each predictor call its predictor's name, and the entry of DSPy's trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a prediction is worth, and what was said of it."""
+
+    value: float
+    feedback: str
+
+
+def check_metric(metric: object) -> Metric:
+    """The metric. Raises ConfigError where it cannot take a gold example and a prediction."""
+    if not callable(metric):
+        raise ConfigError(f"PromptOpt: metric is {metric!r:.80}; give a function of (gold, prediction, trace=None)")
+    taken = _arity(metric)
+    if taken is not None and taken < 2:
+        raise ConfigError("PromptOpt: the metric takes one argument; give a function of (gold, prediction, trace=None)")
+    return metric
+
+
+def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: tuple[str, str]) -> Judgement:
+    """Call the metric as it is declared: for the score, and for what it says of each predictor, if it takes its name.
+
+    `cell`: the ids of prompt and example. Raises EvaluatorError for what the metric raises, and where it gives no
+    number in [0, 1].
+    """
+    taken = _arity(metric)
+    value, feedback = _read(metric, _called(metric, [gold, prediction, None, None, None], taken, cell), cell)
+    if feedback or taken is None or taken < 5:
+        return Judgement(value, feedback)
+    # GEPA's form: asked once more for each predictor, with its own calls; the value counts the first time only.
+    trace, said = [entry for _, entry in records], dict[str, None]()
+    for name in dict.fromkeys(name for name, _ in records):
+        own = [entry for other, entry in records if other == name]
+        _, more = _read(metric, _called(metric, [gold, prediction, trace, name, own], taken, cell), cell)
+        if more:
+            said[more] = None
+    return Judgement(value, "\n".join(said))
+
+
+def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str, str]) -> Any:
+    try:
+        return metric(*(given[:3] if taken is None else given[: min(taken, 5)]))
+    except Exception as cause:
+        said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}"
+        raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
+
+
+def _read(metric: Metric, found: Any, cell: tuple[str, str]) -> tuple[float, str]:
+    feedback = ""
+    if isinstance(found, dspy.Prediction | dict):
+        feedback = str(found.get("feedback", "") or "")
+        found = found.get("score")
+    number = isinstance(found, Real) or type(found).__name__ in ("bool", "bool_")
+    value = float(found) if number else math.nan
+    if math.isnan(value) or not 0.0 <= value <= 1.0:
+        raise EvaluatorError(
+            f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
+            f"dspy.Prediction(score=…, feedback=…)",
+            prompt_id=cell[0],
+            example_id=cell[1],
+        )
+    return value, feedback
+
+
+def _arity(metric: Metric) -> int | None:
+    """How many positional arguments it takes; None: any number."""
+    try:
+        parameters = inspect.signature(metric).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return None
+    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
+
+
+def _name(metric: Metric) -> str:
+    return getattr(metric, "__qualname__", type(metric).__name__)

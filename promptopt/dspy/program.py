@@ -1,0 +1,216 @@
+"""A DSPy module as a program of promptopt's: a part is a predictor's instructions, a cell a run on one example."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from promptopt.dspy.demos import show, shown
+from promptopt.dspy.lm import HANDLE, inside, route_of
+from promptopt.dspy.metric import Metric, judged
+from promptopt.dspy.untyped import LM, Gold, Module, dspy
+from promptopt.errors import ConfigError
+from promptopt.programs.handle import ModelHandle
+from promptopt.types import Example, Prompt, Score, TracedCall, digest
+
+KEPT = 64
+"""Configured copies that are kept: more than any round scores side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A predictor whose instructions are a part of the prompt: its name, the part, and what stays behind the text."""
+
+    predictor: str
+    part: str
+    fixed: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class DspyProgram:
+    """Runs copies of a module that hold a prompt's instructions, and has the user's metric score what they give.
+
+    `gold`: the user's examples, by the id of ours. `lm`: what the program asks where a predictor has none of its own;
+    None: a model of promptopt's answers all. Metric and tools run where the program does, so what they ask of the LM
+    in use is metered too.
+    """
+
+    student: Module
+    slots: Sequence[Slot]
+    gold: Mapping[str, tuple[Example, Gold]]
+    metric: Metric
+    lm: LM | None
+    _inside: LM = field(init=False, repr=False)
+    _shown: dict[Any, Gold] = field(init=False, repr=False)
+    _copies: dict[str, Module] = field(default_factory=dict[str, Any], repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._inside = inside(self.lm)
+        self._shown = {own.fields: gold for own, gold in self.gold.values()}
+
+    def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
+        """The score of one cell, with what the predictors were given and gave as its trace."""
+        module, (_, gold) = self._configured(prompt), self.gold[example.id]
+        with self._cell(ask):
+            return self._scored(module, gold, module(**gold.inputs()), (prompt.id, example.id))
+
+    def configured(self, prompt: Prompt, *, within: bool = False) -> Module:
+        """A copy of the module with a prompt's instructions and demonstrations.
+
+        `within`: its predictors' own LMs ask through the cell under way; otherwise they are the student's.
+        """
+        module = copied(self.student)
+        predictors, own = dict(module.named_predictors()), dict(self.student.named_predictors())
+        for slot in self.slots:
+            predictor = predictors[slot.predictor]
+            predictor.signature = predictor.signature.with_instructions(prompt[slot.part] + slot.fixed)
+        show(module, prompt.demos, self._shown)
+        for name, predictor in predictors.items():
+            lm = own[name].lm
+            if within and lm is not None:
+                lm = inside(lm, "" if self.lm is None else route_of(lm))
+            predictor.lm = lm
+        return module
+
+    def fingerprint(self) -> str:
+        """A digest of the module: its class and source, its predictors with fields, demonstrations and LMs, the metric.
+
+        What the metric and the module call in turn is not looked at.
+        """
+        lms = [None if each.lm is None else route_of(each.lm) for _, each in self.student.named_predictors()]
+        return digest([_source(type(self.student)), described(self.student), lms, _source(self.metric)])
+
+    @contextmanager
+    def _cell(self, ask: ModelHandle) -> Generator[None]:
+        HANDLE.set(ask)
+        with dspy.context(lm=self._inside, trace=[], disable_history=True):
+            yield
+
+    def _scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
+        records: list[Any] = list(dspy.settings.trace)
+        names = {id(predictor): str(name) for name, predictor in module.named_predictors()}
+        called = [names.get(id(predictor), "") for predictor, _, _ in records]
+        found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
+        parts = {slot.predictor: slot.part for slot in self.slots}
+        trace = tuple(
+            TracedCall(parts.get(name, ""), shown(inputs), shown(dict(outputs)))
+            for name, (_, inputs, outputs) in zip(called, records, strict=True)
+        )
+        return Score(found.value, shown(_fields(prediction)), feedback=found.feedback, trace=trace)
+
+    def _configured(self, prompt: Prompt) -> Module:
+        with self._lock:
+            if prompt.id not in self._copies:
+                if len(self._copies) >= KEPT:
+                    self._copies.pop(next(iter(self._copies)))
+                self._copies[prompt.id] = self.configured(prompt, within=True)
+            return self._copies[prompt.id]
+
+
+@dataclass(slots=True, eq=False)
+class AsyncDspyProgram:
+    """The same for modules that are awaited (`aforward`)."""
+
+    whole: DspyProgram
+
+    async def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
+        """As `DspyProgram`."""
+        whole = self.whole
+        module, (_, gold) = whole._configured(prompt), whole.gold[example.id]  # pyright: ignore[reportPrivateUsage]
+        with whole._cell(ask):  # pyright: ignore[reportPrivateUsage]
+            prediction = await module.acall(**gold.inputs())
+            return whole._scored(module, gold, prediction, (prompt.id, example.id))  # pyright: ignore[reportPrivateUsage]
+
+    def fingerprint(self) -> str:
+        """As `DspyProgram`."""
+        return self.whole.fingerprint()
+
+
+def is_async(module: Module) -> bool:
+    """Whether a module can only be awaited."""
+    return hasattr(module, "aforward") and not hasattr(module, "forward")
+
+
+def copied(module: Module) -> Module:
+    """A deep copy. Raises ConfigError where the module cannot be copied, or the copy is not apart from it."""
+    try:
+        found = module.deepcopy()
+    except Exception as cause:
+        raise ConfigError(
+            f"the program {type(module).__name__} cannot be copied ({type(cause).__name__}: {cause}); keep what cannot "
+            f"be copied (a client, a lock, a file) out of the module, or give it a __deepcopy__"
+        ) from cause
+    own, twin = dict(module.named_predictors()), dict(found.named_predictors())
+    shared = next((name for name, predictor in own.items() if twin.get(name) is predictor), None)
+    if shared is not None or list(own) != list(twin):
+        held = "" if shared is None else f": both hold the predictor {shared!r}"
+        raise ConfigError(
+            f"a copy of the program {type(module).__name__} is not apart from it{held}; mend its __deepcopy__"
+        )
+    return found
+
+
+def described(module: Module) -> list[Any]:
+    """JSON of what a module's predictors are: names, fields, instructions, demonstrations."""
+    return [
+        [name, repr(predictor.signature), predictor.signature.instructions, [repr(demo) for demo in predictor.demos]]
+        for name, predictor in module.named_predictors()
+    ]
+
+
+def slots_of(module: Module, wanted: Sequence[str] | None) -> tuple[list[Slot], dict[str, str], list[str]]:
+    """The slots of the predictors that are edited, the start text of every part, and sentences on those that are not.
+
+    `wanted`: predictors by name; None: all. The tool list of a ReAct module stays behind the text that is edited.
+    Raises ConfigError for names that are none, and where nothing can be edited.
+    """
+    predictors: dict[str, Any] = dict(module.named_predictors())
+    if not predictors:
+        raise ConfigError(f"the program {type(module).__name__} has no predictors, so there is nothing to edit")
+    unknown = next((name for name in wanted or () if name not in predictors), None)
+    if unknown is not None:
+        raise ConfigError(f"the program has no predictor {unknown!r}; it has {', '.join(predictors)}")
+    fixed, slots = _tool_lists(module), list[Slot]()
+    texts: dict[str, str] = {}
+    said: list[str] = []
+    for name, predictor in predictors.items():
+        if wanted is not None and name not in wanted:
+            continue
+        behind = fixed.get(id(predictor), "")
+        text = str(predictor.signature.instructions).removesuffix(behind)
+        if not text.strip():
+            said.append(f"the predictor {name!r} has no instructions, so it stays as it is; give its signature some")
+            continue
+        slots.append(Slot(name, name, behind))
+        texts[name] = text
+    if not slots:
+        raise ConfigError("; ".join(said) if said else "no predictor is named; leave `predictors` out to edit all")
+    return slots, texts, said
+
+
+def _tool_lists(module: Module) -> dict[int, str]:
+    """By predictor, what a ReAct module wrote behind its signature's instructions."""
+    found: dict[int, str] = {}
+    for _, inner in module.named_sub_modules(type_=dspy.ReAct):
+        own, whole = str(inner.signature.instructions), str(inner.react.signature.instructions)
+        if whole.startswith(own):
+            found[id(inner.react)] = whole[len(own) :]
+    return found
+
+
+def _fields(prediction: Any) -> dict[str, Any]:
+    return dict(prediction.items()) if isinstance(prediction, dspy.Example) else {"output": prediction}
+
+
+def _source(thing: Any) -> str:
+    named: Any = thing if hasattr(thing, "__qualname__") else cast("Any", type(thing))
+    try:
+        source = inspect.getsource(named)
+    except (OSError, TypeError):
+        source = ""
+    return f"{getattr(named, '__module__', '')}:{named.__qualname__}:{digest(source)}"

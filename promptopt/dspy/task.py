@@ -1,0 +1,87 @@
+"""A DSPy program with its data and its metric as a task: what every method of promptopt's can search on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from promptopt.dspy.data import cells_of, divided
+from promptopt.dspy.metric import Metric, check_metric
+from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, is_async, slots_of
+from promptopt.dspy.untyped import LM, Gold, Module, dspy
+from promptopt.dspy.wire import MAX_TOKENS
+from promptopt.errors import ConfigError
+from promptopt.programs.evaluator import ProgramEvaluator
+from promptopt.programs.task import program_task
+from promptopt.tasks.layout import Layout
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
+from promptopt.types import Prompt, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The user's examples. `val`: for the final choice, `test`: for the verdict; None: split off `train`."""
+
+    train: Sequence[Gold]
+    val: Sequence[Gold] | None = None
+    test: Sequence[Gold] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A program as a task. `said`: what the user should know of how it was made."""
+
+    task: Task
+    program: DspyProgram
+    said: tuple[str, ...]
+
+    def configured(self, prompt: Prompt) -> Module:
+        """A copy of the student with a prompt's instructions and demonstrations, and its own LMs."""
+        return self.program.configured(prompt)
+
+
+def bind(
+    student: Module,
+    data: Data,
+    metric: Metric,
+    *,
+    lm: LM | None,
+    predictors: Sequence[str] | None = None,
+    calls_per_cell: int | None = None,
+    seed: int = 0,
+) -> Bound:
+    """The task of a program, which is scored by running it. `lm`: what the program asks; None: a model of promptopt's.
+
+    Raises ConfigError and DataError for what cannot be optimised.
+    """
+    if not isinstance(student, dspy.Module):
+        raise ConfigError(f"the program is {student!r:.80}; give a dspy.Module")
+    slots, texts, said = slots_of(student, predictors)
+    splits, more = divided(data.train, data.val, data.test, seed)
+    cells = cells_of(splits, taken=texts)
+    program = DspyProgram(student, slots, cells.gold, check_metric(metric), lm)
+    evaluator = ProgramEvaluator(
+        AsyncDspyProgram(program) if is_async(student) else program,
+        sampling=Sampling(max_tokens=MAX_TOKENS),
+        calls_per_cell=len(student.named_predictors()) if calls_per_cell is None else calls_per_cell,
+    )
+    rows = [example for split in cells.splits.values() for example in split]
+    made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
+    pattern = made.layouts[0].text
+    before, mark, after = pattern.partition(f"\n\n{made.fields[0]}: ")
+    inputs = "".join(f"{name}: {{{name}}}\n" for name in made.fields)
+    layout = Layout("program", text=f"{before}\n\n{{demos}}{mark.lstrip()}{after}", demo=f"{inputs}{{target}}\n\n")
+    said += more
+    task = replace(
+        made,
+        layouts=(layout,),
+        layout=layout,
+        train=cells.splits["train"],
+        dev=cells.splits["dev"],
+        test=cells.splits["test"],
+        pool=None,
+        scored_by=evaluator,
+        warnings=tuple(said),
+    )
+    return Bound(task, program, tuple(said))

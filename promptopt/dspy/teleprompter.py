@@ -1,0 +1,143 @@
+"""`PromptOpt`: every method of promptopt's as a teleprompter of DSPy's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.dspy.lm import DspyModel, ModelEngine
+from promptopt.dspy.metric import Metric, check_metric
+from promptopt.dspy.task import Data, bind
+from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
+from promptopt.errors import ConfigError
+from promptopt.outcome.result import Result
+from promptopt.protocols import Model, Optimizer
+from promptopt.run.budget import Budget
+from promptopt.store.runs import Store
+
+_log = logging.getLogger("promptopt.dspy")
+CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What promptopt says of an optimised program, on test examples that the search never saw."""
+
+    result: Result
+    """The whole result, with its lineage and its ledgers."""
+    said: tuple[str, ...]
+    """What a user should know: how the data were divided, what was switched off, what was left alone."""
+
+    @property
+    def verdict(self) -> str | None:
+        """*better*, *no evidence* or *worse*; None where no test was made."""
+        return self.result.verdict
+
+    @property
+    def gain(self) -> Any:
+        """The winner's gain on the start, paired, with its interval; None where no test was made."""
+        return self.result.gain
+
+    def report(self) -> str:
+        """The result as a text."""
+        return "\n".join([str(self.result), *self.said])
+
+
+class PromptOpt(Teleprompter):
+    """Optimises the instructions of a program's predictors by any method, under a budget, with a verdict.
+
+    `method`: a name or an Optimizer. `metric`: (gold, prediction), with trace or in GEPA's form; gives a number in
+    [0, 1], a bool, or a Prediction of score and feedback. `budget`: as of `promptopt.optimize`. `model`: what answers
+    in place of the LMs that the program has, a model of promptopt's or an LM. `proposer`: what writes instructions, a
+    model or an LM; the one that answers, if None. `predictors`: those that are edited, by name; all, if None.
+    `calls_per_cell`: LM calls of one run of the program, for what is set aside under a cap on calls; as many as it has
+    predictors, if None.
+    """
+
+    def __init__(
+        self,
+        method: str | Optimizer = "auto",
+        *,
+        metric: Metric,
+        budget: Budget | None = None,
+        model: str | Model | LM | None = None,
+        proposer: str | Model | LM | None = None,
+        predictors: Sequence[str] | None = None,
+        calls_per_cell: int | None = None,
+        seed: int = 0,
+        store: Store | str | Path | None = None,
+    ) -> None:
+        """Nothing is asked yet. Raises ConfigError for a metric that cannot be called."""
+        super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy ships no types
+        self.method, self.metric, self.budget = method, check_metric(metric), budget
+        self.model, self.proposer, self.predictors = model, proposer, predictors
+        self.calls_per_cell, self.seed, self.store = calls_per_cell, seed, store
+
+    def compile(
+        self,
+        student: Module,
+        *,
+        trainset: list[Gold],
+        teacher: Module | None = None,
+        valset: list[Gold] | None = None,
+        testset: list[Gold] | None = None,
+    ) -> Module:
+        """An optimised copy of `student`, whose `promptopt` is the `Outcome`; the student stays as it is.
+
+        `valset`: what the final choice is made on, else split off `trainset`; `testset`: what the verdict is on, else
+        split off too. `teacher` is not used. Raises ConfigError, DataError and EvaluatorError for mistakes.
+        """
+        if not isinstance(student, dspy.Module):
+            raise ConfigError(f"PromptOpt.compile: student is {student!r:.80}; give a dspy.Module")
+        bare = self.model is not None and not isinstance(self.model, dspy.BaseLM)
+        lm = None if bare else self._lm(student)
+        bound = bind(
+            student,
+            Data(trainset, valset, testset),
+            self.metric,
+            lm=lm,
+            predictors=self.predictors,
+            calls_per_cell=self.calls_per_cell,
+            seed=self.seed,
+        )
+        others: list[LM] = [] if lm is None else [each.lm for _, each in student.named_predictors() if each.lm]
+        said = [*bound.said, *([CACHE_OFF] if any(getattr(each, "cache", False) for each in [lm, *others]) else [])]
+        result = optimize(
+            bound.task,
+            self.method,
+            model=Models(_model(self.model if lm is None else lm, others), proposer=_model(self.proposer)),
+            budget=self.budget,
+            seed=self.seed,
+            store=self.store,
+        )
+        for sentence in said:
+            _log.warning(sentence)
+        best = bound.configured(result.best.prompt)
+        best.promptopt = Outcome(result, tuple(said))
+        return best
+
+    def _lm(self, student: Module) -> LM:
+        """What the program asks: the LM given, else what DSPy is configured with, else what a predictor has."""
+        own = next((each.lm for _, each in student.named_predictors() if each.lm is not None), None)
+        given = self.model if self.model is not None else dspy.settings.lm
+        lm = given if given is not None else own
+        if lm is None:
+            raise ConfigError("no LM is configured; call dspy.configure(lm=…), or give PromptOpt a model='…'")
+        if not isinstance(lm, dspy.BaseLM):
+            raise ConfigError(f"the LM that DSPy is configured with is {lm!r:.80}; give it a dspy.LM")
+        return lm
+
+
+def _model(given: Any, others: Sequence[LM] = ()) -> Any:
+    """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
+    if not isinstance(given, dspy.BaseLM):
+        return given
+    engine = getattr(given, "engine", None)
+    if isinstance(engine, ModelEngine) and not others:
+        return engine.model
+    return DspyModel(given, others, threads=dspy.settings.num_threads or 8)

@@ -1,0 +1,32 @@
+"""DSPy, which ships no types: what is had from it is Any, and the names here say in signatures what is meant."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from promptopt.errors import ConfigError
+
+INSTALL = "pip install 'promptopt-engine[dspy]'"
+
+try:
+    dspy: Any = import_module("dspy")
+except ImportError as cause:
+    raise ConfigError(f"promptopt.dspy needs DSPy, which is not installed; {INSTALL}") from cause
+
+if dspy.__version__.split(".")[:2] != ["3", "4"]:
+    raise ConfigError(f"promptopt.dspy works with DSPy 3.4, and {dspy.__version__} is installed; {INSTALL}")
+
+lm15: Any = import_module("dspy.lm15")
+Teleprompter: Any = import_module("dspy.teleprompt").Teleprompter
+
+Module: TypeAlias = Any
+"""A `dspy.Module`."""
+Gold: TypeAlias = Any
+"""A `dspy.Example`."""
+LM: TypeAlias = Any
+"""A `dspy.BaseLM`."""
+LMRequest: TypeAlias = Any
+"""A `dspy.lm15.Request`."""
+LMResponse: TypeAlias = Any
+"""A `dspy.lm15.Response`."""

@@ -1,0 +1,171 @@
+"""The evaluator of programs: a cell is a run of the program, scored by a metric of what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from promptopt.errors import ConfigError, CutShort
+from promptopt.evaluators import metrics
+from promptopt.evaluators.generation import Generation
+from promptopt.programs.handle import Program
+from promptopt.programs.lockstep import Finished, Rules, Waiting, in_lockstep
+from promptopt.protocols import Ask, AskEach, Metric, Reader, Task
+from promptopt.text import shorten
+from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
+
+FAILED = "the program failed: "
+"""How the feedback on a cell begins whose program gave no output."""
+CHECKED = 3
+"""Cells that are run a second time, on the replies they had, to see whether the program does the same."""
+SHOWN = 400
+"""Characters of a failure in a feedback sentence."""
+KEPT = 4_000
+"""Characters of a request or a reply in a trace: what a critic can use, and a million calls fit in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """As much of a task as reading and judging an output takes."""
+
+    sampling: Sampling
+    labels: tuple[str, ...] = ()
+    train: tuple[Example, ...] = ()
+    dev: tuple[Example, ...] = ()
+    test: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProgramEvaluator:
+    """Runs a program on every cell, in lockstep, and has a metric say what its output is worth.
+
+    `program`: (prompt, example, ask) to a text, or to (text, trace); sync or async (`docs/programs.md`). `metric` and
+    `answer`: as of a task, on the program's output; `labels` for reading a label. `sampling`: of calls that name none.
+    `calls_per_cell`: calls that a cell makes, as far as is known: caps on calls are kept exactly whatever it is, and
+    what is set aside under such a cap is planned by it. `most_calls`: what a cell may make; one more costs it its
+    score. `seconds`: how long a program may go on without asking the model.
+
+    A cell whose program raises, never ends or passes a limit is worth 0, unparsed, with the reason as feedback; other
+    cells are not touched. Raises ConfigError for a program that cannot be called.
+    """
+
+    program: Program
+    metric: str | Metric = "exact"
+    answer: str | Reader = "text"
+    labels: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    calls_per_cell: int = 4
+    most_calls: int = 1_000
+    seconds: float = 60.0
+    _judge: Generation = field(init=False, repr=False)
+    _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
+
+    def __post_init__(self) -> None:
+        if not callable(self.program):
+            raise ConfigError(
+                f"ProgramEvaluator: {self.program!r:.80} cannot be called; give a function of (prompt, example, ask)"
+            )
+        for name in ("calls_per_cell", "most_calls", "seconds"):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ConfigError(f"ProgramEvaluator: {name} is {value!r}; give a number above 0")
+        task = cast("Task", _Judging(self.sampling, tuple(self.labels)))
+        object.__setattr__(self, "_judge", Generation(task, self.metric, self.answer))
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch."""
+        rules = Rules(self.most_calls, self.seconds, self.sampling)
+        finished, cut = in_lockstep(self.program, cells, rules, lambda asked: _replies(asked, ask))
+        scores = {place: self._scored(cells[place], each) for place, each in finished.items()}
+        if cut is not None:
+            raise CutShort(str(cut), scores)
+        self._check_state(list(finished.values()), rules, ask.warn)
+        return [scores[place] for place in range(len(cells))]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""
+        sampling, own = self.sampling, getattr(self.program, "fingerprint", None)
+        return {
+            "evaluator": "program",
+            "program": own() if callable(own) else metrics.described(self.program),
+            "metric": metrics.described(self.metric),
+            "answer": metrics.described(self.answer),
+            "labels": list(self.labels),
+            "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, list(sampling.stop)],
+            "most_calls": self.most_calls,
+        }
+
+    def _scored(self, cell: Cell, ended: Finished) -> Score:
+        trace = tuple(_kept(each) for each in ended.record.trace())
+        if ended.output is None:
+            return Score(0.0, parsed=False, feedback=f"{FAILED}{shorten(ended.failure, SHOWN)}", trace=trace)
+        if isinstance(ended.output, Score):
+            return ended.output if ended.output.trace else replace(ended.output, trace=trace)
+        text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
+        found = self._judge.judge(cell, Reply(text))
+        return Score(
+            found.value,
+            found.output,
+            found.answer,
+            found.parsed,
+            found.feedback,
+            found.probability,
+            trace if own is None else tuple(own),
+        )
+
+    def _check_state(self, finished: Sequence[Finished], rules: Rules, warn: Callable[[str], None]) -> None:
+        """Once: run a few cells again on the replies they had. They ask and give the same, unless something is kept."""
+        first = [each for each in finished if each.output is not None][:CHECKED]
+        if self._checked or not first:
+            return
+        self._checked.append(None)
+        again, cut = in_lockstep(self.program, [each.record.cell for each in first], rules, _Recalled(first))
+        same = cut is None and all(_same(one, again[place]) for place, one in enumerate(first))
+        if not same:
+            warn(
+                "the program does not do the same on the same example a second time: it keeps something between cells, "
+                "or draws at random, so a score depends on what was scored before and a replay may ask otherwise; "
+                "have it begin afresh in every cell"
+            )
+
+
+class _Recalled:
+    """Answers a second run of cells by what the first one was told; it asks no model."""
+
+    def __init__(self, first: Sequence[Finished]) -> None:
+        self._first = {id(each.record.cell): each.record for each in first}
+
+    def __call__(self, asked: Sequence[Waiting]) -> list[Reply]:
+        replies: list[Reply] = []
+        for record, call in asked:
+            known = self._first[id(record.cell)]
+            place = next(place for place, own in enumerate(record.asked) if own is call)
+            told = place < len(known.replies) and known.asked[place].request == call.request
+            replies.append(known.replies[place] if told else Reply(""))
+        return replies
+
+
+def _same(one: Finished, other: Finished) -> bool:
+    asked, again = ([call.request for call in each.record.asked] for each in (one, other))
+    return asked == again and _text(one) == _text(other)
+
+
+def _text(ended: Finished) -> object:
+    return ended.output[0] if isinstance(ended.output, tuple) else ended.output
+
+
+def _replies(asked: Sequence[Waiting], ask: Ask) -> Sequence[Reply] | Any:
+    """The replies to a batch. Of equal sampled requests of a cell each is a draw, the same for every prompt."""
+    requests = [call.request for _, call in asked]
+    repetition = asked[0][0].cell.repetition
+    if not isinstance(ask, AskEach):
+        return ask(requests, repetition=repetition)
+    draws = [f"evaluate {record.cell.repetition} {record.cell.example.id} {call.number}" for record, call in asked]
+    return ask.each(requests, draws, repetition=repetition)
+
+
+def _kept(call: TracedCall) -> TracedCall:
+    if len(call.input) <= KEPT and len(call.output) <= KEPT:
+        return call
+    return TracedCall(call.part, shorten(call.input, KEPT), shorten(call.output, KEPT))

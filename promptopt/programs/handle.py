@@ -1,0 +1,147 @@
+"""What a program asks the task model through: one handle a cell, which counts and keeps what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from promptopt.errors import ConfigError
+from promptopt.types import (
+    Cell,
+    Content,
+    Example,
+    Message,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    TracedCall,
+)
+
+Output = str | tuple[str, Sequence[TracedCall]] | Score
+"""What a program gives back: a text, alone or with a trace of its own in place of the recorded one; or its own Score,
+which no metric is asked about."""
+
+Program = Callable[[Prompt, Example, Any], Output | Awaitable[Output]]
+"""(prompt, example, ask) to an output; `ask` is a `ModelHandle`, which an async program awaits."""
+
+
+class ProgramStopped(BaseException):
+    """Raised inside a program whose cell is over. A BaseException, so that `except Exception` lets it through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that a cell made: the request, the part it is said to use, and which equal request of the cell it is."""
+
+    request: Request
+    part: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """The content as one text."""
+        content = self.request.content
+        if isinstance(content, str):
+            return content
+        return "\n\n".join(f"{message.role}: {message.content}" for message in content)
+
+
+@dataclass(slots=True)
+class Record:
+    """What a cell asked and was answered, in order."""
+
+    cell: Cell
+    asked: list[Asked] = field(default_factory=list[Asked])
+    replies: list[Reply] = field(default_factory=list[Reply])
+    _counts: dict[Request, int] = field(default_factory=dict[Request, int])
+
+    def add(self, request: Request, part: str) -> Asked:
+        """The next call."""
+        number = self._counts.get(request, 0)
+        self._counts[request] = number + 1
+        call = Asked(request, part, number)
+        self.asked.append(call)
+        return call
+
+    def trace(self) -> tuple[TracedCall, ...]:
+        """The calls that were answered; where a program names no part, the one whose text stands in the request."""
+        return tuple(
+            TracedCall(call.part if call.part else _part_in(call.text, self.cell.prompt), call.text, reply.text)
+            for call, reply in zip(self.asked, self.replies, strict=False)
+        )
+
+
+class ModelHandle:
+    """The task model, as a program sees it: `ask(content)` gives a `Reply`, whose `text` is what the model said.
+
+    An async program awaits it: `(await ask(content)).text`.
+    """
+
+    __slots__ = ("_answer", "_sampling")
+
+    def __init__(self, answer: Callable[[Request, str], Any], sampling: Sampling) -> None:
+        """`answer`: what gives the reply, or an awaitable of it. `sampling`: what is used where a call names none."""
+        self._answer, self._sampling = answer, sampling
+
+    def __call__(
+        self,
+        content: str | Content | Sequence[Message | Mapping[str, str] | tuple[str, str]],
+        sampling: Sampling | None = None,
+        *,
+        part: str = "",
+        shared: int = 0,
+        route: str = "",
+    ) -> Any:
+        """The reply to a text, or to chat messages (`Message`, `(role, text)`, or a table of `role` and `content`).
+
+        `sampling`: the evaluator's, if None. `part`: the prompt part that stands in the content, for traces; where it
+        is not given, it is looked for. `shared`, `route`: as in `Request`. Equal sampled requests of a cell are
+        separate draws, equal greedy ones are one call. Raises ConfigError for a content of another kind.
+        """
+        chosen = self._sampling if sampling is None else sampling
+        return self._answer(Request(_content(content), chosen, shared=shared, route=route), part)
+
+    @property
+    def sampling(self) -> Sampling:
+        """What is used where a call names none."""
+        return self._sampling
+
+    def with_sampling(self, **changes: Any) -> Sampling:
+        """The handle's own sampling with some of it changed, to be handed to a call."""
+        return replace(self._sampling, **changes)
+
+
+def _content(given: object) -> Content:
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, Sequence):
+        raise ConfigError(f"a program asked {given!r:.80}; give a text, or a list of messages")
+    messages = [_message(each) for each in cast("Sequence[object]", given)]
+    if not messages:
+        raise ConfigError("a program asked an empty list of messages; give it one or more")
+    return tuple(messages)
+
+
+def _message(given: object) -> Message:
+    if isinstance(given, Message):
+        return given
+    pair: tuple[object, ...] = ()
+    if isinstance(given, Mapping):
+        table = cast("Mapping[str, object]", given)
+        pair = (table.get("role"), table.get("content"))
+    elif isinstance(given, tuple | list):
+        pair = tuple(cast("Sequence[object]", given))
+    if len(pair) == 2 and pair[0] in ("system", "user", "assistant") and isinstance(pair[1], str):
+        return Message(cast("Any", pair[0]), pair[1])
+    raise ConfigError(
+        f"a program asked with the message {given!r:.80}; give ('user', 'the text'), or another role in its place"
+    )
+
+
+def _part_in(text: str, prompt: Prompt) -> str:
+    """The one part whose text stands in `text`; empty where there is none, or more than one."""
+    found = [part for part, own in prompt.texts if own.strip() and own in text]
+    return found[0] if len(found) == 1 else ""

@@ -1,0 +1,250 @@
+"""Programs: cells of several calls, in lockstep, under the run's ledger; what one does costs its own cell alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError, CutShort
+from promptopt.models.scripted import Scripted
+from promptopt.programs import ProgramEvaluator, lockstep
+from promptopt.run.budget import Limits
+from promptopt.run.door import Door
+from promptopt.store.runs import Store
+from promptopt.types import Cell, Example, Prompt, Request, Sampling, Score, TracedCall
+from tests.evaluators.fake_task import FakeAsk
+
+PROMPT = Prompt((("plan", "Plan it."), ("answer", "Answer it.")))
+
+
+def cells(count: int) -> list[Cell]:
+    return [Cell(PROMPT, Example.of("yes", question=f"q{number}")) for number in range(count)]
+
+
+def chain(prompt: Prompt, example: Example, ask) -> str:
+    """Three calls, each of the one before."""
+    plan = ask(f"{prompt['plan']} {example['question']}", part="plan").text
+    draft = ask(f"{prompt['answer']} {plan}", part="answer").text
+    return ask(f"Repeat: {draft}").text
+
+
+def echo(request: Request) -> str:
+    return f"<{request.content}>"
+
+
+class Batches(FakeAsk):
+    """Remembers which requests went out together."""
+
+    def __init__(self, reply: Callable[[Request], str] = echo) -> None:
+        super().__init__(reply)
+        self.batches: list[list[str]] = []
+
+    def __call__(self, requests, *, role="task", repetition=0):
+        self.batches.append([str(request.content) for request in requests])
+        return super().__call__(requests, role=role, repetition=repetition)
+
+
+def score(program, count: int = 3, ask: FakeAsk | None = None, **settings) -> list[Score]:
+    settings.setdefault("metric", "contains")
+    return ProgramEvaluator(program, **settings).score(cells(count), Batches() if ask is None else ask)
+
+
+def alive() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "promptopt program"]
+
+
+def test_the_waiting_calls_of_all_cells_are_one_batch_in_cell_order() -> None:
+    ask = Batches()
+    score(chain, 3, ask)
+    assert [len(batch) for batch in ask.batches] == [3, 3, 3]
+    assert ask.batches[0] == ["Plan it. q0", "Plan it. q1", "Plan it. q2"]
+    assert ask.batches[1] == [f"Answer it. <Plan it. q{number}>" for number in range(3)]
+    assert alive() == []
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_cells_beyond_the_window_begin_as_others_end(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockstep, "WINDOW", window)
+    ask = Batches()
+    found = score(chain, 7, ask)
+    assert [f"q{number}" in each.output for number, each in enumerate(found)] == [True] * 7
+    assert max(len(batch) for batch in ask.batches) == window
+    assert sum(map(len, ask.batches)) == 21
+
+
+def test_a_trace_names_the_part_the_request_and_the_reply_of_every_call() -> None:
+    (found,) = score(chain, 1)
+    assert [call.part for call in found.trace] == ["plan", "answer", ""]
+    assert found.trace[0] == TracedCall("plan", "Plan it. q0", "<Plan it. q0>")
+    assert found.output == "<Repeat: <Answer it. <Plan it. q0>>>"
+
+
+def test_a_part_that_no_call_names_is_found_by_its_text() -> None:
+    (found,) = score(
+        lambda prompt, example, ask: ask([("system", prompt["plan"]), ("user", example["question"])]).text, 1
+    )
+    assert [call.part for call in found.trace] == ["plan"]
+
+
+def test_a_program_may_give_a_trace_of_its_own() -> None:
+    own = (TracedCall("plan", "in", "out"),)
+    (found,) = score(lambda prompt, example, ask: ("yes", own), 1)
+    assert (found.value, found.trace) == (1.0, own)
+
+
+def raises(prompt, example, ask):
+    raise ValueError("no such thing")
+
+
+def loops(prompt, example, ask):
+    while True:
+        ask("again")
+
+
+def spins(prompt, example, ask):
+    while True:
+        pass
+
+
+def exits(prompt, example, ask):
+    raise SystemExit("bye")
+
+
+def swallows(prompt, example, ask):
+    try:
+        while True:
+            ask("again")
+    except BaseException:  # noqa: BLE001
+        return "yes"
+
+
+def threads(prompt, example, ask):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(ask("from elsewhere").text))
+    thread.start()
+    thread.join()
+    return "yes"
+
+
+def gives_a_number(prompt, example, ask):
+    return 3
+
+
+def interrupts(prompt, example, ask):
+    raise KeyboardInterrupt
+
+
+BAD = {
+    "raises": (raises, "it raised ValueError: no such thing"),
+    "asks for ever": (loops, "it made more than 20 calls"),
+    "never returns": (spins, "it went on for 0.5 seconds without asking the model or coming to an end"),
+    "exits": (exits, "it raised SystemExit: bye"),
+    "interrupts": (interrupts, "it raised KeyboardInterrupt"),
+    "swallows every exception": (swallows, "it made more than 20 calls"),
+    "asks from its own threads": (threads, "it asked the model from a thread of its own"),
+    "gives no text": (gives_a_number, "it raised TypeError: it gave 3, and a program gives a text"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_program_costs_its_own_cell_only(kind: str) -> None:
+    bad, why = BAD[kind]
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        return bad(prompt, example, ask) if example["question"] == "q1" else ask("yes").text
+
+    found = score(program, 3, most_calls=20, seconds=0.5)
+    assert [each.value for each in found] == [1.0, 0.0, 1.0]
+    assert not found[1].parsed
+    assert found[1].feedback.startswith(f"the program failed: {why}")
+    time.sleep(0.01)
+    assert alive() == []
+
+
+def test_equal_sampled_requests_of_a_cell_are_draws_and_equal_greedy_ones_are_one_call(tmp_path: Path) -> None:
+    def twice(prompt: Prompt, example: Example, ask) -> str:
+        hot = Sampling(temperature=1.0)
+        return " ".join([ask("cold").text, ask("cold").text, ask("hot", hot).text, ask("hot", hot).text])
+
+    model = Scripted(lambda request: f"{request.seed}", name="seeds")
+    found, door = through_a_door(tmp_path, twice, model)
+    first, second = (each.output.split() for each in found)
+    assert first[0] == first[1] == second[0] == "None"
+    assert len({*first[2:], *second[2:]}) == 4
+    # Two cells: one greedy call for both, and two draws for each.
+    assert door.spent.calls == model.calls == 5
+
+
+def through_a_door(home: Path, program, model, count: int = 2, limits: Limits | None = None):
+    with Store(home / "store.db") as store:
+        door = Door(
+            models={"task": model, "proposer": model, "judge": model}, prices={}, cache=store.cache, journal=None,
+            limits=Limits() if limits is None else limits, seed=0, stopping=lambda: None, warn=lambda _: None,
+        )  # fmt: skip
+        return ProgramEvaluator(program, metric="contains").score(cells(count), door), door
+
+
+def test_a_cap_on_calls_is_exact_and_a_cell_that_it_cuts_is_not_scored(tmp_path: Path) -> None:
+    model = Scripted(echo, name="echo")
+    with pytest.raises(CutShort) as cut:
+        through_a_door(tmp_path, chain, model, 4, Limits(calls=10))
+    assert model.calls == 10
+    assert sorted(cut.value.scores) == [0, 1]
+    assert alive() == []
+
+
+def test_an_interrupt_ends_all_programs(tmp_path: Path) -> None:
+    def stop(request: Request) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(chain, 5, FakeAsk(stop))
+    time.sleep(0.01)
+    assert alive() == []
+
+
+def test_an_async_program_runs_its_side_by_side_calls_in_one_batch() -> None:
+    async def program(prompt: Prompt, example: Example, ask) -> str:
+        one, other = await asyncio.gather(ask(f"one {example['question']}"), ask(f"other {example['question']}"))
+        return (await ask(f"{one.text} {other.text}")).text
+
+    ask = Batches()
+    found = score(program, 2, ask)
+    assert [len(batch) for batch in ask.batches] == [4, 2]
+    assert found[1].output == "<<one q1> <other q1>>"
+
+
+def test_a_program_that_keeps_something_between_cells_is_told_of() -> None:
+    kept: list[str] = []
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        kept.append(example["question"])
+        return ask(f"{len(kept)}").text
+
+    ask = Batches()
+    score(program, 3, ask)
+    assert len(ask.warned) == 1
+    assert "keeps something between cells" in ask.warned[0]
+    assert sum(map(len, ask.batches)) == 3
+    calm = Batches()
+    score(chain, 3, calm)
+    assert calm.warned == []
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "3"])
+def test_settings_that_cannot_be_are_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="most_calls is"):
+        ProgramEvaluator(chain, most_calls=value)
+    with pytest.raises(ConfigError, match="cannot be called"):
+        ProgramEvaluator("chain")
+
+
+@pytest.mark.parametrize("content", [3, [], [("friend", "hi")], [("user", 3)], {"role": "user"}])
+def test_what_is_no_content_fails_the_cell_with_a_sentence(content: object) -> None:
+    (found,) = score(lambda prompt, example, ask: ask(content).text, 1)
+    assert "a program asked" in found.feedback
