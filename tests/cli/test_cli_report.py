@@ -92,3 +92,16 @@ def test_a_run_that_was_never_finished_has_no_report(
     done = invoke("report", entry["run_id"])
     assert done.exit_code == 2
     assert "no result yet" in done.stderr
+
+
+def test_a_suspended_run_is_reported_without_a_verdict(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch, model: Any, workplace: Path
+) -> None:
+    monkeypatch.setattr(model, "fail_at", 40)
+    invoke("optimize", "--task", task_file, "--method", "climb", "--model", "scripted")
+    (entry,) = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
+    assert entry["status"] == "suspended"
+    assert invoke("report", entry["run_id"], "--out", "r.html").exit_code == 0
+    text = (workplace / "r.html").read_text(encoding="utf-8")
+    assert 'class="verdict suspended"' in text
+    assert "The sealed test was not opened" in text

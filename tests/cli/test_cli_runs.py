@@ -134,3 +134,18 @@ def test_a_run_that_was_killed_and_one_under_way_are_told_apart(tmp_path: Path, 
             assert "wait for its end" in said.output
         assert statuses() == {"aa": "killed", "bb": "killed", "cc": "suspended"}
         assert "run its command again" in invoke("runs", "show", "aa").output
+
+
+@pytest.mark.parametrize("form", ["text", "json", "toml", "openai", "dspy", "langchain", "promptfoo", "llm", "python"])
+def test_every_form_of_other_programs_is_an_option(form: str, optimized: dict[str, Any], invoke: Invoke) -> None:
+    done = invoke("runs", "export", optimized["run_id"], "--to", form)
+    assert done.exit_code == 0, done.stderr
+    assert BETTER in done.stdout
+    assert invoke("runs", "export", optimized["run_id"], "--to", form, "--out", f"best.{form}").exit_code == 0
+    assert Path(f"best.{form}").read_text(encoding="utf-8").rstrip("\n") == done.stdout.rstrip("\n")
+
+
+def test_a_file_given_as_a_form_is_told_of_out(optimized: dict[str, Any], invoke: Invoke) -> None:
+    done = invoke("runs", "export", optimized["run_id"], "--to", "best.txt")
+    assert done.exit_code == 2
+    assert "a file is named with --out" in done.stderr
