@@ -157,7 +157,7 @@ class _Search:
     def __init__(self, method: MetaSPO, run: Run, plan: MetaSPOPlan, sample: Sequence[Example]) -> None:
         self._method, self._run, self._plan, self._sample = method, run, plan, list(sample)
         self._system, *self.users = editables_of(run.task)
-        self._best = run.initial
+        self._best: Prompt = run.initial
         self._kept = {part: [run.initial[part]] for part in self.users}
         self._quotes = Quotes(run.train, run.task.labels)
         self._known: dict[Prompt, float] = {}
