@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import promise_runs, promise_scores
-from promptopt import registry
+from benchmarks.search_settings import arena
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
@@ -134,7 +134,7 @@ def methods(runs: int, pool: ProcessPoolExecutor) -> list[str]:
         f"80 % of the questions. Grouped: {promise_runs.GROUP} questions of a group are hard for the same prompts. The "
         f"last row has the 95 % interval of the share.",
         "",
-        *promise_runs.table(registry.names("optimizers"), runs, pool),
+        *promise_runs.table(arena(), runs, pool),
     ]
 
 

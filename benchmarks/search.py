@@ -26,8 +26,7 @@ from benchmarks import search_real as real
 from benchmarks import search_tables as tables
 from benchmarks.search_landscape import KINDS
 from benchmarks.search_proposer import SKILL
-from benchmarks.search_settings import VARIANTS
-from promptopt import registry
+from benchmarks.search_settings import VARIANTS, arena
 from promptopt.text import counted
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,7 +46,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def run_planted(chosen: argparse.Namespace, command: str) -> None:
     races = racing.section(chosen.trials)
     begun = time.perf_counter()
-    methods = chosen.methods if chosen.methods else registry.names("optimizers")
+    methods = chosen.methods if chosen.methods else arena()
     found, missing = planted.arms(methods, chosen.selectors, tuple(map(float, chosen.nuisances)))
     for label, why in missing.items():
         print(f"left out: {label}: {why}", file=sys.stderr)
@@ -88,7 +87,7 @@ def run_planted(chosen: argparse.Namespace, command: str) -> None:
 
 
 def run_real(chosen: argparse.Namespace, command: str) -> None:
-    methods = chosen.methods if chosen.methods else (*registry.names("optimizers"), *VARIANTS)
+    methods = chosen.methods if chosen.methods else (*arena(), *VARIANTS)
     plan = real.Plan(
         methods, chosen.tasks if chosen.tasks else real.TASKS, chosen.seeds, chosen.budget, chosen.test,
         chosen.model, chosen.proposer,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from promptopt import registry
 from promptopt.binding.config import Setting
 
 Settings = Mapping[str, Mapping[str, Setting]]
@@ -19,7 +20,9 @@ SELECTOR_BUDGET = 150
 
 PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
-PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa")
+TRAINED = ("rlprompt",)
+"""Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
+PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro")
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -58,6 +61,8 @@ REAL: Settings = {
     "random": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "ape": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
+    "bootstrap": {"teach.bootstrapped": 2, "teach.labelled": 4},
+    "mipro": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY, "teach.labelled": 2},
     "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},
@@ -71,3 +76,8 @@ REAL: Settings = {
 VARIANTS: Mapping[str, str] = {"capo-zero-shot": "capo"}
 """Rows of the real table that are a method under other settings, and that method: here the paper's k_max = 0, whose
 prompts can be held against those of searches without demonstrations."""
+
+
+def arena() -> list[str]:
+    """The methods that the arena runs."""
+    return [method for method in registry.names("optimizers") if method not in TRAINED]

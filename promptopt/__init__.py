@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from promptopt.api import optimize
     from promptopt.binding.models import Models
     from promptopt.binding.session import Session
+    from promptopt.comparison.compare import compare
     from promptopt.errors import PromptoptError
     from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
     from promptopt.optimizers.apo.method import APO
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "api",
+    "compare": "comparison.compare",
     "evaluate": "evaluation",
     "explain": "evaluation",
     "Evaluation": "evaluation",
@@ -70,6 +72,7 @@ __all__ = [
     "Selector",
     "Session",
     "Task",
+    "compare",
     "evaluate",
     "explain",
     "optimize",

@@ -4,6 +4,7 @@
     ├── ConfigError            the user asked for something that cannot be; exit code 2
     │   └── UnknownName        no such task, method, model, option; offers the nearest names
     ├── DataError              a file, row or label is not what the task needs; exit code 2
+    │   └── Endless            a regular expression does not end on a text
     ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
     │   ├── RequestRefused     a server takes no requests of this form, though it may take others
     │   └── Refused            until a key, a name or an account is mended
@@ -52,6 +53,10 @@ class UnknownName(ConfigError):
 
 class DataError(PromptoptError, ValueError):
     """Data that cannot be read, or that the task cannot use; names the file and the row."""
+
+
+class Endless(DataError):
+    """A regular expression that does not end on a text within its time."""
 
 
 class BackendError(PromptoptError):

@@ -84,7 +84,7 @@ def evaluate(
     with opened(store) as store:
         models = open_models(model).by_role
         search = suited(bind_evaluator(evaluator, task), models["task"])
-        run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
         if (refused := crowded(run.task, chosen, models["task"])) is not None:
@@ -156,7 +156,7 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
     return Comparison(gain, rivals, first.judged or second.judged)
 
 
-def _looking(
+def looking(
     task: Task,
     evaluator: Evaluator,
     models: Mapping[Role, Model],
@@ -281,7 +281,7 @@ def explain(
     with opened(store) as store:
         models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
-        run, door = _looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         if watch is not None:
             watch(run)
         chosen = _prompt_of(task, prompt)

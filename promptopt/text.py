@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from promptopt.errors import ConfigError, DataError
+from promptopt.errors import ConfigError, Endless
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -142,8 +142,8 @@ class Regex:
     """A stranger's regular expression (of a task file, of data), which cannot hang a run.
 
     Written as for Python's `re`, run by the `regex` package, whose searches can be stopped. Every method raises
-    DataError where it takes longer than `REGEX_LIMIT_S` on a text: an error and no score, which would depend on how
-    busy the machine is.
+    Endless where it takes longer than `REGEX_LIMIT_S` on a text: a thousand times what is usual, so that it hardly
+    depends on how busy the machine is.
     """
 
     source: str
@@ -180,8 +180,8 @@ class Regex:
         except TimeoutError as cause:
             raise self._endless(text) from cause
 
-    def _endless(self, text: str) -> DataError:
-        return DataError(
+    def _endless(self, text: str) -> Endless:
+        return Endless(
             f"the regular expression {self.source[:80]!r} took more than {REGEX_LIMIT_S:g} s on a text of "
             f"{len(text):,} characters, {text[:40]!r}…; write it without a repeat inside a repeat, as (a+)+ is"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import mutation
-from tests.golden.cases import CASES
+from tests.golden.test_golden import ALL
 
 
 def test_the_tests_of_every_module_exist() -> None:
@@ -13,5 +13,5 @@ def test_the_tests_of_every_module_exist() -> None:
         for test in mutation.tests_of(path):
             file, _, case = test.partition("::")
             assert (mutation.ROOT / file).exists(), (path, test)
-            assert not case or case.rpartition("[")[2].rstrip("]") in CASES, (path, test)
+            assert not case or case.rpartition("[")[2].rstrip("]") in ALL, (path, test)
     assert (mutation.ROOT / mutation.GOLDEN.partition("::")[0]).exists()

@@ -29,7 +29,7 @@ from benchmarks.search_landscape import (
     split,
 )
 from benchmarks.search_proposer import Proposer, clauses
-from benchmarks.search_settings import PLANTED, REAL, VARIANTS
+from benchmarks.search_settings import PLANTED, REAL, TRAINED, VARIANTS, arena
 from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
@@ -224,7 +224,7 @@ def test_it_lists_variants_of_the_phrase_and_not_of_its_sentence() -> None:
 
 
 def rows_that_exist() -> list[search_planted.Arm]:
-    found, _ = search_planted.arms(registry.names("optimizers"))
+    found, _ = search_planted.arms(arena())
     return list({arm.method: arm for arm in found}.values())
 
 
@@ -250,7 +250,8 @@ def test_every_method_is_answered_in_the_form_it_asks_for(arm: search_planted.Ar
 @pytest.mark.parametrize("settings", [PLANTED, REAL], ids=["planted", "real"])
 def test_every_registered_method_has_settings_that_fit_it(settings: Mapping[str, Mapping[str, Any]]) -> None:
     variants = VARIANTS if settings is REAL else {}
-    assert set(settings) == {*registry.names("optimizers"), *variants}
+    assert set(settings) == {*arena(), *variants}
+    assert {*arena(), *TRAINED} == {*registry.names("optimizers")}
     for row_name, values in settings.items():
         build_optimizer(variants.get(row_name, row_name), values)
 

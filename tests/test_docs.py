@@ -92,6 +92,20 @@ def test_the_page_on_log_probabilities_runs(folder: Path, scripted: None, monkey
     follow("docs/log-probabilities.md", folder)
 
 
+def newest(text: str) -> str:
+    """The text with the ids of the two newest runs for RUN and RUN2."""
+    if "RUN" not in text:
+        return text
+    runs = [run["run_id"] for run in json.loads(command("promptopt runs list --json"))["runs"]]
+    return text.replace("RUN2", runs[-1]).replace("RUN", runs[0])
+
+
+@pytest.mark.parametrize(("page", "made"), [("report", "both.html"), ("compare", "found/report.html")])
+def test_the_pages_on_reports_and_comparing_run(page: str, made: str, folder: Path, scripted: None) -> None:
+    follow(f"docs/{page}.md", folder, newest)
+    assert (folder / made).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def finds_a_better_prompt(optimizer: Any, folder: Path) -> bool:
     """Whether it does on a planted task whose proposer offers one."""
     result = promptopt.optimize(

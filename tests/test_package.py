@@ -9,7 +9,7 @@ import promptopt
 
 
 def test_public_names() -> None:
-    assert len(promptopt.__all__) < 25
+    assert len(promptopt.__all__) < 26
     for name in promptopt.__all__:
         assert getattr(promptopt, name) is not None
     assert set(promptopt.__all__) <= set(dir(promptopt))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from promptopt import text as texts
 from promptopt.errors import ConfigError, DataError, PromptoptError
 from promptopt.evaluators import answers, metrics
+from promptopt.evaluators.generation import Generation
 from promptopt.tasks import load_task
 from promptopt.text import Regex
-from promptopt.types import Example
+from promptopt.types import Cell, Example, Prompt
+from tests.evaluators.fake_task import FakeAsk, FakeTask
 
 SLOW = r"^(a|aa)+$"
 BAIT = "a" * 60 + "b"
@@ -92,3 +95,23 @@ def test_simple_expressions_find_what_re_finds(pattern: str, text: str) -> None:
     except ConfigError:
         return
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        lambda: Generation(FakeTask(), "exact", f"regex:{SLOW}"),
+        lambda: Generation(FakeTask(), "regex", "text"),
+        lambda: Generation(FakeTask(metric=lambda answer, example: metrics.resolve("regex")(answer, example)), "regex"),
+    ],
+)
+def test_an_expression_that_does_not_end_costs_its_own_cell_and_is_said_once(
+    evaluator: Callable[[], Generation],
+) -> None:
+    ask = FakeAsk(lambda request: "aaa" if "fine" in str(request.content) else f"{BAIT}{request.content}")
+    cells = [Cell(Prompt.of("x"), Example.of(SLOW, text=text)) for text in ("bait 1", "fine", "bait 2")]
+    first, fine, last = evaluator().score(cells, ask)
+    assert (first.parsed, first.value, last.parsed, last.value) == (False, 0.0, False, 0.0)
+    assert "did not end on the reply" in first.feedback
+    assert fine.parsed
+    assert len(set(ask.warned)) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.run.worth import worths
+from promptopt.run.worth import pooled, worths
 from promptopt.types import Prompt, Proposal
 
 START, CHILD, GRANDCHILD = Prompt.of("Start."), Prompt.of("Child."), Prompt.of("Grandchild.")
@@ -68,3 +68,10 @@ def test_on_one_fixed_set_worth_orders_as_means_do(rows: list[list[bool]]) -> No
     for one in prompts[1:]:
         for other in prompts[1:]:
             assert found[one] <= found[other] + 1e-9 or means[one] > means[other]
+
+
+def test_evidence_of_search_and_dev_is_pooled() -> None:
+    assert pooled(15, 20, 0.62, 30) == pytest.approx(0.672)
+    assert pooled(14, 20, 0.70, 60) == pytest.approx(0.700)
+    assert pooled(14, 20, 0.5, 500) == pytest.approx((14 + 40) / 100)
+    assert pooled(0, 0, 0.7, 0) == 0.7

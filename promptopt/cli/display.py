@@ -92,7 +92,7 @@ class Lines:
         shown = (
             "nothing scored" if best is None else f"best {words.score(best.mean)} on {counted(best.count, 'example')}"
         )
-        spent = event.spent
+        spent, shown = event.spent, f"{event.note}; {shown}" if event.note else shown
         return (
             f"step {event.number}: {shown}; {counted(len(event.pool), 'prompt')} compared; so far "
             f"{counted(spent.evaluations, 'evaluation')}, {counted(spent.calls, 'call')}, "

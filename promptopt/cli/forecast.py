@@ -15,6 +15,7 @@ from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scor
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
+from promptopt.models.server.address import is_this_machine
 from promptopt.models.specs import check_spec
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Optimizer, Planning
@@ -246,7 +247,7 @@ def _is_here(spec: str, url: str | None) -> bool:
     """Whether a model is asked at an address of this machine, where tokens cost nothing."""
     known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
     asked = known is not None and known.takes_url
-    return asked and host is not None and (host in ("localhost", "::1") or host.startswith("127."))
+    return asked and host is not None and is_this_machine(host)
 
 
 def _look(sealed: Sequence[Example]) -> tuple[int, float]:

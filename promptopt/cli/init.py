@@ -13,6 +13,7 @@ from promptopt.cli.output import show
 from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from promptopt.tasks.chat import Logs
     from promptopt.tasks.task import Task
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -23,25 +24,56 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the task; NAME.toml is written here.")],
     data: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="The examples: CSV, TSV, XLSX, JSON, JSONL, Parquet, or a saved data set."),
+        typer.Option(
+            metavar="FILE",
+            help="The examples, or logs of chats: CSV, TSV, XLSX, JSON, JSONL, Parquet, a saved data set.",
+        ),
     ],
     input_columns: Annotated[
         list[str] | None, typer.Option("--input", metavar="COLUMN", help="The column the model reads; may be repeated.")
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column with the right answers.")] = None,
+    system: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Chats: the system prompt in use; by default the one they share."),
+    ] = None,
+    turns: Annotated[
+        str, typer.Option(metavar="WHICH", help="Chats: the replies that are scored: last, all, or weighted.")
+    ] = "last",
+    speaker: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=ROLE", help="Chats: who a speaker is; may be repeated.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(metavar="MEMBER", help="Chats: what tells groups apart; by default the conversation.")
+    ] = None,
+    mask: Annotated[bool, typer.Option("--mask", help="Chats: replace personal data that rules can find.")] = False,
 ) -> None:
     """Write a task file from your own CSV, Excel, JSONL or Parquet file, or a saved data set.
 
     Labels, metric and reply length are guessed from the answers; the file says why, and is yours to edit. Preference
-    data (columns chosen and rejected) needs neither --input nor --target.
+    data (columns chosen and rejected) needs neither --input nor --target. Nor do logs of chats (OpenAI, ShareGPT,
+    OpenAI-Evals, Langfuse, LangSmith, transcripts as tables): docs/chat.md.
     """
+    path = _path_of(name)
+    if _is_chat(data, system, bool(input_columns) or target is not None):
+        _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
+    else:
+        _init_columns(path, data, input_columns if input_columns else None, target)
+
+
+def _path_of(name: str) -> Path:
+    """Where the task file goes. Raises ConfigError for what is no name, or taken."""
     stem = name.removesuffix(".toml")
     path = Path(f"{stem}.toml")
     if not stem or path.name != str(path):
         raise ConfigError(f"{name!r} is no name for a task; give one without folders, such as my-task")
     if path.exists():
         raise ConfigError(f"{str(path)!r} is already there; choose another name, or remove it first")
-    task = _written(path, data, input_columns if input_columns else None, target)
+    return path
+
+
+def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:
+    task = _written(path, data, inputs, target)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     answers = f"labels {', '.join(task.labels)}" if task.labels else "free answers"
     pairs = any(example.rejected for example in task.train)
@@ -55,6 +87,69 @@ def init(
         f"3. promptopt optimize --task {named} --method {'pmpo' if pairs else 'apo'}{by}",
     ]
     show("\n".join(said))
+
+
+def _is_chat(data: Path, system: Path | None, columns: bool) -> bool:
+    """Whether the file is a log of chats. Raises ConfigError for a system prompt beside columns."""
+    if system is not None and columns:
+        raise ConfigError(
+            "--system is for logs of chats, which have no --input and --target; leave one or the other out"
+        )
+    if columns:
+        return False
+    from promptopt.tasks.chat import holds_chats
+
+    return system is not None or holds_chats(data)
+
+
+def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, mask: bool) -> Logs:
+    from promptopt.tasks.chat import Logs, speakers_of
+    from promptopt.tasks.reading.chat_turns import SCORED, Scored
+
+    scored: Scored | None = next((each for each in SCORED if each == turns), None)
+    if scored is None:
+        raise ConfigError(f"--turns {turns!r} says nothing; it is one of {', '.join(SCORED)}")
+    return Logs(data, speakers_of(speakers), group_by, scored, mask)
+
+
+def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
+    """Write the task file and its conversations, once they have proved of use, and say what was found."""
+    from promptopt.tasks.chat import draft_chat
+    from promptopt.tasks.task_file import load_task_file
+
+    beside = path.with_suffix(".jsonl")
+    if beside.exists():
+        raise ConfigError(f"{str(beside)!r} is already there, and the conversations go there; choose another name")
+    draft = draft_chat(logs, None if system is None else _text_of(system), path.stem, beside.name)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        beside.write_text(draft.conversations, encoding="utf-8", errors="surrogatepass")
+        partial.write_text(draft.task_file, encoding="utf-8")
+        task = load_task_file(partial)
+        partial.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+    splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
+    named = shlex.quote(str(path))
+    show("\n".join([
+        f"wrote {path} and {beside}: {splits} replies; no conversation stands in two splits",
+        *(f"note: {each}" for each in draft.said),
+        *(f"warning: {warning}" for warning in task.warnings if not warning.startswith(beside.name)),
+        f"1. Look through {path}: what the bot is for, and what no prompt may lose (contract).",
+        f"2. promptopt evaluate --task {named}",
+        f"3. promptopt optimize --task {named} --method apo",
+    ]))  # fmt: skip
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as cause:
+        why = cause.strerror if isinstance(cause, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"the system prompt {path} cannot be read: {why}; check the path") from cause
 
 
 def _written(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> Task:

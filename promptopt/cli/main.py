@@ -16,7 +16,10 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
     "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
+    "compare": "Hold methods, models or prompts against each other under one budget.",
+    "headroom": "Say whether optimization can pay, before it is paid for.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
+    "report": "Write what a run found, or several, as one HTML file.",
     "runs": "List, show, compare, delete and export what was run.",
     "methods": "List the search methods, or show one with its settings.",
     "tasks": "List the built-in tasks, or show one.",

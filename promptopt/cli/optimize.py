@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,35 +74,38 @@ def optimize(
         raise typer.Exit(SUSPENDED)
 
 
-def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> tuple[Task, Result]:
+def run(
+    config: RunConfig, *, quiet: bool, expected_run: str | None = None, replay: Path | None = None
+) -> tuple[Task, Result]:
     """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
-    `expected_run`: the run that is being resumed; a remark is made when the options make it another one.
+    `expected_run`: the run that is being resumed; a remark is made when the options make it another one. `replay`: a
+    store that has all of its calls; no model is asked, and what is missing there suspends the run.
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
-    from promptopt.binding.models import default_proposer, judge_specs
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
-    models = models_of(config)
-    task = task_of(config)
+    models, task = models_of(config), task_of(config)
     budget, unasked = search_budget(config, task)
     optimizer = build_optimizer(config.method, settings_of(config, task))
     task = recast(task, optimizer)
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
-    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    make_ready(filter(None, (config.model, proposer, *judges, config.check_model)), quiet=quiet)
+    if replay is None:
+        make_ready(_asked(config), quiet=quiet)
     title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
     with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
-        with suspended_by(interrupt):
+        if replay is not None:
+            # What is stored is read all the same; only a call that would go out is stopped by it.
+            interrupt.set()
+        with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
                 task,
                 optimizer,
@@ -110,6 +114,7 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
                 check_evaluator=check,
                 budget=budget,
                 seed=config.seed,
+                store=replay,
                 session=Session([shown], shown.watch, interrupt, stored(config)),
             )
     # The registered name is what the user typed and what --method takes.
@@ -117,6 +122,15 @@ def run(config: RunConfig, *, quiet: bool, expected_run: str | None = None) -> t
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     return task, result
+
+
+def _asked(config: RunConfig) -> list[str]:
+    """Every model that a run asks, by name."""
+    from promptopt.binding.models import default_proposer, judge_specs
+
+    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
+    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
+    return [name for name in (config.model, proposer, *judges, config.check_model) if name]
 
 
 def _out(config: RunConfig) -> Path | None:

@@ -37,7 +37,7 @@ def load_program(name: str, *, splits: Splits, trust: bool) -> Task:
     module, _, attribute = name.partition(":")
     source = _source(module)
     wanted = [f"run, as the Python module {module!r} that holds the program"]
-    check_trusted(source, source.read_bytes(), wanted, trust=trust, kind="file")
+    check_trusted(source, [source.read_bytes()], wanted, trust=trust, kind="file")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     held = importlib.import_module(module)

@@ -27,7 +27,7 @@ from promptopt.protocols import Evaluator, Judging, Optimizer
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
-from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
+from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
@@ -220,15 +220,20 @@ def flat(content: Content) -> str:
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 
+def _asked(example: Example) -> str:
+    """What comes last of an example in what is read."""
+    return example.messages[-1].content if example.messages else example.fields[-1][1]
+
+
 class _World:
     """What is right, and how often a prompt gets it: a landscape that additions climb, and some cuts too."""
 
     def __init__(self, task: Task) -> None:
         splits = (task.train, task.dev, task.test)
-        self.known = {example.fields[-1][1]: example.target for split in splits for example in split}
+        self.known = {_asked(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
         content, _ = task.render(task.initial, task.train[0])
-        self._start = set(flat(content).partition(task.train[0].fields[-1][1])[0].split())
+        self._start = set(flat(content).partition(_asked(task.train[0]))[0].split())
         self._worth: dict[str, float] = {}
 
     def asked(self, text: str) -> tuple[str, float]:

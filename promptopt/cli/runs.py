@@ -16,6 +16,7 @@ from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.store.runs import RunRecord
+    from promptopt.tasks.task import Task
 
 app = typer.Typer(
     add_completion=False,
@@ -34,7 +35,8 @@ def _find(name: str) -> RunRecord:
         return store.find(name)
 
 
-def _result(record: RunRecord) -> Any:
+def result_of(record: RunRecord) -> Any:
+    """The JSON of how a run ended. Raises ConfigError where it has none, or it is damaged."""
     entry = _listed(record)
     if entry["status"] == "damaged":
         raise ConfigError(
@@ -121,7 +123,7 @@ def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
 @app.command("show")
 def show_run(run: RunName, json: options.AsJson = False) -> None:
     """Show what a run found, as it was shown at its end."""
-    result = _result(_find(run))
+    result = result_of(_find(run))
     if json:
         show_json(result)
         return
@@ -136,9 +138,9 @@ def diff(first: RunName, second: RunName, json: options.AsJson = False) -> None:
     from promptopt.reports.diff import compare
 
     if json:
-        show_json({"runs": [_result(_find(name)) for name in (first, second)]})
+        show_json({"runs": [result_of(_find(name)) for name in (first, second)]})
         return
-    show(compare(_result(_find(first)), _result(_find(second))))
+    show(compare(result_of(_find(first)), result_of(_find(second))))
 
 
 @app.command()
@@ -155,32 +157,14 @@ def delete(run: RunName) -> None:
     say(f"run {record.id} is forgotten; until `promptopt cache gc`, running its command again costs nothing")
 
 
-@app.command()
-def export(
-    run: RunName,
-    out: Annotated[
-        Path | None, typer.Option("--out", "--to", metavar="FILE", help="Where to write it; default: stdout.")
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help="txt, json, messages or python; default: what the file's ending says, or txt."),
-    ] = None,
-) -> None:
-    """Write the winner the way it was measured.
-
-    That is the whole pattern that the model read, with a place for the input.
-    """
+def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
+    """The task of a run. Raises ConfigError where it lays a prompt out in another way than then."""
     from promptopt.binding.config import config_from
     from promptopt.cli.request import task_of
-    from promptopt.places import write_whole
-    from promptopt.reports import export as exports
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
     from promptopt.tasks.splits import Splits
 
-    record = _find(run)
-    result = _result(record)
-    chosen = exports.format_for(out, form)
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]
@@ -193,6 +177,37 @@ def export(
             f"the {changed[0]} of task {task.name!r} has changed since run {record.id}, so its prompt cannot be "
             f"written as it was measured; `promptopt runs show {record.id}` still shows the prompt itself"
         )
+    return task
+
+
+@app.command()
+def export(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; default: stdout.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            "--format",
+            metavar="FORM",
+            help="text, json, toml, openai, dspy, langchain, promptfoo, llm, python or messages; default: what the "
+            "file's ending says, or text.",
+        ),
+    ] = None,
+) -> None:
+    """Write the winner the way it was measured.
+
+    That is the whole pattern that the model read, with a place for the input.
+    """
+    from promptopt.places import write_whole
+    from promptopt.reports import export as exports
+
+    record = _find(run)
+    result = result_of(record)
+    chosen = exports.format_for(out, form)
+    task = _task_as_measured(record, result)
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
     text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
     if out is None:

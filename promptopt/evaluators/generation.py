@@ -10,12 +10,13 @@ from numbers import Real
 from typing import Any, Self, cast
 
 from promptopt.digits import decimal_comma
-from promptopt.errors import EvaluatorError
+from promptopt.errors import Endless, EvaluatorError
 from promptopt.evaluators import answers, metrics
+from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Task
-from promptopt.text import counted, shorten
+from promptopt.text import REGEX_LIMIT_S, counted, shorten
 from promptopt.thoughts import spoken
 from promptopt.types import Cell, Reply, Request, Score
 
@@ -26,6 +27,7 @@ TOO_LONG = "the prompt is too long for the model's context"
 CUT = "the reply was cut off at"
 UNANSWERED = "the model did not answer"
 """How the feedback on an unreadable reply begins, by its cause."""
+ENDLESS = "a regular expression did not end on the reply"
 REMEMBERED = 8_192
 """Judgements kept to be shared by cells that got the same reply: a million cells of eight labels need few scores."""
 
@@ -76,9 +78,18 @@ class Generation:
         return cls(task, task.metric, task.answer)
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
-        """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it."""
+        """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it.
+
+        A regular expression that does not end on a reply costs that cell: it is unreadable, and the user is told.
+        """
         replies = self._replies(cells, ask)
         scores = [self.judge(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
+        if any(score.feedback == ENDLESS for score in scores):
+            # One sentence whatever the reply, so that it is said once.
+            ask.warn(
+                f"a regular expression of this task did not end on a reply within {REGEX_LIMIT_S:g} s, and such "
+                f"replies count as unreadable; write it without a repeat inside a repeat, as (a+)+ is"
+            )
         if not self.shares:
             return scores
         return [
@@ -114,18 +125,24 @@ class Generation:
 
     def judge(self, cell: Cell, reply: Reply) -> Score:
         """What a reply is worth. Raises EvaluatorError as `score` does."""
+        reply = with_calls(cell.example, reply)
         if self._known is None:
-            return self.judged(cell, reply)
+            return self._in_time(cell, reply)
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)
         score = self._known.get(key)
         if score is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            score = self._known[key] = self.judged(cell, reply)
+            score = self._known[key] = self._in_time(cell, reply)
         return score
 
-    def judged(self, cell: Cell, reply: Reply) -> Score:
-        """What a reply to a cell is worth. Raises EvaluatorError where reader or metric fails."""
+    def _in_time(self, cell: Cell, reply: Reply) -> Score:
+        try:
+            return self._judged(cell, reply)
+        except Endless:
+            return Score(0.0, reply.text, parsed=False, feedback=ENDLESS)
+
+    def _judged(self, cell: Cell, reply: Reply) -> Score:
         if reply.finish == "rejected":
             return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
         answer = self._answer(cell, reply)
@@ -154,6 +171,8 @@ class Generation:
         """The value, and the whole Score where the metric gave one."""
         try:
             result = cast("object", self._measure(answer, cell.example))
+        except Endless:
+            raise
         except Exception as cause:
             raise _failed("metric", self.metric, cell, f"failed: {type(cause).__name__}: {cause}") from cause
         score = result if isinstance(result, Score) else None

@@ -7,8 +7,10 @@ in a plain text or in a continuation, they stay text. The tokenizer is one of tr
 from __future__ import annotations
 
 import importlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import Forced, common_length, continuation_start, cut
 from promptopt.models.encoding import Encoder
-from promptopt.types import Content, Message, ScoreRequest
+from promptopt.types import Content, Message, ScoreRequest, canonical, messages_to_json, tools_of
 
 MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
@@ -96,6 +98,7 @@ class ChatTokens:
             return [first + found for found in self._encoder.fork(_clean(content), afters, shared, markers=False)]
         texts = [_clean(message.content) for message in content]
         rendered = self._render(content, texts)
+        self._check_calls(content)
         marked = any(marker in text for text in texts for marker in self._markers)
         if marked or any(marker in text for text in afters for marker in self._markers):
             return [self._encode_after(content, texts, rendered, after, marked) for after in ("", *afters)]
@@ -147,11 +150,21 @@ class ChatTokens:
     def _end(self, content: Content) -> int:
         return self._end_of_text if isinstance(content, str) else self._end_of_turn
 
-    def _render(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
-        messages = [{"role": message.role, "content": text} for message, text in zip(content, texts, strict=True)]
-        return self._apply(messages, generate=True)
+    def _check_calls(self, content: tuple[Message, ...]) -> None:
+        """Raises ConfigError for a marker among what messages hold besides their contents: there it would be read."""
+        held = [canonical(message.further()) for message in content if message.tool_calls or message.tools]
+        found = next((marker for text in held for marker in self._markers if marker in text), None)
+        if found is not None:
+            raise ConfigError(
+                f"a tool or a call of one holds {found!r}, which the model {self._name!r} reads as a mark of its own; "
+                f"remove it from the data"
+            )
 
-    def _apply(self, messages: list[dict[str, str]], *, generate: bool) -> str:
+    def _render(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
+        spoken = [replace(message, content=text) for message, text in zip(content, texts, strict=True)]
+        return self._apply(template_messages(spoken), generate=True, tools=tools_of(content))
+
+    def _apply(self, messages: list[dict[str, Any]], *, generate: bool, tools: Sequence[Mapping[str, Any]] = ()) -> str:
         refused: type[Exception] = importlib.import_module("jinja2").TemplateError
 
         if self._tokenizer.chat_template is None:
@@ -160,7 +173,9 @@ class ChatTokens:
                 f"tuned variant, or a layout of plain text."
             )
         try:
-            return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate)
+            return self._tokenizer.apply_chat_template(
+                messages, tools=list(tools) if tools else None, tokenize=False, add_generation_prompt=generate
+            )
         except refused as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ConfigError(
@@ -193,6 +208,23 @@ class ChatTokens:
             f"the chat template of {self._name!r} rewrites its messages, so markers such as {self._markers[0]!r} "
             f"inside of them cannot be kept apart from the template's own; remove them from the data."
         )
+
+
+def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as chat templates take them: as servers do, but for the arguments of calls, which are objects here."""
+    found = messages_to_json(messages)
+    for message in found:
+        for call in message.get("tool_calls", ()):
+            call["function"]["arguments"] = _arguments(call["function"]["arguments"])
+        message["content"] = "" if message["content"] is None else message["content"]
+    return found
+
+
+def _arguments(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _known(texts: Sequence[str], shared: int, rendered: str) -> int:

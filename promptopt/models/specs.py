@@ -61,11 +61,11 @@ def open_model(
     if provider in hosted and rest:
         from promptopt.models.server.litellm import CONCURRENCY, LiteLLMModel
 
-        _check_plain(provider, Access(key_variable=key_variable))
         return LiteLLMModel(
             spec,
             base_url=base_url,
             served_as=served_as,
+            key_variable=_set(key_variable),
             concurrency=CONCURRENCY if concurrency is None else concurrency,
             requests_per_minute=requests_per_minute,
         )
@@ -136,23 +136,28 @@ def _openai(rest: str, base_url: str | None) -> Model:
 
 def _openai_at(rest: str, access: Access) -> Model:
     from promptopt.models.server.openai import CONCURRENCY, OpenAIModel
-    from promptopt.models.server.wire import scrub
 
-    variable = access.key_variable
+    return OpenAIModel(
+        rest,
+        base_url=access.base_url,
+        key_variable=_set(access.key_variable),
+        served_as=access.served_as,
+        concurrency=CONCURRENCY if access.concurrency is None else access.concurrency,
+        requests_per_minute=access.requests_per_minute,
+    )
+
+
+def _set(variable: str | None) -> str | None:
+    """The name of a variable that holds a key. Raises ConfigError where it holds none."""
     if variable is not None and not os.environ.get(variable, "").strip():
+        from promptopt.models.server.wire import scrub
+
         # A key given in place of its variable's name is not shown.
         shown = scrub(variable) if variable.isidentifier() else "(no name of a variable)"
         raise ConfigError(
             f"the environment variable that should hold the key, {shown}, is not set; set it, or name another"
         )
-    return OpenAIModel(
-        rest,
-        base_url=access.base_url,
-        key_variable=variable,
-        served_as=access.served_as,
-        concurrency=CONCURRENCY if access.concurrency is None else access.concurrency,
-        requests_per_minute=access.requests_per_minute,
-    )
+    return variable
 
 
 def _hf(rest: str, base_url: str | None, masked: bool | None = None) -> Model:

@@ -29,7 +29,8 @@ def show_place(run: Run, example: Example) -> str:
     Messages follow each other; demonstrations are left out, and long fields shortened with a visible mark. Fields that
     stand inside the instruction are named before it.
     """
-    short = replace(example, fields=tuple((name, shorten(value, FIELD)) for name, value in example.fields))
+    fields = tuple((name, shorten(value, FIELD)) for name, value in example.fields)
+    short = replace(example, fields=fields, messages=())
     marked = run.base.with_demos(()).replace(run.task.editable, MARK)
     content, _ = run.task.render(marked, short)
     read = content if isinstance(content, str) else "\n".join(message.content for message in content)

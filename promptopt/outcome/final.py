@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 from promptopt.errors import BudgetSpent
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Inexact
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
-from promptopt.types import Prompt, Request
-
-ALIKE = 0.002
-"""What two candidates differ by at most, in units of score, where nothing speaks for either: equal answers of relatives
-are drawn to each other by a little more or less."""
+from promptopt.run.worth import pooled
+from promptopt.types import Estimate, Prompt, Request
 
 
 def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     """Re-score the finalists and the start on the same dev examples and return the best by all that is known of them.
 
-    `by_search`: whether what the search measured is what the verdict is by; what it knows of a candidate and its
-    relatives then counts beside dev (`posterior.posterior`), else dev alone does. Of those that are `ALIKE` the
-    shortest prompt is taken, then the earliest; one that was not scored on all of the examples is not compared. Where
-    the budget does not even score the start, the start is kept.
+    `by_search`: whether what the search measured is what the verdict is by; what it knows of a candidate then counts
+    beside dev (`worth.pooled`), else dev alone does. Ties go to the shorter prompt, then to the earlier; a prompt that
+    was not scored on all of the examples is not compared. Where the budget does not even score the start, the start is
+    kept.
     """
     run.begin_phase("dev")
     examples = run.dev[: allocation.dev]
@@ -36,14 +35,19 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.
     if not complete or complete[0].prompt != run.initial:
         return run.initial
-    # A loss in nats and an accuracy cannot be added: only what is measured alike counts beside dev.
-    prompts = [estimate.prompt for estimate in complete]
-    measured = {estimate.prompt: estimate.mean for estimate in complete}
-    belief = run.posterior(prompts, examples, repetition).mean if by_search else measured
-    top = max(belief[prompt] for prompt in prompts)
-    alike = [prompt for prompt in prompts if belief[prompt] >= top - ALIKE]
-    # `min` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
-    return min(alike, key=lambda prompt: sum(len(text) for _, text in prompt.texts))
+    evidence = run.evidence()
+    worth = run.worths(evidence, prior=complete[0].mean)
+
+    def preference(estimate: Estimate) -> tuple[float, int]:
+        prompt = estimate.prompt
+        # A loss in nats and an accuracy cannot be added: only what is measured alike counts beside dev.
+        seen = run.estimate(prompt, evidence).count if by_search and math.isfinite(worth[prompt]) else 0
+        value = pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen)
+        # Sums in another order may differ in the last digits, and equal evidence must tie.
+        return round(value, 9), -sum(len(text) for _, text in prompt.texts)
+
+    # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
+    return max(complete, key=preference).prompt
 
 
 def adopt_criterion(run: Run, searched: Criterion, criterion: Criterion) -> None:

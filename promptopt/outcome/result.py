@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from promptopt.outcome.items import SealedItem
 from promptopt.outcome.looks import Look
 from promptopt.outcome.sentence import three_lines
 from promptopt.places import write_whole
@@ -52,6 +53,8 @@ class Contender:
     """The editable part, which is what a method writes and a user takes away; of several, each below its name."""
     dev: Measured | None
     test: Measured | None
+    tokens: int | None = None
+    """Of its parts and demonstrations, by the model's own count; None in results of older versions."""
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `--json`: `{prompt, prompt_id, dev: {score, n}, test: {score, ci95, n}}`, and more."""
@@ -61,6 +64,7 @@ class Contender:
             "prompt_id": self.prompt.id,
             "parts": dict(self.prompt.texts),
             "demos": [demo_to_json(demo) for demo in self.prompt.demos],
+            "tokens": self.tokens,
             "dev": None
             if dev is None
             else {"score": dev.score, "ci95": _ends(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
@@ -108,7 +112,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     """
     most = max((candidate.search.count for candidate in candidates), default=0)
     scored = [
-        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(_written(candidate.prompt)))
+        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(written(candidate.prompt)))
         for candidate in candidates
         if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
     ]
@@ -120,7 +124,8 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     return tuple(found)
 
 
-def _written(prompt: Prompt) -> str:
+def written(prompt: Prompt) -> str:
+    """Everything of a prompt that the model reads beside the input and the layout, as one text."""
     lines = [text for _, text in prompt.texts]
     for demo in prompt.demos:
         lines += [*(value for _, value in demo.fields), demo.solution if demo.solution else demo.target]
@@ -167,6 +172,10 @@ class Result:
     steps: tuple[StepDone, ...]
     rejected: Mapping[str, int]
     warnings: tuple[str, ...]
+    items: tuple[SealedItem, ...] = ()
+    """The sealed test, item by item; none while suspended, and in results of older versions."""
+    by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
+    """The calls, tokens and dollars of `spent`, by the role of the model that was asked."""
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
@@ -217,6 +226,8 @@ class Result:
             "steps": [_step_json(step) for step in self.steps],
             "rejected": dict(self.rejected),
             "warnings": list(self.warnings),
+            "items": [item.to_json() for item in self.items],
+            "spent_by_role": {role: asdict(ledger) for role, ledger in self.by_role.items()},
         }
 
     @classmethod
@@ -254,6 +265,7 @@ def _step_json(step: StepDone) -> dict[str, Any]:
         "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
+        **({"note": step.note} if step.note else {}),
     }
 
 

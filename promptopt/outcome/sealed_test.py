@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
-from promptopt.outcome.result import Contender, Measured
+from promptopt.outcome.result import Contender, Measured, written
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain, smallest_detectable
@@ -106,7 +106,7 @@ def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured |
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
     dev = measured(_known(run, prompt, examples), [example.group for example in examples])
-    return Contender(prompt, told(run.task, prompt), dev, test)
+    return Contender(prompt, told(run.task, prompt), dev, test, run.count_tokens(written(prompt)))
 
 
 def _known(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import DataError
+from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Contender, Guide, Measured, Result, Tradeoff
 from promptopt.run import Candidate
@@ -70,6 +71,9 @@ def _result(data: Table) -> Result:
                     for each in data["front"]),
         steps=tuple(_step(each, known) for each in data["steps"]),
         warnings=tuple(data["warnings"]),
+        # Older results have neither.
+        items=items_from(data.get("items", ())),
+        by_role={role: Ledger(**each) for role, each in data.get("spent_by_role", {}).items()},
     )  # fmt: skip
 
 
@@ -86,7 +90,8 @@ def _prompt(data: Table) -> Prompt:
 
 
 def _contender(data: Table) -> Contender:
-    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), _measured(data["test"]))
+    tested = _measured(data["test"])
+    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), tested, data.get("tokens"))
 
 
 def _measured(data: Table | None) -> Measured | None:
@@ -106,7 +111,7 @@ def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
 def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
     pool = tuple(_estimate(known[each["prompt_id"]], each) for each in data["pool"] if each["prompt_id"] in known)
     kept = tuple(known[name] for name in data["kept"] if name in known)
-    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]))
+    return StepDone(data["number"], pool, kept, Ledger(**data["spent"]), data.get("note", ""))
 
 
 def _pair(values: Any) -> tuple[float, float]:

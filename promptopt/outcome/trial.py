@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.items import sealed_items
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -165,11 +166,6 @@ def _result(
     )
     candidates = tuple(run.candidates())
     judged = by_judge(criterion.evaluator)
-
-    def guided(prompt: Prompt) -> float | None:
-        estimate = run.searched(prompt)
-        return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
-
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -178,7 +174,7 @@ def _result(
         model=criterion.model.name,
         evaluator=criterion.name,
         proposer=trial.door.models["proposer"].name,
-        search=Guide(searched.name, searched.model.name, guided(run.initial), guided(winner)),
+        search=Guide(searched.name, searched.model.name, _guided(run, run.initial), _guided(run, winner)),
         status=ended[0],
         reason=ended[1],
         start=start,
@@ -197,7 +193,15 @@ def _result(
         steps=tuple(run.steps),
         rejected=dict(run.rejected),
         warnings=run.warnings,
+        items=sealed_items(trial.test, opened.before, opened.after),
+        by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )
+
+
+def _guided(run: Run, prompt: Prompt) -> float | None:
+    """What the search knows of a prompt; None where that is no number."""
+    estimate = run.searched(prompt)
+    return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
 
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:

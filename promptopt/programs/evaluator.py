@@ -10,7 +10,8 @@ from promptopt.errors import ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.handle import Program
-from promptopt.programs.lockstep import Finished, Rules, Waiting, in_lockstep
+from promptopt.programs.lockstep import Waiting, in_lockstep
+from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, AskEach, Metric, Reader, Task
 from promptopt.text import shorten
 from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
@@ -103,7 +104,7 @@ class ProgramEvaluator:
         if isinstance(ended.output, Score):
             return ended.output if ended.output.trace else replace(ended.output, trace=trace)
         text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
-        found = self._judge.judged(cell, Reply(text))
+        found = self._judge.judge(cell, Reply(text))
         return Score(
             found.value,
             found.output,

@@ -4,11 +4,69 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from promptopt.reports import words
 from promptopt.reports.summary import Report, verdict_line
+
+Kind = Literal["same", "gone", "come"]
+
+AT_ONCE = 4_000_000
+"""Pairs of words that are held against each other at most; beyond, sentences are first: a second of work, about."""
+
+
+def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
+    """Both texts as one, in pieces: what stayed, what is `gone` from `before`, what has `come` with `after`.
+
+    Word by word, white space kept as it is; in very long texts, sentence by sentence where most of one is new.
+    """
+    old, new = _words(before), _words(after)
+    if len(old) * len(new) <= AT_ONCE:
+        return _pieces(old, new)
+    found: list[tuple[Kind, str]] = []
+    gone: list[str] = []
+    come: list[str] = []
+
+    def close() -> None:
+        one, other = _words("".join(gone)), _words("".join(come))
+        small = len(one) * len(other) <= AT_ONCE
+        whole: list[tuple[Kind, str]] = [("gone", "".join(gone)), ("come", "".join(come))]
+        found.extend(_pieces(one, other) if small else whole)
+        gone.clear()
+        come.clear()
+
+    for kind, text in _pieces(_sentences(before), _sentences(after)):
+        if kind == "same":
+            close()
+            found.append((kind, text))
+        else:
+            (gone if kind == "gone" else come).append(text)
+    close()
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s+|[^\s]+", text)
+
+
+def _sentences(text: str) -> list[str]:
+    return re.findall(r"[^.!?\n]*[.!?\n]+\s*|[^.!?\n]+", text)
+
+
+def _pieces(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, str]]:
+    found: list[tuple[Kind, str]] = []
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > AT_ONCE)
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        if kind == "equal":
+            found.append(("same", come))
+            continue
+        if gone:
+            found.append(("gone", gone))
+        if come:
+            found.append(("come", come))
+    return found
 
 
 def word_diff(
@@ -18,20 +76,8 @@ def word_diff(
     added: Callable[[str], str] = lambda text: f"{{+{text}+}}",
 ) -> str:
     """`after` with what it lost and won against `before` marked, word by word; white space is kept as it is."""
-    old, new = re.findall(r"\s+|[^\s]+", before), re.findall(r"\s+|[^\s]+", after)
-    pieces: list[str] = []
-    for kind, old_from, old_to, new_from, new_to in difflib.SequenceMatcher(
-        None, old, new, autojunk=False
-    ).get_opcodes():
-        gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
-        if kind == "equal":
-            pieces.append(come)
-            continue
-        if gone:
-            pieces.append(removed(gone))
-        if come:
-            pieces.append(added(come))
-    return "".join(pieces)
+    marked: dict[Kind, Callable[[str], str]] = {"same": str, "gone": removed, "come": added}
+    return "".join(marked[kind](text) for kind, text in diff_pieces(before, after))
 
 
 def compare(first: Report, second: Report) -> str:

@@ -9,7 +9,7 @@ import json
 import keyword
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,16 +20,23 @@ from promptopt.tasks.inline import inlined
 from promptopt.tasks.parts import editables_of
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Prompt, Sampling, digest
+from promptopt.types import HISTORY, Example, Prompt, Sampling, digest
 
-Format = Literal["txt", "json", "messages", "python"]
+Format = Literal["txt", "json", "messages", "python", "toml", "openai", "dspy", "langchain", "promptfoo", "llm"]
 FORMATS: Mapping[Format, str] = {
     "txt": "plain text, the input as {name}",
     "json": "everything: messages or text, inputs, parts, demonstrations, sampling, model",
     "messages": "the messages of an OpenAI request, the input as {name}",
     "python": "a Python file with a function that gives the messages for an input",
+    "toml": "what json says, as TOML",
+    "openai": "the whole body of an OpenAI request",
+    "dspy": "a Python file with a DSPy program that sends these messages",
+    "langchain": "JSON for langchain_core.load.loads",
+    "promptfoo": "a promptfoo config",
+    "llm": "a template of the program llm",
 }
-_SUFFIXES: Mapping[str, Format] = {".txt": "txt", ".md": "txt", ".json": "json", ".py": "python"}
+_ALIASES: Mapping[str, Format] = {"text": "txt"}
+_SUFFIXES: Mapping[str, Format] = {".txt": "txt", ".md": "txt", ".json": "json", ".py": "python", ".toml": "toml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +47,18 @@ class Piece:
     texts: tuple[str, ...]
     inputs: tuple[str, ...]
 
-    def show(self, names: Mapping[str, str]) -> str:
-        """The whole content, every input as `names` spells it."""
-        rest = (names[name] + text for name, text in zip(self.inputs, self.texts[1:], strict=True))
-        return self.texts[0] + "".join(rest)
+    def show(self, names: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+        """The whole content, every input as `names` spells it, and `escape` over what stands between."""
+        rest = (names[name] + escape(text) for name, text in zip(self.inputs, self.texts[1:], strict=True))
+        return escape(self.texts[0]) + "".join(rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request.
 
-    `marks`: how the user spells inputs that are not spelt `{name}`.
+    `marks`: how the user spells inputs that are not spelt `{name}`. `chat`: whether the input `history` is a list of
+    messages.
     """
 
     prompt: Prompt
@@ -59,6 +67,7 @@ class Exported:
     sampling: Sampling
     model: str = ""
     marks: tuple[tuple[str, str], ...] = ()
+    chat: bool = False
 
     def placeholders(self) -> dict[str, str]:
         """How each input is spelt: `{name}`, or as the user does.
@@ -94,16 +103,18 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
         for role, text in sent
     )
-    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks)
+    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks, bool(task.train[0].messages))
 
 
 def format_for(path: str | Path | None, chosen: str | None) -> Format:
     """The format chosen, or the one the file's ending asks for, or plain text. Raises ConfigError."""
     if chosen is not None:
         for known in FORMATS:
-            if known == chosen:
+            if known == _ALIASES.get(chosen, chosen):
                 return known
-        raise ConfigError(f"there is no export format {chosen!r}; it is one of {', '.join(FORMATS)}")
+        raise ConfigError(
+            f"there is no export format {chosen!r}; it is one of {', '.join(FORMATS)} (a file is named with --out)"
+        )
     if path is None:
         return "txt"
     suffix = Path(path).suffix.lower()
@@ -115,16 +126,33 @@ def format_for(path: str | Path | None, chosen: str | None) -> Format:
 
 
 def export(exported: Exported, form: Format) -> str:
-    """The prompt in one of `FORMATS`. Plain text is exact to the last character: it seldom ends with a line break."""
+    """The prompt in one of `FORMATS`. Plain text is exact to the last character: it seldom ends with a line break.
+
+    Raises ConfigError for a prompt that a form cannot hold.
+    """
+    from promptopt.reports import elsewhere
+
     match form:
         case "txt":
             return _as_text(exported)
         case "json":
             return json.dumps(_as_json(exported), indent=2, ensure_ascii=False) + "\n"
         case "messages":
-            return json.dumps(_as_messages(exported), indent=2, ensure_ascii=False) + "\n"
+            return json.dumps(messages_of(exported), indent=2, ensure_ascii=False) + "\n"
         case "python":
-            return _as_python(exported)
+            return python_of(exported)
+        case "toml":
+            return elsewhere.as_toml(_as_json(exported))
+        case "openai":
+            return elsewhere.as_openai(exported)
+        case "dspy":
+            return elsewhere.as_dspy(exported)
+        case "langchain":
+            return elsewhere.as_langchain(exported)
+        case "promptfoo":
+            return elsewhere.as_promptfoo(exported)
+        case "llm":
+            return elsewhere.as_llm(exported)
 
 
 def _as_text(exported: Exported) -> str:
@@ -134,7 +162,8 @@ def _as_text(exported: Exported) -> str:
     return "\n\n".join(f"[{piece.role}]\n{piece.show(spelt)}" for piece in exported.pieces)
 
 
-def _as_messages(exported: Exported) -> list[dict[str, str]]:
+def messages_of(exported: Exported) -> list[dict[str, str]]:
+    """The messages of a request, the inputs as they are spelt."""
     spelt = exported.placeholders()
     # A plain text goes out as one user message: the nearest that a chat server can be sent.
     return [{"role": piece.role if piece.role else "user", "content": piece.show(spelt)} for piece in exported.pieces]
@@ -148,7 +177,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
         "prompt_id": prompt.id,
         "model": exported.model,
         "text": exported.pieces[0].show(spelt) if plain else None,
-        "messages": None if plain else _as_messages(exported),
+        "messages": None if plain else messages_of(exported),
         "inputs": spelt,
         "sampling": {
             "temperature": sampling.temperature,
@@ -161,10 +190,13 @@ def _as_json(exported: Exported) -> dict[str, Any]:
     }
 
 
-def _as_python(exported: Exported) -> str:
-    arguments = _identifiers(exported.inputs)
+def python_of(exported: Exported) -> str:
+    """A Python file with a function that gives the messages, or the text, for an input."""
+    arguments = identifiers(exported.inputs)
     spelt = dict(zip(exported.inputs, arguments, strict=True))
-    typed = ", ".join(f"{argument}: str" for argument in arguments)
+    spoken = [each.inputs for each in exported.pieces if exported.chat and _is_history(each)]
+    kinds = {name: "list[dict[str, str]]" if (name,) in spoken else "str" for name in exported.inputs}
+    typed = ", ".join(f"{spelt[name]}: {kinds[name]}" for name in exported.inputs)
     sampling = exported.sampling
     settings = f"temperature={sampling.temperature}, top_p={sampling.top_p}, max_tokens={sampling.max_tokens}"
     if sampling.stop:
@@ -183,12 +215,18 @@ def _as_python(exported: Exported) -> str:
         f'{head}def messages({typed}) -> list[dict[str, str]]:\n    """The messages of one request."""',
         "    return [",
         *(
-            f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
+            f"        *{spelt[HISTORY]},"
+            if piece.inputs in spoken and _is_history(piece)
+            else f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
             for piece in exported.pieces
         ),
         "    ]",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _is_history(piece: Piece) -> bool:
+    return piece.inputs == (HISTORY,) and not any(piece.texts)
 
 
 def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:
@@ -210,7 +248,7 @@ def _in_docstring(text: str) -> str:
     return shown.replace('"', '\\"')
 
 
-def _identifiers(names: Sequence[str]) -> list[str]:
+def identifiers(names: Sequence[str]) -> list[str]:
     """An argument's name for each input, no two the same to Python."""
     found: list[str] = []
     for position, name in enumerate(names):

@@ -28,6 +28,7 @@ class Progress:
             scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
             best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
             known = "" if best is None else f", best {words.score(best.mean)} on {best.count:,}"
+            known = f"{known}, {event.note}" if event.note else known
             self._show(f"step {event.number}{known}, {counted(event.spent.evaluations, 'evaluation')}")
 
     def close(self) -> None:

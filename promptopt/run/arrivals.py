@@ -26,8 +26,10 @@ def seen_through(
     answered: set[int] = set()
     for index, reply in found:
         # Arrays give numbers of a kind of their own.
-        whole = type(index) is int or (isinstance(index, SupportsIndex) and not isinstance(index, bool))
-        place = operator.index(index) if whole else -1
+        if type(index) is int:
+            place = index
+        else:
+            place = operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
         if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
         if place in answered:

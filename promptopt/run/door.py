@@ -54,8 +54,10 @@ class Door:
     ) -> None:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
         self.spent, self.paid = Ledger(), Ledger()
+        self.by_role: dict[Role, Ledger] = {}
+        """`spent` by who was asked; evaluations are nobody's."""
         self.models, self.limits, self.journal = dict(models), limits, journal
-        self._prices, self._cache, self._seed = dict(prices), cache, seed
+        self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn = stopping, warn
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
@@ -249,12 +251,13 @@ class Door:
                     self._served.note(role, self.models[role].name, reply["served"])
                 if reply.get("sampled"):
                     self._served.note_sampling(role, self.models[role].name)
-        self.spent = self.spent.with_calls(
-            calls,
-            proposer=role == "proposer",
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            usd=self._usd(role, prompt_tokens, completion_tokens),
+        usd, proposer = self._usd(role, prompt_tokens, completion_tokens), role == "proposer"
+        own = self.by_role.get(role, Ledger())
+        self.spent, self.by_role[role] = (
+            ledger.with_calls(
+                calls, proposer=proposer, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=usd
+            )
+            for ledger in (self.spent, own)
         )
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:

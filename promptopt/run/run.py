@@ -12,11 +12,12 @@ from itertools import islice
 from promptopt.errors import BudgetSpent, ConfigError, CutShort, EvaluatorError
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
+from promptopt.run.asks import Drawn, Otherwise
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
-from promptopt.run.otherwise import Otherwise
+from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
@@ -73,12 +74,12 @@ class Run:
         self.train: tuple[Example, ...] = task.train
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._rngs: dict[str, random.Random] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread = threading.get_ident()
-        self._phase = "search"
-        self._begun = time.monotonic()
+        self._phase, self._begun = "search", time.monotonic()
         self._warned: dict[str, None] = {}
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
@@ -113,8 +114,7 @@ class Run:
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
         self._check_thread()
-        wanted = tuple(dict.fromkeys(examples))
-        cells = self._board.unscored(prompts, wanted, repetition)
+        cells = self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition)
         if self.reserve is not None:
             self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
         for cell in cells:
@@ -125,18 +125,21 @@ class Run:
             self._score([cell, *islice(cells, size - 1)])
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
-    def rescore(self, prompt: Prompt, examples: Sequence[Example]) -> list[Score]:
-        """Score cells once more, in a batch of their own and with the prefix shared otherwise, as far as a cap allows.
+    def rescore(
+        self, prompt: Prompt, examples: Sequence[Example], heat: float | None = None, draw: int = 0, role: Role = "task"
+    ) -> list[Score]:
+        """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
-        What an engine computes again is charged; replies are not drawn again, and are free. The search's own scores
-        stay as they were.
+        With the prefix shared otherwise: what an engine computes again is charged, and replies, not drawn again, are
+        free. With a temperature, `heat`: draw number `draw` at it of the model of `role`, an evaluation each.
         """
         self._check_thread()
-        cells = [Cell(prompt, example) for example in examples[: self.evaluations_left()]]
+        cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
         if examples and not cells:
             raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
+        ask = Otherwise(self._door) if heat is None else Drawn(self._door, heat, role)
         calls = self._door.spent.calls
-        return self._charged(cells, Otherwise(self._door), lambda: self._door.spent.calls - calls)
+        return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
@@ -145,9 +148,8 @@ class Run:
         BudgetSpent ends the search.
         """
         self._check_thread()
-        left, door = self.evaluations_left(), self._door
+        left, door, paid = self.evaluations_left(), self._door, self._door.paid.calls
         requests = [Request(self.task.render(prompt, example)[0], sampling) for example in examples[:left]]
-        paid = door.paid.calls
         replies = door.generate(requests, "task")
         door.spent = door.spent.with_evaluations(len(requests))
         door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
@@ -199,9 +201,9 @@ class Run:
             self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
         return self._rngs[stream]
 
-    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt]) -> None:
-        """Record a round: everything that was compared, and what goes on."""
-        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent)
+    def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
+        """Record a round: everything that was compared, what goes on, and what else a user may watch."""
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent, note)
         self.steps.append(done)
         self.tell(done)
         self._turns.end(kept)
@@ -232,10 +234,7 @@ class Run:
         return pieces(self._door.models["task"], text, self.warn)
 
     def crowded(self, prompt: Prompt) -> str | None:
-        """What is wrong, as a sentence, where a prompt's demonstrations leave the input no room in the model's context.
-
-        None too where the model does not tell its context.
-        """
+        """What is wrong, in a sentence, where demonstrations leave the input no room in the context, if known."""
         return crowded(self.task, prompt, self._door.models["task"])
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -254,9 +253,9 @@ class Run:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
 
-    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
-        """What `prompts`, their forebears and the latest others are worth by train, and `dev` (`run/posterior.py`)."""
-        return self._board.posterior(prompts, dev, repetition)
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
+        return self._board.posterior(prompts)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.
@@ -315,6 +314,10 @@ class Run:
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
         return self._board.searched(prompt)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        return self._board.evidence()
 
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""

@@ -131,7 +131,7 @@ class Scoreboard:
         if not self._ranking:
             seen = [estimate.prompt for estimate in scored if estimate.count]
             hopeful = sorted(seen, key=lambda prompt: -worth[prompt])[:HOPEFUL]
-        belief = self.posterior(hopeful, self.dev).mean if hopeful else worth
+        belief = self.posterior(hopeful).mean if hopeful else worth
         first = frozenset(hopeful)
 
         def place(estimate: Estimate) -> tuple[int, bool, bool, float]:
@@ -141,6 +141,13 @@ class Scoreboard:
             return own, estimate.count == 0, prompt not in first, -believed
 
         return sorted(scored, key=place)
+
+    def evidence(self) -> tuple[Example, ...]:
+        """The training examples that candidates are held against each other on: those ranked by, else all."""
+        if not self._ranking:
+            return self.train
+        ranking = dict.fromkeys(self._ranking)
+        return tuple(example for example in self.train if example in ranking)
 
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage, in the order they came up.
@@ -157,11 +164,10 @@ class Scoreboard:
         level = start.mean if start.count else prior
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
 
-    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
+    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
 
-        `dev`: examples whose scores count too, of that repetition. A prompt that nobody proposed stands behind the
-        start.
+        A prompt that nobody proposed stands behind the start.
         """
         forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
         order = list(forebears)
@@ -172,7 +178,7 @@ class Scoreboard:
                 wanted[prompt] = None
                 pending += forebears[prompt]
         held = [prompt for prompt in order if prompt in wanted]
-        names = dict.fromkeys([*_cell_names(self.train, 0), *_cell_names(dev, repetition)])
+        names = {example.id: None for example in self.train}
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held

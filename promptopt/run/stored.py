@@ -8,6 +8,7 @@ from typing import Any
 
 from promptopt.store.cache import Cache
 from promptopt.text import counted
+from promptopt.types import Likelihoods, Reply
 
 
 def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
@@ -34,6 +35,12 @@ def _whole(text: str) -> Any:
         value: Any = json.loads(text)
         reading, writing = value["usage"]
         sound = isinstance(value["served"], str) and isinstance(value["finish"], str)
-        return value if sound and type(reading) is type(writing) is int else None
+        if not sound or type(reading) is not int or type(writing) is not int:
+            return None
+        if "continuations" in value:
+            Likelihoods.from_json(value)
+            return value
+        Reply.from_json(value)
+        return value if isinstance(value["text"], str) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -9,6 +9,8 @@ from promptopt.types import Prompt, Proposal
 
 SHRINK = 10
 """Examples' worth of its parent that every candidate is drawn towards: a handful of lucky examples outranks nobody."""
+MOST_SEEN = 80
+"""Training examples that count in the final choice at most: beyond them, what the search saw was also chosen by it."""
 
 Values = Mapping[str, float]
 """The score of a prompt on each example it has seen, by the example's id."""
@@ -54,3 +56,12 @@ def worths(
         else:
             found[prompt] = -math.inf
     return found
+
+
+def pooled(dev_sum: float, dev: int, worth: float, seen: int) -> float:
+    """(dev sum + w worth) / (d + w), w = min(training examples seen, MOST_SEEN): the evidence of both phases in one.
+
+    Without either, the worth alone.
+    """
+    weight = min(seen, MOST_SEEN)
+    return (dev_sum + weight * worth) / (dev + weight) if dev + weight else worth

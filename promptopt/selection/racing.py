@@ -124,7 +124,8 @@ def penalised(scores: Sequence[Sequence[float]], prices: Sequence[float]) -> lis
 def rendered(run: Run, prompt: Prompt) -> str:
     """What the model reads besides the input: instruction, other parts, demonstrations, frame."""
     example = run.train[0]
-    content, _ = run.task.render(prompt, replace(example, fields=tuple((name, "") for name, _ in example.fields)))
+    empty = tuple((name, "") for name, _ in example.fields)
+    content, _ = run.task.render(prompt, replace(example, fields=empty, messages=(), tools=()))
     return content if isinstance(content, str) else "\n".join(message.content for message in content)
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import OperationalError
 
 from promptopt.errors import StoreError
+from promptopt.store.blobs import Blobs
 from promptopt.store.database import CALLS, sentences
 from promptopt.types.identity import without_surrogates
 
@@ -41,6 +42,7 @@ class Cache:
     def __init__(self, engine: sql.Engine, where: str) -> None:
         self._engine = engine
         self._where = where
+        self.blobs = Blobs(engine, where)
         self._waiting: list[dict[str, object]] = []
         self._changed = threading.Condition()
         self._busy = self._closed = False

@@ -55,6 +55,17 @@ JOURNAL = sql.Table(
 )
 """The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
 
+BLOBS = sql.Table(
+    "blobs",
+    METADATA,
+    sql.Column("key", sql.LargeBinary(32), primary_key=True),
+    sql.Column("run", sql.String, nullable=False),
+    sql.Column("name", sql.String, nullable=False),
+    sql.Column("data", sql.LargeBinary, nullable=False),
+    sql.Column("sha256", sql.LargeBinary(32), nullable=False),
+)
+"""What a run can work out again but would rather not, such as weights: the newest of each name."""
+
 LOOKS = sql.Table(
     "looks",
     METADATA,

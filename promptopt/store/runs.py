@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
-from promptopt.store.database import CALLS, JOURNAL, RUNS, open_engine, sentences, shown
+from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.types import canonical
@@ -170,14 +170,16 @@ class Store:
         """Forget a run and its journal; its calls stay until `collect` finds that nobody needs them."""
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(sql.delete(JOURNAL).where(JOURNAL.c.run.in_([run_id, run_id + FINAL])))
+            connection.execute(sql.delete(BLOBS).where(BLOBS.c.run == run_id))
             connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
 
     def collect(self) -> int:
-        """Drop the calls that no run's journal needs; returns how many."""
+        """Drop the calls that no run's journal needs, and what no run keeps; returns how many calls."""
         with sentences(self.where), self.engine.begin() as connection:
             # Calls of `evaluate` and `explain` stand in no journal and go too; asking again brings them back.
             needed = sql.select(JOURNAL.c.key)
             gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
+            connection.execute(sql.delete(BLOBS).where(BLOBS.c.run.not_in(sql.select(RUNS.c.id))))
         if self.engine.dialect.name == "sqlite":
             with sentences(self.where), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
                 plain.execute(sql.text("VACUUM"))

@@ -13,6 +13,9 @@ from promptopt.tasks.layout import RESERVED
 from promptopt.text import Pattern
 from promptopt.types import Example
 
+LONGEST_PART = 1_000_000
+"""Characters of a prompt part: a quarter of a million tokens, beyond what nearly all models read."""
+
 if TYPE_CHECKING:
     from promptopt.tasks.task import Task
 
@@ -40,6 +43,12 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
     `placeholders`: for each prompt part, the fields that are slots inside its text.
     """
     parts = task.initial.parts
+    for part in parts:
+        if len(task.initial[part]) > LONGEST_PART:
+            raise ConfigError(
+                f"task {task.name!r}: its prompt part {part!r} has {len(task.initial[part]):,} characters, which no "
+                f"model reads; cut it to {LONGEST_PART:,} at most"
+            )
     for name in task.fields:
         if name in RESERVED or name in parts:
             raise ConfigError(f"task {task.name!r}: the input {name!r} has the name of a prompt part; rename it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ class Contract:
     `placeholders`: field names; `{name}` occurs in an editable part exactly as often as in the start's.
     `frozen`: spans that stay, verbatim and in this order. `max_tokens`: the most tokens an editable part may have.
     Where several parts are editable, each keeps those of `frozen` and `must_contain` that it began with.
-    `frozen_parts`: prompt parts that stay byte for byte those of the start.
+    `frozen_parts`: prompt parts that stay byte for byte those of the start. `template`: the expressions and statements
+    of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
     """
 
     placeholders: tuple[str, ...] = ()
@@ -26,6 +28,7 @@ class Contract:
     must_not_contain: tuple[str, ...] = ()
     max_tokens: int | None = None
     frozen_parts: tuple[str, ...] = ()
+    template: bool = False
 
     def broken_by(
         self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
@@ -39,6 +42,7 @@ class Contract:
                 ("empty" if not text.strip() else _unprintable(text))
                 or self._changed_part(start, given)
                 or self._placeholder(before, text)
+                or self._template(before, text)
                 or self._of_part(before, len(editables))._spans(text)
             )
             if broken is not None:
@@ -64,8 +68,10 @@ class Contract:
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of."""
+        further = {"template": self.template}
+        kept = {name: value for name, value in further.items() if value}
         return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,
-                self.frozen_parts]  # fmt: skip
+                self.frozen_parts, *([kept] if kept else [])]  # fmt: skip
 
     def _changed_part(self, start: dict[str, str], given: dict[str, str]) -> str | None:
         for part in self.frozen_parts:
@@ -82,6 +88,18 @@ class Contract:
             if found > wanted:
                 return f"repeated placeholder {slot}" if wanted else f"added placeholder {slot}"
         return None
+
+    def _template(self, start: str, text: str) -> str | None:
+        if not self.template:
+            return None
+        wanted, found = _ATOM.findall(start), _ATOM.findall(text)
+        for atom in dict.fromkeys((*wanted, *found)):
+            if wanted.count(atom) > found.count(atom):
+                return f"lost template {_quoted(atom)}"
+            if wanted.count(atom) < found.count(atom):
+                return f"added template {_quoted(atom)}"
+        in_order = ([atom for atom in atoms if atom.startswith("{%")] for atoms in (wanted, found))
+        return None if len({tuple(atoms) for atoms in in_order}) == 1 else "template statements in another order"
 
     def _spans(self, text: str) -> str | None:
         position = 0
@@ -102,6 +120,10 @@ class Contract:
         if self.max_tokens is not None and count_tokens(text) > self.max_tokens:
             return f"longer than {counted(self.max_tokens, 'token')}"
         return None
+
+
+_ATOM = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\{\w+\}", re.DOTALL)
+"""What a template engine would fill or run."""
 
 
 def _unprintable(text: str) -> str | None:

@@ -7,14 +7,12 @@ slot is never scanned for slots, so braces and template syntax in data reach the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.text import Pattern, counted
-from promptopt.types import Content, Example, Message, Prompt
+from promptopt.types import HISTORY, ChatRole, Content, Example, Message, Prompt
 
-ChatRole = Literal["system", "user", "assistant"]
 RESERVED = ("demos", "target")
 """Slot names no field and no prompt part may take."""
 DEMOS = "{demos}"
@@ -45,6 +43,9 @@ class Layout:
     Slots are the names of prompt parts, of the example's fields, `{demos}`, and in `demo` and `demos.assistant` also
     `{target}` and `{solution}`: the worked solution where the example has one, else the target. An input of that name
     comes first. Other braces are literal.
+
+    A message that is `{history}` and nothing else stands for all messages of an example that has some, with their own
+    roles; anywhere else `{history}` is their transcript.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Layout:
 
 Pieces = tuple[str, ...]
 """Literal texts at even positions, names of fields at odd ones."""
+_HISTORY: Pieces = ("", HISTORY, "")
 
 
 class Rendering:
@@ -206,15 +208,17 @@ class Rendering:
             if self._patterns[0][0] is None:
                 return _fill(self._patterns[0][1], values), self.shared
             messages: list[Message] = []
-            for fixed, (role, pieces) in zip(self._fixed, self._patterns, strict=True):
-                if fixed is not None:
-                    messages.append(fixed)
+            for place, (fixed, (role, pieces)) in enumerate(zip(self._fixed, self._patterns, strict=True)):
+                if pieces == _HISTORY and example.messages:
+                    messages += example.messages
                 elif role is not None:
-                    messages.append(Message(role, _fill(pieces, values)))
+                    message = Message(role, _fill(pieces, values)) if fixed is None else fixed
+                    messages += [message] if message.content or place >= self._always else []
         except KeyError as missing:
             raise _lacks(example, missing) from None
-        sent = [message for place, message in enumerate(messages) if message.content or place >= self._always]
-        return tuple(sent), self.shared
+        if example.tools and messages:
+            messages[0] = replace(messages[0], tools=example.tools)
+        return tuple(messages), self.shared
 
 
 def _said(pattern: str, fields: Collection[str], demo: Example) -> str:

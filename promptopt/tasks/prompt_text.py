@@ -25,7 +25,7 @@ from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.text import Pattern
-from promptopt.types import Prompt
+from promptopt.types import HISTORY, Prompt
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？؟]")
 _COLON = re.compile(r"[:：](?=\s|$)")
@@ -144,6 +144,14 @@ def default_layouts(fields: Sequence[str], parts: Sequence[str]) -> tuple[Layout
     )
 
 
+def chat_layouts() -> tuple[Layout, ...]:
+    """The prompt as the system's message before the conversation; and all in one message, for models without such."""
+    return (
+        Layout("chat", messages=(("system", "{instruction}"), ("user", f"{{{HISTORY}}}"))),
+        Layout("one-message", messages=(("user", f"{{instruction}}\n\n{{{HISTORY}}}\n\nassistant:"),)),
+    )
+
+
 def own_layouts(start: StartText) -> tuple[Layout, ...]:
     """A user's own pattern, as chat and as plain text.
 
@@ -188,7 +196,9 @@ def in_one_spelling(
     """
     parts = [text for _, text in prompt.texts]
     patterns = [pattern for layout in layouts for pattern in _patterns(layout)]
-    inputs = respelt((*parts, *patterns), fields)
+    # A prompt's text does not mark the conversation, so how layouts mark it says nothing of how the others are spelt.
+    chat = f"{{{HISTORY}}}" in patterns
+    inputs = respelt((*parts, *patterns), tuple(name for name in fields if not (chat and name == HISTORY)))
     others = tuple(name for name in (*prompt.parts, *RESERVED, "solution") if name not in fields)
     texts = inputs.texts[: len(parts)]
     rest = iter(respelt(inputs.texts[len(parts) :], others, tags=False).texts)

@@ -94,6 +94,8 @@ class _Data(TypedDict, total=False):
     solution: Annotated[_Filled | _Solution, "texts: a column's name, or a table of column, without and end"]
     drop: _Texts
     group: _Filled
+    turns: Literal["last", "all", "weighted"]
+    variables: _Texts
 
 
 @_strict
@@ -103,7 +105,7 @@ class _Turn(TypedDict, total=False):
 
 
 _MessageTable = Annotated[
-    tuple[Literal["system", "user", "assistant"], _Text],
+    tuple[Literal["system", "developer", "user", "assistant"], _Text],
     # TOML has lists only.
     Strict(False),
     "[role, pattern], the role one of system, user, assistant",
@@ -128,6 +130,7 @@ class _ContractTable(TypedDict, total=False):
     must_contain: _Texts
     must_not_contain: _Texts
     max_tokens: _Count
+    template: bool
 
 
 _Scale = Annotated[int, Field(ge=-100, le=100), "a whole number from -100 to 100"]

@@ -16,7 +16,7 @@ from promptopt.tasks.consistency import check_answers, check_prompt, check_targe
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.parts import check_editables, named_parts
-from promptopt.tasks.prompt_text import remarks, start_prompt, take_apart
+from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several import several_right
 from promptopt.tasks.spelling import respelt
@@ -124,7 +124,11 @@ class Task:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
         fields = tuple(field_name for field_name, _ in given[0].fields)
         chosen = metric if metric is not None else _default_metric(given, labels)
-        initial, layouts, marks = start_prompt(prompt, fields, labels, layout)
+        chats = layout is None and isinstance(prompt, str) and any(example.messages for example in given)
+        start = Prompt.of(prompt) if chats and isinstance(prompt, str) else prompt
+        initial, layouts, marks = start_prompt(start, fields, labels, chat_layouts() if chats else layout)
+        if chats:
+            initial, layouts, marks = in_one_spelling(initial, layouts, fields)
         task = cls(
             name=name,
             description=description,

@@ -7,7 +7,7 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
-[data]        where the examples are and which column is what (`Source` below)
+[data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
@@ -26,10 +26,13 @@ from typing import Any, cast
 
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.protocols import Metric
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
-from promptopt.tasks.prompt_text import around, in_one_spelling, remarks
+from promptopt.tasks.own_metric import content_of, module_beside, own_metric
+from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
+from promptopt.tasks.reading.chat_turns import Scored, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
@@ -53,7 +56,8 @@ class Source:
     what its file must be. `generator`: a registered name, called with (`count`, 0). `input`: a column, a list of
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
-    `tasks.reading.columns.ColumnRoles` and `Solution`.
+    `tasks.reading.columns.ColumnRoles` and `Solution`. `turns`: the file is a log of chats, and which replies in it are
+    scored; `variables`: the members of its rows that are inputs beside the conversation.
     """
 
     file: str = ""
@@ -72,6 +76,8 @@ class Source:
     solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
     group: str | None = None
+    turns: Scored | None = None
+    variables: Sequence[str] = ()
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -116,7 +122,7 @@ def _loaded(
     member: str,
     data: str | Path | None,
     splits: Splits,
-    consent: Callable[[Path, bytes, Sequence[str]], None] | None,
+    consent: Callable[[Path, Sequence[bytes], Sequence[str]], None] | None,
 ) -> Task:
     from promptopt.tasks.schema import check_table
 
@@ -134,11 +140,16 @@ def _loaded(
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     check_table(path, table)
     source = _source(path, table)
+    metric = str(table.get("metric", ""))
+    module = module_beside(path, metric)
+    beside = b"" if module is None else content_of(module)
     if consent is not None:
-        consent(path, content, deeds(table, own_data=data is not None))
+        contents = [content] if module is None else [content, beside]
+        consent(path, contents, deeds(table, own_data=data is not None, beside=module))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
-        return _task(path, table, pool, splits)
+        made = None if module is None else own_metric(module, beside, metric)
+        return _task(path, table, pool, splits, made)
     except ConfigError as cause:
         # What a task refuses does not know which file it is from.
         raise cause if str(path) in str(cause) else ConfigError(f"{path}: {cause}") from cause
@@ -151,6 +162,8 @@ def read_table(path: Path) -> dict[str, Any]:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"the task file {path} is a pipe or a device, and no file; save it as one first")
         return path.read_bytes()
     except (OSError, ValueError) as cause:
         # No operating system knows a name with a null character in it.
@@ -178,18 +191,20 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
     return merged
 
 
-def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
+def _task(path: Path, table: Table, pool: Pool, splits: Splits, own: Metric | None) -> Task:
     _check(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
     initial, layouts, marks = in_one_spelling(initial, layouts, names)
+    if not layouts and table["data"].get("turns"):
+        layouts = chat_layouts()
     if not layouts:
         initial, layouts = around(initial, names)
     said = remarks(initial, layouts, names, marks)
     labels = tuple(cast("list[str]", table.get("labels", [])))
-    metric = str(table.get("metric", "exact"))
+    metric = str(table.get("metric", "exact")) if own is None else own
     pool = several_right(pool, metric)
     pool = replace(pool, warnings=(*pool.warnings, *said))
     named: str | list[str] = table.get("editable", "instruction")
@@ -214,6 +229,7 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits) -> Task:
             must_not_contain=tuple(clauses.get("must_not_contain", ())),
             max_tokens=clauses.get("max_tokens"),
             frozen_parts=tuple(part for part in ("instruction", *parts) if part not in editable),
+            template=bool(clauses.get("template", False)),
         ),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
@@ -300,6 +316,9 @@ def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
 
 def _own_data(path: Path, source: Source, seed: int) -> Pool:
     """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
+    if source.turns is not None:
+        found = _read(path, source, seed)
+        return Pool(found.examples, warnings=found.warnings)
     columns = source.columns()
     inputs = tuple((field, (*names, field)) for field, names in columns.inputs)
     found = examples_from(path, read_rows(path), replace(columns, inputs=inputs, drop=()), seed=seed)
@@ -307,4 +326,7 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
+    if source.turns is not None:
+        examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed)
+        return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

@@ -19,12 +19,17 @@ _LISTING = "trusted-task-files"
 """In `home()`: a line for each trusted content, its sha256 and where it was first trusted."""
 
 
-def deeds(table: Mapping[str, Any], *, own_data: bool) -> list[str]:
+def deeds(table: Mapping[str, Any], *, own_data: bool, beside: Path | None = None) -> list[str]:
     """What the task in this (validated) table would have done, in words; nothing where it is but data.
 
-    `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched.
+    `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched. `beside`:
+    the file that the metric's module is.
     """
-    found = [f"import and run the Python function {name!r} ({key})" for key, name in _functions(table)]
+    found = [
+        f"import and run the Python function {name!r} ({key})"
+        + (f" of the file {beside}" if key == "metric" and beside is not None else "")
+        for key, name in _functions(table)
+    ]
     hub = table.get("data", {}).get("hub", {})
     if hub and not own_data:
         hosts = dict.fromkeys(_host(hub["base"] + after) for split, after in hub.items() if split != "base")
@@ -32,23 +37,30 @@ def deeds(table: Mapping[str, Any], *, own_data: bool) -> list[str]:
     return found
 
 
-def check_trusted(path: Path, content: bytes, wanted: Sequence[str], *, trust: bool, kind: str = "task file") -> None:
+def check_trusted(
+    path: Path, contents: Sequence[bytes], wanted: Sequence[str], *, trust: bool, kind: str = "task file"
+) -> None:
     """Raise ConfigError where the file wants something done and its content was never trusted; `trust`: now it is.
 
+    `contents`: the task file's, and that of the module beside it, if it has one, which is trusted together with it.
     `kind`: what the file is, for the sentence.
     """
     if not wanted:
         return
-    digest = hashlib.sha256(content).hexdigest()
-    if digest in _trusted():
+    together = [b"\0".join(contents[: count + 1]) for count in range(len(contents))]
+    digests, known = [hashlib.sha256(each).hexdigest() for each in together], _trusted()
+    if all(digest in known for digest in digests):
         return
     if not trust:
+        files = "the file" if len(contents) == 1 else "both files"
         python = f", or in Python load_task({str(path)!r}, trust=True)," if kind == "task file" else ""
         raise ConfigError(
-            f"the {kind} {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through the file, "
+            f"the {kind} {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through {files}, "
             f"and where you trust it add --trust{python} once"
         )
-    _remember(digest, path)
+    for digest in digests:
+        if digest not in known:
+            _remember(digest, path)
 
 
 def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,20 +7,27 @@ Scores are floats where higher is better: metrics in [0, 1], losses as negative 
 from __future__ import annotations
 
 from promptopt.types.calls import (
-    Content,
     Finish,
     Likelihoods,
-    Message,
     Reply,
     Request,
     Sampling,
     ScoreRequest,
     Token,
     TokenLogProbs,
-    content_to_json,
 )
 from promptopt.types.identity import canonical, digest
-from promptopt.types.prompts import Example, Prompt
+from promptopt.types.messages import (
+    ChatRole,
+    Content,
+    Message,
+    ToolCall,
+    content_to_json,
+    messages_to_json,
+    tools_of,
+    transcript,
+)
+from promptopt.types.prompts import HISTORY, Example, Prompt
 from promptopt.types.search import (
     Abilities,
     Cell,
@@ -34,8 +41,10 @@ from promptopt.types.search import (
 )
 
 __all__ = [
+    "HISTORY",
     "Abilities",
     "Cell",
+    "ChatRole",
     "Content",
     "Estimate",
     "Example",
@@ -53,11 +62,15 @@ __all__ = [
     "ScoreRequest",
     "Token",
     "TokenLogProbs",
+    "ToolCall",
     "TracedCall",
     "UpperBounds",
     "canonical",
     "content_to_json",
     "digest",
+    "messages_to_json",
+    "tools_of",
+    "transcript",
 ]
 
 for _kind in (Example, Prompt, Sampling):

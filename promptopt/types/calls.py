@@ -8,21 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from promptopt.errors import ConfigError
+from promptopt.types.messages import Content, ToolCall, content_to_json
 
 Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
 """Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One chat message."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-Content = tuple[Message, ...] | str
-"""What a model reads: chat messages, or one plain text to be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +94,6 @@ class ScoreRequest:
         }
 
 
-def content_to_json(content: Content) -> str | list[list[str]]:
-    """A plain text as itself, chat messages as `[role, content]` pairs."""
-    return content if isinstance(content, str) else [[message.role, message.content] for message in content]
-
-
 @dataclass(frozen=True, slots=True)
 class Token:
     """A generated token, its log-probability (nats), and the likeliest alternatives, best first."""
@@ -123,7 +107,8 @@ class Token:
 class Reply:
     """What a model answered, and what it says it used. `served` is the snapshot that answered.
 
-    `sampled`: the model takes no temperature, so this reply was drawn, whatever was asked.
+    `sampled`: the model takes no temperature, so this reply was drawn, whatever was asked. `tool_calls`: the tools that
+    it calls; the text may then be empty.
     """
 
     text: str
@@ -133,11 +118,19 @@ class Reply:
     tokens: tuple[Token, ...] = ()
     served: str = ""
     sampled: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def written(self) -> str:
+        """The text, and below it a line for each call, as `Message.written`."""
+        return "\n".join(each for each in (self.text, *(call.written for call in self.tool_calls)) if each)
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         tokens = [[token.text, token.logprob, token.top] for token in self.tokens]
-        drawn = {"sampled": True} if self.sampled else {}
+        drawn: dict[str, Any] = {"sampled": True} if self.sampled else {}
+        if self.tool_calls:
+            drawn["calls"] = [[call.name, call.arguments, call.id] for call in self.tool_calls]
         return {"text": self.text, "finish": self.finish, "usage": [self.prompt_tokens, self.completion_tokens],
                 "tokens": tokens, "served": self.served, **drawn}  # fmt: skip
 
@@ -154,6 +147,7 @@ class Reply:
             tokens,
             data["served"],
             data.get("sampled", False),
+            tuple(ToolCall(*call) for call in data.get("calls", ())),
         )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from promptopt.errors import ConfigError
 from promptopt.types.identity import digest
+from promptopt.types.messages import Message, content_to_json, transcript
+
+HISTORY = "history"
+"""The field that holds a conversation as a text, and the slot that its messages stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,9 @@ class Example:
     that `target` is preferred to (preference data). `solution` is a worked solution that ends in the answer, where the
     data has one: what a loss is taken on instead of the bare target. `group`: a name that examples drawn together share
     (one user, one conversation, one document); they stand in one split, and count as one in a verdict. Empty: none.
+    `messages`: the conversation up to the reply that is asked for, without the prompt under search. Its transcript is
+    then the field `history`, the last one, unless the fields hold one already. `tools`: schemas, as JSON, of the tools
+    that the reply may call; a call that is right is written in the target as `name(arguments)`.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -25,12 +32,18 @@ class Example:
     rejected: tuple[str, ...] = ()
     solution: str = ""
     group: str = ""
+    messages: tuple[Message, ...] = ()
+    tools: tuple[str, ...] = ()
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.messages and all(name != HISTORY for name, _ in self.fields):
+            object.__setattr__(self, "fields", (*self.fields, (HISTORY, transcript(self.messages))))
         taught = [self.rejected, self.solution] if self.rejected or self.solution else []
-        grouped = [{"group": self.group}] if self.group else []
-        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *grouped]))
+        # Each only where there is one: what was stored before there were such members keeps its id.
+        further = {"group": self.group, "messages": content_to_json(self.messages), "tools": self.tools}
+        known = [{name: value} for name, value in further.items() if value]
+        object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *known]))
 
     @classmethod
     def of(
@@ -51,6 +64,28 @@ class Example:
         named = (*made.fields, ("the target", target), ("the solution", solution), ("the group", group))
         _check_texts("Example.of", (*named, *(("one accepted", each) for each in (*made.accepted, *made.rejected))))
         return made
+
+    @classmethod
+    def chat(
+        cls,
+        messages: Iterable[Message],
+        target: str = "",
+        group: str = "",
+        tools: Iterable[str] = (),
+        /,
+        **variables: str,
+    ) -> Example:
+        """A scored turn of a conversation: `Example.chat([Message("user", "Where is it?")], "On its way.", "chat 7")`.
+
+        `variables`: what fills the slots of the system prompt.
+        """
+        made = cls.of(target, (), (), "", group, **variables)
+        given = tuple(messages)
+        wrong = next((each for each in given if type(each) is not Message), None)
+        if not given or wrong is not None:
+            found = "no messages" if not given else f"{wrong!r} among the messages"
+            raise ConfigError(f"Example.chat: found {found}; give some, as Message('user', 'Where is my order?')")
+        return replace(made, messages=given, tools=tuple(tools))
 
     def __getitem__(self, name: str) -> str:
         for key, value in self.fields:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from promptopt.operators.bootstrapping import Teaching
+from promptopt.optimizers.bootstrap.method import Bootstrap
 from promptopt.optimizers.gepa.method import GEPA
+from promptopt.optimizers.mipro.method import MIPRO
+from promptopt.optimizers.mipro.method import Proposing as MIPROProposing
 from promptopt.types import Request
-from tests.golden.cases import planted, word
+from tests.golden.cases import counting, numbers, planted, with_demos, word
 from tests.golden.journal import asks, candidates, ending, mark, play, rounds, text_of
 
 
@@ -23,7 +27,36 @@ def gepa(home: Path) -> list[str]:
     return [*asks(played, 40), *rounds(played, "iteration"), *candidates(played), *ending(played)]
 
 
+def bootstrap(home: Path) -> list[str]:
+    """Bootstrap: candidates scored, with the demonstrations they show."""
+    method = Bootstrap(sets=4, teach=Teaching(bootstrapped=2, labelled=3, tries=2))
+    played = play(home, method, counting(), task=numbers(), name=with_demos)
+    return [*rounds(played, "candidate"), *candidates(played), *ending(played)]
+
+
+def mipro(home: Path) -> list[str]:
+    """MIPRO: full scores, then candidates. Another version of optuna may draw other combinations."""
+
+    def propose(request: Request) -> str:
+        text = text_of(request.content)
+        if "<summary>" in text:
+            return f"<summary>Numbers, {mark(text, 4)}.</summary>"
+        return f"<prompt>Say {word(text)} what it is. {mark(text, 4)}</prompt>"
+
+    method = MIPRO(
+        trials=8,
+        sets=4,
+        minibatch=8,
+        teach=Teaching(bootstrapped=2, labelled=2),
+        propose=MIPROProposing(instructions=3, batch=5),
+    )
+    played = play(home, method, counting(), propose, task=numbers(), name=with_demos)
+    return [*asks(played, 60), *rounds(played, "full score"), *candidates(played), *ending(played)]
+
+
 PROGRAM_CASES: dict[str, Callable[[Path], list[str]]] = {
+    "bootstrap": bootstrap,
     "gepa": gepa,
+    "mipro": mipro,
 }
 """A golden file (without its ending) to the lines it must hold."""

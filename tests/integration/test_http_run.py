@@ -100,5 +100,6 @@ def test_a_key_that_is_refused_ends_it_at_once(tmp_path: Path) -> None:
         result = conduct(tmp_path / "s.db", server.url)
         assert len(server.asked) == 1
     assert result.status == "suspended"
-    assert "OPENAI_API_KEY" in result.reason
+    assert "it got no key" in result.reason
+    assert "--api-key-env" in result.reason
     assert result.best.prompt == result.start.prompt

@@ -50,7 +50,7 @@ def test_the_environments_proxy_is_used_with_the_organisation_and_the_project(
 ) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
-    assert ask("http://models.example/v1").text == "hello"
+    assert ask("http://models.example/v1", "OPENAI_API_KEY").text == "hello"
     (asked,) = proxy.asked
     assert asked.path == "http://models.example/v1/chat/completions"
     assert asked.headers["authorization"] == "Bearer sk-one"

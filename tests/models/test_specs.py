@@ -35,7 +35,7 @@ def test_openai_takes_the_rest_of_the_name_whole() -> None:
     model = open_model("openai/Qwen/Qwen2.5-7B", base_url="http://localhost:8000/v1")
     assert isinstance(model, OpenAIModel)
     assert (model.name, model.base_url) == (
-        "openai/Qwen/Qwen2.5-7B@http://localhost:8000/v1",
+        "openai/Qwen/Qwen2.5-7B@http://127.0.0.1:8000/v1",
         "http://localhost:8000/v1",
     )
 

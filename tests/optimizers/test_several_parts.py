@@ -24,7 +24,8 @@ START = Prompt.of("Answer it. Beware of nothing. Take your time.", system="You h
 GOOD = {"instruction": ("twice", "exactly"), "system": ("kindly", "slowly")}
 BAD = "nothing"
 OPENING = {"instruction": "Answer it", "system": "You help"}
-METHODS = registry.names("optimizers")
+# What chooses demonstrations alone edits no part.
+METHODS = [name for name in registry.names("optimizers") if name != "bootstrap"]
 
 
 def planted(layout: str = "{system}\n{instruction}\n\n{question}") -> Task:

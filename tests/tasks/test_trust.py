@@ -9,10 +9,13 @@ import pytest
 from typing_extensions import get_type_hints
 
 from promptopt.errors import ConfigError, DataError, PromptoptError
+from promptopt.evaluators.generation import Generation
 from promptopt.tasks import load_task
 from promptopt.tasks.reading import hub
 from promptopt.tasks.schema import TaskTable
 from promptopt.tasks.task_file import Source
+from promptopt.types import Cell, Example
+from tests.evaluators.fake_task import FakeAsk
 
 ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
 HEAD = 'labels = ["a", "b"]\ninstruction = "Classify."\n'
@@ -37,7 +40,9 @@ def write(folder: Path, text: str) -> Path:
 
 def module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric beside the task file that leaves a trace when it is imported."""
-    text = f"open({str(folder / 'imported')!r}, 'w')\ndef score(answer, example): return 1.0\n"
+    text = (
+        f"import pathlib\npathlib.Path({str(folder / 'imported')!r}).touch()\ndef score(answer, example): return 1.0\n"
+    )
     (folder / "mailed_metric.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "mailed_metric", raising=False)
@@ -167,3 +172,51 @@ def test_what_a_key_holds_is_checked_before_anything_is_made_of_it(tmp_path: Pat
 def test_every_key_of_data_has_a_type() -> None:
     data = get_type_hints(TaskTable)["data"]
     assert list(get_type_hints(data)) == [field.name for field in fields(Source)]
+
+
+SCORE = "HALF = 0.5\ndef score(answer, example):\n    return HALF if answer == example.target else 0.0\n"
+
+
+def beside(folder: Path, metric: str, text: str = SCORE) -> Path:
+    (folder / "scoring.py").write_text(text, encoding="utf-8")
+    return write(folder, f"{HEAD}metric = {metric!r}\n{FILE}")
+
+
+def worth(path: Path, **options: bool) -> float:
+    task = load_task(path, **options)
+    scored = Generation.for_task(task).score([Cell(task.initial, Example.of("a", text="x"))], FakeAsk("a"))
+    return scored[0].value
+
+
+@pytest.mark.parametrize("metric", ["scoring.py:score", "scoring:score"])
+def test_a_metric_beside_the_task_file_scores_once_both_are_trusted(tmp_path: Path, metric: str) -> None:
+    path = beside(tmp_path, metric)
+    with pytest.raises(ConfigError, match=r"import and run .*scoring\.py.*look through both files"):
+        load_task(path)
+    assert worth(path, trust=True) == worth(path) == 0.5
+    before = load_task(path).fingerprint()
+    beside(tmp_path, metric, SCORE.replace("0.5", "0.25"))
+    with pytest.raises(ConfigError, match="nobody has agreed"):
+        load_task(path)
+    assert worth(path, trust=True) == 0.25, "the module is the new one, and not the one in memory"
+    assert load_task(path).fingerprint() != before, "a constant that the metric uses makes another metric"
+    assert str(tmp_path) not in str(before)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "said"),
+    [
+        ("scoring.py:other", SCORE, "has no function 'other'"),
+        ("scoring.py:HALF", SCORE, "is a float: expected a function"),
+        ("scoring.py:", SCORE, "has no function ''"),
+        ("scoring.py:score", "import no_such_module_at_all\n", "cannot be run: ModuleNotFoundError"),
+        ("scoring.py:score", "def score(:\n", "cannot be run: SyntaxError"),
+        ("scoring.py:score", "raise SystemExit(3)\n", "cannot be run: SystemExit"),
+        ("missing.py:score", SCORE, "there is no file"),
+        ("../scoring.py:score", SCORE, "has to lie beside the task file"),
+        ("/tmp/scoring.py:score", SCORE, "has to lie beside the task file"),
+    ],
+)
+def test_a_module_that_cannot_be_used_is_one_sentence(tmp_path: Path, metric: str, text: str, said: str) -> None:
+    with pytest.raises(PromptoptError, match=said):
+        load_task(beside(tmp_path, metric, text), trust=True)

@@ -23,7 +23,7 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.models.llamacpp.memory import TokenMemory
 from promptopt.models.llamacpp.server import LlamaServer, ServerSettings
 from promptopt.models.llamacpp.states import PrefixStates
-from promptopt.types import Content, Message, Reply, Request, Token
+from promptopt.types import Content, Message, Reply, Request, Token, canonical, messages_to_json, tools_of
 
 MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
@@ -76,6 +76,12 @@ class LlamaCppEngine:
             return self.tokenize(_clean(content) + continuation, special=False)
         texts = [_clean(message.content) for message in content]
         rendered = self._template(content, texts)
+        calls = [canonical(message.further()) for message in content if message.tool_calls or message.tools]
+        if any(map(self._holds_marker, calls)):
+            raise BackendError(
+                f"a tool or a call of one holds what {self._settings.path.name!r} reads as a mark of its own, such as "
+                f"<|im_end|>; remove it from the data."
+            )
         if not any(map(self._holds_marker, (*texts, continuation))):
             return self.tokenize(rendered + continuation, special=True)
         return self._encode_apart(content, texts, rendered, continuation)
@@ -142,8 +148,11 @@ class LlamaCppEngine:
         )
 
     def _template(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
-        messages = [{"role": message.role, "content": text} for message, text in zip(content, texts, strict=True)]
-        return self.server.ask("/apply-template", {"messages": messages})["prompt"]
+        messages = messages_to_json([replace(each, content=text) for each, text in zip(content, texts, strict=True)])
+        body: dict[str, Any] = {"messages": messages}
+        if tools := tools_of(content):
+            body["tools"] = tools
+        return self.server.ask("/apply-template", body)["prompt"]
 
     def _find_generation_prompt(self, speakers: tuple[Message, ...]) -> str:
         """What the template writes after the last message's content; "" unless it begins with a marker."""

@@ -171,7 +171,7 @@ class TokenMemory:
 
 
 def _bytes_of(text: Content, tokens: array[int]) -> int:
-    texts = [text] if isinstance(text, str) else [part for message in text for part in (message.role, message.content)]
+    texts = [text] if isinstance(text, str) else [part for each in text for part in (each.content, *each.tools)]
     entry = 200  # of the dictionary, and the objects around the texts
     return entry + getsizeof(tokens) + sum(map(getsizeof, texts))
 

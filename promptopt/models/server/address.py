@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import socket
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from promptopt.errors import ConfigError
@@ -25,12 +26,16 @@ def host_of(address: str) -> str:
 def canonical_address(address: str) -> str:
     """One spelling for all that name the same address (RFC 3986): case, default port, slashes at the end.
 
-    Raises ConfigError for what is no base URL, or holds a secret.
+    `localhost`, `::1` and the addresses that a server which listens to all prints are 127.0.0.1: a server there is
+    reached by any of them. Raises ConfigError for what is no base URL, or holds a secret.
     """
     parts = _parts(address)
     host = (parts.hostname or "").rstrip(".")
-    with contextlib.suppress(ValueError):
-        host = str(ipaddress.ip_address(host))
+    numbers = _numbers(host)
+    if numbers is not None:
+        host = str(numbers)
+    if host in ("localhost", "localhost.localdomain", "::1", "0.0.0.0", "::"):
+        host = "127.0.0.1"
     with contextlib.suppress(UnicodeError):
         host = host if host.isascii() else host.encode("idna").decode()
     shown = f"[{host}]" if ":" in host else host
@@ -77,11 +82,27 @@ def check_address(address: str) -> None:
 
 def is_this_machine(host: str) -> bool:
     """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
+    host = host.rstrip(".")
+    numbers = _numbers(host)
+    if numbers is None:
+        return host in ("localhost", "localhost.localdomain") or host.endswith(".localhost")
+    return numbers.is_loopback or numbers.is_unspecified
+
+
+def _numbers(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is written as, `127.1` and `::ffff:127.0.0.1` as what they stand for; None for a name."""
     try:
-        address = ipaddress.ip_address(host)
+        found = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+        # Short forms and hexadecimal ones; what holds another letter is a name, and is not looked up.
+        if not host[:1].isdigit():
+            return None
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return found if mapped is None else mapped
 
 
 def _parts(address: str) -> SplitResult:

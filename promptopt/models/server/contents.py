@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from promptopt.types import ToolCall, canonical
+
 THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 """Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
 
@@ -27,6 +29,26 @@ def contents_of(message: Mapping[str, Any]) -> Contents:
         found = Contents(refusal, found.thought, refused=True)
     apart = "".join(str(message[name]) for name in THOUGHT_FIELDS if isinstance(message.get(name), str))
     return Contents(found.said, found.thought + apart, found.refused)
+
+
+def calls_of(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    """The calls of tools in a chat message; those that came in pieces are put together by their index."""
+    listed: object = message.get("tool_calls")
+    old: object = message.get("function_call")
+    given: list[object] = [*cast("list[object]", listed)] if isinstance(listed, list) else []
+    given += [{"function": old}] if isinstance(old, dict) else []
+    calls: dict[object, tuple[str, str, str]] = {}
+    for place, entry in enumerate(given):
+        call = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        inner = call.get("function")
+        function = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        arguments: object = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else "" if arguments is None else canonical(arguments)
+        index = call.get("index", f"entry {place}")
+        name, held, known = calls.get(index, ("", "", ""))
+        named, id = (str(part[key]) if part.get(key) else "" for part, key in ((function, "name"), (call, "id")))
+        calls[index] = (name + named, held + text, known if known else id)
+    return tuple(ToolCall.of(name, text, id) for name, text, id in calls.values() if name)
 
 
 def _of(content: object) -> Contents:

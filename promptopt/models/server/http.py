@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.address import OPENAI, host_of, identity, is_this_machine
+from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity, is_this_machine
 from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.keys import masked_bytes
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.streams import joined
+from promptopt.models.server.surroundings import proxy_for
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
-from promptopt.models.server.wire import SHORTEST_KEY, Failure, as_object, quoted, scrub
+from promptopt.models.server.wire import Failure, as_object, quoted, scrub
 
+_log = logging.getLogger(__name__)
+
+_OWN = "api.openai.com"
+_NAME_A_VARIABLE = (
+    "where it wants one, name the environment variable that holds it with --api-key-env (in Python, "
+    "Access(key_variable=…))"
+)
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
 
@@ -34,17 +44,19 @@ class Server:
         address = (os.environ.get("OPENAI_BASE_URL", OPENAI) if base_url is None else base_url).strip()
         host = host_of(address)
         self.identity = identity(address, served_as)
-        azure = host.endswith(_AZURE)
-        default = "AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY"
-        self._key_variable = default if key_variable is None else key_variable
-        self._key = _key_in(self._key_variable)
-        self.hosted = azure or host == "api.openai.com"
-        if not self._key and self.hosted and not azure:
+        azure, own = host.endswith(_AZURE), host == _OWN or host.endswith(f".{_OWN}")
+        self._key_variable = _variable_for(address, azure, own) if key_variable is None else key_variable
+        self._key = _key_in(self._key_variable) if self._key_variable else ""
+        self.hosted = azure or own
+        if not self._key and own:
             raise ConfigError(
                 f"the model {'openai/' + model!r} needs a key: set the environment variable {self._key_variable}, "
                 f"or give the base URL of a server that needs none"
             )
         self.model, self.local = model, is_this_machine(host)
+        # A server on this machine seldom wants a key, and says so where it does.
+        if not self._key_variable and not self.local and os.environ.get("OPENAI_API_KEY", "").strip():
+            _log.warning("no key goes to %s: OPENAI_API_KEY is OpenAI's; %s", host, _NAME_A_VARIABLE)
         self.api = address.rstrip("/")
         self.root = self.api.removesuffix("/v1")
         self.completions = f"{self.api}/completions"
@@ -58,12 +70,19 @@ class Server:
         key = self._key if self._key or self._azure_deployment else "none"
         if self.local:
             return LocalTransport(key, timeout_s=timeout_s, keep=keep, scrub=self.scrub)
+        proxy = proxy_for(self.api)
+        if proxy is not None and proxy.socks:
+            if self._azure_deployment:
+                raise ConfigError(f"{proxy.shown} speaks SOCKS: give Azure's newer address behind it, …/openai/v1")
+            return LocalTransport(key, timeout_s=timeout_s, keep=keep, scrub=self.scrub, socks=proxy)
         return OfficialTransport(
             self.api, key, self._azure_deployment, timeout_s=timeout_s, keep=keep, scrub=self.scrub
         )
 
     def advice(self, status: int) -> str:
         """What a user can do about an answer of this status that no retry mends."""
+        if status in (401, 403) and not self._key_variable:
+            return f"it got no key; {_NAME_A_VARIABLE}"
         if status in (401, 403):
             return f"set the environment variable {self._key_variable} to a key that this server takes"
         if status == 404:
@@ -75,15 +94,12 @@ class Server:
 
     def without_key(self, body: bytes) -> bytes:
         """`body` without the key, wherever in it a server repeats it."""
-        for key in self.keys:
-            if len(key) >= SHORTEST_KEY:
-                body = body.replace(key.encode(), b"[key]")
-        return body
+        return masked_bytes(body, self.keys)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What must show in no reply."""
-        return (self._key,) if self._key else ()
+        """What must show in no reply: its own key, and OpenAI's wherever that may be sent."""
+        return tuple(filter(None, (self._key, os.environ.get("OPENAI_API_KEY", "").strip())))
 
     def scrub(self, text: str | bytes) -> str:
         """`text` without anything that may be a key."""
@@ -184,6 +200,19 @@ class Channel:
         if answer.status != 200:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)
+
+
+def _variable_for(address: str, azure: bool, own: bool) -> str:
+    """The variable whose key belongs to the server, where the user names none; empty where no key does.
+
+    OPENAI_API_KEY is OpenAI's, and goes nowhere else but to the OPENAI_BASE_URL that the same environment names.
+    """
+    if azure:
+        return "AZURE_OPENAI_API_KEY"
+    named = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if own or (named and canonical_address(named) == canonical_address(address)):
+        return "OPENAI_API_KEY"
+    return ""
 
 
 def _key_in(variable: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,12 +13,24 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.address import identity
+from promptopt.models.server.address import host_of, identity
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Reply, Request
+from promptopt.types import Reply, Request, messages_to_json, tools_of
+
+_log = logging.getLogger(__name__)
+
+_HOMES = {
+    "anthropic": ("anthropic.com",), "azure": ("azure.com",), "bedrock": ("amazonaws.com",),
+    "cerebras": ("cerebras.ai",), "cohere": ("cohere.com", "cohere.ai"), "deepseek": ("deepseek.com",),
+    "fireworks_ai": ("fireworks.ai",), "gemini": ("googleapis.com",), "groq": ("groq.com",),
+    "mistral": ("mistral.ai",), "openai": ("openai.com",), "openrouter": ("openrouter.ai",),
+    "perplexity": ("perplexity.ai",), "together_ai": ("together.ai", "together.xyz"),
+    "vertex_ai": ("googleapis.com",), "xai": ("x.ai",),
+}  # fmt: skip
+"""Where the key of each provider belongs; to every other address it goes only where the user says so."""
 
 CONCURRENCY = 32
 """Requests in flight at most, unless said otherwise."""
@@ -38,6 +51,7 @@ class LiteLLMModel:
         *,
         base_url: str | None = None,
         served_as: str | None = None,
+        key_variable: str | None = None,
         concurrency: int = CONCURRENCY,
         requests_per_minute: float | None = None,
         timeout_s: float = 120.0,
@@ -47,8 +61,9 @@ class LiteLLMModel:
         """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
 
         `served_as`: what the server is told apart by, where it has an address of its own that changes; else the
-        address. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most, in even steps.
-        `timeout_s`: for one try of one request.
+        address. `key_variable`: the environment variable that holds the key, for an address that is not the provider's
+        own, which gets none otherwise. `concurrency`: the most requests in flight. `requests_per_minute`: sent at most,
+        in even steps. `timeout_s`: for one try of one request.
         """
         if find_spec("litellm") is None:
             raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
@@ -57,6 +72,7 @@ class LiteLLMModel:
         if key != key.strip() or not key.isprintable():
             raise ConfigError(f"the environment variable {variable} holds a line break or spaces; set it anew")
         self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
+        self._key = _key_for(model, base_url, key_variable)
         self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
         self._heated: dict[float, bool] = {}
@@ -86,10 +102,8 @@ class LiteLLMModel:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
 
-    async def _send(self, request: Request) -> Reply:
-        litellm = _litellm()
-        from openai import OpenAIError
-
+    def _options(self, request: Request) -> dict[str, Any]:
+        """All that a request says beside what is read."""
         content, sampling = request.content, request.sampling
         options: dict[str, Any] = {
             "model": self._model,
@@ -101,6 +115,8 @@ class LiteLLMModel:
             "max_retries": 0,
             "drop_params": True,
         }
+        if self._key is not None:
+            options["api_key"] = self._key
         if sampling.top_p != 1.0:
             options["top_p"] = sampling.top_p
         if sampling.stop:
@@ -114,22 +130,31 @@ class LiteLLMModel:
             # Dropped for providers that have no schemas, as other parameters are.
             kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": kept}
+        return options
+
+    async def _send(self, request: Request) -> Reply:
+        litellm = _litellm()
+        from openai import OpenAIError
+
+        content, options = request.content, self._options(request)
         answer: Any = None
         failed: OpenAIError | None = None
         try:
             if isinstance(content, str):
                 answer = await litellm.atext_completion(prompt=content, **options)
             else:
-                messages = [{"role": message.role, "content": message.content} for message in content]
-                answer = await litellm.acompletion(messages=messages, **options)
+                if tools := tools_of(content):
+                    options["tools"] = tools
+                answer = await litellm.acompletion(messages=messages_to_json(content), **options)
         except OpenAIError as cause:  # all that litellm raises derives from it
             # Settled outside of this block: an error raised here would drag litellm's along, which may show the key.
             failed = cause
         if failed is not None:
             return self._settle(litellm, failed)
         keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
+        keys += [] if self._key is None else [self._key]
         reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
-        if not self._heats(litellm, sampling.temperature):
+        if not self._heats(litellm, request.sampling.temperature):
             reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
         return reply
@@ -170,12 +195,34 @@ class LiteLLMModel:
         return failure.settle(self._server, self._advice(litellm, status))
 
     def _advice(self, litellm: Any, status: int) -> str:
+        if status in (401, 403) and self._key == _NO_KEY:
+            return "it got no key: name the environment variable that holds one with --api-key-env"
         if status in (401, 403):
             missing = litellm.validate_environment(model=self._model, api_base=self._base_url)["missing_keys"]
             return f"set {' and '.join(missing)} in the environment" if missing else "see that its key is valid"
         if status == 404:
             return "see that the provider has this model"
         return "change what the message names; trying again would not help"
+
+
+_NO_KEY = "none"
+
+
+def _key_for(model: str, base_url: str | None, variable: str | None) -> str | None:
+    """The key that is sent; None: the one that litellm finds."""
+    if variable is not None:
+        return os.environ.get(variable, "").strip()
+    if base_url is None:
+        return None
+    provider, host = model.partition("/")[0], host_of(base_url)
+    if any(host == home or host.endswith(f".{home}") for home in _HOMES.get(provider, ())):
+        return None
+    if os.environ.get(f"{provider.upper()}_API_KEY", "").strip():
+        _log.warning(
+            "no key goes to %s: %s_API_KEY is for the provider's own address; where this one wants a key, name the "
+            "environment variable that holds it with --api-key-env", host, provider.upper(),
+        )  # fmt: skip
+    return _NO_KEY
 
 
 def _address_of(model: str) -> str | None:

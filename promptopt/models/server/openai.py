@@ -22,7 +22,7 @@ from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
 from promptopt.models.tokens import estimate_tokens
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, messages_to_json, tools_of
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,9 @@ class _Dialect:
         if isinstance(content, str):
             body["prompt"] = content
         else:
-            body["messages"] = [{"role": message.role, "content": message.content} for message in content]
+            body["messages"] = messages_to_json(content)
+            if tools := tools_of(content):
+                body["tools"] = tools
         body["max_completion_tokens" if self.renamed and chat else "max_tokens"] = sampling.max_tokens
         if sampling.top_p != 1.0:
             body["top_p"] = sampling.top_p

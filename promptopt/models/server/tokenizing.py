@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from promptopt.models.server.answers import Malformed, choices_of
 from promptopt.models.server.http import Channel
-from promptopt.types import Message
+from promptopt.types import Message, messages_to_json, tools_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class VLLMTokenizer:
 
     async def encode_chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
         """See `ServerTokenizer`."""
-        return token_ids(await self._tokenize({"messages": messages_json(messages), "add_generation_prompt": generate}))
+        return token_ids(await self._tokenize({**chat_json(messages), "add_generation_prompt": generate}))
 
     async def encode_reply(self, text: str) -> tuple[int, ...]:
         """See `ServerTokenizer`."""
@@ -112,7 +112,7 @@ class LlamaCppTokenizer:
 
     async def encode_chat(self, messages: Sequence[Message], *, generate: bool) -> tuple[int, ...]:
         """See `ServerTokenizer`."""
-        answer = await self._ask("/apply-template", messages=messages_json(messages), add_generation_prompt=generate)
+        answer = await self._ask("/apply-template", add_generation_prompt=generate, **chat_json(messages))
         return (await self.encode(str(answer.get("prompt")), special=True)).ids
 
     async def encode_reply(self, text: str) -> tuple[int, ...]:
@@ -150,6 +150,7 @@ def token_ids(answer: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(cast("list[int]", tokens))
 
 
-def messages_json(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Messages as servers take them."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+def chat_json(messages: Sequence[Message]) -> dict[str, Any]:
+    """Messages as servers take them, and the tools that they offer."""
+    tools = tools_of(tuple(messages))
+    return {"messages": messages_to_json(messages), **({"tools": tools} if tools else {})}

@@ -9,6 +9,8 @@ text is tokenised.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.boundary import Forced, common_length, continuation_start
 from promptopt.models.server.http import TooLong
@@ -165,7 +167,7 @@ def _common_ending(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, .
 def _cleaned(content: Content) -> Content:
     if isinstance(content, str):
         return _clean(content)
-    return tuple(Message(message.role, _clean(message.content)) for message in content)
+    return tuple(replace(message, content=_clean(message.content)) for message in content)
 
 
 def _clean(text: str) -> str:

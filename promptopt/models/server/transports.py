@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.dispatch import Outage
-from promptopt.models.server.surroundings import certificates, proxy_for
+from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 
 if TYPE_CHECKING:
     import aiohttp
@@ -58,10 +58,16 @@ class Transport(Protocol):
 
 
 class LocalTransport:
-    """aiohttp alone, for a server on this machine: no proxy, no certificate list, nothing of a service."""
+    """aiohttp alone, for a server on this machine: nothing of a service. And for one behind a SOCKS proxy."""
 
-    def __init__(self, key: str, *, timeout_s: float, keep: Keep, scrub: Callable[[str], str]) -> None:
-        """Connects to nothing yet. `timeout_s`: for one request. `scrub`: takes keys out of a text."""
+    def __init__(
+        self, key: str, *, timeout_s: float, keep: Keep, scrub: Callable[[str], str], socks: Proxy | None = None
+    ) -> None:
+        """Connects to nothing yet. `timeout_s`: for one request. `scrub`: takes keys out of a text.
+
+        `socks`: a proxy that OpenAI's client cannot speak to.
+        """
+        self._socks, self._via = socks, "" if socks is None else f" through {socks.shown}"
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._timeout_s, self._keep, self._scrub = timeout_s, keep, scrub
         self._session: aiohttp.ClientSession | None = None
@@ -83,16 +89,23 @@ class LocalTransport:
             method = "GET" if body is None else "POST"
             async with session.request(method, url, data=data, allow_redirects=False) as response:
                 return HTTPAnswer(response.status, await response.read(), response.headers)
-        except _network_errors() as cause:
-            raise _outage(cause, self._timeout_s, self._scrub) from None
+        except (*_network_errors(), *_socks_errors(self._socks)) as cause:
+            raise _outage(cause, self._timeout_s, self._scrub, self._via) from None
 
     async def _connect(self) -> aiohttp.ClientSession:
         import aiohttp
 
         trusted = certificates()
+        verified = True if trusted is None else trusted
+        if self._socks is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=verified)
+        else:
+            # The proxy resolves names: those of a network that only it sees, too.
+            made: Any = import_module("aiohttp_socks").ProxyConnector.from_url
+            connector = made(self._socks.url, rdns=True, limit=0, keepalive_timeout=60, ssl=verified)
         self._session = aiohttp.ClientSession(
             headers=self._headers,
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=True if trusted is None else trusted),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(_CONNECT_S, self._timeout_s)),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -191,10 +204,20 @@ def _network_errors() -> tuple[type[Exception], ...]:
     return aiohttp.ClientError, OSError  # a TimeoutError is one
 
 
+def _socks_errors(socks: Proxy | None) -> tuple[type[Exception], ...]:
+    """What a SOCKS proxy that does not play along raises."""
+    if socks is None:
+        return ()
+    errors: Any = import_module("aiohttp_socks")
+    return errors.ProxyError, errors.ProxyConnectionError, errors.ProxyTimeoutError
+
+
 def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via: str = "") -> Outage:
     """`via`: the proxy on the way, if there is one, after a space."""
     import aiohttp
 
+    if type(cause).__name__ in ("ProxyError", "ProxyConnectionError", "ProxyTimeoutError"):
+        return Outage(f"cannot be reached{via} ({scrub(str(cause))})", unreachable=True)
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
         return Outage(f"takes no connection{via}", unreachable=True)
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):

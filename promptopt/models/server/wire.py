@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, Refused, RequestRefused
-from promptopt.models.server.contents import contents_of
+from promptopt.models.server.contents import calls_of, contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
+from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
 from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.text import visible
-from promptopt.types import Reply, Request, Token
+from promptopt.types import Reply, Request, Token, ToolCall
 
 _NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
 _REFUSES = re.compile(
@@ -40,8 +41,6 @@ _FOR_GOOD = re.compile(
 )
 """What no retry mends, said with status 200: a gateway passes the error of another server on."""
 _SHOWN = 300
-SHORTEST_KEY = 8
-"""Characters of a key that cannot be a word: a server may be given the key `none`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +120,13 @@ def scrub(text: str, *keys: str) -> str:
     # The longest first, or a key that holds another would be taken out in part. Below 8 letters a value is likelier a
     # word than a secret.
     for secret in sorted({*keys, *secrets} - {""}, key=len, reverse=True):
-        text = text.replace(secret, "[key]")
-    return _KEY.sub("[key]", text)
+        text = text.replace(secret, MASK)
+    return _KEY.sub(MASK, masked(text, (*keys, *secrets)))
 
 
 def quoted(text: str, most: int = _SHOWN) -> str:
     """What a server says, as a sentence of ours can hold it: one line, no secrets, no control characters, not long."""
     return visible(" ".join(scrub(text).split()))[:most]
-
-
-def without_keys(text: str, *keys: str) -> str:
-    """`text` without `keys`, those that are too long to be a word (a server may be given the key `none`)."""
-    for key in keys:
-        if len(key) >= SHORTEST_KEY:
-            text = text.replace(key, "[key]")
-    return text
 
 
 def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: str) -> Reply:
@@ -159,6 +150,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
         held = contents_of(message)
+        calls = calls_of(message)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
     finish = "refusal" if held.refused else finish_of(reason)
@@ -167,11 +159,14 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         # It never began to answer: readers say so, and an answer that its thoughts name is none.
         text = f"<think>\n{held.thought}"
     written = text if text.startswith("<think>") else text + held.thought
-    shown = without_keys(text, *keys)
+    shown = masked(text, keys)
     if shown != text:
-        text, tokens = shown, tuple(Token("[key]", token.logprob) for token in tokens)
-    served = without_keys(served_by(answer), *keys)
-    return Reply(text, finish, *_usage(answer, request, written, model), tokens, served)
+        text, tokens = shown, tuple(Token(MASK, token.logprob) for token in tokens)
+    served = masked(served_by(answer), keys)
+    if keys:
+        calls = tuple(ToolCall(masked(call.name, keys), masked(call.arguments, keys), call.id) for call in calls)
+    used = _usage(answer, request, "\n".join((written, *(call.written for call in calls))) if calls else written, model)
+    return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 
 def _as_choice(value: object) -> dict[str, Any]:
@@ -232,7 +227,9 @@ def require_tokens(reply: Reply, request: Request, server: str, model: str) -> N
 
 def _texts(request: Request) -> Sequence[str]:
     content = request.content
-    return [content] if isinstance(content, str) else [message.content for message in content]
+    if isinstance(content, str):
+        return [content]
+    return [text for message in content for text in (message.written, *message.tools)]
 
 
 def _tokens(logprobs: object) -> Iterable[Token]:

@@ -29,11 +29,11 @@ from promptopt.operators.reflect import room, show_example, show_task
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
-from promptopt.optimizers.tpe.minibatches import Minibatches
-from promptopt.optimizers.tpe.parzen import Parzen
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.minibatches import Minibatches
+from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -211,7 +211,7 @@ class TPE:
     ) -> list[Prompt]:
         """The pairs that the sampler suggests for one minibatch, best first; ties to the earlier."""
         examples = draw(run.rng("minibatch"), scored, look)
-        sampler = Parzen(len(instructions), len(sets), run.rng("tpe").getrandbits(32), max(2, plan.trials // 3))
+        sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32), max(2, plan.trials // 3))
         values: dict[Prompt, float] = {}
         for _ in range(plan.trials):
             instruction, number = sampler.suggest()
@@ -230,9 +230,9 @@ class TPE:
         instructions = [run.initial, *self._instructions(run, plan.instructions - 1, run.initial, shown, found)]
         if len(sets) * len(instructions) == 1:
             return
-        sampler = Parzen(len(instructions), len(sets), run.rng("tpe").getrandbits(32))
+        sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32))
         sampler.tell((0, 0), table.mean(run.initial))
-        pairs = {run.initial: (0, 0)}
+        pairs: dict[Prompt, Choice] = {run.initial: (0, 0)}
         for number in range(1, plan.trials + 1):
             pair = sampler.suggest()
             prompt = _combined(run, instructions[pair[0]], pair[1], sets)
@@ -322,6 +322,10 @@ class TPE:
                 "words": str(max(1, room(section, self.propose.longest, run.count_tokens) * 2 // 3)),
             }
         )
+
+
+def _variables(instructions: Sequence[Prompt], sets: Sequence[tuple[Example, ...]]) -> dict[str, int]:
+    return {"instruction": len(instructions), "demonstrations": len(sets)}
 
 
 def _combined(

@@ -120,6 +120,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         )
     empty = True
     with _file_errors(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A pipe may never say anything, and a device never end.
+            raise DataError(f"{path} is a pipe or a device, and no file; name a file with the rows in it")
         for row in reader(path):
             empty = False
             yield row

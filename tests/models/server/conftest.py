@@ -36,7 +36,9 @@ def opened(waits: Waits, transport: Transport, model_name: str) -> Iterator[Open
 
     def opening(script: Script = echo, **options: Any) -> tuple[FakeServer, OpenAIModel]:
         server = FakeServer(script).__enter__()
-        used.append((server, OpenAIModel(model_name, base_url=server.url, **{"sleep": waits, **options})))
+        # A server that is not OpenAI's gets its key only where that is said.
+        told = {"sleep": waits, "key_variable": "OPENAI_API_KEY", **options}
+        used.append((server, OpenAIModel(model_name, base_url=server.url, **told)))
         return used[-1]
 
     yield opening

@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.binding.models import Models, open_models
-from promptopt.errors import ConfigError
+from promptopt.errors import BackendError, ConfigError
 from promptopt.models.prices import price_of
 from promptopt.models.providers import Access
 from promptopt.models.server.address import canonical_address
+from promptopt.models.server.http import Server
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.specs import open_model
 from tests.models.server.asking import ask, chat
-from tests.servers import FakeServer
+from tests.servers import FakeServer, failure
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -160,7 +161,7 @@ def test_engines_in_this_process_have_no_server_to_speak_of() -> None:
 def test_a_key_from_a_file_that_ends_in_a_line_break_works(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"sk-mine{ending}")
     with FakeServer() as server:
-        model = OpenAIModel("m", base_url=server.url)
+        model = OpenAIModel("m", base_url=server.url, key_variable="OPENAI_API_KEY")
         ask(model, chat("x"))
         model.close()
         assert server.asked[0].headers["authorization"] == "Bearer sk-mine"
@@ -170,5 +171,73 @@ def test_a_key_from_a_file_that_ends_in_a_line_break_works(ending: str, monkeypa
 def test_a_key_that_no_header_can_hold_is_a_sentence(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(ConfigError, match="OPENAI_API_KEY holds a line break") as raised:
-        OpenAIModel("m", base_url="http://a/v1")
+        OpenAIModel("m", base_url="http://a/v1", key_variable="OPENAI_API_KEY")
     assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8000/v1", "http://LOCALHOST:8000/v1/", "http://localhost.:8000/v1", "http://[::1]:8000/v1",
+        "http://0.0.0.0:8000/v1", "http://127.1:8000/v1", "http://[::ffff:127.0.0.1]:8000/v1", "http://[::]:8000/v1//",
+    ],
+)  # fmt: skip
+def test_this_machine_is_one_server_however_it_is_written(address: str) -> None:
+    assert name(address) == name("http://127.0.0.1:8000/v1")
+
+
+def test_other_loopback_addresses_and_names_below_localhost_are_servers_of_their_own() -> None:
+    addresses = ("http://127.0.0.1:8/v1", "http://127.0.0.2:8/v1", "http://a.localhost:8/v1", "http://127.0.0.1:9/v1")
+    assert len({name(address) for address in addresses}) == len(addresses)
+
+
+FOREIGN = "http://models.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("address", "variable"),
+    [
+        ("https://api.openai.com/v1", "OPENAI_API_KEY"),
+        ("https://EU.api.openai.com:443/v1/", "OPENAI_API_KEY"),
+        ("https://x.openai.azure.com/openai/v1", "AZURE_OPENAI_API_KEY"),
+        (FOREIGN, ""),
+        ("https://api.openai.com.evil.example/v1", ""),
+        ("https://evil.example/api.openai.com/v1", ""),
+        ("https://notapi.openai.com.example/v1", ""),
+        ("http://localhost:8000/v1", ""),
+    ],
+)
+def test_openais_key_goes_to_openai_alone(address: str, variable: str) -> None:
+    server = Server("m", address, None, None)
+    assert server._key_variable == variable
+    assert bool(server._key) is (variable == "OPENAI_API_KEY")
+
+
+def test_a_foreign_server_gets_the_key_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Server("m", FOREIGN, "OPENAI_API_KEY", None)._key
+    monkeypatch.setenv("OPENAI_BASE_URL", FOREIGN + "/")
+    assert Server("m", None, None, None)._key, "the environment names both"
+    assert Server("m", FOREIGN, None, None)._key
+    assert not Server("m", "http://other.example/v1", None, None)._key
+
+
+def test_that_a_foreign_server_gets_no_key_is_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OpenAIModel("m", base_url=FOREIGN)
+    assert "no key goes to models.example" in caplog.text
+    assert "--api-key-env" in caplog.text
+    caplog.clear()
+    OpenAIModel("m", base_url="http://localhost:8000/v1")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    OpenAIModel("m", base_url=FOREIGN)
+    assert not caplog.text
+
+
+def test_a_server_that_wants_a_key_and_got_none_says_how_to_give_it_one() -> None:
+    with FakeServer(lambda _: failure(401, "unauthorised")) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        with pytest.raises(BackendError, match=r"it got no key; .*--api-key-env"):
+            ask(model, chat("x"))
+        model.close()
+    assert server.asked[0].headers["authorization"] == "Bearer none"

@@ -231,3 +231,18 @@ def test_a_server_behind_litellm_is_a_part_of_the_name(monkeypatch: pytest.Monke
     with pytest.raises(ConfigError, match="ANTHROPIC_API_KEY holds a line break") as raised:
         LiteLLMModel("anthropic/c")
     assert "hunter22" not in str(raised.value)
+
+
+def test_a_providers_key_goes_to_its_own_address_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-hunter22hunter22")
+    assert LiteLLMModel("groq/m")._key is None, "litellm's own way"
+    assert LiteLLMModel("groq/m", base_url="https://api.groq.com/openai/v1")._key is None
+    assert not caplog.text
+    for foreign in ("http://gateway.example", "https://groq.com.evil.example", "http://localhost:1"):
+        assert LiteLLMModel("groq/m", base_url=foreign)._key == "none"
+        assert "--api-key-env" in caplog.text
+    told = LiteLLMModel("groq/m", base_url="http://gateway.example", key_variable="GROQ_API_KEY")
+    assert told._key == "gsk-hunter22hunter22"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.server import surroundings
 from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.surroundings import certificates, proxy_for
@@ -111,7 +112,7 @@ def test_the_proxy_of_an_address_is_the_environments(
     assert (None if found is None else found.shown) == shown
 
 
-@pytest.mark.parametrize("proxy", ["socks5://p:1", "socks5h://p:1", "SOCKS4://p:1", "ftp://p", "://", "http://[::1"])
+@pytest.mark.parametrize("proxy", ["ftp://p", "://", "http://[::1", "sock5://p:1"])
 def test_a_proxy_that_cannot_be_spoken_to_is_a_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(ConfigError, match=r"ALL_PROXY names .*set HTTP_PROXY to one, or NO_PROXY to 'a\.example'"):
@@ -124,4 +125,63 @@ def test_a_proxy_for_all_is_used_and_one_that_is_down_is_named(monkeypatch: pyte
         assert asked("http://a.example/v1").text == "x"
         assert server.asked[0].path == "http://a.example/v1/chat/completions"
     with pytest.raises(BackendError, match=rf"cannot be reached through the proxy 127.0.0.1:{server.port} of ALL_"):
+        asked("http://a.example/v1")
+
+
+@contextlib.contextmanager
+def socks_proxy(server: FakeServer) -> Iterator[tuple[int, list[str]]]:
+    """A SOCKS5 proxy to `server` whatever is asked of it: its port, and the names that it was asked for."""
+    wanted: list[str] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def serve(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", server.port)) as there:
+            client.recv(client.recv(2)[1])
+            client.sendall(b"\x05\x00")
+            head = client.recv(5)
+            wanted.append(client.recv(head[4]).decode())
+            client.recv(2)
+            client.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+            threading.Thread(target=carry, args=(there, client), daemon=True).start()
+            carry(client, there)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listening.getsockname()[1], wanted
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS5", "socks"])
+def test_a_socks_proxy_is_used_and_resolves_the_name(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp_socks", reason='needs the extra "socks"')
+    with FakeServer(echo) as server, socks_proxy(server) as (port, wanted):
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
+        assert asked("http://models.example/v1").text == "x"
+        assert wanted == ["models.example"]
+        assert server.asked[0].path == "/v1/chat/completions"
+
+
+def test_a_socks_proxy_that_is_down_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp_socks", reason='needs the extra "socks"')
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:hunter22@127.0.0.1:9")
+    with pytest.raises(BackendError, match=r"through the proxy 127\.0\.0\.1:9 of ALL_PROXY") as raised:
+        asked("http://a.example/v1")
+    assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://p:1", "socks5h://p:1", "SOCKS4://p:1"])
+def test_a_socks_proxy_without_its_extra_is_refused_by_name(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setattr(surroundings, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"promptopt-engine\[socks\].*or NO_PROXY to 'a\.example'"):
         asked("http://a.example/v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.tpe import method as tpe
 from promptopt.optimizers.tpe.bootstrap import Bootstrapping
 from promptopt.optimizers.tpe.method import TPE, Proposing
-from promptopt.optimizers.tpe.parzen import Pair, Parzen
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_model, planted_task, uniform
@@ -46,13 +47,13 @@ def numbered(start: int = 0) -> Scripted:
 class Heard(Parzen):
     """A sampler that keeps what it suggested and what it was told of it."""
 
-    log: list[tuple[Pair, float]]
+    log: list[tuple[Choice, float]]
 
-    def __init__(self, instructions: int, sets: int, seed: int, startup: int = 10) -> None:
-        super().__init__(instructions, sets, seed, startup)
-        self._last: Pair = (0, 0)
+    def __init__(self, variables: Mapping[str, int], seed: int, startup: int = 10) -> None:
+        super().__init__(variables, seed, startup)
+        self._last: Choice = (0, 0)
 
-    def suggest(self) -> Pair:
+    def suggest(self) -> Choice:
         self._last = super().suggest()
         return self._last
 
@@ -60,9 +61,9 @@ class Heard(Parzen):
         type(self).log.append((self._last, value))
         super().told(value)
 
-    def tell(self, pair: Pair, value: float) -> None:
-        type(self).log.append((pair, value))
-        super().tell(pair, value)
+    def tell(self, choice: Choice, value: float) -> None:
+        type(self).log.append((choice, value))
+        super().tell(choice, value)
 
 
 def graded_task() -> Task:
@@ -104,7 +105,7 @@ def test_the_sampler_is_told_what_the_pair_scored_and_comes_back_to_what_scored_
         # A search that goes on looks deeper at some of them, which changes nothing here: scores have no noise.
         assert {round(value, 6) for value in told} & known
         assert len(set(told)) > 10
-        values: dict[Pair, set[float]] = {}
+        values: dict[Choice, set[float]] = {}
         for pair, value in Heard.log[:60]:
             values.setdefault(pair, set()).add(round(value, 6))
         assert all(len(each) == 1 for each in values.values())

@@ -21,7 +21,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.tpe.method import TPE, Bootstrapping, Proposing, Scoring
-from promptopt.optimizers.tpe.parzen import Parzen
+from promptopt.selection.parzen import Parzen
 from promptopt.testing import planted_task
 from promptopt.types import Content
 from tests.optimizers.tpe.tpe_searches import (
@@ -74,7 +74,7 @@ def test_the_sampler_draws_from_its_seed_alone_and_says_nothing() -> None:
     import optuna
 
     def course(seed: int) -> list[tuple[int, int]]:
-        sampler = Parzen(4, 5, seed)
+        sampler = Parzen({"instruction": 4, "demonstrations": 5}, seed)
         sampler.tell((0, 0), -1.0)
         found: list[tuple[int, int]] = []
         for _ in range(20):
@@ -101,7 +101,7 @@ def test_the_sampler_draws_from_its_seed_alone_and_says_nothing() -> None:
 def test_the_sampler_comes_back_to_what_scored_well() -> None:
     hits: list[int] = []
     for seed in range(10):
-        sampler, found = Parzen(6, 12, seed), []
+        sampler, found = Parzen({"instruction": 6, "demonstrations": 12}, seed), []
         for _ in range(60):
             pair = sampler.suggest()
             found.append(pair)

@@ -1,0 +1,240 @@
+"""`promptopt compare`: methods, models or prompts held against each other; and the same again from a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsons
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.binding.config import RunConfig, Setting
+from promptopt.cli import options
+from promptopt.cli.output import SUSPENDED, say, show, show_json
+from promptopt.errors import BackendError, ConfigError
+
+if TYPE_CHECKING:
+    from promptopt.comparison.cells import Cell, Row
+    from promptopt.comparison.table import Comparison
+    from promptopt.outcome.sentence import Report
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+@options.from_config(
+    "task", "model", "proposer", "judge", "base_url", "served_as", "api_key_env", "proposer_base_url",
+    "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
+    "concurrency", "requests_per_minute", "evaluator", "check_model", "check_evaluator", "data", "train", "dev", "test",
+    "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings",
+    task="Tasks or task files, separated by commas.",
+    model="The model that answers; --models names several.",
+    settings="A setting of one method, as apo.rounds=3.",
+)  # fmt: skip
+def compare(
+    given: dict[str, Any],
+    *,
+    methods: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The methods; random is added as the floor.")
+    ] = None,
+    models: Annotated[str | None, typer.Option(metavar="X,Y", help="Several models that answer.")] = None,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="P1,P2", help="Files of prompts: scored on every model; no search is made.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(metavar="N", help="How many seeds, or which: 3, or 0,4,7.")] = "3",
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep all that it takes to make it again here.")
+    ] = None,
+    again: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Check such a folder: compute and run all of it again.")
+    ] = None,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Hold methods, models or prompts against each other under one budget.
+
+    The tasks and seeds are the same for all, and tests say what differs. Every run is one that `promptopt optimize`
+    makes, and running the same command again costs nothing. With --prompts it scores prompts on models instead.
+    """
+    if again is not None:
+        if any(given.values()) or methods or models or prompts or out:
+            raise ConfigError("--from takes all that it needs from the folder; give nothing beside it but --json")
+        from promptopt.cli.reruns import rerun
+
+        _show(rerun(again, quiet=quiet), as_json=json)
+        return
+    config = RunConfig(**given)
+    if prompts is not None:
+        from promptopt.cli.transfer import transfer
+
+        if methods is not None:
+            raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
+        transfer(config, _listed(models) or [config.model], _listed(prompts), json=json, quiet=quiet)
+        return
+    plan = planned(config, methods, models, seeds)
+    found, stopped = _conducted(plan, jobs, quiet)
+    _show(found, as_json=json)
+    if out is not None:
+        _keep(out, plan, found, quiet)
+    if stopped:
+        raise typer.Exit(SUSPENDED)
+
+
+def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
+    from promptopt.comparison.folder import Plan, save
+    from promptopt.store.runs import Store
+
+    try:
+        with Store() as store:
+            save(out, Plan(_shared(plan.config), plan.tasks), found, store)
+        _page(out, found)
+    except OSError as cause:
+        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder") from cause
+    if not quiet:
+        say(f"the comparison is in {out}; `promptopt compare --from {out}` makes it again")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """The cells, the options they share, the task file that each task's name means, and each method's own settings."""
+
+    cells: tuple[Cell, ...]
+    config: RunConfig
+    tasks: Mapping[str, str]
+
+    def config_of(self, cell: Cell) -> RunConfig:
+        """The options of one run."""
+        own = {name.partition(".")[2]: value for name, value in self.config.settings.items()
+               if name.partition(".")[0] == cell.method}  # fmt: skip
+        task = self.tasks[cell.task]
+        return dataclasses.replace(
+            self.config, task=task, method=cell.method, model=cell.model, seed=cell.seed, settings=own
+        )
+
+
+def planned(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> Planned:
+    """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
+    from promptopt.binding.config import build_optimizer
+    from promptopt.binding.plan import DEFAULT_EVALUATIONS
+    from promptopt.cli.request import budget_of, task_of, with_task
+    from promptopt.comparison.compare import cells_of, with_floor
+    from promptopt.run.budget import Budget
+
+    named = with_floor(_listed(methods))
+    tasks = {Path(each).stem if each.endswith(".toml") else each: each for each in _listed(with_task(config).task)}
+    if len(tasks) < len(_listed(config.task)):
+        raise ConfigError(f"--task {config.task!r} names two tasks alike; rename one of the files")
+    settings = config.settings
+    unknown = next((name for name in settings if name.partition(".")[0] not in named), None)
+    if unknown is not None:
+        raise ConfigError(f"--set {unknown}=…: begin with the method it is for, as in --set {named[0]}.{unknown}=…")
+    if budget_of(config) == Budget():
+        config = dataclasses.replace(config, max_evaluations=DEFAULT_EVALUATIONS)
+    cells = cells_of(tasks, named, _listed(models) or [config.model], _seeds(seeds))
+    plan = Planned(tuple(cells), config, tasks)
+    for cell in {(cell.task, cell.method): cell for cell in cells}.values():
+        build_optimizer(cell.method, plan.config_of(cell).settings)
+    for task in tasks.values():
+        task_of(dataclasses.replace(config, task=task, settings=dict[str, Setting]()))
+    return plan
+
+
+def _conducted(plan: Planned, jobs: int, quiet: bool) -> tuple[Comparison, bool]:
+    """The comparison, and whether it was stopped before its end."""
+    from promptopt.comparison.cells import INTERRUPTED, conduct
+    from promptopt.comparison.compare import compared
+
+    def run(cell: Cell) -> Report:
+        from promptopt.cli.optimize import run
+
+        return run(plan.config_of(cell), quiet=True)[1].to_json()
+
+    def run_apart(cell: Cell) -> Report:
+        return _in_a_process(plan.config_of(cell))
+
+    told = _teller(len(plan.cells), quiet)
+    rows = list(conduct(plan.cells, run if jobs == 1 else run_apart, jobs=jobs, tell=told))
+    stopped = any(row.status == "suspended" and row.why == INTERRUPTED for row in rows)
+    return compared(plan.cells, rows), stopped
+
+
+def _in_a_process(config: RunConfig) -> Report:
+    """The result of `promptopt optimize` with these options. Raises BackendError with what it said, where it fails."""
+    from promptopt.cli.report import command_of
+
+    stored = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
+    command = [sys.executable, "-m", *shlex.split(command_of(stored)), "--json", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    try:
+        return jsons.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.strip().splitlines()
+        why = said[-1].removeprefix("Error: ") if said else f"it ended with code {done.returncode} and said nothing"
+        raise BackendError(why) from None
+
+
+def _teller(total: int, quiet: bool) -> Callable[[Row], None]:
+    from promptopt.comparison.text import said_of
+
+    done: list[Row] = []
+
+    def tell(row: Row) -> None:
+        done.append(row)
+        if not quiet:
+            say(f"{len(done)} of {total}: {row.cell}: {said_of(row)}")
+
+    return tell
+
+
+def _show(found: Comparison, *, as_json: bool) -> None:
+    if as_json:
+        show_json(found.to_json())
+    else:
+        show(str(found))
+
+
+def _page(folder: Path, found: Comparison) -> None:
+    """The comparison as a page, where Jinja is there to make it."""
+    from importlib.util import find_spec
+
+    from promptopt.places import write_whole
+
+    if find_spec("jinja2") is None:
+        say('no page was made, since Jinja is not installed: pip install "promptopt-engine[report]"')
+        return
+    from promptopt.reports.page.comparison import comparison_page
+
+    write_whole(folder / "report.html", comparison_page(found.to_json(), str(found)))
+
+
+def _shared(config: RunConfig) -> dict[str, Any]:
+    from promptopt.cli.request import stored
+
+    kept = stored(config)
+    return {name: value for name, value in kept.items() if name not in ("task", "method", "model", "seed", "out")}
+
+
+def _listed(text: str | None) -> list[str]:
+    found = [each.strip() for each in (text or "").split(",") if each.strip()]
+    twice = next((each for each in found if found.count(each) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice!r} is named twice; name each once")
+    return found
+
+
+def _seeds(text: str) -> int | Sequence[int]:
+    try:
+        numbers = [int(each) for each in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--seeds {text!r} is no number of seeds; write --seeds 3, or --seeds 0,4,7") from None
+    if len(numbers) == 1 and "," not in text:
+        if numbers[0] < 1:
+            raise ConfigError(f"--seeds {text}: at least 1 seed is needed")
+        return numbers[0]
+    return numbers

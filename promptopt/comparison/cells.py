@@ -1,0 +1,164 @@
+"""The cells of a comparison: one run each of a method on a task, a model and a seed, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from promptopt.errors import PromptoptError
+from promptopt.outcome.sentence import Report
+from promptopt.reports.curves import Point, points_of
+from promptopt.run.budget import Ledger
+
+FLOOR = "random"
+"""The method that every table has: what a search must beat at the same budget."""
+LOSSES = ("loss", "preference")
+"""Evaluators whose scores are nats, which have no bounds."""
+INTERRUPTED = "interrupted"
+NOTHING = Ledger()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run: by what its task, method and model are called, and its seed."""
+
+    task: str
+    method: str
+    model: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} on {self.task}, {self.model}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A sealed item by its key, and what start and winner scored on it."""
+
+    key: str
+    group: str
+    start: float
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a cell came to. `status`: as of a result, or `failed`; `why`: a sentence where it is not finished.
+
+    `items`: empty where the test was not opened. `look`: which look at its test this was. `tokens`: of the winner.
+    `curve`: score against what was spent. `seconds`, `paid`: of this execution, the only figures that differ when the
+    same is run again.
+    """
+
+    cell: Cell
+    status: str
+    why: str = ""
+    run_id: str = ""
+    prompt: str = ""
+    prompt_id: str = ""
+    kept: bool = True
+    tokens: int | None = None
+    nats: bool = False
+    look: int | None = None
+    items: tuple[Tested, ...] = ()
+    spent: Ledger = NOTHING
+    paid: Ledger = NOTHING
+    seconds: float = 0.0
+    curve: tuple[Point, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a test to compare by."""
+        return bool(self.items)
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object; minus infinity (an impossible item) is null."""
+        items = [[each.key, each.group, _finite(each.start), _finite(each.best)] for each in self.items]
+        curve = [list(asdict(point).values()) for point in self.curve]
+        kept = {name: getattr(self, name) for name in _PLAIN}
+        return {**asdict(self.cell), **kept, "items": items, "spent": asdict(self.spent), "paid": asdict(self.paid),
+                "curve": curve}  # fmt: skip
+
+
+_PLAIN = ("status", "why", "run_id", "prompt", "prompt_id", "kept", "tokens", "nats", "look", "seconds")
+
+
+def row_from(data: Mapping[str, Any]) -> Row:
+    """What `Row.to_json` wrote, read back. Raises KeyError, TypeError and ValueError for anything else."""
+    items = tuple(Tested(key, group, *map(_score, scores)) for key, group, *scores in data["items"])
+    return Row(
+        Cell(data["task"], data["method"], data["model"], data["seed"]),
+        **{name: data[name] for name in _PLAIN},
+        items=items,
+        spent=Ledger(**data["spent"]),
+        paid=Ledger(**data["paid"]),
+        curve=tuple(Point(*each) for each in data["curve"]),
+    )
+
+
+def row_of(cell: Cell, report: Report) -> Row:
+    """The row of a run that came to a result, by its JSON."""
+    best, look = report["best"], report["look"]
+    items = [(each, each.get("best", each["start"])) for each in report["items"]]
+    return Row(
+        cell,
+        report["status"],
+        # A limit ends most searches, and is no mishap.
+        report["reason"] if report["status"] == "suspended" else "",
+        report["run_id"],
+        best["prompt"],
+        best["prompt_id"],
+        best["prompt_id"] == report["start"]["prompt_id"],
+        best.get("tokens"),
+        report["evaluator"] in LOSSES,
+        None if look is None else look["number"],
+        tuple(
+            Tested(each["key"], each["group"], _score(each["start"]["value"]), _score(after["value"]))
+            for each, after in items
+        ),
+        Ledger(**report["spent"]),
+        Ledger(**report["paid"]),
+        report["wall_s"],
+        tuple(points_of(report)),
+    )
+
+
+def conduct(
+    cells: Sequence[Cell], run: Callable[[Cell], Report], *, jobs: int = 1, tell: Callable[[Row], object] = id
+) -> Iterator[Row]:
+    """Run every cell, `jobs` at a time (threads, for a `run` that waits for a process), and yield rows in that order.
+
+    A cell that fails is a row that says so, and the others go on; once one was interrupted, no other is begun.
+    """
+
+    def one(cell: Cell) -> Row:
+        try:
+            return row_of(cell, run(cell))
+        except PromptoptError as error:
+            return Row(cell, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 (a method with a mistake in it must not cost the others)
+            return Row(cell, "failed", f"{type(error).__name__}: {error}".removesuffix(": "))
+
+    if jobs == 1:
+        for cell in cells:
+            row = one(cell)
+            tell(row)
+            yield row
+            if row.status == "suspended" and row.why == INTERRUPTED:
+                return
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        for row in pool.map(one, cells):
+            tell(row)
+            yield row
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _score(value: float | None) -> float:
+    return -math.inf if value is None else float(value)

@@ -1,0 +1,294 @@
+"""Whether optimization can pay, for a few hundred calls: how far up there is to go, and what the data can show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from promptopt.arguments import checked
+from promptopt.binding.evaluator import bind_evaluator
+from promptopt.binding.models import Models, open_models
+from promptopt.binding.session import opened, stopping
+from promptopt.binding.task import bind_task
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.evaluation import looking
+from promptopt.operators.demos import bare, draw, fitting, shows_demos
+from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.random_search import FORM, REQUEST
+from promptopt.optimizers.random_search import SAMPLING as REWRITING
+from promptopt.outcome.looks import units_of
+from promptopt.outcome.result import Measured
+from promptopt.outcome.sealed_test import measured
+from promptopt.protocols import Evaluator, Model
+from promptopt.run import Run
+from promptopt.run.budget import Budget, Ledger
+from promptopt.run.door import Door
+from promptopt.stats import mean_interval, smallest_detectable
+from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Score
+
+START, LAYOUT, VOTED, PICKED = 50, 25, 20, 16
+"""Dev examples that the start, each other layout, self-consistency, and each of the dozen are scored on. Ours."""
+DRAWS, TEMPERATURE = 5, 0.7
+"""Replies that vote on an example, and how they are drawn (Wang et al. 2022, self-consistency: 0.5 to 0.7)."""
+PARAPHRASES, DEMONSTRATED, SHOTS = 9, 3, 3
+"""A dozen others: rewrites of the start, and the start with so many demonstrations."""
+WANTED = 0.10
+"""The gain that the data are asked about: ten points."""
+MOST = 100_000
+"""Test examples beyond which no number is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """How far up something reaches, on the same examples: the start there, what it reaches, with its interval."""
+
+    start: float
+    score: float
+    ci95: tuple[float, float]
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What there is to gain, and what of it the sealed test could show.
+
+    `layouts`: other layouts, the best first. `voted`: the majority of several replies; None where nothing was sampled.
+    `anyone`: the share of examples that any of these got right. `picked`: the best of a dozen paraphrases and
+    demonstrations, picked on one half of the examples and scored on the other, in turn; None where there were none.
+    `smallest`: the smallest true gain that the `test` examples find four times in five. `needed`: test examples that
+    find ten points.
+    """
+
+    task: str
+    model: str
+    start: Measured
+    layouts: tuple[tuple[str, Measured], ...]
+    voted: Ceiling | None
+    anyone: float | None
+    picked: Ceiling | None
+    test: int
+    smallest: float
+    needed: int
+    spent: Ledger
+    paid: Ledger
+    advice: str
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        layouts = [{"layout": name, **asdict(score)} for name, score in self.layouts]
+        smallest = self.smallest if math.isfinite(self.smallest) else None
+        return {**asdict(self), "layouts": layouts, "smallest": smallest}
+
+
+@checked
+def headroom(
+    task: str | Path | Task,
+    *,
+    model: str | Model | Models = "embedded",
+    evaluator: str | Evaluator | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Headroom:
+    """Look at a task before a search is paid for. Only dev and train are asked; the test stays sealed.
+
+    Raises ConfigError where the budget ends it, BackendError when the engine fails.
+    """
+    begun = time.monotonic()
+    budget = Budget() if budget is None else budget
+    bound = bind_task(task, seed)
+    if not isinstance(bound, Task):
+        raise ConfigError(f"headroom needs a task of promptopt.tasks, whose layouts it can try, and not {type(bound)}")
+    with opened(store) as store:
+        models = open_models(model).by_role
+        doors: list[Door] = []
+
+        def on(laid_out: Task) -> Run:
+            guide = bind_evaluator(evaluator, laid_out)
+            stop = stopping(budget, begun, interrupt)
+            run, door = looking(laid_out, guide, models, store, _left(budget, doors), seed, stop)
+            doors.append(door)
+            return run
+
+        try:
+            found = _looked(bound, on)
+        except BudgetSpent as stop:
+            raise ConfigError(f"{stop}, which is too little to say anything; raise the limit") from stop
+        except Suspended as stop:
+            raise BackendError(f"{stop}; run the same command again to go on") from stop
+        spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))
+        start, layouts, voted, anyone, picked = found
+        units = units_of(bound.test)
+        smallest, needed = smallest_detectable(units), _needed()
+        return Headroom(
+            bound.name, models["task"].name, start, layouts, voted, anyone, picked, units, smallest, needed, spent,
+            paid, _advice(start, layouts, voted, picked, smallest, needed),
+        )  # fmt: skip
+
+
+Found = tuple[Measured, tuple[tuple[str, Measured], ...], Ceiling | None, float | None, Ceiling | None]
+
+
+def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
+    run = on(task)
+    examples = run.dev[:START]
+    own = run.evaluate([run.initial], examples)[run.initial]
+    start = measured(own, [example.group for example in examples])
+    if start is None:
+        raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
+    layouts: list[tuple[str, Measured]] = []
+    read = {task.render(task.initial, examples[0])[0]}
+    for layout in task.layouts:
+        other = task.with_layout(layout.name)
+        content = other.render(other.initial, examples[0])[0]
+        if content in read:
+            continue
+        read.add(content)
+        laid = on(other)
+        known = measured(laid.evaluate([laid.initial], laid.dev[:LAYOUT])[laid.initial])
+        layouts += [] if known is None else [(layout.name, known)]
+    layouts.sort(key=lambda pair: -pair[1].score)
+    voted, anyone = _voted(task, on, own)
+    return start, tuple(layouts), voted, anyone, _picked(run)
+
+
+def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple[Ceiling | None, float | None]:
+    """What the majority of several replies scores, and how many examples any of them gets right."""
+    if not any(score.answer for score in own):
+        # Scored texts are not sampled.
+        return None, None
+    sampling = dataclasses.replace(task.sampling, temperature=max(TEMPERATURE, task.sampling.temperature))
+    run = on(dataclasses.replace(task, sampling=sampling))
+    examples = run.dev[:VOTED]
+    draws = [run.evaluate([run.initial], examples, repetition=number)[run.initial] for number in range(DRAWS)]
+    votes = [_majority([row[place] for row in draws]) for place in range(len(examples))]
+    ends = mean_interval(votes, groups=[example.group for example in examples])
+    start = [score.value for score in own[: len(examples)]]
+    anyone = _mean([max(row[place].value for row in draws) for place in range(len(examples))])
+    return Ceiling(_mean(start), _mean(votes), ends, len(examples)), anyone
+
+
+def _majority(scores: Sequence[Score]) -> float:
+    """The value of the answer given most often; of equally frequent ones the first."""
+    known = [score for score in scores if score.parsed]
+    if not known:
+        return 0.0
+    counts = Counter(score.answer for score in known)
+    return next(score.value for score in known if counts[score.answer] == max(counts.values()))
+
+
+def _picked(run: Run) -> Ceiling | None:
+    """The best of a dozen, by two halves of the examples: each half's best is scored on the other."""
+    others = _dozen(run)
+    examples = run.dev[:PICKED]
+    if not others or len(examples) < 4:
+        return None
+    prompts = [run.initial, *others]
+    matrix = run.evaluate(prompts, examples)
+    halves = [range(0, len(examples), 2), range(1, len(examples), 2)]
+    values: list[float] = []
+    units: list[str] = []
+    for picking, scoring in (halves, halves[::-1]):
+        means = {prompt: _mean([matrix[prompt][place].value for place in picking]) for prompt in prompts}
+        best = max(prompts, key=lambda prompt: means[prompt])
+        values += [matrix[best][place].value for place in scoring]
+        units += [examples[place].group for place in scoring]
+    start = _mean(matrix.values(run.initial))
+    return Ceiling(start, _mean(values), mean_interval(values, groups=units), len(values))
+
+
+def _dozen(run: Run) -> list[Prompt]:
+    request = REQUEST.render({"section": run.initial[run.task.editable]})
+    asked = [(run.initial, request)] * PARAPHRASES
+    found = [
+        each for each in rewrites(run, asked, REWRITING, who="rewriter", longest=400, form=FORM) if each is not None
+    ]
+    if isinstance(run.task, Task) and shows_demos(run.task):
+        pool: list[Example] = [bare(example) for example in run.train]
+        for number in range(DEMONSTRATED):
+            demos = fitting(run, run.initial, draw(run.rng(f"demos {number}"), pool, SHOTS))
+            found += [run.initial.with_demos(demos)] if demos else []
+    kept = [each for each in dict.fromkeys(found) if run.task.broken_by(each, run.count_tokens) is None]
+    return [each for each in kept if each != run.initial]
+
+
+def _needed() -> int:
+    """Test examples that find a gain of ten points four times in five: by halving, since more never find less."""
+    low, high = 1, MOST
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if smallest_detectable(middle) <= WANTED else (middle + 1, high)
+    return low
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan
+
+
+def _left(budget: Budget, doors: Sequence[Door]) -> Budget:
+    """What of the caps the runs so far have left. Raises BudgetSpent where that is nothing."""
+    spent = _sum([door.spent for door in doors])
+    used = {"evaluations": spent.evaluations, "calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd}
+    left: dict[str, Any] = {}
+    for name, number in used.items():
+        cap = getattr(budget, name)
+        left[name] = cap if cap is None or number is None else cap - number
+        if cap is not None and left[name] <= 0:
+            raise BudgetSpent(f"the cap of {cap:g} {name} is spent")
+    return dataclasses.replace(budget, **left)
+
+
+def _sum(ledgers: Sequence[Ledger]) -> Ledger:
+    dollars = [each.usd for each in ledgers]
+    known = [each for each in dollars if each is not None]
+    counts = {name: sum(getattr(each, name) for each in ledgers)
+              for name in ("evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens")}  # fmt: skip
+    return Ledger(**counts, usd=math.fsum(known) if len(known) == len(dollars) else None)
+
+
+UNREADABLE, LAYOUT_GAIN, FULL = 0.10, 0.05, 0.97
+"""Shares from which unreadable answers, another layout, and a start that is right come first in the advice. Ours."""
+
+
+def _advice(
+    start: Measured,
+    layouts: Sequence[tuple[str, Measured]],
+    voted: Ceiling | None,
+    picked: Ceiling | None,
+    smallest: float,
+    needed: int,
+) -> str:
+    """One sentence: what to do first."""
+    lost = (start.unreadable + start.cut) / start.n
+    if lost >= UNREADABLE:
+        return (
+            f"First mend how answers are read: {100 * lost:.0f} % of the start's could not be (max_tokens, the answer "
+            f"reader, or a layout), which a search would only learn to work around."
+        )
+    if layouts and layouts[0][1].ci95[0] > start.score + LAYOUT_GAIN:
+        return f"Try the layout {layouts[0][0]!r} first: it is worth more than the one in use, and costs no search."
+    if start.score >= FULL:
+        return "Keep your prompt: the start is right on nearly all examples, and a search has nothing left to find."
+    rooms = [each.score - each.start for each in (voted, picked) if each is not None]
+    room = max([*rooms, 0.0])
+    if math.isinf(smallest) or room < smallest:
+        least = "no gain at all" if math.isinf(smallest) else f"no gain below {100 * smallest:.0f} points"
+        return (
+            f"Gather test examples before a search: these can show {least}, and {100 * room:.0f} points are in sight; "
+            f"{needed:,} examples find ten points four times in five."
+        )
+    return (
+        f"A search can pay: some {100 * room:.0f} points are in sight, and the test finds {100 * smallest:.0f} four "
+        f"times in five."
+    )

@@ -1,0 +1,182 @@
+"""What differences between methods are worth: paired tests with Holm's correction, ranks, and the cost of many looks.
+
+scipy does the statistics; it is imported where it is used.
+"""
+
+# scipy ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from promptopt.comparison.cells import Row
+from promptopt.stats import ALPHA, Gain, level, paired_gain
+
+
+def levels(rows: Sequence[Row]) -> dict[str, float]:
+    """The two-sided level of each verdict, by task: the levels of all its looks, shared equally among them.
+
+    A comparison opens a test many times, and which of its cells comes first says nothing about it. So all of them
+    together have what the ledger of looks (`stats.level`) grants them one after the other: by the union bound a false
+    *better* among them is no likelier, and the order of the cells changes nothing. On a test that nobody opened before,
+    `m` verdicts have 2 * ALPHA / (m + 1) each.
+    """
+    looks: dict[str, set[int]] = {}
+    for row in rows:
+        if row.look is not None:
+            looks.setdefault(row.cell.task, set()).add(row.look)
+    return {task: math.fsum(map(level, sorted(found))) / len(found) for task, found in looks.items()}
+
+
+def gain_of(rows: Sequence[Row], alpha: float = ALPHA) -> Gain:
+    """What the winners of `rows` gain on their starts. An example that several runs saw counts once (`_names`)."""
+    return paired_gain(
+        [each.start for row in rows for each in row.items],
+        [each.best for row in rows for each in row.items],
+        alpha=alpha,
+        groups=_names(rows),
+        bounded=False if any(row.nats for row in rows) else None,
+    )
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Who was drawn with whom: a user's own groups, and an example with itself in other seeds and models.
+
+    One row alone has no repeats, and keeps its own groups.
+    """
+    if len(rows) == 1:
+        return [each.group for each in rows[0].items]
+    return [f"{row.cell.task}/{each.group if each.group else each.key}" for row in rows for each in row.items]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One method against another on the test items that both were scored on; the mean is `first` minus `second`.
+
+    `gain`: None where they share no item. `adjusted`: the p-value after Holm's correction over all pairs.
+    """
+
+    first: str
+    second: str
+    gain: Gain | None
+    adjusted: float | None = None
+
+
+def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[Pair, ...]:
+    """Every pair of methods, in the order given, with Holm's correction over those that could be tested."""
+    measured = {method: _by_item(rows, method) for method in methods}
+    found: list[Pair] = []
+    for first, second in itertools.combinations(methods, 2):
+        own, other = measured[first], measured[second]
+        common = [item for item in own if item in other]
+        if not common:
+            found.append(Pair(first, second, None))
+            continue
+        nats = any(row.nats for row in rows)
+        gain = paired_gain(
+            [other[item][0] for item in common],
+            [own[item][0] for item in common],
+            groups=[own[item][1] for item in common],
+            bounded=False if nats else None,
+        )
+        found.append(Pair(first, second, gain))
+    adjusted = iter(holm([pair.gain.p_value for pair in found if pair.gain is not None]))
+    return tuple(pair if pair.gain is None else replace(pair, adjusted=next(adjusted)) for pair in found)
+
+
+def _by_item(rows: Sequence[Row], method: str) -> Mapping[tuple[object, ...], tuple[float, str]]:
+    """The winner's score and the name of its unit, by task, model, seed and example (the n-th of equal ones)."""
+    own = [row for row in rows if row.cell.method == method]
+    found: dict[tuple[object, ...], tuple[float, str]] = {}
+    # Always named by example: a pair spans several seeds whether or not this method has finished more than one.
+    for row in own:
+        cell = row.cell
+        for each in row.items:
+            name = f"{cell.task}/{each.group if each.group else each.key}"
+            count = 0
+            while (cell.task, cell.model, cell.seed, each.key, count) in found:
+                count += 1
+            found[cell.task, cell.model, cell.seed, each.key, count] = (each.best, name)
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values, in the order given (Holm 1979): the k-th smallest of m times (m - k + 1), never falling."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Average ranks (1 is best) over the blocks that all methods finished.
+
+    `critical`: Nemenyi's critical difference at 0.05 (Demsar 2006): average ranks that are closer are not told apart.
+    `p_value`: Friedman's test; None for fewer than three methods, for which it is not made, and fewer than two blocks.
+    """
+
+    ranks: tuple[tuple[str, float], ...]
+    blocks: int
+    critical: float | None
+    p_value: float | None
+
+
+def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
+    """Ranks of the winners' test scores; None for fewer than two methods with a test, or no block that all have."""
+    scores: dict[tuple[str, str, int], dict[str, float]] = {}
+    for row in rows:
+        if row.measured:
+            block = (row.cell.task, row.cell.model, row.cell.seed)
+            scores.setdefault(block, {})[row.cell.method] = mean_of([each.best for each in row.items])
+    ranked = [method for method in methods if any(method in each for each in scores.values())]
+    blocks = [each for each in scores.values() if len(each) == len(ranked)]
+    if len(ranked) < 2 or not blocks:
+        return None
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    count, number = len(ranked), len(blocks)
+    table = [rankdata([-each[method] for method in ranked]) for each in blocks]
+    means = tuple((method, float(sum(row[place] for row in table)) / number) for place, method in enumerate(ranked))
+    critical = p_value = None
+    if number > 1:
+        quantile = float(studentized_range.ppf(1.0 - ALPHA, count, math.inf))
+        critical = quantile / math.sqrt(2.0) * math.sqrt(count * (count + 1) / (6.0 * number))
+        tied = all(len(set(map(float, row))) == 1 for row in table)
+        if count > 2:
+            columns = [[each[method] for each in blocks] for method in ranked]
+            p_value = 1.0 if tied else float(friedmanchisquare(*columns).pvalue)
+    return Ranks(tuple(sorted(means, key=lambda pair: pair[1])), number, critical, p_value)
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean of the finite ones; minus infinity where there is none, so that it ranks last."""
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How many *better* verdicts chance alone would give, were no winner better than its start.
+
+    `verdicts`: winners other than the start. `plain`: expected at p < 0.05 each, as if each were alone. `corrected`: at
+    the levels that this comparison uses.
+    """
+
+    verdicts: int
+    plain: float
+    corrected: float
+
+
+def chance_of(rows: Sequence[Row], alphas: Mapping[str, float]) -> Chance:
+    """Half of each two-sided level, summed over the verdicts."""
+    counted = [row for row in rows if row.measured and not row.kept]
+    corrected = math.fsum(alphas.get(row.cell.task, ALPHA) / 2.0 for row in counted)
+    return Chance(len(counted), len(counted) * ALPHA / 2.0, corrected)

@@ -1,0 +1,140 @@
+"""A comparison as plain text: the table, the tests, what chance would have given, and what did not finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptopt.comparison.cells import FLOOR, Row
+from promptopt.comparison.statistics import gain_of
+from promptopt.comparison.table import Comparison, Method
+from promptopt.reports import words
+from promptopt.stats import ALPHA
+from promptopt.text import counted, normalise
+
+
+def as_text(found: Comparison) -> str:
+    """All of it, for a terminal."""
+    table = found.table()
+    sections = [_head(found), _table(table), _pairs(found), _ranks(found), _chance(found, table),
+                _fronts(found, table), _left(found)]  # fmt: skip
+    return "\n\n".join(section for section in sections if section)
+
+
+def _head(found: Comparison) -> str:
+    return (
+        f"{counted(len(found.methods), 'method')} on {', '.join(found.tasks)} with {', '.join(found.models)}, "
+        f"{counted(len(found.seeds), 'seed')}: {counted(len(found.rows), 'run')}"
+    )
+
+
+def _table(table: Sequence[Method]) -> str:
+    heads = ["method", "runs", "test", "from", "to", "gain", "from", "to", "better : none : worse", "evaluations",
+             "calls", "tokens", "dollars", "minutes", "prompt tokens"]  # fmt: skip
+    rows = [heads, *map(_row, table)]
+    return "\n".join([
+        words.columns(rows, right=tuple(range(1, len(heads)))),
+        "",
+        "Test: the winners' mean on the sealed items, with 95 % intervals; an example counts once, however many seeds "
+        "saw it.",
+        "Costs: the mean of a run, each charged all that it used, whatever the store had already.",
+    ])  # fmt: skip
+
+
+def _row(each: Method) -> list[str]:
+    runs = str(each.runs) if not each.left else f"{each.runs - each.left} of {each.runs}"
+    if each.score is None or each.gain is None:
+        return [each.name, runs, *["-"] * 13]
+    low, high = (None, None) if each.ci95 is None else each.ci95
+    return [
+        each.name, runs, words.score(each.score), words.score(low), words.score(high),
+        words.difference(each.gain.mean), *map(words.difference, each.gain.ci95), " : ".join(map(str, each.verdicts)),
+        *map(_whole, (each.evaluations, each.calls, each.tokens)), words.dollars(each.usd),
+        "-" if each.minutes is None else f"{each.minutes:.1f}", _whole(each.prompt_tokens),
+    ]  # fmt: skip
+
+
+def _whole(value: float | None) -> str:
+    return words.count(None if value is None else round(value))
+
+
+def _pairs(found: Comparison) -> str:
+    rows = [["first", "second", "first - second", "from", "to", "p", "p, Holm", "items", ""]]
+    for pair in found.pairs():
+        if pair.gain is None or pair.adjusted is None:
+            rows.append([pair.first, pair.second, "-", "-", "-", "-", "-", "0", "no common test items"])
+            continue
+        gain = pair.gain
+        rows.append([pair.first, pair.second, words.difference(gain.mean), *map(words.difference, gain.ci95),
+                     _p(gain.p_value), _p(pair.adjusted), words.count(gain.n),
+                     "differ" if pair.adjusted < ALPHA else ""])  # fmt: skip
+    if len(rows) == 1:
+        return ""
+    return (
+        f"Methods against each other, on the same items of the same seeds:\n\n{words.columns(rows, right=range(2, 8))}"
+        f"\n\nThese tests say what these winners are worth; how much another seed would change, the seeds show."
+    )
+
+
+def _p(value: float) -> str:
+    return words.p_value(value).removeprefix("p ").removeprefix("= ")
+
+
+def _ranks(found: Comparison) -> str:
+    ranks = found.ranks()
+    if ranks is None:
+        return ""
+    listed = ", ".join(f"{name} {rank:.2f}" for name, rank in ranks.ranks)
+    said = f"Average ranks (1 is best) over {counted(ranks.blocks, 'block')} of task, model and seed: {listed}."
+    if ranks.critical is not None:
+        said += f" Ranks closer than {ranks.critical:.2f} are not told apart (Nemenyi, 0.05)."
+    if ranks.p_value is not None:
+        said += f" Friedman's test of any difference: {words.p_value(ranks.p_value)}."
+    return said
+
+
+def _chance(found: Comparison, table: Sequence[Method]) -> str:
+    chance = found.chance()
+    if not chance.verdicts:
+        return ""
+    better = sum(each.verdicts[0] for each in table)
+    said = [
+        f"{counted(better, 'verdict')} of {chance.verdicts} {'is' if better == 1 else 'are'} *better*. Were no winner "
+        f"better than its start, chance alone would give {chance.plain:.2f} at p < {ALPHA:g}, and "
+        f"{chance.corrected:.3f} at the levels used here."
+    ]
+    for task, alpha in found.alphas.items():
+        looks = sorted({row.look for row in found.rows if row.cell.task == task and row.look is not None})
+        earlier = f", which was opened {counted(looks[0] - 1, 'time')} before" if looks[0] > 1 else ""
+        said.append(
+            f"On {task} the test{earlier} is opened {counted(len(looks), 'time')} here, so a verdict needs p below "
+            f"{alpha:.2g}."
+        )
+    return "\n".join(said)
+
+
+def _fronts(found: Comparison, table: Sequence[Method]) -> str:
+    said: list[str] = []
+    for cost, name in (("prompt_tokens", "prompt tokens"), ("usd", "dollars")):
+        front = found.front(cost)
+        if front:
+            said.append(f"Not beaten in score at fewer {name}: {', '.join(front)}.")
+    scores = {each.name: each.score for each in table if each.score is not None}
+    if FLOOR in scores:
+        above = [name for name, score in scores.items() if score > scores[FLOOR]]
+        said.append(f"Above {FLOOR}, the floor, at the same budget: {', '.join(above) if above else 'none'}.")
+    return "\n".join(said)
+
+
+def _left(found: Comparison) -> str:
+    lines = [f"{row.cell}: {row.status}" + (f" ({normalise(row.why)})" if row.why else "")
+             for row in found.rows if row.status in ("failed", "suspended") or not row.measured]  # fmt: skip
+    return "" if not lines else "Left out of the numbers above:\n" + "\n".join(lines)
+
+
+def said_of(row: Row) -> str:
+    """What a cell came to, in half a line."""
+    if not row.measured:
+        return f"{row.status}{f' ({normalise(row.why)})' if row.why else ''}"
+    if row.kept:
+        return "the start is kept"
+    return f"{words.difference(gain_of([row]).mean)} on {counted(len(row.items), 'test item')}"

@@ -1,0 +1,35 @@
+"""Calls of tools in a reply, as text: what readers and metrics of texts see of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import cast
+
+from promptopt.types import Example, Reply, ToolCall
+
+_WRITTEN = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+"""How the templates of Hermes and Qwen have a model write a call; engines in this process hand it on as text."""
+
+
+def with_calls(example: Example, reply: Reply) -> Reply:
+    """The reply with the tools that it calls written into its text, as `name(arguments)`, each on a line of its own.
+
+    The target of a turn that calls a tool is written so too. A reply to an example without tools stays as it is.
+    """
+    if not example.tools and not reply.tool_calls:
+        return reply
+    text = _WRITTEN.sub(lambda found: _call(found[1], found[0]), reply.text).strip()
+    return replace(reply, text=replace(reply, text=text).written, tool_calls=())
+
+
+def _call(inner: str, whole: str) -> str:
+    try:
+        value: object = json.loads(inner)
+    except (ValueError, RecursionError):
+        return whole
+    table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    name = table.get("name")
+    given = table.get("arguments", table.get("parameters"))
+    return ToolCall.of(name, given).written if isinstance(name, str) and name else whole

@@ -1,0 +1,216 @@
+"""Training inside a run: what was sampled and learned is recorded, weights are kept now and then, all else follows.
+
+A replay reads the samples and what each update reported from the store, and never loads a model. A run that was killed
+takes the last kept weights and learns again, from the record, what it had learned since: the same rewards in the same
+order, none of them asked for twice. So a training is a function of its recorded events, whatever machine it ran on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from promptopt.errors import ConfigError
+from promptopt.run import Run
+from promptopt.types import digest
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a policy wrote. `fluency`: its mean log-likelihood under the policy's own frozen model, nats a token."""
+
+    tokens: Tokens
+    text: str
+    fluency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a policy learns from at one step.
+
+    `samples` are rows as they were drawn with `seed`; `targets` belongs to them, None where a row is left out.
+    `others`, with `other_targets`: sequences that the policy did not draw at this step.
+    """
+
+    seed: int
+    samples: tuple[Tokens, ...]
+    targets: tuple[float | None, ...]
+    others: tuple[Tokens, ...] = ()
+    other_targets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What an update reports: its loss, the policy's mean entropy, and its KL to the frozen model, in nats a token."""
+
+    loss: float
+    entropy: float
+    kl: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss was no number; the weights are then as they were before the update."""
+        return not math.isfinite(self.loss)
+
+
+class Policy(Protocol):
+    """A model that writes prompts and can be trained. All randomness is in the seeds it is handed."""
+
+    @property
+    def name(self) -> str:
+        """All that can change a number: files, sizes, settings. Known before weights are loaded."""
+        ...
+
+    def sample(self, seed: int, count: int) -> list[Sample]:
+        """So many prompts, drawn."""
+        ...
+
+    def greedy(self) -> Sample:
+        """The likeliest token at each place."""
+        ...
+
+    def encode(self, text: str) -> Sample:
+        """A given text as tokens, whatever their number."""
+        ...
+
+    def learn(self, batch: Batch) -> Learned:
+        """One step. Where the loss or a gradient is no number, nothing changes, and the loss is NaN."""
+        ...
+
+    def halve_rate(self) -> None:
+        """Learn half as fast from here on; part of the state."""
+        ...
+
+    def state(self) -> bytes:
+        """Weights and the optimizer's state, as safetensors."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Be as when `state` was taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What changed the policy: a batch learned from, or (None) the return to the last mark at half the rate.
+
+    `after`: a digest of this and all events before it.
+    """
+
+    batch: Batch | None
+    after: str
+
+
+class Training:
+    """One policy's training in one run, as straight-line code: what has to be computed is found out here.
+
+    A mark is a place that weights are kept at, and that a training which diverged returns to.
+    """
+
+    def __init__(self, run: Run, opened: Callable[[], Policy], spec: str, *settings: str) -> None:
+        """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it."""
+        self._run, self._opened = run, opened
+        self._policy: Policy | None = None
+        self._name = run.memo("policy", lambda: opened().name, spec, *settings)
+        self._events: list[_Event] = []
+        self._applied = 0
+        self._marks: dict[int, str] = {0: digest([self._name, run.seed])}
+        self._good = b""
+
+    def sample(self, count: int, seed: int) -> list[Sample]:
+        """So many prompts, drawn now."""
+
+        def draw() -> str:
+            return json.dumps([asdict(each) for each in self._current().sample(seed, count)])
+
+        return _samples(self._run.memo("policy samples", draw, self._at, str(seed), str(count)))
+
+    def greedy(self) -> Sample:
+        """The prompt that is likeliest now."""
+
+        def written() -> str:
+            return json.dumps([asdict(self._current().greedy())])
+
+        return _samples(self._run.memo("policy greedy", written, self._at))[0]
+
+    def encode(self, texts: Sequence[str]) -> list[Sample]:
+        """Given texts as the policy's own tokens, and how likely its frozen model finds them."""
+
+        def encoded() -> str:
+            return json.dumps([asdict(self._current().encode(text)) for text in texts])
+
+        return _samples(self._run.memo("policy tokens", encoded, self._at, *texts))
+
+    def learn(self, batch: Batch) -> Learned:
+        """One step. One whose loss is no number changes nothing."""
+
+        def step() -> str:
+            found = asdict(self._current().learn(batch))
+            self._applied += 1
+            # JSON has no NaN.
+            return json.dumps({name: value if math.isfinite(value) else None for name, value in found.items()})
+
+        event = _Event(batch, digest([self._at, asdict(batch)]))
+        told = json.loads(self._run.memo("policy update", step, event.after))
+        self._events.append(event)
+        return Learned(**{name: math.nan if value is None else value for name, value in told.items()})
+
+    def mark(self) -> None:
+        """Keep the weights of now, in the place of those kept before."""
+        place = len(self._events)
+        self._marks[place] = self._at
+        if self._policy is not None and self._applied == place:
+            self._keep(self._policy, place)
+
+    def back(self) -> None:
+        """Return to the last mark, and learn half as fast from there."""
+        self._events.append(_Event(None, digest([self._at, "back"])))
+
+    @property
+    def _at(self) -> str:
+        return self._events[-1].after if self._events else self._marks[0]
+
+    def _current(self) -> Policy:
+        """The policy with all that is recorded in it."""
+        policy = self._policy if self._policy is not None else self._loaded()
+        while self._applied < len(self._events):
+            event = self._events[self._applied]
+            if event.batch is None:
+                policy.restore(self._good)
+                policy.halve_rate()
+            else:
+                policy.learn(event.batch)
+            self._applied += 1
+            if self._applied in self._marks:
+                self._keep(policy, self._applied)
+        return policy
+
+    def _loaded(self) -> Policy:
+        policy = self._opened()
+        if policy.name != self._name:
+            raise ConfigError(
+                f"this run trains {self._name}, and found {policy.name}; give it the model that it began with, or "
+                f"begin another run with another seed"
+            )
+        self._policy = policy
+        for place in sorted(self._marks, reverse=True):
+            state = self._run.kept.get("policy", self._marks[place])
+            if state is not None:
+                policy.restore(state)
+                self._applied, self._good = place, state
+                return policy
+        self._good = policy.state()
+        return policy
+
+    def _keep(self, policy: Policy, place: int) -> None:
+        self._good = policy.state()
+        self._run.kept.put("policy", self._good, self._marks[place])
+
+
+def _samples(text: str) -> list[Sample]:
+    return [Sample(tuple(each["tokens"]), each["text"], each["fluency"]) for each in json.loads(text)]

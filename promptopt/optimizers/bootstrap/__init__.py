@@ -1,0 +1,1 @@
+"""Bootstrapped demonstrations, with random search."""

@@ -1,0 +1,1 @@
+"""MIPROv2: grounded instructions and bootstrapped demonstrations, chosen by a Bayesian search."""

@@ -1,0 +1,146 @@
+"""The grounded proposer: a summary of the data, descriptions of program and part, demonstrations, and a tip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import FIELD, ask_whole, room, show_example, show_task
+from promptopt.operators.rewrite import revisions
+from promptopt.optimizers.mipro.requests import (
+    COMPLETE,
+    CONDENSE,
+    DATA,
+    DESCRIBE,
+    FORM,
+    NONE_SOLVED,
+    OBSERVE,
+    OBSERVE_MORE,
+    PART,
+    PROGRAM,
+    PROPOSE,
+    ROLE,
+    SOLVED,
+    TAG,
+    TIPS,
+)
+from promptopt.run import Run
+from promptopt.tasks.parts import editables_of, focused
+from promptopt.text import shorten
+from promptopt.types import Example, Sampling
+
+DEMOS = 3
+"""Demonstrations that are shown for a proposal (code)."""
+FURTHER = 9
+"""Batches of examples that are looked at after the first, at most (code)."""
+SATED = 5
+"""Answers that there is nothing new after which no more are looked at (code)."""
+
+
+def summary_of(run: Run, shown: Sequence[Example], batch: int, sampling: Sampling) -> str:
+    """What the proposer makes of the data, in two or three sentences; empty, and said, where that is nothing."""
+    batches = [shown[begin : begin + batch] for begin in range(0, len(shown), batch)]
+    observed = _said(run, OBSERVE.render({"examples": _listed(batches[0])}), sampling)
+    if observed is None:
+        run.warn("the proposer wrote nothing on the data, so instructions are proposed without a summary of them")
+        return ""
+    sated = 0
+    for more in batches[1 : 1 + FURTHER]:
+        said = _said(run, OBSERVE_MORE.render({"examples": _listed(more), "observed": observed}), sampling)
+        if said is None:
+            break
+        if said.strip(" .").upper() == COMPLETE:
+            sated += 1
+            if sated == SATED:
+                break
+        else:
+            observed = f"{observed}\n{said}"
+    condensed = _said(run, CONDENSE.render({"observed": observed}), sampling)
+    return shorten(observed, FIELD) if condensed is None else condensed
+
+
+def _said(run: Run, request: str, sampling: Sampling) -> str | None:
+    return ask_whole(run, [request], TAG, sampling, "summary")[0]
+
+
+def _listed(examples: Sequence[Example]) -> str:
+    return "\n\n".join(show_example(example) for example in examples)
+
+
+def demos_for(number: int, sets: Sequence[Sequence[Example]]) -> list[Example]:
+    """Up to three demonstrations that the teacher wrote, for proposal `number`: from its set on, then from the first.
+
+    `sets`: those of each set. Proposal 0 has none.
+    """
+    if number == 0:
+        return []
+    order = [*sets[number:], *sets[:number]]
+    return list(dict.fromkeys(demo for each in order for demo in each))[:DEMOS]
+
+
+def instructions_for(
+    run: Run,
+    part: str,
+    count: int,
+    sets: Sequence[Sequence[Example]],
+    quotes: Quotes,
+    *,
+    summary: str,
+    example: Example | None,
+    longest: int,
+    sampling: Sampling,
+) -> list[str]:
+    """The start's text of the part, and up to `count` - 1 new ones that differ from it and from each other.
+
+    `example`: one that the program is described by; None: nothing is said of the program.
+    """
+    task, section = focused(run.task, part), run.initial[part]
+    shown = [demos_for(number, sets) for number in range(1, count)]
+    tips = [run.rng("tips").choice(TIPS) for _ in shown]
+    grounds = [""] * len(shown) if example is None else _grounds(run, part, example, shown, sampling)
+    asked: list[tuple[str, str]] = []
+    for demos, tip, ground in zip(shown, tips, grounds, strict=True):
+        values = {
+            "task": show_task(task, run.initial),
+            "grounds": f"{DATA}{summary}\n\n{ground}" if summary else ground,
+            "section": section,
+            "demos": f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else NONE_SOLVED,
+            "tip": tip,
+            # A token is about three quarters of a word; two thirds leave a margin.
+            "words": str(max(1, room(section, longest, run.count_tokens) * 2 // 3)),
+        }
+        asked.append((part, PROPOSE.render(values)))
+    requests = [(run.initial, part, request) for part, request in asked]
+    written = revisions(run, requests, sampling, who="proposer", longest=longest, quotes=quotes, form=FORM)
+    return list(dict.fromkeys([section, *(text for text in written if text is not None)]))
+
+
+def _grounds(
+    run: Run, part: str, example: Example, shown: Sequence[Sequence[Example]], sampling: Sampling
+) -> list[str]:
+    """For each proposal what the proposer says of the program, and of the part in it."""
+    program = _program(run, example)
+    requests = [
+        DESCRIBE.render({"program": program, "demos": f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else ""})
+        for demos in shown
+    ]
+    described = ask_whole(run, requests, TAG, sampling, "program")
+    requests = [
+        ROLE.render(
+            {"program": program, "described": "-" if said is None else said, "part": part, "section": run.initial[part]}
+        )
+        for said in described
+    ]
+    roles = ask_whole(run, requests, TAG, sampling, "part")
+    # What was not said is left out, and counted.
+    return [
+        (f"{PROGRAM}{program_said}\n\n" if program_said else "") + (f"{PART}{role}\n\n" if role else "")
+        for program_said, role in zip(described, roles, strict=True)
+    ]
+
+
+def _program(run: Run, example: Example) -> str:
+    """What the task model reads of an example under the start, and the names of the texts that may change."""
+    content, _ = run.task.render(run.initial.with_demos(()), example)
+    read = content if isinstance(content, str) else "\n".join(f"{each.role}: {each.content}" for each in content)
+    return f"{shorten(read, 4 * FIELD)}\n(texts: {', '.join(editables_of(run.task))})"

@@ -1,0 +1,87 @@
+"""How much of MIPRO a budget pays for: the presets of the code, and trials for what is left."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from promptopt.text import counted
+from promptopt.types import Room
+
+LIGHT, MEDIUM, HEAVY = 6, 12, 18
+"""n of the code's presets: sets of demonstrations, and twice the instructions."""
+EXAMPLES = {LIGHT: 100, MEDIUM: 300, HEAVY: 1000}
+"""The most examples of a full score, by preset. Code."""
+MINIBATCH, FULL_EVERY = 35, 5
+"""Examples of a trial, and trials between full scores. Code."""
+SMALL, LARGE = 1_000, 5_000
+"""Evaluations from which on the preset is medium, and heavy: what these come to on 100 and 300 examples. Ours."""
+SHOWN = 0.2
+"""The share of the training examples that demonstrations and proposals are made from. Code."""
+LEAST_SHOWN = 10
+"""Examples that are set aside for that at least, where there are as many. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class MIPROPlan:
+    """Concrete numbers. `shown`, `scored`: examples; `startup`: trials at random at first."""
+
+    rounds: int
+    instructions: int
+    sets: int
+    minibatch: int
+    shown: int
+    scored: int
+    startup: int
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        return (
+            f"{counted(self.rounds, 'trial')} of {counted(self.instructions, 'instruction')} and {self.sets} sets of "
+            f"demonstrations, on {counted(self.minibatch, 'example')} each and now and then on {self.scored}"
+        )
+
+
+def trials_for(variables: int, sets: int) -> int:
+    """max(2 v log2 n, 1.5 n), rounded down (code)."""
+    return int(max(2 * variables * math.log2(max(2, sets)), 1.5 * sets))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user set; None: by the plan."""
+
+    trials: int | None
+    instructions: int | None
+    sets: int | None
+    minibatch: int | None
+    scored: int | None
+
+
+def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> MIPROPlan:
+    """The code's preset, light, medium or heavy, by the room; under a budget examples and trials that it pays for."""
+    cells = room.cells() if by_budget else None
+    size = MEDIUM if cells is None else LIGHT if cells < SMALL else MEDIUM if cells < LARGE else HEAVY
+    sets = size if given.sets is None else given.sets
+    instructions = size // 2 if given.instructions is None else given.instructions
+    trials = trials_for(2 if sets > 1 else 1, size)
+    shown = min(max(LEAST_SHOWN, int(SHOWN * room.train)), max(1, room.train - 1))
+    if cells is not None:
+        shown = min(shown, max(2 * bootstrapped, cells // 10))
+    most = max(1, min(room.train - shown, EXAMPLES[size]))
+    if cells is None:
+        scored = most if given.scored is None else min(given.scored, most)
+        # As in the code: trials on a part of the examples pay only where there are many.
+        batch = (MINIBATCH if scored > 50 else scored) if given.minibatch is None else given.minibatch
+        count = trials if given.trials is None else given.trials
+        return MIPROPlan(count, instructions, sets, batch, shown, scored, 10)
+    left = max(1, cells - shown)
+    # A minibatch of a third of the examples, as 35 of 100 are, so that V (1 + T / 5) + b T is what there is.
+    scored = max(3, min(most, int(left / (1 + trials / FULL_EVERY + trials / 3))))
+    batch = max(1, min(MINIBATCH, math.ceil(scored / 3)))
+    scored = min(most, max(scored, int((left - batch * trials) / (1 + trials / FULL_EVERY))))
+    scored = scored if given.scored is None else min(given.scored, most)
+    batch = batch if given.minibatch is None else given.minibatch
+    afforded = max(1, int((left - scored) / (scored / FULL_EVERY + min(batch, scored))))
+    count = max(trials, afforded) if given.trials is None else given.trials
+    return MIPROPlan(count, instructions, sets, batch, shown, scored, min(10, max(2, count // 3)))

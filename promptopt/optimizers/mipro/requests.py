@@ -1,0 +1,101 @@
+"""What MIPRO asks its proposer: what the data are like, what the program does, what a part is for, an instruction."""
+
+from __future__ import annotations
+
+from promptopt.operators.replies import Form
+from promptopt.text import Pattern
+
+OBSERVE = Pattern(
+    """These are examples of a task for a language model.
+
+{examples}
+
+Write down what you observe: what the inputs are about, how they are phrased, how long they are, what the right \
+outputs look like, what makes an example hard. Speak of the data as a whole, and quote nothing.
+Write it in this form:
+<summary>...</summary>""",
+    ("examples",),
+)
+OBSERVE_MORE = Pattern(
+    """These are examples of a task for a language model.
+
+{examples}
+
+Observed so far, in other examples of it:
+{observed}
+
+Add what these examples show beyond that. Where they show nothing new, write the one word COMPLETE. \
+Speak of the data as a whole, and quote nothing.
+Write it in this form:
+<summary>...</summary>""",
+    ("examples", "observed"),
+)
+COMPLETE = "COMPLETE"
+CONDENSE = Pattern(
+    """This was observed in the examples of a task for a language model.
+
+{observed}
+
+Sum it up in two or three sentences: what matters to whoever writes an instruction for the task.
+Write them in this form:
+<summary>...</summary>""",
+    ("observed",),
+)
+DESCRIBE = Pattern(
+    """A program asks a language model. This is what it lays before the model, with the input filled in:
+
+{program}
+
+{demos}Describe in two or three sentences what the program is for, and how it seems to go about it.
+Write them in this form:
+<summary>...</summary>""",
+    ("program", "demos"),
+)
+ROLE = Pattern(
+    """A program asks a language model. This is what it lays before the model, with the input filled in:
+
+{program}
+
+What the program is for: {described}
+
+One of its texts is named {part}:
+---
+{section}
+---
+Say in one or two sentences what this text is for in the program.
+Write them in this form:
+<summary>...</summary>""",
+    ("program", "described", "part", "section"),
+)
+PROPOSE = Pattern(
+    '''Write an instruction for a language model that does this task.
+
+{task}{grounds}The instruction now:
+"""
+{section}
+"""
+
+{demos}Write a better instruction. {tip}It is for all inputs of that kind, so do not quote the examples. \
+Do not rename the answers, and do not change the form of the answer.
+Write it in at most {words} words, in this form:
+<prompt>
+...
+</prompt>''',
+    ("task", "grounds", "section", "demos", "tip", "words"),
+)
+DATA = "What the data are like: "
+PROGRAM = "What the program is for: "
+PART = "What this instruction is for in it: "
+SOLVED = "Inputs that were solved:"
+NONE_SOLVED = "There are no examples to be shown.\n\n"
+TIPS = (
+    "",
+    "Dare to be creative. ",
+    "Keep it short and clear. ",
+    "Make it detailed, and say everything that helps. ",
+    "Say that much depends on the right answer. ",
+    "Begin with a role that suits the task, as in: You are a ... ",
+)
+"""What a request may advise, one drawn for each: nothing, or one of five tips. After the code; the wording is ours."""
+TAG = "summary"
+FORM = Form(PROPOSE, DATA, PROGRAM, PART, SOLVED, NONE_SOLVED, *TIPS)

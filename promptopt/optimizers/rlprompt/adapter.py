@@ -1,0 +1,322 @@
+"""The policy: a frozen causal language model whose last hidden state a two-layer network turns into another one.
+
+Source   RLPrompt's code: A2 relu(A1 h + c1) + c2 before the language model's head, no residual connection, Xavier
+         weights of gain 1e-4, biases of -1e-4; one copy of the model for the network and its target.
+Departs  tokens are fed back as ids (code: as strings, which are cut anew); the target network keeps no graph; where
+         tokens tie for the last places of the top k, chance decides, for at the start all tie to within 0.002 and
+         the order of rounding would be the same 256 tokens for every seed; special tokens, pieces of characters,
+         braces and control characters are never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptopt.errors import BackendError, ConfigError
+from promptopt.models.files.checkpoints import find_checkpoint, load_model, load_tokenizer, quiet, require
+from promptopt.operators.training import Batch, Learned, Sample, Tokens
+from promptopt.optimizers.rlprompt import objectives
+from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
+
+Tensor = Any
+"""A torch tensor; torch is optional, so its types are not known here."""
+Algorithm = Literal["sql", "rloo", "grpo"]
+TIE = 0.01
+"""Nats below the likeliest within which tokens tie for the top k: a hundredth of their probability. Ours."""
+SPREAD = 1e-4
+"""The gain of the first weights, and the size of the first biases (their code)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """All that determines what an adapter does, beside its model's files."""
+
+    length: int
+    algorithm: Algorithm
+    hidden: int
+    rate: float
+    clip: float
+    target_rate: float
+    bias: float | None
+    top: int | None
+    vocabulary: int | None
+    consistency: objectives.Consistency
+    entropy: float
+    kl: float
+    seed: int
+    masked: bool = True
+
+
+class AdapterPolicy:
+    """A `Policy`: `length` tokens a prompt. Weights are loaded when first needed, in float32."""
+
+    def __init__(self, spec: str, settings: AdapterSettings, device: str = "cpu") -> None:
+        """`spec`: as after `hf/`. Raises ConfigError where there is no such model, or torch is not installed."""
+        self._torch = require("torch")
+        self._checkpoint, self._settings, self._device = find_checkpoint(spec), settings, device
+        self.name = f"adapter of {self._checkpoint.called}@{self._checkpoint.fingerprint} {settings}"
+        self._loaded = False
+
+    # --- Policy ---
+
+    def sample(self, seed: int, count: int) -> list[Sample]:
+        """So many prompts, token by token, through the model's cache."""
+        with self._computing():
+            return self._samples(self._written(count, self._draws(seed, count)))
+
+    def greedy(self) -> Sample:
+        """The likeliest token at each place."""
+        with self._computing():
+            return self._samples(self._written(1, None))[0]
+
+    def encode(self, text: str) -> Sample:
+        """A given text as the policy's tokens; one that the policy cannot write has none."""
+        with self._computing():
+            ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            places = [self._place[each] for each in ids if each in self._place]
+            if len(places) != self._settings.length or len(ids) != len(places):
+                return Sample((), text)
+            return self._samples(self._torch.tensor([places], device=self._device))[0]
+
+    def learn(self, batch: Batch) -> Learned:
+        """One step of Adam on what was drawn, what was not, or the mean of both."""
+        self._load()
+        settings, torch = self._settings, self._torch
+        if settings.algorithm == "sql":
+            objectives.follow(self._target, self._online, settings.target_rate)
+        rows = [row for row, target in enumerate(batch.targets) if target is not None]
+        losses: list[Tensor] = []
+        seen: list[Tensor] = []
+        if rows:
+            drawn = self._logits_of(batch.samples)
+            kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))
+            wanted = [target for target in batch.targets if target is not None]
+            losses.append(self._loss([part[rows] for part in drawn], kept[rows], wanted))
+            seen = [part[rows].detach() for part in drawn]
+        if batch.others:
+            other = self._logits_of(batch.others)
+            everything = torch.ones_like(other[0], dtype=torch.bool)
+            losses.append(self._loss(other, everything, batch.other_targets))
+            seen = seen if seen else [part.detach() for part in other]
+        if not losses:
+            return Learned(0.0, 0.0, 0.0)
+        loss = torch.stack(losses).mean()
+        learned = Learned(
+            self._step(loss),
+            float(objectives.entropy(seen[0]).mean()),
+            float(objectives.divergence(seen[0], seen[2]).mean()),
+        )
+        return learned
+
+    def halve_rate(self) -> None:
+        """Learn half as fast from here on."""
+        self._load()
+        for group in self._adam.param_groups:
+            group["lr"] /= 2
+
+    def state(self) -> bytes:
+        """Both networks, Adam's moments, and its rate."""
+        safetensors = require("safetensors.torch")
+        self._load()
+        tensors = {f"online.{name}": value for name, value in self._online.state_dict().items()}
+        tensors |= {f"target.{name}": value for name, value in self._target.state_dict().items()}
+        for number, parameter in enumerate(self._online.parameters()):
+            for name, value in self._adam.state[parameter].items():
+                tensors[f"adam.{number}.{name}"] = value
+        tensors["rate"] = self._torch.tensor(self._adam.param_groups[0]["lr"], dtype=self._torch.float64)
+        kept: bytes = safetensors.save(
+            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        )
+        return kept
+
+    def restore(self, state: bytes) -> None:
+        """Be as when `state` was taken."""
+        safetensors = require("safetensors.torch")
+        self._load()
+        loaded: dict[str, Any] = safetensors.load(state)
+        found = {name: value.to(self._device) for name, value in loaded.items()}
+        for prefix, network in (("online.", self._online), ("target.", self._target)):
+            network.load_state_dict(
+                {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+            )
+        for number, parameter in enumerate(self._online.parameters()):
+            prefix = f"adam.{number}."
+            kept = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+            self._adam.state.pop(parameter, None)
+            if kept:
+                # Adam counts its steps on the CPU.
+                self._adam.state[parameter] = {
+                    name: value.cpu() if name == "step" else value for name, value in kept.items()
+                }
+        for group in self._adam.param_groups:
+            group["lr"] = float(found["rate"])
+
+    # --- the model ---
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        torch, settings = self._torch, self._settings
+        model = load_model(self._checkpoint, masked=False, device=self._device, dtype=torch.float32)
+        model.requires_grad_(False)
+        head = model.get_output_embeddings()
+        if head is None:
+            raise ConfigError(f"the policy model {self._checkpoint.called!r} has no output layer; name a causal model")
+        self._tokenizer = load_tokenizer(self._checkpoint)
+        self._model, self._body = model, model.base_model
+        width = head.weight.shape[1]
+        ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
+        if settings.top is not None and settings.top > len(ids):
+            raise ConfigError(
+                f"explore.top is {settings.top}, and the policy can write {len(ids)} tokens; set it to that or less"
+            )
+        self._ids = torch.tensor(ids, device=self._device)
+        self._place = {each: place for place, each in enumerate(ids)}
+        self._head = head.weight[self._ids]
+        self._head_bias = None if getattr(head, "bias", None) is None else head.bias[self._ids]
+        self._start = self._start_of()
+        self._online, self._target = self._network(width), self._network(width)
+        self._target.load_state_dict(self._online.state_dict())
+        self._target.requires_grad_(False)
+        self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
+        self._loaded = True
+
+    def _start_of(self) -> list[int]:
+        """The model's own mark that ends a text, or begins one: what the policy writes after."""
+        tokenizer = self._tokenizer
+        for found in (tokenizer.eos_token_id, tokenizer.bos_token_id):
+            if found is not None:
+                return [int(found)]
+        raise ConfigError(
+            f"the tokenizer of the policy model {self._checkpoint.called!r} names no token that ends or begins a text, "
+            f"so there is nothing to write after; add eos_token to its tokenizer_config.json"
+        )
+
+    def _network(self, width: int) -> Any:
+        torch, hidden = self._torch, self._settings.hidden
+        made = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, width))
+        chance = torch.Generator().manual_seed(self._settings.seed)
+        for layer in (made[0], made[2]):
+            torch.nn.init.xavier_uniform_(layer.weight, gain=SPREAD, generator=chance)
+            torch.nn.init.constant_(layer.bias, -SPREAD)
+        return made.to(self._device)
+
+    def _bias(self) -> float:
+        """What is added to all logits: nothing for a softmax, but the value of every state moves by it."""
+        import math
+
+        return -math.log(len(self._place)) if self._settings.bias is None else self._settings.bias
+
+    def _scores(self, states: Tensor) -> Tensor:
+        return self._torch.nn.functional.linear(states, self._head, self._head_bias)
+
+    def _logits(self, network: Any, states: Tensor) -> Tensor:
+        return self._scores(network(states)) + self._bias()
+
+    @contextlib.contextmanager
+    def _computing(self) -> Generator[None, None, None]:
+        self._load()
+        try:
+            with self._torch.no_grad(), quiet():
+                yield
+        except RuntimeError as error:
+            raise BackendError(f"torch failed ({error}); run the same command again.") from error
+
+    # --- writing ---
+
+    def _draws(self, seed: int, count: int) -> Tensor:
+        """Even numbers in [0, 1) for every choice of every place: for ties, and for tokens. Alike on every device."""
+        torch, settings = self._torch, self._settings
+        chance = torch.Generator().manual_seed(seed)
+        shape = (2, count, settings.length, len(self._place))
+        return torch.rand(shape, generator=chance).to(self._device)
+
+    def _written(self, count: int, draws: Tensor | None) -> Tensor:
+        """Places of tokens among those allowed, (count, T); without draws the likeliest."""
+        torch = self._torch
+        cache = require("transformers").DynamicCache()
+        read = torch.tensor([self._start] * count, device=self._device)
+        written: list[Tensor] = []
+        for step in range(self._settings.length):
+            out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
+            logits = self._logits(self._online, out.last_hidden_state[:, -1])
+            if draws is not None:
+                kept = self._kept(logits[:, None], draws[:, :, step : step + 1])[:, 0]
+                # The largest of log-probability and Gumbel noise is a draw.
+                noise = -(-draws[1, :, step].clamp_min(1e-30).log()).clamp_min(1e-30).log()
+                logits = (logits + noise).masked_fill(~kept, -torch.inf)
+            chosen = logits.argmax(-1)
+            written.append(chosen)
+            read = self._ids[chosen][:, None]
+        return torch.stack(written, dim=1)
+
+    def _kept(self, logits: Tensor, draws: Tensor) -> Tensor:
+        """Which tokens can be drawn: the k likeliest; those within `TIE` of each other in an order of chance."""
+        torch, top = self._torch, self._settings.top
+        if top is None:
+            return torch.ones_like(logits, dtype=torch.bool)
+        below = (logits.amax(-1, keepdim=True) - logits) / TIE
+        order = below.floor() + draws[0]
+        chosen = order.topk(top, dim=-1, largest=False).indices
+        return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, chosen, True)
+
+    def _samples(self, places: Tensor) -> list[Sample]:
+        tokens = [tuple(int(each) for each in row) for row in places]
+        with self._torch.no_grad():
+            _, frozen = self._read(tokens, everything=True)
+        fluency = frozen.mean(-1)
+        return [
+            Sample(row, text_of(self._tokenizer, [int(self._ids[each]) for each in row]), float(fluent))
+            for row, fluent in zip(tokens, fluency, strict=True)
+        ]
+
+    # --- learning ---
+
+    def _read(self, rows: Sequence[Tokens], *, everything: bool) -> tuple[Tensor, Tensor]:
+        """The frozen states before each token of given rows; with `everything`, each token's frozen log-probability."""
+        torch = self._torch
+        places = torch.tensor(rows, device=self._device)
+        ids = self._ids[places]
+        start = torch.tensor([self._start] * len(rows), device=self._device)
+        with torch.no_grad(), quiet():
+            states = self._body(input_ids=torch.cat([start, ids[:, :-1]], dim=1)).last_hidden_state
+            states = states[:, len(self._start) - 1 :]
+            if not everything:
+                return states, states
+            logs = self._model.get_output_embeddings()(states).log_softmax(-1)
+            return states, logs.gather(-1, ids[..., None])[..., 0]
+
+    def _logits_of(self, rows: Sequence[Tokens]) -> list[Tensor]:
+        """Online, target and frozen logits before each token of given rows; only the first has a graph."""
+        states, _ = self._read(rows, everything=False)
+        with self._torch.no_grad():
+            target, frozen = self._logits(self._target, states), self._scores(states)
+        actions = self._torch.tensor(rows, device=self._device)
+        return [self._logits(self._online, states), target, frozen, actions]
+
+    def _loss(self, parts: Sequence[Tensor], kept: Tensor, targets: Sequence[float]) -> Tensor:
+        settings = self._settings
+        online, target, frozen, actions = parts
+        wanted = self._torch.tensor(targets, device=self._device, dtype=online.dtype)
+        if settings.algorithm == "sql":
+            return objectives.path_consistency(online, target, actions, wanted, settings.consistency).mean()
+        loss = objectives.policy_gradient(online, actions, wanted, kept).mean()
+        if settings.entropy:
+            loss = loss - settings.entropy * objectives.entropy(online).mean()
+        if settings.kl:
+            loss = loss + settings.kl * objectives.divergence(online, frozen).mean()
+        return loss
+
+    def _step(self, loss: Tensor) -> float:
+        """The loss, after a step by its gradient; NaN, and no step, where something is no number."""
+        torch, parameters = self._torch, list(self._online.parameters())
+        self._adam.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
+        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
+            return float("nan")
+        self._adam.step()
+        return float(loss.detach())

@@ -1,0 +1,57 @@
+"""From what a user names as the policy to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from promptopt.errors import ConfigError
+from promptopt.operators.training import Policy
+from promptopt.optimizers.rlprompt.plan import RLPlan
+
+if TYPE_CHECKING:
+    from promptopt.optimizers.rlprompt.method import RLPrompt
+
+SCHEME = "hf/"
+
+
+class Writer(Protocol):
+    """Makes policies: for those that are no model of transformers."""
+
+    def open(self, plan: RLPlan, seed: int) -> Policy:
+        """A policy that was not trained yet; `seed` determines its first weights."""
+        ...
+
+
+def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
+    """The policy of these settings. Raises ConfigError where none is named, or it cannot be had."""
+    if method.writer is not None:
+        return method.writer.open(plan, seed)
+    if not method.policy.startswith(SCHEME):
+        found = f"the policy is {method.policy!r}" if method.policy else "no policy is named"
+        raise ConfigError(
+            f"{found}; name the causal model that writes the prompts, as --set policy=hf/distilbert/distilgpt2 or "
+            f"--set policy=hf/FOLDER"
+        )
+    from promptopt.models.files.checkpoints import require
+    from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings
+
+    learn = method.learn
+    settings = AdapterSettings(
+        length=plan.length,
+        algorithm=method.algorithm,
+        hidden=plan.hidden,
+        rate=plan.rate,
+        clip=learn.clip,
+        target_rate=learn.target_rate,
+        bias=learn.bias,
+        top=plan.top,
+        vocabulary=plan.vocabulary,
+        consistency=learn.consistency,
+        entropy=learn.entropy,
+        kl=learn.kl,
+        seed=seed,
+    )
+    device = method.device
+    if not device:
+        device = "cuda" if require("torch").cuda.is_available() else "cpu"
+    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, device)

@@ -1,0 +1,87 @@
+"""What a training plans: the paper's sizes, those of two cores, those of a trial; and how far a budget goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from promptopt.text import counted
+from promptopt.types import Room
+
+RLPreset = Literal["cpu-small", "paper", "smoke"]
+"""Where open settings come from."""
+USEFUL = 20
+"""Steps that a search is of any use from. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RLPlan:
+    """Concrete numbers of one training.
+
+    `prompts`: drawn a step. `examples`: that each is rewarded on. `held`: dev examples of the greedy prompt. `every`:
+    steps between two greedy prompts. `top`, `vocabulary`: None is no limit.
+    """
+
+    length: int
+    steps: int
+    prompts: int
+    examples: int
+    held: int
+    every: int
+    hidden: int
+    rate: float
+    top: int | None
+    vocabulary: int | None
+
+    @property
+    def rounds(self) -> int:
+        """Steps."""
+        return self.steps
+
+    @property
+    def step(self) -> int:
+        """Evaluations of one step, where no prompt comes up again."""
+        return self.prompts * self.examples
+
+    def describe(self) -> str:
+        """The plan in half a sentence."""
+        return (
+            f"{counted(self.steps, 'step')} of {counted(self.prompts, 'prompt')} of {counted(self.length, 'token')} on "
+            f"{counted(self.examples, 'example')}, and the greedy prompt on {self.held} others every "
+            f"{counted(self.every, 'step')}"
+        )
+
+    def within(self, room: Room) -> RLPlan:
+        """The same with the steps that the room is sure to pay for, beside the empty prompt and the last greedy one."""
+        cells = room.cells()
+        if cells is None:
+            return self
+        affords = int((cells - 2 * self.held) / (self.step + self.held / self.every))
+        return replace(self, steps=max(0, min(self.steps, affords)))
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset. `share`: of the training examples, up to `most`; 16 of each label are 16, 8 or 2 of each by it."""
+
+    length: int
+    steps: int
+    prompts: int
+    share: float
+    most: int
+    every: int
+    hidden: int
+    rate: float
+    top: int | None
+    vocabulary: int | None
+
+
+PRESETS: dict[RLPreset, Preset] = {
+    "paper": Preset(5, 12_000, 16, 1.0, 256, 10, 2048, 5e-5, 256, None),
+    "cpu-small": Preset(3, 500, 8, 1 / 2, 32, 10, 2048, 1e-3, None, 2_000),
+    "smoke": Preset(2, 20, 4, 1 / 8, 8, 5, 64, 1e-3, None, None),
+}
+"""Paper: Deng et al. 2022 for classification, its whole few-shot training set; 6,000 steps for prompts of two tokens.
+The others are ours: their rates are higher, for they have few steps."""
+HELD = 64
+"""Dev examples, at most (paper: 16 of each label)."""

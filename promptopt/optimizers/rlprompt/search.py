@@ -1,0 +1,252 @@
+"""One search: what was drawn and what it earned, step by step, and which prompts come out of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from promptopt.errors import ConfigError
+from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
+from promptopt.optimizers.rlprompt.opening import open_policy
+from promptopt.optimizers.rlprompt.plan import RLPlan
+from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
+from promptopt.run import Run
+from promptopt.types import Example, Prompt, Proposal
+
+if TYPE_CHECKING:
+    from promptopt.optimizers.rlprompt.method import RLPrompt
+
+Algorithm = Literal["sql", "rloo", "grpo"]
+Mode = Literal["on", "off", "mix", "alternate"]
+PATIENCE = 10
+"""Steps on end whose prompts all earn the same, after which there is nothing to learn from. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A prompt that was rewarded: how the policy wrote it first, at which step, and its mean reward in training."""
+
+    prompt: Prompt
+    sample: Sample
+    step: int
+    reward: float
+
+
+class Search:
+    """The state of one search; all of it follows from the run's record."""
+
+    def __init__(
+        self, method: RLPrompt, run: Run, plan: RLPlan, examples: Sequence[Example], held: Sequence[Example]
+    ) -> None:
+        """Prompts are rewarded on `examples`, and ranked on `held`."""
+        self._method, self._run, self._plan = method, run, plan
+        self._examples, self._held = list(examples), list(held)
+        self._training = Training(
+            run, partial(open_policy, method, plan, run.seed), f"{method.policy} {method.writer is not None}"
+        )
+        self._archive: dict[Prompt, Entry] = {}
+        self._ranked: dict[Prompt, Entry] = {}
+        self._seeds: list[tuple[Tokens, float]] = []
+        self._alike = self._diverged = 0
+
+    def begin(self) -> None:
+        """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
+        run = self._run
+        empty = run.initial.replace(run.task.editable, "")
+        baseline = run.initial
+        if run.task.broken_by(empty, run.count_tokens) is None:
+            (baseline,) = run.admit([Proposal(empty, (run.initial,), "empty")])
+        self._rank(Entry(baseline, Sample((), ""), -1, -math.inf))
+        for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
+            if not sample.tokens:
+                run.reject(f"seed: not {self._plan.length} of the policy's tokens")
+                run.warn(f"the seed {text!r} is not {self._plan.length} tokens of the policy, so it is left out")
+                continue
+            entry = self._rewarded([sample], "seed", -1)[0]
+            if entry is not None:
+                self._seeds.append((sample.tokens, entry.reward))
+        if self._method.mode == "off" and not self._seeds:
+            raise _without_seeds(self._method.seeds)
+
+    def affords_another(self) -> bool:
+        """Whether the budget pays for a whole step, and for the greedy prompt after it."""
+        left = self._run.evaluations_left()
+        return left is None or left >= self._plan.step + 2 * len(self._held)
+
+    def step(self, number: int) -> bool:
+        """Draw, reward, learn; at the end of an interval look at the greedy prompt. False where the search is over."""
+        run, plan = self._run, self._plan
+        seed = run.rng("policy").getrandbits(63)
+        samples = self._training.sample(plan.prompts, seed) if self._draws(number) else []
+        entries = self._rewarded(samples, "policy", number)
+        learned = self._training.learn(self._batch(number, seed, samples, entries))
+        if learned.diverged and not self._retreated():
+            return False
+        rewards = [entry.reward for entry in entries if entry is not None]
+        self._alike = self._alike + 1 if rewards and len({round(each, 9) for each in rewards}) == 1 else 0
+        if self._alike >= PATIENCE:
+            run.warn(
+                f"all prompts of the last {PATIENCE} steps earned the same ({rewards[0]:.4g}), so there was nothing to "
+                f"learn from, and the search ended at step {number + 1}"
+            )
+            return False
+        if (number + 1) % plan.every == 0:
+            self._look(number, rewards, learned)
+            self._training.mark()
+        return True
+
+    def end(self) -> None:
+        """The last greedy prompt, and the best that were drawn, ranked on dev with the others."""
+        run = self._run
+        last = max((entry.step for entry in self._archive.values()), default=0)
+        self._greedy(last)
+        drawn = sorted(self._archive.values(), key=lambda each: (-each.reward, each.step))
+        for entry in [each for each in drawn if each.prompt not in self._ranked][: self._method.size.finalists]:
+            left = run.evaluations_left()
+            if left is not None and left < len(self._held):
+                run.follow_budget()
+                break
+            self._rank(entry)
+        order = self._order()
+        run.rank_by(self._held, order)
+        run.record([run.estimate(prompt, self._held) for prompt in order], order[:1], "the best on dev")
+
+    # --- rewards ---
+
+    def _rewarded(self, samples: Sequence[Sample], operator: str, step: int) -> list[Entry | None]:
+        """For each of the samples its prompt and what that earned; None where the task's contract refuses it."""
+        run = self._run
+        proposals = [
+            Proposal(
+                run.initial.replace(run.task.editable, sample.text),
+                (run.initial,),
+                operator,
+                f"step {step + 1}, {sample.fluency:.2f} nats a token",
+            )
+            for sample in samples
+        ]
+        admitted = run.admit(proposals)
+        means = run.evaluate(admitted, self._examples).means() if admitted else {}
+        found: list[Entry | None] = []
+        for sample, proposal in zip(samples, proposals, strict=True):
+            if proposal.prompt not in means:
+                found.append(None)
+                continue
+            reward = means[proposal.prompt] + self._method.fluency * sample.fluency
+            entry = Entry(proposal.prompt, sample, step, reward)
+            self._archive.setdefault(proposal.prompt, entry)
+            found.append(entry)
+        return found
+
+    def _draws(self, number: int) -> bool:
+        mode = self._method.mode
+        return mode in ("on", "mix") or (mode == "alternate" and number % 2 == 0)
+
+    def _batch(self, number: int, seed: int, samples: Sequence[Sample], entries: Sequence[Entry | None]) -> Batch:
+        mode, group = self._method.mode, [entry.reward for entry in entries if entry is not None]
+        targets: list[float | None] = [None] * len(entries)
+        if len(group) > 1:
+            found = iter(self._targets(group, group))
+            targets = [None if entry is None else next(found) for entry in entries]
+        others: list[tuple[Tokens, float]] = []
+        if mode in ("off", "mix") or (mode == "alternate" and number % 2):
+            others = self._others()
+        # A reward of another step is held against those of this one, or else against all that are known.
+        among = group if len(group) > 1 else [entry.reward for entry in self._archive.values()]
+        other_targets = self._targets([reward for _, reward in others], among) if others and len(among) > 1 else []
+        return Batch(
+            seed,
+            tuple(sample.tokens for sample in samples),
+            tuple(targets),
+            tuple(tokens for tokens, _ in others) if other_targets else (),
+            tuple(other_targets),
+        )
+
+    def _others(self) -> list[tuple[Tokens, float]]:
+        """What is learned from beside this step's prompts: the seeds, or as many of the older prompts."""
+        if self._seeds:
+            return self._seeds
+        known = [(each.sample.tokens, each.reward) for each in self._archive.values() if each.sample.tokens]
+        return self._run.rng("replay").sample(known, min(self._plan.prompts, len(known)))
+
+    def _targets(self, rewards: Sequence[float], among: Sequence[float]) -> list[float]:
+        """What the algorithm learns from, of rewards in one group."""
+        learn = self._method.learn
+        if self._method.algorithm == "rloo":
+            return leave_one_out(rewards)
+        scores = z_scores(rewards, among)
+        if self._method.algorithm == "grpo":
+            return scores
+        return [learn.offset + learn.scale * each for each in scores]
+
+    def _retreated(self) -> bool:
+        """After a loss that is no number: back to the last weights at half the rate, once."""
+        self._diverged += 1
+        if self._diverged > 1:
+            self._run.warn(
+                "the loss was no number again, so training ended; the prompts found before stand: set learn.rate lower"
+            )
+            return False
+        self._training.back()
+        self._run.warn("the loss was no number: training went back to the last kept weights, at half the rate")
+        return True
+
+    # --- what comes out ---
+
+    def _look(self, number: int, rewards: Sequence[float], learned: Learned) -> None:
+        """Rank the greedy prompt, and record the step."""
+        run, held = self._run, self._held
+        self._greedy(number)
+        order = self._order()
+        best = run.estimate(order[0], held)
+        reward = f"reward {math.fsum(rewards) / len(rewards):.1f}, " if rewards else ""
+        note = (
+            f"{number + 1} of {self._plan.steps} updates, {reward}entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, "
+            f"best dev {self._accuracy(order[0]):.2f}"
+        )
+        pool = [run.estimate(prompt, held) for prompt in self._ranked]
+        run.rank_by(held, order)
+        run.record([best, *[each for each in pool if each.prompt != best.prompt]], order[:1], note)
+
+    def _greedy(self, number: int) -> None:
+        sample = self._training.greedy()
+        run = self._run
+        prompt = run.initial.replace(run.task.editable, sample.text)
+        note = f"step {number + 1}, {sample.fluency:.2f} nats a token"
+        for admitted in run.admit([Proposal(prompt, (run.initial,), "greedy", note)]):
+            self._rank(Entry(admitted, sample, number, self._archive_reward(admitted)))
+
+    def _archive_reward(self, prompt: Prompt) -> float:
+        known = self._archive.get(prompt)
+        return -math.inf if known is None else known.reward
+
+    def _rank(self, entry: Entry) -> None:
+        self._run.evaluate([entry.prompt], self._held)
+        self._ranked.setdefault(entry.prompt, entry)
+
+    def _order(self) -> list[Prompt]:
+        """All that were ranked: by accuracy on dev, reward there, reward in training; then the earlier, the shorter."""
+        editable = self._run.task.editable
+
+        def place(entry: Entry) -> tuple[float, float, float, int, int, str]:
+            text = entry.prompt[editable]
+            held = self._run.estimate(entry.prompt, self._held)
+            return -self._accuracy(entry.prompt), -held.mean, -entry.reward, entry.step, len(text), text
+
+        return [entry.prompt for entry in sorted(self._ranked.values(), key=place)]
+
+    def _accuracy(self, prompt: Prompt) -> float:
+        """With labels the share of right answers, which have rewards above zero; else the mean."""
+        run, held = self._run, self._held
+        if not run.task.labels:
+            return run.estimate(prompt, held).mean
+        known = [score.value > 0 for _, score in run.seen(prompt, held)]
+        return sum(known) / len(known)
+
+
+def _without_seeds(seeds: Sequence[str]) -> ConfigError:
+    said = "none of the seeds can be used" if seeds else "there are none"
+    return ConfigError(f"mode=off learns from given prompts alone, and {said}; set seeds=…, or mode=mix")

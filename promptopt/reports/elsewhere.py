@@ -1,0 +1,178 @@
+"""A prompt in the forms of other programs, so that what they send is what was measured, to the last character.
+
+Each escapes what its templates would take for its own: braces, dollars, `{{`. What a form cannot hold is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from promptopt.errors import ConfigError
+from promptopt.reports.export import Exported, Piece, identifiers, messages_of, python_of
+
+Table = Mapping[str, Any]
+_ROLES = {"system": "SystemMessagePromptTemplate", "user": "HumanMessagePromptTemplate",
+          "assistant": "AIMessagePromptTemplate"}  # fmt: skip
+_CHAT, _TEXT = ["langchain", "prompts", "chat"], ["langchain", "prompts", "prompt", "PromptTemplate"]
+
+
+def as_openai(exported: Exported) -> str:
+    """The body of a chat request, the inputs as they are spelt in plain text."""
+    return _json({**_request(exported), "messages": messages_of(exported)})
+
+
+def _request(exported: Exported) -> dict[str, Any]:
+    sampling = exported.sampling
+    stop = {"stop": list(sampling.stop)} if sampling.stop else {}
+    model = exported.model.partition("/")[2] or exported.model
+    return {"model": model, "temperature": sampling.temperature, "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens, **stop}  # fmt: skip
+
+
+def as_toml(data: Mapping[str, Any]) -> str:
+    """What the JSON form says, as TOML; what is null is left out. Raises ConfigError for half a surrogate pair."""
+    return "".join(_toml(data, ""))
+
+
+def _toml(table: Mapping[str, Any], place: str) -> list[str]:
+    lines: list[str] = []
+    inner: list[str] = []
+    for name, value in table.items():
+        key = f"{place}{_quoted(name)}"
+        if isinstance(value, Mapping):
+            inner += [f"\n[{key}]\n", *_toml(cast("Table", value), f"{key}.")]
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for each in cast("list[Table]", value):
+                inner += [f"\n[[{key}]]\n", *_toml(each, f"{key}.")]
+        elif value is not None:
+            lines.append(f"{_quoted(name)} = {_value(value)}\n")
+    return lines + inner
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, cast("list[object]", value))) + "]"
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    if re.search("[\ud800-\udfff]", text):
+        raise ConfigError("the prompt holds half of a surrogate pair, which TOML cannot say; export it as json")
+    # A JSON string is a TOML string, but for DEL.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def as_langchain(exported: Exported) -> str:
+    """What `langchain_core.load.loads` makes a ChatPromptTemplate of, or a PromptTemplate where there are no roles."""
+    spelt = _names(exported)
+    if exported.pieces[0].role == "":
+        return _json(_langchain_text(exported.pieces[0], spelt))
+    made = [
+        {"lc": 1, "type": "constructor", "id": [*_CHAT, _ROLES[piece.role]],
+         "kwargs": {"prompt": _langchain_text(piece, spelt)}}
+        for piece in exported.pieces
+    ]  # fmt: skip
+    return _json({"lc": 1, "type": "constructor", "id": [*_CHAT, "ChatPromptTemplate"],
+                  "kwargs": {"input_variables": list(spelt.values()), "messages": made}})  # fmt: skip
+
+
+def _langchain_text(piece: Piece, spelt: Mapping[str, str]) -> dict[str, Any]:
+    template = piece.show({name: f"{{{own}}}" for name, own in spelt.items()}, _doubled)
+    own = list(dict.fromkeys(spelt[name] for name in piece.inputs))
+    return {"lc": 1, "type": "constructor", "id": _TEXT,
+            "kwargs": {"input_variables": own, "template": template, "template_format": "f-string"}}  # fmt: skip
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def as_promptfoo(exported: Exported) -> str:
+    """A promptfoo config (JSON, which its YAML reader takes) with this prompt and the model that it was measured on."""
+    spelt = {name: f"{{{{{own}}}}}" for name, own in _names(exported).items()}
+    if exported.pieces[0].role == "":
+        raw = exported.pieces[0].show(spelt, _unbraced)
+    else:
+        raw = _json([{"role": piece.role, "content": piece.show(spelt, _unbraced)} for piece in exported.pieces])
+    request = _request(exported)
+    model = request.pop("model")
+    return _json({
+        "description": f"promptopt prompt {exported.prompt.id}",
+        "prompts": [{"id": exported.prompt.id, "label": exported.prompt.id, "raw": raw}],
+        "providers": [{"id": f"openai:chat:{model}", "config": request}],
+    })  # fmt: skip
+
+
+def _unbraced(text: str) -> str:
+    """A text in which Nunjucks finds nothing to do: each opening brace, percent or hash in pairs becomes a literal."""
+    return re.sub(r"\{(?=[{%#]|\Z)", "{{ '{' }}", text)
+
+
+def as_llm(exported: Exported) -> str:
+    """A template of the program `llm` (JSON, which its YAML reader takes). Raises ConfigError for turns it cannot hold.
+
+    One input is `$input`, what `llm` is piped; several are parameters (`-p NAME VALUE`).
+    """
+    roles = [piece.role for piece in exported.pieces]
+    if roles not in ([""], ["user"], ["system", "user"]):
+        raise ConfigError(
+            f"a template of llm has one system text and one prompt, and this prompt has {', '.join(roles)}; export it "
+            f"as openai or python, or choose a layout without turns"
+        )
+    names = _names(exported)
+    spelt = {name: "$input" if len(names) == 1 else f"${{{own}}}" for name, own in names.items()}
+    texts = [piece.show(spelt, lambda text: text.replace("$", "$$")) for piece in exported.pieces]
+    system = {"system": texts[0]} if len(texts) == 2 else {}
+    sampling = exported.sampling
+    options = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+    return _json({"name": f"promptopt-{exported.prompt.id}", **system, "prompt": texts[-1], "options": options})
+
+
+def as_dspy(exported: Exported) -> str:
+    """A Python file with a DSPy program whose adapter sends these messages, and no others."""
+    chat = exported.pieces[0].role != ""
+    arguments = identifiers(exported.inputs)
+    sent = "messages(**inputs)" if chat else '[{"role": "user", "content": text(**inputs)}]'
+    signature = json.dumps(f"{', '.join(arguments)} -> answer")
+    return f'''{python_of(exported)}
+
+import dspy  # noqa: E402
+
+
+class Measured(dspy.Adapter):
+    """Sends the prompt as it was measured; the whole reply is the answer."""
+
+    def format(self, signature, demos, inputs):
+        """The messages of one request."""
+        return {sent}
+
+    def parse(self, signature, completion):
+        """The reply as it came."""
+        return {{"answer": completion}}
+
+
+class Program(dspy.Module):
+    """`Program()({", ".join(f"{name}=…" for name in arguments)}).answer`, with the model of `dspy.configure`."""
+
+    def __init__(self):
+        """One prediction."""
+        super().__init__()
+        self.predict = dspy.Predict({signature})
+
+    def forward(self, **inputs):
+        """Ask once."""
+        with dspy.context(adapter=Measured()):
+            return self.predict(**inputs)
+'''
+
+
+def _names(exported: Exported) -> dict[str, str]:
+    """A name for each input that every template language takes."""
+    return dict(zip(exported.inputs, identifiers(exported.inputs), strict=True))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

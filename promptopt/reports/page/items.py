@@ -1,0 +1,111 @@
+"""The sealed test as a report lists it: what the winner fixed, what it broke, and what nobody could read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptopt.outcome.sentence import Report
+from promptopt.reports import words
+from promptopt.text import shorten, visible
+
+ITEM_TEXT = 1_500_000
+"""Characters of all items in one file; those beyond are counted, and left out."""
+LONGEST = 4_000
+"""Characters of one input or output; a longer one is shortened in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One item of the sealed test. `kind`: fixed, broken, unreadable, wrong or right."""
+
+    kind: str
+    unreadable: bool
+    inputs: tuple[tuple[str, str], ...]
+    target: str
+    start: str
+    best: str
+    start_score: str
+    best_score: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items shown, by kind in the order of `ORDER`; `counts`: of all; `left_out`: those there was no room for."""
+
+    shown: tuple[ItemView, ...]
+    counts: tuple[tuple[str, int], ...]
+    left_out: int
+    missing: str
+
+
+ORDER = {
+    "fixed": "better under the winner",
+    "broken": "worse under the winner",
+    "unreadable": "no answer could be read",
+    "wrong": "wrong under both",
+    "right": "equally good under both",
+}
+
+
+def items_of(report: Report) -> Items:
+    """The items of a result; a sentence where it has none."""
+    listed = report.get("items")
+    if not listed:
+        why = (
+            "The sealed test was not opened, so no example is shown." if report["gain"] is None
+            else "This run is of an older version, which kept no examples: run its command again, which costs nothing."
+        )  # fmt: skip
+        return Items((), (), 0, why)
+    kinds = [(_kind(each), each) for each in listed]
+    counts = tuple((kind, sum(own == kind for own, _ in kinds)) for kind in ORDER)
+    places = list(ORDER)
+    shown: list[ItemView] = []
+    room = ITEM_TEXT
+    # Stable: within a kind, the order of the test.
+    for kind, each in sorted(kinds, key=lambda pair: places.index(pair[0])):
+        view = _view(kind, each)
+        room -= sum(map(len, (view.target, view.start, view.best, view.note, *(text for _, text in view.inputs)))) + 200
+        if room < 0:
+            break
+        shown.append(view)
+    return Items(tuple(shown), counts, len(kinds) - len(shown), "")
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    start, best = item["start"], item.get("best", item["start"])
+    before, after = (-1e300 if each["value"] is None else each["value"] for each in (start, best))
+    if after > before:
+        return "fixed"
+    if after < before:
+        return "broken"
+    if not start["parsed"] or not best["parsed"]:
+        return "unreadable"
+    return "right" if after >= 1.0 else "wrong" if after <= 0.0 else "right"
+
+
+def _view(kind: str, item: Mapping[str, Any]) -> ItemView:
+    start, best = item["start"], item.get("best", item["start"])
+    notes = [f"{who}: {each['feedback']}" for who, each in (("start", start), ("winner", best)) if each["feedback"]]
+    return ItemView(
+        kind,
+        not start["parsed"] or not best["parsed"],
+        tuple((visible(name), _cut(text)) for name, text in item["inputs"].items()),
+        _cut(item["target"]),
+        _cut(start["output"]),
+        _cut(best["output"]),
+        _scored(start),
+        _scored(best),
+        _cut("\n".join(notes)),
+    )
+
+
+def _cut(text: str) -> str:
+    return visible(shorten(text, LONGEST))
+
+
+def _scored(score: Mapping[str, Any]) -> str:
+    value = "impossible" if score["value"] is None else words.score(score["value"])
+    return value if score["parsed"] else f"{value}, unreadable"

@@ -1,0 +1,77 @@
+"""The run's door asked in another way than it is asked by itself: what evaluators are handed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from promptopt.protocols import Role
+from promptopt.run.door import Door
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """`protocols.Ask` with another hint on what scored texts share, which makes it another call of the model.
+
+    Stored scores come back equal; asked for like this, an engine computes them again, and may round otherwise.
+    """
+
+    door: Door
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        """As the door: replies are not drawn again."""
+        return self.door(requests, role=role, repetition=repetition)
+
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """As the door: replies are not drawn again."""
+        return self.door.each(requests, draws, role=role, repetition=repetition)
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """As the door, the shared prefix exchanged for none, or for one character."""
+        return self.door.score([replace(each, shared=0 if each.shared else 1) for each in requests], role=role)
+
+    def can_score(self, role: Role = "task") -> bool:
+        """As the door."""
+        return self.door.can_score(role)
+
+    def warn(self, message: str) -> None:
+        """As the door."""
+        self.door.warn(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`protocols.Ask` that draws replies at a temperature of its own, of a model of another role where told."""
+
+    door: Door
+    temperature: float
+    role: Role
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        """As the door; what is asked of the task model is asked of the model of `self.role`."""
+        return self.door(self._warm(requests), role=self.role if role == "task" else role, repetition=repetition)
+
+    def each(
+        self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
+    ) -> Iterator[Reply]:
+        """As the door; what is asked of the task model is asked of the model of `self.role`."""
+        asked = self.role if role == "task" else role
+        return self.door.each(self._warm(requests), draws, role=asked, repetition=repetition)
+
+    def _warm(self, requests: Sequence[Request]) -> list[Request]:
+        return [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """As the door: given texts are not drawn."""
+        return self.door.score(requests, role=role)
+
+    def can_score(self, role: Role = "task") -> bool:
+        """As the door."""
+        return self.door.can_score(role)
+
+    def warn(self, message: str) -> None:
+        """As the door."""
+        self.door.warn(message)

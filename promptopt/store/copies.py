@@ -1,0 +1,50 @@
+"""Runs copied from one store into another, with every call they made: what lets another machine replay them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sql
+
+from promptopt.store.database import CALLS, JOURNAL, LOOKED_AT, LOOKS, RUNS, sentences
+from promptopt.store.runs import FINAL, Store
+
+AT_ONCE = 500
+"""Rows that are read and written together."""
+
+
+def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
+    """Copy runs, their journals and calls, and the ledger of looks. What the target has already stays as it is.
+
+    Raises StoreError.
+    """
+    source.cache.flush()
+    names = [each for run in dict.fromkeys(run_ids) for each in (run, run + FINAL)]
+    with sentences(source.where), source.engine.connect() as reading, sentences(target.where):
+        keys: dict[bytes, None] = {}
+        for begin in range(0, len(names), AT_ONCE):
+            chosen = names[begin : begin + AT_ONCE]
+            _copy(reading, target, RUNS, sql.select(RUNS).where(RUNS.c.id.in_(chosen)))
+            _copy(reading, target, JOURNAL, sql.select(JOURNAL).where(JOURNAL.c.run.in_(chosen)))
+            asked = sql.select(JOURNAL.c.key).where(JOURNAL.c.run.in_(chosen))
+            keys |= {bytes(key): None for (key,) in reading.execute(asked)}
+        listed = list(keys)
+        for begin in range(0, len(listed), AT_ONCE):
+            query = sql.select(CALLS).where(CALLS.c.key.in_(listed[begin : begin + AT_ONCE]))
+            _copy(reading, target, CALLS, query)
+        # All of it: numbers of looks are counted over the whole ledger, which holds digests only.
+        for table in (LOOKS, LOOKED_AT):
+            _copy(reading, target, table, sql.select(table))
+
+
+def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.Select[Any]) -> None:
+    columns = [column.name for column in table.columns]
+    insert = sql.text(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
+        f"ON CONFLICT DO NOTHING"
+    )
+    rows = reading.execute(query).mappings()
+    while found := rows.fetchmany(AT_ONCE):
+        with target.engine.begin() as writing:
+            writing.execute(insert, [dict(row) for row in found])

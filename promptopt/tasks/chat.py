@@ -1,0 +1,261 @@
+"""A first task file for the logs of a chatbot: its system prompt, the variables in it, and the conversations, cleaned.
+
+The conversations are written into a file of their own, in one form whatever log they come from, so that what is
+searched on can be read, masked and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.guess import quoted
+from promptopt.tasks.masking import Masker, personal_values
+from promptopt.tasks.prompt_text import chat_layouts
+from promptopt.tasks.reading.chat_rows import Conversation, conversations_of, is_log
+from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, Scored, examples_of, refusals, usable
+from promptopt.tasks.reading.files import read_rows
+from promptopt.text import counted, normalise, shorten
+from promptopt.types import ChatRole, Example, messages_to_json
+
+_MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
+"""A variable in any spelling that stands in braces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What is read of a log, and how. `speakers`: roles of names that are not known. `group_by`: a member of its rows.
+
+    `scored`: which replies are. `mask`: whether personal data is replaced.
+    """
+
+    data: Path
+    speakers: Mapping[str, ChatRole] = field(default_factory=dict[str, ChatRole])
+    group_by: str | None = None
+    scored: Scored = "last"
+    mask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDraft:
+    """The two texts that make a task: the task file, and the conversations beside it; and what there is to say."""
+
+    task_file: str
+    conversations: str
+    said: tuple[str, ...]
+
+
+def holds_chats(data: Path) -> bool:
+    """Whether a file holds conversations, by its first row."""
+    return is_log(next(read_rows(data)))
+
+
+def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDraft:
+    """The task named `name` out of logs, its conversations to be saved as `beside`.
+
+    `system`: the system prompt in use today; None: the one that the logs share. Raises DataError where there is none or
+    no conversation can be used, and ConfigError for two prompts.
+    """
+    rows = enumerate(read_rows(logs.data), start=1)
+    reading = conversations_of(rows, logs.speakers, logs.group_by)
+    remarks = Remarks()
+    cleaned = usable(logs.data, reading, remarks)
+    said = list(refusals(logs.data.name, reading))
+    prompt, notes = _prompt(logs.data, cleaned, system)
+    said += notes
+    names, cleaned, notes = _with_variables(prompt, cleaned)
+    said += [*remarks.sentences(logs.data.name), *notes]
+    dropped = Remarks()
+    examples = examples_of(cleaned, names, logs.scored, dropped)
+    if not examples:
+        raise DataError(
+            f"{logs.data}: no conversation has a reply that could be scored; see that the replies are the assistant's"
+        )
+    said += dropped.sentences(logs.data.name)
+    if len({example.group for example in examples}) == 1:
+        raise DataError(
+            f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
+            f"give at least a few dozen (--group-by names the member that tells them apart)"
+        )
+    masker = Masker()
+    lines = [_line(each, names, masker if logs.mask else None) for each in cleaned]
+    if logs.mask:
+        said.append(f"{beside}: {masker.said()}")
+    text = _task_file(logs, prompt, name, beside, names, examples)
+    return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
+
+
+def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple[str, list[str]]:
+    """The system prompt: the one given, or the one that all conversations with a system message share."""
+    logged: dict[str, list[int]] = {}
+    for each in cleaned:
+        logged.setdefault(each.system, []).append(each.conversation.row)
+    shown = [text for text in logged if text.strip()]
+    if system is not None:
+        if not system.strip():
+            raise ConfigError("the system prompt is empty; write at least one sentence that says what the bot is for")
+        template = _template(system)
+        others = [rows for text, rows in logged.items() if text.strip() and template.fullmatch(normalise(text)) is None]
+        count = sum(map(len, others))
+        note = (
+            f"{counted(count, 'conversation was', 'conversations were')} logged under another system prompt; the one "
+            f"given takes its place"
+        )
+        return system.replace("\r\n", "\n").strip(), [note] if count else []
+    if not shown:
+        raise ConfigError(
+            f"{path}: no conversation has a system message; give the prompt in use today with --system FILE"
+        )
+    if len(shown) > 1:
+        first, second = (_apart(shown[place], shown[1 - place]) for place in (0, 1))
+        rows = [logged[text][0] for text in shown]
+        raise ConfigError(
+            f"{path}: the conversations have {len(shown)} system prompts, such as {first} (row {rows[0]}) and {second} "
+            f"(row {rows[1]}); give the one to be improved with --system FILE, with its variables as {{{{name}}}}"
+        )
+    bare = len(logged.get("", ()))
+    return shown[0], [f"{counted(bare, 'conversation has', 'conversations have')} no system message"] if bare else []
+
+
+def _apart(text: str, other: str, most: int = 60) -> str:
+    """The text from a little before the place where it differs from the other."""
+    same = next((place for place, (one, two) in enumerate(zip(text, other, strict=False)) if one != two),
+                min(len(text), len(other)))  # fmt: skip
+    begin = max(0, same - most // 3)
+    return repr(("…" if begin else "") + shorten(text[begin:], most))
+
+
+def _template(prompt: str) -> re.Pattern[str]:
+    """What the prompt looks like once something stands for its variables: one group for each, in order."""
+    plain = normalise(prompt)
+    pieces: list[str] = []
+    end = 0
+    for mark in _MARK.finditer(plain):
+        pieces += [re.escape(plain[end : mark.start()]), "(.*?)"]
+        end = mark.end()
+    return re.compile("".join([*pieces, re.escape(plain[end:])]), re.DOTALL)
+
+
+def _with_variables(prompt: str, cleaned: Sequence[Cleaned]) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
+    """The variables of the prompt that the log gives values of, the conversations with all of them, and remarks."""
+    marked = [mark[2] for mark in _MARK.finditer(normalise(prompt))]
+    named = tuple(dict.fromkeys(marked))
+    template = _template(prompt)
+    filled: list[Cleaned] = []
+    for each in cleaned:
+        found = template.fullmatch(normalise(each.system)) if each.system and marked else None
+        read = {} if found is None else dict(zip(marked, found.groups(), strict=True))
+        # A log of the template itself says nothing of what stood for its variables.
+        read = {key: value for key, value in read.items() if not _MARK.fullmatch(value)}
+        values = {**dict(each.conversation.variables), **read}
+        filled.append(replace(each, conversation=replace(each.conversation, variables=tuple(values.items()))))
+    given = [{name for name, _ in each.conversation.variables} for each in filled]
+    names = tuple(name for name in named if any(name in known for known in given))
+    static = [name for name in named if name not in names]
+    notes: list[str] = []
+    if static:
+        notes.append(
+            f"no conversation says what {' or '.join(map(repr, static))} stands for, so the model sees the mark as "
+            f"it is written; give values under 'variables' in the rows of the log, or write the text into the prompt"
+        )
+    whole = tuple(each for each, known in zip(filled, given, strict=True) if known.issuperset(names))
+    if len(whole) < len(filled):
+        lost = next(each for each, known in zip(filled, given, strict=True) if not known.issuperset(names))
+        missing = next(name for name in names if name not in dict(lost.conversation.variables))
+        left_out = counted(len(filled) - len(whole), "conversation")
+        notes.append(
+            f"{left_out} left out, such as row {lost.conversation.row}: no value for the variable {missing!r} of the "
+            f"prompt"
+        )
+    return names, whole, notes
+
+
+def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
+    conversation = each.conversation
+    known = dict(conversation.variables)
+    if masker is not None:
+        personal = personal_values(conversation.variables)
+        conversation = replace(
+            conversation,
+            messages=tuple(masker.message(message, personal) for message in conversation.messages),
+            ideal=tuple(masker.text(text, personal) for text in conversation.ideal),
+        )
+        known = {name: masker.text(value, personal) for name, value in known.items()}
+    return json.dumps(_as_row(conversation, {name: known[name] for name in names}), ensure_ascii=False)
+
+
+def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The conversation as it is kept: OpenAI's form of a fine-tuning row, with the id and what else there is."""
+    messages = messages_to_json(conversation.messages)
+    for message, weight in zip(messages, conversation.weights, strict=False):
+        if weight is not None:
+            message["weight"] = weight
+    further: dict[str, Any] = {
+        "tools": [json.loads(tool) for tool in conversation.tools],
+        "variables": dict(variables),
+        "accepted": list(conversation.ideal),
+    }
+    kept = {name: value for name, value in further.items() if value}
+    return {"conversation": conversation.id, "messages": messages, **kept}
+
+
+def _task_file(
+    logs: Logs, prompt: str, name: str, beside: str, names: Sequence[str], examples: Sequence[Example]
+) -> str:
+    longest = max((len(example.target) for example in examples), default=0)
+    tokens = min(1024, max(64, longest // 2)) if longest else 256
+    groups = len({example.group for example in examples})
+    lines = [
+        f"name = {quoted(name)}",
+        "# One or two sentences on what the bot is for; shown to the model that writes prompts.",
+        f"description = {quoted(f'Replies of a chatbot, from {logs.data.name}.')}",
+        f"# {counted(len(examples), 'scored reply', 'scored replies')} of {counted(groups, 'conversation')}. Scored by",
+        "# the words shared with the logged reply (f1), until a judge is told what a good reply is: docs/judges.md.",
+        'metric = "f1"',
+        'answer = "text"',
+        f"max_tokens = {tokens}   # of a reply",
+        "# The system prompt in use today: this is the part that is optimized.",
+        f"instruction = {_long(prompt)}",
+        "",
+        "[data]",
+        f"file = {quoted(beside)}   # as seen from this file",
+        f"turns = {quoted(logs.scored)}   # which replies of a conversation are scored: last | all | weighted",
+        *([f"variables = [{', '.join(map(quoted, names))}]   # what fills the slots of the prompt"] if names else []),
+        "",
+        "[contract]",
+        "# What no candidate may lose; see docs/check.md for all clauses.",
+        "template = true   # expressions such as {{name}} stay as they are, and none is added",
+        "# must_contain = []",
+        "# must_not_contain = []",
+        "# max_tokens = 1000",
+        "",
+    ]
+    for layout in chat_layouts():
+        pairs = ", ".join(f"[{quoted(role)}, {quoted(pattern)}]" for role, pattern in layout.messages)
+        lines += ["[[layouts]]", f"name = {quoted(layout.name)}", f"messages = [{pairs}]", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _long(text: str) -> str:
+    """A text of several lines as TOML writes it, so that a person can edit it; else in one line."""
+    if "\n" not in text or "'''" in text or any(ord(each) < 32 and each not in "\n\t" for each in text):
+        return quoted(text)
+    return f"'''\n{text}'''"
+
+
+def speakers_of(given: Iterable[str]) -> dict[str, ChatRole]:
+    """`NAME=role` pairs as a user gives them. Raises ConfigError."""
+    roles: tuple[ChatRole, ...] = ("user", "assistant", "system", "tool")
+    found: dict[str, ChatRole] = {}
+    for pair in given:
+        name, _, said = pair.rpartition("=")
+        role: ChatRole | None = next((each for each in roles if each == said.strip()), None)
+        if not name.strip() or role is None:
+            raise ConfigError(f"--speaker {pair!r} is no NAME=ROLE; the roles are {', '.join(roles)}")
+        found[name.strip()] = role
+    return found

@@ -1,0 +1,79 @@
+"""Personal data out of logs: what rules can find is replaced by what it is, as `[email]`.
+
+Names are found only where the log itself says that something is one (a variable `name`); no rule finds the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from promptopt.text import counted
+from promptopt.types import Message
+
+_KEY = r"\b(?:sk|pk|rk|gsk|ghp|gho|xox[abps]|hf|xai)[-_][\w-]{8,}|\bAKIA[0-9A-Z]{16}\b|\bBearer\s+[\w.~+/-]{12,}=*"
+_RULES: Mapping[str, re.Pattern[str]] = {
+    "key": re.compile(_KEY),
+    "link with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s]+", re.IGNORECASE),
+    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])"),
+    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
+    "phone": re.compile(
+        r"(?<![\w+])(?:\+|00)\d[\d ()./-]{6,18}\d(?!\w)"
+        r"|(?<![\w-])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)|(?<![\w-])\(?\d{3}\)?[ -]\d{3}-\d{4}(?!\w)"
+    ),
+}
+"""In this order: what is a card number would else be half a phone number."""
+_PERSONAL = re.compile(r"name|mail|phone|mobile|address|street|birth|iban|customer_id|user_id", re.IGNORECASE)
+"""Variables whose values are personal, wherever they stand."""
+
+
+@dataclass(slots=True)
+class Masker:
+    """Replaces what is personal, and counts it by kind."""
+
+    counts: Counter[str] = field(default_factory=Counter[str])
+
+    def text(self, text: str, personal: Mapping[str, str]) -> str:
+        """`text` masked; `personal`: texts known to be personal, with what each is."""
+        for value in sorted(personal, key=lambda each: (-len(each), each)):
+            # Whole words only: the customer Art is no part of an article.
+            pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+            text, count = re.subn(pattern, lambda _, kind=personal[value]: f"[{kind}]", text)
+            self.counts[personal[value]] += count
+        for kind, rule in _RULES.items():
+            text = rule.sub(lambda found, kind=kind: self._masked(kind, found[0]), text)
+        return text
+
+    def message(self, message: Message, personal: Mapping[str, str]) -> Message:
+        """The message masked, arguments of calls included, and without the name of who speaks."""
+        calls = tuple(replace(call, arguments=self.text(call.arguments, personal)) for call in message.tool_calls)
+        name = message.name if message.role == "tool" else ""
+        return replace(message, content=self.text(message.content, personal), tool_calls=calls, name=name)
+
+    def said(self) -> str:
+        """What was masked, in a sentence."""
+        found = [counted(count, kind) for kind, count in sorted(self.counts.items()) if count]
+        what = ", ".join(found) if found else "nothing: no rule found personal data"
+        return f"masked {what}; rules find neither all names nor all addresses, so look the file through"
+
+    def _masked(self, kind: str, found: str) -> str:
+        if kind == "card number" and not _is_card(found):
+            return found
+        self.counts[kind] += 1
+        return f"[{kind}]"
+
+
+def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Values that are personal by the name of their variable, with that name; very short ones are not looked for."""
+    return {value.strip(): name for name, value in variables if _PERSONAL.search(name) and len(value.strip()) > 2}
+
+
+def _is_card(text: str) -> bool:
+    """Luhn's check, which one number in ten passes by chance."""
+    digits = [int(character) for character in text if character.isdigit()]
+    doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
+    return sum(doubled) % 10 == 0

@@ -1,0 +1,231 @@
+"""From logged conversations to examples: what of them a model can be sent again, and which replies are scored.
+
+What is left out on the way is counted, and said in a sentence for each reason.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from promptopt.errors import DataError
+from promptopt.tasks.reading.chat_rows import Conversation, Reading, Row, conversations_of
+from promptopt.text import counted
+from promptopt.types import Example, Message
+
+Scored = Literal["last", "all", "weighted"]
+"""Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
+SCORED: tuple[Scored, ...] = ("last", "all", "weighted")
+LONGEST = 8_000
+"""Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
+MOST = 50_000
+"""The most conversations kept of one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A conversation without its system message (`system`), ready to be sent up to any of its replies."""
+
+    conversation: Conversation
+    system: str
+
+
+@dataclass(slots=True)
+class Remarks:
+    """What was left out, by reason, with how often."""
+
+    counts: Counter[str] = field(default_factory=Counter[str])
+
+    def sentences(self, name: str) -> tuple[str, ...]:
+        """One for each reason; `name`: of the file."""
+        return tuple(f"{name}: {_spoken(reason, count)}" for reason, count in self.counts.items())
+
+
+_REASONS: Mapping[str, tuple[str, str]] = {
+    "empty": ("empty turn", "left out"),
+    "orphan": ("result of a tool", "left out that no call asks for"),
+    "cut call": ("conversation", "cut at a call of a tool that has no result"),
+    "unanswered": ("conversation", "cut after the last reply: what the user said then has none"),
+    "no reply": ("conversation", "left out without a reply of the assistant"),
+    "greeting": ("first reply", "not scored, since it answers nothing"),
+    "long": ("history", f"cut to its last turns, of about {LONGEST:,} tokens at most"),
+    "too long": ("turn", f"left out: alone it has more than about {LONGEST:,} tokens"),
+    "system": ("system message", "inside of a conversation is sent where it stands"),
+}
+
+
+def read_chats(
+    path: Path, rows: Iterable[Row], variables: Sequence[str], scored: Scored, seed: int
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """The scored turns in a file of chats, and what a user should know. `variables`: members that are inputs, too.
+
+    Raises DataError where nothing can be used, and for a conversation without one of the variables.
+    """
+    reading = conversations_of(enumerate(rows, start=1))
+    remarks = Remarks()
+    cleaned = usable(path, reading, remarks)
+    for each in cleaned:
+        known = dict(each.conversation.variables)
+        lost = next((name for name in variables if name not in known), None)
+        if lost is not None:
+            raise DataError(
+                f"{path}, row {each.conversation.row}: the conversation has no value for {lost!r}, which the prompt "
+                f"shows; write it under 'variables', or remove the row"
+            )
+    kept = cleaned
+    if len(cleaned) > MOST:
+        places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST))
+        kept = tuple(cleaned[place] for place in places)
+    examples = examples_of(kept, variables, scored, remarks)
+    if not examples:
+        raise DataError(
+            f"{path}: no conversation has a reply that could be scored; see that replies are the assistant's"
+        )
+    said = [*refusals(path.name, reading), *remarks.sentences(path.name)]
+    if len(kept) < len(cleaned):
+        said.append(f"{path.name} has {len(cleaned):,} conversations; a random {MOST:,} of them (by the seed) are used")
+    return examples, tuple(said)
+
+
+def refusals(name: str, reading: Reading) -> list[str]:
+    """A sentence for each reason why rows were refused."""
+    return [
+        f"{name}: {counted(len(rows), 'row')} left out, such as row {rows[0]}: {reason}"
+        for reason, rows in reading.refused.items()
+    ]
+
+
+def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...]:
+    """The conversations as they can be sent. Raises DataError where there is none."""
+    cleaned = tuple(_cleaned(each, remarks) for each in reading.conversations)
+    found = tuple(each for each in cleaned if any(said.role != "system" for said in each.conversation.messages))
+    if found:
+        return found
+    if reading.refused:
+        reason, rows = max(reading.refused.items(), key=lambda entry: len(entry[1]))
+        raise DataError(f"{path}: no conversation can be used: in row {rows[0]}, {reason}; mend or replace the file")
+    raise DataError(f"{path} holds no conversation; give a log of chats, as `messages` of OpenAI's or ShareGPT's rows")
+
+
+def examples_of(
+    cleaned: Sequence[Cleaned], variables: Sequence[str], scored: Scored, remarks: Remarks
+) -> tuple[Example, ...]:
+    """One example for each scored turn; the turns of one conversation are one group.
+
+    Where no conversation has any reply, each is asked as it stands, without a target.
+    """
+    answered = any(said.role == "assistant" for each in cleaned for said in each.conversation.messages)
+    found: list[Example] = []
+    for each in cleaned:
+        conversation = each.conversation
+        known = dict(conversation.variables)
+        fields = tuple((name, known.get(name, "")) for name in variables)
+        messages = conversation.messages
+        places = _places(conversation, scored, remarks) if answered else [len(messages)]
+        for place in places:
+            history = _short(messages[:place], remarks)
+            if not history:
+                continue
+            target = messages[place].written if answered else ""
+            accepted = conversation.ideal if place == len(messages) - 1 else ()
+            found.append(Example(fields, target, accepted, (), "", conversation.id, history, conversation.tools))
+    return tuple(found)
+
+
+def _cleaned(conversation: Conversation, remarks: Remarks) -> Cleaned:
+    messages, weights = list(conversation.messages), list(conversation.weights)
+    begin = 0
+    while begin < len(messages) and messages[begin].role in ("system", "developer"):
+        begin += 1
+    system = "\n\n".join(message.content.strip() for message in messages[:begin] if message.content.strip())
+    weighed = weights if weights else [None] * len(messages)
+    spoken = [
+        (message, weight)
+        for message, weight in zip(messages[begin:], weighed[begin:], strict=True)
+        if message.content.strip() or message.tool_calls or message.role == "tool"
+    ]
+    remarks.counts["empty"] += len(messages) - begin - len(spoken)
+    remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _ in spoken)
+    paired = _paired([message for message, _ in spoken], remarks)
+    kept = tuple(message for message, _ in paired)
+    held = tuple(spoken[place][1] for _, place in paired)
+    remarks.counts = +remarks.counts
+    return Cleaned(replace(conversation, messages=kept, weights=held if weights else ()), system)
+
+
+def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message, int]]:
+    """The messages with their places: every call with an id, every result behind its call; up to a call without one."""
+    found: list[tuple[Message, int]] = []
+    open_ids: list[str] = []
+    calls = 0
+    for place, message in enumerate(messages):
+        if message.role == "tool":
+            if not open_ids or (message.tool_call_id and message.tool_call_id not in open_ids):
+                remarks.counts["orphan"] += 1
+                continue
+            id = message.tool_call_id if message.tool_call_id else open_ids[0]
+            open_ids.remove(id)
+            found.append((replace(message, tool_call_id=id), place))
+            continue
+        if open_ids:
+            break
+        numbered = tuple(
+            call if call.id else replace(call, id=f"call_{calls + number}")
+            for number, call in enumerate(message.tool_calls, start=1)
+        )
+        calls += len(numbered)
+        open_ids = [call.id for call in numbered]
+        found.append((replace(message, tool_calls=numbered), place))
+    if open_ids:
+        begin = max(number for number, (message, _) in enumerate(found) if message.tool_calls)
+        if begin < len(messages) - 1:
+            remarks.counts["cut call"] += 1
+        del found[begin + 1 :]
+    return found
+
+
+def _places(conversation: Conversation, scored: Scored, remarks: Remarks) -> list[int]:
+    """Which messages of a conversation are scored."""
+    messages, weights = conversation.messages, conversation.weights
+    replies = [place for place, message in enumerate(messages) if message.role == "assistant"]
+    if not replies:
+        remarks.counts["no reply"] += 1
+        return []
+    if replies[-1] < len(messages) - 1:
+        remarks.counts["unanswered"] += 1
+    if replies[0] == 0:
+        remarks.counts["greeting"] += 1
+        replies = replies[1:]
+    if scored == "weighted" and any(weight is not None for weight in weights):
+        return [place for place in replies if weights[place] != 0]
+    return replies[-1:] if scored == "last" else replies
+
+
+def _short(history: Sequence[Message], remarks: Remarks) -> tuple[Message, ...]:
+    """The last turns of a history that have `LONGEST` tokens together; a turn begins where the user speaks."""
+    sizes = [_tokens(message.written) for message in history]
+    if sum(sizes) <= LONGEST:
+        return tuple(history)
+    starts = [place for place, message in enumerate(history) if message.role == "user"]
+    fitting = [start for start in starts if sum(sizes[start:]) <= LONGEST]
+    remarks.counts["long" if fitting else "too long"] += 1
+    return tuple(history[fitting[0] :]) if fitting else ()
+
+
+def _tokens(text: str) -> int:
+    """By rule, so that a history is the same on every machine: 1 for 4 ASCII characters, 1 for 3 bytes of others."""
+    ascii_count = sum(character.isascii() for character in text)
+    others = len(text.encode("utf-8", "replace")) - ascii_count
+    return math.ceil(ascii_count / 4) + math.ceil(others / 3)
+
+
+def _spoken(reason: str, count: int) -> str:
+    noun, what = _REASONS[reason]
+    many = "histories" if noun == "history" else "replies" if noun.endswith("reply") else ""
+    plural = many if noun != "first reply" else "first replies"
+    return f"{counted(count, noun, plural or noun + 's')} {what}"

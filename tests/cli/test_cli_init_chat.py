@@ -1,0 +1,223 @@
+"""`promptopt init` on logs of chats: the prompt they share, its variables, what was dropped, and a task that works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Invoke, text_of
+
+from promptopt.models.scripted import Scripted
+from promptopt.tasks import Task, load_task
+from promptopt.types import Example, Message
+
+
+@pytest.fixture
+def model() -> Scripted:
+    def answer(request: Any) -> str:
+        text = text_of(request)
+        return "Be kind and brief." if text.startswith("Improve:") else f"Order {text.split()[-1][:-1]} is on its way."
+
+    return Scripted(answer, name="scripted/clerk")
+
+
+SYSTEM = "You are the assistant of {{shop}}.\nThe customer is called {{ name }}.\nBe kind."
+
+
+def filled(number: int) -> str:
+    return SYSTEM.replace("{{shop}}", "Acme").replace("{{ name }}", f"Ann{number}")
+
+
+def log(number: int, system: str | None = None, **more: Any) -> dict[str, Any]:
+    said = [{"role": "system", "content": filled(number) if system is None else system}] if system != "" else []
+    return {"messages": [*said, {"role": "user", "content": f"Where is order {number}?"},
+                         {"role": "assistant", "content": f"Order {number} is on its way."}], **more}  # fmt: skip
+
+
+def write(rows: list[dict[str, Any]], name: str = "logs.jsonl") -> None:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def made(invoke: Invoke, *options: str) -> tuple[Task, str]:
+    done = invoke("init", "bot", "--data", "logs.jsonl", *options)
+    assert done.exit_code == 0, done.stderr
+    return load_task("bot.toml"), " ".join(done.stdout.split())
+
+
+def everything(task: Task) -> tuple[Example, ...]:
+    return (*task.train, *task.dev, *task.test)
+
+
+@pytest.mark.parametrize("mark", ["{{%s}}", "{{ %s }}", "{%s}", "${%s}"])
+def test_a_given_prompt_keeps_its_variables_and_their_values_are_read_off_the_logs(
+    mark: str, invoke: Invoke, workplace: Path
+) -> None:
+    prompt = SYSTEM.replace("{{shop}}", mark % "shop").replace("{{ name }}", mark % "name")
+    write([log(number) for number in range(40)])
+    (workplace / "system.md").write_text(prompt + "\n", encoding="utf-8")
+    task, said = made(invoke, "--system", "system.md")
+
+    content, shared = task.render(task.initial, task.train[0])
+    name = task.train[0]["name"]
+    assert isinstance(content, tuple)
+    assert content[0] == Message("system", filled(int(name.removeprefix("Ann"))))
+    assert content[1:] == task.train[0].messages
+    assert shared == len("You are the assistant of ")
+    assert "no conversation stands in two splits" in said
+    assert task.broken_by(task.initial.replace("instruction", task.initial["instruction"] + " {{ vip }}"), len)
+
+
+def test_without_a_prompt_the_one_that_all_logs_share_is_taken(invoke: Invoke) -> None:
+    write([log(number, "Be kind.") for number in range(40)])
+
+    assert made(invoke)[0].initial["instruction"] == "Be kind."
+
+
+def test_variables_come_from_the_rows_where_the_logs_hold_the_template(invoke: Invoke) -> None:
+    write([log(number, SYSTEM, variables={"shop": "Acme", "name": f"Ann{number}"}) for number in range(40)])
+    task, _ = made(invoke)
+
+    content, _ = task.render(task.initial, task.train[0])
+    assert content[0] == Message("system", filled(int(task.train[0]["name"].removeprefix("Ann"))))
+
+
+def test_two_system_prompts_are_shown_where_they_differ(invoke: Invoke) -> None:
+    write([log(number, f"You help people. Be {'kind' if number % 2 else 'brief'}.") for number in range(40)])
+    refused = invoke("init", "bot", "--data", "logs.jsonl")
+
+    assert refused.exit_code == 2
+    assert "have 2 system prompts" in refused.stderr
+    assert "kind" in refused.stderr
+    assert "brief" in refused.stderr
+    assert "--system FILE" in refused.stderr
+    assert not Path("bot.toml").exists()
+
+
+def test_another_system_prompt_in_the_logs_is_replaced_by_the_given_one_and_counted(
+    invoke: Invoke, workplace: Path
+) -> None:
+    write([log(number, "Old prompt." if number < 3 else None) for number in range(40)])
+    (workplace / "system.md").write_text("Be kind and brief.", encoding="utf-8")
+    task, said = made(invoke, "--system", "system.md")
+
+    assert task.initial["instruction"] == "Be kind and brief."
+    assert "40 conversations were logged under another system prompt" in said
+
+
+def test_a_variable_that_nothing_fills_stays_as_it_is_written_and_is_said(invoke: Invoke) -> None:
+    write([log(number, "Be kind to {{customer}}.") for number in range(40)])
+    task, said = made(invoke)
+
+    content, _ = task.render(task.initial, task.train[0])
+    assert content[0] == Message("system", "Be kind to {{customer}}.")
+    assert "no conversation says what 'customer' stands for" in said
+    assert task.broken_by(task.initial.replace("instruction", "Be kind."), len) == "lost template '{{customer}}'"
+
+
+def test_conversations_without_a_value_are_left_out_and_counted(invoke: Invoke) -> None:
+    rows = [log(number, "Be kind to {{who}}.", variables={"who": "Ann"} if number else {}) for number in range(40)]
+    write(rows)
+    task, said = made(invoke)
+
+    assert len(everything(task)) < 40
+    assert "1 conversation left out, such as row 1: no value for the variable 'who'" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([log(1)], "holds a single conversation"),
+        ([log(n, "", session_id="one") for n in range(5)], "no conversation has a system message"),
+        ([{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}], "images, sounds and files"),
+        ([{"messages": [{"role": "narrator", "content": "x"}]}], "the speaker 'narrator' is unknown"),
+    ],
+)  # fmt: skip
+def test_logs_that_are_of_no_use_are_refused_with_a_sentence(
+    rows: list[dict[str, Any]], problem: str, invoke: Invoke
+) -> None:
+    write(rows)
+    refused = invoke("init", "bot", "--data", "logs.jsonl")
+
+    assert refused.exit_code == 2
+    assert problem in refused.stderr
+    assert not list(Path().glob("bot*"))
+
+
+def test_personal_data_is_masked_on_request_and_only_then(invoke: Invoke) -> None:
+    personal = ("ann@example.com", "+49 170 1234567", "4111 1111 1111 1111", "sk-abcdefgh12345678")
+    rows = [log(n, "Hi {{name}}.", variables={"name": "Annabel"}) for n in range(40)]
+    for row in rows:
+        row["messages"][1]["content"] += f" I am Annabel, reach me at {', '.join(personal)}; order 1234567890123456."
+    write(rows)
+    made(invoke, "--mask")
+    masked = Path("bot.jsonl").read_text(encoding="utf-8")
+    Path("bot.toml").unlink()
+    Path("bot.jsonl").unlink()
+    made(invoke)
+
+    assert not any(each in masked for each in (*personal, "Annabel"))
+    assert "1234567890123456" in masked  # fails Luhn's check: a number of an order
+    assert all(each in Path("bot.jsonl").read_text(encoding="utf-8") for each in (*personal, "Annabel"))
+
+
+def test_no_conversation_stands_in_two_splits_whatever_the_seed(invoke: Invoke) -> None:
+    turns = [{"role": role, "content": f"{role} {n}"} for n in range(3) for role in ("user", "assistant")]
+    write(
+        [
+            {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": str(n)}, *turns]}
+            for n in range(30)
+        ]
+    )
+    task, _ = made(invoke, "--turns", "all")
+
+    for seed in range(20):
+        cut = task.with_splits(seed=seed)
+        groups = [{example.group for example in split} for split in (cut.train, cut.dev, cut.test)]
+        assert groups[0].isdisjoint(groups[1] | groups[2])
+        assert groups[1].isdisjoint(groups[2])
+
+
+@pytest.mark.parametrize("options", [("--turns", "first"), ("--speaker", "Bob"), ("--speaker", "Bob=boss")])
+def test_options_that_say_nothing_are_refused(options: tuple[str, str], invoke: Invoke) -> None:
+    write([log(number, "S") for number in range(40)])
+
+    assert invoke("init", "bot", "--data", "logs.jsonl", *options).exit_code == 2
+
+
+def test_a_transcript_as_a_table_with_speakers_of_its_own(invoke: Invoke, workplace: Path) -> None:
+    lines = ["conversation_id,speaker,text"]
+    for number in range(30):
+        lines += [f"{number},Ann,Where is {number}?", f"{number},Clerk 7,On its way: {number}."]
+    (workplace / "logs.csv").write_text("\n".join(lines), encoding="utf-8")
+    (workplace / "s.md").write_text("Be kind.", encoding="utf-8")
+    done = invoke(
+        "init",
+        "bot",
+        "--data",
+        "logs.csv",
+        "--system",
+        "s.md",
+        "--speaker",
+        "ann=user",
+        "--speaker",
+        "Clerk 7=assistant",
+    )
+
+    assert done.exit_code == 0, done.stderr
+    assert {example.target[:12] for example in everything(load_task("bot.toml"))} == {"On its way: "}
+
+
+def test_the_task_is_searched_and_its_winner_exported(invoke: Invoke) -> None:
+    write([log(number, "Be kind.") for number in range(60)])
+    task, _ = made(invoke)
+    done = invoke("optimize", "--task", "bot.toml", "--method", "climb", "--model", "x", "--json")
+
+    assert done.exit_code == 0, done.stderr
+    assert task.layouts[0].name == "chat"
+    run = json.loads(done.stdout)["run_id"]
+    exported = invoke("runs", "export", run, "--format", "python")
+    assert exported.exit_code == 0, exported.stderr
+    assert "history: list[dict[str, str]]" in exported.stdout
+    assert "*history," in exported.stdout

@@ -1,0 +1,104 @@
+"""Whether a search can pay: what is measured, what it costs, and what the sentence at the end says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.binding.models import Models
+from promptopt.comparison.headroom import Headroom, headroom
+from promptopt.errors import BackendError, ConfigError
+from promptopt.models.scripted import Scripted
+from promptopt.run.budget import Budget
+from promptopt.stats import smallest_detectable
+from promptopt.store.runs import Store
+from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform
+from promptopt.types import Request
+
+
+def looked(store: Path | Store, base: float = 0.5, gain: float = 0.4, **changes: Any) -> Headroom:
+    task = changes.pop("task", None) or planted_task(test=changes.pop("test", 400))
+    model = changes.pop("model", None) or planted_model(feature_accuracy(["carefully"], base=base, each=gain))
+    proposer = Scripted(
+        lambda request: (
+            f"<prompt>{'Answer carefully' if (request.seed or 0) % 3 == 0 else 'Do answer'} the question.</prompt>"
+        )
+    )
+    return headroom(task, model=Models(model, proposer=proposer), store=store, **changes)
+
+
+def test_a_start_with_room_above_it_is_worth_a_search(tmp_path: Path) -> None:
+    found = looked(tmp_path / "s.db")
+    assert found.start.n == 40
+    assert found.picked is not None
+    assert found.picked.score > found.picked.start
+    assert found.spent.calls < 500
+    assert "A search can pay" in found.advice
+    assert smallest_detectable(found.needed) <= 0.10 < smallest_detectable(found.needed - 1)
+    assert found.smallest == smallest_detectable(400)
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_the_same_again_costs_nothing_and_no_look(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db") as store:
+        first, second = looked(store), looked(store)
+        assert store.looks.ahead([]).earlier == 0
+    assert second.paid.calls == 0
+    assert (first.spent, first.advice) == (second.spent, second.advice)
+
+
+def test_the_best_of_equals_is_not_taken_for_better(tmp_path: Path) -> None:
+    """Sixteen examples and a dozen equal prompts: the best of them looks better by luck, and the halves say so."""
+
+    def answer(request: Request) -> str:
+        return "yes" if uniform(*split_planted(request)) < 0.5 else "no"
+
+    gains = []
+    for seed in range(12):
+        found = looked(
+            tmp_path / f"{seed}.db", task=planted_task(seed=seed, test=60), model=Scripted(answer), seed=seed
+        )
+        assert found.picked is not None
+        gains.append(found.picked.score - found.picked.start)
+    assert abs(sum(gains) / len(gains)) < 0.12
+
+
+def test_a_majority_of_replies_can_be_right_where_one_is_not(tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        return "yes" if uniform(str(request.content), str(request.seed)) < (0.7 if request.seed else 0.3) else "no"
+
+    found = looked(tmp_path / "s.db", model=Scripted(answer))
+    assert found.voted is not None
+    assert found.anyone is not None
+    assert found.start.score < found.voted.score <= found.anyone
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"base": 1.0, "gain": 0.0}, "Keep your prompt"),
+        ({"test": 5}, "these can show no gain at all"),
+        ({"gain": 0.0, "test": 30}, "Gather test examples"),
+    ],
+)
+def test_the_advice_follows_what_was_found(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert said in looked(tmp_path / "s.db", **changes).advice
+
+
+def test_unreadable_answers_come_first(tmp_path: Path) -> None:
+    base = planted_task(test=100)
+    task = dataclasses.replace(base, labels=("yes", "no"), answer="label", metric="exact")
+    silent = Scripted(lambda request: "?" if uniform(str(request.content)) < 0.4 else "yes")
+    assert "First mend how answers are read" in looked(tmp_path / "s.db", task=task, model=silent).advice
+
+
+def test_caps_and_outages_are_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="too little to say anything; raise the limit"):
+        looked(tmp_path / "a.db", budget=Budget(calls=60))
+    dead = Scripted(lambda _: "yes", fail_at=5, error=BackendError("nobody answers"))
+    with pytest.raises(BackendError, match="nobody answers; run the same command again to go on"):
+        looked(tmp_path / "b.db", model=dead)

@@ -1,0 +1,71 @@
+"""RLPrompt with a real (tiny, random) model as its policy: training inside a run, kept, killed, resumed, replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.rlprompt.method import RLPrompt
+from promptopt.optimizers.rlprompt.settings import Learning, Sizes
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget
+from promptopt.testing.processes import outcome
+from tests.optimizers.rlprompt.planted_labels import labelled_task, target
+from tests.optimizers.rlprompt.tiny_policy import WORDS, tiny_folder
+
+import torch  # isort: skip  # after the helper, which skips where there is none
+
+pytestmark = pytest.mark.hf
+WORTH = {WORDS[7]: 0.8, WORDS[21]: 0.6, WORDS[40]: 0.4}
+METHOD = RLPrompt(
+    length=2,
+    size=Sizes(steps=60, prompts=8, examples=8, held=16, every=10, finalists=2),
+    learn=Learning(rate=1e-3, hidden=64),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def search(
+    home: Path, method: RLPrompt = METHOD, model: Scripted | None = None, budget: Budget | None = None
+) -> Result:
+    return optimize(
+        labelled_task(),
+        replace(method, policy=f"hf/{tiny_folder()}", device="cpu"),
+        model=Models(target(WORTH) if model is None else model),
+        budget=Budget() if budget is None else budget,
+        store=home / "store.db",
+    )
+
+
+def test_training_finds_words_that_help_and_a_replay_pays_nothing(tmp_path: Path) -> None:
+    result = search(tmp_path)
+    found = result.best.text.split()
+    assert set(found) & set(WORTH)
+    assert result.best.text.startswith(" ")
+    again = search(tmp_path)
+    assert again.paid.calls == 0
+    assert outcome(again) == outcome(result)
+
+
+def test_a_killed_training_goes_on_from_its_last_weights_and_ends_the_same(tmp_path: Path) -> None:
+    whole = search(tmp_path / "whole")
+    model = target(WORTH)
+    model.fail_at = whole.spent.calls // 2
+    stopped = search(tmp_path / "cut", model=model)
+    assert stopped.status == "suspended"
+    resumed = search(tmp_path / "cut")
+    assert outcome(resumed) == outcome(whole)
+    assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls

@@ -1,0 +1,209 @@
+"""Exports for other programs: each is loaded by the real one, where it is there, and gives what was scored."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.errors import ConfigError
+from promptopt.reports.export import Format, export, export_of, format_for
+from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.task import Task
+from promptopt.types import Content, Example, Prompt
+
+CHAT = Layout("chat", messages=(("system", "{instruction}"), ("user", "{demos}{name}: {text}\nAnswer:")),
+              demo="{name}: {text}\nAnswer: {target}\n\n")  # fmt: skip
+TEXT = Layout("text", text="{name} says {text}. {instruction}\nAnswer:")
+ONE = Layout("one", messages=(("user", "{instruction}\n\n{text} for {name}{name}\n"),))
+TURNS = Layout("turns", messages=CHAT.messages, demos=Turns())
+EXAMPLES = tuple(Example.of(("yes", "no")[n % 2], text=f"text {n}", name=f"name {n}") for n in range(60))
+NASTY = (
+    "Mind $input ${name} $$5, {text}-like {braces} {{double}} {% raw %} {# no #} \"quotes\", '''x''', \\n, <b>&amp; "
+    "\u05e9\u05dc {"
+)
+INPUTS = [("plain", "Ann"), (NASTY, "{{text}}"), ("", "line\nbreak ${x}"), ("{% if %}", "$name")]
+Render = Callable[[str], Callable[[str, str], Any]]
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return Task.from_examples(EXAMPLES, prompt=Prompt.of("Say."), labels=["yes", "no"], layout=[CHAT, TEXT, ONE, TURNS])
+
+
+def sent(content: Content) -> Any:
+    return content if isinstance(content, str) else [{"role": m.role, "content": m.content} for m in content]
+
+
+def holds(task: Task, form: Format, layout: str, load: Render, *, plain: Callable[[str], Any] = str) -> None:
+    """The export, rendered by its own program for several inputs, gives to the last character what the model reads."""
+    laid_out = task.with_layout(layout)
+    demos = [EXAMPLES[0], Example.of("no", text="a {text} $text", name="{{b}}")] if layout in ("chat", "turns") else []
+    for text in ("Say yes or no.", NASTY):
+        prompt = task.initial.replace("instruction", text).with_demos(demos)
+        exported = export_of(laid_out, prompt, "openai/small")
+        render = load(export(exported, form))
+        for value, name in INPUTS:
+            content = sent(laid_out.render(prompt, Example.of("", text=value, name=name))[0])
+            assert render(value, name) == (plain(content) if isinstance(content, str) else content)
+
+
+def as_user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.mark.parametrize("layout", ["chat", "text", "one", "turns"])
+def test_dspy_sends_what_was_measured(task: Task, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = "/tmp/promptopt-peers/lib/python3.11/site-packages"
+    if Path(peers).is_dir():
+        monkeypatch.setattr(sys, "path", [*sys.path, peers])
+    dspy = pytest.importorskip("dspy", reason="needs dspy", exc_type=ImportError)
+    asked: list[Any] = []
+
+    class Model(dspy.BaseLM):
+        def __call__(self, prompt: Any = None, messages: Any = None, **_: Any) -> list[str]:
+            asked.append(messages)
+            return ["yes"]
+
+    def load(text: str) -> Callable[[str, str], Any]:
+        space: dict[str, Any] = {}
+        exec(compile(text, "exported", "exec"), space)
+
+        def render(value: str, name: str) -> Any:
+            with dspy.context(lm=Model("stub")):
+                assert space["Program"]()(text=value, name=name).answer == "yes"
+            return asked[-1]
+
+        return render
+
+    holds(task, "dspy", layout, load, plain=as_user)
+
+
+@pytest.mark.parametrize("layout", ["chat", "text", "one", "turns"])
+@pytest.mark.filterwarnings("ignore")
+def test_langchain_loads_what_was_measured(task: Task, layout: str) -> None:
+    loads = pytest.importorskip("langchain_core.load", reason="needs langchain-core").loads
+    roles = {"system": "system", "human": "user", "ai": "assistant"}
+
+    def load(text: str) -> Callable[[str, str], Any]:
+        template = loads(text)
+
+        def render(value: str, name: str) -> Any:
+            made = template.invoke({"text": value, "name": name})
+            if layout == "text":
+                return made.to_string()
+            return [{"role": roles[each.type], "content": each.content} for each in made.to_messages()]
+
+        return render
+
+    holds(task, "langchain", layout, load)
+
+
+@pytest.mark.parametrize("layout", ["chat", "text", "one", "turns"])
+def test_promptfoo_renders_what_was_measured(task: Task, layout: str) -> None:
+    """By Jinja, which reads what is used here as Nunjucks does; promptfoo itself is a program of Node."""
+    jinja2 = pytest.importorskip("jinja2", reason="needs the extra `report`")
+    environment = jinja2.Environment(keep_trailing_newline=True)
+
+    def load(text: str) -> Callable[[str, str], Any]:
+        config = json.loads(text)
+        assert config["providers"][0]["id"] == "openai:chat:small"
+        raw = config["prompts"][0]["raw"]
+
+        def render(value: str, name: str) -> Any:
+            def filled(template: str) -> str:
+                return environment.from_string(template).render(text=value, name=name)
+
+            if layout == "text":
+                return filled(raw)
+            return [{**each, "content": filled(each["content"])} for each in json.loads(raw)]
+
+        return render
+
+    holds(task, "promptfoo", layout, load)
+
+
+@pytest.mark.parametrize("layout", ["text", "one", "system"])
+@pytest.mark.filterwarnings("ignore")
+def test_llm_evaluates_what_was_measured(task: Task, layout: str) -> None:
+    template = pytest.importorskip("llm.templates", reason="needs llm").Template
+    if layout == "system":
+        own = Layout("system", messages=(("system", "{instruction}"), ("user", "{name}: {text}")))
+        task = Task.from_examples(EXAMPLES, prompt=Prompt.of("Say."), labels=["yes", "no"], layout=[own])
+
+    def load(text: str) -> Callable[[str, str], Any]:
+        made = template(**json.loads(text))
+
+        def render(value: str, name: str) -> Any:
+            prompt, system = made.evaluate("", {"text": value, "name": name})
+            if layout == "text":
+                return prompt
+            return [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": prompt}]
+
+        return render
+
+    holds(task, "llm", layout, load)
+
+
+def test_llm_takes_its_one_input_as_it_is_piped_and_refuses_turns(task: Task) -> None:
+    single = Task.from_examples([Example.of("yes", text=f"t {n}") for n in range(40)], prompt="Costs $5.", name="t",
+                                metric="exact")  # fmt: skip
+    written = json.loads(export(export_of(single, single.initial), "llm"))
+    assert written["prompt"] == "Costs $$5.\n\nText: $input\nAnswer:"
+    shown = task.initial.with_demos([EXAMPLES[0]])
+    with pytest.raises(ConfigError, match="export it as openai or python"):
+        export(export_of(task.with_layout("turns"), shown), "llm")
+
+
+@pytest.mark.parametrize("layout", ["chat", "one", "turns"])
+def test_openai_takes_the_body_as_it_is(task: Task, layout: str) -> None:
+    from openai.types.chat import completion_create_params
+    from pydantic import TypeAdapter
+
+    def load(text: str) -> Callable[[str, str], Any]:
+        body = json.loads(text)
+        TypeAdapter(completion_create_params.CompletionCreateParamsNonStreaming).validate_python(body)
+        assert body["model"] == "small"
+
+        def render(value: str, name: str) -> Any:
+            spelt = dict(zip(marks(body), (value, name), strict=True))
+            return [{**each, "content": filled(each["content"], spelt)} for each in body["messages"]]
+
+        return render
+
+    def marks(body: Any) -> list[str]:
+        last = body["messages"][-1]["content"]
+        return [next(mark for mark in (f"{{{name}{'_' * more}}}" for more in (2, 1, 0)) if mark in last)
+                for name in ("text", "name")]  # fmt: skip
+
+    def filled(text: str, spelt: dict[str, str]) -> str:
+        import re
+
+        return re.sub("|".join(map(re.escape, spelt)), lambda found: spelt[found[0]], text)
+
+    holds(task, "openai", layout, load)
+
+
+@pytest.mark.parametrize("layout", ["chat", "text", "turns"])
+def test_toml_says_what_json_says(task: Task, layout: str) -> None:
+    prompt = task.initial.replace("instruction", NASTY + "\x7f\x00\t").with_demos(
+        [EXAMPLES[0]] if layout != "text" else []
+    )
+    exported = export_of(task.with_layout(layout), prompt, "openai/small")
+    written = json.loads(export(exported, "json"))
+    found = tomllib.loads(export(exported, "toml"))
+    assert found == {name: value for name, value in written.items() if value is not None}
+    half = export_of(task.with_layout("text"), task.initial.replace("instruction", "half \ud83d"))
+    with pytest.raises(ConfigError, match="export it as json"):
+        export(half, "toml")
+
+
+def test_text_is_another_name_and_an_unknown_form_names_them_all() -> None:
+    assert (format_for(None, "text"), format_for(Path("x.toml"), None)) == ("txt", "toml")
+    with pytest.raises(ConfigError, match="langchain, promptfoo, llm"):
+        format_for(None, "yaml")

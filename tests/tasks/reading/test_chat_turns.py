@@ -1,0 +1,140 @@
+"""Which replies of a log are scored, what precedes them, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.errors import DataError
+from promptopt.tasks.reading.chat_turns import LONGEST, Scored, read_chats
+from promptopt.types import Example
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+
+
+def turn(role: str, content: str | None, **more: Any) -> dict[str, Any]:
+    return {"role": role, "content": content, **more}
+
+
+def read(*conversations: list[dict[str, Any]], scored: Scored = "all", **row: Any) -> tuple[tuple[Example, ...], str]:
+    rows = [{"messages": messages, **row} for messages in conversations]
+    examples, said = read_chats(Path("log.jsonl"), rows, (), scored, 0)
+    return examples, "\n".join(said)
+
+
+THREE = [
+    turn("system", "S"),
+    *(turn(role, f"{role} {number}") for number in (1, 2, 3) for role in ("user", "assistant")),
+]
+
+
+def test_each_reply_is_an_example_behind_what_was_logged_and_all_are_one_group() -> None:
+    examples, _ = read(THREE)
+
+    assert [example.target for example in examples] == ["assistant 1", "assistant 2", "assistant 3"]
+    assert [message.content for message in examples[1].messages] == ["user 1", "assistant 1", "user 2"]
+    assert len({example.group for example in examples}) == 1
+    assert [example.target for example in read(THREE, scored="last")[0]] == ["assistant 3"]
+
+
+def test_weights_say_which_replies_count() -> None:
+    weighed = [dict(message) for message in THREE]
+    weighed[2]["weight"], weighed[4]["weight"], weighed[6]["weight"] = 0, 1, 0
+
+    assert [example.target for example in read(weighed, scored="weighted")[0]] == ["assistant 2"]
+
+
+def test_empty_turns_are_left_out_and_counted() -> None:
+    examples, said = read([turn("user", "hi"), turn("assistant", "  "), turn("user", ""), turn("assistant", "hello")])
+
+    assert [message.content for message in examples[0].messages] == ["hi"]
+    assert "2 empty turns left out" in said
+
+
+def test_what_a_user_says_last_has_no_reply() -> None:
+    examples, said = read([*THREE, turn("user", "bye")])
+
+    assert examples[-1].target == "assistant 3"
+    assert "1 conversation cut after the last reply" in said
+
+
+def test_a_conversation_without_any_reply_is_left_out_beside_others_and_kept_where_all_are_so() -> None:
+    examples, said = read(THREE, [turn("user", "anybody?")], scored="last")
+    alone, _ = read([turn("user", "anybody?")], [turn("user", "hello?")], scored="last")
+
+    assert len(examples) == 1
+    assert "1 conversation left out without a reply" in said
+    assert [(example["history"], example.target) for example in alone] == [("anybody?", ""), ("hello?", "")]
+
+
+def test_a_call_without_a_result_ends_the_conversation_and_is_itself_scored() -> None:
+    examples, said = read([turn("user", "hi"), turn("assistant", None, tool_calls=[CALL]), turn("user", "well?"),
+                           turn("assistant", "sorry")])  # fmt: skip
+
+    assert [example.target for example in examples] == ["find({})"]
+    assert "1 conversation cut at a call of a tool that has no result" in said
+
+
+def test_a_result_that_nobody_asked_for_is_left_out() -> None:
+    examples, said = read([turn("user", "hi"), turn("tool", "7", tool_call_id="c9"), turn("assistant", "hello")])
+
+    assert [message.role for message in examples[0].messages] == ["user"]
+    assert "1 result of a tool left out" in said
+
+
+def test_results_without_an_id_belong_to_the_calls_in_their_order() -> None:
+    calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("a", "b")]
+    examples, _ = read([turn("user", "hi"), turn("assistant", None, tool_calls=calls), turn("tool", "1"),
+                        turn("tool", "2"), turn("assistant", "done")], scored="last")  # fmt: skip
+    asked, first, second = examples[0].messages[1:]
+
+    assert [call.id for call in asked.tool_calls] == [first.tool_call_id, second.tool_call_id]
+
+
+def test_a_greeting_answers_nothing_and_is_not_scored() -> None:
+    examples, said = read([turn("assistant", "Welcome!"), turn("user", "hi"), turn("assistant", "hello")])
+
+    assert [example.target for example in examples] == ["hello"]
+    assert "1 first reply not scored" in said
+
+
+@pytest.mark.parametrize("character", ["word ", "日本"])
+def test_a_long_history_loses_whole_turns_from_its_beginning(character: str) -> None:
+    long = [turn(role, f"{number} {character * 1000}") for number in range(12) for role in ("user", "assistant")]
+    (example,), said = read([*long, turn("user", "and now?"), turn("assistant", "yes")], scored="last")
+
+    assert example.messages[0].role == "user"
+    assert example.messages[-1].content == "and now?"
+    assert 1 < len(example.messages) < 25
+    assert len(example["history"]) <= 5 * LONGEST
+    assert "1 history cut to its last turns" in said
+
+
+def test_a_turn_that_is_too_long_by_itself_is_left_out() -> None:
+    with pytest.raises(DataError, match="no conversation has a reply that could be scored"):
+        read([turn("user", "x " * 5 * LONGEST), turn("assistant", "yes")])
+
+
+def test_a_variable_that_a_conversation_lacks_is_named_with_its_row() -> None:
+    rows = [{"messages": THREE, "variables": {"name": "Ann"}}, {"messages": THREE}]
+
+    with pytest.raises(DataError, match="row 2: the conversation has no value for 'name'"):
+        read_chats(Path("log.jsonl"), rows, ("name",), "last", 0)
+
+
+def test_a_file_of_nothing_but_refused_rows_says_why() -> None:
+    row = {"messages": [turn("user", None), {"role": "bogus", "content": "x"}]}
+
+    with pytest.raises(DataError, match="in row 1, the speaker 'bogus' is unknown"):
+        read_chats(Path("log.jsonl"), [row], (), "last", 0)
+
+
+def test_a_row_alone_reads_as_json_writes_it() -> None:
+    examples, _ = read(
+        json.loads(json.dumps(THREE)), scored="last", tools=[{"type": "function", "function": {"name": "f"}}]
+    )
+
+    assert json.loads(examples[0].tools[0])["function"]["name"] == "f"
