@@ -62,6 +62,11 @@ class ProgramEvaluator:
     _judge: Generation = field(init=False, repr=False)
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
 
+    @property
+    def calls_vary(self) -> bool:
+        """A program makes as many calls as it likes."""
+        return True
+
     def __post_init__(self) -> None:
         if not callable(self.program):
             raise ConfigError(
