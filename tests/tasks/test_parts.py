@@ -72,8 +72,8 @@ def test_an_unknown_part_is_refused_with_those_there_are() -> None:
 
 
 def test_a_layout_that_hides_an_editable_part_is_refused() -> None:
-    with pytest.raises(ConfigError, match="does not show {system}"):
-        hidden = Layout("all", text="{instruction} {format} {question}")
+    hidden = Layout("all", text="{instruction} {format} {question}")
+    with pytest.raises(ConfigError, match=r"does not show \{system\}"):
         task(layouts=(hidden,), layout=hidden)
 
 
