@@ -22,7 +22,9 @@ PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 """Those whose settings are alike."""
 TRAINED = ("rlprompt",)
 """Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
-PLANNED = ("opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro")
+PLANNED = (
+    "opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro", "optoprime", "textgrad", "simba", "sprig",
+)  # fmt: skip
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -63,7 +65,11 @@ REAL: Settings = {
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "bootstrap": {"teach.bootstrapped": 2, "teach.labelled": 4},
     "mipro": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY, "teach.labelled": 2},
+    "optoprime": {"longest": LONGEST, "sampling.max_tokens": 2 * REPLY},
+    "textgrad": {"longest": LONGEST, "sampling.max_tokens": REPLY},
+    "simba": {"longest": LONGEST, "sampling.max_tokens": REPLY, "demos": 2},
     "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
+    "sprig": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},
     **{method: {} for method in PLUM},

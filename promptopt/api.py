@@ -76,8 +76,16 @@ def optimize(
             result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
-            store.end(trial.id, status=result.status, result=result.to_json())
+            store.end(trial.id, status=result.status, result={**result.to_json(), **_labelled(store, result)})
         return result
+
+
+def _labelled(store: Store, result: Result) -> dict[str, Any]:
+    """What people said of the very replies that this result is about, when it was last reached."""
+    earlier = store.find(result.run_id).result
+    if earlier is None or "labelled" not in earlier or not result.pairs or earlier.get("pairs") != result.pairs:
+        return {}
+    return {"labelled": earlier["labelled"]}
 
 
 def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:

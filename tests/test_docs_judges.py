@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.testing import uniform
 from promptopt.types import Request
-from tests.documents import follow, forget
+from tests.documents import command, follow, forget
+from tests.test_docs import last_run
 
 
 @pytest.fixture
@@ -30,18 +32,30 @@ def text_of(request: Request) -> str:
     return request.content if isinstance(request.content, str) else request.content[-1].content
 
 
+def number_in(text: str) -> str:
+    return text.rpartition("order number ")[2].split()[0]
+
+
 def answer(request: Request) -> str:
     """A shop's reply, the politer the longer the prompt; as a judge, a score by the words of the reply."""
     text = text_of(request)
     if request.schema:
-        said = text.rpartition("<<<reply ")[2]
-        score = sum(word in said for word in ("please", "sorry", "next"))
-        return json.dumps({"reason": "counted", "score": score})
+        return judged(request, text.rpartition("<<<reply ")[2].partition("\n")[2])
     if "order number" not in text:
         return "<prompt>Answer the customer politely, and say what happens next.</prompt>"
     words = ["please", "sorry", "next"]
     kept = [word for word in words if uniform(text, word) < (0.8 if "politely" in text else 0.3)]
-    return f"Your order is on its way {' '.join(kept)}"
+    return f"Order {number_in(text)} is on its way {' '.join(kept)}"
+
+
+def judged(request: Request, said: str) -> str:
+    """Nothing for what is no plain answer to the question that was asked."""
+    number = text_of(request).partition("<<<reply ")[0]
+    plain = said.startswith(f"Order {number_in(number)} ") and said.count("Order") == 1
+    count = sum(word in said for word in ("please", "sorry", "next")) if plain else 0
+    asked = json.loads(request.schema)["properties"].get("answers", {"required": ()})["required"]
+    answers = dict.fromkeys(asked, "yes" if count else "no")
+    return json.dumps({"reason": "counted", "score": count, "answers": answers})
 
 
 @pytest.fixture
@@ -49,6 +63,27 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specs, "open_model", lambda spec, **_: Scripted(answer, name=spec))
 
 
+def fill_in(path: Path) -> None:
+    """As a person does who likes what happens next."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        first, second = ("next" in row[name] for name in ("reply_a", "reply_b"))
+        row["better"] = "tie" if first == second else "A" if first else "B"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @pytest.mark.usefixtures("models")
 def test_the_page_on_judges_runs(folder: Path) -> None:
-    follow("docs/judges.md", folder)
+    def edit(text: str) -> str:
+        if "promptopt verdict" in text and (folder / "labels.csv").exists():
+            fill_in(folder / "labels.csv")
+        return last_run(text)
+
+    follow("docs/judges.md", folder, edit)
+    shown = command(last_run("promptopt runs show RUN"))
+    assert shown.startswith("Better by ")
+    assert "80 labelled and" in shown

@@ -62,7 +62,7 @@ def evaluate(
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
     tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out))
@@ -70,7 +70,7 @@ def evaluate(
         show(_as_text(found))
 
 
-def _scored(
+def scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """Each prompt on its task, by the name of the layout that the task is in."""
@@ -81,8 +81,7 @@ def _scored(
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    make_ready([config.model, *judges], quiet=quiet)
+    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
     models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
@@ -132,7 +131,7 @@ def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, 
         if any(chosen == other and layout.name == name for name, _, other in tasks):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
         tasks.append((layout.name, laid_out, chosen))
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     first = found[0][1]
     against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
     gains = [gain.to_json() for gain in against]

@@ -107,8 +107,7 @@ def run(
             interrupt.set()
         with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
-                task,
-                optimizer,
+                task, optimizer,
                 model=models,
                 evaluator=evaluator,
                 check_evaluator=check,
@@ -116,7 +115,7 @@ def run(
                 seed=config.seed,
                 store=replay,
                 session=Session([shown], shown.watch, interrupt, stored(config)),
-            )
+            )  # fmt: skip
     # The registered name is what the user typed and what --method takes.
     result = dataclasses.replace(result, method=config.method)
     if expected_run is not None and not result.run_id.startswith(expected_run):

@@ -90,11 +90,12 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(result: Any) -> dict[str, Any]:
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
+    decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
         "method": str(result["method"]),
         "model": str(result["model"]),
-        "verdict": "-" if gain is None else str(result["verdict"]),
+        "verdict": "-" if gain is None else str(decided["verdict"]),
         "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),

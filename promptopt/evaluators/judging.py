@@ -61,7 +61,7 @@ def unusable(reply: Reply) -> Score | None:
     """The score of a reply that no judge has to look at, the least there is; None for any other."""
     if reply.finish == "rejected":
         return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
-    said = spoken(reply.text)
+    said = spoken(reply.written)
     if said is None:
         return Score(0.0, reply.text, parsed=False, feedback="the thinking in the reply never ended")
     if not said.strip():
@@ -77,7 +77,7 @@ def graded(
     replies = drawn(task, cells, ask)
     scores = [unusable(reply) for reply in replies]
     shown = [at for at, score in enumerate(scores) if score is None]
-    found = dict(zip(shown, grade([(cells[at].example, replies[at].text) for at in shown], ask), strict=True))
+    found = dict(zip(shown, grade([(cells[at].example, replies[at].written) for at in shown], ask), strict=True))
     return [found[at] if score is None else score for at, score in enumerate(scores)]
 
 

@@ -99,12 +99,12 @@ class Versus:
         question = self._question()
         for at in asked:
             shown = self._shown(examples[at])
-            pair = [said_in(replies[at].text), said_in(starts[at].text)]
+            pair = [said_in(replies[at].written), said_in(starts[at].written)]
             requests += [question.request(shown, [("reply A", one), ("reply B", other)])
                          for one, other in (pair, pair[::-1])]  # fmt: skip
         words = consult(requests, _read, ask, "judge")
         for place, at in enumerate(asked):
-            scores[at] = self._scored(replies[at].text, words[2 * place], words[2 * place + 1], ask)
+            scores[at] = self._scored(replies[at].written, words[2 * place], words[2 * place + 1], ask)
         return [score for score in scores if score is not None]
 
     def _scored(self, reply: str, first: Word[Choice], second: Word[Choice], ask: Ask) -> Score:
@@ -148,10 +148,10 @@ def _decided(reply: Reply, start: Reply) -> Score | None:
     """The score where no judge has to say: equal replies tie, and what holds no answer loses."""
     empty, missing = unusable(reply), unusable(start)
     if empty is not None:
-        return empty if missing is None else Score(0.5, reply.text, "tied", parsed=False, feedback=empty.feedback)
+        return empty if missing is None else Score(0.5, reply.written, "tied", parsed=False, feedback=empty.feedback)
     if missing is not None:
-        return Score(1.0, reply.text, "won")
-    return Score(0.5, reply.text, "tied") if said_in(reply.text) == said_in(start.text) else None
+        return Score(1.0, reply.written, "won")
+    return Score(0.5, reply.written, "tied") if said_in(reply.written) == said_in(start.written) else None
 
 
 def _read(reply: Reply) -> Choice | None:

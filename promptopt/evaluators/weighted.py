@@ -93,7 +93,7 @@ class Weighted:
         return self._mixed(cells, [Reply(reply) for _, reply in replies], ask, role)
 
     def _mixed(self, cells: Sequence[Cell], replies: Sequence[Reply], ask: Ask, role: Role) -> list[Score]:
-        texts = [(cell.example, reply.text) for cell, reply in zip(cells, replies, strict=True)]
+        texts = [(cell.example, reply.written) for cell, reply in zip(cells, replies, strict=True)]
         rows: dict[str, list[Score]] = {}
         for name in self._weights:
             if name in self._asked:
@@ -101,10 +101,8 @@ class Weighted:
             elif name == "metric":
                 rows[name] = [self._metric.judge(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
             else:
-                rows[name] = [self.clauses.judge(reply.text) for reply in replies]
-        return [
-            self._joined(reply.text, {name: row[at] for name, row in rows.items()}) for at, reply in enumerate(replies)
-        ]
+                rows[name] = [self.clauses.judge(reply.written) for reply in replies]
+        return [self._joined(text, {name: row[at] for name, row in rows.items()}) for at, (_, text) in enumerate(texts)]
 
     def _joined(self, reply: str, scores: Mapping[str, Score]) -> Score:
         total = sum(self._weights.values())

@@ -32,13 +32,19 @@ def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | No
     left = f" ({counted(unjudged, 'pair')} left out)" if unjudged else ""
     if ends[0] is not None and ends[1] is not None and ends[0] <= 0.0 <= ends[1]:
         return f"Not decided: the judge sees no difference that is sure ({numbers}){left}. {label}."
+    if trust is not None and trust["failed"]:
+        return (
+            f"Not decided: the judge is taken in by planted replies ({', '.join(trust['failed'])}; `promptopt judges "
+            f"check`), so its word ({numbers}){left} is worth little. {label}."
+        )
     prefers = "new" if gain["mean"] > 0.0 else "old"
     if trust is not None and trust["status"] == "calibrated":
         return (
             f"The judge prefers the {prefers} prompt: {numbers}{left}; {trust['measure']} {trust['value']:.2f} on "
             f"other replies. Not a verdict: {label}."
         )
-    why = "on earlier labels it was weak" if trust is not None else "it was held against nobody's labels"
+    weak = trust is not None and trust["status"] == "weak"
+    why = "on earlier labels it was weak" if weak else "it was held against nobody's labels"
     return (
         f"Not decided. The judge prefers the {prefers} prompt ({numbers}){left}; how far it can be trusted here is "
         f"unknown ({why}): {label}."

@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.errors import StoreError
 from promptopt.evaluators.judging import said_in, shown_input
+from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.store.cache import Cache, call_key
 from promptopt.types import Example, Score, canonical, digest
@@ -36,8 +37,19 @@ class Pair:
         return None if self.before is None or self.after is None else self.after - self.before
 
 
-def keep_pairs(run: Run, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> str:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The pairs of a run, in the order of the test; `scale`: of the judge's scores, where it has one."""
+
+    pairs: tuple[Pair, ...]
+    scale: tuple[float, float] | None
+
+
+def keep_pairs(
+    run: Run, evaluator: Evaluator, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]
+) -> str:
     """Keep them in the store; returns what they are found by."""
+    scale = evaluator.fingerprint().get("scale")
     rows = [
         {
             "item": example.id,
@@ -51,18 +63,20 @@ def keep_pairs(run: Run, examples: Sequence[Example], before: Sequence[Score], a
         }
         for example, old, new in zip(examples, before, after, strict=False)
     ]
-    name = digest(rows)
-    run.memo(NAME, lambda: canonical(rows), name)
+    held = {"scale": scale, "rows": rows}
+    name = digest(held)
+    run.memo(NAME, lambda: canonical(held), name)
     return name
 
 
-def kept_pairs(cache: Cache, name: str) -> list[Pair]:
-    """The pairs found by `name`, in the order of the test. Raises StoreError where the store has them no more."""
+def kept_pairs(cache: Cache, name: str) -> Kept:
+    """The pairs found by `name`. Raises StoreError where the store has them no more."""
     key = call_key("memo", canonical([NAME, name]), "memo")
     found = cache.get([key])
     try:
-        rows: list[Mapping[str, Any]] = json.loads(json.loads(found[key]))
-        return [Pair(**row) for row in rows]
+        held: Mapping[str, Any] = json.loads(json.loads(found[key]))
+        scale = None if held["scale"] is None else (float(held["scale"][0]), float(held["scale"][1]))
+        return Kept(tuple(Pair(**row) for row in held["rows"]), scale)
     except (KeyError, TypeError, ValueError) as cause:
         raise StoreError(
             "the store no longer holds the replies of start and winner; run the same command again, which reads them "

@@ -157,6 +157,8 @@ class Result:
     """Which look at these test examples the verdict is, and at what level; None where the test was not opened."""
     basis: Basis
     """What the verdict is by: a metric, or the word of a judge, which is none (`promptopt label`)."""
+    trust: Mapping[str, Any] | None
+    """What is known of the judge: its status, and how it agreed with people; None where nothing is."""
     pairs: str
     """Where the store keeps the replies of start and winner to the test, for people to label; empty for a metric."""
     verdict: Verdict | None
@@ -212,6 +214,7 @@ class Result:
             if gain is None or look is None
             else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
             "basis": self.basis,
+            "trust": self.trust,
             "pairs": self.pairs,
             "verdict": self.verdict,
             "optimism": self.optimism,

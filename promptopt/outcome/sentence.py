@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptopt.outcome.by_judge import of_judge
+from promptopt.outcome.by_labels import of_labels
 from promptopt.reports import words
 from promptopt.text import counted, normalise
 
@@ -28,6 +29,8 @@ def verdict_line(report: Report) -> str:
         return f"Keep your prompt: the best one found makes every test item impossible. {_look(report)}".rstrip()
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
+    if report.get("labelled") is not None:
+        return of_labels(report["labelled"])
     said = _without_numbers(report)
     if said:
         return f"{said} {_look(report)}".rstrip()

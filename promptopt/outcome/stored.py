@@ -61,6 +61,7 @@ def _result(data: Table) -> Result:
         best=best,
         # Older results are all by a metric.
         basis=data.get("basis", "metric"),
+        trust=data.get("trust"),
         pairs=data.get("pairs", ""),
         gain=None if data["gain"] is None else _gain(data["gain"], look, count),
         look=None if look is None else Look(look["number"], look["alpha"], look["shared"]),

@@ -11,6 +11,7 @@ from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
+from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -123,7 +124,7 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     shown = list({run.initial: before, winner: after}.items())
     by = (criterion.model.name, criterion.name)
     kept = by_judge(criterion.evaluator) and winner != run.initial
-    pairs = keep_pairs(run, examples, before, after) if kept else ""
+    pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
 
 
@@ -167,7 +168,7 @@ def _result(
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
-    judged = by_judge(criterion.evaluator)
+    undecided = winner != run.initial and by_judge(criterion.evaluator)
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -183,21 +184,19 @@ def _result(
         best=best,
         gain=gain,
         look=opened.look,
-        basis="judge" if judged else "metric",
+        basis="judge" if by_judge(criterion.evaluator) else "metric",
+        trust=trust_in(criterion.evaluator, trial.door.models),
         pairs=opened.pairs,
-        verdict=None if gain is None else "undecided" if judged and winner != run.initial else verdict(gain),
+        verdict=None if gain is None else "undecided" if undecided else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
-        spent=trial.door.spent,
-        paid=trial.door.paid,
-        wall_s=seconds,
+        spent=trial.door.spent, paid=trial.door.paid, wall_s=seconds,
         lineage=candidates,
         front=front(candidates, run.count_tokens),
-        steps=tuple(run.steps),
-        rejected=dict(run.rejected),
+        steps=tuple(run.steps), rejected=dict(run.rejected),
         warnings=run.warnings,
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
-    )
+    )  # fmt: skip
 
 
 def _guided(run: Run, prompt: Prompt) -> float | None:
@@ -208,7 +207,7 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.evaluators.leak import find_leaks
+    from promptopt.outcome.hygiene import findings
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
@@ -224,5 +223,5 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
         )
     if winner != run.initial:
         for part in editables_of(run.task):
-            for finding in find_leaks(winner[part], run.train, run.task.labels):
-                run.warn(finding)
+            for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):
+                run.warn(f"the winner {finding}")

@@ -25,11 +25,7 @@ def seen_through(
     """
     answered: set[int] = set()
     for index, reply in found:
-        # Arrays give numbers of a kind of their own.
-        if type(index) is int:
-            place = index
-        else:
-            place = operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
+        place = index if type(index) is int else _whole(index)
         if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
         if place in answered:
@@ -79,6 +75,11 @@ def _texts(request: Request | ScoreRequest) -> list[str]:
 
 def _odd(model: str) -> str:
     return f"the model {model!r} counts tokens that cannot be (negative, or more than its texts can have); estimated"
+
+
+def _whole(index: object) -> int:
+    """A whole number of whatever kind, as arrays have their own; -1 where it is none."""
+    return operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
 
 
 def _broken(model: str, what: str) -> BackendError:

@@ -61,9 +61,6 @@ class Drawn:
         asked = self.role if role == "task" else role
         return self.door.each(self._warm(requests), draws, role=asked, repetition=repetition)
 
-    def _warm(self, requests: Sequence[Request]) -> list[Request]:
-        return [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]
-
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door: given texts are not drawn."""
         return self.door.score(requests, role=role)
@@ -75,3 +72,6 @@ class Drawn:
     def warn(self, message: str) -> None:
         """As the door."""
         self.door.warn(message)
+
+    def _warm(self, requests: Sequence[Request]) -> list[Request]:
+        return [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]

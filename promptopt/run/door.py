@@ -11,7 +11,7 @@ from typing import Any
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, Refused, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
-from promptopt.protocols import JUDGES, Model, Role, TextScorer
+from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.served import Served
@@ -181,10 +181,7 @@ class Door:
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
         if role not in self.models:
-            raise ConfigError(
-                f"the evaluator asks the {role.replace('_', ' ')}, and {sum(role in JUDGES for role in self.models)} "
-                f"judges are named; name as many as it asks, as --judge A,B,C, or set its size"
-            )
+            raise ConfigError(f"no {role} is named, and the panel asks it: name them as --judge A,B,C, or set its size")
         return self.models[role]
 
     def _asked(

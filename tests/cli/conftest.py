@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import START, Climb, Invoke, answer
+from judging import TASK, judge, polite
+from judging import answer as answer_politely
 from typer.testing import CliRunner, Result
 
 from promptopt import registry
@@ -88,3 +91,37 @@ def optimized(invoke: Invoke, task_file: str) -> dict[str, Any]:
     result = invoke("optimize", "--task", task_file, "--method", "climb", "--model", "scripted", "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+    """The models by the last part of their name; a judge answers by `polite` unless a test says otherwise."""
+    known = {"task": Scripted(answer_politely, name="scripted/task")}
+    for name in ("judge", "judge-b", "judge-c"):
+        known[name] = judge(polite, name)
+
+    def opened(spec: str, **_: object) -> Scripted:
+        return known[spec.rpartition("/")[2]]
+
+    monkeypatch.setattr(specs, "open_model", opened)
+    return known
+
+
+@pytest.fixture
+def judged_task(workplace: Path) -> str:
+    rows = [{"question": f"May I have number {number} ?", "best": f"Please, {number}"} for number in range(200)]
+    (workplace / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (workplace / "polite.toml").write_text(TASK, encoding="utf-8")
+    return "polite.toml"
+
+
+@pytest.fixture
+def search(invoke: Invoke, judged_task: str, models: dict[str, Scripted]) -> Callable[..., dict[str, Any]]:
+    def run(*more: str) -> dict[str, Any]:
+        options = ("--method", "climb", "--model", "scripted/task", "--judge", "scripted/judge")
+        sizes = ("--train", "20", "--dev", "20", "--test", "120", "--json")
+        done = invoke("optimize", "--task", judged_task, *options, *sizes, *more)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

@@ -9,76 +9,9 @@ from typing import Any
 
 import pytest
 from command_line import Invoke, text_of
+from judging import BETTER, TASK, answer, judge, polite
 
-from promptopt.models import specs
 from promptopt.models.scripted import Scripted
-from promptopt.types import Request
-
-BETTER = "Answer politely."
-TASK = """
-instruction = "Answer."
-max_tokens = 32
-[data]
-file = "asked.jsonl"
-input = "question"
-[judge]
-criteria = "Is the reply polite?"
-levels = ["rude", "plain", "polite"]
-low = 0
-high = 2
-"""
-
-
-def answer(request: Request) -> str:
-    """Polite where the prompt asks for it, and otherwise to every fourth question."""
-    text = text_of(request)
-    if text.startswith("Improve:"):
-        return BETTER
-    number = int(text.rpartition("number ")[2].split()[0])
-    return f"Please, here is {number}" if "politely" in text or number % 4 == 0 else f"Here is {number}"
-
-
-def polite(text: str) -> str:
-    said = text.rpartition("<<<reply ")[2]
-    return json.dumps({"reason": "manners", "score": 2 if "Please" in said else 1})
-
-
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
-    """The models by the last part of their name; a judge answers by `polite` unless a test says otherwise."""
-    known = {"task": Scripted(answer, name="scripted/task")}
-    for name in ("judge", "judge-b", "judge-c"):
-        known[name] = judge(polite, name)
-
-    def opened(spec: str, **_: object) -> Scripted:
-        return known[spec.rpartition("/")[2]]
-
-    monkeypatch.setattr(specs, "open_model", opened)
-    return known
-
-
-def judge(said: Callable[[str], str], name: str = "judge") -> Scripted:
-    return Scripted(lambda request: said(text_of(request)), name=f"scripted/{name}")
-
-
-@pytest.fixture
-def judged_task(workplace: Path) -> str:
-    rows = [{"question": f"May I have number {number} ?", "best": f"Please, {number}"} for number in range(200)]
-    (workplace / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (workplace / "polite.toml").write_text(TASK, encoding="utf-8")
-    return "polite.toml"
-
-
-@pytest.fixture
-def search(invoke: Invoke, judged_task: str, models: dict[str, Scripted]) -> Callable[..., dict[str, Any]]:
-    def run(*more: str) -> dict[str, Any]:
-        options = ("--method", "climb", "--model", "scripted/task", "--judge", "scripted/judge")
-        sizes = ("--train", "20", "--dev", "20", "--test", "120", "--json")
-        done = invoke("optimize", "--task", judged_task, *options, *sizes, *more)
-        assert done.exit_code == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
 
 
 def test_a_judge_alone_decides_nothing_and_the_report_speaks_of_it(
@@ -160,7 +93,7 @@ def test_settings_of_a_judge_are_given_on_the_command_line_and_a_panel_takes_its
     done = invoke(*base, "--judge", "scripted/judge", "--evaluator", "checklist")
     assert (done.exit_code, "no items" in done.stderr) == (2, True)
     done = invoke(*base, "--judge", "scripted/judge", "--evaluator", "panel", "--set", "evaluator.size=3")
-    assert (done.exit_code, "1 judges are named" in done.stderr) == (2, True)
+    assert (done.exit_code, "no judge_2 is named" in done.stderr) == (2, True)
     done = invoke(*base, "--judge", "scripted/judge,scripted/judge", "--evaluator", "panel")
     assert (done.exit_code, "one of them twice" in done.stderr) == (2, True)
 

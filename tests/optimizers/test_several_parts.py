@@ -54,7 +54,9 @@ def text_of(request: Request | ScoreRequest) -> str:
 
 def answer(request: Request) -> str:
     text, _, question = str(request.content).rpartition("\n\n")
-    return "yes" if uniform(question) < accuracy(text) else "no"
+    # Where a method draws replies, they differ.
+    draws = [str(request.seed)] if request.sampling.temperature else []
+    return "yes" if uniform(question, *draws) < accuracy(text) else "no"
 
 
 def chances(content: object, text: str) -> list[float]:
@@ -82,6 +84,11 @@ def author(request: Request) -> str:
     shown = read[-1] if read else OPENING["instruction"]
     for opening in OPENING.values():
         shown = shown[max(0, shown.find(opening)) :]
+    if tags[-1] == "value":
+        # Asked for values by name: of either part.
+        shown = read[int(draw * 1_000) % len(read)]
+        name = next(part for part, opening in OPENING.items() if opening in shown)
+        return f"<name>{name}</name><value>{shown.splitlines()[0]} {word} {int(draw * 9973)}</value>"
     return f"<{tags[-1]}>{shown.splitlines()[0]} {word} {int(draw * 9973)}</{tags[-1]}>"
 
 

@@ -16,7 +16,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.server.address import host_of, identity
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.pace import Pace
-from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens, response_format
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request, messages_to_json, tools_of
 
@@ -128,8 +128,7 @@ class LiteLLMModel:
             options |= {"logprobs": request.logprobs} if text else {"logprobs": True, "top_logprobs": request.logprobs}
         if request.schema and not isinstance(content, str):
             # Dropped for providers that have no schemas, as other parameters are.
-            kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
-            options["response_format"] = {"type": "json_schema", "json_schema": kept}
+            options["response_format"] = response_format(request.schema)
         return options
 
     async def _send(self, request: Request) -> Reply:
@@ -143,8 +142,7 @@ class LiteLLMModel:
             if isinstance(content, str):
                 answer = await litellm.atext_completion(prompt=content, **options)
             else:
-                if tools := tools_of(content):
-                    options["tools"] = tools
+                options |= {"tools": tools} if (tools := tools_of(content)) else {}
                 answer = await litellm.acompletion(messages=messages_to_json(content), **options)
         except OpenAIError as cause:  # all that litellm raises derives from it
             # Settled outside of this block: an error raised here would drag litellm's along, which may show the key.

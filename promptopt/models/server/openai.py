@@ -8,7 +8,6 @@ and outcomes as data are ours for both: the client's own retries would not stop 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPoli
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
-from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens
+from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens, response_format
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, messages_to_json, tools_of
 
@@ -63,8 +62,7 @@ class _Dialect:
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if chat else {"logprobs": request.logprobs}
         if request.schema and chat:
-            kept = {"name": "reply", "schema": json.loads(request.schema), "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": kept}
+            body["response_format"] = response_format(request.schema)
         if self.streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {name: value for name, value in body.items() if name not in self.without}

@@ -112,6 +112,11 @@ class Failure:
         return _STREAMS_ONLY.search(self.message) is not None
 
 
+def response_format(schema: str) -> dict[str, Any]:
+    """How a request says that its reply is to keep a JSON Schema."""
+    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": json.loads(schema), "strict": True}}
+
+
 def scrub(text: str, *keys: str) -> str:
     """`text` without `keys`, without the secrets of the environment, and without what looks like a key."""
     # A secret read from a file may end in a line break, which is no part of it.

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from promptopt.errors import BudgetSpent
+from promptopt.operators.demand import demand
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, placeholders, room, show_task
 from promptopt.operators.rewrite import revisions
@@ -31,13 +31,12 @@ from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_par
 from promptopt.optimizers.gepa.plan import GEPAPlan, planned
 from promptopt.optimizers.gepa.pool import Pool
 from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
-from promptopt.optimizers.gepa.slices import Slices
 from promptopt.optimizers.gepa.split import split
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
+from promptopt.selection.slices import Slices
 from promptopt.tasks.parts import editables_of, focused
-from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
@@ -222,7 +221,7 @@ class GEPA:
         taken = slices.take(len(drawn) * parallel.minibatches)
         pairs = [(drawn[place % len(drawn)], batch) for place, batch in enumerate(taken)]
         size = len(taken[0])
-        _demand(run, 2 * size * len(pairs), "another iteration")
+        demand(run, 2 * size * len(pairs), "another iteration")
         trials: list[_Trial] = []
         for parent, batch in pairs:
             scores = self._run(run, pool.prompts[parent], batch, number)
@@ -299,7 +298,7 @@ class GEPA:
         if self.accept.join == "best":
             passed = sorted(passed, key=lambda each: -each[0])[:1]
         for _, child in passed:
-            _demand(run, len(pool.examples), "a child that was accepted")
+            demand(run, len(pool.examples), "a child that was accepted")
             pool.join(child.prompt, (child.trial.parent,))
         return len(passed)
 
@@ -307,16 +306,6 @@ class GEPA:
 def total(scores: Sequence[Score]) -> float:
     """The sum of the values."""
     return math.fsum(score.value for score in scores)
-
-
-def _demand(run: Run, cells: int, what: str) -> None:
-    """Raise BudgetSpent where fewer cells may still be scored than that takes, so that nothing is left half done."""
-    left = run.evaluations_left()
-    if left is not None and left < cells:
-        raise BudgetSpent(
-            f"{counted(run.spent.evaluations, 'evaluation is', 'evaluations are')} spent, and the {left} left are "
-            f"too few for {what}, which takes up to {cells}"
-        )
 
 
 def _record(run: Run, pool: Pool, scored: Sequence[Estimate]) -> None:

@@ -1,0 +1,123 @@
+"""`promptopt judges`: what a judge is worth, before a search goes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.binding.config import RunConfig
+from promptopt.cli import options
+from promptopt.cli.output import FAILED, interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.text import counted, normalise
+
+if TYPE_CHECKING:
+    from promptopt.judges import Judged
+    from promptopt.tasks.task import Task
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Hold a judge against people's scores, or put it to the test.",
+)
+
+_ASKED = (
+    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "seed", "max_calls",
+    "max_tokens", "max_usd", "max_minutes",
+)  # fmt: skip
+
+
+@app.command()
+@options.from_config(*_ASKED, settings="A setting of the evaluator.")
+def calibrate(
+    given: dict[str, Any],
+    *,
+    labels: Annotated[
+        Path, typer.Option(metavar="FILE", help="Replies with people's scores: the task's inputs, reply, score.")
+    ],
+    trust: options.Trust = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Say how far a judge agrees with people on replies.
+
+    Rows hold the task's inputs, `reply` and `score` on the judge's scale; a row for each person; `slice` and `group`
+    where there are some. The task model is not asked. Reports by this judge speak of it from then on.
+    """
+    from promptopt.judges import calibrate as calibrated
+    from promptopt.judges import labelled_rows, scale_of
+    from promptopt.tasks.reading.files import read_rows
+    from promptopt.trust.calibration import describe
+
+    with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
+        rows = [(f"{labels}, row {place}", row) for place, row in enumerate(read_rows(labels), 1)]
+        found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"])), **arguments)
+    assert found.report is not None
+    if json:
+        show_json({**_head(found), "report": found.report.to_json()})
+        return
+    show("\n".join([_title(found), *describe(found.report), *map(_warned, found.warnings)]))
+
+
+@app.command()
+@options.from_config(*_ASKED, settings="A setting of the evaluator.")
+def check(
+    given: dict[str, Any],
+    *,
+    count: Annotated[int, typer.Option("-n", metavar="N", help="Inputs that replies are planted for.")] = 20,
+    trust: options.Trust = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Plant replies that no judge should be taken in by.
+
+    Six kinds, and the exit code is 1 where one is taken for good: constant replies, one that asks for the top score,
+    one said twice over, headings and bold, a made-up authority, and the reply to another input.
+    """
+    from promptopt.judges import probe
+
+    with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
+        found = probe(task, count=count, **arguments)
+    if json:
+        show_json({**_head(found), "probes": [each.to_json() for each in found.found]})
+    else:
+        show("\n".join([_title(found), *(each.sentence() for each in found.found), *map(_warned, found.warnings)]))
+    if not all(each.passed for each in found.found):
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _asked(given: dict[str, Any], *, trust: bool, quiet: bool) -> Generator[tuple[Task, dict[str, Any]]]:
+    """The task, and what a judge of it is asked with."""
+    from promptopt.binding.models import judge_specs
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, task_of, with_task
+
+    config = with_task(merged(RunConfig(), given))
+    task = task_of(config, trust=trust)
+    evaluator = evaluator_of(config, task)
+    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
+    tell: Callable[[str], None] | None = None if quiet else say
+    with interruptible() as interrupt, troubles(tell), suspended_by(interrupt):
+        yield task, {"model": models_of(config), "evaluator": evaluator, "budget": budget_of(config),
+                     "seed": config.seed, "interrupt": interrupt}  # fmt: skip
+
+
+def _head(found: Judged) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"evaluator": found.evaluator, "judge": found.judge, "spent": asdict(found.spent),
+            "paid": asdict(found.paid), "warnings": list(found.warnings)}  # fmt: skip
+
+
+def _title(found: Judged) -> str:
+    return f"{found.evaluator} by {found.judge}, {counted(found.paid.calls, 'call')} paid"
+
+
+def _warned(text: str) -> str:
+    return f"Warning: {normalise(text)}"

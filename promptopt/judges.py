@@ -1,0 +1,254 @@
+"""What a judge is worth before it is used: held against people's scores (`calibrate`), put to the test (`probe`)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from promptopt.arguments import checked
+from promptopt.binding.evaluator import bind_evaluator
+from promptopt.binding.models import Models, open_models
+from promptopt.binding.session import opened, stopping
+from promptopt.binding.task import bind_task
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, DataError, Suspended
+from promptopt.evaluation import looking
+from promptopt.evaluators.judging import DRAWN, drawn, unusable
+from promptopt.outcome.criterion import by_judge, name_of
+from promptopt.outcome.judge_trust import remember
+from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Task
+from promptopt.run.budget import Budget, Ledger
+from promptopt.run.door import Door
+from promptopt.store.runs import Store
+from promptopt.trust.calibration import Report, Scored, calibration
+from promptopt.trust.probes import PROBES, Found, found_in
+from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
+
+PLANTED = 20
+"""Inputs that each kind of planted reply is made for, where nobody says."""
+ANEW = (1, 2)
+"""Draws beside the first, by which it is seen how steady a judge is."""
+STEADY = 30
+"""Replies that this is seen on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found of a judge. `report` or `found`, as asked for."""
+
+    evaluator: str
+    judge: str
+    spent: Ledger
+    paid: Ledger
+    warnings: tuple[str, ...]
+    report: Report | None = None
+    found: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One reply that people scored, each on the judge's scale. `part`: what the numbers are also shown for."""
+
+    example: Example
+    reply: str
+    scores: tuple[float, ...]
+    part: str = ""
+
+
+@checked
+def calibrate(
+    task: str | Path | Task,
+    labelled: Sequence[Labelled],
+    *,
+    model: str | Model | Models = "embedded",
+    evaluator: str | Evaluator | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Judged:
+    """Have the judge score replies that people have scored, and say how far they agree.
+
+    What is found is remembered, and a report by this judge, asked like this, speaks of it from then on. Raises
+    ConfigError for an evaluator that grades no single reply, DataError without labels, BackendError where the engine
+    fails or the budget ends it.
+    """
+    if not labelled:
+        raise DataError("there are no labelled replies; give some, each with a `reply` and a `score`")
+    with _asking(task, model, evaluator, budget, seed, store, interrupt) as (judging, asked):
+        replies = [(each.example, each.reply) for each in labelled]
+        scores = judging.grade(replies, asked.door)
+        low, high = scale_of(asked.evaluator)
+        steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door)
+        items = [
+            Scored(
+                tuple(score - low for score in each.scores),
+                score.value * (high - low) if score.judged else None,
+                len(each.reply),
+                each.example.group,
+                each.part,
+            )
+            for each, score in zip(labelled, scores, strict=True)
+        ]
+        report = calibration(items, round(high - low) + 1, steady=steady, seed=seed)
+        remember(asked.evaluator, asked.door.models, report=report.to_json())
+        return asked.judged(report=report)
+
+
+@checked
+def probe(
+    task: str | Path | Task,
+    *,
+    count: int = PLANTED,
+    model: str | Model | Models = "embedded",
+    evaluator: str | Evaluator | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Judged:
+    """Plant six kinds of replies that no judge should be taken in by, on `count` training examples.
+
+    The plain replies are the start prompt's. What is found is remembered. Raises as `calibrate` does.
+    """
+    if count < 2:
+        raise ConfigError(f"probes on {count} inputs show nothing; give 2 or more, such as {PLANTED}")
+    with _asking(task, model, evaluator, budget, seed, store, interrupt) as (judging, asked):
+        examples = list(asked.task.train[:count])
+        cells = [Cell(asked.task.initial, example) for example in examples]
+        replies = [reply.written for reply in drawn(asked.task, cells, asked.door) if unusable(reply) is None]
+        if len(replies) < len(cells):
+            raise DataError(
+                f"{len(cells) - len(replies)} of the start prompt's {len(cells)} replies are empty or cut off; raise "
+                f"the task's max_tokens, or give a start prompt that is answered"
+            )
+        planted = [[made.make(replies, at) for at in range(len(replies))] for made in PROBES]
+        every = [replies, *planted]
+        # All at once, so that an engine is kept busy.
+        scores = judging.grade(
+            [(ex, text) for row in every for ex, text in zip(examples, row, strict=True)], asked.door
+        )
+        rows = [scores[begin : begin + len(replies)] for begin in range(0, len(scores), len(replies))]
+        values = [[score.value if score.judged else None for score in row] for row in rows]
+        found = tuple(found_in(each, row, values[0]) for each, row in zip(PROBES, values[1:], strict=True))
+        remember(asked.evaluator, asked.door.models, probes=[each.to_json() for each in found])
+        return asked.judged(found=found)
+
+
+def scale_of(evaluator: Evaluator) -> tuple[float, float]:
+    """The scale on which people score what this evaluator judges: the judge's own, or 0 to 1."""
+    scale: Any = evaluator.fingerprint().get("scale")
+    return (0.0, 1.0) if scale is None else (float(scale[0]), float(scale[1]))
+
+
+def labelled_rows(
+    task: Task, rows: Iterable[tuple[str, Mapping[str, Any]]], scale: tuple[float, float]
+) -> list[Labelled]:
+    """Rows of a file as labelled replies, those of one reply by several people as one.
+
+    Each has the task's inputs, `reply` and `score`; `target`, `slice` and `group` where there are some. Raises
+    DataError with where a row stands.
+    """
+    fields = [name for name, _ in task.train[0].fields]
+    found: dict[tuple[Example, str, str], list[float]] = {}
+    for place, row in rows:
+        texts = {name: "" if row.get(name) is None else str(row[name]) for name in (*fields, "reply", "score")}
+        lost = [name for name in (*fields, "reply", "score") if name not in row]
+        if lost:
+            raise DataError(
+                f"{place}: there is no column {lost[0]!r}; a labelled reply has {', '.join(fields)}, reply and score"
+            )
+        try:
+            score = float(texts["score"].strip().replace(",", "."))
+        except ValueError:
+            score = float("nan")
+        if not scale[0] <= score <= scale[1]:
+            raise DataError(f"{place}: score is {texts['score']!r}; write a number from {scale[0]:g} to {scale[1]:g}")
+        further = {name: "" if row.get(name) is None else str(row[name]) for name in ("target", "group", "slice")}
+        inputs = {name: texts[name] for name in fields}
+        example = Example(tuple(inputs.items()), further["target"], group=further["group"])
+        found.setdefault((example, texts["reply"], further["slice"]), []).append(score)
+    return [Labelled(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a judge is asked through."""
+
+    task: Task
+    evaluator: Evaluator
+    door: Door
+    warned: Sequence[str]
+
+    def judged(self, report: Report | None = None, found: tuple[Found, ...] = ()) -> Judged:
+        """What was found, with what it took."""
+        judge, door = self.door.models["judge"].name, self.door
+        return Judged(name_of(self.evaluator), judge, door.spent, door.paid, tuple(self.warned), report, found)
+
+
+@contextmanager
+def _asking(
+    named: str | Path | Task,
+    model: str | Model | Models,
+    evaluator: str | Evaluator | None,
+    budget: Budget | None,
+    seed: int,
+    place: Store | str | Path | None,
+    interrupt: threading.Event | None,
+) -> Generator[tuple[Grading, _Asked]]:
+    """A judge and the door to it. Raises BackendError where the engine fails, or the budget ends it."""
+    begun = time.monotonic()
+    budget = Budget() if budget is None else budget
+    task = bind_task(named, seed)
+    chosen = bind_evaluator(evaluator, task)
+    if not by_judge(chosen) or not isinstance(chosen, Grading):
+        raise ConfigError(
+            f"the evaluator {name_of(chosen)!r} has no judge that grades one reply; name rubric, checklist, panel or "
+            f"weighted with --evaluator, or give the task a [judge]"
+        )
+    with opened(place) as store:
+        models = open_models(model).by_role
+        run, door = looking(task, chosen, models, store, budget, seed, stopping(budget, begun, interrupt))
+        try:
+            yield chosen, _Asked(task, chosen, door, run.warnings)
+        except BudgetSpent as stop:
+            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
+        except Suspended as stop:
+            raise BackendError(f"{stop}; run the same command again to go on") from stop
+
+
+def _steady(judging: Grading, replies: Sequence[tuple[Example, str]], first: Sequence[Score], ask: Ask) -> float | None:
+    """The share of replies that are scored alike in three draws; None where none could be read each time."""
+    again = [judging.grade(replies, _Anew(ask, draw)) for draw in ANEW]
+    rows = [row for row in zip(first, *again, strict=True) if all(score.judged for score in row)]
+    if not rows:
+        return None
+    return sum(all(abs(score.value - row[0].value) < 1e-9 for score in row) for row in rows) / len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """The door, with each reply drawn anew."""
+
+    ask: Ask
+    draw: int
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        """As the door, at a temperature, and as another draw."""
+        sampled = [replace(each, sampling=replace(each.sampling, temperature=DRAWN)) for each in requests]
+        return self.ask(sampled, role=role, repetition=100 * self.draw + repetition)
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        """As the door."""
+        return self.ask.score(requests, role=role)
+
+    def can_score(self, role: Role = "task") -> bool:
+        """As the door."""
+        return self.ask.can_score(role)
+
+    def warn(self, message: str) -> None:
+        """Said already."""

@@ -1,0 +1,205 @@
+"""Labels after the search: a blind sheet of start's and winner's replies, and the verdict by what people say of them.
+
+Labels from before the search cannot say whether the winner pleases the judge alone. These are on the replies
+themselves, of items drawn at random from the test, side by side, in an order that says nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.outcome.pairs import Kept, Pair, kept_pairs
+from promptopt.places import write_whole
+from promptopt.stats import Verdict, level, verdict
+from promptopt.store.runs import RunRecord, Store
+from promptopt.tasks.reading.files import read_rows
+from promptopt.text import counted
+from promptopt.trust.labels import Labels, preference, read_labels, sheet_rows
+from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
+from promptopt.types import canonical, digest
+from promptopt.types.identity import without_surrogates
+
+COLUMNS: tuple[str, ...] = ("item", "input", "reply_a", "reply_b", "better", "score_a", "score_b", "labeler", "comment")
+"""Of a sheet. `better` is to be filled in, or both scores."""
+MARK = "item-"
+"""Before an item's id: a spreadsheet takes 12e45 for a number."""
+
+
+def pairs_of(record: RunRecord, store: Store) -> Kept:
+    """What a run kept for people to label. Raises ConfigError for one that has nothing to label."""
+    result = record.result
+    if result is None or result.get("status") == "suspended":
+        raise ConfigError(f"run {record.id} has no result yet; run its command again to go on")
+    name = result.get("pairs", "")
+    if not name:
+        why = (
+            "it kept the start, so there are not two prompts"
+            if result.get("basis") == "judge"
+            else f"its verdict is by {result['evaluator']}, and no judge's word stands to be checked"
+        )
+        raise ConfigError(f"run {record.id} has no replies to label: {why}")
+    return kept_pairs(store.cache, str(name))
+
+
+def drawn(run: str, pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """At least `count` pairs, in a random order that is the same each time: a longer sheet begins as a shorter one.
+
+    Items of one group are drawn together. Pairs that the judge could not read are never drawn.
+    """
+    units: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if pair.gain is not None:
+            units.setdefault(f"group {pair.group}" if pair.group else f"item {pair.item}", []).append(pair)
+    names = list(units)
+    random.Random(f"sheet {run}").shuffle(names)
+    found: list[Pair] = []
+    for name in names:
+        if len(found) >= count:
+            break
+        found += units[name]
+    return found
+
+
+def winner_first(run: str, item: str) -> bool:
+    """Whether reply A is the winner's: drawn for each item, and known by nothing on the sheet."""
+    return int(digest(["order", run, item]), 16) % 2 == 0
+
+
+def sheet(run: str, kept: Kept, count: int) -> list[dict[str, str]]:
+    """The rows of a blind sheet; equal replies are a tie, and said to be. Raises ConfigError for no rows."""
+    if count < 1:
+        raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
+    rows: list[dict[str, str]] = []
+    for pair in drawn(run, kept.pairs, count):
+        first, second = (pair.winner, pair.start) if winner_first(run, pair.item) else (pair.start, pair.winner)
+        known = {"item": MARK + pair.item, "input": pair.input, "reply_a": first, "reply_b": second}
+        said = {"better": "tie"} if first == second else {}
+        rows.append({**dict.fromkeys(COLUMNS, ""), **known, **said})
+    if not rows:
+        raise ConfigError("the judge could read none of the test's replies, so there is nothing to draw from")
+    return rows
+
+
+def write_sheet(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """A sheet as CSV or JSON Lines, by the ending of its name. Raises ConfigError where that cannot be."""
+    if path.suffix.lower() not in (".csv", ".jsonl"):
+        raise ConfigError(f"--out {str(path)!r} ends in {path.suffix!r}; name a .csv or a .jsonl file")
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} is there already, and may hold labels; name another file, or move it away")
+    if path.suffix.lower() == ".csv":
+        text = io.StringIO(newline="")
+        writer: csv.DictWriter[str] = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sheet_rows(rows))
+        content = text.getvalue()
+    else:
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        write_whole(path, without_surrogates(content))
+    except OSError as cause:
+        raise ConfigError(f"--out {str(path)!r} cannot be written ({cause.strerror}); name another file") from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The verdict by labels. `number`: which verdict on these items it is, from 1; `remarks`: what to know of them."""
+
+    powered: Powered
+    number: int
+    labels: str
+    verdict: Verdict
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the store keeps beside the run's result, and `--json` prints."""
+        powered, gain = self.powered, self.powered.gain
+        return {
+            "verdict": self.verdict,
+            "basis": powered.basis,
+            "gain": {**asdict(gain), "ci95": list(gain.ci95), "interval": list(gain.interval)},
+            "n_labels": powered.labelled,
+            "n_judged": powered.judged,
+            "weight": powered.weight,
+            "worth": powered.worth,
+            "number": self.number,
+            "labels": self.labels,
+            "remarks": list(self.remarks),
+        }
+
+
+def decide(record: RunRecord, kept: Kept, paths: Sequence[Path]) -> Labelled:
+    """The verdict of a run by the labels in these sheets. Raises DataError for what cannot be meant in them."""
+    first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
+    # A table's first row is its head.
+    rows = [(f"{path}, row {place}", row) for path in paths
+            for place, row in enumerate(read_rows(path), 1 if path.suffix.lower() == ".jsonl" else 2)]  # fmt: skip
+    labels = read_labels(rows, first, kept.scale)
+    if not labels.by_item:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: no row has a label; fill in `better` with A, B or tie, or both scores"
+        )
+    gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
+    items, rest = _items(labels, gains)
+    name, earlier = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items())), record.result
+    number = _number(earlier, name)
+    powered = powered_gain(items, rest, alpha=level(number))
+    asked = len({str(row.get("item")) for _, row in rows})
+    return Labelled(powered, number, name, verdict(powered.gain), _remarks(labels, asked, powered, len(kept.pairs)))
+
+
+def _items(labels: Labels, pairs: Mapping[str, Pair]) -> tuple[list[Item], list[tuple[float, str]]]:
+    """What people labelled, and what only the judge saw."""
+    items: list[Item] = []
+    for item in labels.by_item:
+        pair = pairs.get(item)
+        if pair is not None and pair.gain is not None:
+            side = labels.side(item)
+            start, winner = preference(side) if labels.kind == "better" else side
+            items.append(Item(start, winner, pair.gain, pair.group))
+    rest = [(pair.gain, pair.group) for item, pair in pairs.items()
+            if item not in labels.by_item and pair.gain is not None]  # fmt: skip
+    return items, rest
+
+
+def _number(result: Mapping[str, Any] | None, labels: str) -> int:
+    """Which verdict it is: further labels after a verdict are another look at the same items, and cost their level."""
+    look = None if result is None else result.get("look")
+    first = 1 if look is None else int(look["number"])
+    earlier = None if result is None else result.get("labelled")
+    if earlier is None:
+        return first
+    return int(earlier["number"]) + (earlier["labels"] != labels)
+
+
+def _remarks(labels: Labels, asked: int, powered: Powered, pairs: int) -> tuple[str, ...]:
+    said: list[str] = []
+    blank = asked - len(labels.by_item)
+    if blank:
+        said.append(
+            f"{counted(blank, 'row')} of {asked} {'has' if blank == 1 else 'have'} no label; if those were left out "
+            f"because they are hard, the verdict leans"
+        )
+    together = labels.together()
+    if together is not None:
+        said.append(together.sentence().rstrip("."))
+    if powered.basis == "labels" and powered.labelled < min(LEAST, pairs):
+        said.append(f"fewer than {LEAST} labels, so people alone are counted; more of the sheet lets the judge help")
+    elif powered.basis == "labels":
+        said.append("too few labelled pairs differ for the judge to help, so people alone are counted")
+    elif powered.weight == 0.0:
+        said.append("the judge does not go along with people here, so it counts for nothing")
+    return tuple(said)
+
+
+def keep(record: RunRecord, labelled: Labelled, store: Store) -> None:
+    """Put the verdict beside the run's result, which then says it."""
+    result = {**({} if record.result is None else record.result), "labelled": labelled.to_json()}
+    store.end(record.id, status=record.status, result=json.loads(canonical(result)))

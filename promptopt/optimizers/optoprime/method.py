@@ -1,0 +1,221 @@
+"""OptoPrime: code, values and feedback of a minibatch go to a model as one problem; it names new values for the texts.
+
+Paper    Cheng, Nie, Swaminathan 2024, Trace is the Next AutoDiff: Generative Optimization with Rich Feedback, Execution
+         Traces, and LLMs, NeurIPS 2024, arXiv:2406.16218; defaults are those of its code, `opto`, and of OpenTrace.
+Calls    a step: a minibatch of the task model for the current texts and one for the new ones; one call of the proposer,
+         whatever the number of texts, and one more where its reply is off its form.
+Scales   with S evaluations: S / 10 steps, on fresh minibatches of five; without a cap once through the data.
+Departs  a step is kept only where the mean over its minibatch rises by more than `threshold` (code: off by default, and
+         a threshold permits losses); new values come in tags, JSON is read too; values that lose a placeholder, are too
+         long or quote an example are dropped and counted; the word that nothing changes counts alone on a line only;
+         what a call depends on is read off its input; the program is code of ours, and is not changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from promptopt.operators.demand import demand
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import room, said_of, unusable
+from promptopt.operators.replies import sized, tidy, unthought
+from promptopt.operators.suggestions import UNCHANGED, suggestions
+from promptopt.optimizers.optoprime.problem import FORM, Memory, Problem
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.selection.generations import Preset
+from promptopt.selection.slices import Slices
+from promptopt.tasks.parts import editables_of, focused
+from promptopt.text import counted
+from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, Score, UpperBounds
+
+SAMPLING = Sampling(temperature=0.7, max_tokens=4096)
+WARMER, HOTTEST = 0.2, 2.0
+"""How much warmer the model is asked after three steps without a change, and the most there is."""
+COOL, DRY = 3, 6
+"""Steps in a row without a change after which the model is asked at a higher temperature, and the search ends."""
+REMINDER = (
+    "\n\nYour last reply held no value that could be read. Write it in this form, and nothing else:\n"
+    "<name>...</name>\n<value>\n...\n</value>"
+)
+WHO = "optimizer"
+
+
+@dataclass(frozen=True, slots=True)
+class OptoPrimePlan:
+    """Concrete numbers: steps, and the examples of each."""
+
+    rounds: int
+    minibatch: int
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        return f"{counted(self.rounds, 'step')}, old and new texts held against each other on {self.minibatch} examples"
+
+
+@dataclass(frozen=True, slots=True)
+class OptoPrime:
+    """Generative optimization of all texts at once, from the trace of a minibatch."""
+
+    name: ClassVar[str] = "optoprime"
+
+    preset: Preset = "budget"
+    """`paper`: a minibatch of 1 where it is not set, as in the code."""
+    rounds: int | None = None
+    """Steps. None: until the budget is spent; without one, once through the training examples."""
+    minibatch: int | None = None
+    """Examples of a step. None: 5. Code: 1."""
+    threshold: float = 0.0
+    """By how much the mean has to rise for new texts to be kept; 0: by anything. Ours."""
+    memory: int = 0
+    """Past values that are shown with their feedback. Code."""
+    perfect: float = 1.0
+    """A minibatch of scores from here on is left alone. Ours."""
+    longest: int = 800
+    """Tokens that a text may have; one that is longer already may grow by a quarter. Ours."""
+    sampling: Sampling = SAMPLING
+    """How the proposer is asked. The length of a reply: code."""
+
+    def __post_init__(self) -> None:
+        within(self, rounds=(0, math.inf), minibatch=(1, math.inf), threshold=(0.0, math.inf), memory=(0, math.inf))
+        within(self, longest=(1, math.inf))
+
+    def plan(self, room: Room) -> OptoPrimePlan:
+        """As many steps as the room pays for."""
+        batch = (1 if self.preset == "paper" else 5) if self.minibatch is None else self.minibatch
+        cells = room.cells(1 / (2 * batch))
+        afforded = -(-room.train // batch) if cells is None else cells // (2 * batch)
+        return OptoPrimePlan(max(1, afforded) if self.rounds is None else self.rounds, batch)
+
+    def least(self, room: Room) -> int:
+        """Five steps."""
+        return 10 * self.plan(room).minibatch
+
+    def optimize(self, run: Run) -> None:
+        """Search, from the task's start prompt, on training examples only."""
+        plan, quotes = self.plan(run.room), Quotes(run.train, run.task.labels)
+        slices = Slices(run.train, plan.minibatch, run.rng("slices"))
+        current, memory = run.initial, list[Memory]()
+        unchanged = perfect = 0
+        for number in range(self._most(plan, run.room)):
+            [batch] = slices.take()
+            demand(run, 2 * len(batch), "another step")
+            scores = _scores(run, current, batch, number)
+            child, tried = None, list[Estimate]()
+            if all(score.value >= self.perfect for score in scores):
+                perfect += 1
+            else:
+                perfect = 0
+                problem = Problem.of(current, editables_of(run.task), batch, scores)
+                child = self._step(run, current, problem, memory, quotes, unchanged)
+                unchanged = unchanged + 1 if child is None else 0
+                if self.memory:
+                    values = {name: current[name] for name in problem.names}
+                    memory = [*memory, Memory(values, problem.feedback)][-self.memory :]
+            before = _mean(scores)
+            tried.append(Estimate(current, before, len(batch)))
+            if child is not None:
+                after = _mean(_scores(run, child, batch, number))
+                tried.append(Estimate(child, after, len(batch)))
+                current = child if after > before + self.threshold + 1e-9 else current
+            run.record(tried, [current])
+            if unchanged == DRY or perfect == max(DRY, slices.count):
+                run.warn(
+                    f"nothing was changed in {max(unchanged, perfect)} steps in a row, so the search ended before its "
+                    f"budget or its steps did"
+                )
+                break
+
+    def _step(
+        self,
+        run: Run,
+        current: Prompt,
+        problem: Problem,
+        memory: Sequence[Memory],
+        quotes: Quotes,
+        unchanged: int,
+    ) -> Prompt | None:
+        """The current texts with those exchanged that the model named new values for; None for no change."""
+        if not problem.names:
+            return None
+        longest = max(run.count_tokens(current[name]) for name in problem.names)
+        words = room(" ".join(current[name] for name in problem.names[:1]), self.longest, run.count_tokens) * 2 // 3
+        request = problem.render(focused(run.task, problem.names[0]), current, memory, max(1, words))
+        warmer = min(HOTTEST, self.sampling.temperature + WARMER * (unchanged // COOL))
+        sampling = replace(sized(self.sampling, longest * len(problem.names)), temperature=warmer)
+        found: dict[str, object] = {}
+        for text in (request, request + REMINDER):
+            [reply] = run.generate([(Message("user", text),)], sampling)
+            reply = unthought(reply, "name", "value")
+            if reply.finish != "stop":
+                run.reject(f"{WHO}: {'cut at length' if reply.finish == 'length' else reply.finish}")
+                return None
+            found = suggestions(reply.text, problem.names)
+            if found or UNCHANGED.search(reply.text):
+                break
+            run.reject(f"{WHO}: no value")
+        prompt = current
+        for name, value in found.items():
+            text, why = self._usable(run, current, problem, name, value, quotes)
+            if why is not None:
+                run.reject(f"{WHO}: {why}")
+            else:
+                prompt = prompt.replace(name, text)
+        named = ", ".join(name for name in problem.names if prompt[name] != current[name])
+        if not named:
+            return None
+        admitted = run.admit([Proposal(prompt, (current,), WHO, named)])
+        return admitted[0] if admitted else None
+
+    def _usable(
+        self, run: Run, current: Prompt, problem: Problem, name: str, value: object, quotes: Quotes
+    ) -> tuple[str, str | None]:
+        """(the value as a text, why it cannot be used or None)."""
+        if name not in problem.names:
+            return "", "unknown variable"
+        if not isinstance(value, str):
+            # A value of another type would have to be guessed at: "False" is a text, and no truth.
+            return "", "no text"
+        section = current[name]
+        text = tidy(value, section)
+        why = unusable(
+            text,
+            section,
+            most=room(section, self.longest, run.count_tokens),
+            tags=("name", "value"),
+            count_tokens=run.count_tokens,
+            form=FORM,
+            own=said_of(focused(run.task, name), current),
+        )
+        if why is None and quotes.new_in(text, section):
+            why = "quotes an example"
+        return text, why
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a search in that room; replies off their form are asked for twice."""
+        plan, cells, most = self.plan(room), room.cells(), self._most(self.plan(room), room)
+        evaluations = 2 * plan.minibatch * most
+        calls = 2 * most
+        evaluations = evaluations if cells is None else min(cells, evaluations)
+        return UpperBounds(evaluations, calls, calls * self.sampling.max_tokens)
+
+    def _most(self, plan: OptoPrimePlan, room: Room) -> int:
+        """Steps at most: known cells and steps without a child cost less than the planned ones do."""
+        return plan.rounds if self.rounds is not None or room.cells() is None else 3 * plan.rounds
+
+
+def _scores(run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
+    # Where the task model samples, old and new texts are drawn anew: a lucky draw is not what a child is held against.
+    repetition = number + 2 if run.task.sampling.temperature > 0 else 0
+    return run.evaluate([prompt], batch, repetition=repetition)[prompt]
+
+
+def _mean(scores: Sequence[Score]) -> float:
+    return math.fsum(score.value for score in scores) / len(scores)

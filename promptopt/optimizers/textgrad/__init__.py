@@ -1,0 +1,1 @@
+"""TextGrad: criticism passed back through the calls of a program."""

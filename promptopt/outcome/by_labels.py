@@ -1,0 +1,33 @@
+"""What is said where people labelled the replies of start and winner; reads the JSON that the store keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptopt.reports import words
+from promptopt.text import counted
+
+
+def of_labels(labelled: Mapping[str, Any]) -> str:
+    """The verdict in a sentence, numbers included, and what to know of the labels."""
+    gain = labelled["gain"]
+    low, high = gain["interval"]
+    level = f"{100 * (1 - gain['alpha']):.4g} %"
+    numbers = f"{level} interval {words.difference(low)} to {words.difference(high)}"
+    said = {
+        "better": f"Better by {words.score(gain['mean'])} ({numbers})",
+        "worse": f"Keep your prompt: the new one is worse by {words.score(-gain['mean'])} ({numbers})",
+        "no_evidence": f"Keep your prompt: no evidence that the new one is better "
+        f"({words.difference(gain['mean'])}, {numbers})",
+    }[labelled["verdict"]]
+    if labelled["basis"] == "labels":
+        by = f"{counted(labelled['n_labels'], 'labelled pair')}, people alone; {gain['test']} "
+        by += words.p_value(gain["p_value"])
+    else:
+        more = round(100 * (labelled["worth"] - 1.0))
+        worth = f"the judge is worth {more} % more labels" if more else "the judge adds nothing"
+        by = f"{labelled['n_labels']} labelled and {labelled['n_judged']} judged pairs; {worth}"
+    remarks = "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in labelled["remarks"])
+    look = f" This is verdict {labelled['number']} on these items." if labelled["number"] > 1 else ""
+    return f"{said}: {by}.{remarks}{look}"

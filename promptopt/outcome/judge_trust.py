@@ -1,0 +1,51 @@
+"""What is known of a judge from earlier: how it agreed with people, and which probes it passed. Kept in the home."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from promptopt.outcome.criterion import by_judge
+from promptopt.places import home, write_whole
+from promptopt.protocols import Evaluator, Judging, Model, Role
+from promptopt.trust.calibration import status_of
+from promptopt.trust.probes import all_passed
+from promptopt.types import canonical, digest
+
+
+def _place(evaluator: Evaluator, models: Mapping[Role, Model]) -> Path:
+    """Where what is known of these judges, asked like this, is kept: any change makes another measure of it."""
+    roles = evaluator.judges if isinstance(evaluator, Judging) else ()
+    named = [models[role].name for role in roles if role in models]
+    return home() / "judges" / f"{digest([dict(evaluator.fingerprint()), named])}.json"
+
+
+def remember(evaluator: Evaluator, models: Mapping[Role, Model], **found: object) -> None:
+    """Keep what was found (`report`, `probes`), beside what is known. Raises OSError."""
+    path = _place(evaluator, models)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, canonical({**_known(path), **found}) + "\n")
+
+
+def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, Any] | None:
+    """`status`, `measure` and `value` of the judge that an evaluator asks; None where it was never held to anything."""
+    if not by_judge(evaluator):
+        return None
+    known = _known(_place(evaluator, models))
+    report, probes = known.get("report"), known.get("probes", [])
+    if report is None and not probes:
+        return None
+    failed = [each["name"] for each in probes if not each["passed"]]
+    status = status_of(report, all_passed(probes))
+    held: dict[str, Any] = {} if report is None else {"measure": report["measure"], "value": report["kappa"]}
+    return {"status": status, "failed": failed, **held}
+
+
+def _known(path: Path) -> dict[str, Any]:
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

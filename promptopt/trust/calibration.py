@@ -1,0 +1,207 @@
+"""How far a judge agrees with people on replies that both have scored: may it guide a search, and where is it wrong?"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptopt.stats import paired_gain
+from promptopt.trust.agreement import agreement, alpha, kappa
+from promptopt.trust.labels import POOR
+
+ENOUGH = 50
+"""Labels from which on a judge can be called calibrated."""
+AT_LEAST = 0.4
+"""Kappa at the lower end of its interval, from which on it can."""
+IN_A_SLICE = 20
+"""Labels of a slice below which its numbers would say nothing: true 0.60 shows as 0.27 to 0.87 at 30."""
+RESAMPLES = 1000
+
+Status = Literal["calibrated", "weak", "uncalibrated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One reply that people and the judge have scored, on levels 0 to `levels` - 1; `judge` None: it failed."""
+
+    people: tuple[float, ...]
+    judge: float | None
+    length: int
+    group: str = ""
+    part: str = ""
+
+    @property
+    def person(self) -> float:
+        """The mean of what people say."""
+        return sum(self.people) / len(self.people)
+
+    @property
+    def said(self) -> float:
+        """What the judge says, where it could be read."""
+        assert self.judge is not None
+        return self.judge
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a comparison shows. `kappa`: None where all said the same. `gap`: judge - people, in shares of the scale.
+
+    `measure`: which kappa it is. `ceiling`: Krippendorff's alpha among people. `sensitivity`, `specificity`: of the
+    upper half of the scale. `slope`: of the gap on the log of a reply's length. `steady`: the share of replies that the
+    judge scores alike when asked anew.
+    """
+
+    n: int
+    unread: int
+    agreement: float
+    measure: str
+    kappa: float | None
+    interval: tuple[float, float] | None
+    ceiling: float | None
+    sensitivity: float | None
+    specificity: float | None
+    gap: float
+    gap_interval: tuple[float, float]
+    slope: float | None
+    steady: float | None
+    slices: Mapping[str, Mapping[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {name: getattr(self, name) for name in Report.__slots__}
+
+
+def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = None, seed: int = 0) -> Report:
+    """Judge against people, on `levels` levels of a scale; `steady`: see `Report`.
+
+    Intervals of kappa are by bootstrap over groups (`RESAMPLES` draws, percentiles).
+    """
+    read = [item for item in items if item.judge is not None]
+    pairs = _levels(read)
+    ordinal = levels > 2
+
+    def measure(chosen: Sequence[tuple[float, float]]) -> float | None:
+        return kappa(chosen, weighted=ordinal)
+
+    value = measure(pairs)
+    top = levels - 1
+    sides = [item.person / top for item in read], [item.said / top for item in read]
+    gap = paired_gain(*sides, groups=[item.group for item in read], bounded=True)
+    several = [item.people for item in items if len(item.people) > 1]
+    return Report(
+        n=len(read),
+        unread=len(items) - len(read),
+        agreement=agreement(pairs),
+        measure="quadratic-weighted kappa" if ordinal else "Cohen's kappa",
+        kappa=value,
+        interval=None if value is None else _bootstrap(read, measure, seed),
+        ceiling=alpha(several, "interval" if ordinal else "nominal") if several else None,
+        sensitivity=_share([judge > top / 2 for person, judge in pairs if person > top / 2]),
+        specificity=_share([judge <= top / 2 for person, judge in pairs if person <= top / 2]),
+        gap=gap.mean,
+        gap_interval=gap.ci95,
+        slope=_slope([(math.log(max(1, item.length)), after - before)
+                      for item, before, after in zip(read, *sides, strict=True)]),
+        steady=steady,
+        slices=_slices(read, measure),
+    )  # fmt: skip
+
+
+def status_of(report: Mapping[str, Any] | None, probes: bool) -> Status:
+    """What may be said of a judge; `report`: `Report.to_json()`, or None without labels; `probes`: all passed."""
+    if report is None:
+        return "uncalibrated"
+    interval = report["interval"]
+    sure = report["n"] >= ENOUGH and interval is not None and interval[0] >= AT_LEAST
+    return "calibrated" if sure and probes else "weak"
+
+
+def describe(report: Report) -> list[str]:
+    """The report in lines for people."""
+    if report.kappa is None:
+        said = f"{report.measure} is undefined: all that was said is the same"
+    else:
+        low, high = (math.nan, math.nan) if report.interval is None else report.interval
+        said = f"{report.measure} {report.kappa:.2f} (95 % {low:.2f} to {high:.2f})"
+    lines = [f"{report.n} labelled replies: agreement {report.agreement:.0%}, {said}"]
+    if report.unread:
+        lines.append(f"the judge could not be read on {report.unread} more")
+    if report.ceiling is not None:
+        poor = "; hardly more than by chance: say in the criteria what decides" if report.ceiling < POOR else ""
+        lines.append(
+            f"people among themselves: alpha {report.ceiling:.2f}, which no judge can be expected to pass{poor}"
+        )
+    low, high = report.gap_interval
+    lines.append(f"the judge is {'above' if report.gap > 0 else 'below'} people by {abs(report.gap):.2f} of the scale "
+                 f"({low:+.2f} to {high:+.2f})")  # fmt: skip
+    if report.sensitivity is not None and report.specificity is not None:
+        lines.append(f"good replies it calls good: {report.sensitivity:.0%}; bad ones bad: {report.specificity:.0%}")
+    if report.slope is not None:
+        lines.append(
+            f"a reply twice as long moves it by {report.slope * math.log(2):+.2f} of the scale, against people"
+        )
+    if report.steady is not None:
+        lines.append(f"asked anew it says the same of {report.steady:.0%} of replies")
+    for name, part in report.slices.items():
+        value = part.get("kappa")
+        shown = "too few for a number" if "agreement" not in part else (
+            f"agreement {part['agreement']:.0%}, kappa {'undefined' if value is None else format(value, '.2f')}"
+        )  # fmt: skip
+        lines.append(f"  {name}: {part['n']} replies, {shown}")
+    return lines
+
+
+def _levels(items: Sequence[Scored]) -> list[tuple[float, float]]:
+    """What people and the judge say, each at the nearest level; halves go up."""
+    return [(math.floor(item.person + 0.5), math.floor(item.said + 0.5)) for item in items]
+
+
+def _bootstrap(
+    items: Sequence[Scored], measure: Callable[[Sequence[tuple[float, float]]], float | None], seed: int
+) -> tuple[float, float]:
+    groups: dict[str | int, list[tuple[float, float]]] = {}
+    for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
+        groups.setdefault(item.group if item.group else place, []).append(pair)
+    units, rng = list(groups.values()), random.Random(f"calibration {seed}")
+    values: list[float] = []
+    for _ in range(RESAMPLES):
+        value = measure([pair for unit in rng.choices(units, k=len(units)) for pair in unit])
+        # A draw in which all say the same shows nothing of agreement.
+        values.append(0.0 if value is None else value)
+    values.sort()
+    return values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES) - 1]
+
+
+def _slices(
+    items: Sequence[Scored], measure: Callable[[Sequence[tuple[float, float]]], float | None]
+) -> dict[str, dict[str, Any]]:
+    """By the part that rows name, and by thirds of length."""
+    parts: dict[str, list[Scored]] = {}
+    for item in items:
+        if item.part:
+            parts.setdefault(item.part, []).append(item)
+    ordered = sorted(items, key=lambda item: item.length)
+    third = len(ordered) // 3
+    if third >= IN_A_SLICE:
+        parts |= {"short replies": ordered[:third], "long replies": ordered[-third:]}
+    found: dict[str, dict[str, Any]] = {}
+    for name, chosen in parts.items():
+        pairs = _levels(chosen)
+        numbers = {"agreement": agreement(pairs), "kappa": measure(pairs)} if len(pairs) >= IN_A_SLICE else {}
+        found[name] = {"n": len(pairs), **numbers}
+    return found
+
+
+def _share(said: Sequence[bool]) -> float | None:
+    return sum(said) / len(said) if said else None
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> float | None:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    if len(points) < IN_A_SLICE or max(xs) == min(xs):
+        return None
+    return statistics.linear_regression(xs, ys).slope

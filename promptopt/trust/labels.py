@@ -1,0 +1,161 @@
+"""What people say of pairs of replies: sheets read strictly, and several people put together."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from promptopt.errors import DataError
+from promptopt.trust.agreement import agreement, alpha
+
+Side = tuple[float, float]
+"""What one person says of one pair: the worth of the start's reply and of the winner's, in [0, 1]."""
+Kind = Literal["better", "scores"]
+
+POOR = 0.2
+"""Alpha below which people agree hardly more than by chance (the lowest of Landis and Koch's steps, 1977)."""
+_CHOICES: Mapping[str, float] = {
+    "a": 1.0, "reply a": 1.0, "b": 0.0, "reply b": 0.0, "tie": 0.5, "equal": 0.5, "same": 0.5, "=": 0.5,
+}  # fmt: skip
+_NUMBER = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The words of people by item, each person's once. `blank`: rows without one. `people`: those who labelled."""
+
+    by_item: Mapping[str, tuple[Side, ...]]
+    blank: int
+    people: tuple[str, ...]
+    kind: Kind
+
+    def side(self, item: str) -> Side:
+        """The mean of what people say of an item."""
+        sides = self.by_item[item]
+        return sum(start for start, _ in sides) / len(sides), sum(winner for _, winner in sides) / len(sides)
+
+    def together(self) -> Agreement | None:
+        """How far people agree; None where nothing was labelled by two."""
+        shared = [[_sign(side) for side in sides] for sides in self.by_item.values() if len(sides) > 1]
+        if not shared:
+            return None
+        pairs = [pair for signs in shared for pair in itertools.combinations(signs, 2)]
+        return Agreement(len(shared), agreement(pairs), alpha(shared))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far people agree on which reply is better. `share`: of pairs of people; `alpha`: Krippendorff's, nominal."""
+
+    items: int
+    share: float
+    alpha: float | None
+
+    def sentence(self) -> str:
+        """What that means for a verdict."""
+        measure = "alpha is undefined, as all say the same" if self.alpha is None else f"alpha {self.alpha:.2f}"
+        said = f"{self.items} items were labelled by several people, who agree in {self.share:.0%} ({measure})"
+        if self.share == 1.0:
+            return f"{said}."
+        poor = self.alpha is not None and self.alpha < POOR
+        advice = ": hardly more than by chance; say in the criteria what decides, and label again" if poor else ""
+        return f"{said}; where they differ their mean counts{advice}."
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read so far."""
+
+    sides: dict[str, dict[str, Side]] = field(default_factory=dict[str, dict[str, Side]])
+    blank: int = 0
+    kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
+
+
+def read_labels(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], winner_first: Mapping[str, bool], scale: tuple[float, float] | None
+) -> Labels:
+    """The labels in `rows`, each with where it stands (`sheet.csv, row 3`).
+
+    `winner_first`: by item, whether reply A is the winner's. `scale`: of scores, where there are some. A row holds
+    `better` (A, B or tie) or `score_a` and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError
+    for what cannot be meant.
+    """
+    read = _Read()
+    for place, row in rows:
+        item = _text(row, "item")
+        if item not in winner_first:
+            raise DataError(
+                f"{place}: the item is {item!r}, which is not in this run's sheet; give the sheet that `promptopt "
+                f"label` wrote for this run, with its column `item`"
+            )
+        found = _side(place, row, scale, read)
+        if found is None:
+            read.blank += 1
+            continue
+        first, second = found
+        side = (second, first) if winner_first[item] else (first, second)
+        named = _text(row, "labeler")
+        person = named if named else place.rpartition(", row ")[0]
+        before = read.sides.setdefault(item, {}).setdefault(person, side)
+        if before != side:
+            raise DataError(f"{place}: {person!r} says something else of {item!r} than in an earlier row; keep one")
+    if len(read.kinds) > 1:
+        raise DataError(
+            f"{' and '.join(read.kinds.values())} are labelled in two manners; fill in `better` in every row, or both "
+            f"scores in every row"
+        )
+    people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
+    by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
+    kind: Kind = "scores" if "scores" in read.kinds else "better"
+    return Labels(by_item, read.blank, tuple(people), kind)
+
+
+def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _Read) -> Side | None:
+    """The worth of replies A and B; None for a blank row."""
+    better, scores = _text(row, "better"), [_text(row, name) for name in ("score_a", "score_b")]
+    if not better and not any(scores):
+        return None
+    if better:
+        read.kinds.setdefault("better", place)
+        value = _CHOICES.get(better.casefold().rstrip("."))
+        if value is None:
+            raise DataError(f"{place}: better is {better!r}; write A, B or tie")
+        # A preference has no size: how far a tie lies below a win is how far it lies above a loss.
+        return value, 1.0 - value
+    read.kinds.setdefault("scores", place)
+    if scale is None:
+        raise DataError(f"{place}: there are scores, and this run's judge has no scale for them; fill in `better`")
+    low, high = scale
+    values: list[float] = []
+    for name, text in zip(("score_a", "score_b"), scores, strict=True):
+        number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
+        if number is None or not low <= number <= high:
+            raise DataError(f"{place}: {name} is {text!r}; write a number from {low:g} to {high:g}")
+        values.append((number - low) / (high - low))
+    return values[0], values[1]
+
+
+def preference(side: Side) -> Side:
+    """A preference as worth: 0.5 for the start, and for the winner 1, 0.5, 0 or what lies between."""
+    return 0.5, 0.5 + (side[1] - side[0]) / 2.0
+
+
+def _sign(side: Side) -> float:
+    return float((side[1] > side[0]) - (side[1] < side[0]))
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    # Spreadsheets give numbers, and nothing for an empty cell.
+    value = row.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def sheet_rows(fields: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Rows as a spreadsheet may show them: what it would take for a formula is kept a text."""
+    return [
+        {name: f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value for name, value in row.items()}
+        for row in fields
+    ]

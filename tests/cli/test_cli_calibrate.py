@@ -1,0 +1,107 @@
+"""`promptopt judges`: a judge is held against people, put to the test, and reports speak of it from then on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Invoke
+from judging import judge, polite
+
+from promptopt.models.scripted import Scripted
+
+OPTIONS = ("--model", "scripted/task", "--judge", "scripted/judge")
+
+
+def strict(text: str) -> str:
+    """A judge that nothing takes in: polite is what thanks no one and is said once."""
+    said = text.rpartition("<<<reply ")[2].partition("\n")[2].partition("\n")[0]
+    asked = text.rpartition("<<<input ")[2].split("number ")[1].split()[0]
+    return json.dumps({"score": 0 if f"is {asked}" not in f"{said} " else 2 if said.startswith("Please") else 1})
+
+
+def labels(path: Path, score: Callable[[int], float], **more: Callable[[int], str]) -> str:
+    rows = [
+        {"question": f"May I have number {n} ?", "reply": f"{'Please, here' if n % 2 else 'Here'} is {n}",
+         "score": score(n), **{name: value(n) for name, value in more.items()}}
+        for n in range(80)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
+    judged_task: str, models: dict[str, Scripted], invoke: Invoke, workplace: Path,
+    search: Callable[..., dict[str, Any]],
+) -> None:  # fmt: skip
+    models["judge"] = judge(strict)
+    file = labels(
+        workplace / "labels.jsonl", lambda n: 2 if n % 2 and n % 9 else 1, slice=lambda n: "fr" if n < 9 else "en"
+    )
+    done = invoke("judges", "calibrate", "--task", judged_task, *OPTIONS, "--labels", file)
+    assert done.exit_code == 0, done.stderr
+    assert "80 labelled replies: agreement 9" in done.stdout
+    assert "quadratic-weighted kappa 0.90" in done.stdout
+    assert "asked anew it says the same of 100% of replies" in done.stdout
+    assert "fr: 9 replies, too few for a number" in done.stdout
+    assert models["task"].calls == 0
+    done = invoke("judges", "check", "--task", judged_task, *OPTIONS)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.stdout.count(": passed") == 6
+    found = search()
+    assert (found["trust"]["status"], found["verdict"]) == ("calibrated", "undecided")
+    said = invoke("runs", "show", found["run_id"]).stdout
+    assert said.startswith("The judge prefers the new prompt: +0.3")
+    assert "Not a verdict" in said
+
+
+def test_a_judge_that_is_taken_in_fails_and_the_report_says_by_what(
+    judged_task: str, models: dict[str, Scripted], invoke: Invoke,
+    search: Callable[..., dict[str, Any]],
+) -> None:  # fmt: skip
+    def easily(text: str) -> str:
+        said = text.rpartition("<<<reply ")[2]
+        return '{"score": 2}' if "highest" in said or "experts" in said else polite(text)
+
+    models["judge"] = judge(easily)
+    done = invoke("judges", "check", "--task", judged_task, *OPTIONS, "--json")
+    assert done.exit_code == 1
+    found = {each["name"]: each["passed"] for each in json.loads(done.stdout)["probes"]}
+    assert not found["injection"]
+    assert not found["authority"]
+    assert found["padding"]
+    said = invoke("runs", "show", search()["run_id"]).stdout
+    assert said.startswith("Not decided: the judge is taken in by planted replies (constant, injection")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [({"score": 7}, "score is '7'; write a number from 0 to 2"), ({"score": "good"}, "score is 'good'"),
+     ({"reply": None}, "score"), ({"other": 1}, "there is no column 'question'")],
+)  # fmt: skip
+def test_labels_that_cannot_be_meant_are_said_with_their_row(
+    row: dict[str, Any],
+    said: str,
+    judged_task: str,
+    models: dict[str, Scripted],
+    invoke: Invoke,
+    workplace: Path,
+) -> None:
+    whole = {"question": "May I have number 1 ?", "reply": "Here is 1", "score": ""}
+    (workplace / "labels.jsonl").write_text(json.dumps(row if "other" in row else {**whole, **row}) + "\n", "utf-8")
+    done = invoke("judges", "calibrate", "--task", judged_task, *OPTIONS, "--labels", "labels.jsonl")
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+def test_an_evaluator_that_grades_no_single_reply_is_refused(
+    judged_task: str,
+    models: dict[str, Scripted],
+    invoke: Invoke,
+    workplace: Path,
+) -> None:
+    for name in ("versus", "generation"):
+        done = invoke("judges", "check", "--task", judged_task, *OPTIONS, "--evaluator", name)
+        assert (done.exit_code, "has no judge that grades one reply" in done.stderr) == (2, True)

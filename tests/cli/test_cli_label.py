@@ -1,0 +1,171 @@
+"""From a search by a judge to a verdict by people: `promptopt label` and `promptopt verdict`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Invoke
+
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture
+def run(search: Callable[..., dict[str, Any]]) -> str:
+    return str(search()["run_id"])
+
+
+def rows_of(path: Path) -> Rows:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def filled(path: Path, rows: Rows, say: Callable[[int, dict[str, str]], dict[str, str]]) -> str:
+    path.write_text("".join(json.dumps({**row, **say(at, row)}) + "\n" for at, row in enumerate(rows)), "utf-8")
+    return str(path)
+
+
+def manners(_: int, row: dict[str, str]) -> dict[str, str]:
+    """A person who likes what the judge likes."""
+    polite = ["Please" in row[name] for name in ("reply_a", "reply_b")]
+    return {"better": "tie" if polite[0] == polite[1] else "A" if polite[0] else "B"}
+
+
+def otherwise(_: int, row: dict[str, str]) -> dict[str, str]:
+    """A person who likes what the judge does not."""
+    return {"better": {"A": "B", "B": "A", "tie": "tie"}[manners(0, row)["better"]]}
+
+
+def test_a_sheet_is_blind_and_the_same_each_time(run: str, invoke: Invoke, workplace: Path) -> None:
+    done = invoke("label", run, "-n", "60", "--out", "sheet.csv")
+    assert done.exit_code == 0, done.stderr
+    assert "both scores from 0 to 2" in done.stderr
+    rows = rows_of(workplace / "sheet.csv")
+    assert len(rows) == 60 == len({row["item"] for row in rows})
+    assert set(rows[0]) == {"item", "input", "reply_a", "reply_b", "better", "score_a", "score_b", "labeler", "comment"}
+    differing = [row for row in rows if row["reply_a"] != row["reply_b"]]
+    first = sum("Please" in row["reply_a"] for row in differing)
+    assert 0.25 * len(differing) < first < 0.75 * len(differing)
+    assert {row["better"] for row in rows if row not in differing} == {"tie"}
+    assert {row["better"] for row in differing} == {""}
+    invoke("label", run, "-n", "30", "--out", "short.csv")
+    assert rows_of(workplace / "short.csv") == rows[:30]
+    again = invoke("label", run, "--out", "sheet.csv")
+    assert (again.exit_code, "there already" in again.stderr) == (2, True)
+    assert (invoke("label", run, "--out", "sheet.ods").exit_code, invoke("label", run, "-n", "0").exit_code) == (2, 2)
+
+
+def test_labels_decide_and_the_run_says_it_from_then_on(
+    run: str,
+    invoke: Invoke,
+    workplace: Path,
+    search: Callable[..., dict[str, Any]],
+) -> None:
+    invoke("label", run, "-n", "80", "--out", "sheet.csv")
+    sheet = filled(workplace / "done.jsonl", rows_of(workplace / "sheet.csv"), manners)
+    done = invoke("verdict", run, "--labels", sheet, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["basis"], found["n_labels"], found["n_judged"]) == (
+        "better",
+        "labels + judge",
+        80,
+        40,
+    )
+    assert found["gain"]["mean"] == pytest.approx(0.375, abs=0.05)
+    assert found["worth"] > 1.2
+    said = invoke("runs", "show", run).stdout
+    assert said.startswith("Better by 0.3")
+    assert "80 labelled and 40 judged pairs; the judge is worth" in said
+    assert "better" in invoke("runs", "list").stdout
+    # The same command once more does not forget it.
+    search()
+    assert invoke("runs", "show", run).stdout.startswith("Better by 0.3")
+
+
+def test_people_overrule_a_judge_that_prefers_the_winner(run: str, invoke: Invoke, workplace: Path) -> None:
+    invoke("label", run, "-n", "80", "--out", "sheet.csv")
+    sheet = filled(workplace / "done.jsonl", rows_of(workplace / "sheet.csv"), otherwise)
+    done = invoke("verdict", run, "--labels", sheet)
+    assert done.stdout.startswith("Keep your prompt: the new one is worse by 0.3")
+    assert "counts for nothing" in done.stdout
+
+
+def test_few_labels_are_people_alone_and_scores_will_do(run: str, invoke: Invoke, workplace: Path) -> None:
+    invoke("label", run, "-n", "40", "--out", "sheet.csv")
+    rows = rows_of(workplace / "sheet.csv")
+
+    def scores(at: int, row: dict[str, str]) -> dict[str, str]:
+        said = {f"score_{side}": str(2 if "Please" in row[f"reply_{side}"] else 1) for side in "ab"}
+        return {"better": "", **(said if at < 30 else {})}
+
+    done = invoke("verdict", run, "--labels", filled(workplace / "done.jsonl", rows, scores), "--json")
+    found = json.loads(done.stdout)
+    assert (found["basis"], found["n_labels"], found["n_judged"]) == ("labels", 30, 0)
+    assert "10 rows of 40 have no label" in " ".join(found["remarks"])
+    assert "people alone are counted" in " ".join(found["remarks"])
+    assert 0.3 < found["gain"]["mean"] < 0.45
+
+
+def test_people_who_disagree_are_averaged_and_told_of(run: str, invoke: Invoke, workplace: Path) -> None:
+    invoke("label", run, "-n", "60", "--out", "sheet.csv")
+    rows = rows_of(workplace / "sheet.csv")
+    one = filled(workplace / "ann.jsonl", rows, manners)
+    other = filled(workplace / "bob.jsonl", rows, otherwise)
+    found = json.loads(invoke("verdict", run, "--labels", one, "--labels", other, "--json").stdout)
+    assert (found["verdict"], found["n_labels"]) == ("no_evidence", 60)
+    (said,) = [remark for remark in found["remarks"] if "several people" in remark]
+    assert "60 items were labelled by several people, who agree in" in said
+    assert "hardly more than by chance" in said
+    assert found["gain"]["mean"] == pytest.approx(0.0, abs=0.02)
+
+
+def test_further_labels_are_another_look(run: str, invoke: Invoke, workplace: Path) -> None:
+    invoke("label", run, "-n", "90", "--out", "sheet.csv")
+    rows = rows_of(workplace / "sheet.csv")
+    first = filled(workplace / "one.jsonl", rows[:60], manners)
+    for _ in range(2):  # the same labels once more are the same look
+        found = json.loads(invoke("verdict", run, "--labels", first, "--json").stdout)
+        assert (found["number"], found["gain"]["alpha"]) == (1, 0.05)
+    more = filled(workplace / "two.jsonl", rows, manners)
+    found = json.loads(invoke("verdict", run, "--labels", more, "--json").stdout)
+    assert (found["number"], found["gain"]["alpha"]) == (2, pytest.approx(0.05 / 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"better": "C"}, "row 1: better is 'C'; write A, B or tie"), ({"item": "item-x"}, "not in this run's sheet"),
+     ({"better": "", "score_a": "3", "score_b": "1"}, "score_a is '3'; write a number from 0 to 2"),
+     ({"better": "", "score_a": "1"}, "score_b is ''"),
+     ({"better": "", "score_a": "1", "score_b": "2"}, "two manners")],
+)  # fmt: skip
+def test_what_cannot_be_meant_in_a_sheet_is_said_with_its_row(
+    change: dict[str, str], said: str, run: str, invoke: Invoke, workplace: Path
+) -> None:
+    invoke("label", run, "-n", "20", "--out", "sheet.csv")
+    rows = rows_of(workplace / "sheet.csv")
+    sheet = filled(workplace / "done.jsonl", rows, lambda at, row: change if at == 0 else manners(at, row))
+    done = invoke("verdict", run, "--labels", sheet)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+def test_an_empty_sheet_a_missing_one_and_one_person_of_two_minds_are_said(
+    run: str, invoke: Invoke, workplace: Path
+) -> None:
+    invoke("label", run, "-n", "20", "--out", "sheet.csv")
+    rows = [{**row, "better": ""} for row in rows_of(workplace / "sheet.csv")]
+    empty = filled(workplace / "empty.jsonl", rows, lambda *_: {})
+    assert "no row has a label" in invoke("verdict", run, "--labels", empty).stderr
+    assert invoke("verdict", run, "--labels", "no.csv").exit_code == 2
+    twice = filled(workplace / "twice.jsonl", [rows[0], rows[0]], lambda at, _: {"better": "AB"[at], "labeler": "Ann"})
+    assert "'Ann' says something else" in invoke("verdict", run, "--labels", twice).stderr
+
+
+def test_a_run_by_a_metric_has_nothing_to_label(optimized: dict[str, Any], invoke: Invoke) -> None:
+    done = invoke("label", optimized["run_id"])
+    assert done.exit_code == 2
+    assert "its verdict is by generation" in done.stderr

@@ -1,0 +1,259 @@
+"""TextGrad: which criticisms are asked for, what becomes of them, and when a step is taken back."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.config import build_optimizer
+from promptopt.binding.models import Models
+from promptopt.errors import ConfigError
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, within_words
+from promptopt.optimizers.textgrad.method import DRY, TextGrad
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget
+from promptopt.tasks.task import Task
+from promptopt.testing import OptimizerContract, planted_task, split_planted
+from promptopt.types import Prompt, Reply, Request, Room, Sampling, Score, digest
+from tests.optimizers.workflows import START, Workflow, workflow_task
+
+WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
+BEGIN = "Answer the question."
+
+
+def text_of(request: Request) -> str:
+    content = request.content
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def section_of(text: str) -> str:
+    return text.split('"""')[1].strip()
+
+
+def who(text: str) -> str:
+    if "is to be criticised" in text:
+        return "backward"
+    return "reduce" if text.startswith("This is the criticism") else "update"
+
+
+def author(request: Request) -> str:
+    text = text_of(request)
+    if who(text) != "update":
+        return f"<feedback>It lacks {digest(text)[:6]}.</feedback>"
+    return f"<prompt>{section_of(text)} {random.Random(text).choice(WORDS)}</prompt>"
+
+
+class TestContract(OptimizerContract):
+    """Replay, crashes, hash seeds, exact budgets, the sealed test and a planted gain, where the budget plans."""
+
+    optimizer = TextGrad()
+    budget = Budget(evaluations=500)
+
+    def propose(self, request: Request) -> str:
+        return author(request)
+
+
+def search(
+    home: Path,
+    method: TextGrad,
+    write: Callable[[Request], str] = author,
+    right: Callable[[str, str], bool] = lambda *_: False,
+    *,
+    task: Task | None = None,
+    evaluator: Any = None,
+    budget: Budget | None = None,
+) -> tuple[Result, list[str]]:
+    """And every request of the proposer."""
+
+    def answer(request: Request) -> str:
+        if evaluator is not None:
+            return f"said {digest(text_of(request))[:8]}"
+        instruction, read = split_planted(request)
+        return "yes" if right(instruction, read.removeprefix("Question: ").removesuffix("\nAnswer:")) else "no"
+
+    proposer = Scripted(write, name="proposer")
+    result = optimize(
+        planted_task() if task is None else task,
+        method,
+        model=Models(Scripted(answer, name="target"), proposer=proposer),
+        evaluator=evaluator,
+        check_evaluator=evaluator,
+        budget=budget,
+        store=home / "store.db",
+    )
+    return result, [text_of(request) for request in proposer.log if isinstance(request, Request)]
+
+
+ONE = TextGrad(rounds=1, validation=10)
+
+
+def calls(asked: list[str]) -> Counter[str]:
+    return Counter(map(who, asked))
+
+
+def test_a_prompt_of_one_call_takes_two_criticisms_an_example_and_one_update(tmp_path: Path) -> None:
+    _, asked = search(tmp_path, ONE)
+    assert calls(asked) == {"backward": 6, "update": 1}
+    assert sum("How the output was judged: score 0" in text for text in asked) == 3
+    assert sum("The output was criticised: It lacks" in text for text in asked) == 3
+
+
+def test_an_example_with_full_marks_is_not_criticised(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def right(instruction: str, question: str) -> bool:
+        seen.append(question)
+        return len(seen) == 12
+
+    _, asked = search(tmp_path / "one", ONE, right=right)
+    assert calls(asked) == {"backward": 4, "update": 1}
+    _, asked = search(tmp_path / "all", ONE, right=lambda *_: True)
+    assert asked == []
+
+
+def test_criticism_goes_back_through_every_call_to_the_texts_that_were_used(tmp_path: Path) -> None:
+    workflow = Workflow(lambda prompt, question: (0.0, "it is wrong"))
+    _, asked = search(tmp_path, replace(ONE, minibatch=1), task=workflow_task(), evaluator=workflow)
+    # To the reply, to its text and to the reply before, and from there to that one's text.
+    assert calls(asked) == {"backward": 4, "update": 2}
+    roles = [text.split("The value is ")[1].split(":")[0] for text in asked if who(text) == "backward"]
+    assert roles == [
+        "the program's output",
+        'a text of the program, named "answer"',
+        "what the model said in an earlier call",
+        'a text of the program, named "instruction"',
+    ]
+    assert "it is wrong" in asked[0]
+    assert not any(START["unused"] in text.split("It was used here")[0].split("---")[1] for text in asked[:4])
+
+
+def test_an_empty_criticism_is_none_and_a_text_without_any_stays(tmp_path: Path) -> None:
+    def mute(request: Request) -> str:
+        return "<feedback></feedback>" if 'named "answer"' in text_of(request) else author(request)
+
+    workflow = Workflow(lambda prompt, question: (0.0, ""))
+    result, asked = search(tmp_path, replace(ONE, minibatch=1), mute, task=workflow_task(), evaluator=workflow)
+    assert calls(asked)["update"] == 1
+    child = result.lineage[1].prompt
+    assert (child["instruction"] != START["instruction"], child["answer"]) == (True, START["answer"])
+
+
+def test_criticisms_stand_once_each_in_the_order_of_the_examples(tmp_path: Path) -> None:
+    _, asked = search(tmp_path, ONE)
+    told = [f"It lacks {digest(text)[:6]}." for text in asked[3:6]]
+    assert [asked[-1].count(each) for each in told] == [1, 1, 1]
+    task, replies = planted_task(), count()
+    run: Any = SimpleNamespace(
+        task=task, generate=lambda texts, sampling: [Reply(f"<feedback>said {next(replies)}</feedback>") for _ in texts]
+    )
+    pairs = [(example, Score(0.0, "no", feedback=f"wrong {n}")) for n, example in enumerate(task.train[:3])]
+    found = criticisms_of(run, task.initial, ("instruction",), pairs, Sampling(), summed=False)
+    assert [(each.text, each.judged) for each in found["instruction"]] == [
+        (f"said {3 + number}", f"score 0; wrong {number}") for number in range(3)
+    ]
+
+
+def test_a_summary_is_one_more_call_and_its_text_is_what_is_used(tmp_path: Path) -> None:
+    _, asked = search(tmp_path, replace(ONE, reduce="summary"))
+    assert calls(asked) == {"backward": 6, "reduce": 1, "update": 1}
+    assert f"It lacks {digest(asked[6])[:6]}." in asked[7]
+    assert not any(f"It lacks {digest(text)[:6]}." in asked[7] for text in asked[3:6])
+
+
+@pytest.mark.parametrize(("momentum", "shown"), [(3, [0, 1, 2, 3, 3]), (0, [0] * 5)])
+def test_past_values_are_shown_with_their_criticism_as_many_as_told(
+    tmp_path: Path, momentum: int, shown: list[int]
+) -> None:
+    _, asked = search(tmp_path, replace(ONE, rounds=5, momentum=momentum))
+    updates = [text for text in asked if who(text) == "update"]
+    assert [text.count('"""') // 2 - 1 for text in updates] == shown
+    if momentum:
+        values = [section_of(text) for text in updates]
+        assert [value in updates[4].split("The text before")[1] for value in values[1:4]] == [True] * 3
+        assert f'"""\n{BEGIN}\n"""' not in updates[4]
+
+
+def test_what_a_text_must_keep_to_is_told(tmp_path: Path) -> None:
+    _, asked = search(tmp_path, replace(ONE, constraints=("Stay under ten words.",)))
+    assert "- Stay under ten words." in asked[-1]
+
+
+@pytest.mark.parametrize(("new", "revert", "kept"), [(0.6, "falls", True), (0.5, "falls", False), (0.5, "never", True)])
+def test_a_step_is_taken_back_where_the_mean_falls_and_an_equal_one_stays(
+    tmp_path: Path, new: float, revert: str, kept: bool
+) -> None:
+    workflow = Workflow(lambda prompt, question: (0.6 if prompt == START else new, ""))
+    method = replace(ONE, revert=revert)  # type: ignore[arg-type]
+    result, _ = search(tmp_path, method, task=workflow_task(), evaluator=workflow)
+    assert (result.steps[0].kept[0] != START) is kept
+
+
+def test_an_update_without_tags_is_asked_for_once_more_and_the_text_stays(tmp_path: Path) -> None:
+    mute = lambda request: "I would not know" if who(text_of(request)) == "update" else author(request)  # noqa: E731
+    result, asked = search(tmp_path, TextGrad(validation=10), mute, budget=Budget(evaluations=2_000))
+    assert calls(asked)["update"] == 2 * DRY
+    assert result.rejected["optimizer: no tags"] == 2 * DRY
+    assert any("no text was changed" in warning for warning in result.warnings)
+
+
+def test_what_a_step_is_judged_by_is_never_shown(tmp_path: Path) -> None:
+    judges: list[str] = []
+
+    def right(instruction: str, question: str) -> bool:
+        judges.append(question)
+        return False
+
+    _, asked = search(tmp_path, replace(ONE, rounds=12), right=right)
+    text = "\n".join(asked) + "\n"
+    assert not [question for question in judges[:10] if f"{question}\n" in text]
+    assert any(f"{question}\n" in text for question in judges[10:])
+
+
+def test_a_budget_that_ends_on_the_way_back_leaves_no_update(tmp_path: Path) -> None:
+    method = replace(ONE, validation=2)
+    _, whole = search(tmp_path / "whole", method)
+    # The cap of the search that lets some of the six criticisms through, and not all.
+    for cap in range(20, 60):
+        result, asked = search(tmp_path / f"cap{cap}", method, budget=Budget(calls=cap))
+        if 2 <= len(asked) < 6:
+            break
+    assert set(map(who, asked)) == {"backward"}
+    assert set(asked) <= set(whole)
+    assert (result.status, result.best.prompt) == ("budget", Prompt.of(BEGIN))
+    assert len(result.lineage) == 1
+
+
+def test_too_much_criticism_is_cut_to_one_for_each_judgement_the_worst_first() -> None:
+    def said(words: int, judged: str, score: float) -> Criticism:
+        return Criticism("word " * words, "", judged, score)
+
+    few = [said(10, "a", 0.5), said(10, "a", 0.5)]
+    assert within_words(few, 20) == few
+    many = [said(10, "a", 0.5), said(10, "a", 0.5), said(10, "b", 0.0), said(10, "c", 0.9)]
+    assert within_words(many, 20) == [many[0], many[2]]
+
+
+def test_a_budget_plans_steps_and_validation_and_bounds_hold(tmp_path: Path) -> None:
+    plans = [TextGrad().plan(Room(cells, None, 1, 300, 40)) for cells in (100, 400, 2_000)]
+    assert [plan.validation for plan in plans] == [10, 16, 50]
+    assert TextGrad().plan(Room(None, None, 1, 300, 40)).rounds == 12
+    assert TextGrad().plan(Room(400, None, 1, 10, 40)).validation == 5
+    result, _ = search(tmp_path, TextGrad(), budget=Budget(evaluations=250))
+    assert result.spent.evaluations <= 250
+    assert result.spent.proposer_calls <= TextGrad().upper_bounds_in(Room(206, None, 1, 60, 40)).proposer_calls
+
+
+@pytest.mark.parametrize("setting", [{"minibatch": 0}, {"validation": 0}, {"momentum": -1}, {"longest": 0}])
+def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        build_optimizer("textgrad", setting)

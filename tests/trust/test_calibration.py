@@ -1,0 +1,99 @@
+"""A judge held against people, and put to six tests."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from promptopt.trust.calibration import Scored, calibration, describe, status_of
+from promptopt.trust.probes import PROBES, all_passed, found_in
+
+COUNTS = (((1, 1), 40), ((1, 0), 10), ((0, 1), 5), ((0, 0), 45))
+
+
+def table() -> list[Scored]:
+    return [Scored((float(person),), float(judge), 100 + place) for place, ((person, judge), count) in enumerate(COUNTS)
+            for _ in range(count)]  # fmt: skip
+
+
+def test_agreement_and_kappa_of_a_table_by_hand() -> None:
+    report = calibration(table(), 2)
+    assert (report.n, report.agreement, report.measure) == (100, pytest.approx(0.85), "Cohen's kappa")
+    assert report.kappa == pytest.approx(0.70)
+    assert report.interval is not None
+    assert 0.5 < report.interval[0] < 0.70 < report.interval[1] < 0.9
+    assert (report.sensitivity, report.specificity) == (0.8, 0.9)
+    assert report.gap == pytest.approx(-0.05)
+    assert status_of(report.to_json(), probes=True) == "calibrated"
+    assert status_of(report.to_json(), probes=False) == "weak"
+    assert status_of(None, probes=True) == "uncalibrated"
+    assert status_of(calibration(table()[::3], 2).to_json(), probes=True) == "weak"
+
+
+def test_all_labels_the_same_leave_kappa_undefined() -> None:
+    report = calibration([Scored((1.0,), 1.0, 10)] * 60, 2)
+    assert (report.kappa, report.interval) == (None, None)
+    assert "undefined" in describe(report)[0]
+    assert status_of(report.to_json(), probes=True) == "weak"
+
+
+def test_what_cannot_be_read_is_counted_apart_and_people_who_differ_are_the_ceiling() -> None:
+    items = [
+        Scored((1.0, 1.0), 1.0, 5),
+        Scored((1.0, 0.0), None, 5),
+        Scored((0.0, 0.0), 0.0, 5),
+        Scored((0.0,), 1.0, 5),
+    ]
+    report = calibration(items, 2)
+    assert (report.n, report.unread) == (3, 1)
+    assert report.ceiling == pytest.approx(0.4444, abs=1e-3)
+    noisy = [Scored((float(n % 2), float(n // 2 % 2)), 1.0, 5) for n in range(40)]
+    assert "hardly more than by chance" in " ".join(describe(calibration(noisy, 2)))
+
+
+def test_a_judge_that_likes_length_shows_it_and_slices_are_told_apart() -> None:
+    rng = random.Random(0)
+    items = []
+    for place in range(120):
+        length = rng.randint(10, 2000)
+        person = rng.randint(0, 5)
+        judge = min(5, max(0, person + (1 if length > 900 else -1)))
+        items.append(Scored((float(person),), float(judge), length, part="fr" if place % 12 == 0 else "en"))
+    report = calibration(items, 6)
+    assert report.measure == "quadratic-weighted kappa"
+    assert report.slope is not None
+    assert report.slope > 0.05
+    assert report.slices["fr"] == {"n": 10}
+    assert set(report.slices["en"]) == {"n", "agreement", "kappa"}
+    assert {"short replies", "long replies"} <= set(report.slices)
+    lines = "\n".join(describe(report))
+    assert "fr: 10 replies, too few for a number" in lines
+
+
+def test_turns_of_one_conversation_widen_the_interval() -> None:
+    alone, together = table(), [
+        Scored(item.people, item.judge, item.length, group=f"{place // 10}") for place, item in enumerate(table())
+    ]  # fmt: skip
+    widths = [high - low for report in (calibration(alone, 2), calibration(together, 2))
+              for low, high in [report.interval or (0.0, 0.0)]]  # fmt: skip
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
+    plain = ["one", "two", "two"]
+    made = {probe.name: [probe.make(plain, at) for at in range(3)] for probe in PROBES}
+    assert len(made) == 6
+    assert made["padding"][0] == "one\n\none"
+    assert "one" in made["authority"][0]
+    assert made["elsewhere"] == ["two", "one", "one"]
+    assert len(set(made["constant"])) > 1
+    honest = [found_in(probe, [0.0] * 20 if probe.expected == "lowest" else [0.6] * 20, [0.6] * 20) for probe in PROBES]
+    assert all(each.passed for each in honest)
+    assert all_passed([each.to_json() for each in honest])
+    assert not all_passed([each.to_json() for each in honest[:5]])
+    fooled = [found_in(probe, [0.9] * 20, [0.6] * 20) for probe in PROBES]
+    assert not any(each.passed for each in fooled)
+    assert "failed (0.90 of 1, expected the lowest level)" in fooled[0].sentence()
+    unread = found_in(PROBES[0], [None] * 5 + [0.0] * 15, [0.6] * 20)
+    assert (unread.passed, "5 of 20 could not be read" in unread.sentence()) == (False, True)
