@@ -149,6 +149,14 @@ def test_a_round_without_anything_ends_the_turn_too() -> None:
     assert turns.task.editable == "system"
 
 
+def test_a_part_that_is_held_is_the_only_one() -> None:
+    turns = Turns(task())
+    turns.take("instruction", hold=True)
+    turns.end([START.replace("instruction", "x")])
+    turns.end([])
+    assert turns.task.editable == "instruction"
+
+
 def test_the_base_has_the_best_texts_of_the_other_parts_and_the_start_of_its_own() -> None:
     turns = Turns(task())
     turns.end([START.replace("system", "You help well.")])
