@@ -37,6 +37,7 @@ TESTS = {
     "optimizers/evoprompt": [f"{GOLDEN}[evoprompt-ga]", f"{GOLDEN}[evoprompt-de]", "tests/optimizers/evoprompt"],
     "optimizers/plum": [f"{GOLDEN}[plum]", "tests/optimizers/plum"],
     "operators/demos": ["tests/operators/test_demonstrations.py", f"{GOLDEN}[capo]"],
+    "optimizers/align_pro": [f"{GOLDEN}[align-pro]", "tests/optimizers/align_pro"],
     "operators/training": ["tests/optimizers/rlprompt", f"{GOLDEN}[rlprompt]"],
     "operators/dry": ["tests/optimizers/apo/test_apo_budget.py", "tests/optimizers/pmpo/test_pmpo_budget.py"],
     "operators/exemplars": [f"{GOLDEN}[opro]", "tests/optimizers/opro/test_opro_requests.py"],

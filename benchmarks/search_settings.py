@@ -24,6 +24,7 @@ TRAINED = ("rlprompt",)
 """Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
 PLANNED = (
     "opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro", "optoprime", "textgrad", "simba", "sprig",
+    "align-pro",
 )  # fmt: skip
 """Those that plan from the budget, and are given nothing."""
 
@@ -60,6 +61,7 @@ REAL: Settings = {
         for method in ("evoprompt-ga", "evoprompt-de")
     },
     "opro": {"propose.longest": 800, "propose.sampling.max_tokens": REPLY},
+    "align-pro": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "random": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "ape": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},
     "tpe": {"propose.longest": LONGEST, "propose.sampling.max_tokens": REPLY},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
+from promptopt.cli.across import Asked, across
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
 from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from promptopt.tasks.task import Task
     from promptopt.types import Content, Prompt
 
+Scoring = Callable[[RunConfig, "Sequence[tuple[str, Task, Prompt]]", str, bool], "list[tuple[str, Evaluation]]"]
+"""Scores each prompt on its task, by the name of the layout that the task is in."""
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(
-    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "task", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
@@ -33,6 +37,7 @@ def evaluate(
     given: dict[str, Any],
     *,
     prompt: options.PromptTexts = None,
+    model: options.ModelNames = None,
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     trust: options.Trust = False,
@@ -41,7 +46,8 @@ def evaluate(
 ) -> None:
     """Score a prompt on a task, or compare prompts or layouts on the same examples.
 
-    Several prompts (--prompt A --prompt B) are scored on the same examples, and each is compared with the first.
+    Several prompts (--prompt A --prompt B) are scored on the same examples, and each is compared with the first. So are
+    several models (--model A --model B) under one prompt, which tells how a prompt transfers.
     Layouts also say whether a prompt's demonstrations are turns of the conversation, or stand in its text.
     Caps count for each layout and prompt apart. What was asked before is read from the store, and costs nothing.
     Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
@@ -50,7 +56,11 @@ def evaluate(
 
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
-    config = with_task(merged(RunConfig(), given))
+    models = list(model) if model else [RunConfig().model]
+    config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
+    several = [name for name, given_ones in (("--prompt", prompt), ("--model", models)) if len(given_ones or []) > 1]
+    if len(several) > 1 or (layouts and "--model" in several):
+        raise ConfigError("prompts, models and layouts are compared one kind at a time; give one model, or one prompt")
     if prompt is not None and len(prompt) > 1:
         if layouts:
             raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
@@ -59,6 +69,10 @@ def evaluate(
     laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
     names = [layout.name for layout in laid_out.layouts]
     used = "" if laid_out.layout is None else laid_out.layout.name
+    if len(models) > 1:
+        asked = Asked(laid_out, chosen, used if used in names else names[0], split)
+        across(config, models, asked, _scored, json=json, quiet=quiet)
+        return
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
     tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]

@@ -160,9 +160,8 @@ def _result(
     opened: _Opened,
     seconds: float,
 ) -> Result:
-    run, criterion, searched = trial.run, trial.criterion, trial.searched
-    scores, gain = (opened.before, opened.after), _gain(trial, opened)
-    groups = [example.group for example in trial.test[: len(opened.before)]]
+    run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _gain(trial, opened)
+    scores, groups = (opened.before, opened.after), [each.group for each in trial.test[: len(opened.before)]]
     start, best = (
         contender(run, prompt, allocation, measured(side, groups))
         for prompt, side in zip((run.initial, winner), scores, strict=True)

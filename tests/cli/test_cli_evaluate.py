@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import BETTER, START, Invoke
 
+from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 
 BASE = ("evaluate", "--model", "scripted", "--task")
@@ -152,3 +153,36 @@ def test_comparisons_that_cannot_be(options: list[str], expected: str, invoke: I
     result = invoke(*BASE, task_file, *options)
     assert result.exit_code == 2
     assert expected in result.stderr
+
+
+def test_one_prompt_on_several_models_is_a_row_a_model_against_the_first(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = Scripted(lambda _: "what?", name="scripted/weak")
+    monkeypatch.setattr(specs, "open_model", lambda spec, **_: weak if spec == "weak" else model)
+    given = (*BASE, task_file, "--model", "weak", "--model", "third", "--prompt", BETTER)
+    found = json.loads(invoke(*given, "--json").stdout)
+    first, second, third = found["models"]
+    assert (first["score"], second["score"], first["against_first"]) == (1.0, 0.0, None)
+    assert second["against_first"]["mean"] == -1.0
+    assert second["against_first"]["verdict"] == "worse"
+    assert third["against_first"]["mean"] == 0.0
+    lines = invoke(*given, "--quiet").stdout.splitlines()
+    assert [line.split()[0] for line in lines[3:6]] == ["scripted", "weak", "third"]
+    assert "so many models are compared with the first" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--model", "scripted"), "is given twice"),
+        (("--model", "weak", "--layouts"), "one kind at a time"),
+        (("--model", "weak", "--prompt", "a", "--prompt", "b"), "one kind at a time"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_refused(
+    invoke: Invoke, task_file: str, given: tuple[str, ...], says: str
+) -> None:
+    result = invoke(*BASE, task_file, *given)
+    assert result.exit_code == 2
+    assert says in result.stderr

@@ -50,7 +50,6 @@ from tests.golden.journal import (
     rounds,
     text_of,
 )
-from tests.golden.trained import rlprompt
 from tests.optimizers.plum.phrase_search import phrase_of
 
 
@@ -392,7 +391,6 @@ CASES: dict[str, Callable[[Path], list[str]]] = {
     "promptquine": promptquine,
     "promptquine_steady": promptquine_steady,
     "random": random_search,
-    "rlprompt": rlprompt,
     "tapruning": lambda home: pruning(home, TAPruning(examples=8)),
     "tpe": tpe,
 }

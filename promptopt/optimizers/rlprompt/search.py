@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
+from promptopt.optimizers.rlprompt.rewards import leave_one_out, shaped, z_scores
 from promptopt.run import Run
 from promptopt.types import Example, Prompt, Proposal
 
@@ -180,7 +180,7 @@ class Search:
         scores = z_scores(rewards, among)
         if self._method.algorithm == "grpo":
             return scores
-        return [learn.offset + learn.scale * each for each in scores]
+        return [shaped(each, (0.0, 1.0), (learn.offset, learn.offset + learn.scale)) for each in scores]
 
     def _retreated(self) -> bool:
         """After a loss that is no number: back to the last weights at half the rate, once."""

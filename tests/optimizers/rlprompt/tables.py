@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt.plan import RLPlan
 
 WORDS = ("carefully", "exactly", "twice", "soon", "snow", "please", "slowly", "maybe")
+
+MADE: list[Table] = []
+"""Every table that was opened: no setting, so that a run that is watched is the same run."""
 
 
 @dataclass
@@ -56,18 +59,18 @@ class Table:
             for row, share, token in zip(self.logits, shares, tokens, strict=True):
                 for place in range(len(row)):
                     row[place] += self.rate * target * ((place == token) - share[place]) / len(known)
-        entropy = -sum(each * math.log(each) for share in shares for each in share) / self.length
+        entropy = -sum(each * math.log(each) for share in shares for each in share if each > 0) / self.length
         return Learned(1.0 + len(known), entropy, math.log(len(self.words)) - entropy)
 
     def halve_rate(self) -> None:
         self.rate /= 2
 
     def state(self) -> bytes:
-        return json.dumps([self.logits, self.rate, self.learned]).encode()
+        return json.dumps([self.logits, self.rate]).encode()
 
     def restore(self, state: bytes) -> None:
         self.log.append("restore")
-        self.logits, self.rate, self.learned = json.loads(state)
+        self.logits, self.rate = json.loads(state)
 
     def _sample(self, tokens: Tokens) -> Sample:
         text = "".join(f" {self.words[token]}" for token in tokens)
@@ -76,17 +79,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """A `Writer` of tables; `made` collects them."""
+    """A `Writer` of tables; `MADE` collects them."""
 
     words: tuple[str, ...] = WORDS
     rate: float = 0.5
     fails_at: tuple[int, ...] = ()
-    watch: Callable[[Table], None] | None = None
 
     def open(self, plan: RLPlan, seed: int) -> Table:
         table = Table(self.words, plan.length, self.rate, self.fails_at)
-        if self.watch is not None:
-            self.watch(table)
+        MADE.append(table)
         return table
 
 

@@ -6,7 +6,7 @@ import functools
 import tempfile
 from pathlib import Path
 
-from tests.models.hf.tiny_transformers import SMALL, save
+from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, save
 
 import transformers  # isort: skip  # after the helper, which skips where there is none
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # isort: skip
@@ -42,3 +42,17 @@ def tiny_folder() -> Path:
 
 def tiny(settings: AdapterSettings = SETTINGS) -> AdapterPolicy:
     return AdapterPolicy(str(tiny_folder()), settings)
+
+
+@functools.cache
+def byte_folder() -> Path:
+    """The same with a byte-level vocabulary, most of whose tokens are pieces."""
+    tokenizer = chat_tokenizer()
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer) + 6, max_position_embeddings=64, intermediate_size=64, num_key_value_heads=2, **SMALL
+    )
+    return save(Path(tempfile.mkdtemp(prefix="promptopt-policy-")) / "bytes", config, tokenizer)
+
+
+def byte_policy(settings: AdapterSettings = SETTINGS) -> AdapterPolicy:
+    return AdapterPolicy(str(byte_folder()), settings)

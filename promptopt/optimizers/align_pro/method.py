@@ -1,0 +1,225 @@
+"""Align-Pro: a frozen model is steered by rewrites of its prompt, weighted by reward under a bound on their KL.
+
+Paper    Trivedi et al. 2025, Align-Pro: A Principled Approach to Prompt Optimization for LLM Alignment, AAAI 2025,
+         arXiv:2501.03486: the objective, and its closed-form optimum. No code was published.
+Calls    proposer: `rewrites` a round. Task model: (rewrites + 1) * examples a round, and twice as many examples for
+         the best rewrite and the start each (the guard). Defaults: 8, 180 and 80.
+Form     the optimum is taken over draws of the reference (a chat model under a fixed request) instead of being trained:
+         weight = count * exp(R / lambda). One prompt for the whole task: R is the mean over the same examples for all,
+         so what is rewarded never depends on the rewrite but through the answers.
+Departs  the paper trains a rewriter for each input. Ours: the bound on KL in the place of lambda, the correction for
+         noise and a lambda not below it, the guard on fresh examples, further rounds from the best (their KL adds up).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from promptopt.errors import BudgetSpent, ConfigError
+from promptopt.operators.replies import Form
+from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.align_pro.tilt import Tilt, corrected, draw, tilted, within_bound
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.text import Pattern, counted
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds
+
+REQUEST = Pattern(
+    '''Rewrite this prompt so that an assistant that reads it answers better. Keep its intent and every fact in it. Do \
+not answer it.
+
+"""
+{section}
+"""
+
+Write the whole new prompt, in this form:
+<prompt>
+...
+</prompt>''',
+    ("section",),
+)
+FORM = Form(REQUEST)
+REFERENCE = Sampling(temperature=1.0, max_tokens=1024)
+_WHO = "rewriter"
+
+
+@dataclass(frozen=True, slots=True)
+class AlignPro:
+    """Rewrites from a reference, tilted towards what earns most."""
+
+    name: ClassVar[str] = "align-pro"
+
+    rewrites: int = 8
+    """Draws of the reference in a round; the prompt itself is one more. Ours."""
+    examples: int = 20
+    """Training examples of the reward, the same for all. Ours."""
+    bound: float | None = 1.0
+    """Nats of KL that the weights may be from the reference. Ours."""
+    strength: float | None = None
+    """Lambda, in units of the reward, in the place of the bound (paper)."""
+    rounds: int = 1
+    """Rounds, each from the best of the one before, while the bound lasts. Ours."""
+    mode: Literal["best", "tilt"] = "best"
+    """Take the rewrite of the largest weight, or draw one by the weights. Ours."""
+    noise_correction: bool = True
+    """Take off what the exponential of a noisy mean has too much. Ours."""
+    guard: bool = True
+    """Hold the best rewrite against the start on fresh examples, and keep the start unless it is better. Ours."""
+    scale: tuple[float, float] = (0.0, 1.0)
+    """The least and the most that a reward can be; lambda is in its units."""
+    longest: int = 400
+    """Tokens a rewrite may have; of a start that is longer it may have a quarter more. Ours."""
+    sampling: Sampling = REFERENCE
+    """How the reference is drawn from. Ours."""
+
+    def __post_init__(self) -> None:
+        within(self, rewrites=(1, math.inf), examples=(2, math.inf), bound=(0.0, math.inf), rounds=(1, math.inf))
+        within(self, longest=(1, math.inf))
+        if (self.bound is None) == (self.strength is None):
+            raise ConfigError(
+                "align-pro takes a bound on KL or lambda, one of the two: set strength=… with bound=none, or bound=…"
+            )
+        if self.strength is not None and not self.strength > 0:
+            raise ConfigError(f"the setting 'strength' is {self.strength}; set it above 0")
+        if len(self.scale) != 2 or not self.scale[0] < self.scale[1]:
+            raise ConfigError(f"the setting 'scale' is {self.scale}; give the least and the most that a reward can be")
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Upper bounds on a whole search over `train` training examples; rewrites without tags are asked for twice."""
+        shown = min(self.examples, train)
+        calls = 2 * self.rounds * self.rewrites
+        cells = self.rounds * (self.rewrites + 1) * shown + (2 * 2 * shown if self.guard else 0)
+        return UpperBounds(cells, calls, calls * self.sampling.max_tokens)
+
+    def optimize(self, run: Run) -> None:
+        """Draw rewrites, reward them all on the same examples, weight them; guard the best on fresh ones."""
+        order = run.rng("examples").sample(list(run.train), len(run.train))
+        batch, fresh = order[: self.examples], order[self.examples : 3 * self.examples]
+        run.rank_by(batch)
+        source, spent = run.initial, 0.0
+        best = source
+        for number in range(self.rounds):
+            found = self._round(run, source, batch, spent, number)
+            if found is None:
+                break
+            best, kl = found
+            spent += kl
+            if best == source or (self.bound is not None and spent >= self.bound):
+                break
+            source = best
+        if best != run.initial and self.guard:
+            self._guard(run, best, fresh)
+
+    def _round(
+        self, run: Run, source: Prompt, batch: Sequence[Example], spent: float, number: int
+    ) -> tuple[Prompt, float] | None:
+        """The round's choice and its KL; None where the reference gave nothing. Raises BudgetSpent after weighing."""
+        counts = self._drawn(run, source)
+        if len(counts) == 1:
+            run.warn("no rewrite could be used, so the prompt stays as it is")
+            return None
+        cut: BudgetSpent | None = None
+        try:
+            # The prompt itself first: without it there is nothing to be better than.
+            run.evaluate(list(counts), batch)
+        except BudgetSpent as reached:
+            cut = reached
+        rewarded = [prompt for prompt in counts if run.estimate(prompt, batch).count == len(batch)]
+        if source not in rewarded:
+            assert cut is not None
+            raise cut
+        rows = [[score.value for _, score in run.seen(prompt, batch)] for prompt in rewarded]
+        self._check(rows)
+        tilt = self._tilted(rows, [counts[prompt] for prompt in rewarded], spent)
+        best = self._chosen(run, rewarded, tilt, source)
+        ranked = sorted(rewarded, key=lambda prompt: -tilt.weights[rewarded.index(prompt)])
+        order = [best, *[prompt for prompt in ranked if prompt != best]]
+        run.rank_by(batch, order)
+        pool = [run.estimate(prompt, batch) for prompt in order]
+        partial = "" if cut is None else f"partial: {len(rewarded)} of {len(counts)} rewarded, "
+        run.record(pool, [best], f"{partial}{described(tilt, spent)}")
+        if cut is not None:
+            raise cut
+        return best, tilt.kl
+
+    def _drawn(self, run: Run, source: Prompt) -> Counter[Prompt]:
+        """The prompt itself, once, and the draws of the reference, each as often as it came."""
+        editable = run.task.editable
+        asked = [(source, REQUEST.render({"section": source[editable]}))] * self.rewrites
+        found = [
+            prompt
+            for prompt in rewrites(run, asked, self.sampling, who=_WHO, longest=self.longest, form=FORM)
+            if prompt is not None
+        ]
+        known = {source, *run.admit([Proposal(prompt, (source,), _WHO) for prompt in found if prompt != source])}
+        return Counter([source, *[prompt for prompt in found if prompt in known]])
+
+    def _check(self, rows: Sequence[Sequence[float]]) -> None:
+        low, high = self.scale
+        wrong = next((value for row in rows for value in row if not low <= value <= high), None)
+        if wrong is not None:
+            raise ConfigError(
+                f"a reward is {wrong:g}, and the scale is from {low:g} to {high:g}; set scale to what the evaluator "
+                f"can give, for lambda is in its units"
+            )
+
+    def _tilted(self, rows: Sequence[Sequence[float]], counts: Sequence[int], spent: float) -> Tilt:
+        """The weights; by rewards that are corrected once, at the lambda of those that are not."""
+        rewards = [math.fsum(row) / len(row) for row in rows]
+        # All are rewarded on the same examples, so how hard these are is no noise between them.
+        level = [math.fsum(column) / len(column) for column in zip(*rows, strict=True)]
+        apart = [[value - usual for value, usual in zip(row, level, strict=True)] for row in rows]
+        deviations = [statistics.stdev(row) for row in apart]
+        noise = math.sqrt(math.fsum(each * each for each in deviations) / len(rows) / len(level))
+
+        def weighted(values: Sequence[float]) -> Tilt:
+            if self.strength is not None:
+                return tilted(values, counts, self.strength)
+            assert self.bound is not None
+            found = within_bound(values, counts, max(0.0, self.bound - spent))
+            # A lambda below the noise would tell apart what was not seen to differ, and the correction is of no
+            # use there.
+            return tilted(values, counts, noise) if self.noise_correction and found.strength < noise else found
+
+        first = weighted(rewards)
+        if not self.noise_correction:
+            return first
+        # Weighed by what is left after the correction, and told by what was seen.
+        return weighted(corrected(rewards, deviations, len(rows[0]), first.strength)).told_by(rewards, counts)
+
+    def _chosen(self, run: Run, rewarded: Sequence[Prompt], tilt: Tilt, source: Prompt) -> Prompt:
+        """The largest weight, ties to the source and then to the shorter; or one drawn by the weights."""
+        if self.mode == "tilt":
+            return rewarded[draw(tilt.weights, run.rng("tilt"))]
+        editable = run.task.editable
+
+        def place(number: int) -> tuple[float, bool, int]:
+            prompt = rewarded[number]
+            return round(tilt.weights[number], 12), prompt == source, -len(prompt[editable])
+
+        return rewarded[max(range(len(rewarded)), key=place)]
+
+    def _guard(self, run: Run, best: Prompt, fresh: Sequence[Example]) -> None:
+        """On examples that did not choose it: the best of many is worth less than it seemed."""
+        if not fresh:
+            run.warn("no training example is left to hold the best rewrite against the start; the final choice does")
+            return
+        means = run.evaluate([run.initial, best], fresh).means()
+        kept = best if means[best] > means[run.initial] else run.initial
+        told = f"on {counted(len(fresh), 'fresh example')}: {means[best]:.3f} against {means[run.initial]:.3f}"
+        run.rank_by([*run.evidence()], [kept])
+        run.record([Estimate(each, means[each], len(fresh)) for each in (best, run.initial)], [kept], f"guard {told}")
+
+
+def described(tilt: Tilt, spent: float) -> str:
+    """What a round found, for the record."""
+    return (
+        f"reward {tilt.reference_reward:.3f} under the reference and {tilt.reward:.3f} tilted, KL "
+        f"{spent + tilt.kl:.3f} nats, lambda {tilt.strength:.3g}, value {tilt.value:.3f}, "
+        f"spread over {tilt.effective:.1f}"
+    )

@@ -1,0 +1,98 @@
+"""The optimum of a KL-regularised rewriter, taken over samples: the reference's own draws, tilted by what they earn.
+
+Source   Trivedi et al. 2025, Align-Pro, AAAI 2025, arXiv:2501.03486: maximise E[R] - lambda KL(rewriter || reference),
+         whose optimum is the reference times exp(R / lambda), normalised. The draws of the reference stand for it here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEAST, MOST = 1e-9, 1e9
+"""Of lambda, in the reward's unit, between which a bound on KL is solved."""
+HALVINGS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Tilt:
+    """Weights that add up to 1, their KL to the reference in nats, and the lambda they belong to.
+
+    `value`: E[R] - lambda * KL, which is lambda * log Z; E[R] itself where lambda is infinite.
+    """
+
+    weights: tuple[float, ...]
+    kl: float
+    strength: float
+    reference_reward: float
+    reward: float
+    value: float
+
+    @property
+    def effective(self) -> float:
+        """How many rewrites the weights are spread over: 1 / the sum of their squares."""
+        return 1 / math.fsum(each * each for each in self.weights)
+
+    def told_by(self, rewards: Sequence[float], counts: Sequence[int]) -> Tilt:
+        """The same weights, with the mean rewards that they give of these."""
+        reference = math.fsum(map(operator.mul, rewards, counts)) / sum(counts)
+        reward = math.fsum(map(operator.mul, rewards, self.weights))
+        value = reward - self.strength * self.kl if math.isfinite(self.strength) else reward
+        return Tilt(self.weights, self.kl, self.strength, reference, reward, value)
+
+
+def tilted(rewards: Sequence[float], counts: Sequence[int], strength: float) -> Tilt:
+    """The optimum for lambda = `strength`; `counts`: how often the reference drew each rewrite."""
+    total = sum(counts)
+    top = max(rewards)
+    raised = [
+        count * math.exp((reward - top) / strength) if math.isfinite(strength) else float(count)
+        for reward, count in zip(rewards, counts, strict=True)
+    ]
+    mass = math.fsum(raised)
+    weights = tuple(each / mass for each in raised)
+    kl = math.fsum(w * math.log(w * total / count) for w, count in zip(weights, counts, strict=True) if w > 0)
+    return Tilt(weights, max(0.0, kl), strength, 0.0, 0.0, 0.0).told_by(rewards, counts)
+
+
+def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) -> Tilt:
+    """The optimum for the smallest lambda whose KL is at most `bound` nats; KL falls as lambda grows.
+
+    Where all rewards are equal nothing is tilted, and lambda is infinite. Where the bound is above what any weights
+    have, all weight is on the best.
+    """
+    if max(rewards) == min(rewards):
+        return tilted(rewards, counts, math.inf)
+    spread = max(rewards) - min(rewards)
+    low, high = math.log(LEAST * spread), math.log(MOST * spread)
+    sharpest = tilted(rewards, counts, math.exp(low))
+    if sharpest.kl <= bound:
+        return sharpest
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if tilted(rewards, counts, math.exp(middle)).kl > bound:
+            low = middle
+        else:
+            high = middle
+    return tilted(rewards, counts, math.exp(high))
+
+
+def corrected(rewards: Sequence[float], deviations: Sequence[float], answers: int, strength: float) -> list[float]:
+    """Mean rewards less the bias that the exponential of a noisy mean has: s^2 / (2 m lambda).
+
+    `deviations`: of single answers; of fewer than four answers they say little, and the pooled one stands for all.
+    """
+    if not math.isfinite(strength):
+        return list(rewards)
+    squares = [each * each for each in deviations]
+    if answers < 4:
+        squares = [math.fsum(squares) / len(squares)] * len(squares)
+    return [reward - square / (2 * answers * strength) for reward, square in zip(rewards, squares, strict=True)]
+
+
+def draw(weights: Sequence[float], rng: random.Random) -> int:
+    """A place by its weight."""
+    return rng.choices(range(len(weights)), weights)[0]

@@ -1,0 +1,228 @@
+"""The adapter on a tiny frozen model: what is trained, what is drawn, what is kept."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from promptopt.errors import ConfigError
+from promptopt.operators.training import Batch
+from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
+from tests.models.hf.tiny_transformers import chat_tokenizer
+from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny
+
+import torch  # isort: skip  # after the helper, which skips where there is none
+
+from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings  # isort: skip
+from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of  # isort: skip
+
+pytestmark = pytest.mark.hf
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def batch(policy: AdapterPolicy, seed: int = 1, count: int = 8) -> Batch:
+    drawn = policy.sample(seed, count)
+    return Batch(seed, tuple(each.tokens for each in drawn), tuple(float(number) for number in range(count)))
+
+
+def weights(module: Any) -> list[torch.Tensor]:
+    return [each.detach().clone() for each in module.parameters()]
+
+
+def test_updates_change_the_adapter_alone_and_there_is_one_backbone() -> None:
+    policy = tiny()
+    policy.learn(batch(policy))
+    width, hidden = 32, SETTINGS.hidden
+    assert sum(each.numel() for each in policy._online.parameters()) == 2 * width * hidden + hidden + width
+    frozen, trained = weights(policy._model), weights(policy._online)
+    for seed in range(20):
+        policy.learn(batch(policy, seed))
+    assert all(map(torch.equal, frozen, weights(policy._model)))
+    assert not all(map(torch.equal, trained, weights(policy._online)))
+    assert all(each.grad is None for each in policy._target.parameters())
+    assert all(each.grad is None for each in policy._model.parameters())
+    inside = [each for each in vars(policy).values() if isinstance(each, torch.nn.Module)]
+    assert sum(each is policy._model for each in inside) == 1
+    assert policy._body is policy._model.base_model
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_an_untrained_policy_is_even(length: int) -> None:
+    policy = tiny(replace(SETTINGS, length=length))
+    rows = [each.tokens for each in policy.sample(0, 4)]
+    shares = policy._logits_of(rows)[0].softmax(-1)
+    assert float(shares.detach().max()) < 1.05 / shares.shape[-1]
+
+
+def test_top_k_bounds_what_is_drawn_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tiny(replace(SETTINGS, length=1, top=2))
+    policy.greedy()
+    scripted = torch.linspace(0.0, 2.0, len(WORDS))
+
+    def logits(network: Any, states: Any) -> Any:
+        return scripted.expand(*states.shape[:-1], -1)
+
+    monkeypatch.setattr(policy, "_logits", logits)
+    drawn = [each.tokens[0] for seed in range(4) for each in policy.sample(seed, 2_500)]
+    assert set(drawn) == {48, 49}
+    assert drawn.count(49) / len(drawn) == pytest.approx(1 / (1 + 2.718 ** -float(scripted[1])), abs=0.02)
+    # What the loss reads is not cut.
+    assert policy._logits_of([(0,)])[0].shape == (1, 1, len(WORDS))
+
+
+def test_at_the_start_each_seed_explores_other_tokens() -> None:
+    policy = tiny(replace(SETTINGS, length=1, top=5))
+    sets = [frozenset(each.tokens[0] for each in policy.sample(seed, 1)) for seed in range(40)]
+    # By the order of rounding alone the same five would come up for every seed.
+    assert len(set(sets)) > 12
+
+
+def test_states_while_drawing_are_those_of_one_pass_over_the_ids() -> None:
+    policy = byte_policy(replace(SETTINGS, length=4, masked=False))
+    broken = [each for each in policy.sample(5, 64) if "\ufffd" in each.text]
+    assert broken, "pieces of characters are drawn where nothing is masked"
+    seen: list[torch.Tensor] = []
+    body = policy._body
+
+    def spy(**asked: Any) -> Any:
+        out = body(**asked)
+        seen.append(out.last_hidden_state[:, -1])
+        return out
+
+    policy._body = spy
+    drawn = policy.sample(5, 64)
+    stepwise = torch.stack(seen[: policy._settings.length], dim=1)
+    policy._body = body
+    states, _ = policy._read([each.tokens for each in drawn], everything=False)
+    assert torch.allclose(stepwise, states, atol=1e-5)
+
+
+def test_prompts_keep_their_spaces_and_hold_no_pieces_of_characters() -> None:
+    assert all(each.text.startswith(" ") and each.text.split()[0] in WORDS for each in tiny().sample(0, 20))
+    texts = [each.text for each in byte_policy(replace(SETTINGS, length=3)).sample(0, 50)]
+    assert not any("\ufffd" in text or "\n" in text or "{" in text or "<|" in text for text in texts)
+    tokenizer = chat_tokenizer()
+    ids = tokenizer(" the thing", add_special_tokens=False)["input_ids"]
+    assert text_of(tokenizer, ids) == " the thing"
+
+
+def test_a_small_vocabulary_has_whole_words_first() -> None:
+    tokenizer = chat_tokenizer()
+    few = allowed_tokens(tokenizer, len(tokenizer), 12)
+    assert len(few) == 12
+    assert all(text_of(tokenizer, [each])[0] == " " for each in few)
+    # Rows of the output layer beyond the tokenizer's ids are none.
+    assert max(allowed_tokens(tokenizer, len(tokenizer) + 100, None)) < len(tokenizer)
+
+
+def test_more_top_tokens_than_there_are_is_refused() -> None:
+    with pytest.raises(ConfigError, match="can write 50 tokens"):
+        tiny(replace(SETTINGS, top=51)).greedy()
+
+
+@pytest.mark.parametrize("algorithm", ["sql", "rloo"])
+def test_a_state_that_is_restored_goes_on_as_if_nothing_had_been(algorithm: Any) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm, top=10)
+    policy, other = tiny(settings), tiny(replace(settings, seed=9))
+    for seed in range(3):
+        policy.learn(batch(policy, seed))
+    policy.halve_rate()
+    other.restore(policy.state())
+    for seed in range(3, 6):
+        assert policy.sample(seed, 5) == other.sample(seed, 5)
+        assert policy.learn(batch(policy, seed)) == other.learn(batch(other, seed))
+    assert policy.state() == other.state()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_changes_no_weight(bad: float) -> None:
+    policy = tiny()
+    policy.learn(batch(policy))
+    before = weights(policy._online)
+    drawn = policy.sample(2, 4)
+    found = policy.learn(Batch(2, tuple(each.tokens for each in drawn), (bad, 1.0, 1.0, 1.0)))
+    assert found.diverged
+    assert all(map(torch.equal, before, weights(policy._online)))
+
+
+def test_a_row_without_a_target_takes_no_part() -> None:
+    one, other = tiny(), tiny()
+    drawn = one.sample(1, 4)
+    rows = tuple(each.tokens for each in drawn)
+    one.learn(Batch(1, rows, (None, 2.0, -1.0, None)))
+    other.learn(Batch(1, rows[1:3], (2.0, -1.0)))
+    for mine, yours in zip(weights(one._online), weights(other._online), strict=True):
+        assert torch.allclose(mine, yours, atol=1e-7)
+
+
+def test_a_given_text_is_cut_into_the_policys_tokens_or_refused() -> None:
+    policy = tiny()
+    drawn = policy.sample(0, 1)[0]
+    assert policy.encode(drawn.text).tokens == drawn.tokens
+    assert policy.encode(f" {WORDS[0]}").tokens == ()
+    assert policy.encode(" nothing known here").tokens == ()
+
+
+def trained(settings: AdapterSettings, seed: int, steps: int, *, shuffled: bool = False) -> tuple[list[float], float]:
+    """Mean rewards of each step, and the reward of the greedy prompt: 100 times the share of places that are right."""
+    policy, rng = tiny(replace(settings, seed=seed)), random.Random(f"hidden {seed}")
+    hidden = rng.choices(WORDS, k=settings.length)
+
+    def reward(text: str) -> float:
+        return 100 * sum(map(str.__eq__, text.split(), hidden)) / settings.length
+
+    means: list[float] = []
+    for _ in range(steps):
+        drawn_with = rng.getrandbits(60)
+        drawn = policy.sample(drawn_with, 16)
+        rewards = [reward(each.text) for each in drawn]
+        means.append(sum(rewards) / len(rewards))
+        if shuffled:
+            rng.shuffle(rewards)
+        scaled = [5 * each for each in z_scores(rewards)]
+        targets = scaled if settings.algorithm == "sql" else leave_one_out(rewards)
+        policy.learn(Batch(drawn_with, tuple(each.tokens for each in drawn), tuple(targets)))
+    return means, reward(policy.greedy().text)
+
+
+@pytest.mark.parametrize("algorithm", ["sql", "rloo"])
+def test_one_token_is_learned_in_a_hundred_steps(algorithm: Any) -> None:
+    settings = replace(SETTINGS, length=1, algorithm=algorithm, rate=3e-3)
+    means, greedy = trained(settings, 0, 100)
+    assert greedy == 100
+    assert sum(means[-10:]) / 10 > 50
+    _, astray = trained(settings, 0, 100, shuffled=True)
+    assert astray < 100
+
+
+@pytest.mark.slow
+def test_two_tokens_are_learned_in_six_hundred_steps_by_every_seed() -> None:
+    settings = replace(SETTINGS, length=2)
+    for seed in range(5):
+        means, greedy = trained(settings, seed, 600)
+        assert sum(means[:50]) / 50 <= 25
+        assert sum(means[-50:]) / 50 >= 40
+        assert greedy >= 50
+    means, greedy = trained(settings, 0, 600, shuffled=True)
+    assert sum(means[-50:]) / 50 < 40
+
+
+@pytest.mark.slow
+def test_one_token_is_found_by_every_seed_within_a_hundred_steps() -> None:
+    settings = replace(SETTINGS, length=1)
+    for seed in range(5):
+        _, greedy = trained(settings, seed, 100)
+        assert greedy == 100
+        means, _ = trained(settings, seed, 600)
+        assert sum(means[-50:]) / 50 >= 75
