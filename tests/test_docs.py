@@ -22,7 +22,7 @@ from promptopt.types import Content, Request
 from tests.documents import ROOT, command, follow, forget
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PAGES = ["docs/new-model.md", "docs/new-evaluator.md", "docs/new-task.md", "docs/new-optimizer.md"]
+PAGES = ["docs/new-model.md", "docs/new-evaluator.md", "docs/new-task.md", "docs/new-optimizer.md", "docs/programs.md"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptopt.operators.reflect import FIELD, Mistake
+from promptopt.operators.reflect import FIELD, Mistake, show_mistakes
 from promptopt.text import shorten
 from promptopt.types import Example, Score, TracedCall
 
@@ -33,6 +33,14 @@ def show_calls(part: str, score: Score) -> str:
         lines.append(f"Call {number} of this text was given: {shorten(call.input, FIELD)}")
         lines.append(f"Call {number} gave: {shorten(call.output, FIELD)}")
     return "".join(f"\n   {line}" for line in lines)
+
+
+def show_traced(part: str, mistakes: Sequence[Mistake]) -> str:
+    """As `reflect.show_mistakes`, and of each the calls that used the text of this part."""
+    return "\n\n".join(
+        f"{number}. {show_mistakes([mistake]).removeprefix('1. ')}{show_calls(part, mistake[1])}"
+        for number, mistake in enumerate(mistakes, 1)
+    )
 
 
 def _goes_on(later: TracedCall, call: TracedCall) -> bool:

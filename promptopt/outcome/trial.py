@@ -17,7 +17,7 @@ from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
-from promptopt.protocols import Optimizer, Surrogate
+from promptopt.protocols import CallsVary, Optimizer, Surrogate
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
@@ -115,7 +115,9 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     run, criterion = trial.run, trial.criterion
     examples = trial.test[: allocation.test]
     expectation = expected(run, winner, allocation, trial.ahead(allocation.test).alpha)
-    metered = allocation.total.metered
+    judged_by = criterion.evaluator
+    varying = allocation.total.calls is not None and isinstance(judged_by, CallsVary) and judged_by.calls_vary
+    metered = allocation.total.metered or varying
     before, after = sealed_test(run, examples, winner, metered=metered, expectation=expectation)
     if not before:
         return _Opened()

@@ -10,7 +10,8 @@ from promptopt.errors import ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.handle import Program
-from promptopt.programs.lockstep import Finished, Rules, Waiting, in_lockstep
+from promptopt.programs.lockstep import Waiting, in_lockstep
+from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, AskEach, Metric, Reader, Task
 from promptopt.text import shorten
 from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
@@ -60,6 +61,11 @@ class ProgramEvaluator:
     seconds: float = 60.0
     _judge: Generation = field(init=False, repr=False)
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
+
+    @property
+    def calls_vary(self) -> bool:
+        """A program makes as many calls as it likes."""
+        return True
 
     def __post_init__(self) -> None:
         if not callable(self.program):

@@ -26,6 +26,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
+- `CallsVary`: An evaluator whose cells take more calls or fewer.
 - `SeveralTasks`: A task that is several under one prompt.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
@@ -83,6 +84,7 @@ from promptopt.protocols.tasks import (
     Ask,
     AskEach,
     BringsEvaluator,
+    CallsVary,
     Contrasting,
     Evaluator,
     Forcing,
@@ -109,6 +111,7 @@ __all__ = [
     "BoundsCost",
     "BoundsCostInRoom",
     "BringsEvaluator",
+    "CallsVary",
     "CapsEvaluations",
     "ChoosesEvaluator",
     "Chunker",

@@ -149,6 +149,16 @@ class BringsEvaluator(Protocol):
 
 
 @runtime_checkable
+class CallsVary(Protocol):
+    """An evaluator whose cells take more calls or fewer: its `calls_per_cell` is an estimate, and no bound."""
+
+    @property
+    def calls_vary(self) -> bool:
+        """Whether it is. Asked where a cap on calls might end a test in the middle."""
+        ...
+
+
+@runtime_checkable
 class SeveralTasks(Protocol):
     """A task that is several under one prompt: every example belongs to one of them."""
 

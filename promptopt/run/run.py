@@ -103,9 +103,9 @@ class Run:
         """Turn to the next editable part: where a round ends with nothing to record."""
         self._turns.end(())
 
-    def edit(self, part: str) -> None:
-        """Edit this part from here on: for methods that turn to the parts themselves."""
-        self._turns.take(part)
+    def edit(self, part: str, *, hold: bool = False) -> None:
+        """Edit this part from here on; `hold`: and no other, for methods whose search is for one text."""
+        self._turns.take(part, hold=hold)
 
     def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], *, repetition: int = 0) -> ScoreMatrix:
         """Score every prompt on every example; cells already scored are free.

@@ -21,7 +21,7 @@ class Turns:
         self.parts = editables_of(task)
         self.task = task
         self._initial = self._best = task.initial
-        self._rounds = 0
+        self._rounds, self._held = 0, False
         self._again = False
 
     @property
@@ -33,13 +33,13 @@ class Turns:
                 base = base.replace(part, self._best[part])
         return base
 
-    def take(self, part: str) -> None:
-        """Edit `part` now."""
-        self.task = focused(self.task, part)
+    def take(self, part: str, *, hold: bool = False) -> None:
+        """Edit `part` now; `hold`: and nothing else from here on."""
+        self.task, self._held = focused(self.task, part), hold
 
     def end(self, kept: Sequence[Prompt]) -> None:
         """A round is over, and `kept` go on, best first."""
-        if len(self.parts) == 1:
+        if len(self.parts) == 1 or self._held:
             return
         part = self.task.editable
         paid = bool(kept) and kept[0][part] != self._best[part]

@@ -25,7 +25,9 @@ GOOD = {"instruction": ("twice", "exactly"), "system": ("kindly", "slowly")}
 BAD = "nothing"
 OPENING = {"instruction": "Answer it", "system": "You help"}
 # What chooses demonstrations alone edits no part.
-METHODS = [name for name in registry.names("optimizers") if name != "bootstrap"]
+ONE_TEXT = ("rlprompt", "sprig")
+"""Methods that learn what is good in one text: the first editable part, the others stay."""
+METHODS = [name for name in registry.names("optimizers") if name not in ("bootstrap", *ONE_TEXT)]
 
 
 def planted(layout: str = "{system}\n{instruction}\n\n{question}") -> Task:

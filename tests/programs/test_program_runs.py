@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,11 +65,13 @@ def author() -> Scripted:
     return Scripted(write, name="author")
 
 
-def search(home: Path, *, answers: Scripted | None = None, budget: Budget | None = None) -> Result:
+def search(
+    home: Path, *, answers: Scripted | None = None, writer: Scripted | None = None, budget: Budget | None = None
+) -> Result:
     return optimize(
         task(),
         "apo",
-        model=Models(model() if answers is None else answers, proposer=author()),
+        model=Models(model() if answers is None else answers, proposer=author() if writer is None else writer),
         evaluator=ProgramEvaluator(program, "exact", calls_per_cell=3),
         budget=Budget(evaluations=500) if budget is None else budget,
         store=home / "store.db",
@@ -118,3 +122,36 @@ def test_a_cap_is_exact_for_cells_of_three_calls(size: int, tmp_path: Path) -> N
 def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+KILLED = f"""
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
+from tests.programs.test_program_runs import model, search
+answers = model()
+answers.kill_at = int(sys.argv[2])
+search(Path(sys.argv[1]), answers=answers)
+"""
+
+
+@pytest.mark.parametrize("call", [101])
+def test_killed_in_the_middle_of_a_cell_it_ends_as_if_nothing_had_happened(
+    call: int, whole: tuple[Path, Result], tmp_path: Path
+) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(call)], check=False, timeout=60)
+    assert done.returncode != 0
+    resumed = search(tmp_path)
+    assert outcome(resumed) == outcome(whole[1])
+    # What was stored before the kill is not paid for again.
+    assert resumed.paid.calls < whole[1].paid.calls
+
+
+def test_a_critic_is_shown_the_calls_of_the_part_that_it_edits(tmp_path: Path) -> None:
+    writer = author()
+    search(tmp_path, writer=writer)
+    critics = [text_of(request) for request in writer.log if "<reason>" in text_of(request)]
+    of_plan = [text for text in critics if '"""\nPlan' in text and "Call 1 of this text was given: " in text]
+    assert of_plan
+    assert all("Call 1 of this text was given: Plan" in text for text in of_plan)
+    assert not any("Call 1 of this text was given: Solve" in text for text in of_plan)

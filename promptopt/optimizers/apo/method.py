@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 
 from promptopt.operators.dry import Dryness
-from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_mistakes, show_task
+from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_task
 from promptopt.operators.replies import sized
+from promptopt.operators.traces import show_traced
 from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
 from promptopt.optimizers.apo.requests import (
     CONFUSED,
@@ -240,7 +241,7 @@ class APO:
             {
                 "task": show_task(run.task, parent),
                 "section": parent[run.task.editable],
-                "mistakes": show_mistakes(group),
+                "mistakes": show_traced(run.task.editable, group),
                 "advice": CONFUSED if run.task.labels else "",
                 "reasons": f"Give 1 reason, in {each}" if count == 1 else f"Give {count} reasons, each in {each}",
             }
@@ -256,7 +257,7 @@ class APO:
             {
                 "task": show_task(run.task, parent),
                 "section": parent[run.task.editable],
-                "mistakes": show_mistakes(group),
+                "mistakes": show_traced(run.task.editable, group),
                 "reason": reason,
                 "advice": advice,
                 "form": form,

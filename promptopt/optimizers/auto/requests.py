@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptopt.operators.exemplars import MARK, show_place
-from promptopt.operators.reflect import Mistake, room, show_mistakes, show_task
+from promptopt.operators.reflect import Mistake, room, show_task
+from promptopt.operators.traces import show_traced
 from promptopt.run import Run
 from promptopt.text import Pattern
 from promptopt.types import Example, Prompt
@@ -92,7 +93,7 @@ class Requests:
 
     def critic(self, parent: Prompt, mistakes: Sequence[Mistake]) -> str:
         """Say what the instruction fails to say, and write it anew."""
-        return self._filled(CRITIC, parent, shown=show_mistakes(mistakes))
+        return self._filled(CRITIC, parent, shown=show_traced(self._run.task.editable, mistakes))
 
     def rewrite(self, parent: Prompt) -> str:
         """The same in other words."""

@@ -100,6 +100,8 @@ class RLPrompt:
 
     def optimize(self, run: Run) -> None:
         """Draw, reward, learn; look at the greedy prompt now and then; rank all of these in the end."""
+        # What is learnt is of one text: of several editable parts, the first.
+        run.edit(run.task.editable, hold=True)
         plan = self._sized(run.room)
         examples = evenly(run, run.train, plan.examples, "examples")
         held = evenly(run, run.dev, plan.held, "held")

@@ -113,6 +113,8 @@ class Sprig:
 
     def optimize(self, run: Run) -> None:
         """Search step by step."""
+        # What is learnt is of one text: of several editable parts, the first.
+        run.edit(run.task.editable, hold=True)
         plan, corpus = self.plan(run.room), corpus_of(self.corpus, self.components)
         search = _Search(self, run, plan, corpus)
         beam: list[Parts] = [()]

@@ -1,0 +1,23 @@
+"""The page on DSPy runs as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
+
+from promptopt.models.scripted import Scripted  # noqa: E402
+from tests.documents import follow  # noqa: E402
+from tests.dspy.scripted import Engine, examples, lm  # noqa: E402
+
+
+def test_the_page_on_dspy_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    model = Scripted(lambda request: "[[ ## reasoning ## ]]\nr\n\n[[ ## answer ## ]]\n4\n\n[[ ## completed ## ]]")
+    with dspy.context(lm=lm(Engine())):
+        names = follow("docs/dspy.md", tmp_path, known={"trainset": examples(), "model": model})
+    assert names["best"].promptopt.verdict is not None
+    assert (tmp_path / "program.json").exists()
