@@ -199,8 +199,9 @@ class _Search:
             drawn = [each for pool in pools for each in rng.sample(pool, min(self._method.system_failures, len(pool)))]
             rng.shuffle(drawn)
             shown.append(show_mistakes(drawn))
-        incumbent = self._best
-        found, most = incumbent, self._mean(incumbent)
+        incumbent: Prompt = self._best
+        found: Prompt = incumbent
+        most = self._mean(incumbent)
         for child in self._written(incumbent, self._system, shown, system=True):
             mean = self._mean(child)
             if mean > most:
