@@ -41,15 +41,15 @@ def caps(server: ChaosServer, count: int, rng: random.Random) -> list[str]:
     """The figures of `count` caps of each kind."""
     lines = [
         "## Caps", "",
-        "| cap on | runs | above the cap | by at most | smaller test than promised | of these, unsaid | "
-        "ledger beside the server's count: differ |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| cap on | runs | refused as too small | above the cap | by at most | smaller test than promised | of these, "
+        "unsaid | ledger beside the server's count: differ |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for kind in chaos_runs.KINDS:
         found = chaos_runs.capped(server, kind, count, rng)
         lines.append(
-            f"| {kind} | {found.runs} | {found.over} | {100 * found.worst:.1f} % | {found.without} | {found.unsaid} | "
-            f"{found.ledger} |"
+            f"| {kind} | {found.runs} | {found.refused} | {found.over} | {100 * found.worst:.1f} % | "
+            f"{found.without} | {found.unsaid} | {found.ledger} |"
         )
     return lines
 

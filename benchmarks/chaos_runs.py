@@ -8,6 +8,7 @@ import random
 import signal
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.errors import PromptoptError
 from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.run.budget import Budget
@@ -88,6 +90,11 @@ def apart(work: Callable[[], dict[str, Any]], kill_after_s: float | None = None)
             try:
                 Path(file.name).write_text(json.dumps(work()), encoding="utf-8")
                 status = 0
+            except PromptoptError as error:
+                Path(file.name).write_text(json.dumps({"refused": str(error)}), encoding="utf-8")
+            except BaseException:
+                traceback.print_exc()
+                raise
             finally:
                 os._exit(status)
         deadline = None if kill_after_s is None else time.monotonic() + kill_after_s
@@ -181,6 +188,8 @@ class Capped:
     ledger: int = 0
     """Runs whose ledger is not the server's own count."""
     suspended: int = 0
+    refused: int = 0
+    """Caps that were refused in a sentence, as too small for anything."""
 
 
 def capped(server: ChaosServer, kind: str, runs: int, rng: random.Random) -> Capped:
@@ -197,6 +206,9 @@ def capped(server: ChaosServer, kind: str, runs: int, rng: random.Random) -> Cap
             ended = apart(lambda: conduct(store, server.url, method, number, budget))  # noqa: B023
             counts = server.counts()
         assert ended is not None
+        if "refused" in ended:
+            found.refused += 1
+            continue
         paid, spent = ended["paid"], ended["spent"]
         over = (spent[kind] - cap) / cap
         found.runs += 1

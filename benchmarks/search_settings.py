@@ -23,19 +23,9 @@ PLUM = ("plum-hc", "plum-sa", "plum-tabu", "plum-ga-m", "plum-ga-c", "plum-hs")
 TRAINED = ("rlprompt",)
 """Those that train a model of their own, which the arena has none of: `benchmarks/rlprompt.py` runs them."""
 PLANNED = (
-    "opro",
-    "random",
-    "ape",
-    "tpe",
-    "capo",
-    "gepa",
-    "bootstrap",
-    "mipro",
-    "optoprime",
-    "textgrad",
-    "simba",
+    "opro", "random", "ape", "tpe", "capo", "gepa", "bootstrap", "mipro", "optoprime", "textgrad", "simba", "sprig",
     "align-pro",
-)
+)  # fmt: skip
 """Those that plan from the budget, and are given nothing."""
 
 PLANTED: Settings = {
@@ -81,6 +71,7 @@ REAL: Settings = {
     "textgrad": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "simba": {"longest": LONGEST, "sampling.max_tokens": REPLY, "demos": 2},
     "gepa": {"reflect.longest": LONGEST, "reflect.sampling.max_tokens": REPLY},
+    "sprig": {"longest": LONGEST, "sampling.max_tokens": REPLY},
     "promptquine": {},
     "tapruning": {},
     **{method: {} for method in PLUM},

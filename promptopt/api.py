@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
@@ -24,7 +23,7 @@ from promptopt.outcome.looks import units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
-from promptopt.reports.progress import Progress
+from promptopt.reports.progress import progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.door import Door
@@ -58,7 +57,7 @@ def optimize(
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
     `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
     no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is
-    stopped; where none is given and stderr is a terminal, a line there says how far it is.
+    stopped; where none is given, a line on a terminal's stderr or in a notebook's cell says how far it is.
 
     The same call again replays what was done at no cost and goes on from there. Raises ConfigError, DataError and
     EvaluatorError for mistakes, StoreError when the store cannot be used; what may pass (a dead server, the clock,
@@ -110,16 +109,15 @@ def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Cal
 
 @contextmanager
 def _watched(session: Session) -> Generator[Session]:
-    """The session given; where nobody looks on and stderr is a terminal, one with a line of progress there."""
-    stream: TextIO | None = sys.stderr
-    if session is not UNWATCHED or stream is None or not stream.isatty():
+    """The session given; where nobody looks on in a terminal or a notebook, one with a line of progress there."""
+    shown = progress() if session is UNWATCHED else None
+    if shown is None:
         yield session
         return
-    progress = Progress(stream, "promptopt")
     try:
-        yield Session([progress])
+        yield Session([shown])
     finally:
-        progress.close()
+        shown.close()
 
 
 @contextmanager

@@ -18,6 +18,8 @@ LOOKED_AT = 10_000
 """Targets that are asked which way a data set writes its decimals."""
 SHOWN_IN = 50
 """One target in so many has to show the decimal mark: a slip in one of hundreds says nothing of the others. Ours."""
+MILLION = 10**6
+"""The smallest number that has two groups of thousands."""
 WHOLE_TARGET = 40
 """Characters of the longest target that is asked; longer ones are worked solutions."""
 
@@ -36,18 +38,22 @@ def fixed(text: str) -> str:
     return _FIXED.sub("'", text)
 
 
-def numbers_in(run: str, comma: bool = False) -> list[str]:
+def numbers_in(run: str, comma: bool = False, spaces: bool = True) -> list[str]:
     """The numbers that a match of `RUN` writes: "1234", "0.5", "3/4". None for times, dates, versions and addresses.
 
-    `comma`: decimals are written with a comma, where the run itself leaves it open.
+    `comma`: decimals are written with a comma, where the run itself leaves it open. `spaces`: millions are written with
+    spaces, where it leaves open whether "100 200 300" is one number; else such a run is none.
     """
     if len(run) > LONGEST or ":" in run:
         return []
     mantissa, _, exponent = run.lower().partition("e")
     if "/" in mantissa:
-        return _quotient([numbers_in(part, comma) for part in mantissa.split("/")])
+        return _quotient([numbers_in(part, comma, spaces) for part in mantissa.split("/")])
     groups, marks = _SEPARATOR.split(mantissa), _SEPARATOR.findall(mantissa)
     # Nobody writes thousands before an exponent.
+    alike = len(marks) > 1 and set(marks) == {" "} and len(groups[0]) == 3
+    if alike and not spaces and set(groups[1:]) != {"000"}:
+        return []
     found = [_decimal(groups)] if exponent and marks in ([","], ["."]) else _read(groups, marks, comma)
     if exponent and found:
         found[-1] = _trimmed(format(Decimal(f"{found[-1]}e{exponent}"), "f"))
@@ -74,6 +80,17 @@ def decimal_comma(targets: Iterable[str]) -> bool:
             return False
         commas += "," in marks
     return commas > 0 and commas * SHOWN_IN >= looked
+
+
+def in_millions(targets: Iterable[str]) -> bool:
+    """Whether some right answer is a million or more, so that "1 234 567" in a reply can be one number."""
+    for target in islice(targets, LOOKED_AT):
+        if len(target) <= WHOLE_TARGET:
+            for match in _FIND.finditer(fixed(target)):
+                found = numbers_in(match.group())
+                if len(found) == 1 and "/" not in found[0] and Decimal(found[0]) >= MILLION:
+                    return True
+    return False
 
 
 def _mark(run: str) -> str:

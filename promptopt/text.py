@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -130,10 +131,14 @@ def shorten(text: str, limit: int) -> str:
 REGEX_LIMIT_S = 1.0
 """Seconds that one expression may take on one text; a thousandth of it is usual."""
 REGEX_LONGEST = 10_000
-"""Characters of an expression, and the most repeats that it may ask for: compiling takes time and memory too."""
+"""Characters of a plain text as an expression, and the most repeats that one may ask for: they take memory too."""
+REGEX_LONGEST_WRITTEN = 1_500
+"""Characters of an expression that is no plain text: `regex` prepares each search, by a table of long texts in it, in
+time that grows with the cube of their length and that it cannot be stopped in (a second at 2,000)."""
 
 # `regex` reads `{e<=1}` as "with one error", which is plain text for `re`.
 _FUZZY = re.compile(r"(?<!\\)\{(?=[ides0-9<=>+,:\s]*[ides][ides0-9<=>+,:\s]*\})")
+_WRITTEN = re.compile(r"[\\.^$*+?{}\[\]()|]")
 _REPEAT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 
@@ -192,18 +197,40 @@ def _made(source: str) -> Regex:
     # Not above: it takes as long to import as the rest of what reads a task.
     import regex
 
+    if len(source) <= REGEX_LONGEST and not _WRITTEN.search(source):
+        return Regex(source, _Plain(re.compile(source)))
     repeats = [int(number) for match in _REPEAT.finditer(source) for number in match.groups() if number]
     if (
-        len(source) > REGEX_LONGEST
+        len(source) > REGEX_LONGEST_WRITTEN
         or any(number > REGEX_LONGEST for number in repeats)
         or _product(repeats) > REGEX_LONGEST**2
     ):
         raise ConfigError(f"{source[:80]!r} is too large a regular expression; write one that repeats less")
     try:
-        re.compile(source)
+        with warnings.catch_warnings():
+            # Of brackets that a later Python may read otherwise; `regex` reads them as they are read today.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(source)
         return Regex(source, regex.compile(_FUZZY.sub(r"\\{", source)))
     except (re.error, regex.error, RecursionError, OverflowError) as cause:
         raise ConfigError(f"{source[:80]!r} is no regular expression: {cause}") from cause
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A plain text as an expression, found by `re` in time that grows with the text alone."""
+
+    compiled: re.Pattern[str]
+    groups: int = 0
+
+    def search(self, text: str, timeout: float) -> re.Match[str] | None:
+        return self.compiled.search(text)
+
+    def finditer(self, text: str, timeout: float) -> Iterator[re.Match[str]]:
+        return self.compiled.finditer(text)
+
+    def sub(self, new: str, text: str, timeout: float) -> str:
+        return self.compiled.sub(new, text)
 
 
 def _product(numbers: list[int]) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.digits import decimal_comma, is_number, numbers_in
+from promptopt.digits import decimal_comma, in_millions, is_number, numbers_in
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,25 @@ def test_grouped_decimals_are_read_whatever_the_marks(whole: int, cents: int, ma
 def test_any_run_gives_numbers_that_are_their_own_spelling(run: str) -> None:
     for number in numbers_in(run) if run[:1].isdigit() and run[-1:].isdigit() else []:
         assert number.isdigit() or numbers_in(number) == [number]
+
+
+@pytest.mark.parametrize("run", ["100 200 300", "123 456 789", "100 000 001"])
+def test_three_numbers_side_by_side_are_one_only_where_the_data_is_in_millions(run: str) -> None:
+    assert numbers_in(run, spaces=False) == []
+    assert numbers_in(run, spaces=True) == [run.replace(" ", "")]
+
+
+@pytest.mark.parametrize("run", ["10 000", "100 200", "1 234 567", "12 345 678", "100 000 000", "100'200'300"])
+def test_what_hardly_is_a_list_is_one_number(run: str) -> None:
+    assert len(numbers_in(run, spaces=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("targets", "found"),
+    [
+        (["12", "1 234 567"], True), (["3000000"], True), (["1,500,000.50"], True), (["about 2 000 000 people"], True),
+        (["12", "999999"], False), (["10/20"], False), (["2024-05-06"], False), ([], False), (["1000000" * 40], False),
+    ],
+)  # fmt: skip
+def test_targets_show_whether_the_data_is_in_millions(targets: list[str], found: bool) -> None:
+    assert in_millions(targets) is found

@@ -115,3 +115,18 @@ def test_an_expression_that_does_not_end_costs_its_own_cell_and_is_said_once(
     assert "did not end on the reply" in first.feedback
     assert fine.parsed
     assert len(set(ask.warned)) == 1
+
+
+@pytest.mark.parametrize("text", ["ab" * 4000, "答案是" * 3000, "a" * 9000])
+def test_a_long_plain_text_is_found_at_once(text: str) -> None:
+    begun = time.thread_time()
+    assert Regex.of(text).search(f"x {text}").start() == 2
+    assert Regex.of(text).without(f"x{text}y") == "xy"
+    assert len(list(Regex.of(text).finditer(text * 2))) == 2
+    with pytest.raises(ConfigError, match="too large"):
+        Regex.of(f"({text})+")
+    assert time.thread_time() - begun < 0.5
+
+
+def test_brackets_of_another_meaning_warn_nobody() -> None:
+    assert Regex.of("[[a]").search("[") is not None

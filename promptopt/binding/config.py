@@ -35,6 +35,19 @@ class Said:
     flag: str = ""
 
 
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "What is searched": ("task", "method", "settings", "evaluator", "check_model", "check_evaluator", "seed", "out"),
+    "Models": ("model", "proposer", "judge"),
+    "Servers": (
+        "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
+        "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
+    ),
+    "Examples": ("data", "train", "dev", "test"),
+    "Caps": ("max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes"),
+}  # fmt: skip
+"""The fields of `RunConfig` under the headings that `--help` shows them under."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """What a run can be told, on the command line or in a file: every option is a field here, and said nowhere else.
@@ -54,7 +67,10 @@ class RunConfig:
     ] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None
-    api_key_env: Annotated[str | None, Said("The environment variable that holds its key.", "VARIABLE")] = None
+    api_key_env: Annotated[
+        str | None,
+        Said("The environment variable that holds its key; OPENAI_API_KEY goes to OpenAI alone.", "VARIABLE"),
+    ] = None
     proposer_base_url: Annotated[str | None, Said("The server of the proposer; default: that of --base-url.")] = None
     proposer_served_as: Annotated[str | None, Said("A name for the proposer's server.", "NAME")] = None
     proposer_api_key_env: Annotated[str | None, Said("The variable with the key for it.", "VARIABLE")] = None

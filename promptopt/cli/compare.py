@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from promptopt.cli.output import SUSPENDED, say, show, show_json
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
+    from promptopt.cli.on_ray import Command
     from promptopt.comparison.cells import Cell, Row
     from promptopt.comparison.table import Comparison
     from promptopt.outcome.sentence import Report
@@ -31,10 +33,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "model", "proposer", "judge", "base_url", "served_as", "api_key_env", "proposer_base_url",
     "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
     "concurrency", "requests_per_minute", "evaluator", "check_model", "check_evaluator", "data", "train", "dev", "test",
-    "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings",
+    "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings", "out",
     task="Tasks or task files, separated by commas.",
     model="The model that answers; --models names several.",
     settings="A setting of one method, as apo.rounds=3.",
+    out="A folder: keep all there that it takes to make it again.",
 )  # fmt: skip
 def compare(
     given: dict[str, Any],
@@ -48,8 +51,8 @@ def compare(
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="How many seeds, or which: 3, or 0,4,7.")] = "3",
     jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Runs at a time, each in a process of its own.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep all that it takes to make it again here.")
+    on: Annotated[
+        str | None, typer.Option(metavar="ray[://HOST:PORT]", help="Make the runs on the workers of a Ray cluster.")
     ] = None,
     again: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Check such a folder: compute and run all of it again.")
@@ -63,12 +66,13 @@ def compare(
     makes, and running the same command again costs nothing. With --prompts it scores prompts on models instead.
     """
     if again is not None:
-        if any(given.values()) or methods or models or prompts or out:
+        if any(given.values()) or methods or models or prompts:
             raise ConfigError("--from takes all that it needs from the folder; give nothing beside it but --json")
         from promptopt.cli.reruns import rerun
 
         _show(rerun(again, quiet=quiet), as_json=json)
         return
+    out = given.pop("out", None)
     config = RunConfig(**given)
     if prompts is not None:
         from promptopt.cli.transfer import transfer
@@ -78,10 +82,10 @@ def compare(
         transfer(config, _listed(models) or [config.model], _listed(prompts), json=json, quiet=quiet)
         return
     plan = planned(config, methods, models, seeds)
-    found, stopped = _conducted(plan, jobs, quiet)
+    found, stopped = _conducted(plan, jobs, quiet, on)
     _show(found, as_json=json)
     if out is not None:
-        _keep(out, plan, found, quiet)
+        _keep(Path(out), plan, found, quiet)
     if stopped:
         raise typer.Exit(SUSPENDED)
 
@@ -145,7 +149,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     return plan
 
 
-def _conducted(plan: Planned, jobs: int, quiet: bool) -> tuple[Comparison, bool]:
+def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
     """The comparison, and whether it was stopped before its end."""
     from promptopt.comparison.cells import INTERRUPTED, conduct
     from promptopt.comparison.compare import compared
@@ -155,28 +159,39 @@ def _conducted(plan: Planned, jobs: int, quiet: bool) -> tuple[Comparison, bool]
 
         return run(plan.config_of(cell), quiet=True)[1].to_json()
 
-    def run_apart(cell: Cell) -> Report:
-        return _in_a_process(plan.config_of(cell))
-
     told = _teller(len(plan.cells), quiet)
-    rows = list(conduct(plan.cells, run if jobs == 1 else run_apart, jobs=jobs, tell=told))
+    if on is not None:
+        from promptopt.cli.on_ray import workers
+
+        with workers(on) as (command, count):
+            apart = partial(_as_a_command, plan, command)
+            rows = list(conduct(plan.cells, apart, jobs=max(2, count), tell=told))
+    elif jobs > 1:
+        rows = list(conduct(plan.cells, partial(_as_a_command, plan, _in_a_process), jobs=jobs, tell=told))
+    else:
+        rows = list(conduct(plan.cells, run, tell=told))
     stopped = any(row.status == "suspended" and row.why == INTERRUPTED for row in rows)
     return compared(plan.cells, rows), stopped
 
 
-def _in_a_process(config: RunConfig) -> Report:
-    """The result of `promptopt optimize` with these options. Raises BackendError with what it said, where it fails."""
+def _as_a_command(plan: Planned, command: Command, cell: Cell) -> Report:
+    """The result of `promptopt optimize` for a cell. Raises BackendError with what that said, where it failed."""
     from promptopt.cli.report import command_of
 
-    stored = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
-    command = [sys.executable, "-m", *shlex.split(command_of(stored)), "--json", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    stored = {name: value for name, value in dataclasses.asdict(plan.config_of(cell)).items() if value is not None}
+    code, out, err = command([*shlex.split(command_of(stored))[1:], "--json", "--quiet"])
     try:
-        return jsons.loads(done.stdout)
+        return jsons.loads(out)
     except ValueError:
-        said = done.stderr.strip().splitlines()
-        why = said[-1].removeprefix("Error: ") if said else f"it ended with code {done.returncode} and said nothing"
+        said = err.strip().splitlines()
+        why = said[-1].removeprefix("Error: ") if said else f"it ended with code {code} and said nothing"
         raise BackendError(why) from None
+
+
+def _in_a_process(arguments: Sequence[str]) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "promptopt", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 def _teller(total: int, quiet: bool) -> Callable[[Row], None]:

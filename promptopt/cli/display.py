@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -149,7 +149,8 @@ class Live:
         self._title, self._console, self._minutes, self._interrupt = title, console, minutes, interrupt
         self._run: Run | None = None
         self._caps: Limits | None = None
-        self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self.table, transient=True)
+        self._drawn: tuple[int, list[int]] = (console.width, [])
+        self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self._next, transient=True)
 
     def __enter__(self) -> Live:
         self._live.start()
@@ -177,6 +178,21 @@ class Live:
         """Keep a line above the table."""
         self._console.print(visible(text), markup=False, highlight=False, style="yellow")
 
+    def _next(self) -> Group:
+        """What is drawn next, over what was drawn last, however wide the terminal is by now."""
+        from rich.control import Control
+        from rich.segment import ControlType, Segment
+
+        width, lengths = self._drawn
+        if self._console.width < width:
+            # What no longer fits into a line was broken into several, and `rich` goes up by as many as it drew.
+            for _ in range(broken_lines(lengths, self._console.width)):
+                self._console.control(Control((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)))
+        table = self.table()
+        lines = self._console.render_lines(table, pad=False)
+        self._drawn = (self._console.width, [Segment.get_line_length(line) for line in lines])
+        return table
+
     def table(self) -> Group:
         """The title and the table as they stand now."""
         from rich.console import Group
@@ -194,6 +210,11 @@ class Live:
         if self._interrupt is not None and self._interrupt.is_set():
             table.add_row("stopping", Text("calls in flight are finished; Ctrl-C again stops now", style="yellow"))
         return Group(Text(visible(self._title), style="bold"), table)
+
+
+def broken_lines(lengths: Sequence[int], width: int) -> int:
+    """How many more lines a terminal makes of lines of these lengths when it becomes so narrow."""
+    return sum(max(0, -(-length // max(1, width)) - 1) for length in lengths)
 
 
 def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> list[tuple[str, str]]:

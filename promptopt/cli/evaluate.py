@@ -26,7 +26,7 @@ Scoring = Callable[[RunConfig, "Sequence[tuple[str, Task, Prompt]]", str, bool],
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(
     "task", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
@@ -76,7 +76,7 @@ def evaluate(
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
     tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out))
@@ -84,7 +84,7 @@ def evaluate(
         show(_as_text(found))
 
 
-def _scored(
+def scored(
     config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
 ) -> list[tuple[str, Evaluation]]:
     """Each prompt on its task, by the name of the layout that the task is in."""
@@ -145,7 +145,7 @@ def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, 
         if any(chosen == other and layout.name == name for name, _, other in tasks):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
         tasks.append((layout.name, laid_out, chosen))
-    found = _scored(config, tasks, split, quiet)
+    found = scored(config, tasks, split, quiet)
     first = found[0][1]
     against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
     gains = [gain.to_json() for gain in against]

@@ -31,7 +31,7 @@ MEANINGS = {
 }
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(
     "task", "model", "proposer", "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as",
     "proposer_api_key_env", "concurrency", "requests_per_minute", "evaluator", "settings", "data", "seed", "max_calls",

@@ -1,6 +1,7 @@
 """The `promptopt` command: its list of commands, each imported only when it is used, and its exit codes.
 
-Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same command again to go on).
+Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same command again to go on); of `check` also
+4 regression, 5 inconclusive.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
     "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
+    "check": "Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.",
     "compare": "Hold methods, models or prompts against each other under one budget.",
     "headroom": "Say whether optimization can pay, before it is paid for.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",

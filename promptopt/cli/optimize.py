@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,12 +19,13 @@ from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.outcome.result import Result
+    from promptopt.run.events import Event
     from promptopt.tasks.task import Task
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=options.Grouped)
 @options.from_config(*(field.name for field in dataclasses.fields(RunConfig)))
 def optimize(
     given: dict[str, Any],
@@ -36,6 +38,9 @@ def optimize(
     ] = None,
     trust: options.Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
+    track: Annotated[
+        list[str] | None, typer.Option(metavar="WHERE", help="Tell mlflow or otel (OpenTelemetry) of it, too.")
+    ] = None,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -48,22 +53,19 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    from promptopt.cli.request import merged, named, task_of
+    from promptopt.cli.request import merged, named, stored, task_of
+    from promptopt.tracking import tracked
 
     chosen = named(merged(base, given))
     if trust:
         task_of(chosen, trust=True)
     if dry_run:
-        from promptopt.cli.forecast import forecast
-
-        foreseen = forecast(chosen)
-        if json:
-            show_json(foreseen.to_json())
-        else:
-            show(foreseen.describe())
+        _foresee(chosen, as_json=json)
         return
     out = _out(chosen)
-    task, result = run(chosen, quiet=quiet, expected_run=resume)
+    with tracked(track or [], stored(chosen), say) as tracker:
+        task, result = run(chosen, quiet=quiet, expected_run=resume, tracker=tracker)
+        tracker.finish(result)
     try:
         # First of all: whatever goes wrong with a file, the verdict is seen.
         _show(result, as_json=json)
@@ -74,13 +76,33 @@ def optimize(
         raise typer.Exit(SUSPENDED)
 
 
+def unseen(event: Event) -> None:
+    """Watches nothing."""
+
+
+def _foresee(config: RunConfig, *, as_json: bool) -> None:
+    from promptopt.cli.forecast import forecast
+
+    foreseen = forecast(config)
+    if as_json:
+        show_json(foreseen.to_json())
+    else:
+        show(foreseen.describe())
+
+
 def run(
-    config: RunConfig, *, quiet: bool, expected_run: str | None = None, replay: Path | None = None
+    config: RunConfig,
+    *,
+    quiet: bool,
+    expected_run: str | None = None,
+    replay: Path | None = None,
+    tracker: Callable[[Event], None] = unseen,
 ) -> tuple[Task, Result]:
     """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one. `replay`: a
-    store that has all of its calls; no model is asked, and what is missing there suspends the run.
+    store that has all of its calls; no model is asked, and what is missing there suspends the run. `tracker`: sees all
+    events too.
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
@@ -107,17 +129,11 @@ def run(
             interrupt.set()
         with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
-                task, optimizer,
-                model=models,
-                evaluator=evaluator,
-                check_evaluator=check,
-                budget=budget,
-                seed=config.seed,
-                store=replay,
-                session=Session([shown], shown.watch, interrupt, stored(config)),
+                task, optimizer, model=models, evaluator=evaluator, check_evaluator=check, budget=budget,
+                seed=config.seed, store=replay,
+                session=Session([shown, tracker], shown.watch, interrupt, stored(config)),
             )  # fmt: skip
-    # The registered name is what the user typed and what --method takes.
-    result = dataclasses.replace(result, method=config.method)
+    result = dataclasses.replace(result, method=config.method)  # the registered name, which --method takes
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
     return task, result

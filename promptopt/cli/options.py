@@ -10,8 +10,9 @@ from functools import wraps
 from typing import Annotated, Any
 
 from typer import Option
+from typer.core import TyperCommand
 
-from promptopt.binding.config import RunConfig, Said, parse_settings
+from promptopt.binding.config import GROUPS, RunConfig, Said, parse_settings
 
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Quietly = Annotated[bool, Option("--quiet", help="Print nothing but the result.")]
@@ -28,7 +29,27 @@ ModelNames = Annotated[
     Option(metavar="NAME", help="The model that answers the task; default: embedded. Two or more: compared."),
 ]
 
+OWN = "This command"
+"""The heading of options that no group holds."""
+_HEADINGS: Mapping[str, str] = {name: heading for heading, names in GROUPS.items() for name in names}
 _METAVARS: Mapping[Any, str] = {int: "N", float: "X"}
+
+
+class Grouped(TyperCommand):
+    """A command whose `--help` lists its options under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The options under their headings, in the order of the groups; what is in none comes last."""
+        listed: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, OWN)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                heading = _HEADINGS.get(str(parameter.name), OWN)
+                listed[heading].append(record)
+        for heading, records in listed.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
 
 
 def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

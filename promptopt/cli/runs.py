@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,7 +16,7 @@ from promptopt.errors import ConfigError
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
-    from promptopt.store.runs import RunRecord
+    from promptopt.store.runs import RunRecord, Store
     from promptopt.tasks.task import Task
 
 app = typer.Typer(
@@ -32,7 +33,20 @@ def _find(name: str) -> RunRecord:
     from promptopt.store.runs import Store
 
     with Store() as store:
-        return store.find(name)
+        return _now(store, store.find(name))
+
+
+def _now(store: Store, record: RunRecord) -> RunRecord:
+    """The record with how the run stands: one that a process is at is running, and one that none is at was killed."""
+    from promptopt.store.runs import DAMAGED
+
+    held = store.is_held(record.id)
+    if held and record.status != DAMAGED:
+        return replace(record, status="running")
+    if record.status != "running":
+        return record
+    # In a store that is no file nothing says which of the two it is.
+    return replace(record, status="unfinished" if held is None else "killed")
 
 
 def result_of(record: RunRecord) -> Any:
@@ -44,7 +58,8 @@ def result_of(record: RunRecord) -> Any:
             f"forget it with `promptopt runs delete {record.id}`"
         )
     if record.result is None:
-        raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); run its command again to go on")
+        how = "wait for its end" if record.status == "running" else "run its command again to go on"
+        raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); {how}")
     return record.result
 
 
@@ -55,7 +70,7 @@ def list_runs(json: options.AsJson = False) -> None:
     from promptopt.store.runs import Store
 
     with Store() as store:
-        records = store.runs()
+        records = [_now(store, record) for record in store.runs()]
         where = store.where
     if json:
         show_json({"store": where, "runs": [_listed(record) for record in records]})
@@ -110,9 +125,8 @@ def _asked(record: RunRecord) -> dict[str, str]:
     method: Any = config.get("method", made["is"] if isinstance(made, dict) and "is" in made else made)
     task: Any = config.get("task", _within(stored, "task", "name"))
     model: Any = config.get("model", _within(stored, "models", "task"))
-    # Nothing in the store says whether another process is at it, and one that was killed left no word.
-    status = "unfinished" if record.status == "running" else record.status
-    return {"task": str(task), "method": str(method).rpartition(".")[2], "model": str(model), "status": status}
+    named = {"task": str(task), "method": str(method).rpartition(".")[2], "model": str(model)}
+    return {**named, "status": record.status}
 
 
 def _within(stored: Mapping[str, Any], table: str, key: str) -> str:

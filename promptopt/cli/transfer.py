@@ -44,11 +44,13 @@ def transfer(config: RunConfig, models: Sequence[str], prompts: Sequence[str], *
 
 
 def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: bool) -> Evaluation:
+    from promptopt.binding.models import judge_specs
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate
 
-    make_ready([spec for spec in (config.model, config.judge) if spec is not None], quiet=quiet)
+    judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
+    make_ready([config.model, *judges], quiet=quiet)
     if not quiet:
         say(f"scoring {name} on {config.model}")
     # Nobody writes prompts here.

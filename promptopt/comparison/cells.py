@@ -48,6 +48,7 @@ class Tested:
 class Row:
     """What a cell came to. `status`: as of a result, or `failed`; `why`: a sentence where it is not finished.
 
+    `nats`, `judged`: whether it is scored by a loss, or by a judge, whose word decides no verdict.
     `items`: empty where the test was not opened. `look`: which look at its test this was. `tokens`: of the winner.
     `curve`: score against what was spent. `seconds`, `paid`: of this execution, the only figures that differ when the
     same is run again.
@@ -62,6 +63,7 @@ class Row:
     kept: bool = True
     tokens: int | None = None
     nats: bool = False
+    judged: bool = False
     look: int | None = None
     items: tuple[Tested, ...] = ()
     spent: Ledger = NOTHING
@@ -83,7 +85,7 @@ class Row:
                 "curve": curve}  # fmt: skip
 
 
-_PLAIN = ("status", "why", "run_id", "prompt", "prompt_id", "kept", "tokens", "nats", "look", "seconds")
+_PLAIN = ("status", "why", "run_id", "prompt", "prompt_id", "kept", "tokens", "nats", "judged", "look", "seconds")
 
 
 def row_from(data: Mapping[str, Any]) -> Row:
@@ -114,6 +116,7 @@ def row_of(cell: Cell, report: Report) -> Row:
         best["prompt_id"] == report["start"]["prompt_id"],
         best.get("tokens"),
         report["evaluator"] in LOSSES,
+        report.get("basis") == "judge",
         None if look is None else look["number"],
         tuple(
             Tested(each["key"], each["group"], _score(each["start"]["value"]), _score(after["value"]))

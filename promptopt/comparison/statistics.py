@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.comparison.cells import Row
-from promptopt.stats import ALPHA, Gain, level, paired_gain
+from promptopt.outcome.result import Verdict as Ruling
+from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 
 
 def levels(rows: Sequence[Row]) -> dict[str, float]:
@@ -42,6 +43,13 @@ def gain_of(rows: Sequence[Row], alpha: float = ALPHA) -> Gain:
         groups=_names(rows),
         bounded=False if any(row.nats for row in rows) else None,
     )
+
+
+def verdict_of(row: Row, alpha: float = ALPHA) -> Ruling:
+    """The verdict on one run; a judge's scores decide none."""
+    if row.judged and not row.kept:
+        return "undecided"
+    return verdict(gain_of([row], alpha))
 
 
 def _names(rows: Sequence[Row]) -> list[str]:

@@ -18,8 +18,9 @@ from promptopt.comparison.statistics import (
     mean_of,
     pairs_of,
     ranks_of,
+    verdict_of,
 )
-from promptopt.stats import ALPHA, Gain, mean_interval, verdict
+from promptopt.stats import ALPHA, Gain, mean_interval
 
 GRID = 20
 """Budgets at which a curve has a point."""
@@ -133,8 +134,8 @@ class Comparison:
 
 def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Method:
     measured = [row for row in rows if row.measured]
-    said = [verdict(gain_of([row], alphas.get(row.cell.task, ALPHA))) for row in measured]
-    counts = (said.count("better"), said.count("no_evidence"), said.count("worse"))
+    said = [verdict_of(row, alphas.get(row.cell.task, ALPHA)) for row in measured]
+    counts = (said.count("better"), len(said) - said.count("better") - said.count("worse"), said.count("worse"))
     if not measured:
         return Method(name, len(rows), len(rows), None, None, None, counts, *[None] * 6)
     finite = [(each.best, f"{row.cell.task}/{each.group if each.group else each.key}")
@@ -220,7 +221,7 @@ def _cell_json(row: Row, alphas: Mapping[str, float]) -> dict[str, Any]:
         "best": mean_of([each.best for each in row.items]) if row.measured else None,
         "n": len(row.items),
         "gain": _gain_json(gain),
-        "verdict": None if gain is None else verdict(gain),
+        "verdict": None if gain is None else verdict_of(row, alpha),
         "alpha": alpha,
         "look": row.look,
         "prompt_tokens": row.tokens,

@@ -97,6 +97,8 @@ def _chance(found: Comparison, table: Sequence[Method]) -> str:
     if not chance.verdicts:
         return ""
     better = sum(each.verdicts[0] for each in table)
+    if any(row.judged for row in found.rows):
+        return "By a judge's scores no verdict is given, and these tests are of what the judge says."
     said = [
         f"{counted(better, 'verdict')} of {chance.verdicts} {'is' if better == 1 else 'are'} *better*. Were no winner "
         f"better than its start, chance alone would give {chance.plain:.2f} at p < {ALPHA:g}, and "

@@ -25,11 +25,12 @@ NAMES = (*READERS, "regex:PATTERN")
 _OF_THOUGHTS = re.compile(r"think|thought|reasoning|analysis|scratchpad|reflection", re.IGNORECASE)
 
 
-def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = False) -> Reader:
+def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = False, spaces: bool = False) -> Reader:
     """The reader of that name; a callable is its own reader.
 
     labels: the answers there are; `label` needs them, `choice` accepts only their letters when each of them is one.
     comma: the right answers write decimals with a comma, which tells `number` what "1,234" means.
+    spaces: some right answer is a million or more, so that it can mean "1 234 567" as one number.
     Raises UnknownName; ConfigError for a bad pattern, no labels, or labels that no reply could tell apart.
     """
     if not isinstance(reader, str):
@@ -41,7 +42,7 @@ def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = Fals
     if reader == "choice":
         letters = [letter for label in labels if len(label.strip()) <= 3 and (letter := choice(label)) is not None]
         return _ChoiceReader(tuple(letters)) if letters and len(letters) == len(labels) else choice
-    plain: dict[str, Reader] = {"text": text, "line": line, "number": partial(number, comma=comma)}
+    plain: dict[str, Reader] = {"text": text, "line": line, "number": partial(number, comma=comma, spaces=spaces)}
     if reader not in plain:
         raise UnknownName("answer reader", reader, NAMES)
     return plain[reader]

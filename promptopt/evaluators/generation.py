@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
 
-from promptopt.digits import decimal_comma
+from promptopt.digits import decimal_comma, in_millions
 from promptopt.errors import Endless, EvaluatorError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.calls import with_calls
@@ -58,7 +58,8 @@ class Generation:
         comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
         measure = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_measure", measure)
-        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma))
+        spaces = self.answer == "number" and in_millions(_right_answers(self.task))
+        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma, spaces))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(measure) and isinstance(self.answer, str)
@@ -208,8 +209,12 @@ class Generation:
 
 def writes_decimal_commas(task: Task) -> bool:
     """Whether a task's right answers write decimals with a comma: those that a search sees, else those of the test."""
+    return decimal_comma(_right_answers(task))
+
+
+def _right_answers(task: Task) -> Iterator[str]:
     seen = (*task.train, *task.dev)
-    return decimal_comma(example.target for example in (seen if seen else task.test))
+    return (example.target for example in (seen if seen else task.test))
 
 
 @lru_cache(maxsize=REMEMBERED)

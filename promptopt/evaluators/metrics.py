@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
-from promptopt.digits import decimal_comma
+from promptopt.digits import decimal_comma, in_millions
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals
 from promptopt.evaluators.cues import UNSPACED
@@ -52,17 +52,19 @@ def number(answer: str, example: Example) -> float:
     What could be two numbers, "1,234", is the one that the right answers suggest; `resolve` goes by a whole data set.
     Raises DataError where the target holds no number.
     """
-    return _same_number(answer, example, decimal_comma(_right(example)))
+    right = _right(example)
+    return _same_number(answer, example, decimal_comma(right), in_millions(right))
 
 
 def _comma_number(answer: str, example: Example) -> float:
-    return _same_number(answer, example, comma=True)
+    return _same_number(answer, example, comma=True, spaces=in_millions(_right(example)))
 
 
-def _same_number(answer: str, example: Example, comma: bool) -> float:
+def _same_number(answer: str, example: Example, comma: bool, spaces: bool) -> float:
     if answer == example.target:
         return 1.0
-    found = numerals.value(answer, comma)
+    # A right answer below a million is none of the numbers that could be three.
+    found = numerals.value(answer, comma, spaces)
     targets = [_number_of(right, comma) for right in _right(example)]
     return float(found is not None and any(numerals.equal(found, target) for target in targets))
 
@@ -208,7 +210,7 @@ def _expression(source: str) -> Regex:
 
 
 def _number_of(target: str, comma: bool) -> numerals.Fraction:
-    found = numerals.value(target, comma)
+    found = numerals.value(target, comma, spaces=True)
     if found is None:
         raise DataError(f"target {target!r} holds no number: metric 'number' needs one; use 'exact' for texts")
     return found

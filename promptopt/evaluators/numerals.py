@@ -73,22 +73,23 @@ _VISIBLE = re.compile(r"\S")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
-def number(reply: str, comma: bool = False) -> str | None:
+def number(reply: str, comma: bool = False, spaces: bool = False) -> str | None:
     r"""The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
 
     The last "####", else the last `\boxed{}`, `<answer>` or "answer is" says where to look: behind the last "=" of
     that sentence, else at its first number. Without such a cue, or no number there, it is the last number of the reply.
     A minus belongs to the number unless something stands before it that can be subtracted from: "5-3" gives 3.
     `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
+    `spaces`: as there.
     """
-    found = _found(reply, comma)
+    found = _found(reply, comma, spaces)
     return found.replace(".", ",") if found is not None and comma else found
 
 
 @lru_cache(maxsize=16_384)
-def value(text: str, comma: bool = False) -> Fraction | None:
+def value(text: str, comma: bool = False, spaces: bool = False) -> Fraction | None:
     """The exact value of the number that `number` reads from `text`, or None."""
-    read = _found(text, comma)
+    read = _found(text, comma, spaces)
     return None if read is None else Fraction(read)
 
 
@@ -99,17 +100,17 @@ def equal(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
 
 
-def _found(reply: str, comma: bool) -> str | None:
+def _found(reply: str, comma: bool, spaces: bool) -> str | None:
     plain = _plain(reply, comma)
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         places = [match.end() for match in cue.finditer(plain)]
         if places:
             end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1
-            found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), comma)
+            found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), (comma, spaces))
             if found is not None:
                 return found
     for match in reversed(list(_NUMBER.finditer(plain))):
-        numbers = _spelled(match, plain, comma)
+        numbers = _spelled(match, plain, (comma, spaces))
         if numbers:
             return numbers[-1]
     return None
@@ -158,26 +159,26 @@ def _quotient(match: re.Match[str]) -> str:
     return f"{' ' if before.isalnum() or before == '}' else ''}{sign}{top}{short_top}/{bottom}{short_bottom} "
 
 
-def _answer_at(plain: str, start: int, stop: int, comma: bool) -> str | None:
-    """The number of the sentence that begins at `start` and ends before `stop`."""
+def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) -> str | None:
+    """The number of the sentence that begins at `start` and ends before `stop`; `written`: (comma, spaces)."""
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     stop = end.start() if end is not None else stop
     equals = plain.rfind("=", start, stop)
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _NUMBER.finditer(plain, begin, stop):
-            numbers = _spelled(match, plain, comma)
+            numbers = _spelled(match, plain, written)
             if numbers:
                 return numbers[0]
     return None
 
 
-def _spelled(match: re.Match[str], plain: str, comma: bool) -> list[str]:
+def _spelled(match: re.Match[str], plain: str, written: tuple[bool, bool]) -> list[str]:
     run = match["run"]
     if run is None:
         found = [str(_fraction(match["whole"], int(match["top"]), int(match["bottom"])))]
     else:
-        found = numbers_in(run, comma)
+        found = numbers_in(run, *written)
     if found and found[0] != "0" and _is_negative(plain, match.start()):
         found[0] = "-" + found[0]
     return found

@@ -75,6 +75,12 @@ def _items(text: str) -> frozenset[str]:
     return frozenset(each for each in folded if each)
 
 
+def json_in(text: str) -> tuple[bool, object]:
+    """Whether there is JSON in a text, and what it says: all of the text, or the longest object or list in it."""
+    found = _json_in(text)
+    return found is not _NOTHING, found
+
+
 def _json_in(text: str) -> object:
     """The JSON that a text is, or else the longest object or list in it; `_NOTHING` where there is none."""
     try:

@@ -182,6 +182,17 @@ class Result:
     def __str__(self) -> str:
         return three_lines(self.to_json())
 
+    def _repr_html_(self) -> str:
+        from promptopt.outcome.notebook import html_of
+
+        return html_of(self)
+
+    def plot(self) -> Any:
+        """Score against evaluations and the sealed test, as a matplotlib Figure. Raises ConfigError without it."""
+        from promptopt.outcome.notebook import figure_of
+
+        return figure_of(self)
+
     @property
     def prompt(self) -> Prompt:
         """The winner."""

@@ -158,9 +158,8 @@ def _result(
     opened: _Opened,
     seconds: float,
 ) -> Result:
-    run, criterion, searched = trial.run, trial.criterion, trial.searched
-    scores, gain = (opened.before, opened.after), _gain(trial, opened)
-    groups = [example.group for example in trial.test[: len(opened.before)]]
+    run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _gain(trial, opened)
+    scores, groups = (opened.before, opened.after), [each.group for each in trial.test[: len(opened.before)]]
     start, best = (
         contender(run, prompt, allocation, measured(side, groups))
         for prompt, side in zip((run.initial, winner), scores, strict=True)
@@ -205,7 +204,7 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
 
 def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.evaluators.leak import find_leaks
+    from promptopt.outcome.hygiene import findings
 
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
@@ -221,5 +220,5 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
         )
     if winner != run.initial:
         for part in editables_of(run.task):
-            for finding in find_leaks(winner[part], run.train, run.task.labels):
-                run.warn(finding)
+            for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):
+                run.warn(f"the winner {finding}")

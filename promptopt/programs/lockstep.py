@@ -281,7 +281,7 @@ def in_lockstep(
 
     Passes on what else `replier` raises. No thread is left behind but those of programs that nothing can end.
     """
-    size = _window(program)
+    size = ASYNC_WINDOW if _is_async(program) else WINDOW
     cohorts = [_Cohort(), _Cohort()]
     workers = [
         _Worker(program, Record(cell), rules, cohorts[place // size % 2].reports) for place, cell in enumerate(cells)
@@ -331,10 +331,6 @@ def _end(begun: Sequence[_Worker]) -> None:
 def _raise_in(thread: threading.Thread) -> None:
     """End another thread at its next step of Python: by the one exception that threads end by without a word."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-
-
-def _window(program: Program) -> int:
-    return ASYNC_WINDOW if _is_async(program) else WINDOW
 
 
 def _is_async(program: Program) -> bool:

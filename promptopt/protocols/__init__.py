@@ -26,6 +26,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
+- `SeveralTasks`: A task that is several under one prompt.
 - `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
 - `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
 - `Reducing`: An evaluator of given texts that says how it combines their tokens.
@@ -92,6 +93,7 @@ from promptopt.protocols.tasks import (
     Reader,
     Reducing,
     SeveralParts,
+    SeveralTasks,
     SuitsModel,
     Surrogate,
     Task,
@@ -132,6 +134,7 @@ __all__ = [
     "Segmenter",
     "Selector",
     "SeveralParts",
+    "SeveralTasks",
     "SuitsModel",
     "Surrogate",
     "Task",

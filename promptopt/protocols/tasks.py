@@ -149,6 +149,19 @@ class BringsEvaluator(Protocol):
 
 
 @runtime_checkable
+class SeveralTasks(Protocol):
+    """A task that is several under one prompt: every example belongs to one of them."""
+
+    def member_of(self, example: Example) -> str:
+        """The name of the task that an example is of."""
+        ...
+
+    def worth(self, means: Mapping[str, float]) -> float:
+        """What a prompt is worth whose mean scores on the tasks are these: what a search goes by."""
+        ...
+
+
+@runtime_checkable
 class Forcing(Protocol):
     """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
 

@@ -1,45 +1,100 @@
-"""One line on stderr that says how far a search is, for programs: shown by default where stderr is a terminal."""
+"""One line that says how far a search is, for programs: by default on a terminal's stderr, and in a notebook's cell."""
 
 from __future__ import annotations
 
 import shutil
-from typing import TextIO
+import sys
+from importlib import import_module
+from typing import Any, Protocol, TextIO
 
 from promptopt.reports import words
 from promptopt.run.events import Event, PhaseBegun, StepDone
-from promptopt.text import counted
+from promptopt.text import counted, visible
 
 _PHASES = {"dev": "final choice", "test": "sealed test"}
+_TITLE = "promptopt"
 
 
-class Progress:
-    """An observer that rewrites one line; `close` takes it away."""
-
-    def __init__(self, stream: TextIO, title: str) -> None:
-        """`stream`: a terminal. `title` names what runs."""
-        self._stream, self._title, self._width = stream, title, 0
-        self._show("searching")
+class Progress(Protocol):
+    """An observer that rewrites one line."""
 
     def __call__(self, event: Event) -> None:
         """Show a round that is over, or a phase that begins."""
-        if isinstance(event, PhaseBegun) and event.name in _PHASES:
-            self._show(_PHASES[event.name])
-        elif isinstance(event, StepDone):
-            scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
-            best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
-            known = "" if best is None else f", best {words.score(best.mean)} on {best.count:,}"
-            known = f"{known}, {event.note}" if event.note else known
-            self._show(f"step {event.number}{known}, {counted(event.spent.evaluations, 'evaluation')}")
+        ...
 
     def close(self) -> None:
-        """Leave an empty line."""
+        """Take the line away."""
+        ...
+
+
+def progress() -> Progress | None:
+    """What fits the place that this program runs in; None where there is no place for a line that is rewritten."""
+    kernel = sys.modules.get("IPython")
+    shell: Any = None if kernel is None else getattr(kernel, "get_ipython", lambda: None)()
+    # IPython in a terminal has a shell too, and no kernel.
+    if getattr(shell, "kernel", None) is not None:
+        return NotebookLine()
+    stream: TextIO | None = sys.stderr
+    return TerminalLine(stream) if stream is not None and stream.isatty() else None
+
+
+class TerminalLine:
+    """The line on a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """`stream`: a terminal."""
+        self._stream, self._width = stream, 0
+        self._show("searching")
+
+    def __call__(self, event: Event) -> None:
+        """See `Progress`."""
+        if text := _said(event):
+            self._show(text)
+
+    def close(self) -> None:
+        """See `Progress`."""
         self._write("")
 
     def _show(self, text: str) -> None:
         # A line that is wrapped cannot be rewritten.
-        self._write(f"{self._title}: {text}"[: max(10, shutil.get_terminal_size().columns - 1)])
+        self._write(f"{_TITLE}: {text}"[: max(10, shutil.get_terminal_size().columns - 1)])
 
     def _write(self, line: str) -> None:
         self._stream.write(f"\r{line}{' ' * (self._width - len(line))}" + ("" if line else "\r"))
         self._stream.flush()
         self._width = len(line)
+
+
+class NotebookLine:
+    """The line as an output of the cell, which the notebook itself replaces: no control characters, no new output."""
+
+    def __init__(self) -> None:
+        display: Any = import_module("IPython.display").display
+        self._handle: Any = display(_plain(f"{_TITLE}: searching"), raw=True, display_id=True)
+
+    def __call__(self, event: Event) -> None:
+        """See `Progress`."""
+        text = _said(event)
+        if text and self._handle is not None:
+            self._handle.update(_plain(f"{_TITLE}: {visible(text)}"), raw=True)
+
+    def close(self) -> None:
+        """See `Progress`."""
+        if self._handle is not None:
+            self._handle.update(_plain(""), raw=True)
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"text/plain": text}
+
+
+def _said(event: Event) -> str:
+    if isinstance(event, PhaseBegun):
+        return _PHASES.get(event.name, "")
+    if not isinstance(event, StepDone):
+        return ""
+    scored = {estimate.prompt: estimate for estimate in event.pool if estimate.count}
+    best = next((scored[prompt] for prompt in event.kept if prompt in scored), None)
+    known = "" if best is None else f", best {words.score(best.mean)} on {best.count:,}"
+    known = f"{known}, {event.note}" if event.note else known
+    return f"step {event.number}{known}, {counted(event.spent.evaluations, 'evaluation')}"

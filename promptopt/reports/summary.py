@@ -119,7 +119,15 @@ def _costs(report: Report) -> str:
         rows.append([name.replace("_", " "), words.count(spent[name]), words.count(paid[name]), meaning])
     rows.append(["dollars", words.dollars(spent["usd"]), words.dollars(paid["usd"]), ""])
     rows.append(["time", "", words.duration(report["wall_s"]), ""])
-    return words.columns(rows, right=(1, 2))
+    table, ahead = words.columns(rows, right=(1, 2)), paid["calls"] - spent["calls"]
+    if report["status"] != "suspended" or ahead <= 0:
+        return table
+    # A run is charged by whole batches, so that a replay charges the same.
+    are = "is" if ahead == 1 else "are"
+    return (
+        f"{table}\n{counted(ahead, 'call')} of a batch that was broken off {are} answered and stored too; the whole "
+        f"run counts them when it goes on, which does not pay for them again."
+    )
 
 
 def _notes(report: Report) -> str:

@@ -37,7 +37,8 @@ class _PendingCall:
 class Door:
     """`protocols.Ask` for a run: every model call of every role goes through here, in submission order.
 
-    `spent` is a function of the program and equal on replay; `paid` is what went out this session.
+    `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
+    out this session.
     """
 
     def __init__(
@@ -53,9 +54,7 @@ class Door:
         warn: Callable[[str], None],
     ) -> None:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
-        self.spent, self.paid = Ledger(), Ledger()
-        self.by_role: dict[Role, Ledger] = {}
-        """`spent` by who was asked; evaluations are nobody's."""
+        self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn = stopping, warn
@@ -248,14 +247,12 @@ class Door:
                     self._served.note(role, self.models[role].name, reply["served"])
                 if reply.get("sampled"):
                     self._served.note_sampling(role, self.models[role].name)
-        usd, proposer = self._usd(role, prompt_tokens, completion_tokens), role == "proposer"
-        own = self.by_role.get(role, Ledger())
+        usd = self._usd(role, prompt_tokens, completion_tokens)
         self.spent, self.by_role[role] = (
-            ledger.with_calls(
-                calls, proposer=proposer, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, usd=usd
-            )
-            for ledger in (self.spent, own)
-        )
+            each.with_calls(calls, proposer=role == "proposer", prompt_tokens=prompt_tokens,
+                            completion_tokens=completion_tokens, usd=usd)
+            for each in (self.spent, self.by_role.get(role, Ledger()))
+        )  # fmt: skip
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
         price = self._prices.get(role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Generator
@@ -89,6 +90,7 @@ LOOKED_AT = sql.Table(
 # there as they are, so the first writer wins.
 _MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
 _MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
+_ALONE = sql.text("SELECT pg_advisory_xact_lock(7073)")
 _CREATE: dict[str, list[sql.TextClause]] = {}
 """The statements that make the tables, by the name of the dialect."""
 
@@ -101,12 +103,16 @@ def sentences(where: str) -> Generator[None]:
     except (UnicodeError, OverflowError) as cause:
         raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
-        detail = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause).splitlines()[0]
+        said = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause)
+        detail = next(iter(said.splitlines()), "")
         raise StoreError(f"store {where}: {_advice(where, detail)}") from cause
 
 
 def _advice(where: str, detail: str) -> str:
     """What to do about an error of the driver."""
+    told = next((said for sign, said in _SERVER.items() if sign in detail), None)
+    if told is not None:
+        return f"{told} ({detail})"
     if any(sign in detail for sign in ("malformed", "not a database", "Could not decode", "unsupported file format")):
         return _DAMAGED
     if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
@@ -121,6 +127,20 @@ def _advice(where: str, detail: str) -> str:
         return f"the disk {state}: free some space and run the same command again; nothing stored is lost"
     return detail
 
+
+_SERVER = {
+    "connection failed": "the server cannot be reached: start it, or correct PROMPTOPT_STORE, then run this again",
+    **dict.fromkeys(
+        ("connection is lost", "terminating connection", "server closed the connection"),
+        "the server went away: what was stored is kept; run the same command again to go on",
+    ),
+    "could not extend file": "the server's disk is full: free some space and run the same command again",
+    "No space left on device": "the server's disk is full: free some space and run the same command again",
+    "permission denied": "this user may not use the tables there: ask for the right to, or use a database of your own",
+    "read-only transaction": "the server takes no writes now: use the one that does, then run this again",
+    "too many clients": "the server has no connection left: raise its limit, or run fewer processes",
+}
+"""What a database server says of its troubles, by a part of it, and what to do."""
 
 _DAMAGED = (
     "the file is damaged or not a store: move it away (or repair a copy of it, with `sqlite3 FILE .recover`), or set "
@@ -138,13 +158,18 @@ def _is_damaged(where: str) -> bool:
 
 
 def url_of(location: str | Path | None) -> sql.URL:
-    """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds; by default, that in `home()`.
+    """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds.
 
-    Raises StoreError for a text that begins as a URL does and is none.
+    By default what `PROMPTOPT_STORE` says, else the one in `home()`. Raises StoreError for a text that begins as a URL
+    does and is none.
     """
+    if location is None:
+        location = os.environ.get("PROMPTOPT_STORE") or None
     if isinstance(location, str) and "://" in location:
         try:
-            return sql.make_url(location)
+            url = sql.make_url(location)
+            # The driver of the extra `postgres`, where none is named.
+            return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
     # Made of its parts: in the text of a URL, `?` and `%41` would mean something.
@@ -175,9 +200,11 @@ def open_engine(location: str | Path | None) -> sql.Engine:
                 f"to"
             ) from cause
     try:
-        engine = sql.create_engine(url)
+        # A connection that a server closed meanwhile is not handed out.
+        engine = sql.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (SQLAlchemyError, ModuleNotFoundError) as cause:
-        raise StoreError(f"store {where}: {cause}; install its driver, or correct the URL") from cause
+        extra = ' (pip install "promptopt-engine[postgres]")' if url.drivername == "postgresql+psycopg" else ""
+        raise StoreError(f"store {where}: {cause}; install its driver{extra}, or correct the URL") from cause
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     with sentences(where):
@@ -185,7 +212,8 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     if found != str(VERSION):
         engine.dispose()
         if not found.isdecimal() or int(found) < VERSION:
-            raise StoreError(f"store {where}: {_DAMAGED} (it says that its version is {found!r})")
+            what = _DAMAGED if engine.dialect.name == "sqlite" else "its tables are of no version that was ever written"
+            raise StoreError(f"store {where}: {what} (it says that its version is {found!r})")
         raise StoreError(
             f"store {where} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
             f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
@@ -201,6 +229,9 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> str:
     """
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                # It makes tables that are missing one at a time; two that make the same one fail.
+                connection.execute(_ALONE)
             for statement in _creation(engine):
                 connection.execute(statement)
             # An older store keeps the number it has, since a row that is there is left alone.

@@ -17,6 +17,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
+from promptopt.store.holding import held
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.types import canonical
@@ -88,27 +89,30 @@ class Store:
     def alone(self, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
         """Hold a run, so that two processes do not pay for the same calls; `waiting` is called while another holds it.
 
-        First at once, then each second; what it raises ends the wait. Nothing is held in a store that is no file.
+        First at once, then each second; what it raises ends the wait (`holding.held`). Raises StoreError.
         """
+        with held(self.engine, self.where, run_id, waiting):
+            yield
+
+    def is_held(self, run_id: str) -> bool | None:
+        """Whether a process is at the run now; None in a store that is no file, where nothing says."""
         file = self.engine.url.database
         if self.engine.dialect.name != "sqlite" or not file or file == ":memory:" or self.engine.url.query:
-            yield
-            return
+            return None
+        path = Path(f"{file}.{run_id}.lock")
+        if not path.exists():
+            return False
         from filelock import FileLock, Timeout
 
-        lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.0
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=patience)
-            except Timeout:
-                waiting()
-                patience = 1.0
+        lock = FileLock(path, thread_local=False)
         try:
-            yield
-        finally:
-            # While it is held: whoever waits for it has it open, and whoever comes later makes a new one.
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
+            lock.acquire(timeout=0.0)
+        except Timeout:
+            return True
+        except OSError:
+            return None
+        lock.release()
+        return False
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.text import counted
+from promptopt.text import Regex, counted
 from promptopt.types import Prompt
 
 
@@ -20,6 +20,7 @@ class Contract:
     Where several parts are editable, each keeps those of `frozen` and `must_contain` that it began with.
     `frozen_parts`: prompt parts that stay byte for byte those of the start. `template`: the expressions and statements
     of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
+    `pattern`: a regular expression that an editable part has a match of; empty: any text.
     """
 
     placeholders: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Contract:
     max_tokens: int | None = None
     frozen_parts: tuple[str, ...] = ()
     template: bool = False
+    pattern: str = ""
 
     def broken_by(
         self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
@@ -68,7 +70,7 @@ class Contract:
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of."""
-        further = {"template": self.template}
+        further = {"template": self.template, "pattern": self.pattern}
         kept = {name: value for name, value in further.items() if value}
         return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,
                 self.frozen_parts, *([kept] if kept else [])]  # fmt: skip
@@ -114,6 +116,8 @@ class Contract:
         for span in self.must_not_contain:
             if span in text:
                 return f"contains {_quoted(span)}"
+        if self.pattern and Regex.of(self.pattern).search(text) is None:
+            return f"has no match of {_quoted(self.pattern)}"
         return None
 
     def _too_long(self, text: str, count_tokens: Callable[[str], int]) -> str | None:

@@ -72,6 +72,22 @@ def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {value.strip(): name for name, value in variables if _PERSONAL.search(name) and len(value.strip()) > 2}
 
 
+def is_personal(name: str) -> bool:
+    """Whether a variable of that name holds personal data."""
+    return _PERSONAL.search(name) is not None
+
+
+def personal_in(text: str) -> list[tuple[str, str]]:
+    """What rules find to be personal or secret: its kind and text; what is a part of something longer counts once."""
+    found: list[tuple[str, str]] = []
+    for kind, rule in _RULES.items():
+        matches = [match for match in rule.finditer(text) if kind != "card number" or _is_card(match[0])]
+        found += [(kind, match[0]) for match in matches]
+        for match in matches:
+            text = text[: match.start()] + "|" * len(match[0]) + text[match.end() :]
+    return found
+
+
 def _is_card(text: str) -> bool:
     """Luhn's check, which one number in ten passes by chance."""
     digits = [int(character) for character in text if character.isdigit()]

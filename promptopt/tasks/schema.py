@@ -35,6 +35,7 @@ _Texts = Annotated[list[_Filled], "a list of texts, none of them empty"]
 _Count = Annotated[int, Field(ge=1, le=10**9), "a whole number of 1 or more"]
 _Seed = Annotated[int, Field(ge=0, le=2**63), "a whole number of 0 or more"]
 _Names = Annotated[_Filled | Annotated[list[_Filled], Field(min_length=1)], "texts: a column's name, or a list of them"]
+_Margin = Annotated[float, Field(ge=0, le=1), Strict(False), "a number from 0 to 1"]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), "a sha256: 64 hexadecimal digits"]
 
 
@@ -94,6 +95,7 @@ class _Data(TypedDict, total=False):
     solution: Annotated[_Filled | _Solution, "texts: a column's name, or a table of column, without and end"]
     drop: _Texts
     group: _Filled
+    slice: _Filled
     turns: Literal["last", "all", "weighted"]
     variables: _Texts
 
@@ -131,6 +133,10 @@ class _ContractTable(TypedDict, total=False):
     must_not_contain: _Texts
     max_tokens: _Count
     template: bool
+    pattern: _Text
+    output_schema: Annotated[_Filled | dict[str, Any], "a JSON Schema, or the name of its file"]
+    must_pass: _Path
+    largest_loss: Annotated[_Margin | dict[str, _Margin], "a number from 0 to 1, or a table of such by slice"]
 
 
 _Scale = Annotated[int, Field(ge=-100, le=100), "a whole number from -100 to 100"]

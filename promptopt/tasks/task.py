@@ -14,6 +14,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.gate import Gate
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
@@ -61,6 +62,7 @@ class Task:
     answer: str | Reader = "text"
     sampling: Sampling = field(default_factory=Sampling)
     contract: Contract = field(default_factory=Contract)
+    gate: Gate = field(default_factory=Gate, repr=False)
     layout: Layout | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]], repr=False)
     pool: Pool | None = field(default=None, repr=False)

@@ -11,7 +11,7 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
-[contract]    frozen, must_contain, must_not_contain, max_tokens
+[contract]    what no prompt may lose, and what has to hold before it is shipped (`tasks/clauses.py`)
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
 """
 
@@ -27,7 +27,7 @@ from typing import Any, cast
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric
-from promptopt.tasks.contract import Contract
+from promptopt.tasks.clauses import contract_of, gate_of
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
@@ -76,6 +76,7 @@ class Source:
     solution: str | Mapping[str, str] | None = None
     drop: Sequence[str] = ()
     group: str | None = None
+    slice: str | None = None
     turns: Scored | None = None
     variables: Sequence[str] = ()
 
@@ -93,6 +94,7 @@ class Source:
             None if solution is None else Solution(**solution),
             tuple(self.drop),
             self.group,
+            self.slice,
         )
 
 
@@ -149,7 +151,7 @@ def _loaded(
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
         made = None if module is None else own_metric(module, beside, metric)
-        return _task(path, table, pool, splits, made)
+        return _task(path, table, pool, source, splits, made)
     except ConfigError as cause:
         # What a task refuses does not know which file it is from.
         raise cause if str(path) in str(cause) else ConfigError(f"{path}: {cause}") from cause
@@ -191,7 +193,7 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
     return merged
 
 
-def _task(path: Path, table: Table, pool: Pool, splits: Splits, own: Metric | None) -> Task:
+def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, own: Metric | None) -> Task:
     _check(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
@@ -222,15 +224,8 @@ def _task(path: Path, table: Table, pool: Pool, splits: Splits, own: Metric | No
         metric=metric,
         answer=str(table.get("answer", "label" if labels else "text")),
         sampling=Sampling(max_tokens=int(table.get("max_tokens", 256)), stop=tuple(table.get("stop", ()))),
-        contract=Contract(
-            placeholders=names,
-            frozen=tuple(clauses.get("frozen", ())),
-            must_contain=tuple(clauses.get("must_contain", ())),
-            must_not_contain=tuple(clauses.get("must_not_contain", ())),
-            max_tokens=clauses.get("max_tokens"),
-            frozen_parts=tuple(part for part in ("instruction", *parts) if part not in editable),
-            template=bool(clauses.get("template", False)),
-        ),
+        contract=contract_of(path, clauses, names, [part for part in ("instruction", *parts) if part not in editable]),
+        gate=gate_of(path, clauses, lambda file: _read(file, source, splits.seed).examples),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
         judge=judge_of(path, table.get("judge", {})),
@@ -327,6 +322,6 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
     if source.turns is not None:
-        examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed)
+        examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed, source.slice)
         return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

@@ -23,7 +23,8 @@ class Example:
     (one user, one conversation, one document); they stand in one split, and count as one in a verdict. Empty: none.
     `messages`: the conversation up to the reply that is asked for, without the prompt under search. Its transcript is
     then the field `history`, the last one, unless the fields hold one already. `tools`: schemas, as JSON, of the tools
-    that the reply may call; a call that is right is written in the target as `name(arguments)`.
+    that the reply may call; a call that is right is written in the target as `name(arguments)`. `slice`: the part of
+    the data that it belongs to, which may have a number of its own; no part of what the example is.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -34,6 +35,7 @@ class Example:
     group: str = ""
     messages: tuple[Message, ...] = ()
     tools: tuple[str, ...] = ()
+    slice: str = field(default="", compare=False)
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

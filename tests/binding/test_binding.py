@@ -12,6 +12,7 @@ from promptopt.api import optimize
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name
 from promptopt.binding.models import Models, OpenModels, default_proposer, open_models
+from promptopt.binding.plan import default_budget
 from promptopt.binding.session import Session
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, DataError, UnknownName
@@ -20,6 +21,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
 from promptopt.types import Prompt
@@ -165,3 +167,13 @@ def test_an_evaluator_that_is_made_for_no_task_says_so(monkeypatch: pytest.Monke
     monkeypatch.setattr(registry, "load", lambda *_: Needy)
     with pytest.raises(ConfigError, match="cannot be made for a task"):
         bind_evaluator("needy", planted_task())
+
+
+def test_a_search_without_a_word_on_its_budget_gets_one_and_says_so() -> None:
+    budget, said = default_budget(None, configured=False)
+    assert budget == Budget(evaluations=2_000)
+    assert said.startswith("no budget was given, so at most 2,000 evaluations are spent")
+    assert "--max-evaluations" in said
+    assert default_budget(None, configured=True) == (Budget(), ""), "its settings say where it ends"
+    assert default_budget(Budget(), configured=False) == (Budget(), ""), "no cap is a word too"
+    assert default_budget(Budget(calls=3), configured=False) == (Budget(calls=3), "")

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from promptopt.cli.display import Lines, Live, Quiet, display, rows, smallest, time_left
+from promptopt.cli.display import Lines, Live, Quiet, broken_lines, display, rows, smallest, time_left
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.types import Estimate, Prompt
@@ -152,3 +152,43 @@ def test_rows_without_caps_and_beyond_the_search() -> None:
 
 def test_a_test_that_shows_nothing_is_said() -> None:
     assert "can hardly show any gain" in smallest(3, float("inf"))
+
+
+def test_a_sign_that_ctrl_c_was_heard_stands_in_the_table() -> None:
+    screen, interrupt = io.StringIO(), threading.Event()
+    live = Live("x", Console(file=screen), None, interrupt)
+    Console(file=screen, width=80).print(live.table())
+    assert "stopping" not in screen.getvalue()
+    interrupt.set()
+    Console(file=screen, width=80).print(live.table())
+    assert "stopping" in screen.getvalue()
+    assert "Ctrl-C again stops now" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "width", "more"), [([10, 80, 79], 80, 0), ([10, 80, 81], 40, 3), ([80], 79, 1), ([5], 0, 4), ([], 9, 0)]
+)
+def test_lines_that_break_when_a_terminal_becomes_narrower(lengths: list[int], width: int, more: int) -> None:
+    assert broken_lines(lengths, width) == more
+
+
+def test_a_narrower_terminal_leaves_no_stale_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the lines drawn last became is erased from its end to its beginning."""
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    console = Console(file=screen, width=80, force_terminal=True, color_system=None)
+    live = Live("promptopt optimize: mood", console)
+    live.watch(cast("Any", FakeRun(snapshot())))
+    with live:
+        live._live.refresh()  # pyright: ignore[reportPrivateUsage]
+        before = len(screen.getvalue())
+        console.width = 30
+        live._live.refresh()  # pyright: ignore[reportPrivateUsage]
+        after = screen.getvalue()[before:]
+    lengths = live._drawn[1]  # pyright: ignore[reportPrivateUsage]
+    assert max(lengths) <= 30
+    # Before the new table: a line up for each that was drawn, and for each that those were broken into.
+    ups = after.partition("promptopt optimize")[0].count("\x1b[1A")
+    erased = after.partition("promptopt optimize")[0].count("\x1b[2K")
+    assert ups > 9
+    assert erased == ups + 1

@@ -10,6 +10,7 @@ import pytest
 from command_line import BETTER, START, Invoke
 
 from promptopt.models.scripted import Scripted
+from promptopt.store.runs import Store
 
 
 def test_an_empty_store_says_how_to_begin(invoke: Invoke) -> None:
@@ -115,3 +116,21 @@ def test_a_run_that_failed_is_listed_as_failed_with_what_it_was(
     (entry,) = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
     assert entry["status"] == "failed"
     assert (Path(entry["task"]).name, entry["method"], entry["model"]) == (task_file, "climb", "scripted")
+
+
+def test_a_run_that_was_killed_and_one_under_way_are_told_apart(tmp_path: Path, invoke: Invoke) -> None:
+    def statuses() -> dict[str, str]:
+        return {run["run_id"]: run["status"] for run in json.loads(invoke("runs", "list", "--json").stdout)["runs"]}
+
+    with Store() as store:
+        for name in ("aa", "bb", "cc"):
+            store.begin(name, fingerprint={}, config={"task": "t"})
+        store.mark("cc", "suspended")
+        with store.alone("bb", lambda: None), store.alone("cc", lambda: None):
+            assert statuses() == {"aa": "killed", "bb": "running", "cc": "running"}
+            said = invoke("runs", "show", "bb")
+            assert said.exit_code == 2
+            assert "it is running" in said.output
+            assert "wait for its end" in said.output
+        assert statuses() == {"aa": "killed", "bb": "killed", "cc": "suspended"}
+        assert "run its command again" in invoke("runs", "show", "aa").output

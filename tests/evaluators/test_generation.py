@@ -209,3 +209,11 @@ def test_a_hundred_thousand_cells_take_little_time_and_memory() -> None:
     for item, reply in zip(cells, replies, strict=True):
         scored(item, reply)
     assert (time.perf_counter() - start) / len(scores) < 10e-6
+
+
+def test_right_answers_say_whether_three_numbers_can_be_one() -> None:
+    for target, reply, readable in (("100200300", "100 200 300", True), ("300", "100 200 300", False)):
+        example = Example.of(target, text="x")
+        task = FakeTask(metric="number", answer="number", train=(example,))
+        (scored,) = Generation.for_task(task).score([Cell(PROMPT, example)], FakeAsk(reply))
+        assert (scored.parsed, scored.value) == (readable, float(readable))

@@ -203,3 +203,26 @@ def test_troubles_are_shown_or_not_and_end_with_the_command(capfd: pytest.Captur
         log.warning("nobody reads this")
     assert shown == ["the server x answered 500: 5 of 8 requests failed, trying again in 12 s"]
     assert capfd.readouterr().err == ""
+
+
+def test_a_cap_in_dollars_keeps_the_promised_test(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "prices.toml").write_text('["openai/m"]\nprompt = 100.0\ncompletion = 200.0\n', "utf-8")
+
+    def priced(asked: Asked) -> Answer:
+        if "<prompt>" in asked.text:
+            return reply(f"<prompt>Say carefully ({asked.nth}) what the text is.</prompt>")
+        return knows(asked) if "carefully" in str(asked.payload) else always_bad(asked)
+
+    price = (7 * 100 + 3 * 200) / 1e6
+    with FakeServer(priced) as server:
+        done = invoke(
+            "optimize", "--base-url", server.url, "--method", "random", "--max-usd", str(400 * price), "--json"
+        )  # fmt: skip
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout)
+        assert found["paid"]["calls"] == len(server.asked)
+    assert found["best"]["prompt_id"] != found["start"]["prompt_id"]
+    assert found["best"]["test"]["n"] == found["start"]["test"]["n"] == 20, "the test that was set aside"
+    assert found["spent"]["usd"] <= 400 * price
+    assert found["spent"]["usd"] == pytest.approx(price * found["spent"]["calls"])

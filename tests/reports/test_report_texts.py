@@ -126,6 +126,15 @@ def test_a_suspended_run_without_scores() -> None:
     assert "export" not in text
 
 
+def test_calls_of_a_batch_that_was_broken_off_are_explained() -> None:
+    ledgers = {"spent": {**BETTER["spent"], "calls": 82}, "paid": {**BETTER["paid"], "calls": 188}}
+    text = summarise(changed(status="suspended", gain=None, **ledgers))
+    assert "106 calls of a batch that was broken off are answered and stored too" in text
+    assert "broken off" not in summarise(changed(**ledgers))
+    ledgers["paid"]["calls"] = 12
+    assert "broken off" not in summarise(changed(status="suspended", gain=None, **ledgers))
+
+
 def test_control_characters_cannot_move_the_cursor() -> None:
     report = changed(best={**BETTER["best"], "prompt": "red \x1b[31m text\rover"})
     assert "\x1b" not in summarise(report)

@@ -21,9 +21,9 @@ from promptopt.store.runs import Store
 from promptopt.types import canonical
 
 
-def test_first_writer_wins(tmp_path: Path) -> None:
+def test_first_writer_wins(location: str) -> None:
     key = call_key("model", '{"content":"a"}', "greedy")
-    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+    with Store(location) as one, Store(location) as two:
         one.cache.put(key, "model", "{}", '"first"')
         one.cache.flush()
         two.cache.put(key, "model", "{}", '"second"')
@@ -37,8 +37,8 @@ def test_keys_tell_models_requests_and_draws_apart() -> None:
     assert call_key("a", "\ud800", "c")  # a lone surrogate in data must not stop a run
 
 
-def test_many_threads_and_two_stores_lose_nothing(tmp_path: Path) -> None:
-    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+def test_many_threads_and_two_stores_lose_nothing(location: str) -> None:
+    with Store(location) as one, Store(location) as two:
 
         def write(store: Store, start: int) -> None:
             for number in range(start, start + 200):
@@ -57,20 +57,20 @@ def test_many_threads_and_two_stores_lose_nothing(tmp_path: Path) -> None:
         assert len(one.cache.get(keys)) == 500
 
 
-def test_what_was_flushed_survives_kill_9(tmp_path: Path) -> None:
+def test_what_was_flushed_survives_kill_9(location: str) -> None:
     program = (
         "import sys, os; from promptopt.store.runs import Store; from promptopt.store.cache import call_key\n"
         "store = Store(sys.argv[1])\n"
         "store.cache.put(call_key('m', 'q', 'greedy'), 'm', 'q', '1'); store.cache.flush(); os._exit(137)"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "store.db")], check=False)
+    done = subprocess.run([sys.executable, "-c", program, location], check=False)
     assert done.returncode == 137
-    with Store(tmp_path / "store.db") as store:
+    with Store(location) as store:
         assert store.cache.get([call_key("m", "q", "greedy")])
 
 
-def test_a_reply_is_safe_soon_after_it_came_without_a_flush(tmp_path: Path) -> None:
-    with Store(tmp_path / "store.db") as one, Store(tmp_path / "store.db") as two:
+def test_a_reply_is_safe_soon_after_it_came_without_a_flush(location: str) -> None:
+    with Store(location) as one, Store(location) as two:
         key = call_key("m", "q", "greedy")
         one.cache.put(key, "m", "q", "1")
         for _ in range(200):
@@ -140,10 +140,10 @@ def test_passwords_in_urls_are_never_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_journal_checks_a_replay(tmp_path: Path) -> None:
+def test_journal_checks_a_replay(location: str) -> None:
     keys = [bytes([n]) * 32 for n in range(5)]
     asked = [f"request {n}" for n in range(5)]
-    with Store(tmp_path / "store.db") as store:
+    with Store(location) as store:
         for key, text in zip(keys, asked, strict=True):
             store.cache.put(key, "m", text, "1")
         store.cache.flush()
@@ -162,8 +162,8 @@ def test_journal_checks_a_replay(tmp_path: Path) -> None:
         assert caught.value.position == 1
 
 
-def test_collect_keeps_what_a_run_needs(tmp_path: Path) -> None:
-    with Store(tmp_path / "store.db") as store:
+def test_collect_keeps_what_a_run_needs(location: str) -> None:
+    with Store(location) as store:
         keys = [bytes([n]) * 32 for n in range(3)]
         for key in keys:
             store.cache.put(key, "m", "q", "1")
@@ -178,8 +178,8 @@ def test_collect_keeps_what_a_run_needs(tmp_path: Path) -> None:
         assert store.runs() == []
 
 
-def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
-    with Store(tmp_path / "store.db") as store:
+def test_runs_are_found_by_the_beginning_of_their_id(location: str) -> None:
+    with Store(location) as store:
         for name in ("abc1", "abd2"):
             store.begin(name, fingerprint={"seed": 1}, config={"task": "t"})
         store.end("abc1", status="finished", result={"verdict": "better"})
@@ -194,9 +194,9 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
             store.find("zzz")
 
 
-def test_many_processes_open_a_new_store_at_once(tmp_path: Path) -> None:
+def test_many_processes_open_a_new_store_at_once(location: str) -> None:
     program = "import sys; from promptopt.store.runs import Store; Store(sys.argv[1]).close()"
-    command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
+    command = [sys.executable, "-c", program, location]
     opening = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for process in opening:
         assert process.communicate()[1] == ""
@@ -205,8 +205,8 @@ def test_many_processes_open_a_new_store_at_once(tmp_path: Path) -> None:
 HALF = "half an emoji \ud83d, a whole one 😀, the other half \ude00"
 
 
-def test_half_an_emoji_is_stored_and_read_back(tmp_path: Path) -> None:
-    with Store(tmp_path / "store.db") as store:
+def test_half_an_emoji_is_stored_and_read_back(location: str) -> None:
+    with Store(location) as store:
         key = call_key("m", HALF, "greedy")
         store.cache.put(key, f"m {HALF}", canonical({"content": HALF}), canonical({"text": HALF}))
         store.cache.flush()

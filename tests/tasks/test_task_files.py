@@ -376,3 +376,12 @@ def test_a_first_task_file_says_how_it_reads_decimals_lists_and_objects(tmp_path
     for text in said.values():
         (tmp_path / "t.toml").write_text(text, encoding="utf-8")
         assert load_task(tmp_path / "t.toml").train
+
+
+def test_the_task_file_of_a_name_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"the task file mine\.toml is there; did you mean 'mine\.toml'"):
+        load_task("mine")
+    with pytest.raises(UnknownName, match="no task is named 'yours'"):
+        load_task("yours")

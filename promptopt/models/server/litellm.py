@@ -142,8 +142,7 @@ class LiteLLMModel:
             if isinstance(content, str):
                 answer = await litellm.atext_completion(prompt=content, **options)
             else:
-                if tools := tools_of(content):
-                    options["tools"] = tools
+                options |= {"tools": tools} if (tools := tools_of(content)) else {}
                 answer = await litellm.acompletion(messages=messages_to_json(content), **options)
         except OpenAIError as cause:  # all that litellm raises derives from it
             # Settled outside of this block: an error raised here would drag litellm's along, which may show the key.

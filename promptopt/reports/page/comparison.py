@@ -121,7 +121,7 @@ def _chance(found: Table) -> list[str]:
     if not found["verdicts"]:
         return []
     return [
-        f"Were no winner better than its start, chance alone would give {found['plain']:.2f} *better* verdicts of "
+        f"Were no winner better than its start, chance alone would give {found['plain']:.2f} better verdicts of "
         f"{found['verdicts']} at p < 0.05, and {found['corrected']:.3f} at the levels used here."
     ]
 

@@ -87,11 +87,11 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     said = table.get("role", table.get("from", table.get("type")))
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({_shown(cast('object', entry))})")
-    content: object = table.get("content", table.get("value", table.get("parts", table.get("text"))))
+    content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
     if said == "function_call":
         return [Message("assistant", "", (_call(_parsed(content)),))]
     role = role_of(said, speakers)
-    text, parts_calls, results = _content(cast("object", content))
+    text, parts_calls, results = _content(content)
     calls = [*parts_calls, *_calls(table)]
     name = table.get("name")
     named = name if isinstance(name, str) else ""
@@ -135,8 +135,7 @@ def _calls(table: Mapping[str, object]) -> list[ToolCall]:
         found = place.get("tool_calls")
         listed = cast("list[object]", found) if isinstance(found, list) and found else listed
     old = table.get("function_call", further.get("function_call"))
-    once: list[object] = [cast("object", old)] if isinstance(old, dict) else []
-    return [_call(each) for each in [*listed, *once]]
+    return [_call(cast("object", each)) for each in (*listed, old) if isinstance(each, dict)]
 
 
 def _call(entry: object) -> ToolCall:

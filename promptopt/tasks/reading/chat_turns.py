@@ -60,10 +60,11 @@ _REASONS: Mapping[str, tuple[str, str]] = {
 
 
 def read_chats(
-    path: Path, rows: Iterable[Row], variables: Sequence[str], scored: Scored, seed: int
+    path: Path, rows: Iterable[Row], variables: Sequence[str], scored: Scored, seed: int, slice: str | None = None
 ) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """The scored turns in a file of chats, and what a user should know. `variables`: members that are inputs, too.
+    """The scored turns in a file of chats, and what a user should know.
 
+    `variables`: members that are inputs, too. `slice`: the one that says which part of the data a conversation is of.
     Raises DataError where nothing can be used, and for a conversation without one of the variables.
     """
     reading = conversations_of(enumerate(rows, start=1))
@@ -81,7 +82,7 @@ def read_chats(
     if len(cleaned) > MOST:
         places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST))
         kept = tuple(cleaned[place] for place in places)
-    examples = examples_of(kept, variables, scored, remarks)
+    examples = examples_of(kept, variables, scored, remarks, slice)
     if not examples:
         raise DataError(
             f"{path}: no conversation has a reply that could be scored; see that replies are the assistant's"
@@ -113,7 +114,11 @@ def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...
 
 
 def examples_of(
-    cleaned: Sequence[Cleaned], variables: Sequence[str], scored: Scored, remarks: Remarks
+    cleaned: Sequence[Cleaned],
+    variables: Sequence[str],
+    scored: Scored,
+    remarks: Remarks,
+    slice: str | None = None,
 ) -> tuple[Example, ...]:
     """One example for each scored turn; the turns of one conversation are one group.
 
@@ -133,7 +138,8 @@ def examples_of(
                 continue
             target = messages[place].written if answered else ""
             accepted = conversation.ideal if place == len(messages) - 1 else ()
-            found.append(Example(fields, target, accepted, (), "", conversation.id, history, conversation.tools))
+            part = "" if slice is None else known.get(slice, "")
+            found.append(Example(fields, target, accepted, (), "", conversation.id, history, conversation.tools, part))
     return tuple(found)
 
 

@@ -75,7 +75,8 @@ class ColumnRoles:
     to, read as the target is; a list in a cell (in CSV and TSV: a JSON list) is several. `options`: a regular
     expression that finds the options in the inputs (its group, where it has one); all but the target are rejected.
     `solution`: by default the target column's own text, where `target_after` cuts it. `drop`: targets that are broken
-    where the data comes from; their rows are left out. `group`: as in `Columns`.
+    where the data comes from; their rows are left out. `group`: as in `Columns`. `slice`: the
+    column with the part of the data that a row belongs to.
 
     A cell may hold a conversation: its last reply is what is a target or rejected, the rest is what is an input.
     """
@@ -89,6 +90,7 @@ class ColumnRoles:
     solution: Solution | None = None
     drop: tuple[str, ...] = ()
     group: str | None = None
+    slice: str | None = None
 
     def __post_init__(self) -> None:
         if self.rejected and self.options:
@@ -119,12 +121,18 @@ class ColumnRoles:
     def settled(self, path: Path, row: Row) -> ColumnRoles:
         """The same with the one name of each field that `row` has. Raises DataError for a column that is not there."""
         solution = None if self.solution is None else self.solution.column
-        for name in (self.target, *self.rejected, solution, self.group):
+        for name in (self.target, *self.rejected, solution, self.group, self.slice):
             if name is not None:
                 _present(path, (name,), row)
         return replace(self, inputs=tuple((field, (_present(path, names, row),)) for field, names in self.inputs))
 
     def example(self, path: Path, number: int, row: Row) -> Example | None:
+        """As `_example`, with its slice."""
+        found = self._example(path, number, row)
+        part = "" if self.slice is None else text_of(row.get(self.slice)).strip()
+        return replace(found, slice=part) if found is not None and part else found
+
+    def _example(self, path: Path, number: int, row: Row) -> Example | None:
         """Row `number` (from 1) of `path` as an example, with settled columns; None where its inputs are blank.
 
         An empty target makes an example with nothing but its inputs. Raises DataError naming the row for a target

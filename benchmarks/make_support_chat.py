@@ -1,0 +1,153 @@
+"""Writes the data of the task `support-chat`, conversations and labels: the same bytes each time.
+
+usage: python -m benchmarks.make_support_chat. Sentences are this project's own. A conversation is a scene (what the
+customer wants, which tool is asked, what happens), put together from sentences written for that scene; the seed says
+which of them, and with which names and numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.support_chat_scenes import FAULTS, NAMES, SCENES, THANKS, Scene
+
+LIBRARY = Path(__file__).parent.parent / "promptopt" / "tasks" / "library"
+EACH = 12
+"""Conversations of a scene."""
+LABELLED = 60
+ITEMS = ("rain jacket Fjell", "tent Lofoten 2", "boots Tinder", "headlamp Glim", "sleeping bag Vinter",
+         "backpack Rute 45", "stove Ember", "down vest Sky", "trekking poles Stav", "thermos Varm", "fleece Kveld",
+         "rope bag Knute")  # fmt: skip
+SIZES = ("S", "M", "L", "XL", "38", "41", "43")
+CITIES = ("Bergen", "Graz", "Utrecht", "Lyon", "Porto", "Aarhus", "Turku", "Galway", "Leeds", "Ghent")
+PLANS = ("basic", "basic", "trail", "summit")
+TOOLS = (
+    ("find_order", "Status of an order.", {"order": "string"}),
+    ("create_return", "Opens a return and sends a label.", {"order": "string", "reason": "string"}),
+    ("find_stock", "Pieces in stock.", {"item": "string", "size": "string"}),
+    (
+        "change_address",
+        "Changes where an order goes; works before dispatch only.",
+        {"order": "string", "address": "string"},
+    ),
+    ("hand_over", "Passes the conversation to a person.", {"reason": "string"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a conversation is filled with."""
+
+    values: dict[str, str]
+    rng: random.Random
+
+    def say(self, texts: Sequence[str]) -> str:
+        """One of the texts, filled."""
+        return self.rng.choice(texts).format(**self.values)
+
+
+def tools() -> list[dict[str, Any]]:
+    """The tools in OpenAI's form."""
+    return [
+        {"type": "function", "function": {
+            "name": name, "description": description,
+            "parameters": {"type": "object", "required": list(fields),
+                           "properties": {field: {"type": kind} for field, kind in fields.items()}}}}
+        for name, description, fields in TOOLS
+    ]  # fmt: skip
+
+
+def conversation(scene: Scene, number: int, attempt: int) -> dict[str, Any]:
+    """One conversation of a scene, as a row; another one for each attempt."""
+    rng = random.Random(f"support-chat/{scene.name}/{number}/{attempt}")
+    name, day = rng.choice(NAMES), rng.randint(1, 27)
+    values = {
+        "name": name, "order": f"H{rng.randint(100_000, 999_999)}", "item": rng.choice(ITEMS),
+        "size": rng.choice(SIZES), "city": rng.choice(CITIES), "days": str(rng.randint(2, 9)),
+        "amount": f"{rng.randint(19, 240)}.{rng.choice(('00', '50', '90'))}",
+        "date": f"{rng.randint(1, 27)} October", "left": str(rng.randint(2, 14)),
+    }  # fmt: skip
+    drawn = Drawn(values, rng)
+    messages: list[dict[str, Any]] = [{"role": "user", "content": drawn.say(scene.opens)}]
+    asked_back = bool(scene.asks) and number % 3 > 0
+    if asked_back:
+        messages += [{"role": "assistant", "content": drawn.say(scene.asks)},
+                     {"role": "user", "content": drawn.say(scene.tells)}]  # fmt: skip
+    if scene.tool:
+        arguments = {key: value.format(**values) for key, value in scene.arguments.items()}
+        call = {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": scene.tool, "arguments": json.dumps(arguments, sort_keys=True, separators=(",", ":"))},
+        }
+        messages += [{"role": "assistant", "content": None, "tool_calls": [call]},
+                     {"role": "tool", "content": drawn.say(scene.results), "tool_call_id": "call_1"}]  # fmt: skip
+    messages.append({"role": "assistant", "content": drawn.say(scene.answers)})
+    if number % 2 or not asked_back:
+        messages += [{"role": "user", "content": drawn.say(scene.follows)},
+                     {"role": "assistant", "content": drawn.say(scene.closes)}]  # fmt: skip
+    if number % 4 == 3:
+        asked, said = rng.choice(THANKS)
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": said.format(**values)}]
+    return {
+        "conversation": f"{scene.name}-{number:02}",
+        "messages": messages,
+        "tools": tools(),
+        "variables": {"name": name, "plan": rng.choice(PLANS), "today": f"{day} November 2026", "topic": scene.name},
+    }
+
+
+def conversations() -> list[dict[str, Any]]:
+    """All of them, scenes in turn; none whose customer says what another one says."""
+    found: dict[str, dict[str, Any]] = {}
+    for number in range(EACH):
+        for scene in SCENES:
+            drawn = (conversation(scene, number, attempt) for attempt in itertools.count())
+            row, said = next((row, said) for row in drawn if (said := _said(row)) not in found)
+            found[said] = row
+    return list(found.values())
+
+
+def _said(row: dict[str, Any]) -> str:
+    return json.dumps([message["content"] for message in row["messages"][:-1]])
+
+
+def labels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judged replies to the last question of some conversations: as many good ones as faulty ones of each kind."""
+    from promptopt.tasks.reading.chat_messages import messages_of
+    from promptopt.types import transcript
+
+    found: list[dict[str, Any]] = []
+    step = len(rows) / LABELLED
+    for place in range(LABELLED):
+        row = rows[int(place * step)]
+        scene = next(each for each in SCENES if row["conversation"].startswith(f"{each.name}-"))
+        rng = random.Random(f"support-chat/labels/{place}")
+        *before, last = row["messages"]
+        fault = FAULTS[place % len(FAULTS)]
+        values = {"name": row["variables"]["name"], "topic": scene.about, "good": last["content"]}
+        shown = {name: row["variables"][name] for name in ("name", "plan", "today")}
+        found.append({
+            "conversation": row["conversation"], **shown, "history": transcript(messages_of(before)),
+            "reply": rng.choice(fault.texts).format(**values), "score": fault.score, "fault": fault.name,
+            "group": row["conversation"],
+        })  # fmt: skip
+    return found
+
+
+def main() -> None:
+    """Write both files."""
+    rows = conversations()
+    for name, written in (("support-chat.jsonl", rows), ("support-chat-labels.jsonl", labels(rows))):
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in written)
+        (LIBRARY / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

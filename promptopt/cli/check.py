@@ -1,0 +1,204 @@
+"""`promptopt check`: whether a new prompt may take the place of an old one, for continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.binding.config import RunConfig
+from promptopt.cli import options
+from promptopt.cli.output import show, show_json
+from promptopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from promptopt.evaluation import Evaluation
+    from promptopt.outcome.decisions import Decision, Pair
+    from promptopt.reports.pull_request import Checked
+    from promptopt.tasks.task import Task
+    from promptopt.types import Example, Prompt
+
+REGRESSION, INCONCLUSIVE = 4, 5
+"""Exit codes, beside those of every command."""
+MARGIN = 0.05
+"""The loss of mean score that is borne, unless said otherwise."""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+@options.from_config(
+    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
+    "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
+    "seed", "max_calls", "max_usd", "max_minutes",
+    settings="A setting of the evaluator.",
+)  # fmt: skip
+def check(
+    given: dict[str, Any],
+    *,
+    prompt: Annotated[str, typer.Option(metavar="FILE-or-text", help="The new prompt, or its file.")],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE-or-text", help="The old one; default: the task's start.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="The loss of mean score that is borne, from 0 to 1.")] = MARGIN,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decisions as JUnit XML.")] = None,
+    summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write Markdown for a pull request.")] = None,
+    accept_judge: Annotated[bool, typer.Option("--accept-judge", help="Let a judge's word decide.")] = False,
+    no_examples: Annotated[
+        bool, typer.Option("--no-examples", help="Keep texts of the data out of --summary.")
+    ] = False,
+    trust: options.Trust = False,
+    json: options.AsJson = False,
+) -> None:
+    """Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.
+
+    Both are scored on the same test examples; what was asked before is read from the store, so checking again draws
+    nothing new. Exit codes: 0 it may be shipped, 4 it is worse, 5 the data does not tell, beside 1 failed, 2 asked
+    wrongly, 3 suspended. docs/check.md has a workflow to copy.
+    """
+    from promptopt.cli.request import merged, prompt_from, task_of, with_task
+    from promptopt.outcome.decisions import overall
+    from promptopt.reports.junit import junit as as_junit
+    from promptopt.reports.pull_request import pull_request
+
+    if not 0 <= margin <= 1:
+        raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    config = with_task(merged(RunConfig(), given))
+    task = task_of(config, trust=trust)
+    (laid_out, old), (others, new) = (prompt_from(task, text) for text in (baseline, prompt))
+    if laid_out.layout != others.layout:
+        raise ConfigError("the two prompts are in different layouts of the task; export both in one")
+    checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
+    outcome = overall(checked.decisions)
+    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
+    _write(summary, pull_request(checked, examples=not no_examples))
+    code = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[outcome]
+    if json:
+        told = [
+            {name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions
+        ]
+        show_json({"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
+                   "exit_code": code, "decisions": told})  # fmt: skip
+    else:
+        show(_as_text(checked, outcome))
+    raise typer.Exit(code)
+
+
+def _checked(
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], margin: float, *, accept_judge: bool, quiet: bool
+) -> Checked:  # fmt: skip
+    from promptopt.cli.evaluate import scored
+    from promptopt.models.tokens import estimate_tokens
+    from promptopt.reports.pull_request import Checked
+
+    old, new = prompts
+    count = partial(estimate_tokens, model=config.model)
+    whole = _with_must_pass(task)
+    layout = "" if whole.layout is None else whole.layout.name
+    wanted = [(layout, whole, each) for each in dict.fromkeys(prompts)]
+    found = [evaluation for _, evaluation in scored(config, wanted, "test", quiet)]
+    before, after = found[0], found[-1]
+    pairs = _pairs(before, after)
+    tested = [pair for pair in pairs if pair.example in frozenset(task.test)]
+    decisions = [
+        *_of_prompt(task, old, new, count),
+        *_of_scores(task, tested, margin, judged=after.judged and not accept_judge, same=old == new),
+        *_of_examples(task, pairs),
+    ]
+    texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
+    return Checked(
+        task.name, after.model, after.evaluator, (texts[0], texts[1]),
+        (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
+        tuple(decisions), tuple(tested),
+    )  # fmt: skip
+
+
+def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int]) -> list[Decision]:
+    """The contract, and the scan."""
+    from promptopt.outcome.decisions import Decision
+    from promptopt.outcome.hygiene import findings
+
+    broken = task.broken_by(new, count_tokens)
+    contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
+    seen = (*task.train, *task.dev, *task.test)
+    found = [each for part in task.editables for each in findings(new[part], old[part], seen, task.labels)]
+    scan = [
+        Decision(f"scan {number}", "regression", f"the prompt {each}") for number, each in enumerate(found, start=1)
+    ]
+    return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
+
+
+def _of_scores(task: Task, pairs: Sequence[Pair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
+    from promptopt.outcome.decisions import Decision, non_inferior, of_slices
+
+    if same:
+        return [Decision("score", "passed", "both are the same prompt")]
+    return [non_inferior("score", pairs, margin, judged=judged), *of_slices(pairs, task.gate.largest_loss)]
+
+
+def _of_examples(task: Task, pairs: Sequence[Pair]) -> list[Decision]:
+    from promptopt.outcome.decisions import keeps_schema, must_pass
+
+    found: list[Decision] = []
+    if task.gate.schema:
+        from promptopt.evaluators.schema import schema_fault
+
+        fault = schema_fault(task.gate.schema)
+        found.append(
+            keeps_schema([(bool(fault(each.before.output)), bool(fault(each.after.output))) for each in pairs])
+        )
+    wanted = frozenset(task.gate.must_pass)
+    return [*found, *must_pass([pair for pair in pairs if pair.example in wanted])]
+
+
+def _with_must_pass(task: Task) -> Task:
+    """The task whose test holds the examples that must pass, too, and whose other splits do not."""
+    from promptopt.tasks.splits import nearly_same, same_input
+
+    further = [example for example in task.gate.must_pass if example not in frozenset(task.test)]
+    if not further:
+        return task
+    taken = {key for example in further for key in (same_input(example), nearly_same(example))}
+    groups = {example.group for example in further if example.group}
+
+    def apart(examples: Sequence[Example]) -> tuple[Example, ...]:
+        outside = (each for each in examples if each.group not in groups)
+        return tuple(each for each in outside if taken.isdisjoint((same_input(each), nearly_same(each))))
+
+    return replace(task, train=apart(task.train), dev=apart(task.dev), test=(*apart(task.test), *further))
+
+
+def _pairs(before: Evaluation, after: Evaluation) -> list[Pair]:
+    from promptopt.outcome.decisions import Pair
+
+    known = dict(zip(before.examples, before.scores, strict=True))
+    both = zip(after.examples, after.scores, strict=True)
+    return [Pair(example, known[example], score) for example, score in both if example in known]
+
+
+def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:
+    spent = evaluation.spent
+    return spent.prompt_tokens, spent.completion_tokens, spent.usd
+
+
+def _as_text(checked: Checked, outcome: str) -> str:
+    from promptopt.reports import words
+
+    said = {"passed": "It may be shipped.", "regression": "It is worse: do not ship it.",
+            "inconclusive": "Not decided: the data does not show that it is no worse."}[outcome]  # fmt: skip
+    rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
+    head = f"{checked.task}, {len(checked.pairs)} examples, {checked.evaluator} on {checked.model}"
+    return f"{said}\n\n{head}\n\n{words.columns(rows)}"
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as cause:
+        raise ConfigError(f"{str(path)!r} cannot be written: {cause.strerror}; choose another place") from cause

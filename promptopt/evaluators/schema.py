@@ -1,0 +1,49 @@
+"""Whether a reply keeps a JSON Schema. Needs the package jsonschema, which is imported when a schema is first read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from promptopt.errors import ConfigError
+from promptopt.evaluators.structured import json_in
+from promptopt.text import shorten
+
+
+def schema_fault(schema: str) -> Callable[[str], str]:
+    """A function that says in half a sentence how a reply breaks `schema` (JSON); empty where it keeps it.
+
+    Prose and code fences around the JSON of a reply count for nothing. References are not followed out of the schema.
+    Raises ConfigError for what is no schema, and where jsonschema is not installed.
+    """
+    try:
+        library: Any = import_module("jsonschema")
+    except ImportError as cause:
+        raise ConfigError(
+            "output_schema needs the package jsonschema; install it with: pip install 'promptopt-engine[schema]'"
+        ) from cause
+    given: Any = json.loads(schema)
+    kind: Any = library.validators.validator_for(given, default=library.Draft202012Validator)
+    try:
+        kind.check_schema(given)
+    except library.SchemaError as cause:
+        raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
+    validator: Any = kind(given, registry=import_module("referencing").Registry())
+
+    def fault(reply: str) -> str:
+        there, value = json_in(reply)
+        if not there:
+            return "it holds no JSON"
+        try:
+            errors: list[Any] = sorted(
+                validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path))
+            )
+        except Exception as cause:
+            raise ConfigError(
+                f"output_schema cannot be followed: {shorten(str(cause), 200)}; write it whole"
+            ) from cause
+        return f"{errors[0].json_path}: {shorten(str(errors[0].message), 160)}" if errors else ""
+
+    return fault

@@ -1,0 +1,1 @@
+"""Search for a system prompt over a corpus of components."""

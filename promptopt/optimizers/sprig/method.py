@@ -1,0 +1,283 @@
+"""SPRIG: a system prompt out of components, by beam search over all edits, with bounds on what is worth adding.
+
+Source   Zhang, Ergen, Logeswaran, Lee, Jurgens 2024, SPRIG, arXiv:2410.14826 (version 1 and 2: beam search with UCB
+         pruning; the surrogate and the population of version 3 are not here).
+Step     every edit of every prompt of the beam: each component of the pool at each place, each one out, each two
+         swapped, each rephrased; all scored on one draw of examples; the best B go on. An addition is credited with the
+         change of the score, a deletion with its negative, and the pool of the next step is the A components with the
+         highest upper confidence bound.
+Cost     (A (L + 1) + L + L (L - 1) / 2 + r L) evaluations of the draw for a beam prompt of L components. Under a budget
+         candidates are a uniform sample of the edits, as many as it affords. Proposer: a call for each component of
+         the beam that is rephrased for the first time.
+Several  tasks under one prompt: the draw has as many examples of each, and a candidate is worth what the tasks'
+         objective makes of the means.
+Departs  it begins at the user's prompt, which stays whole and first, and not at an empty one; parents are scored on the
+         step's draw and compete, where the reference compares a child with its parent's score of the last step and
+         drops the parents; credits are divided by their standard deviation; a family stands in a prompt once; the best
+         is chosen on dev with the start among the finalists, where the reference leaves a table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, cast
+
+from promptopt.operators.replies import Form
+from promptopt.optimizers.sprig.bandit import Credits
+from promptopt.optimizers.sprig.corpus import Component, corpus_of, fault
+from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
+from promptopt.optimizers.sprig.plan import SprigPlan, affordable
+from promptopt.protocols import SeveralTasks
+from promptopt.ranges import within
+from promptopt.run import Run
+from promptopt.selection.generations import Preset
+from promptopt.text import Pattern, strip_fence
+from promptopt.thoughts import spoken
+from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, UpperBounds
+
+REQUEST = Pattern(
+    '''Say the following sentence of a system prompt in {count} other ways. Each has to mean the same, stand for \
+itself, and have at most {most} words.
+
+"""
+{section}
+"""
+
+Answer with a JSON list of {count} texts and nothing else.''',
+    ("section", "count", "most"),
+)
+FORM = Form(REQUEST)
+SAMPLING = Sampling(temperature=1.0, max_tokens=512)
+_LONGEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Sprig:
+    """Adds, takes out, swaps and rephrases components after the start prompt; what proves itself stays."""
+
+    name: ClassVar[str] = "sprig"
+
+    preset: Preset = "budget"
+    """What fills in the settings that are not given."""
+    steps: int | None = None
+    """Rounds. None: by the budget, 10 without one, as is reported of the paper's runs."""
+    beam: int | None = None
+    """B, prompts that go on. None: 4 under a budget (ours), 10 without one."""
+    pool: int | None = None
+    """A, components that may be added in a step. None: 12 under a budget (ours), 60 without one."""
+    rephrasings: int | None = None
+    """r, of each component. None: 3 under a budget (ours), 10 without one. 0: the proposer is not asked."""
+    examples: int | None = None
+    """Of each task a step, the same for all candidates of the step. None: by the budget, 10 without one."""
+    most_components: int = 8
+    """Components in a prompt. Ours: the paper's have two to five."""
+    longest: int = 400
+    """Tokens that may be added to the start. Ours."""
+    ucb: float = 1.0
+    """Factor of the bound's bonus; 1 is the reference's."""
+    scaled: bool = True
+    """Whether credits are divided by their standard deviation. Ours."""
+    corpus: str = ""
+    """A file of components, a JSON object a line (id, text, category). Empty: the one that comes along."""
+    components: tuple[str, ...] = ()
+    """Components of one's own, as texts. Any given, or a file, take the place of those that come along."""
+    sampling: Sampling = field(default=SAMPLING)
+    """How the proposer is asked. Ours."""
+
+    def __post_init__(self) -> None:
+        limits = dict.fromkeys(("steps", "beam", "pool", "examples", "most_components", "longest"), (1, math.inf))
+        within(self, rephrasings=(0, math.inf), ucb=(0, math.inf), **limits)
+        corpus_of(self.corpus, self.components)
+
+    def plan(self, room: Room) -> SprigPlan:
+        """By the budget where there is one."""
+        cells = None if self.preset == "paper" else room.cells()
+        by_budget = cells is not None
+        beam, pool, rephrasings = (
+            (small if by_budget else paper) if own is None else own
+            for own, small, paper in ((self.beam, 4, 10), (self.pool, 12, 60), (self.rephrasings, 3, 10))
+        )
+        if cells is None:
+            steps, examples = 10 if self.steps is None else self.steps, 10 if self.examples is None else self.examples
+            return SprigPlan(steps, beam, pool, rephrasings, min(examples, room.train), None, None)
+        steps, examples, candidates = affordable(room, cells, self.examples, beam)
+        steps = steps if self.steps is None else self.steps
+        return SprigPlan(steps, beam, pool, rephrasings, examples, candidates, cells)
+
+    def least(self, room: Room) -> int:
+        """The start and eight additions on four examples."""
+        return 9 * min(4, room.train)
+
+    def optimize(self, run: Run) -> None:
+        """Search step by step."""
+        plan, corpus = self.plan(run.room), corpus_of(self.corpus, self.components)
+        search = _Search(self, run, plan, corpus)
+        beam: list[Parts] = [()]
+        for _ in range(plan.steps):
+            beam = search.step(beam)
+
+    def upper_bounds(self, train: int) -> UpperBounds:
+        """Without a budget: every edit of every prompt in every step, at the longest."""
+        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """In that room."""
+        plan = self.plan(room)
+        longest = min(self.most_components, plan.steps)
+        corpus = len(corpus_of(self.corpus, self.components))
+        edits = [0 if plan.candidates is None else plan.candidates] * plan.steps
+        if plan.candidates is None:
+            edits = [_edits(step, corpus if step == 0 else plan.pool, plan) for step in range(plan.steps)]
+        cells = sum(count + plan.beam for count in edits) * plan.examples
+        asked = plan.beam * longest * plan.steps if plan.rephrasings else 0
+        return UpperBounds(cells, asked, asked * self.sampling.max_tokens)
+
+
+def _edits(step: int, pool: int, plan: SprigPlan) -> int:
+    """Edits of a step whose prompts have `step` components, at most."""
+    beam = 1 if step == 0 else plan.beam
+    return beam * (pool * (step + 1) + step + step * (step - 1) // 2 + plan.rephrasings * step)
+
+
+class _Search:
+    """One search: what is known of components, and the prompts that they make."""
+
+    def __init__(self, method: Sprig, run: Run, plan: SprigPlan, corpus: Sequence[Component]) -> None:
+        self._method, self._run, self._plan, self._corpus = method, run, plan, corpus
+        self._credits = Credits(method.scaled)
+        self._rephrased: dict[str, tuple[Component, ...]] = {}
+
+    def step(self, beam: list[Parts]) -> list[Parts]:
+        """The beam after one step."""
+        run, plan = self._run, self._plan
+        examples = self._drawn()
+        pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
+        found = Candidates()
+        for parent in beam:
+            for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.most_components):
+                found.add(parts, edit)
+        known = {joined(parent) for parent in beam}
+        fresh = self._sampled([text for text in found.parts if text not in known])
+        prompts = {text: self._prompt(parts) for text, parts in ((joined(parent), parent) for parent in beam)}
+        children = self._admitted(found, fresh)
+        prompts |= children
+        matrix = run.evaluate(list(prompts.values()), examples)
+        worth = {
+            text: self._worth(examples, [score.value for score in matrix[prompt]]) for text, prompt in prompts.items()
+        }
+        self._credit(found.edits, worth, [text for text in prompts if text in found.edits])
+        parts = {**found.parts, **{joined(parent): parent for parent in beam}}
+        kept = sorted(prompts, key=lambda text: -worth[text])[: plan.beam]
+        run.record([Estimate(prompts[text], worth[text], len(examples)) for text in prompts],
+                   [prompts[text] for text in kept])  # fmt: skip
+        return [parts[text] for text in kept]
+
+    def _drawn(self) -> list[Example]:
+        """The examples of a step: as many of each task."""
+        rng, train = self._run.rng("examples"), self._run.train
+        groups: dict[str, list[Example]] = {}
+        task = self._run.task
+        for example in train:
+            groups.setdefault(task.member_of(example) if isinstance(task, SeveralTasks) else "", []).append(example)
+        count = (
+            max(1, self._plan.examples // len(groups)) if self._plan.evaluations is not None else self._plan.examples
+        )
+        return [example for group in groups.values() for example in rng.sample(group, min(count, len(group)))]
+
+    def _worth(self, examples: Sequence[Example], values: Sequence[float]) -> float:
+        """What a prompt is worth: the mean, or what the tasks' objective makes of their means."""
+        task = self._run.task
+        if not isinstance(task, SeveralTasks):
+            return math.fsum(values) / len(values)
+        by_task: dict[str, list[float]] = {}
+        for example, value in zip(examples, values, strict=True):
+            by_task.setdefault(task.member_of(example), []).append(value)
+        return task.worth({name: math.fsum(own) / len(own) for name, own in by_task.items()})
+
+    def _sampled(self, texts: list[str]) -> list[str]:
+        most = self._plan.candidates
+        if most is None or len(texts) <= most:
+            return texts
+        places = sorted(self._run.rng("candidates").sample(range(len(texts)), most))
+        return [texts[place] for place in places]
+
+    def _admitted(self, found: Candidates, texts: Sequence[str]) -> dict[str, Prompt]:
+        """The candidates that the task lets in, by what they read."""
+        run = self._run
+        made: dict[str, Prompt] = {}
+        for text in texts:
+            if run.count_tokens(text) > self._method.longest:
+                run.reject(f"sprig: more than {self._method.longest} tokens added")
+                continue
+            made[text] = self._prompt(found.parts[text])
+        proposals = [
+            Proposal(prompt, tuple(dict.fromkeys(self._prompt(edit.parent) for edit in found.edits[text])),
+                     found.edits[text][0].kind, found.edits[text][0].family)
+            for text, prompt in made.items()
+        ]  # fmt: skip
+        admitted = frozenset(run.admit(proposals))
+        return {text: prompt for text, prompt in made.items() if prompt in admitted}
+
+    def _credit(self, edits: Mapping[str, Sequence[Edit]], worth: Mapping[str, float], scored: Sequence[str]) -> None:
+        for text in scored:
+            for edit in edits[text]:
+                parent = joined(edit.parent)
+                change = worth[text] - worth[parent]
+                if edit.kind == "add":
+                    self._credits.add(edit.family, change)
+                elif edit.kind == "delete":
+                    self._credits.add(edit.family, -change)
+
+    def _prompt(self, parts: Parts) -> Prompt:
+        run = self._run
+        start = run.initial[run.task.editable]
+        if not parts:
+            return run.initial
+        between = "\n\n" if "\n" in start else " "
+        return run.initial.replace(run.task.editable, f"{start}{between}{joined(parts)}")
+
+    def _rephrasings(self, parent: Parts) -> Mapping[str, Sequence[Component]]:
+        """Other wordings of the components of a prompt, asked for once; they count to the family of the first."""
+        if not self._plan.rephrasings:
+            return {}
+        unknown = [each for each in parent if each.id not in self._rephrased]
+        count = self._plan.rephrasings
+        requests = [
+            REQUEST.render({"section": each.text, "count": str(count), "most": str(_LONGEST)}) for each in unknown
+        ]
+        replies = self._run.generate([(Message("user", text),) for text in requests], self._method.sampling)
+        for each, reply in zip(unknown, replies, strict=True):
+            self._rephrased[each.id] = self._usable(each, reply.text)[:count]
+        return self._rephrased
+
+    def _usable(self, component: Component, reply: str) -> tuple[Component, ...]:
+        texts = listed(reply)
+        kept: dict[str, None] = {}
+        for text in texts:
+            plain = " ".join(text.split())
+            if fault(plain) or FORM.repeated_by(plain, (component.text,)):
+                self._run.reject("sprig: a rephrasing that breaks the corpus's rules")
+            elif plain.casefold() != component.text.casefold():
+                kept.setdefault(plain)
+        if not texts:
+            self._run.reject("sprig: no JSON list in the reply")
+        return tuple(
+            Component(f"{component.id}/{number}", text, component.category, component.family)
+            for number, text in enumerate(kept, start=1)
+        )
+
+
+def listed(reply: str) -> list[str]:
+    """The texts of the JSON list in a reply, from its first to its last bracket; none where there is no such list."""
+    said = spoken(reply)
+    text = strip_fence("" if said is None else said)
+    begin, end = text.find("["), text.rfind("]")
+    try:
+        found: object = json.loads(text[begin : end + 1]) if 0 <= begin < end else None
+    except (ValueError, RecursionError):
+        return []
+    entries = cast("list[object]", found) if isinstance(found, list) else []
+    return [entry for entry in entries if isinstance(entry, str)]

@@ -1,0 +1,48 @@
+"""What a search over components plans on its budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptopt.text import counted
+from promptopt.types import Room
+
+STEPS = 5
+"""Rounds under a budget: a prompt of more than five components is the exception in the paper."""
+EXAMPLES = 24
+"""Examples a candidate is scored on under a budget, at most. Ours."""
+FEWEST = 8
+"""Candidates of a step, at least. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SprigPlan:
+    """Concrete numbers. `candidates`: of a step, at most (None: all there are). `examples`: that a step draws."""
+
+    steps: int
+    beam: int
+    pool: int
+    rephrasings: int
+    examples: int
+    candidates: int | None
+    evaluations: int | None
+
+    @property
+    def rounds(self) -> int:
+        """The steps."""
+        return self.steps
+
+    def describe(self) -> str:
+        """Half a sentence."""
+        each = "all edits" if self.candidates is None else f"{counted(self.candidates, 'edit')} at most"
+        shown = counted(self.examples, "example")
+        return f"{counted(self.steps, 'step')} of {each}, a beam of {self.beam}, {shown} a step"
+
+
+def affordable(room: Room, cells: int, examples: int | None, beam: int) -> tuple[int, int, int]:
+    """(steps, examples, candidates of a step) that so many cells afford: fewer steps before fewer candidates."""
+    shown = min(EXAMPLES if examples is None else examples, room.train)
+    while shown > 4 and examples is None and cells < 2 * shown * (FEWEST + beam):
+        shown //= 2
+    steps = max(1, min(STEPS, cells // (shown * (FEWEST + beam))))
+    return steps, shown, max(FEWEST, cells // (steps * shown) - beam)

@@ -1,0 +1,131 @@
+"""What a gate decides of a new prompt against an old one, one decision after the other; and what they come to.
+
+*Inconclusive* is a result of its own: data that cannot tell a loss from chance has not shown that there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from promptopt.stats import Gain, paired_gain
+from promptopt.tasks.gate import EVERY
+from promptopt.text import counted
+from promptopt.types import Example, Score
+
+Outcome = Literal["passed", "regression", "inconclusive"]
+FEWEST = 20
+"""Examples of a slice below which it gets no number of its own."""
+ONE_SIDED = 0.10
+"""The two-sided level whose interval has the one-sided level 5 % at its lower end: a margin is held or not on one side
+only."""
+RIGHT = 1.0 - 1e-9
+"""The score of an example that passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing that was asked of the new prompt. `gain`: where it is about scores."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One example under both prompts."""
+
+    example: Example
+    before: Score
+    after: Score
+
+
+def overall(decisions: Sequence[Decision]) -> Outcome:
+    """A regression in one is a regression; else inconclusive in one is inconclusive."""
+    found = {decision.outcome for decision in decisions}
+    return "regression" if "regression" in found else "inconclusive" if "inconclusive" in found else "passed"
+
+
+def non_inferior(name: str, pairs: Sequence[Pair], margin: float, *, judged: bool = False) -> Decision:
+    """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
+
+    Broken where the whole two-sided 95 % interval is below zero and the margin is not held. `judged`: the scores are a
+    judge's word, which decides nothing.
+    """
+    told = [pair for pair in pairs if pair.before.judged and pair.after.judged]
+    gain, at_95 = (_gain(told, alpha) for alpha in (ONE_SIDED, 0.05))
+    low, high = gain.interval
+    shown = f"{_points(gain.mean)} points ({_points(at_95.interval[0])} to {_points(at_95.interval[1])}), n = {gain.n}"
+    left_out = len(pairs) - len(told)
+    if left_out > 0.05 * len(pairs):
+        lost = counted(left_out, "reply", "replies")
+        return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", at_95)
+    if judged:
+        return Decision(
+            name, "inconclusive",
+            f"a judge says {shown}; how far it can be trusted on these replies is known by no labels "
+            f"(`promptopt label`, or --accept-judge)", at_95,
+        )  # fmt: skip
+    if low > -margin:
+        return Decision(name, "passed", f"{shown}: no loss of {100 * margin:g} points or more", at_95)
+    if high < -margin or at_95.interval[1] < 0:
+        said = f"{shown}: worse, and a loss of {100 * margin:g} points is not ruled out"
+        return Decision(name, "regression", said, at_95)
+    return Decision(
+        name, "inconclusive",
+        f"{shown}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
+        f"{100 * max(0.0, -low):.1f} points, so give more of them, or a wider --margin", at_95,
+    )  # fmt: skip
+
+
+def of_slices(pairs: Sequence[Pair], largest_loss: Mapping[str, float]) -> list[Decision]:
+    """A decision for each slice that a loss is borne of; the others are named where they are too small for a number."""
+    slices: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if pair.example.slice:
+            slices.setdefault(pair.example.slice, []).append(pair)
+    found: list[Decision] = []
+    for name in sorted({*slices, *largest_loss} - {EVERY}):
+        margin = largest_loss.get(name, largest_loss.get(EVERY))
+        held = slices.get(name, [])
+        if margin is None:
+            continue
+        if len(held) < FEWEST:
+            what = f"{counted(len(held), 'example')}, and a number needs {FEWEST}: give more of this slice"
+            found.append(Decision(f"slice {name}", "inconclusive", what))
+            continue
+        found.append(non_inferior(f"slice {name}", held, margin))
+    return found
+
+
+def must_pass(pairs: Sequence[Pair]) -> list[Decision]:
+    """A decision for each example that has to pass, whatever the mean does."""
+    found: list[Decision] = []
+    for number, pair in enumerate(pairs, start=1):
+        right = pair.after.value >= RIGHT
+        fails = "failed before too" if pair.before.value < RIGHT else "passed before, and fails now"
+        feedback = "" if right or not pair.after.feedback else f": {pair.after.feedback}"
+        name, said = f"must pass {number} ({pair.example.id})", "passes" if right else fails
+        found.append(Decision(name, "passed" if right else "regression", said + feedback))
+    return found
+
+
+def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:
+    """Whether the replies of the new prompt keep the schema as often as the old one's; each fault: (before, after)."""
+    old, new = (sum(pair[side] for pair in faults) for side in (0, 1))
+    shown = f"{counted(new, 'reply', 'replies')} of {len(faults)} break it, {old} did before"
+    return Decision("output schema", "regression" if new > old else "passed", shown)
+
+
+def _gain(pairs: Sequence[Pair], alpha: float) -> Gain:
+    finite = [pair for pair in pairs if math.isfinite(pair.before.value) and math.isfinite(pair.after.value)]
+    before, after = [pair.before.value for pair in finite], [pair.after.value for pair in finite]
+    return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in finite])
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"

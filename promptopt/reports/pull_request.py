@@ -1,0 +1,137 @@
+"""What a gate decided, as Markdown for a pull request: verdict, change, what it broke and mended, cost."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.outcome.decisions import Decision, Outcome, Pair, overall
+from promptopt.reports import words
+from promptopt.text import shorten, visible
+
+SHOWN = 5
+"""Examples broken, and mended, that are shown."""
+CUT = 300
+"""Characters of each of their texts."""
+LARGEST = 60_000
+"""Characters in all: services take 65,536."""
+_SIGNS: dict[Outcome, str] = {"passed": "passed", "regression": "REGRESSION", "inconclusive": "inconclusive"}
+_VERDICTS: dict[Outcome, str] = {
+    "passed": "The new prompt may replace the old one: nothing that was asked of it is worse.",
+    "regression": "The new prompt is worse: do not ship it.",
+    "inconclusive": "Not decided: the data does not show that the new prompt is no worse.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All that is told of one check. `texts` and `tokens`: of the old and the new prompt; `dollars`: of a call's input.
+
+    `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
+    """
+
+    task: str
+    model: str
+    evaluator: str
+    texts: tuple[str, str]
+    tokens: tuple[int, int]
+    cost: tuple[tuple[int, int, float | None], tuple[int, int, float | None]]
+    decisions: tuple[Decision, ...]
+    pairs: tuple[Pair, ...]
+
+
+def pull_request(checked: Checked, *, examples: bool = True) -> str:
+    """The Markdown, of at most `LARGEST` characters. `examples`: whether texts of the data are shown."""
+    outcome = overall(checked.decisions)
+    sections = [
+        f"## promptopt: {_SIGNS[outcome]}\n\n{_VERDICTS[outcome]}",
+        f"Task {_code(checked.task)}, {len(checked.pairs)} examples. Scored by {_code(checked.evaluator)} on "
+        f"{_code(checked.model)}.",
+        _decisions(checked.decisions),
+        "### The change\n\n" + _fenced(_diff(*checked.texts), "diff"),
+        *([_examples(checked.pairs)] if examples else []),
+        _costs(checked),
+    ]
+    text = "\n\n".join(section for section in sections if section) + "\n"
+    if len(text) > LARGEST:
+        text = text[: LARGEST - 200].rsplit("\n", 1)[0]
+        # A fence that was cut open would swallow the sentence.
+        opened = re.findall(r"^(`{3,})", text, re.MULTILINE)
+        text += (f"\n{opened[-1]}" if len(opened) % 2 else "") + "\n\nThe rest is left out: it is too long.\n"
+    return text
+
+
+def _decisions(decisions: Sequence[Decision]) -> str:
+    rows = ["| asked | result | |", "| --- | --- | --- |"]
+    rows += [f"| {_cell(each.name)} | {_SIGNS[each.outcome]} | {_cell(each.message)} |" for each in decisions]
+    return "\n".join(rows)
+
+
+def _diff(before: str, after: str) -> str:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "old", "new", lineterm="", n=2)
+    found = "\n".join(lines)
+    return found if found else "(the same text)"
+
+
+def _examples(pairs: Sequence[Pair]) -> str:
+    moved = [pair for pair in pairs if abs(pair.after.value - pair.before.value) > 1e-9]
+    broken = sorted((pair for pair in moved if pair.after.value < pair.before.value), key=_change)
+    mended = sorted((pair for pair in moved if pair.after.value > pair.before.value), key=_change, reverse=True)
+    parts: list[str] = []
+    for title, found in (("Broken", broken), ("Mended", mended)):
+        if found:
+            more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+            parts.append(f"### {title} ({len(found)}{more})")
+            parts += [_shown(pair) for pair in found[:SHOWN]]
+    return "\n\n".join(parts)
+
+
+def _change(pair: Pair) -> tuple[float, str]:
+    return pair.after.value - pair.before.value, pair.example.id
+
+
+def _shown(pair: Pair) -> str:
+    fields = "\n".join(f"{name}: {_short(value)}" for name, value in pair.example.fields)
+    expected = f"\nexpected: {_short(pair.example.target)}" if pair.example.target else ""
+    told = (
+        f"{fields}{expected}\nold ({pair.before.value:.2f}): {_short(pair.before.output)}\n"
+        f"new ({pair.after.value:.2f}): {_short(pair.after.output)}"
+    )
+    part = f", {_code(pair.example.slice)}" if pair.example.slice else ""
+    return f"Example {_code(pair.example.id)}{part}\n\n{_fenced(told)}"
+
+
+def _costs(checked: Checked) -> str:
+    rows = [
+        "| | old | new |",
+        "| --- | --- | --- |",
+        f"| tokens of the prompt | {checked.tokens[0]:,} | {checked.tokens[1]:,} |",
+    ]
+    for name, place in (("tokens read on the test", 0), ("tokens written on the test", 1)):
+        rows.append(f"| {name} | {checked.cost[0][place]:,} | {checked.cost[1][place]:,} |")
+    old, new = checked.cost[0][2], checked.cost[1][2]
+    rows.append(f"| cost of the test | {words.dollars(old)} | {words.dollars(new)} |")
+    return "### Length and cost\n\n" + "\n".join(rows)
+
+
+def _short(text: str) -> str:
+    return shorten(visible(text).strip(), CUT)
+
+
+def _cell(text: str) -> str:
+    """A text that neither ends its cell nor is read as Markdown or HTML."""
+    plain = " ".join(visible(text).split())
+    return re.sub(r"([\\`*_\[\]<>|#@!~])", r"\\\1", shorten(plain, CUT)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def _code(text: str) -> str:
+    return "`" + " ".join(visible(text).split()).replace("`", "'").replace("|", "/") + "`"
+
+
+def _fenced(text: str, kind: str = "") -> str:
+    """In a fence longer than any within, so that what a user wrote cannot leave it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{visible(text)}\n{fence}"

@@ -1,0 +1,74 @@
+"""A run held by one process at a time: by a file beside an SQLite store, by an advisory lock in PostgreSQL."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sql
+
+from promptopt.store.database import sentences
+
+PATIENCE_S = 1.0
+TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
+
+
+@contextmanager
+def held(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+    """Hold a run; `waiting` is called while another process does: first at once, then each second.
+
+    What it raises ends the wait. Nothing is held in a store of another kind, or in memory. Raises StoreError.
+    """
+    file = engine.url.database
+    if engine.dialect.name == "postgresql":
+        with _by_the_server(engine, where, run_id, waiting):
+            yield
+    elif engine.dialect.name != "sqlite" or not file or file == ":memory:" or engine.url.query:
+        yield
+    else:
+        with _by_a_file(file, run_id, waiting):
+            yield
+
+
+@contextmanager
+def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+    from filelock import FileLock, Timeout
+
+    # `Store.is_held` takes it for a moment.
+    lock, patience = FileLock(f"{file}.{run_id}.lock", thread_local=False), 0.05
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            waiting()
+            patience = PATIENCE_S
+    try:
+        yield
+    finally:
+        # While it is held: whoever waits for it has it open, and whoever comes later makes a new one.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+    """On a connection of its own: the server lets go of it by itself where this process dies."""
+    # The server's locks are numbers of 64 bits, for all users of the database.
+    key = {"key": int.from_bytes(hashlib.sha256(f"promptopt {run_id}".encode()).digest()[:8], "big", signed=True)}
+    with sentences(where):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        while True:
+            with sentences(where):
+                if connection.execute(TAKE, key).scalar_one():
+                    break
+            waiting()
+            time.sleep(PATIENCE_S)
+        yield
+    finally:
+        # With the connection goes the lock, also where the server is gone.
+        connection.invalidate()
+        connection.close()

@@ -1,0 +1,210 @@
+"""SPRIG: edits, credits, bounds, the corpus and its rules; and a search that puts components together."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.errors import ConfigError, DataError
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.sprig.bandit import Credits
+from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, fault, own_corpus, read_corpus
+from promptopt.optimizers.sprig.edits import Candidates, Edit, enumerated, joined
+from promptopt.optimizers.sprig.method import Sprig, listed
+from promptopt.outcome.result import Result
+from promptopt.run.budget import Budget
+from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
+from promptopt.types import Request, Room
+
+OWN = tuple(f"Please answer {word} now." for word in ("carefully", "exactly", "twice", "soon", "gladly"))
+
+
+def component(name: str) -> Component:
+    return Component(name, f"Say the word {name}.", "custom", name)
+
+
+class TestContract(OptimizerContract):
+    optimizer = Sprig(components=OWN)
+
+    def propose(self, request: Request) -> str:
+        return '["Answer the thing carefully and well.", "Go about it calmly."]'
+
+
+def search(home: Path, method: Sprig, evaluations: int | None, reply: str = "no list") -> tuple[Result, Scripted]:
+    model = planted_model(feature_accuracy(("carefully", "exactly"), base=0.3, each=0.3))
+    proposer = Scripted(lambda _: reply, name="proposer")
+    budget = None if evaluations is None else Budget(evaluations=evaluations)
+    result = optimize(
+        planted_task(), method, model=Models(model, proposer=proposer), budget=budget, store=home / "s.db"
+    )
+    return result, proposer
+
+
+def test_it_puts_the_two_components_together_that_help(tmp_path: Path) -> None:
+    result, _ = search(tmp_path, Sprig(components=OWN, rephrasings=0), 2_000)
+
+    assert "carefully" in result.best.text
+    assert "exactly" in result.best.text
+    assert result.best.text.startswith("Answer the question.")
+    assert result.verdict == "better"
+
+
+def test_the_first_step_tries_the_whole_corpus_once(tmp_path: Path) -> None:
+    result, _ = search(tmp_path, Sprig(preset="paper", steps=1, components=OWN, examples=8), None)
+
+    (first,) = result.steps
+    assert len(first.pool) == 1 + len(OWN)
+    assert {proposal.operator for each in result.candidates() if (proposal := each.proposal)} == {"add", "start"}
+
+
+def test_every_candidate_of_a_step_is_scored_on_the_same_examples_and_steps_draw_anew(tmp_path: Path) -> None:
+    result, _ = search(tmp_path, Sprig(preset="paper", steps=2, components=OWN[:2], examples=8, rephrasings=0), None)
+
+    assert {estimate.count for step in result.steps for estimate in step.pool} == {8}
+    assert len(result.steps) == 2
+
+
+def test_all_edits_of_three_components_are_enumerated() -> None:
+    parent = tuple(component(name) for name in "abc")
+    pool = [component(f"n{number}") for number in range(60)]
+    others = {
+        each.id: [Component(f"{each.id}/{n}", f"Other {n} of {each.id}.", "", each.family) for n in range(10)]
+        for each in parent
+    }
+    found = Candidates()
+    for parts, edit in enumerated(parent, pool, others, 8):
+        found.add(parts, edit)
+
+    kinds = Counter(edits[0].kind for edits in found.edits.values())
+    assert kinds == {"add": 240, "delete": 3, "swap": 3, "rephrase": 30}
+
+
+def test_two_edits_that_lead_to_one_text_are_one_candidate_with_both() -> None:
+    found = Candidates()
+    one, two = (component("a"),), (component("b"),)
+    found.add((*one, *two), Edit(one, "add", "b"))
+    found.add((*one, *two), Edit(two, "add", "a"))
+
+    assert list(found.edits) == [joined((*one, *two))]
+    assert [edit.family for edit in found.edits[joined((*one, *two))]] == ["b", "a"]
+
+
+def test_a_family_is_not_added_twice_and_a_prompt_does_not_grow_beyond_its_limit() -> None:
+    parent = (component("a"),)
+
+    assert all(edit.kind != "add" for _, edit in enumerated(parent, [component("a")], {}, 8))
+    assert all(edit.kind != "add" for _, edit in enumerated(parent, [component("b")], {}, 1))
+
+
+def test_the_bound_by_hand() -> None:
+    credits = Credits(scaled=False)
+    for _ in range(21):
+        credits.add("a", 0.05)
+    for _ in range(1_506 - 21):
+        credits.add("b", 0.0)
+
+    assert credits.index("a") == pytest.approx(0.8848, abs=5e-5)
+    assert [each.family for each in credits.select([component("b"), component("c"), component("a")], 2)] == ["c", "a"]
+
+
+def test_before_any_credit_every_family_is_in_the_pool() -> None:
+    corpus = [component(name) for name in "abcde"]
+
+    assert Credits().select(corpus, 2) == corpus
+
+
+def test_our_corpus_has_at_least_200_components_in_all_categories_and_keeps_its_own_rules() -> None:
+    corpus = own_corpus()
+
+    assert len(corpus) >= 200
+    assert {each.category for each in corpus} == set(CATEGORIES) - {"custom"}
+    assert len({each.text.casefold() for each in corpus}) == len({each.id for each in corpus}) == len(corpus)
+    assert not any(fault(each.text, each.category) for each in corpus)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"text": "Be KIND now."}, "the same text as line 1"),
+        ({"text": "Be {kind} now."}, "braces"),
+        ({"text": "Be kind\nnow."}, "a line break"),
+        ({"text": f"{'word ' * 40}end."}, "41 words"),
+        ({"text": "Be kind."}, "2 words"),
+        ({"text": "Be kind to all"}, "no full stop"),
+        ({"text": "Be kind. Be brief. Be nice."}, "more than two sentences"),
+        ({"text": "Write #### before the answer."}, "a mark that answers are read by"),
+        ({"text": "Be ever kind now.", "category": "mood"}, "category 'mood'"),
+    ],
+)  # fmt: skip
+def test_a_component_that_breaks_a_rule_is_named_with_its_line(row: dict[str, Any], problem: str) -> None:
+    lines = [{"id": "1", "text": "Be kind now.", "category": "style"}, {"id": "2", "category": "style", **row}]
+
+    with pytest.raises(DataError, match=f"line 2: .*{problem}"):
+        read_corpus("mine", map(json.dumps, lines))
+
+
+def test_an_empty_corpus_and_a_bad_component_are_errors_before_any_call(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"text": "caf\xe9"}')
+
+    for wrong in ({"corpus": str(tmp_path / "empty.jsonl")}, {"corpus": str(tmp_path / "latin.jsonl")},
+                  {"corpus": "nothere.jsonl"}, {"components": ("no",)}):  # fmt: skip
+        with pytest.raises((DataError, ConfigError)):
+            Sprig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reply", "texts"),
+    [
+        ('Sure! ["a", "b"] There.', ["a", "b"]),
+        ('```json\n["a"]\n```', ["a"]),
+        ('["a", 3, null]', ["a"]),
+        ("__import__('os').listdir('.')", []),
+        ("[x for x in range(3)]", []),
+        ("nothing", []),
+        ("]a[", []),
+    ],
+)
+def test_a_list_is_read_as_json_and_never_run(reply: str, texts: list[str]) -> None:
+    assert listed(reply) == texts
+
+
+def test_rephrasings_that_break_the_rules_are_counted_and_not_used(tmp_path: Path) -> None:
+    method = Sprig(components=OWN, steps=2, beam=2)
+    result, proposer = search(
+        tmp_path, method, 600, '["too short", "Go about {it} calmly.", "Take all the time you need."]'
+    )
+
+    assert proposer.calls > 0
+    assert result.rejected["sprig: a rephrasing that breaks the corpus's rules"] >= 2
+    assert any(each.proposal.operator == "rephrase" for each in result.candidates())
+
+
+@given(st.integers(20, 5_000), st.integers(4, 200))
+def test_a_plan_never_asks_for_more_than_the_room_has(evaluations: int, train: int) -> None:
+    room = Room(evaluations, None, 1, train, 20)
+    plan = Sprig().plan(room)
+
+    assert 1 <= plan.examples <= train
+    assert plan.candidates is not None
+    assert plan.candidates >= 8
+    enough = evaluations >= plan.examples * (8 + plan.beam)
+    assert not enough or plan.steps * plan.examples * (plan.candidates + plan.beam) <= evaluations
+
+
+def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
+    random.seed(1)
+    first, _ = search(tmp_path / "a", Sprig(components=OWN, rephrasings=0), 500)
+    random.seed(2)
+    second, _ = search(tmp_path / "b", Sprig(components=OWN, rephrasings=0), 500)
+
+    assert [each.prompt for each in first.candidates()] == [each.prompt for each in second.candidates()]

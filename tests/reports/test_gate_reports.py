@@ -1,0 +1,87 @@
+"""JUnit and Markdown of a gate: well formed whatever a model wrote, and never too long."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.outcome.decisions import Decision, Outcome, Pair, must_pass, non_inferior, overall
+from promptopt.reports.junit import junit
+from promptopt.reports.pull_request import LARGEST, Checked, pull_request
+from promptopt.types import Example, Score
+
+COST = (1, 2, None)
+
+
+def pair(before: float, after: float, *, group: str = "", text: str = "x", number: int = 0) -> Pair:
+    example = Example.of("t", (), (), "", group, text=f"{text} {number}")
+    return Pair(example, Score(before, "old"), Score(after, "new"))
+
+
+def checked(pairs: tuple[Pair, ...], text: str = "new") -> Checked:
+    return Checked(
+        "task", "model", "f1", ("old", text), (1, 1), (COST, COST), (Decision("score", "passed", "m"),), pairs
+    )
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.sampled_from(["passed", "regression", "inconclusive"])), max_size=4))
+def test_whatever_is_said_is_well_formed_xml_and_every_decision_is_counted_once(
+    said: list[tuple[str, str, Outcome]],
+) -> None:
+    decisions = [Decision(name, outcome, message) for name, message, outcome in said]
+    root = ElementTree.fromstring(junit("suite", decisions).encode("utf-8", "replace"))
+    counts = {name: int(root.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
+    passed = len(root.findall(".//system-out"))
+
+    assert counts["tests"] == len(said) == counts["failures"] + counts["errors"] + counts["skipped"] + passed
+
+
+@given(st.text(alphabet="`|<#\n*x"))
+def test_what_a_user_wrote_does_not_leave_its_fence(text: str) -> None:
+    lines = pull_request(checked((pair(1.0, 0.0, text=text),), text)).splitlines()
+    opened = ""
+    for line in lines:
+        if opened and line == opened:
+            opened = ""
+        elif not opened and line.startswith("```"):
+            opened = line.rstrip("dif")
+    assert not opened
+
+
+def test_a_long_summary_is_cut_and_closed() -> None:
+    told = pull_request(checked((), "new words\n" * LARGEST))
+
+    assert len(told) <= LARGEST
+    assert told.endswith("it is too long.\n")
+    assert told.count("\n```") % 2 == 0
+
+
+def test_conversations_count_once_however_many_turns_they_have() -> None:
+    turns = [pair(1.0, 0.0, group=f"g{number % 5}", number=number) for number in range(50)]
+    alone = [pair(1.0, 0.0, number=number) for number in range(50)]
+
+    few, many = (non_inferior("score", pairs, 0.05).gain for pairs in (turns, alone))
+    assert few is not None
+    assert many is not None
+    assert (few.units, many.units) == (5, 50)
+    assert few.p_value > 0.05 > many.p_value
+
+
+def test_a_judge_alone_decides_nothing_and_unjudged_replies_withhold() -> None:
+    pairs = [pair(0.0, 1.0, number=number) for number in range(100)]
+    unjudged = [Pair(each.example, each.before, Score(0.0, judged=False)) for each in pairs[:6]]
+
+    assert non_inferior("score", pairs, 0.05).outcome == "passed"
+    assert non_inferior("score", pairs, 0.05, judged=True).outcome == "inconclusive"
+    assert non_inferior("score", [*unjudged, *pairs[6:]], 0.05).outcome == "inconclusive"
+    assert non_inferior("score", [*unjudged[:4], *pairs[4:]], 0.05).outcome == "passed"
+
+
+def test_one_regression_outweighs_all_else() -> None:
+    lost = must_pass([pair(1.0, 0.5), pair(0.0, 1.0, number=1)])
+
+    assert [each.outcome for each in lost] == ["regression", "passed"]
+    assert overall(lost) == "regression"
+    assert overall([Decision("a", "inconclusive", ""), Decision("b", "passed", "")]) == "inconclusive"

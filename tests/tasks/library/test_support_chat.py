@@ -1,0 +1,70 @@
+"""The invariants of the shipped conversations `support-chat`, as its card states them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import promptopt.tasks
+from benchmarks import make_support_chat
+from promptopt.tasks import Splits, Task, load_task
+
+LIBRARY = Path(promptopt.tasks.__file__).parent / "library"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (LIBRARY / name).read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return load_task("support-chat", splits=Splits(60, 36, 60))
+
+
+def test_the_generator_writes_these_very_files() -> None:
+    made = make_support_chat.conversations()
+
+    assert made == rows("support-chat.jsonl")
+    assert make_support_chat.labels(made) == rows("support-chat-labels.jsonl")
+
+
+def test_every_conversation_has_several_turns_and_stands_once(task: Task) -> None:
+    examples = (*task.train, *task.dev, *task.test)
+
+    assert len({example.group for example in examples}) == len({example["history"] for example in examples}) == 156
+    assert set(Counter(example.slice for example in examples).values()) == {12}
+    assert all(sum(message.role == "user" for message in example.messages) >= 2 for example in examples)
+    assert all(example.target and "{" not in example.target for example in examples)
+
+
+def test_the_system_prompt_has_40_lines_and_its_slots_are_filled(task: Task) -> None:
+    assert len(task.initial["instruction"].splitlines()) == 40
+    for example in (*task.train, *task.dev, *task.test):
+        content, _ = task.render(task.initial, example)
+        assert isinstance(content, tuple)
+        assert content[0].role == "system"
+        assert example["name"] in content[0].content
+        assert "{" not in content[0].content
+        assert len(content[0].tools) == 5
+
+
+def test_every_call_is_of_a_tool_on_offer_and_has_its_result(task: Task) -> None:
+    for example in (*task.train, *task.dev, *task.test):
+        offered = {json.loads(tool)["function"]["name"] for tool in example.tools}
+        calls = [call for message in example.messages for call in message.tool_calls]
+        assert {call.name for call in calls} <= offered
+        assert [call.id for call in calls] == [m.tool_call_id for m in example.messages if m.role == "tool"]
+
+
+def test_judgements_are_of_conversations_that_are_there(task: Task) -> None:
+    known = {example.group: example for example in (*task.train, *task.dev, *task.test)}
+    labels = rows("support-chat-labels.jsonl")
+
+    assert len(labels) == 60
+    assert Counter(row["score"] for row in labels) == {5: 20, 3: 10, 2: 10, 1: 10, 0: 10}
+    for row in labels:
+        assert all(row[name] == known[row["conversation"]][name] for name in task.fields)
