@@ -71,7 +71,7 @@ def evaluate(
     used = "" if laid_out.layout is None else laid_out.layout.name
     if len(models) > 1:
         asked = Asked(laid_out, chosen, used if used in names else names[0], split)
-        across(config, models, asked, _scored, json=json, quiet=quiet)
+        across(config, models, asked, scored, json=json, quiet=quiet)
         return
     wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
 
