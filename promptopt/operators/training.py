@@ -63,7 +63,7 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """All that can change a number: files, sizes, settings. Known before weights are loaded."""
+        """All that can change a number: files, sizes, settings."""
         ...
 
     def sample(self, seed: int, count: int) -> list[Sample]:
@@ -116,7 +116,14 @@ class Training:
         """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it."""
         self._run, self._opened = run, opened
         self._policy: Policy | None = None
-        self._name = run.memo("policy", lambda: opened().name, spec, *settings)
+        self._fresh: Policy | None = None
+
+        def named() -> str:
+            # What cannot be had is told here, before anything is asked.
+            self._fresh = opened()
+            return self._fresh.name
+
+        self._name = run.memo("policy", named, spec, *settings)
         self._events: list[_Event] = []
         self._applied = 0
         self._marks: dict[int, str] = {0: digest([self._name, run.seed])}
@@ -191,7 +198,7 @@ class Training:
         return policy
 
     def _loaded(self) -> Policy:
-        policy = self._opened()
+        policy = self._opened() if self._fresh is None else self._fresh
         if policy.name != self._name:
             raise ConfigError(
                 f"this run trains {self._name}, and found {policy.name}; give it the model that it began with, or "

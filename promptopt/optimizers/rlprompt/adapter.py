@@ -51,14 +51,17 @@ class AdapterSettings:
 
 
 class AdapterPolicy:
-    """A `Policy`: `length` tokens a prompt. Weights are loaded when first needed, in float32."""
+    """A `Policy`: `length` tokens a prompt, in float32."""
 
     def __init__(self, spec: str, settings: AdapterSettings, device: str = "cpu") -> None:
-        """`spec`: as after `hf/`. Raises ConfigError where there is no such model, or torch is not installed."""
+        """`spec`: as after `hf/`.
+
+        Raises ConfigError where there is no such model, torch is not installed, or the settings do not fit it.
+        """
         self._torch = require("torch")
         self._checkpoint, self._settings, self._device = find_checkpoint(spec), settings, device
         self.name = f"adapter of {self._checkpoint.called}@{self._checkpoint.fingerprint} {settings}"
-        self._loaded = False
+        self._load()
 
     # --- Policy ---
 
@@ -83,7 +86,6 @@ class AdapterPolicy:
 
     def learn(self, batch: Batch) -> Learned:
         """One step of Adam on what was drawn, what was not, or the mean of both."""
-        self._load()
         settings, torch = self._settings, self._torch
         if settings.algorithm == "sql":
             objectives.follow(self._target, self._online, settings.target_rate)
@@ -113,14 +115,12 @@ class AdapterPolicy:
 
     def halve_rate(self) -> None:
         """Learn half as fast from here on."""
-        self._load()
         for group in self._adam.param_groups:
             group["lr"] /= 2
 
     def state(self) -> bytes:
         """Both networks, Adam's moments, and its rate."""
         safetensors = require("safetensors.torch")
-        self._load()
         tensors = {f"online.{name}": value for name, value in self._online.state_dict().items()}
         tensors |= {f"target.{name}": value for name, value in self._target.state_dict().items()}
         for number, parameter in enumerate(self._online.parameters()):
@@ -135,7 +135,6 @@ class AdapterPolicy:
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
         safetensors = require("safetensors.torch")
-        self._load()
         loaded: dict[str, Any] = safetensors.load(state)
         found = {name: value.to(self._device) for name, value in loaded.items()}
         for prefix, network in (("online.", self._online), ("target.", self._target)):
@@ -157,8 +156,6 @@ class AdapterPolicy:
     # --- the model ---
 
     def _load(self) -> None:
-        if self._loaded:
-            return
         torch, settings = self._torch, self._settings
         model = load_model(self._checkpoint, masked=False, device=self._device, dtype=torch.float32)
         model.requires_grad_(False)
@@ -182,7 +179,6 @@ class AdapterPolicy:
         self._target.load_state_dict(self._online.state_dict())
         self._target.requires_grad_(False)
         self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
-        self._loaded = True
 
     def _start_of(self) -> list[int]:
         """The model's own mark that ends a text, or begins one: what the policy writes after."""
@@ -218,7 +214,6 @@ class AdapterPolicy:
 
     @contextlib.contextmanager
     def _computing(self) -> Generator[None, None, None]:
-        self._load()
         try:
             with self._torch.no_grad(), quiet():
                 yield

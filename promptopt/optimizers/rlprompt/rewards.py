@@ -1,4 +1,4 @@
-"""From what prompts scored to what the policy learns from: z-scores in a group, a linear map, the best of groups.
+"""From what prompts scored to what the policy learns from: z-scores in a group, and a linear map.
 
 Source   RLPrompt (Deng et al. 2022, arXiv:2205.12548) and its code: the piecewise reward is `labels` with
          `value="piecewise"`; here is what follows it.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from promptopt.errors import ConfigError
 
 EPSILON = 1e-4
 """Added to the standard deviation (their code)."""
@@ -31,19 +29,6 @@ def shaped(reward: float, old: tuple[float, float], new: tuple[float, float]) ->
     return new[0] + (reward - old[0]) / (old[1] - old[0]) * (new[1] - new[0])
 
 
-def mean_of_maxima(worths: Sequence[float], groups: int) -> float:
-    """The mean over consecutive groups of equal size of the best in each: the reward of a prompt that is sampled from.
-
-    Raises ConfigError where the groups are not of equal size.
-    """
-    if groups < 1 or not worths or len(worths) % groups:
-        raise ConfigError(
-            f"{len(worths)} outputs cannot be divided into {groups} groups of equal size; draw a multiple of {groups}"
-        )
-    size = len(worths) // groups
-    return math.fsum(max(worths[begin : begin + size]) for begin in range(0, len(worths), size)) / groups
-
-
 def leave_one_out(rewards: Sequence[float]) -> list[float]:
     """Each reward less the mean of the others: the advantages of RLOO (Ahmadian et al. 2024, arXiv:2402.14740).
 
@@ -51,3 +36,16 @@ def leave_one_out(rewards: Sequence[float]) -> list[float]:
     """
     total, others = math.fsum(rewards), len(rewards) - 1
     return [each - (total - each) / others for each in rewards]
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """The places of points that no other is above in one number and at least level with in the other, best first.
+
+    By the first number, then by the second; of equal points the first stands for all.
+    """
+    order = sorted(range(len(points)), key=lambda place: (-points[place][0], -points[place][1], place))
+    kept: list[int] = []
+    for place in order:
+        if not kept or points[place][1] > points[kept[-1]][1]:
+            kept.append(place)
+    return kept

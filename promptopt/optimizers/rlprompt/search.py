@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import leave_one_out, shaped, z_scores
+from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, z_scores
 from promptopt.run import Run
 from promptopt.types import Example, Prompt, Proposal
 
@@ -113,6 +113,18 @@ class Search:
         order = self._order()
         run.rank_by(self._held, order)
         run.record([run.estimate(prompt, self._held) for prompt in order], order[:1], "the best on dev")
+        if self._method.fluency:
+            self._show_front(order)
+
+    def _show_front(self, order: Sequence[Prompt]) -> None:
+        """Record what no other prompt beats in both dev accuracy and fluency: a user may want another than the best."""
+        written = [self._ranked[prompt] for prompt in order if self._ranked[prompt].sample.tokens]
+        points = [(self._accuracy(each.prompt), each.sample.fluency) for each in written]
+        chosen = front(points)
+        told = ", ".join(f"{points[place][0]:.2f} at {points[place][1]:.2f}" for place in chosen)
+        pool = [self._run.estimate(written[place].prompt, self._held) for place in chosen]
+        kept = [each.prompt for each in pool]
+        self._run.record(pool, kept, f"front of dev accuracy and nats a token: {told}")
 
     # --- rewards ---
 

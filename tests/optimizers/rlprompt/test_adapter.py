@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ import pytest
 from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch
 from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
-from tests.models.hf.tiny_transformers import chat_tokenizer
+from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, masked_tokenizer, save
 from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny
 
 import torch  # isort: skip  # after the helper, which skips where there is none
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # isort: skip
+from transformers import LlamaConfig, PreTrainedTokenizerFast  # isort: skip
 
 from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings  # isort: skip
 from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of  # isort: skip
@@ -128,7 +132,29 @@ def test_a_small_vocabulary_has_whole_words_first() -> None:
 
 def test_more_top_tokens_than_there_are_is_refused() -> None:
     with pytest.raises(ConfigError, match="can write 50 tokens"):
-        tiny(replace(SETTINGS, top=51)).greedy()
+        tiny(replace(SETTINGS, top=51))
+
+
+def test_a_vocabulary_that_is_not_of_bytes_keeps_its_spaces_too() -> None:
+    tokenizer = Tokenizer(models.WordLevel({"<end>": 0, "▁good": 1, "▁bad": 2, "ness": 3, "a": 4}, unk_token="<end>"))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<end>")
+    assert text_of(made, [2, 3, 1]) == " badness good"
+    assert allowed_tokens(made, 5, None) == [1, 2, 3, 4]
+    assert allowed_tokens(made, 5, 2) == [1, 2]
+
+
+def test_a_tokenizer_without_an_end_or_a_beginning_is_refused(tmp_path: Path) -> None:
+    config = LlamaConfig(vocab_size=200, intermediate_size=64, num_key_value_heads=2, **SMALL)
+    folder = save(tmp_path / "pieces", config, masked_tokenizer())
+    with pytest.raises(ConfigError, match="names no token that ends or begins a text"):
+        AdapterPolicy(str(folder), SETTINGS)
+
+
+def test_torch_that_is_missing_is_said_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ConfigError, match=r"need torch, which is not installed: pip install 'promptopt-engine\[hf\]'"):
+        tiny()
 
 
 @pytest.mark.parametrize("algorithm", ["sql", "rloo"])

@@ -10,9 +10,10 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.rlprompt.method import RLPrompt
-from promptopt.optimizers.rlprompt.settings import Learning, Sizes
+from promptopt.optimizers.rlprompt.settings import Exploring, Learning, Sizes
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.testing.processes import outcome
@@ -69,3 +70,10 @@ def test_a_killed_training_goes_on_from_its_last_weights_and_ends_the_same(tmp_p
     resumed = search(tmp_path / "cut")
     assert outcome(resumed) == outcome(whole)
     assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
+
+
+def test_settings_that_do_not_fit_the_policy_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    model = target(WORTH)
+    with pytest.raises(ConfigError, match=r"explore.top is 500, and the policy can write 50 tokens"):
+        search(tmp_path, replace(METHOD, explore=Exploring(top=500)), model=model)
+    assert model.calls == 0

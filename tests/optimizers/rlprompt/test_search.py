@@ -152,6 +152,9 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
         return sum(-sum(WORDS.index(word) for word in text.split()) for text in tail) / len(tail)
 
     assert fluency(priced) > fluency(free)
+    assert priced.steps[-1].note.startswith("front of dev accuracy and nats a token: ")
+    assert priced.steps[-1].kept
+    assert "front" not in free.steps[-1].note
 
 
 # --- divergence ---
