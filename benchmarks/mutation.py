@@ -39,6 +39,11 @@ TESTS = {
     "operators/demos": ["tests/operators/test_demonstrations.py", f"{GOLDEN}[capo]"],
     "optimizers/align_pro": [f"{GOLDEN}[align-pro]", "tests/optimizers/align_pro"],
     "operators/training": ["tests/optimizers/rlprompt", f"{GOLDEN}[rlprompt]"],
+    "operators/bootstrapping": [f"{GOLDEN}[bootstrap]", "tests/optimizers/bootstrap", "tests/optimizers/mipro"],
+    "operators/demand": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
+    "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
+    "operators/suggestions": [f"{GOLDEN}[optoprime]", "tests/optimizers/optoprime"],
+    "operators/traces": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
     "operators/dry": ["tests/optimizers/apo/test_apo_budget.py", "tests/optimizers/pmpo/test_pmpo_budget.py"],
     "operators/exemplars": [f"{GOLDEN}[opro]", "tests/optimizers/opro/test_opro_requests.py"],
     "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
@@ -158,7 +163,8 @@ def tests_of(path: Path) -> list[str]:
         if name == prefix or name.startswith(f"{prefix}/"):
             return tests
     method = name.split("/")[1]
-    return [f"{GOLDEN}[{method}]", f"tests/optimizers/{method}"]
+    folder = f"tests/optimizers/{method}"
+    return [f"{GOLDEN}[{method}]", folder if (ROOT / folder).exists() else f"tests/optimizers/test_{method}.py"]
 
 
 def outcome(mutant: Mutant, copy_of: Path, limit: float) -> str:

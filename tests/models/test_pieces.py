@@ -85,7 +85,7 @@ def test_places_of_tokens_cut_the_text(places, pieces: list[str]) -> None:
 
 
 def run_with(model: object) -> Run:
-    door = cast("Door", SimpleNamespace(models={"task": model}, limits=Limits()))
+    door = cast("Door", SimpleNamespace(models={"task": model}, limits=Limits(), blobs=None, journal=None))
     return Run(task=planted_task(), evaluator=cast("Any", SimpleNamespace(calls_per_cell=1)), door=door, seed=0)
 
 

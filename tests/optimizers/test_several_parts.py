@@ -25,7 +25,7 @@ GOOD = {"instruction": ("twice", "exactly"), "system": ("kindly", "slowly")}
 BAD = "nothing"
 OPENING = {"instruction": "Answer it", "system": "You help"}
 # What chooses demonstrations alone edits no part.
-ONE_TEXT = ("rlprompt", "sprig")
+ONE_TEXT = ("align-pro", "rlprompt", "sprig")
 """Methods that learn what is good in one text: the first editable part, the others stay."""
 METHODS = [name for name in registry.names("optimizers") if name not in ("bootstrap", *ONE_TEXT)]
 

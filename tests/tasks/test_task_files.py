@@ -35,6 +35,8 @@ LETTERED = [
     "tracking_shuffled_objects_seven_objects",
     "tracking_shuffled_objects_three_objects",
 ]
+CHAT = "support-chat"
+"""Conversations, whose tests are in `library/test_support_chat.py`."""
 LIBRARY = Path(str(files("promptopt.tasks") / "library"))
 
 ROWS = "text,target\n" + "".join(f"message {n},{'a' if n % 2 else 'b'}\n" for n in range(400))
@@ -69,7 +71,7 @@ def test_the_library_has_the_tasks_that_were_promised() -> None:
     assert promised <= set(names)
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if name not in OWN_DATA])
+@pytest.mark.parametrize("name", [name for name in task_names() if name not in (*OWN_DATA, CHAT)])
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_public_tasks_load_and_render(name: str, seed: int, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))

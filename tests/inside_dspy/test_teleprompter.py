@@ -14,7 +14,7 @@ from promptopt.run.budget import Budget
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
 from promptopt.dspy import PromptOpt  # noqa: E402
-from tests.dspy.scripted import Engine, examples, lm, right, text_of  # noqa: E402
+from tests.inside_dspy.scripted import Engine, examples, lm, right, text_of  # noqa: E402
 
 
 def compiled(home: Path, student, engine, metric=right, *, data=None, method="apo", budget=None, **settings):

@@ -10,7 +10,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 
 from promptopt.models.scripted import Scripted  # noqa: E402
 from tests.documents import follow  # noqa: E402
-from tests.dspy.scripted import Engine, examples, lm  # noqa: E402
+from tests.inside_dspy.scripted import Engine, examples, lm  # noqa: E402
 
 
 def test_the_page_on_dspy_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from promptopt.dspy import PromptOpt, lm_of  # noqa: E402
 from promptopt.errors import ConfigError  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
-from tests.dspy.scripted import Engine, examples, lm, right  # noqa: E402
+from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
 
 
 def compiled(home: Path, student, settings, *, metric=right, method="random", budget=None, data=None, **given):
