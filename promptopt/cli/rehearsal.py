@@ -39,7 +39,7 @@ MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 GROWTH = 28
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
-LONGEST_PHRASE = 20
+LONGEST_PHRASE = 16
 """Words of a paraphrase at most. Ours, as what one adds: by what searches over phrases spend in the arena."""
 _WORDS = ("carefully", "briefly", "clearly", "first", "always", "exactly", "please", "really", "then", "well")
 _TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
@@ -305,7 +305,7 @@ class _Proposer:
             return text
         pieces = text.split(" ")
         most = len(self.start.split(" ")) + GROWTH
-        for _ in range(rng.randint(4, 11)):
+        for _ in range(rng.randint(4, 8)):
             while len(pieces) >= most:
                 pieces.pop(rng.randrange(len(pieces)))
             pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
@@ -315,7 +315,7 @@ class _Proposer:
 def _said_otherwise(phrase: str, rng: random.Random) -> str:
     """A phrase with words more while it is short, else with others in the place of some: a paraphrase says no less."""
     pieces = phrase.split(" ")
-    for _ in range(rng.randint(5, 10)):
+    for _ in range(rng.randint(4, 8)):
         if len(pieces) >= LONGEST_PHRASE:
             pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.errors import BackendError
 from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
@@ -11,6 +11,12 @@ from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.transformers.forward import Forward, Later, Prefix
 from promptopt.models.transformers.packing import Read, following
 from promptopt.types import Content, ScoreRequest
+
+WORTH_A_PASS = 4_096
+"""Tokens that a shared prefix must save on a GPU to be worth passes of its own, each of which the host has to launch.
+
+On an H200, prompts of 8 tokens with 16 inputs each were scored five times as fast without.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,12 @@ def score(
             if not found.fits:
                 yield index, found, []
                 continue
+            if forward.device != "cpu" and len(found.prefix) * (len(group) - 1) < WORTH_A_PASS:
+                found = replace(found, prefix=())
             yield from batches.add(index, found)
-        for prefix in batches.open:
-            if stopping():
-                yield from batches.settle()
-                return
-            yield from batches.evaluate(prefix)
+        # What has no prefix waits for what else has none.
+        yield from batches.finish([prefix for prefix in batches.open if prefix], stopping)
+    yield from batches.finish(batches.open, stopping)
     yield from batches.settle()
 
 
@@ -144,6 +150,13 @@ class _Batches:
                     batch = self._waiting[prefix] = _Batch([], 0)
                 batch.tokens += _own(prefix, batch, read)
                 batch.reads.append((_Place(index, continuation, number), read))
+
+    def finish(self, prefixes: Sequence[Prefix], stopping: Callable[[], bool]) -> Settled:
+        """Begin with what waits for each of the prefixes, unless it is to stop."""
+        for prefix in prefixes:
+            if stopping():
+                return
+            yield from self.evaluate(prefix)
 
     def evaluate(self, prefix: Prefix) -> Settled:
         """Begin with what waits for a prefix, and yield the requests that what was begun before completes."""
