@@ -14,8 +14,7 @@ from functools import lru_cache
 _NAMES = r"(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad|reflection|inner_monologue)"
 _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
-    # A quoted mark is spoken of, not used.
-    rf"(?<![`\"'])(?:(?:<|&lt;)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;)"
+    rf"(?:(?:<|&lt;)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;)"
     r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|[Tt]hink(?:ing)?)\s?\]"
     r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
     rf"|<\|\s?(?P<end4>/?)\s?{_NAMES}\s?\|>"
@@ -73,7 +72,16 @@ def written(reply: str, tags: Sequence[str] = ()) -> str:
 
 
 def _marks(text: str) -> list[re.Match[str]]:
-    return list(_MARK.finditer(text)) if _MAY_OPEN.search(text) else []
+    if not _MAY_OPEN.search(text):
+        return []
+    # A quoted mark is spoken of, not used; but a thought may end in a quote.
+    return [mark for mark in _MARK.finditer(text) if not _is_quoted(text, mark)]
+
+
+def _is_quoted(text: str, mark: re.Match[str]) -> bool:
+    before = text[mark.start() - 1 : mark.start()] if mark.start() else ""
+    both = text[mark.end() : mark.end() + 1] == before
+    return before in tuple("`\"'") and (both or not _closes(mark))
 
 
 def _closes(mark: re.Match[str]) -> bool:

@@ -43,6 +43,8 @@ SPOKEN: dict[str, str | None] = {
     "[THINK]never ends": None,
     "a</think>": "",
     "Write `<think>` first.": "Write `<think>` first.",
+    "<think>He said 'no'</think>C": "C",
+    'Write "<think> and so on" first.': 'Write "<think> and so on" first.',
     "Think: <b>C</b> [1]": "Think: <b>C</b> [1]",
 }
 
