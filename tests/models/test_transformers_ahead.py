@@ -32,6 +32,8 @@ PREFIX = tuple(range(100, 120))
 class Scripted:
     """A forward pass of two requests' tokens at once, which notes when it is begun and when its values are fetched."""
 
+    device = "cpu"
+
     def __init__(self, ahead: int, fails: Callable[[int], bool] = lambda number: False) -> None:
         self.ahead, self.noted, self._fails, self._number = ahead, list[str](), fails, 0
 
