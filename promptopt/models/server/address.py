@@ -113,6 +113,6 @@ def _parts(address: str) -> SplitResult:
         host = parts.hostname if parts.scheme in _PORTS and (parts.port is None or parts.port) else None
     except ValueError:
         parts = host = None
-    if not host or parts is None or "@" in parts.netloc or not address.isprintable():
+    if host is None or not host.strip(".") or parts is None or "@" in parts.netloc or not address.isprintable():
         raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
     return parts
