@@ -44,3 +44,18 @@ def load(group: Group, name: str) -> Any:
             f"the {_NOUNS[group]} {name!r} ({known[name].value}) cannot be imported: {cause}; "
             f"reinstall the package that provides it"
         ) from cause
+
+
+def function_in(module: Any, path: str, metric: str, where: str) -> Any:
+    """What stands under the dotted `path` in a module, for the metric that names it. Raises ConfigError.
+
+    `where`: what the module is called in that sentence.
+    """
+    found = module
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ConfigError(f"metric {metric!r}: {where} has no function {path!r}; correct either")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ConfigError(f"metric {metric!r} is a {type(found).__name__}: expected a function of (answer, example)")
+    return found

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli.output import show, show_json
+from promptopt.cli.side_by_side import Named, as_table
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.cli.evaluate import Scoring
-    from promptopt.evaluation import Comparison, Evaluation
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -31,6 +31,7 @@ class Asked:
 def across(config: RunConfig, models: Sequence[str], asked: Asked, scored: Scoring, *, json: bool, quiet: bool) -> None:
     """Score the prompt on every model, and show each against the first by the paired test."""
     from promptopt.evaluation import compare
+    from promptopt.reports.words import one_line
 
     repeated = next((model for place, model in enumerate(models) if model in models[:place]), None)
     if repeated is not None:
@@ -56,34 +57,5 @@ def across(config: RunConfig, models: Sequence[str], asked: Asked, scored: Scori
         show_json({"task": first.task, "prompt": first.prompt[asked.task.editable], "prompt_id": first.prompt.id,
                    "evaluator": first.evaluator, "split": asked.split, "models": entries})  # fmt: skip
         return
-    show(_as_text(found, against, models))
-
-
-def _as_text(found: Sequence[Evaluation], against: Sequence[Comparison], models: Sequence[str]) -> str:
-    from promptopt.reports import words
-
-    first = found[0]
-    rows = [["model", "score", "from", "to", "unreadable", "against first", "from", "to", "p", "verdict"]]
-    for place, (evaluation, model) in enumerate(zip(found, models, strict=True)):
-        measured = evaluation.measured
-        row = [words.one_line(model, 40), words.score(measured.score), *map(words.score, measured.ci95),
-               words.count(measured.unreadable)]  # fmt: skip
-        if place:
-            gain, verdict = against[place - 1].gain, against[place - 1].verdict
-            row += [words.difference(gain.mean), *map(words.difference, gain.ci95),
-                    words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " ")]  # fmt: skip
-        else:
-            row += ["", "", "", "", ""]
-        rows.append(row)
-    examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
-    lines = [
-        f"{first.task}, the same {examples}, {first.evaluator}: one prompt on {counted(len(found), 'model')}",
-        "",
-        words.columns(rows, right=tuple(range(1, 8))),
-        "",
-        "From and to: 95 % intervals. Against first: the paired difference on the same examples, by an exact or a "
-        "permutation test.",
-    ]
-    if len(against) > 1:
-        lines.append(f"A verdict needs p below 0.05 / {len(against)}: so many models are compared with the first.")
-    return "\n".join(lines)
+    title = f": one prompt on {counted(len(found), 'model')}"
+    show(as_table(found, against, title, Named("models", "first", "model", [one_line(model, 40) for model in models])))

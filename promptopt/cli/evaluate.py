@@ -12,11 +12,12 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.across import Asked, across
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
+from promptopt.cli.side_by_side import Named, as_table
 from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.evaluation import Evaluation
     from promptopt.tasks.task import Task
     from promptopt.types import Content, Prompt
 
@@ -159,38 +160,14 @@ def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, 
         show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
                    "prompts": entries})  # fmt: skip
         return
-    show(_as_comparison(found, against, [told(task, chosen) for _, _, chosen in tasks]))
-
-
-def _as_comparison(found: Sequence[tuple[str, Evaluation]], against: Sequence[Comparison], texts: Sequence[str]) -> str:
-    from promptopt.reports import words
-
-    first = found[0][1]
-    rows = [["", "score", "from", "to", "unreadable", "against A", "from", "to", "p", "verdict", "prompt"]]
-    for place, ((_, evaluation), text) in enumerate(zip(found, texts, strict=True)):
-        measured = evaluation.measured
-        row = [chr(65 + place) if place < 26 else str(place + 1), words.score(measured.score),
-               *map(words.score, measured.ci95), words.count(measured.unreadable)]  # fmt: skip
-        if place:
-            gain = against[place - 1].gain
-            row += [words.difference(gain.mean), *map(words.difference, gain.ci95),
-                    words.p_value(gain.p_value).removeprefix("p "),
-                    against[place - 1].verdict.replace("_", " ")]  # fmt: skip
-        else:
-            row += ["", "", "", "", ""]
-        rows.append([*row, words.one_line(text, 40)])
-    examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
-    lines = [
-        f"{first.task}, the same {examples}, {first.evaluator} on {first.model}",
+    named = Named(
+        "prompts",
+        "A",
         "",
-        words.columns(rows, right=tuple(range(1, 8))),
-        "",
-        "From and to: 95 % intervals. Against A: the paired difference on the same examples, by an exact or a "
-        "permutation test.",
-    ]
-    if len(against) > 1:
-        lines.append(f"A verdict needs p below 0.05 / {len(against)}: so many prompts are compared with A.")
-    return "\n".join(lines)
+        [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(found))],
+        [told(task, chosen) for _, _, chosen in tasks],
+    )
+    show(as_table([evaluation for _, evaluation in found], against, f" on {first.model}", named))
 
 
 def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:

@@ -16,6 +16,7 @@ from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
+from promptopt.registry import function_in
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, digest
 
@@ -158,13 +159,7 @@ def _imported(name: str) -> Metric:
             f"metric {name!r} cannot be imported: {cause}; write it as module:function, and put the module's folder on "
             f"PYTHONPATH"
         ) from cause
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ConfigError(f"metric {name!r}: module {module_name!r} has no function {attribute!r}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise ConfigError(f"metric {name!r} is a {type(found).__name__}: expected a function of (answer, example)")
-    return cast("Metric", found)
+    return cast("Metric", function_in(found, attribute, name, f"module {module_name!r}"))
 
 
 def _right(example: Example) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.protocols import Metric
+from promptopt.registry import function_in
 
 LARGEST_BYTES = 10_000_000
 """Of a module, which is read whole."""
@@ -74,10 +75,4 @@ def own_metric(module: Path, content: bytes, metric: str) -> Metric:
                 f"the module {module} of metric {metric!r} cannot be run: {type(cause).__name__}: {cause}; a module "
                 f"that it needs has to be installed, or on PYTHONPATH"
             ) from cause
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ConfigError(f"metric {metric!r}: the file {module} has no function {attribute!r}; correct either")
-        found = getattr(found, part)
-    if not callable(found):
-        raise ConfigError(f"metric {metric!r} is a {type(found).__name__}: expected a function of (answer, example)")
-    return cast("Metric", found)
+    return cast("Metric", function_in(found, attribute, metric, f"the file {module}"))

@@ -1,0 +1,58 @@
+"""Several evaluations on the same examples as one table, each held against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from promptopt.text import counted
+
+if TYPE_CHECKING:
+    from promptopt.evaluation import Comparison, Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is compared: `kind` in the plural and how the first is called; a name a row, and a text a row or none."""
+
+    kind: str
+    first: str
+    heading: str
+    names: Sequence[str]
+    texts: Sequence[str] = ()
+
+
+def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: str, named: Named) -> str:
+    """`title`: what stands beside the task's name and the number of examples."""
+    from promptopt.reports import words
+
+    first = found[0]
+    text = ["prompt"] if named.texts else []
+    rows = [[named.heading, "score", "from", "to", "unreadable", f"against {named.first}", "from", "to", "p", "verdict",
+             *text]]  # fmt: skip
+    for place, (evaluation, name) in enumerate(zip(found, named.names, strict=True)):
+        measured = evaluation.measured
+        row = [name, words.score(measured.score), *map(words.score, measured.ci95), words.count(measured.unreadable)]
+        if place:
+            gain, verdict = against[place - 1].gain, against[place - 1].verdict
+            row += [words.difference(gain.mean), *map(words.difference, gain.ci95),
+                    words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " ")]  # fmt: skip
+        else:
+            row += [""] * 5
+        rows.append([*row, *([words.one_line(named.texts[place], 40)] if named.texts else [])])
+    examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
+    lines = [
+        f"{first.task}, the same {examples}, {first.evaluator}{title}",
+        "",
+        words.columns(rows, right=tuple(range(1, 8))),
+        "",
+        f"From and to: 95 % intervals. Against {named.first}: the paired difference on the same examples, by an exact "
+        f"or a permutation test.",
+    ]
+    if len(against) > 1:
+        lines.append(
+            f"A verdict needs p below 0.05 / {len(against)}: so many {named.kind} are compared with "
+            f"{'the first' if named.first == 'first' else named.first}."
+        )
+    return "\n".join(lines)
