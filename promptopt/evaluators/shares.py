@@ -40,7 +40,8 @@ def share_of_right(reply: Reply, answer: str, example: Example, labels: Sequence
             # The reply has left the right label, or can say no other.
             return min(1.0, reached)
         before += token.text
-    return min(1.0, reached)
+    # One label goes on from another, and the reply ended at the shorter.
+    return min(1.0, reached) if said in right else 0.0
 
 
 def _begun(before: str, text: str, labels: set[str]) -> set[str]:

@@ -45,6 +45,13 @@ def test_labels_that_begin_alike_are_told_apart_by_the_token_that_tells_them_apa
     assert share(tokens, "order_status", "cancel") == pytest.approx(0.25)
 
 
+def test_a_label_that_another_goes_on_from_has_no_share_of_it() -> None:
+    reply = Reply("good", tokens=(token("good", good=0.8, bad=0.2),))
+    labels = ("good", "good deal", "bad")
+    assert share_of_right(reply, "good", Example.of("good", text="x"), labels) == pytest.approx(0.8)
+    assert share_of_right(reply, "good", Example.of("good deal", text="x"), labels) == 0.0
+
+
 def test_what_is_said_before_the_label_does_not_count() -> None:
     opening = [token("The", The=0.9, refund=0.1), token(" intent", **{" intent": 1.0}), token(":", **{":": 1.0})]
     decides = token(" refund", **{" refund": 0.6, " cancel": 0.4})
