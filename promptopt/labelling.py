@@ -43,7 +43,8 @@ def pairs_of(record: RunRecord, store: Store) -> Kept:
         why = (
             "it kept the start, so there are not two prompts"
             if result.get("basis") == "judge"
-            else f"its verdict is by {result['evaluator']}, and no judge's word stands to be checked"
+            else f"its verdict is by {result['evaluator']}, and no judge's word stands to be checked; let a judge "
+            f"score, by a [judge] table in the task file or --evaluator rubric"
         )
         raise ConfigError(f"run {record.id} has no replies to label: {why}")
     return kept_pairs(store.cache, str(name))

@@ -89,8 +89,8 @@ class RunConfig:
     evaluator: Annotated[
         str | None,
         Said(
-            "generation, labels, loss, preference, or a judge: rubric, checklist, versus, panel, weighted; default: as "
-            "the method or the task says."
+            "generation, labels, loss, preference, or a judge: rubric, checklist, versus, equivalence, panel, "
+            "weighted; default: as the method or the task says."
         ),
     ] = None
     check_model: Annotated[

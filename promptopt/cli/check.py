@@ -70,7 +70,8 @@ def check(
         raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
-    (laid_out, old), (others, new) = (prompt_from(task, text) for text in (baseline, prompt))
+    laid_out, old = prompt_from(task, baseline)
+    others, new = _new_prompt(task, prompt, laid_out)
     if laid_out.layout != others.layout:
         raise ConfigError("the two prompts are in different layouts of the task; export both in one")
     checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
@@ -87,6 +88,17 @@ def check(
     else:
         show(_as_text(checked, outcome))
     raise typer.Exit(code)
+
+
+def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
+    from promptopt.cli.request import prompt_from
+    from promptopt.tasks.task import PlaceholderLost
+
+    try:
+        return prompt_from(task, prompt)
+    except PlaceholderLost as lost:
+        # A finding on the new prompt, which the contract tells in its turn, and no mistake in the command.
+        return laid_out, lost.prompt
 
 
 def _checked(

@@ -84,7 +84,7 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
         *(f"warning: {warning}" for warning in task.warnings),
         f"1. Put the prompt you use today into {path} (instruction = …).",
         f"2. promptopt evaluate --task {named}{by} --layouts",
-        f"3. promptopt optimize --task {named} --method {'pmpo' if pairs else 'apo'}{by}",
+        f"3. promptopt optimize --task {named}{' --method pmpo' if pairs else ''}{by}",
     ]
     show("\n".join(said))
 
@@ -143,8 +143,9 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
         *(f"note: {each}" for each in draft.said),
         *(f"warning: {warning}" for warning in task.warnings if not warning.startswith(beside.name)),
         f"1. Look through {path}: what the bot is for, and what no prompt may lose (contract).",
-        f"2. promptopt evaluate --task {named}",
-        f"3. promptopt optimize --task {named} --method apo",
+        "2. Let a judge score replies, by a [judge] table (docs/judges.md); they are held against the logged ones now.",
+        f"3. promptopt evaluate --task {named}",
+        f"4. promptopt optimize --task {named} --method sprig",
     ]))  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def list_runs(json: options.AsJson = False) -> None:
         show_json({"store": where, "runs": [_listed(record) for record in records]})
         return
     if not records:
-        show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent --method apo")
+        show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent")
         return
     rows = [["run", "last used", "task", "method", "model", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:

@@ -12,6 +12,7 @@ ENOUGH_CALLS = 50
 
 def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
+    from promptopt.binding.models import default_proposer
     from promptopt.places import home
     from promptopt.store.runs import Store
 
@@ -24,7 +25,8 @@ def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
             model, served = (config.get(name) for name in ("model", "base_url"))
             if result is None or (model, served) != (asked.model, asked.base_url):
                 continue
-            if config.get("proposer", model) != proposer:
+            own = None if model is None else default_proposer(str(model))
+            if config.get("proposer", model if own is None else own) != proposer:
                 continue
             # A damaged record says nothing of the speed.
             with suppress(KeyError, TypeError):

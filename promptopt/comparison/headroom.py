@@ -123,7 +123,8 @@ def headroom(
         try:
             found = _looked(bound, on)
         except BudgetSpent as stop:
-            raise ConfigError(f"{stop}, which is too little to say anything; raise the limit") from stop
+            too_little = f"{stop}, which is too little to say anything; some 400 evaluations are enough; raise it"
+            raise ConfigError(too_little) from stop
         except Suspended as stop:
             raise BackendError(f"{stop}; run the same command again to go on") from stop
         spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))

@@ -34,6 +34,15 @@ else:
     _Editable = str | Sequence[str]
 
 
+class PlaceholderLost(ConfigError):
+    """A user's prompt lacks an input that the start prompt has. `prompt`: what it would be without that."""
+
+    def __init__(self, message: str, prompt: Prompt) -> None:
+        """`message`: the sentence."""
+        super().__init__(message)
+        self.prompt = prompt
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One task, complete; made by `from_examples`, `from_file` or `promptopt.tasks.load_task`.
@@ -272,7 +281,9 @@ class Task:
         if placeholders:
             lost = [name for name in placeholders if f"{{{name}}}" not in text]
             if lost:
-                raise ConfigError(f"the prompt lacks {{{lost[0]}}}, which the task's own start prompt has; put it in")
+                spelt = dict(self.marks).get(lost[0], f"{{{lost[0]}}}")
+                sentence = f"the prompt lacks {spelt}, which the task's own start prompt has; put it in"
+                raise PlaceholderLost(sentence, self.initial.replace(self.editable, text.strip()))
             return self.initial.replace(self.editable, text.strip())
         start = take_apart(text, self.fields, self.editable)
         if start.pattern is not None and not any(start.pattern in layout.patterns for layout in self.layouts):

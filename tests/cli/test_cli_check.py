@@ -169,3 +169,19 @@ def test_what_is_asked_wrongly_is_exit_2(options: tuple[str, str], invoke: Invok
 
 def test_a_task_that_is_not_there_is_exit_2(invoke: Invoke) -> None:
     assert check(invoke, "nosuch", BETTER).exit_code == 2
+
+
+def test_a_prompt_that_lost_an_input_breaks_the_contract_and_the_files_are_written(
+    invoke: Invoke, task_file: str, tmp_path: Path
+) -> None:
+    text = Path(task_file).read_text(encoding="utf-8")
+    start = next(line for line in text.splitlines() if line.startswith("instruction"))
+    twice = 'instruction = "Of {text} say good or bad, and of nothing else than {text}."'
+    Path(task_file).write_text(text.replace(start, twice), encoding="utf-8")
+    junit, summary = tmp_path / "j.xml", tmp_path / "s.md"
+    done = check(invoke, task_file, WORSE, "--junit", str(junit), "--summary", str(summary))
+
+    assert done.exit_code == 4, done.output
+    assert "lost placeholder {text}" in done.stdout
+    assert junit.exists()
+    assert summary.exists()

@@ -244,6 +244,8 @@ def _json_of(path: Path) -> dict[str, Any]:
 
 
 def _needed(module: str, package: str, path: Path) -> Any:
+    # A file that is not there needs no library.
+    path.stat()
     try:
         return import_module(module)
     except ImportError as cause:

@@ -59,6 +59,9 @@ def test_parquet_is_read(tmp_path: Path) -> None:
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(DataError, match="there is no file"):
+        list(read_rows(tmp_path / "a.parquet"))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigError, match=r"a\.parquet needs pyarrow; install it"):
         list(read_rows(tmp_path / "a.parquet"))
 
