@@ -1,4 +1,4 @@
-"""What an engine is asked outside of its batches, such as what it can do: beside, so that an interrupt need not wait."""
+"""What an engine is asked outside of its batches, such as what it can do: beside, so that no interrupt has to wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def beside(compute: Callable[[], _Found], stopping: Callable[[], str | None]) ->
     def work() -> None:
         try:
             outcome.put(([compute()], None))
-        except Exception as failed:
+        except Exception as failed:  # noqa: BLE001 - whoever asked is told
             outcome.put(([], failed))
 
     threading.Thread(target=work, daemon=True, name="promptopt-beside").start()

@@ -179,7 +179,7 @@ def url_of(location: str | Path | None) -> sql.URL:
         try:
             url = sql.make_url(location)
             # The driver of the extra `postgres`, where none is named.
-            url = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+            url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
         if url.get_backend_name() == "sqlite" and _is_in_memory(url):
