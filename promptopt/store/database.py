@@ -113,7 +113,9 @@ def _advice(where: str, detail: str) -> str:
     told = next((said for sign, said in _SERVER.items() if sign in detail), None)
     if told is not None:
         return f"{told} ({detail})"
-    if any(sign in detail for sign in ("malformed", "not a database", "Could not decode", "unsupported file format")):
+    foreign = ("no such column", "no such table", "has no column")
+    signs = ("malformed", "not a database", "Could not decode", "unsupported file format", *foreign)
+    if any(sign in detail for sign in signs):
         return _DAMAGED
     if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
         return "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
