@@ -26,6 +26,10 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 _TURN_END = re.compile(r"(?:<\|(?:return|end)\|>\s*)+\Z")
+_STOP = re.compile(
+    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>\s*\Z"
+)
+"""What chat templates write where a turn ends: some servers let it through, and some models go on with another turn."""
 _MAY_OPEN = re.compile(r"[<\[◁]|&lt;")
 _PREAMBLE = re.compile(
     r"(?:sure|okay|ok|certainly|of course|hm+|let me think|all ?right|well)\b[^\n:]{0,60}", re.IGNORECASE
@@ -38,8 +42,10 @@ NESTED = 64
 def spoken(reply: str) -> str | None:
     """What is said after the last thought; where that is nothing, what is said outside of the thoughts.
 
-    None where a thought never ends: whatever stands in it is no answer. A reply without thoughts is itself.
+    None where a thought never ends: whatever stands in it is no answer. A reply without thoughts is itself, up to where
+    its turn ends.
     """
+    reply = turn(reply)
     marks = _marks(reply)
     if not marks:
         return reply
@@ -48,6 +54,12 @@ def spoken(reply: str) -> str | None:
         return None
     after = _TURN_END.sub("", reply[marks[-1].end() :]) if _closes(marks[-1]) else outside[-1]
     return after if after.strip() else "".join(outside)
+
+
+def turn(reply: str) -> str:
+    """The reply up to the mark of a chat template that ends a turn; the whole of one that has none."""
+    found = _STOP.search(reply) if "<" in reply else None
+    return reply if found is None or (found[0].startswith("</s>") and "<s>" in reply) else reply[: found.start()]
 
 
 def written(reply: str, tags: Sequence[str] = ()) -> str:

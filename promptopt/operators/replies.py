@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from promptopt.text import Pattern, strip_fence
-from promptopt.thoughts import written
+from promptopt.thoughts import turn, written
 from promptopt.types import Reply, Sampling
 
 WORDS = 6
@@ -79,7 +79,7 @@ def tidy(text: str, parent: str = "") -> str:
     What `parent`, which the text was made from, has around it as well stays. Tidying twice is tidying once.
     """
     while True:
-        bare = _without_score(_unlabelled(strip_fence(text), parent).strip(), parent)
+        bare = _without_score(_unlabelled(strip_fence(turn(text)), parent).strip(), parent)
         bare = _unquoted(bare.strip(), parent.strip()).strip()
         if bare == text:
             return bare

@@ -212,3 +212,11 @@ def test_a_rating_out_of_the_highest_is_one_label(reply: str, label: str | None)
 @pytest.mark.parametrize("reply", ["Yes/No: No", "Yes or no: no.", "yes / no: No"])
 def test_a_question_by_all_labels_announces_the_answer(reply: str) -> None:
     assert resolve("label", ("Yes", "No"))(reply) == "No"
+
+
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "<|eot_id|>\n", "<end_of_turn>", "</s>", "<|im_end|>\n<|im_start|>user\nno"]
+)
+def test_the_end_of_a_turn_is_no_part_of_an_answer(end: str) -> None:
+    for reader, said, read in (("text", "Paris", "Paris"), ("label", "yes", "yes"), ("number", "15", "15")):
+        assert resolve(reader, INTENTS)(f"{said}{end}") == read

@@ -153,3 +153,8 @@ def test_a_reply_has_space_for_the_section_it_must_hold() -> None:
     small = Sampling(0.7, max_tokens=1024)
     assert sized(small, 682) == small
     assert sized(small, 1600) == Sampling(0.7, max_tokens=2656)
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "<|eot_id|>", "<end_of_turn>\n", "</s>", "<|im_end|>\n<|im_start|>user"])
+def test_the_end_of_a_turn_is_no_part_of_a_prompt(end: str) -> None:
+    assert tidy(f"Classify the text.{end}", PARENT) == "Classify the text."
