@@ -28,7 +28,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
-from promptopt.stats import ALPHA, Gain, paired_gain, verdict
+from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
@@ -131,7 +131,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni).
+        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni), on a test at its look's.
 
         `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.
         """
@@ -145,7 +145,10 @@ class Comparison:
 
 
 def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> Comparison:
-    """The paired test of two evaluations, on the examples that both scored. Raises ConfigError where there are none."""
+    """The paired test of two evaluations, on the examples that both scored; on a test, at the level of the later look.
+
+    Raises ConfigError where there are none.
+    """
     known = dict(zip(first.examples, first.scores, strict=True))
     both = [(each, known[each].value, score.value)
             for each, score in zip(second.examples, second.scores, strict=True)
@@ -153,7 +156,10 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
-    gain = paired_gain(before, after, seed, alpha=ALPHA / rivals, groups=[each.group for each, _, _ in both])
+    looks = [each.look.number for each in (first, second) if each.look is not None]
+    # Each rival is a look of its own, and pays for itself.
+    alpha = level(max(looks)) if looks else ALPHA / rivals
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=[each.group for each, _, _ in both])
     return Comparison(gain, rivals, first.judged or second.judged)
 
 

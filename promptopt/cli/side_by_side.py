@@ -26,6 +26,7 @@ class Named:
 def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: str, named: Named) -> str:
     """`title`: what stands beside the task's name and the number of examples."""
     from promptopt.reports import words
+    from promptopt.stats import level
 
     first = found[0]
     text = ["prompt"] if named.texts else []
@@ -50,7 +51,15 @@ def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: 
         f"From and to: 95 % intervals. Against {named.first}: the paired difference on the same examples, by an exact "
         f"or a permutation test.",
     ]
-    if len(against) > 1:
+    looks = [evaluation.look.number for evaluation in found if evaluation.look is not None]
+    if looks:
+        begin, end = min(looks), max(looks)
+        levels = " and ".join(f"{level(look):.2g}" for look in looks[1:])
+        lines.append(
+            f"Looks {begin} to {end} at these test examples: verdicts need p below {levels}, and what is chosen by "
+            f"them needs new examples."
+        )
+    elif len(against) > 1:
         lines.append(
             f"A verdict needs p below 0.05 / {len(against)}: so many {named.kind} are compared with "
             f"{'the first' if named.first == 'first' else named.first}."

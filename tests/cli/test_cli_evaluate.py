@@ -135,6 +135,13 @@ def test_two_prompts_are_compared_on_the_same_examples_by_the_paired_test(invoke
     assert "the same 48 dev examples" in shown.stdout
 
 
+def test_prompts_compared_on_the_test_pay_for_the_looks_at_it(invoke: Invoke, task_file: str) -> None:
+    asked = (*BASE, task_file, "--split", "test", "--prompt", START, "--prompt", BETTER)
+    shown = invoke(*asked, "--quiet").stdout
+    assert "Looks 1 to 2 at these test examples: verdicts need p below 0.017" in shown
+    assert "better" in shown
+
+
 def test_more_rivals_need_more_evidence(invoke: Invoke, task_file: str) -> None:
     prompts = [option for number in range(4) for option in ("--prompt", f"Say it, {number}.")]
     result = invoke(*BASE, task_file, "--split", "dev", *prompts)
