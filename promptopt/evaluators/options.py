@@ -51,7 +51,8 @@ _CHOSEN = re.compile(
 )
 _MENTION = re.compile(
     r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)|(?<![\w'.])([A-Z])\)(?=\s|$)"
-    r"|^[ \t]{0,9}(?:[-•>]\s{0,3}|[0-9]{1,3}[.)]\s{0,3})?([A-Z])[.:](?=\s|$)",
+    r"|^[ \t]{0,9}(?:[-•>]\s{0,3}|[0-9]{1,3}[.)]\s{0,3})?([A-Z])[.:](?=\s|$)"
+    r"|(?<=[.!?;,]\s)([A-Z]):(?=\s)",
     re.MULTILINE,
 )
 _DENIED = re.compile(
@@ -63,7 +64,7 @@ _OPENING = re.compile(
     rf"{_NUMBERED}(?:([A-Z])[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
-_ALONE = re.compile(rf"{_NUMBERED}([A-Z])\W{{0,9}}")
+_ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
 _CLOSING = re.compile(
     r"(?:(?<!could )(?<!might )(?<!may )"
     r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
