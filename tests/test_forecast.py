@@ -21,10 +21,7 @@ from promptopt.tasks import catalogue
 FACTOR = 1.5
 QUICK = ("apo", "random")
 FURTHER_OFF = {
-    "capo": "1.6 times the tokens",
     "metaspo": "2.1 times the tokens",
-    "simba": "3 times the tokens",
-    "textgrad": "0.6 of the tokens",
 }
 """What is foreseen, of what is spent."""
 

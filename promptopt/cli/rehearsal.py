@@ -37,15 +37,20 @@ REPEATS = 0.25
 """How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
-GROWTH = 28
+GROWTH = 24
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
-LONGEST_PHRASE = 16
-"""Words of a paraphrase at most. Ours, as what one adds: by what searches over phrases spend in the arena."""
-_WORDS = ("carefully", "briefly", "clearly", "first", "always", "exactly", "please", "really", "then", "well")
+LONGEST_PHRASE = 11
+"""Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
+_GOOD, _IDLE = ("carefully", "clearly", "always", "please", "then"), ("briefly", "first", "exactly", "really", "well")
+"""What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
+_WORDS = (*_GOOD, *_IDLE)
+_SAME = re.compile(r"\bsame meaning\b")
+_ADVICE = re.compile(r"\bdo not repeat the text\b")
+_MERGE = re.compile(r"\bmerge two\b", re.IGNORECASE)
 _TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
-_BLOCK = re.compile(r'"""\s*(.*?)\s*"""', re.DOTALL)
+_BLOCK = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
 _COUNT = re.compile(r"\b(\d{1,2})\s+(?:\w+\s+){0,2}?(?:ways|times|reasons|variants|variations|versions|paraphrases)\b")
-_PHRASE = re.compile(r'(?:phrase: |")([^"\n]+)', re.IGNORECASE)
+_PHRASE = re.compile(r"\bphrase: ([^\n]+)", re.IGNORECASE)
 _LIST = re.compile(r'\bJSON\b|\[\s*"')
 
 
@@ -169,8 +174,7 @@ def rehearse(
 
 
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
-    roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
-    return list(dict.fromkeys(roles))
+    return list(dict.fromkeys(role for each in evaluators if isinstance(each, Judging) for role in each.judges))
 
 
 def _playable(budget: Budget, arranged: Allocation) -> Budget:
@@ -256,7 +260,7 @@ class _World:
         if head not in self._worth:
             there = set(head.split())
             lost = [0.12 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
-            gained = 0.04 * sum(word in there for word in _WORDS)
+            gained = 0.08 * sum(word in there for word in _GOOD) - 0.02 * sum(word in there for word in _IDLE)
             self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
         return self._worth[head]
 
@@ -285,7 +289,8 @@ class _Proposer:
         text = flat(request.content)
         rng = random.Random(f"{text}{request.seed}")
         tags = [tag.lower() for tag in _TAG.findall(text)]
-        blocks = [block for block in _BLOCK.findall(text) if block.strip()]
+        found = [block + line for block, line in _BLOCK.findall(text)]
+        blocks = list(dict.fromkeys(block for block in found if block.strip()))
         if "mask" in tags:
             first, _, rest = (blocks[-1] if blocks else self.start).partition(". ")
             return f"<prompt>\n{first}. <mask>{rest}</mask>\n</prompt>" if rest else f"<prompt>\n{first}\n</prompt>"
@@ -294,30 +299,43 @@ class _Proposer:
         if not tags and _LIST.search(text):
             named = _PHRASE.findall(_BLOCK.sub("", text))
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
-            return json.dumps([_said_otherwise(phrase, rng) for _ in range(count if asked else 10)])
+            return json.dumps([_paraphrased(phrase, LONGEST_PHRASE, rng) for _ in range(count if asked else 10)])
         tag = tags[-1] if tags else ""
-        replies = [self._changed(rng.choice(blocks if blocks else [self.start]), rng) for _ in range(count)]
+        replies = [self._written(text, blocks if blocks else [self.start], rng) for _ in range(count)]
         return "\n".join(f"<{tag}>{reply}</{tag}>" if tag else reply for reply in replies)
+
+    def _written(self, asked: str, read: Sequence[str], rng: random.Random) -> str:
+        """What is asked for, made of what was read: only a rewrite makes it longer, and advice stands below it."""
+        if _ADVICE.search(asked):
+            return " ".join(rng.choice(_WORDS) for _ in range(rng.randint(4, 8)))
+        if _SAME.search(asked):
+            return _paraphrased(rng.choice(read), self._most(), rng)
+        if _MERGE.search(asked):
+            first, last = read[0].split(" "), read[-1].split(" ")
+            return " ".join([*first[: (len(first) + 1) // 2], *last[len(last) // 2 :]])
+        return self._changed(rng.choice(read), rng)
 
     def _changed(self, text: str, rng: random.Random) -> str:
         """The text with a few words more, or others where it has grown as far as rewrites of it do."""
         if rng.random() < REPEATS:
             return text
         pieces = text.split(" ")
-        most = len(self.start.split(" ")) + GROWTH
+        most = self._most()
         for _ in range(rng.randint(4, 8)):
             while len(pieces) >= most:
                 pieces.pop(rng.randrange(len(pieces)))
             pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
         return " ".join(pieces)
 
+    def _most(self) -> int:
+        return len(self.start.split(" ")) + GROWTH
 
-def _said_otherwise(phrase: str, rng: random.Random) -> str:
-    """A phrase with words more while it is short, else with others in the place of some: a paraphrase says no less."""
-    pieces = phrase.split(" ")
-    for _ in range(rng.randint(4, 8)):
-        if len(pieces) >= LONGEST_PHRASE:
-            pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
-        else:
-            pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
+
+def _paraphrased(text: str, longest: int, rng: random.Random) -> str:
+    """The text with some words exchanged, and one more where it has fewer than `longest`: a paraphrase says no more."""
+    pieces = text.split(" ")
+    for _ in range(rng.randint(1, 3)):
+        pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
+    if len(pieces) < longest:
+        pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
     return " ".join(pieces)
