@@ -22,7 +22,6 @@ FACTOR = 1.5
 QUICK = ("apo", "random")
 FURTHER_OFF = {
     "capo": "1.6 times the tokens",
-    "metaspo": "2.1 times the tokens",
     "simba": "3 times the tokens",
     "textgrad": "0.6 of the tokens",
 }
