@@ -17,6 +17,7 @@ from promptopt.evaluators.generation import writes_decimal_commas
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import UserPrompt
+from promptopt.tasks.parts import with_user_prompts
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
@@ -73,6 +74,36 @@ def several_tasks(
             f"which one is to be improved with --system FILE"
         )
     start = system if system is not None else starts[0] if starts else START
+    return _composed(tasks, start, kind, shares, floor)
+
+
+@checked
+def under_system(task: Task, system: str) -> Task:
+    """One task behind a system prompt, which is what is edited, as tasks are in `several_tasks`.
+
+    Raises ConfigError for a task that cannot stand under one. `with_user_prompts` makes its user prompt a part too.
+    """
+    return _composed([task], system, "mean", (1.0,), None)
+
+
+@checked
+def adapting(task: Task, system: str) -> Task:
+    """One task behind a system prompt that stays: its user prompt is what is edited.
+
+    Raises ConfigError where it has none, as a task of conversations.
+    """
+    if _own_system(task) is not None or (task.train and task.train[0].messages):
+        raise ConfigError(
+            f"task {task.name!r} is about a system prompt and has no user prompt to be searched under another one; "
+            f"leave --system out, or give the system prompt as --prompt where prompts are scored"
+        )
+    whole = with_user_prompts(under_system(task, system))
+    return whole.editing(*whole.editables[1:])
+
+
+def _composed(
+    tasks: Sequence[Task], start: str, kind: Objective, shares: tuple[float, ...], floor: float | None
+) -> Task:
     if not start.strip():
         raise ConfigError("the system prompt is empty; write at least one sentence")
     converted = [_converted(task) for task in tasks]
@@ -85,7 +116,7 @@ def several_tasks(
     )
     return Task(
         name="+".join(names),
-        description=f"Several tasks under one system prompt: {measured}.",
+        description=f"{'Several tasks' if len(tasks) > 1 else 'A task'} under one system prompt: {measured}.",
         initial=Prompt.of(start.strip()),
         layouts=(replace(chat_layouts()[0], users=_users(tasks)),),
         train=cut[0], dev=cut[1], test=cut[2],

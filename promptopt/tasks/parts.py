@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from promptopt.errors import ConfigError
 from promptopt.protocols import SeveralParts, Task
 from promptopt.tasks.layout import Layout, UserPrompt
 from promptopt.text import normalise
 from promptopt.types import Content, Example, Prompt
+
+AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 def editables_of(task: Task) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ def counts_of(task: Task) -> tuple[int, int]:
     return max(1, len(members)), len(editables_of(task))
 
 
-def with_user_prompts(task: Task) -> Task:
+def with_user_prompts(task: AnyTask) -> AnyTask:
     """Several tasks under one system prompt with the user prompt of each as an editable part of its own.
 
     Any other task as it is; one of several that has no user prompt (conversations) keeps what it asks.
@@ -43,14 +45,15 @@ def with_user_prompts(task: Task) -> Task:
     from promptopt.tasks.task import Task as OwnTask
 
     users = tuple(_users_of(task).values())
-    if not isinstance(task, OwnTask) or not users or len(task.editables) > 1:
+    if not isinstance(task, OwnTask) or not users or users[0].part in task.initial.parts:
         return task
     initial = task.initial
     for user in users:
         initial = initial.replace(user.part, user.start)
     clauses = replace(task.contract, parts=tuple((user.part, user.contract) for user in users))
     several: Any = (task.editable, *(user.part for user in users))
-    return replace(task, initial=initial, editable=several, editables=(), contract=clauses)
+    parted = replace(task, initial=initial, editable=several, editables=(), contract=clauses)
+    return cast("AnyTask", parted)
 
 
 def focused(task: Task, part: str) -> Task:
