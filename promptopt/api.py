@@ -196,8 +196,9 @@ def _bind(
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
-    models = open_models(model)
-    search = suited(bind_evaluator(evaluator, task, optimizer), models.by_role["task"])
+    guide = bind_evaluator(evaluator, task, optimizer)
+    models = open_models(model, guide, check_evaluator)
+    search = suited(guide, models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:

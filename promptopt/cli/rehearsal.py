@@ -23,7 +23,7 @@ from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Judging, Optimizer
+from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
@@ -125,23 +125,25 @@ class Rehearsed:
     proposer: StandIn
     check: StandIn
     judges: tuple[StandIn, ...]
+    user: StandIn
     result: Result
 
 
 def rehearse(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: tuple[str, str, str, str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
-    `specs`: of the task model, the proposer, the check model and the judge.
+    `specs`: of the task model, the proposer, the check model, the judge and the one who plays users.
     """
     world = _World(task)
-    answering, proposing, checking, judging = specs
+    answering, proposing, checking, judging, playing = specs
+    user = StandIn("user", playing, world, _utterance, scored=False)
     judges = tuple(StandIn(role, judging, world, judged, scored=False) for role in _judges_of(evaluators))
     models = (
         StandIn("task", answering, world, world.answer),
@@ -155,7 +157,13 @@ def rehearse(
             result = api.optimize(
                 task,
                 optimizer,
-                model=Models(models[0], models[1], judges if judges else None, models[2] if apart else None),
+                model=Models(
+                    models[0],
+                    models[1],
+                    judges if judges else None,
+                    models[2] if apart else None,
+                    user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
+                ),
                 evaluator=search,
                 check_evaluator=check if apart else None,
                 budget=budget,
@@ -165,11 +173,13 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, result)
+    return Rehearsed(*models, judges, user, result)
 
 
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
     roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
+    # Whether users keep to their scenarios is a judge's word, whatever scores the conversations.
+    roles += ["judge"] if any(isinstance(each, Simulating) for each in evaluators) else []
     return list(dict.fromkeys(roles))
 
 
@@ -184,7 +194,7 @@ def _playable(budget: Budget, arranged: Allocation) -> Budget:
 def played(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: tuple[str, str, str, str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: tuple[Budget, Allocation],
     seed: int,
@@ -209,6 +219,8 @@ def played(
     drawn = max(1.0, longer) if draw_out else 1.0
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
+    if rehearsed.user.calls:
+        factors["user"], stood_in["user"] = drawn, rehearsed.user
     found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
@@ -273,6 +285,12 @@ def judged(request: Request) -> str:
     if "answers" in asked:
         said["answers"] = {place: rng.choice(["yes", "no"]) for place in asked["answers"]["required"]}
     return json.dumps(said)
+
+
+def _utterance(request: Request) -> str:
+    """What a user says in any turn, by what was said: one who never ends takes all that a search can take."""
+    number = random.Random(flat(request.content)).randrange(10**6)
+    return f"I still wait for my order, number {number}, and would like to know when it comes."
 
 
 @dataclass(frozen=True, slots=True)
