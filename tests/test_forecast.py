@@ -80,7 +80,6 @@ def test_a_dry_run_counts_those_who_play_users(tmp_path: Path, monkeypatch: pyte
     config = RunConfig(task=str(path), method="random", model="scripted/x", user_model="scripted/y", max_evaluations=60)
     roles = {role.role: role for role in forecast(config).roles}
     assert roles["user"].model == "scripted/y"
-    # Nobody ends, and the first message of a user follows from the scenario alone.
+    # Nobody ends, and what a user says to equal replies of two prompts is asked for once.
     assert roles["task"].calls == 60 * 2
-    assert 60 < (roles["user"].calls or 0) < 60 * 2
-    assert roles["judge"].calls == 60
+    assert all(24 < (roles[role].calls or 0) < 60 * 2 for role in ("user", "judge"))

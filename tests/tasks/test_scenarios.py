@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluators.simulated import Simulated
+from promptopt.migration import freeze
+from promptopt.models.scripted import Scripted
 from promptopt.tasks import Task, load_task, scenario
 from promptopt.tasks.reading.scenarios import read_scenarios
 from promptopt.types import Message
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "chat.md"
 
 ROWS: list[dict[str, object]] = [{"goal": f"cancel order {number}", "name": f"Ann {number}"} for number in range(12)]
 TOML = """
@@ -136,3 +141,19 @@ def test_own_data_in_the_place_of_the_scenarios_are_scenarios_too(tmp_path: Path
     task = load_task(path, data=tmp_path / "mine.csv")
     assert all(example["name"] == "Bo" for example in task.train)
     assert "pay bill" in task.train[0]["history"]
+
+
+def test_the_documents_task_file_and_scenario_can_be_played(tmp_path: Path) -> None:
+    blocks = {kind: re.findall(rf"```{kind}\n(.*?)```", DOCS.read_text(), re.DOTALL) for kind in ("toml", "json")}
+    toml = next(block for block in blocks["toml"] if "[simulation]" in block)
+    row = json.loads(blocks["json"][0])
+    rows = [{**row, "goal": f"cancel order {number}"} for number in range(9)]
+    task = load_task(task_file(tmp_path, toml, rows), trust=True)
+    assert simulated(task).user_model == "openai/gpt-4.1"
+    assert task.warnings[0].startswith("the test split has only")
+    assert task.train[0].messages[0].content == "hi, about my order"
+
+
+def test_nothing_is_frozen_of_users_who_are_simulated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="freeze what the model answers to logged ones"):
+        freeze(load_task(task_file(tmp_path)), tmp_path / "frozen.jsonl", model=Scripted("x"), store=tmp_path / "s.db")
