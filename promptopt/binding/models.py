@@ -36,6 +36,8 @@ class Models:
     """The server of the proposer alone; the task model's name is asked there, where no proposer is named."""
     judge_access: Access | None = None
     """The server of the judge alone; the proposer's name is asked there, where no judge is named."""
+    check_judge: str | Model | None = None
+    """Scores in place of the judge in the final choice and the sealed test."""
     user: str | Model | None = None
     """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
 
@@ -58,17 +60,14 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     """
     models = named if isinstance(named, Models) else Models(named)
     models, panel = _first_judge(models)
+    assert not isinstance(models.judge, tuple)
     user = _user(models, evaluators)
-    given = (models.task, models.proposer, models.judge, models.check, *panel, user if user else None)
-    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
-        raise ConfigError(
-            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
-            "name the model, as 'openai/NAME'"
-        )
+    more = (models.check_judge, user if user else None, *panel)
+    _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _named(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
     sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
-    taker = _server_of(models.task, *sharing, models.check, *panel, user if user else None)
+    taker = _server_of(models.task, *sharing, models.check, *more)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
 
@@ -99,7 +98,10 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     checked = task if models.check is None else opened(models.check)
     by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
     by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
-    by_role.update({} if user is None else {"user": opened(user) if user else proposing})
+    if models.check_judge is not None:
+        by_role["check_judge"] = opened(models.check_judge)
+    if user is not None:
+        by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
 
 
@@ -137,6 +139,15 @@ def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
         if access is not None and not isinstance(spec, str):
             raise ConfigError(f"a server is given for the {role}, but no model there: name it")
     return proposer, judge
+
+
+def _check_address(models: Models, given: Sequence[str | Model | None]) -> None:
+    """Raise ConfigError where there is an address, and no model that could be asked there."""
+    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
+        raise ConfigError(
+            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
+            "name the model, as 'openai/NAME'"
+        )
 
 
 def _user(models: Models, evaluators: Sequence[object]) -> str | Model | None:

@@ -125,33 +125,35 @@ class Rehearsed:
     proposer: StandIn
     check: StandIn
     judges: tuple[StandIn, ...]
-    user: StandIn
+    others: tuple[StandIn, ...]
+    """The one who plays users, and the check judge where there is one."""
     result: Result
 
 
 def rehearse(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
-    `specs`: of the task model, the proposer, the check model, the judge and the one who plays users.
+    `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users and of the
+    check judge, where there are such.
     """
     world = _World(task)
-    answering, proposing, checking, judging, playing = specs
-    user = StandIn("user", playing, world, _utterance, scored=False)
-    judges = tuple(StandIn(role, judging, world, judged, scored=False) for role in _judges_of(evaluators))
+    user = StandIn("user", specs.get("user", ""), world, _utterance, scored=False)
+    judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
+    last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
     models = (
-        StandIn("task", answering, world, world.answer),
-        StandIn("proposer", proposing, world, _Proposer(task.initial[task.editable]), scored=False),
-        StandIn("check", checking, world, world.answer),
+        StandIn("task", specs["task"], world, world.answer),
+        StandIn("proposer", specs["proposer"], world, _Proposer(task.initial[task.editable]), scored=False),
+        StandIn("check", specs["check"], world, world.answer),
     )
     search, check = evaluators
-    apart = check is not search or answering != checking
+    apart = check is not search or specs["task"] != specs["check"]
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
         try:
             result = api.optimize(
@@ -162,6 +164,7 @@ def rehearse(
                     models[1],
                     judges if judges else None,
                     models[2] if apart else None,
+                    check_judge=last[0] if last else None,
                     user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
                 ),
                 evaluator=search,
@@ -173,7 +176,7 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, user, result)
+    return Rehearsed(*models, judges, (user, *last), result)
 
 
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
@@ -194,7 +197,7 @@ def _playable(budget: Budget, arranged: Allocation) -> Budget:
 def played(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: tuple[Budget, Allocation],
     seed: int,
@@ -219,8 +222,9 @@ def played(
     drawn = max(1.0, longer) if draw_out else 1.0
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
-    if rehearsed.user.calls:
-        factors["user"], stood_in["user"] = drawn, rehearsed.user
+    for each in rehearsed.others:
+        if each.calls:
+            factors[each.name], stood_in[each.name] = drawn if each.name == "user" else 1.0, each
     found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
