@@ -23,7 +23,7 @@ from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Judging, Optimizer
+from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
@@ -130,37 +130,48 @@ class Rehearsed:
     proposer: StandIn
     check: StandIn
     judges: tuple[StandIn, ...]
+    others: tuple[StandIn, ...]
+    """The one who plays users, and the check judge where there is one."""
     result: Result
 
 
 def rehearse(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
-    `specs`: of the task model, the proposer, the check model and the judge.
+    `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users and of the
+    check judge, where there are such.
     """
     world = _World(task)
-    answering, proposing, checking, judging = specs
-    judges = tuple(StandIn(role, judging, world, judged, scored=False) for role in _judges_of(evaluators))
+    user = StandIn("user", specs.get("user", ""), world, _utterance, scored=False)
+    judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
+    last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
     models = (
-        StandIn("task", answering, world, world.answer),
-        StandIn("proposer", proposing, world, _Proposer(task.initial[task.editable]), scored=False),
-        StandIn("check", checking, world, world.answer),
+        StandIn("task", specs["task"], world, world.answer),
+        StandIn("proposer", specs["proposer"], world, _Proposer(task.initial[task.editable]), scored=False),
+        StandIn("check", specs["check"], world, world.answer),
     )
     search, check = evaluators
-    apart = check is not search or answering != checking
+    apart = check is not search or specs["task"] != specs["check"]
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
         try:
             result = api.optimize(
                 task,
                 optimizer,
-                model=Models(models[0], models[1], judges if judges else None, models[2] if apart else None),
+                model=Models(
+                    models[0],
+                    models[1],
+                    judges if judges else None,
+                    models[2] if apart else None,
+                    check_judge=last[0] if last else None,
+                    user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
+                ),
                 evaluator=search,
                 check_evaluator=check if apart else None,
                 budget=budget,
@@ -170,11 +181,14 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, result)
+    return Rehearsed(*models, judges, (user, *last), result)
 
 
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
-    return list(dict.fromkeys(role for each in evaluators if isinstance(each, Judging) for role in each.judges))
+    roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
+    # Whether users keep to their scenarios is a judge's word, whatever scores the conversations.
+    roles += ["judge"] if any(isinstance(each, Simulating) for each in evaluators) else []
+    return list(dict.fromkeys(roles))
 
 
 def _playable(budget: Budget, arranged: Allocation) -> Budget:
@@ -188,7 +202,7 @@ def _playable(budget: Budget, arranged: Allocation) -> Budget:
 def played(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: tuple[Budget, Allocation],
     seed: int,
@@ -213,6 +227,9 @@ def played(
     drawn = max(1.0, longer) if draw_out else 1.0
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
+    for each in rehearsed.others:
+        if each.calls:
+            factors[each.name], stood_in[each.name] = drawn if each.name == "user" else 1.0, each
     found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
@@ -277,6 +294,12 @@ def judged(request: Request) -> str:
     if "answers" in asked:
         said["answers"] = {place: rng.choice(["yes", "no"]) for place in asked["answers"]["required"]}
     return json.dumps(said)
+
+
+def _utterance(request: Request) -> str:
+    """What a user says in any turn, by what was said: one who never ends takes all that a search can take."""
+    number = random.Random(flat(request.content)).randrange(10**6)
+    return f"I still wait for my order, number {number}, and would like to know when it comes."
 
 
 @dataclass(frozen=True, slots=True)
