@@ -31,6 +31,7 @@ class Table:
         self.name = f"a table of {len(self.words)} words"
         self.logits = [[0.0] * len(self.words) for _ in range(self.length)]
         self.learned = 0
+        self.targets: list[tuple[float | None, ...]] = []
 
     def sample(self, seed: int, count: int) -> list[Sample]:
         self.log.append("sample")
@@ -50,6 +51,7 @@ class Table:
     def learn(self, batch: Batch) -> Learned:
         self.log.append("learn")
         self.learned += 1
+        self.targets.append(batch.targets)
         if self.learned in self.fails_at:
             return Learned(math.nan, 0.0, 0.0)
         pairs = [*zip(batch.samples, batch.targets, strict=True), *zip(batch.others, batch.other_targets, strict=True)]
