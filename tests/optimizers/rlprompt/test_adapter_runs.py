@@ -86,6 +86,6 @@ def test_settings_that_do_not_fit_the_policy_are_refused_before_anything_is_aske
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
 def test_a_device_that_is_not_here_is_refused_before_anything_is_asked(tmp_path: Path, device: str) -> None:
     model = target(WORTH)
-    with pytest.raises(ConfigError, match=rf"the device '{device}' cannot be used here .*; set device=cpu or leave"):
+    with pytest.raises(ConfigError, match=rf"the device '{device}' cannot be used here .*; set device=cpu, or leave"):
         search(tmp_path, METHOD, model=model, device=device)
     assert model.calls == 0
