@@ -69,12 +69,12 @@ class AdapterPolicy:
 
     # --- Policy ---
 
-    def sample(self, seed: int, count: int) -> list[Sample]:
+    def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
         """So many prompts, token by token, through the model's cache."""
         with self._computing():
             return self._samples(self._written(count, self._draws(seed, count)))
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         """The likeliest token at each place."""
         with self._computing():
             return self._samples(self._written(1, None))[0]

@@ -15,7 +15,7 @@ class Learning:
     """How the adapter is trained."""
 
     rate: float | None = None
-    """Adam's; None: by the preset. Paper: 5e-5."""
+    """Adam's; None: by the preset; 0: nothing is learned, and what is drawn are random prompts. Paper: 5e-5."""
     hidden: int | None = None
     """Width of the adapter's middle layer; None: by the preset. Paper: 2048."""
     clip: float = 5.0
@@ -38,9 +38,8 @@ class Learning:
 
     def __post_init__(self) -> None:
         within(self, rate=(0.0, 1.0), hidden=(1, math.inf), clip=(0.0, math.inf), target_rate=(0.0, 1.0))
-        for name in ("rate", "clip"):
-            if getattr(self, name) == 0:
-                raise ConfigError(f"the setting 'learn.{name}' is 0, so nothing would be learned; set it above 0")
+        if self.clip == 0:
+            raise ConfigError("the setting 'learn.clip' is 0, so nothing would be learned; set it above 0")
         within(self, bias=(-1e6, 1e6), scale=(0.0, 1e6), offset=(-1e6, 1e6), entropy=(0.0, 1e6), kl=(0.0, 1e6))
 
 

@@ -33,14 +33,14 @@ class Table:
         self.learned = 0
         self.targets: list[tuple[float | None, ...]] = []
 
-    def sample(self, seed: int, count: int) -> list[Sample]:
+    def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
         self.log.append("sample")
         chance = random.Random(seed)
         rows = [tuple(chance.choices(range(len(self.words)), softmax(row))[0] for row in self.logits)
                 for _ in range(count)]  # fmt: skip
         return [self._sample(row) for row in rows]
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         self.log.append("greedy")
         return self._sample(tuple(max(range(len(row)), key=row.__getitem__) for row in self.logits))
 

@@ -304,7 +304,6 @@ def test_mode_off_without_a_usable_seed_is_refused(tmp_path: Path) -> None:
         ({"seeds": "a b"}, "seeds are for mode=off, mix or alternate"),
         ({"preset": "gpu"}, "'cpu-small' or 'paper' or 'smoke'"),
         ({"learn.rate": "-1"}, "from 0.0 to 1.0"),
-        ({"learn.rate": "0"}, "nothing would be learned"),
         ({"learn.clip": "0"}, "nothing would be learned"),
         ({"explore.fluent": "-1"}, "0 or more"),
     ],
