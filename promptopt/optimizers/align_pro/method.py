@@ -7,7 +7,9 @@ Calls    proposer: `rewrites` a round. Task model: (rewrites + 1) * examples a r
 Form     the optimum is taken over draws of the reference (a chat model under a fixed request) instead of being trained:
          weight = count * exp(R / lambda). One prompt for the whole task: R is the mean over the same examples for all,
          so what is rewarded never depends on the rewrite but through the answers.
-Departs  the paper trains a rewriter for each input. Ours: the bound on KL in the place of lambda, the correction for
+Trained  with `prompter` (`trained.py`): a model on this machine draws, and learns by low-rank adapters; no proposer.
+         Task model: (steps + 1) * rewrites * examples at most; defaults: 3,400.
+Departs  the paper's rewriter is trained for each input. Ours: the bound on KL in the place of lambda, the correction for
          noise and a lambda not below it, the guard on fresh examples, further rounds from the best (their KL adds up).
 """
 
