@@ -193,6 +193,11 @@ class Training:
         self._events.append(_Event(None, digest([self._at, "back"])))
 
     @property
+    def name(self) -> str:
+        """The policy's."""
+        return self._name
+
+    @property
     def _at(self) -> str:
         return self._events[-1].after if self._events else self._marks[0]
 

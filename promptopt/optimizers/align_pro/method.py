@@ -9,7 +9,7 @@ Form     the optimum is taken over draws of the reference (a chat model under a 
          so what is rewarded never depends on the rewrite but through the answers.
 Trained  with `prompter` (`trained.py`): a model on this machine draws, and learns by low-rank adapters; no proposer.
          Task model: (steps + 1) * rewrites * examples at most; defaults: 3,400.
-Departs  the paper's rewriter is trained for each input. Ours: the bound on KL in the place of lambda, the correction for
+Departs  the paper's rewriter rewrites each input. Ours: the bound on KL in the place of lambda, the correction for
          noise and a lambda not below it, the guard on fresh examples, further rounds from the best (their KL adds up).
 """
 
@@ -18,12 +18,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw
 from promptopt.optimizers.align_pro.trained import Trained, Writer
@@ -31,7 +32,7 @@ from promptopt.optimizers.align_pro.weighing import check_scale, described, weig
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds, digest
 
 REQUEST = Pattern(
     '''Rewrite this prompt so that an assistant that reads it answers better. Keep its intent and every fact in it. Do \
@@ -179,10 +180,14 @@ class AlignPro:
         run.rank_by(batch, order)
         pool = [run.estimate(prompt, batch) for prompt in order]
         partial = "" if cut is None else f"partial: {len(rewarded)} of {len(counts)} rewarded, "
-        run.record(pool, [best], f"{partial}{described(tilt, spent)}")
+        run.record(pool, [best], f"{partial}{described(tilt, spent, self._reference())}")
         if cut is not None:
             raise cut
         return best, tilt.kl
+
+    def _reference(self) -> str:
+        """What KL is measured against, beside the proposer: numbers of two runs compare where it is the same."""
+        return digest([REQUEST.pieces, asdict(self.sampling)])[:8]
 
     def _drawn(self, run: Run, source: Prompt) -> Counter[Prompt]:
         """The prompt itself, once, and the draws of the reference, each as often as it came."""
@@ -215,6 +220,13 @@ class AlignPro:
             return
         means = run.evaluate([run.initial, best], fresh).means()
         kept = best if means[best] > means[run.initial] else run.initial
-        told = f"on {counted(len(fresh), 'fresh example')}: {means[best]:.3f} against {means[run.initial]:.3f}"
+        mine, yours = ([score for _, score in run.seen(each, fresh)] for each in (best, run.initial))
+        told = (
+            f"on {counted(len(fresh), 'fresh example')}: {means[best]:.3f} against {means[run.initial]:.3f}, "
+            f"{held_against(mine, yours)}"
+        )
+        hacked = suspicion(mine)
+        if kept == best and hacked is not None:
+            run.warn(hacked)
         run.rank_by([*run.evidence()], [kept])
         run.record([Estimate(each, means[each], len(fresh)) for each in (best, run.initial)], [kept], f"guard {told}")

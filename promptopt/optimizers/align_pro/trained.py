@@ -25,7 +25,7 @@ from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
-from promptopt.types import Example, Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal, digest
 
 if TYPE_CHECKING:
     from promptopt.optimizers.align_pro.method import AlignPro
@@ -100,6 +100,8 @@ class Trained:
         self._context = REQUEST.render({"section": self._source[run.task.editable]})
         spec = f"{method.prompter} {method.writer is not None}"
         self._training = Training(run, partial(open_prompter, method, run.seed), spec)
+        # The untrained prompter and what it is asked: KL of two runs compares where this is the same.
+        self._reference = digest([self._training.name, REQUEST.pieces])[:8]
         self._alike, self._diverged = 0, False
 
     def search(self) -> Prompt:
@@ -146,7 +148,9 @@ class Trained:
             noise_correction=method.noise_correction,
         )
         order = sorted(counts, key=lambda prompt: -tilt.weights[list(counts).index(prompt)])
-        run.record([run.estimate(prompt, self._batch) for prompt in order], order[:1], described(tilt, 0.0))
+        run.record(
+            [run.estimate(prompt, self._batch) for prompt in order], order[:1], described(tilt, 0.0, self._reference)
+        )
         if tilt.strength == math.inf:
             run.warn("the prompt and all of its first rewrites earned the same, so there was nothing to train by")
             return None

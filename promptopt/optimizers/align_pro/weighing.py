@@ -55,10 +55,10 @@ def check_scale(rows: Sequence[Sequence[float]], scale: tuple[float, float]) -> 
         )
 
 
-def described(tilt: Tilt, spent: float) -> str:
-    """What a round found, for the record; `spent`: the KL of the rounds before it."""
+def described(tilt: Tilt, spent: float, reference: str) -> str:
+    """What a round found, for the record; `spent`: the KL of the rounds before it. `reference`: its mark."""
     return (
-        f"reward {tilt.reference_reward:.3f} under the reference and {tilt.reward:.3f} tilted, KL "
+        f"reward {tilt.reference_reward:.3f} under the reference {reference} and {tilt.reward:.3f} tilted, KL "
         f"{spent + tilt.kl:.3f} nats, lambda {tilt.strength:.3g}, value {tilt.value:.3f}, "
         f"spread over {tilt.effective:.1f}"
     )
