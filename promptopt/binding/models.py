@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from promptopt.arguments import check_fields
@@ -49,8 +49,15 @@ class OpenModels:
     check: Model
 
 
-def open_models(named: str | Model | Models) -> OpenModels:
-    """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
+def in_this_process(spec: str) -> Model | None:
+    """Nowhere else."""
+
+
+def open_models(named: str | Model | Models, elsewhere: Callable[[str], Model | None] = in_this_process) -> OpenModels:
+    """Open them; a single model is the task model. Raises UnknownName and ConfigError.
+
+    `elsewhere`: opens a model that is named without a server in other processes; None: here, as any other.
+    """
     models = named if isinstance(named, Models) else Models(named)
     models, panel = _first_judge(models)
     assert not isinstance(models.judge, tuple)
@@ -61,8 +68,8 @@ def open_models(named: str | Model | Models) -> OpenModels:
             "name the model, as 'openai/NAME'"
         )
     proposer, judge = _named(models)
-    elsewhere = (models.proposer_access is not None, models.judge_access is not None)
-    sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
+    own_servers = (models.proposer_access is not None, models.judge_access is not None)
+    sharing = [each for each, own in zip((proposer, judge), own_servers, strict=True) if not own]
     taker = _server_of(models.task, *sharing, models.check, *panel)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
@@ -85,7 +92,8 @@ def open_models(named: str | Model | Models) -> OpenModels:
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            open_already[spec, access] = _open(spec, access)
+            placed = elsewhere(spec) if access == UNSAID else None
+            open_already[spec, access] = _open(spec, access) if placed is None else placed
         return open_already[spec, access]
 
     task = opened(models.task)

@@ -1,7 +1,8 @@
-"""`promptopt compare --on ray`: each run of a comparison is a task of a Ray cluster (the extra `ray`).
+"""`--on ray`: a Ray cluster (the extra `ray`) makes the runs of a comparison, or holds the models of one run.
 
-A task is the command `promptopt optimize` on a worker, so that a worker that dies costs nothing twice: Ray begins the
-task again, and the run goes on from its store. Workers on several machines share one through `PROMPTOPT_STORE`.
+Each run of a comparison is a task, the command `promptopt optimize` on a worker, so that a worker that dies costs
+nothing twice: Ray begins the task again, and the run goes on from its store. Workers on several machines share one
+through `PROMPTOPT_STORE`. Of one run, the batches of a model in a process go to actors (`models.actors`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.binding.identity import versions
+from promptopt.binding.models import Models, in_this_process, open_models
+from promptopt.cli.output import say
 from promptopt.errors import BackendError, ConfigError
+from promptopt.protocols import JUDGES, Model
 
 KNOCK_S = 5.0
 """Seconds in which a head has to take a connection."""
@@ -29,11 +33,11 @@ Command = Callable[[Sequence[str]], Done]
 
 
 @contextmanager
-def workers(where: str) -> Generator[tuple[Command, int]]:
-    """What runs `promptopt …` on a worker and waits for it, and how many it runs at a time.
+def cluster(where: str) -> Generator[Any]:
+    """Ray itself, connected for the length of the block.
 
     `where`: `ray` is a cluster of this machine's cores, which ends with the block; `ray://HOST:PORT` one that is there.
-    Raises ConfigError for a head that is not, and for workers with other versions than this machine's.
+    Raises ConfigError for a head that is not, and for machines with other versions than this one's.
     """
     if where != "ray" and not where.startswith("ray://"):
         raise ConfigError(f"--on {where!r}: runs go to ray (this machine's cores) or to ray://HOST:PORT")
@@ -44,6 +48,15 @@ def workers(where: str) -> Generator[tuple[Command, int]]:
     _begin(ray, where)
     try:
         _same_versions(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def workers(where: str) -> Generator[tuple[Command, int]]:
+    """What runs `promptopt …` on a worker and waits for it, and how many it runs at a time. Raises as `cluster`."""
+    with cluster(where) as ray:
         count = max(1, int(ray.cluster_resources().get("CPU", 1)))
         asked: Any = ray.remote(max_retries=RETRIES)(_work)
         # A Ray cluster sees the environment that it was started in; these say where the run is kept.
@@ -57,8 +70,43 @@ def workers(where: str) -> Generator[tuple[Command, int]]:
                 raise BackendError(f"a worker of Ray was lost {RETRIES + 1} times ({said[0]}); run it again") from cause
 
         yield command, count
-    finally:
-        ray.shutdown()
+
+
+@contextmanager
+def elsewhere(where: str | None) -> Generator[Callable[[str], Model | None]]:
+    """What opens a model that runs in a process on the actors of a cluster, by its name (`binding.open_models`).
+
+    `where`: as for `cluster`; None: no model is opened elsewhere.
+    """
+    if where is None:
+        yield in_this_process
+        return
+    from promptopt.models.actors.model import Spread
+    from promptopt.models.actors.on_ray import Hall
+    from promptopt.models.actors.worker import Named
+
+    with cluster(where) as ray:
+        hall = Hall(ray)
+
+        def placed(spec: str) -> Model | None:
+            fleet = hall.fleet_for(spec)
+            return None if fleet is None else Spread(fleet, Named(spec))
+
+        yield placed
+
+
+def placed(models: Models, where: Callable[[str], Model | None], *, quiet: bool) -> Models:
+    """The same models, open: those that run in a process there, and those behind a server from here, as ever."""
+    if where is in_this_process:
+        return models
+    from promptopt.models.actors.model import Spread
+
+    opened = open_models(models, where)
+    by_role = opened.by_role
+    if not quiet and not any(isinstance(each, Spread) for each in (*by_role.values(), opened.check)):
+        say("no model of this run runs in a process: they are behind servers, and are asked from this machine")
+    judges = tuple(by_role[role] for role in JUDGES if role in by_role)
+    return Models(by_role["task"], by_role["proposer"], judges, opened.check)
 
 
 def _begin(ray: Any, where: str) -> None:
@@ -81,14 +129,18 @@ def _begin(ray: Any, where: str) -> None:
 
 
 def _same_versions(ray: Any) -> None:
-    here = dict(versions())
-    there: dict[str, str] = ray.get(ray.remote(_versions).remote())
-    for what, own in here.items():
-        if there.get(what) != own:
-            raise ConfigError(
-                f"this machine has {what} {own} and a worker of Ray {what} {there.get(what, '(none)')}: install the "
-                f"same on both, or their runs could not be compared"
-            )
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyright: ignore
+
+    here, asked = dict(versions()), ray.remote(num_cpus=0)(_versions)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    strategies = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    for there in ray.get([asked.options(scheduling_strategy=each).remote() for each in strategies]):
+        for what, own in here.items():
+            if there.get(what) != own:
+                raise ConfigError(
+                    f"this machine has {what} {own} and a worker of Ray {what} {there.get(what, '(none)')}: "
+                    f"install the same on both, or their runs could not be compared"
+                )
 
 
 def _versions() -> dict[str, str]:
