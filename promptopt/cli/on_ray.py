@@ -46,6 +46,8 @@ def cluster(where: str) -> Generator[Any]:
     except ModuleNotFoundError as cause:
         raise ConfigError('--on ray needs Ray, which is not installed: pip install "promptopt-engine[ray]"') from cause
     _begin(ray, where)
+    # Ray writes of every worker that dies to stdout, which is for the result alone; only this keeps it from that.
+    vars(import_module("ray._private.worker"))["_worker_logs_enabled"] = False
     try:
         _same_versions(ray)
         yield ray
@@ -121,7 +123,10 @@ def _begin(ray: Any, where: str) -> None:
         socket.create_connection((address.hostname, address.port), KNOCK_S).close()
         ray.init(where, **quiet)
     except (OSError, ValueError) as cause:
-        raise ConfigError(f"--on {where!r}: no head of Ray answers there ({cause}); start it, or correct it") from cause
+        raise ConfigError(
+            f"--on {where!r}: no head of Ray answers there ({cause}); start it, or correct it, or set "
+            f"RAY_AUTH_MODE=token where it wants one"
+        ) from cause
     except RuntimeError as cause:
         # Ray's own sentence on versions that differ between head and client, among others.
         said = " ".join(str(cause).split())[:300]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -191,7 +192,7 @@ def test_a_worker_stays_with_a_prefix_while_there_is_some_of_it(quick: None) -> 
     list(Spread(Fleet(InThreads([lambda _: Scripted(noting)])), Named("m")).generate(asked(40, prefixes=4)))
     order = [letter for letters in seen.values() for letter in letters]
     assert sorted(order) == sorted("abcd" * 10)
-    assert sum(one != other for one, other in zip(order, order[1:], strict=False)) == 3
+    assert sum(one != other for one, other in itertools.pairwise(order)) == 3
 
 
 def test_workers_with_different_models_are_refused_with_both_named() -> None:
@@ -231,8 +232,11 @@ def test_a_stop_ends_it_with_what_is_in_flight(quick: None) -> None:
 def test_it_can_what_the_model_can_and_no_more() -> None:
     scoring = Scripted(lambda _: "x", scores=lambda _, text: [-1.0] * len(text.split()))
     model = Spread(Fleet(InThreads([lambda _: scoring] * 2)), Named("m"))
-    assert isinstance(model, Model) and isinstance(model, TextScorer) and isinstance(model, Tokenizer)
-    assert isinstance(model, Segmenter) and model.can_score()
+    assert isinstance(model, Model)
+    assert isinstance(model, TextScorer)
+    assert isinstance(model, Tokenizer)
+    assert isinstance(model, Segmenter)
+    assert model.can_score()
     for missing in (Bounded, Inexact, LocalAware, ReportsAlternatives, ScoresOnly):
         assert not isinstance(model, missing)
     request = ScoreRequest("what?", ("yes", "no indeed"))
@@ -253,7 +257,9 @@ def test_a_model_with_an_exact_twin_has_it_here_too(quick: None) -> None:
             raise AssertionError("asked of the workers instead")
 
     model = Spread(Fleet(InThreads([lambda _: Fast(lambda _: "fast", name="fast")])), Named("m"))
-    assert isinstance(model, Inexact) and isinstance(model, Bounded) and isinstance(model, LocalAware)
+    assert isinstance(model, Inexact)
+    assert isinstance(model, Bounded)
+    assert isinstance(model, LocalAware)
     twin = model.exact()
     assert (model.name, twin.name) == ("fast", "exact")
     assert model.flips([Request((Message("user", "q"),))]) == (1, 1)
