@@ -27,6 +27,8 @@ KNOCK_S = 5.0
 """Seconds in which a head has to take a connection."""
 RETRIES = 3
 """Times that a task is begun again whose worker died."""
+JOINED = "ray+actors://"
+"""What stands before HOST:PORT/NAMESPACE where the runs of a comparison share its actors."""
 Done = tuple[int, str, str]
 """The exit code, stdout and stderr of a command."""
 Command = Callable[[Sequence[str]], Done]
@@ -49,24 +51,32 @@ def cluster(where: str) -> Generator[Any]:
     # Ray writes of every worker that dies to stdout, which is for the result alone; only this keeps it from that.
     vars(import_module("ray._private.worker"))["_worker_logs_enabled"] = False
     try:
-        _same_versions(ray)
+        check_versions(ray)
         yield ray
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def workers(where: str) -> Generator[tuple[Command, int]]:
-    """What runs `promptopt …` on a worker and waits for it, and how many it runs at a time. Raises as `cluster`."""
+def workers(where: str, specs: Sequence[str] = ()) -> Generator[tuple[Command, int]]:
+    """What runs `promptopt …` on a worker and waits for it, and how many it runs at a time. Raises as `cluster`.
+
+    `specs`: the models that the commands ask. Those that run in a process are actors, which all commands share.
+    """
+    from promptopt.models.actors.on_ray import Hall
+
     with cluster(where) as ray:
         count = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        asked: Any = ray.remote(max_retries=RETRIES)(_work)
+        hall = Hall(ray)
+        held = [spec for spec in specs if hall.fleet_for(spec) is not None]
+        # Where actors have the cores, a command has none: it waits for them.
+        asked: Any = ray.remote(max_retries=RETRIES, **({"num_cpus": 0} if held else {}))(_work)
         # A Ray cluster sees the environment that it was started in; these say where the run is kept.
         kept = {name: os.environ[name] for name in ("PROMPTOPT_STORE", "PROMPTOPT_HOME") if name in os.environ}
 
         def command(arguments: Sequence[str]) -> Done:
             try:
-                return ray.get(asked.remote(list(arguments), kept, os.getcwd()))
+                return ray.get(asked.remote(list(arguments), kept, os.getcwd(), bool(held)))
             except ray.exceptions.RayError as cause:
                 said = str(cause).strip().splitlines()
                 raise BackendError(f"a worker of Ray was lost {RETRIES + 1} times ({said[0]}); run it again") from cause
@@ -87,14 +97,27 @@ def elsewhere(where: str | None) -> Generator[Callable[[str], Model | None]]:
     from promptopt.models.actors.on_ray import Hall
     from promptopt.models.actors.worker import Named
 
-    with cluster(where) as ray:
-        hall = Hall(ray)
+    joining = where.startswith(JOINED)
+    with _joined(where) if joining else cluster(where) as ray:
+        hall = Hall(ray, joining=joining)
 
         def placed(spec: str) -> Model | None:
             fleet = hall.fleet_for(spec)
             return None if fleet is None else Spread(fleet, Named(spec))
 
         yield placed
+
+
+@contextmanager
+def _joined(where: str) -> Generator[Any]:
+    """Ray, connected from a process that a worker has begun, in the namespace of whoever began the worker."""
+    ray: Any = import_module("ray")
+    address, _, namespace = where.removeprefix(JOINED).rpartition("/")
+    ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
 
 
 def placed(models: Models, where: Callable[[str], Model | None], *, quiet: bool) -> Models:
@@ -120,7 +143,7 @@ def _begin(ray: Any, where: str) -> None:
         address = urlsplit(where)
         if not address.hostname or not address.port:
             raise ConfigError(f"--on {where!r} lacks a host or a port: write ray://HOST:PORT (Ray's client, 10001)")
-        socket.create_connection((address.hostname, address.port), KNOCK_S).close()
+        _knock(address.hostname, address.port)
         ray.init(where, **quiet)
     except (OSError, ValueError) as cause:
         raise ConfigError(
@@ -133,7 +156,23 @@ def _begin(ray: Any, where: str) -> None:
         raise ConfigError(f"--on {where!r}: Ray refuses ({said}); install the same versions on both") from cause
 
 
-def _same_versions(ray: Any) -> None:
+def _knock(host: str, port: int) -> None:
+    """Raises OSError where nobody answers, or not as Ray does, which itself would take half a minute to say so."""
+    socket.create_connection((host, port), KNOCK_S).close()
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    grpc: Any = import_module("grpc")
+    channel = grpc.insecure_channel(f"{host}:{port}")
+    try:
+        grpc.channel_ready_future(channel).result(KNOCK_S)
+    except grpc.FutureTimeoutError as cause:
+        raise TimeoutError("what listens there is no head of Ray") from cause
+    finally:
+        channel.close()
+
+
+def check_versions(ray: Any) -> None:
+    """Raises ConfigError where a machine of the cluster has other versions than this one, with both named."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyright: ignore
 
     here, asked = dict(versions()), ray.remote(num_cpus=0)(_versions)
@@ -152,9 +191,12 @@ def _versions() -> dict[str, str]:
     return dict(versions())
 
 
-def _work(arguments: Sequence[str], kept: dict[str, str], folder: str) -> Done:
+def _work(arguments: Sequence[str], kept: dict[str, str], folder: str, joining: bool) -> Done:
     """On a worker. In a folder of the same name, where there is one: task files may be named from there."""
     place = folder if os.path.isdir(folder) else None
+    if joining:
+        here: Any = import_module("ray").get_runtime_context()
+        arguments = [*arguments, "--on", f"{JOINED}{here.gcs_address}/{here.namespace}"]
     done = subprocess.run(
         [sys.executable, "-m", "promptopt", *arguments], capture_output=True, text=True, encoding="utf-8", check=False,
         env={**os.environ, **kept}, cwd=place,

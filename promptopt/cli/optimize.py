@@ -123,7 +123,7 @@ def run(
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
     if replay is None and on is None:
-        make_ready(_asked(config), quiet=quiet)
+        make_ready(asked(config), quiet=quiet)
     # Ray comes first: it takes SIGTERM for itself when it begins.
     with (
         elsewhere(on) as place, interruptible() as interrupt,
@@ -152,7 +152,7 @@ def _say_other(result: Result, expected_run: str | None) -> None:
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
 
 
-def _asked(config: RunConfig) -> list[str]:
+def asked(config: RunConfig) -> list[str]:
     """Every model that a run asks, by name."""
     from promptopt.binding.models import default_proposer, judge_specs
 

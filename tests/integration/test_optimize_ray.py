@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_compare_processes import workplace
+from promptopt.models.cores import usable_cores
+from tests.integration.test_compare_processes import plain, workplace
 
 __all__ = ["workplace"]
 pytestmark = pytest.mark.slow  # some seconds for a cluster to begin; over threads it is tested beside the fleet
@@ -35,6 +36,9 @@ def answer(request):
     return right.rstrip("'\\\\") if "carefully" in text or int(number) % 3 else "bad"
 
 def opened(rest, base_url):
+    folder = os.environ.get("PLANTED_PIDS")
+    if folder:
+        open(os.path.join(folder, str(os.getpid())), "w").close()
     return Scripted(answer, name="planted/" + rest)
 
 PLANTED = Provider("planted/NAME", "for a test", opened, local=True)
@@ -89,3 +93,14 @@ def test_prompts_are_scored_over_actors(place: Path) -> None:
              "--prompt", "Say carefully what it is.")  # fmt: skip
     assert command(place / "alone", *asked) == command(place / "spread", *asked, "--on", "ray")
     assert kept(place / "alone") == kept(place / "spread")
+
+
+def test_runs_of_a_comparison_share_the_actors(place: Path) -> None:
+    asked = ("compare", "--task", "mood.toml", "--methods", "evoprompt-ga,opro", "--model", "planted/m",
+             "--seeds", "1", "--max-evaluations", "120")  # fmt: skip
+    alone = command(place / "alone", *asked)
+    (place / "pids").mkdir()
+    spread = command(place / "spread", *asked, "--on", "ray", PLANTED_PIDS=str(place / "pids"))
+    assert len(spread["cells"]) == 3
+    assert plain(alone) == plain(spread)
+    assert 1 <= len(list((place / "pids").iterdir())) <= usable_cores()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -39,8 +39,9 @@ class Actors:
 class Hall:
     """The actors of a cluster, begun when a model is first placed on them, and ended with the connection."""
 
-    def __init__(self, ray: Any) -> None:
-        self._ray = ray
+    def __init__(self, ray: Any, *, joining: bool = False) -> None:
+        """`joining`: use those that another program has begun in this namespace of Ray's, and begin none."""
+        self._ray, self._joining = ray, joining
         self._fleets: dict[bool, Fleet] = {}
 
     def fleet_for(self, spec: str) -> Fleet | None:
@@ -54,22 +55,29 @@ class Hall:
         has: Mapping[str, float] = self._ray.cluster_resources()
         accelerated = provider.accelerated and has.get("GPU", 0) >= 1
         if accelerated not in self._fleets:
-            self._fleets[accelerated] = self._begun(accelerated, int(has.get("GPU" if accelerated else "CPU", 0)))
+            count = int(has.get("GPU" if accelerated else "CPU", 0))
+            kind = "accelerator" if accelerated else "core"
+            names = [f"promptopt-{kind}-{place}" for place in range(count)]
+            self._fleets[accelerated] = self._joined(names) if self._joining else self._begun(names, kind)
         return self._fleets[accelerated]
 
-    def _begun(self, accelerated: bool, count: int) -> Fleet:
+    def _joined(self, names: Sequence[str]) -> Fleet:
+        return Fleet(Actors(self._ray, [self._ray.get_actor(name) for name in names]))
+
+    def _begun(self, names: Sequence[str], kind: str) -> Fleet:
         made = self._ray.remote(Worker)
-        takes = {"num_cpus": 0, "num_gpus": 1} if accelerated else {"num_cpus": 1}
+        takes = {"num_cpus": 1} if kind == "core" else {"num_cpus": 0, "num_gpus": 1}
         options = {"max_restarts": -1, "max_concurrency": THREADS, **takes}
-        actors = [made.options(**options).remote(open_named, None if accelerated else 1) for _ in range(count)]
-        fleet = Fleet(Actors(self._ray, actors))
+        cores = 1 if kind == "core" else None
+        fleet = Fleet(
+            Actors(self._ray, [made.options(name=name, **options).remote(open_named, cores) for name in names])
+        )
         try:
             fleet.tell(str, START_S)
         except TimeoutError as cause:
-            kind = "accelerator" if accelerated else "core"
             raise ConfigError(
-                f"Ray gave no process to each {kind} of its {count} within {START_S:g} s: others hold them; wait for "
-                f"these to end, or name another cluster"
+                f"Ray gave no process to each {kind} of its {len(names)} within {START_S:g} s: others hold them; wait "
+                f"for these to end, or name another cluster"
             ) from cause
         return fleet
 
