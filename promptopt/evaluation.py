@@ -84,8 +84,9 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
-        models = open_models(model).by_role
-        search = suited(bind_evaluator(evaluator, task), models["task"])
+        guide = bind_evaluator(evaluator, task)
+        models = open_models(model, guide).by_role
+        search = suited(guide, models["task"])
         run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
@@ -282,8 +283,8 @@ def explain(
     budget = Budget() if budget is None else budget
     task = bind_task(task, seed)
     with opened(store) as store:
-        models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
+        models = open_models(model, search).by_role
         run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         if watch is not None:
             watch(run)

@@ -112,6 +112,8 @@ def models_of(config: RunConfig) -> Models:
         Access(None, config.served_as, config.api_key_env, *limits),
         own(config.proposer_base_url, config.proposer_served_as, config.proposer_api_key_env),
         own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
+        config.check_judge,
+        config.user_model,
     )
 
 

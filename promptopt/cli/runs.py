@@ -236,3 +236,26 @@ def export(
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")
+
+
+@app.command()
+def tilt(
+    run: RunName,
+    bound: Annotated[
+        float | None, typer.Option(help="Nats of KL that the weights may be from all alike; default: 1.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option("--lambda", help="The price of a nat, in units of the score, in place of --bound.")
+    ] = None,
+    scale: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="The least and the most that a score can be.")
+    ] = (0.0, 1.0),
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write pairs to train a rewriter by, for TRL's DPO.")
+    ] = None,
+    json: options.AsJson = False,
+) -> None:
+    """Weight the prompts that a run left behind by what they earned, as align-pro weights its own draws."""
+    from promptopt.cli.tilt import tilt_run
+
+    tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)
