@@ -145,5 +145,5 @@ def _open(rest: str, base_url: str | None) -> Model:
 
 REWRITTEN = Provider(
     f"rewritten/PROMPTER{BETWEEN}TARGET", "a model whose inputs another one rewrites first (Align-Pro)", _open,
-    scores="by server", takes_url=True,
+    scores="yes", takes_url=True,
 )  # fmt: skip

@@ -36,7 +36,7 @@ def prompter(write: Callable[[str], str]) -> Scripted:
 
     def answer(request: Request) -> str:
         assert not isinstance(request.content, str)
-        section = request.content[-1].content.split('"""\n')[1].removesuffix("\n")
+        section = request.content[-1].content.split('"""\n')[1].removesuffix('\n"""')
         HEARD.append(section)
         return write(section)
 
