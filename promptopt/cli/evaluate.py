@@ -30,7 +30,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=options.Grouped)
 @options.from_config(
     "task", "system", "objective", "weights", "floor", "base_url", "served_as", "api_key_env",
-    "concurrency", "requests_per_minute", "judge",
+    "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
@@ -97,10 +97,12 @@ def scored(
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
+    playing = [] if config.user_model is None else [config.user_model]
+    make_ready([config.model, *map(str, judge_specs(config.judge)), *playing], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
     opened = open_models(replace(models_of(config), proposer=config.model)).by_role
-    models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
+    judges = tuple(opened[role] for role in JUDGES if role in opened)
+    models = Models(opened["task"], opened["proposer"], judges, user=opened.get("user"))
     found: list[tuple[str, Evaluation]] = []
     refused: RequestRefused | ConfigError | None = None
     with interruptible() as interrupt, troubles(None if quiet else say):

@@ -145,7 +145,11 @@ def _asked(config: RunConfig) -> list[str]:
 
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    return [name for name in (config.model, proposer, *judges, config.check_model) if name]
+    return [
+        name
+        for name in (config.model, proposer, *judges, config.check_model, config.check_judge, config.user_model)
+        if name
+    ]
 
 
 def _out(config: RunConfig) -> Path | None:

@@ -178,6 +178,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     from promptopt.cli.request import task_of
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
+    from promptopt.tasks.parts import with_user_prompts
     from promptopt.tasks.splits import Splits
 
     own = Splits(seed=result["seed"])
@@ -185,6 +186,8 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     recorded = record.fingerprint["task"]
     if "origin" in recorded:
         task = inlined(task)
+    if isinstance(recorded["editable"], list):
+        task = with_user_prompts(task)
     now = task.fingerprint()
     changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
     if changed:

@@ -62,10 +62,12 @@ class Door:
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served = Served(warn)
         self._scorers: dict[str, bool] = {}
+        self._checking = False
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
         # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
+        role = self._in_charge(role)
         draws = repetition > 0 and self.samples(role)
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
@@ -74,12 +76,14 @@ class Door:
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
+        role = self._in_charge(role)
         greedy = not (repetition > 0 and self.samples(role))
         asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
+        role = self._in_charge(role)
         asked: list[_PendingCall] = []
         for request in requests:
             text = canonical(request.to_json())
@@ -91,6 +95,7 @@ class Door:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
+        role = self._in_charge(role)
         model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
@@ -113,7 +118,7 @@ class Door:
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
-        model = self._model(role)
+        model = self._model(self._in_charge(role))
         if not isinstance(model, TextScorer):
             return False
         if model.name not in self._scorers:
@@ -127,7 +132,7 @@ class Door:
 
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
-        return self._served.samples(self._model(role).name)
+        return self._served.samples(self._model(self._in_charge(role)).name)
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -139,6 +144,10 @@ class Door:
             self.models["task"], self._prices["task"] = model, price
             # Another model is asked on purpose: that is no change to warn of.
             self._served.forget("task")
+
+    def exchange_judge(self) -> None:
+        """Ask the check judge from here on, wherever a judge is asked, and charge its role."""
+        self._checking = True
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
@@ -176,6 +185,9 @@ class Door:
         if self.limits.usd is not None and self.spent.usd:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
+
+    def _in_charge(self, role: Role) -> Role:
+        return "check_judge" if self._checking and role == "judge" else role
 
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
