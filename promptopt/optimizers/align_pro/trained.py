@@ -114,6 +114,8 @@ class Trained:
         if method.train.stages != "gradient":
             self._fit(first)
         cut = method.train.stages != "weights" and self._climb(first.strength)
+        # What was learned last is kept too: it can be taken away as a model.
+        self._training.mark()
         if cut:
             run.follow_budget()
         last = self._read([self._training.greedy(self._context)], "greedy")
