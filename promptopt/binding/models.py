@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from promptopt.arguments import check_fields
@@ -53,9 +53,16 @@ class OpenModels:
     check: Model
 
 
-def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
+def in_this_process(spec: str) -> Model | None:
+    """Nowhere else."""
+
+
+def open_models(
+    named: str | Model | Models, *evaluators: object, elsewhere: Callable[[str], Model | None] = in_this_process
+) -> OpenModels:
     """Open them, and one that plays users where `evaluators` need it; a single model is the task model.
 
+    `elsewhere`: opens a model that is named without a server in other processes; None: here, as any other.
     Raises UnknownName and ConfigError.
     """
     models = named if isinstance(named, Models) else Models(named)
@@ -65,20 +72,15 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     more = (models.check_judge, user if user else None, *panel)
     _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _named(models)
-    elsewhere = (models.proposer_access is not None, models.judge_access is not None)
-    sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
+    own_servers = (models.proposer_access is not None, models.judge_access is not None)
+    sharing = [each for each, own in zip((proposer, judge), own_servers, strict=True) if not own]
     taker = _server_of(models.task, *sharing, models.check, *more)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
 
     def opened(spec: str | Model, own: Access | None = None) -> Model:
         if not isinstance(spec, str):
-            # Not isinstance(spec, Model): that would read the name, which may load a model.
-            if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
-                raise ConfigError(
-                    f"{spec!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
-                    f"generate(requests), or Models(task, proposer=…) for several"
-                )
+            _check_object(spec)
             return spec
         # How much is sent holds for every server, and the address for its own provider.
         limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
@@ -89,7 +91,8 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            open_already[spec, access] = _open(spec, access)
+            placed = elsewhere(spec) if access == UNSAID else None
+            open_already[spec, access] = _open(spec, access) if placed is None else placed
         return open_already[spec, access]
 
     task = opened(models.task)
@@ -103,6 +106,15 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     if user is not None:
         by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
+
+
+def _check_object(model: object) -> None:
+    # Not isinstance(model, Model): that would read the name, which may load a model.
+    if isinstance(model, type) or not callable(getattr(model, "generate", None)):
+        raise ConfigError(
+            f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+            f"generate(requests), or Models(task, proposer=…) for several"
+        )
 
 
 def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:
