@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from promptopt.run.budget import Ledger, Limits
 from promptopt.run.served import Served
 from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
+from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
@@ -52,12 +54,16 @@ class Door:
         seed: int,
         stopping: Callable[[], str | None],
         warn: Callable[[str], None],
+        claims: Claims | None = None,
     ) -> None:
-        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
+        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user.
+
+        `claims`: lets one run at a time ask for an answer; None: this one asks for all that is not stored.
+        """
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
-        self._stopping, self._warn = stopping, warn
+        self._stopping, self._warn, self._claims = stopping, warn, claims
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served = Served(warn)
@@ -281,10 +287,25 @@ class Door:
         return found
 
     def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
-        """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
-        reason = self._stopping()
-        if reason is not None:
+        """Ask for what no other run asks for now, and wait for that. Raises Suspended where the model fails."""
+        if self._claims is None:
+            self._ask(missing, role)
+            return
+        calls = {call.key: call for call in missing}
+        try:
+            with closing(self._claims.turns(list(calls), self._cache.get, self._check_stop)) as turns:
+                for keys in turns:
+                    self._ask([calls[key] for key in keys], role)
+        except StoreError as outage:
+            raise Suspended(str(outage)) from outage
+
+    def _check_stop(self) -> None:
+        if (reason := self._stopping()) is not None:
             raise Suspended(reason)
+
+    def _ask(self, missing: list[_PendingCall], role: Role) -> None:
+        """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
+        self._check_stop()
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         missing.sort(key=lambda call: call.text)
         model = self.models[role]
