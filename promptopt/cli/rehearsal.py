@@ -23,7 +23,7 @@ from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Judging, Optimizer
+from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.text import words
@@ -37,15 +37,20 @@ REPEATS = 0.25
 """How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
-GROWTH = 28
+GROWTH = 24
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
-LONGEST_PHRASE = 16
-"""Words of a paraphrase at most. Ours, as what one adds: by what searches over phrases spend in the arena."""
-_WORDS = ("carefully", "briefly", "clearly", "first", "always", "exactly", "please", "really", "then", "well")
+LONGEST_PHRASE = 11
+"""Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
+_GOOD, _IDLE = ("carefully", "clearly", "always", "please", "then"), ("briefly", "first", "exactly", "really", "well")
+"""What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
+_WORDS = (*_GOOD, *_IDLE)
+_SAME = re.compile(r"\bsame meaning\b")
+_ADVICE = re.compile(r"\bdo not repeat the text\b")
+_MERGE = re.compile(r"\bmerge two\b", re.IGNORECASE)
 _TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
-_BLOCK = re.compile(r'"""\s*(.*?)\s*"""', re.DOTALL)
+_BLOCK = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
 _COUNT = re.compile(r"\b(\d{1,2})\s+(?:\w+\s+){0,2}?(?:ways|times|reasons|variants|variations|versions|paraphrases)\b")
-_PHRASE = re.compile(r'(?:phrase: |")([^"\n]+)', re.IGNORECASE)
+_PHRASE = re.compile(r"\bphrase: ([^\n]+)", re.IGNORECASE)
 _LIST = re.compile(r'\bJSON\b|\[\s*"')
 
 
@@ -125,37 +130,48 @@ class Rehearsed:
     proposer: StandIn
     check: StandIn
     judges: tuple[StandIn, ...]
+    others: tuple[StandIn, ...]
+    """The one who plays users, and the check judge where there is one."""
     result: Result
 
 
 def rehearse(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
-    `specs`: of the task model, the proposer, the check model and the judge.
+    `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users and of the
+    check judge, where there are such.
     """
     world = _World(task)
-    answering, proposing, checking, judging = specs
-    judges = tuple(StandIn(role, judging, world, judged, scored=False) for role in _judges_of(evaluators))
+    user = StandIn("user", specs.get("user", ""), world, _utterance, scored=False)
+    judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
+    last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
     models = (
-        StandIn("task", answering, world, world.answer),
-        StandIn("proposer", proposing, world, _Proposer(task.initial[task.editable]), scored=False),
-        StandIn("check", checking, world, world.answer),
+        StandIn("task", specs["task"], world, world.answer),
+        StandIn("proposer", specs["proposer"], world, _Proposer(task.initial[task.editable]), scored=False),
+        StandIn("check", specs["check"], world, world.answer),
     )
     search, check = evaluators
-    apart = check is not search or answering != checking
+    apart = check is not search or specs["task"] != specs["check"]
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
         try:
             result = api.optimize(
                 task,
                 optimizer,
-                model=Models(models[0], models[1], judges if judges else None, models[2] if apart else None),
+                model=Models(
+                    models[0],
+                    models[1],
+                    judges if judges else None,
+                    models[2] if apart else None,
+                    check_judge=last[0] if last else None,
+                    user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
+                ),
                 evaluator=search,
                 check_evaluator=check if apart else None,
                 budget=budget,
@@ -165,11 +181,13 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, result)
+    return Rehearsed(*models, judges, (user, *last), result)
 
 
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
     roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
+    # Whether users keep to their scenarios is a judge's word, whatever scores the conversations.
+    roles += ["judge"] if any(isinstance(each, Simulating) for each in evaluators) else []
     return list(dict.fromkeys(roles))
 
 
@@ -184,7 +202,7 @@ def _playable(budget: Budget, arranged: Allocation) -> Budget:
 def played(
     task: Task,
     optimizer: Optimizer,
-    specs: tuple[str, str, str, str],
+    specs: Mapping[str, str],
     evaluators: tuple[Evaluator, Evaluator],
     budget: tuple[Budget, Allocation],
     seed: int,
@@ -209,6 +227,9 @@ def played(
     drawn = max(1.0, longer) if draw_out else 1.0
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
+    for each in rehearsed.others:
+        if each.calls:
+            factors[each.name], stood_in[each.name] = drawn if each.name == "user" else 1.0, each
     found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
@@ -256,7 +277,7 @@ class _World:
         if head not in self._worth:
             there = set(head.split())
             lost = [0.12 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
-            gained = 0.04 * sum(word in there for word in _WORDS)
+            gained = 0.08 * sum(word in there for word in _GOOD) - 0.02 * sum(word in there for word in _IDLE)
             self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
         return self._worth[head]
 
@@ -275,6 +296,12 @@ def judged(request: Request) -> str:
     return json.dumps(said)
 
 
+def _utterance(request: Request) -> str:
+    """What a user says in any turn, by what was said: one who never ends takes all that a search can take."""
+    number = random.Random(flat(request.content)).randrange(10**6)
+    return f"I still wait for my order, number {number}, and would like to know when it comes."
+
+
 @dataclass(frozen=True, slots=True)
 class _Proposer:
     """Writes a changed prompt in the form asked for: in the last tag that is named, as a JSON list, or marked."""
@@ -285,7 +312,8 @@ class _Proposer:
         text = flat(request.content)
         rng = random.Random(f"{text}{request.seed}")
         tags = [tag.lower() for tag in _TAG.findall(text)]
-        blocks = [block for block in _BLOCK.findall(text) if block.strip()]
+        found = [block + line for block, line in _BLOCK.findall(text)]
+        blocks = list(dict.fromkeys(block for block in found if block.strip()))
         if "mask" in tags:
             first, _, rest = (blocks[-1] if blocks else self.start).partition(". ")
             return f"<prompt>\n{first}. <mask>{rest}</mask>\n</prompt>" if rest else f"<prompt>\n{first}\n</prompt>"
@@ -294,30 +322,43 @@ class _Proposer:
         if not tags and _LIST.search(text):
             named = _PHRASE.findall(_BLOCK.sub("", text))
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
-            return json.dumps([_said_otherwise(phrase, rng) for _ in range(count if asked else 10)])
+            return json.dumps([_paraphrased(phrase, LONGEST_PHRASE, rng) for _ in range(count if asked else 10)])
         tag = tags[-1] if tags else ""
-        replies = [self._changed(rng.choice(blocks if blocks else [self.start]), rng) for _ in range(count)]
+        replies = [self._written(text, blocks if blocks else [self.start], rng) for _ in range(count)]
         return "\n".join(f"<{tag}>{reply}</{tag}>" if tag else reply for reply in replies)
+
+    def _written(self, asked: str, read: Sequence[str], rng: random.Random) -> str:
+        """What is asked for, made of what was read: only a rewrite makes it longer, and advice stands below it."""
+        if _ADVICE.search(asked):
+            return " ".join(rng.choice(_WORDS) for _ in range(rng.randint(4, 8)))
+        if _SAME.search(asked):
+            return _paraphrased(rng.choice(read), self._most(), rng)
+        if _MERGE.search(asked):
+            first, last = read[0].split(" "), read[-1].split(" ")
+            return " ".join([*first[: (len(first) + 1) // 2], *last[len(last) // 2 :]])
+        return self._changed(rng.choice(read), rng)
 
     def _changed(self, text: str, rng: random.Random) -> str:
         """The text with a few words more, or others where it has grown as far as rewrites of it do."""
         if rng.random() < REPEATS:
             return text
         pieces = text.split(" ")
-        most = len(self.start.split(" ")) + GROWTH
+        most = self._most()
         for _ in range(rng.randint(4, 8)):
             while len(pieces) >= most:
                 pieces.pop(rng.randrange(len(pieces)))
             pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
         return " ".join(pieces)
 
+    def _most(self) -> int:
+        return len(self.start.split(" ")) + GROWTH
 
-def _said_otherwise(phrase: str, rng: random.Random) -> str:
-    """A phrase with words more while it is short, else with others in the place of some: a paraphrase says no less."""
-    pieces = phrase.split(" ")
-    for _ in range(rng.randint(4, 8)):
-        if len(pieces) >= LONGEST_PHRASE:
-            pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
-        else:
-            pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
+
+def _paraphrased(text: str, longest: int, rng: random.Random) -> str:
+    """The text with some words exchanged, and one more where it has fewer than `longest`: a paraphrase says no more."""
+    pieces = text.split(" ")
+    for _ in range(rng.randint(1, 3)):
+        pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
+    if len(pieces) < longest:
+        pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
     return " ".join(pieces)

@@ -178,6 +178,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     from promptopt.cli.request import task_of
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
+    from promptopt.tasks.parts import with_user_prompts
     from promptopt.tasks.splits import Splits
 
     own = Splits(seed=result["seed"])
@@ -185,6 +186,8 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     recorded = record.fingerprint["task"]
     if "origin" in recorded:
         task = inlined(task)
+    if isinstance(recorded["editable"], list):
+        task = with_user_prompts(task)
     now = task.fingerprint()
     changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
     if changed:
@@ -233,3 +236,26 @@ def export(
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")
+
+
+@app.command()
+def tilt(
+    run: RunName,
+    bound: Annotated[
+        float | None, typer.Option(help="Nats of KL that the weights may be from all alike; default: 1.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option("--lambda", help="The price of a nat, in units of the score, in place of --bound.")
+    ] = None,
+    scale: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="The least and the most that a score can be.")
+    ] = (0.0, 1.0),
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write pairs to train a rewriter by, for TRL's DPO.")
+    ] = None,
+    json: options.AsJson = False,
+) -> None:
+    """Weight the prompts that a run left behind by what they earned, as align-pro weights its own draws."""
+    from promptopt.cli.tilt import tilt_run
+
+    tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)

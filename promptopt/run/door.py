@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
+from promptopt.run.claimed import in_turns
 from promptopt.run.served import Served
 from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
@@ -56,10 +56,7 @@ class Door:
         warn: Callable[[str], None],
         claims: Claims | None = None,
     ) -> None:
-        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user.
-
-        `claims`: lets one run at a time ask for an answer; None: this one asks for all that is not stored.
-        """
+        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
@@ -68,10 +65,12 @@ class Door:
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served = Served(warn)
         self._scorers: dict[str, bool] = {}
+        self._checking = False
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
         # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
+        role = self._in_charge(role)
         draws = repetition > 0 and self.samples(role)
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
@@ -80,12 +79,14 @@ class Door:
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
+        role = self._in_charge(role)
         greedy = not (repetition > 0 and self.samples(role))
         asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
+        role = self._in_charge(role)
         asked: list[_PendingCall] = []
         for request in requests:
             text = canonical(request.to_json())
@@ -97,6 +98,7 @@ class Door:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
+        role = self._in_charge(role)
         model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
@@ -119,7 +121,7 @@ class Door:
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
-        model = self._model(role)
+        model = self._model(self._in_charge(role))
         if not isinstance(model, TextScorer):
             return False
         if model.name not in self._scorers:
@@ -133,7 +135,7 @@ class Door:
 
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
-        return self._served.samples(self._model(role).name)
+        return self._served.samples(self._model(self._in_charge(role)).name)
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -145,6 +147,10 @@ class Door:
             self.models["task"], self._prices["task"] = model, price
             # Another model is asked on purpose: that is no change to warn of.
             self._served.forget("task")
+
+    def exchange_judge(self) -> None:
+        """Ask the check judge from here on, wherever a judge is asked, and charge its role."""
+        self._checking = True
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
@@ -182,6 +188,9 @@ class Door:
         if self.limits.usd is not None and self.spent.usd:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
+
+    def _in_charge(self, role: Role) -> Role:
+        return "check_judge" if self._checking and role == "judge" else role
 
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
@@ -275,7 +284,7 @@ class Door:
         found = known(self._cache, keys, self._warn)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
-            self._dispatch(list(missing.values()), role)
+            self._dispatch(missing, role)
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             found.update(known(self._cache, list(missing), self._warn))
             lost = [key for key in missing if key not in found]
@@ -286,26 +295,17 @@ class Door:
                 )
         return found
 
-    def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
-        """Ask for what no other run asks for now, and wait for that. Raises Suspended where the model fails."""
-        if self._claims is None:
-            self._ask(missing, role)
-            return
-        calls = {call.key: call for call in missing}
-        try:
-            with closing(self._claims.turns(list(calls), self._cache.get, self._check_stop)) as turns:
-                for keys in turns:
-                    self._ask([calls[key] for key in keys], role)
-        except StoreError as outage:
-            raise Suspended(str(outage)) from outage
-
-    def _check_stop(self) -> None:
-        if (reason := self._stopping()) is not None:
-            raise Suspended(reason)
+    def _dispatch(self, missing: Mapping[bytes, _PendingCall], role: Role) -> None:
+        """Ask for what no other run asks for, and wait for the rest. Raises Suspended where model or store fails."""
+        with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
+            for calls in turns:
+                self._ask(calls, role)
 
     def _ask(self, missing: list[_PendingCall], role: Role) -> None:
         """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
-        self._check_stop()
+        reason = self._stopping()
+        if reason is not None:
+            raise Suspended(reason)
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         missing.sort(key=lambda call: call.text)
         model = self.models[role]

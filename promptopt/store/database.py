@@ -157,6 +157,11 @@ _DAMAGED = (
 )
 
 
+_IN_MEMORY = (
+    "a store cannot be in memory, for a run writes to it from several threads; name a file in a temporary folder"
+)
+
+
 def _is_damaged(where: str) -> bool:
     """Whether SQLite's own check finds the file unsound."""
     try:
@@ -166,11 +171,16 @@ def _is_damaged(where: str) -> bool:
         return "malformed" in str(cause) or "not a database" in str(cause)
 
 
+def _is_in_memory(url: sql.URL) -> bool:
+    file = url.database
+    return not file or file.removeprefix("file:").startswith(":memory:") or url.query.get("mode") == "memory"
+
+
 def url_of(location: str | Path | None) -> sql.URL:
     """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds.
 
     By default what `PROMPTOPT_STORE` says, else the one in `home()`. Raises StoreError for a text that begins as a URL
-    does and is none.
+    does and is none, and for a store in memory: every thread of a run would have one of its own.
     """
     if location is None:
         location = os.environ.get("PROMPTOPT_STORE") or None
@@ -178,9 +188,18 @@ def url_of(location: str | Path | None) -> sql.URL:
         try:
             url = sql.make_url(location)
             # The driver of the extra `postgres`, where none is named.
-            return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+            url = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
+        if url.get_backend_name() == "sqlite" and _is_in_memory(url):
+            raise StoreError(_IN_MEMORY)
+        return url
+    if location is not None and (not str(location).strip() or not str(location).isprintable()):
+        raise StoreError(f"a store cannot be called {str(location)!r}; give a file, or an SQLAlchemy URL")
+    if isinstance(location, str) and location.startswith((":memory:", "file:")):
+        raise StoreError(
+            _IN_MEMORY if ":memory:" in location else f"store {location}: give the file without 'file:' before it"
+        )
     # Made of its parts: in the text of a URL, `?` and `%41` would mean something.
     return sql.URL.create("sqlite", database=str(home() / "store.db" if location is None else location))
 

@@ -48,6 +48,7 @@ class Server:
         self._key_variable = _variable_for(address, azure, own) if key_variable is None else key_variable
         self._key = _key_in(self._key_variable) if self._key_variable else ""
         self.hosted = azure or own
+        self._openais = own or self._key_variable == "OPENAI_API_KEY"
         if not self._key and own:
             raise ConfigError(
                 f"the model {'openai/' + model!r} needs a key: set the environment variable {self._key_variable}, "
@@ -76,7 +77,13 @@ class Server:
                 raise ConfigError(f"{proxy.shown} speaks SOCKS: give Azure's newer address behind it, …/openai/v1")
             return LocalTransport(key, timeout_s=timeout_s, keep=keep, scrub=self.scrub, socks=proxy)
         return OfficialTransport(
-            self.api, key, self._azure_deployment, timeout_s=timeout_s, keep=keep, scrub=self.scrub
+            self.api,
+            key,
+            self._azure_deployment,
+            openais=self._openais,
+            timeout_s=timeout_s,
+            keep=keep,
+            scrub=self.scrub,
         )
 
     def advice(self, status: int) -> str:

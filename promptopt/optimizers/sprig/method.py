@@ -52,6 +52,8 @@ Answer with a JSON list of {count} texts and nothing else.''',
 FORM = Form(REQUEST)
 SAMPLING = Sampling(temperature=1.0, max_tokens=512)
 _LONGEST = 40
+BUDGET_COMPONENTS = 8
+"""Components in a prompt under a budget, at most. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ class Sprig:
     """r, of each component. None: 3 under a budget (ours), 10 without one. 0: the proposer is not asked."""
     examples: int | None = None
     """Of each task a step, the same for all candidates of the step. None: by the budget, 10 without one."""
-    most_components: int = 8
-    """Components in a prompt. Ours: the paper's have two to five."""
+    most_components: int | None = None
+    """Components in a prompt. None: 8 under a budget (ours: the paper's have two to five), any number without one."""
     longest: int = 400
-    """Tokens that may be added to the start. Ours."""
+    """Tokens that may be added to the start, without a budget too. Ours."""
     ucb: float = 1.0
     """Factor of the bound's bonus; 1 is the reference's."""
     scaled: bool = True
@@ -107,6 +109,12 @@ class Sprig:
         steps = steps if self.steps is None else self.steps
         return SprigPlan(steps, beam, pool, rephrasings, examples, candidates, cells)
 
+    def components_in(self, plan: SprigPlan) -> int:
+        """The most components of a prompt: a step adds one, so without a cap as many as there are steps."""
+        if self.most_components is not None:
+            return self.most_components
+        return plan.steps if plan.evaluations is None else BUDGET_COMPONENTS
+
     def least(self, room: Room) -> int:
         """The start and eight additions on four examples."""
         return 9 * min(4, room.train)
@@ -128,7 +136,7 @@ class Sprig:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """In that room."""
         plan = self.plan(room)
-        longest = min(self.most_components, plan.steps)
+        longest = min(self.components_in(plan), plan.steps)
         corpus = len(corpus_of(self.corpus, self.components))
         edits = [0 if plan.candidates is None else plan.candidates] * plan.steps
         if plan.candidates is None:
@@ -159,7 +167,7 @@ class _Search:
         pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
         found = Candidates()
         for parent in beam:
-            for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.most_components):
+            for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.components_in(plan)):
                 found.add(parts, edit)
         known = {joined(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known])

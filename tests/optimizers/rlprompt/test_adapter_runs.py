@@ -40,11 +40,15 @@ def _one_thread() -> Iterator[None]:
 
 
 def search(
-    home: Path, method: RLPrompt = METHOD, model: Scripted | None = None, budget: Budget | None = None
+    home: Path,
+    method: RLPrompt = METHOD,
+    model: Scripted | None = None,
+    budget: Budget | None = None,
+    device: str = "cpu",
 ) -> Result:
     return optimize(
         labelled_task(),
-        replace(method, policy=f"hf/{tiny_folder()}", device="cpu"),
+        replace(method, policy=f"hf/{tiny_folder()}", device=device),
         model=Models(target(WORTH) if model is None else model),
         budget=Budget() if budget is None else budget,
         store=home / "store.db",
@@ -76,4 +80,12 @@ def test_settings_that_do_not_fit_the_policy_are_refused_before_anything_is_aske
     model = target(WORTH)
     with pytest.raises(ConfigError, match=r"explore.top is 500, and the policy can write 50 tokens"):
         search(tmp_path, replace(METHOD, explore=Exploring(top=500)), model=model)
+    assert model.calls == 0
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_asked(tmp_path: Path, device: str) -> None:
+    model = target(WORTH)
+    with pytest.raises(ConfigError, match=rf"the device '{device}' cannot be used here .*; set device=cpu, or leave"):
+        search(tmp_path, METHOD, model=model, device=device)
     assert model.calls == 0
