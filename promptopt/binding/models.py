@@ -58,6 +58,7 @@ class OpenModels:
 def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     """Open them, and one that plays users where `evaluators` need it; a single model is the task model.
 
+    `elsewhere`: opens a model that is named without a server in other processes; None: here, as any other.
     Raises UnknownName and ConfigError.
     """
     models = named if isinstance(named, Models) else Models(named)
@@ -75,12 +76,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
 
     def opened(spec: str | Model, own: Access | None = None) -> Model:
         if not isinstance(spec, str):
-            # Not isinstance(spec, Model): that would read the name, which may load a model.
-            if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
-                raise ConfigError(
-                    f"{spec!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
-                    f"generate(requests), or Models(task, proposer=…) for several"
-                )
+            _check_object(spec)
             return spec
         # How much is sent holds for every server, and the address for its own provider.
         limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
@@ -105,6 +101,15 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     if user is not None:
         by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
+
+
+def _check_object(model: object) -> None:
+    # Not isinstance(model, Model): that would read the name, which may load a model.
+    if isinstance(model, type) or not callable(getattr(model, "generate", None)):
+        raise ConfigError(
+            f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+            f"generate(requests), or Models(task, proposer=…) for several"
+        )
 
 
 def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:

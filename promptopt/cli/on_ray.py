@@ -166,7 +166,7 @@ def check_versions(ray: Any) -> None:
 
     here, asked = dict(versions()), ray.remote(num_cpus=0)(_versions)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    strategies = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    strategies: list[Any] = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
     for there in ray.get([asked.options(scheduling_strategy=each).remote() for each in strategies]):
         for what, own in here.items():
             if there.get(what) != own:
