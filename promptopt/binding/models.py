@@ -58,7 +58,6 @@ class OpenModels:
 def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     """Open them, and one that plays users where `evaluators` need it; a single model is the task model.
 
-    `elsewhere`: opens a model that is named without a server in other processes; None: here, as any other.
     Raises UnknownName and ConfigError.
     """
     models = named if isinstance(named, Models) else Models(named)
