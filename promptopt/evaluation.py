@@ -31,6 +31,7 @@ from promptopt.run.door import Door
 from promptopt.stats import ALPHA, Gain, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.parts import shown_to
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 
@@ -189,7 +190,8 @@ def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
     """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
     if prompt is None:
         return task.initial
-    if prompt.parts != task.initial.parts:
+    beside = [part for part in prompt.parts if part not in task.initial.parts and not shown_to(task, part)]
+    if beside or any(part not in prompt.parts for part in task.initial.parts):
         raise ConfigError(
             f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
             f"{', '.join(task.initial.parts)}; make it from the task's own, as "

@@ -11,14 +11,16 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-_NAMES = r"(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad|reflection|inner_monologue)"
+_NAMES = (
+    r"(?:(?:[a-z]{1,12}[_\-]){0,3}(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad|reflection|monologue)|cot)"
+)
 _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
     rf"(?:(?:<|&lt;)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;)"
     r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|[Tt]hink(?:ing)?)\s?\]"
     r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
-    rf"|<\|\s?(?P<end4>/?)\s?{_NAMES}\s?\|>"
     r"|<\|(?:(?P<end5>end)|begin|start)_(?:of_)?(?:thought|think(?:ing)?|reasoning)\|>"
+    rf"|<\|\s?(?P<end4>/?)\s?{_NAMES}\s?\|>"
     rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
     rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>)",
     re.IGNORECASE,

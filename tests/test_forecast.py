@@ -20,22 +20,14 @@ from promptopt.tasks import catalogue
 
 FACTOR = 1.5
 QUICK = ("apo", "random")
-FURTHER_OFF = {
-    "capo": "1.6 times the tokens",
-    "metaspo": "2.1 times the tokens",
-    "simba": "3 times the tokens",
-    "textgrad": "0.6 of the tokens",
-}
-"""What is foreseen, of what is spent."""
-
-
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    off = [pytest.mark.xfail(reason=FURTHER_OFF[name])] if name in FURTHER_OFF else []
-    return [*off, *([] if name in QUICK else [pytest.mark.slow])]
 
 
 # A method that trains a policy has to be told which.
-METHODS = [pytest.param(name, marks=marks(name)) for name in registry.names("optimizers") if name != "rlprompt"]
+METHODS = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in registry.names("optimizers")
+    if name != "rlprompt"
+]
 
 
 class Counting(Scripted):

@@ -61,7 +61,13 @@ class RunConfig:
             "A built-in task (`promptopt tasks list`), a task file, a program (package.module:name); several, as A,B."
         ),
     ] = ""
-    system: Annotated[str | None, Said("Several tasks: the system prompt in use, or its file.", "FILE-or-text")] = None
+    system: Annotated[
+        str | None,
+        Said(
+            "Several tasks: the system prompt in use, or its file; one task: a system prompt that stays.",
+            "FILE-or-text",
+        ),
+    ] = None
     objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None
     weights: Annotated[str | None, Said("Several tasks: a number for each.", "N,N,N")] = None
     floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None

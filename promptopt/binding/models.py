@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from promptopt.arguments import check_fields
@@ -40,6 +40,8 @@ class Models:
     """Scores in place of the judge in the final choice and the sealed test."""
     user: str | Model | None = None
     """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
+    elsewhere: Callable[[str], Model | None] | None = None
+    """Opens a model that is named, and has no server, in other processes; where it gives None, it is opened here."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -73,12 +75,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
 
     def opened(spec: str | Model, own: Access | None = None) -> Model:
         if not isinstance(spec, str):
-            # Not isinstance(spec, Model): that would read the name, which may load a model.
-            if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
-                raise ConfigError(
-                    f"{spec!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
-                    f"generate(requests), or Models(task, proposer=…) for several"
-                )
+            _check_object(spec)
             return spec
         # How much is sent holds for every server, and the address for its own provider.
         limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
@@ -89,7 +86,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            open_already[spec, access] = _open(spec, access)
+            open_already[spec, access] = _placed(models, spec, access)
         return open_already[spec, access]
 
     task = opened(models.task)
@@ -103,6 +100,15 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     if user is not None:
         by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
+
+
+def _check_object(model: object) -> None:
+    # Not isinstance(model, Model): that would read the name, which may load a model.
+    if isinstance(model, type) or not callable(getattr(model, "generate", None)):
+        raise ConfigError(
+            f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+            f"generate(requests), or Models(task, proposer=…) for several"
+        )
 
 
 def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:
@@ -154,6 +160,12 @@ def _user(models: Models, evaluators: Sequence[object]) -> str | Model | None:
     """Who plays users; empty: the proposer; None where nobody is named, and none of the evaluators needs one."""
     simulating = next((each for each in evaluators if isinstance(each, Simulating)), None)
     return simulating.user_model if models.user is None and simulating is not None else models.user
+
+
+def _placed(models: Models, spec: str, access: Access) -> Model:
+    """Open in other processes, where it can be."""
+    found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
+    return _open(spec, access) if found is None else found
 
 
 def _open(spec: str, access: Access) -> Model:

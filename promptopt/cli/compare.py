@@ -162,8 +162,10 @@ def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[C
     told = _teller(len(plan.cells), quiet)
     if on is not None:
         from promptopt.cli.on_ray import workers
+        from promptopt.cli.optimize import asked
 
-        with workers(on) as (command, count):
+        specs = [spec for cell in plan.cells for spec in asked(plan.config_of(cell))]
+        with workers(on, list(dict.fromkeys(specs))) as (command, count):
             apart = partial(_as_a_command, plan, command)
             rows = list(conduct(plan.cells, apart, jobs=max(2, count), tell=told))
     elif jobs > 1:

@@ -21,6 +21,8 @@ from promptopt.text import Regex, normalise
 from promptopt.types import Example, digest
 
 _WORD = re.compile(rf"[^\W{UNSPACED}]")
+_SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
+"""Not in a word, but a part of it: "C++" does not hold "C"."""
 _PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1,3})(?<=[\u0590-\u06ff])$")
 """Arabic and Hebrew conjunctions, prepositions and articles, which are written together with their word."""
 
@@ -185,7 +187,7 @@ def _holds(text: str, part: str) -> bool:
         joined_before = (
             start > 0 and _runs_on(text[start - 1], part[0]) and not _PREFIX.search(text, max(0, start - 5), start)
         )
-        joined_after = end < len(text) and _runs_on(part[-1], text[end])
+        joined_after = end < len(text) and (_runs_on(part[-1], text[end]) or _SUFFIX.match(text, end) is not None)
         if not (joined_before or joined_after):
             return True
         start = text.find(part, start + 1)

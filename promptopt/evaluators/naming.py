@@ -56,6 +56,8 @@ _CLAUSE = re.compile(
 )
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
 _WORD = re.compile(r"\w")
+FEWEST_RATINGS = 3
+"""Labels that are numbers make a scale from so many on."""
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
 
 
@@ -78,6 +80,14 @@ def _pattern_of(label: str) -> str:
     return before + body + after
 
 
+def _scale_of(labels: Sequence[str]) -> re.Pattern[str] | None:
+    """What "4/5" and "4 out of 5" say beside the rating, where the labels are whole numbers."""
+    if len(labels) < FEWEST_RATINGS or not all(label.isascii() and label.isdecimal() for label in labels):
+        return None
+    highest = max(labels, key=int)
+    return re.compile(rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)")
+
+
 @dataclass(frozen=True, slots=True)
 class LabelReader:
     """The one label that a reply names, spelled as in `labels`.
@@ -94,6 +104,7 @@ class LabelReader:
     labels: tuple[str, ...]
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _spelling: dict[str, str] = field(init=False, repr=False, compare=False)
+    _scale: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -111,6 +122,7 @@ class LabelReader:
                 )
         ordered = sorted(spelling.values(), key=len, reverse=True)
         object.__setattr__(self, "_spelling", spelling)
+        object.__setattr__(self, "_scale", _scale_of(self.labels))
         object.__setattr__(self, "_pattern", re.compile("|".join(map(_pattern_of, ordered))))
 
     @staticmethod
@@ -127,6 +139,7 @@ class LabelReader:
         if trimmed in self.labels:
             return trimmed
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
+        folded = folded if self._scale is None else self._scale.sub("", folded)
         for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
             found = self._read(inner.strip())
             if found is not None:
@@ -206,7 +219,9 @@ class LabelReader:
             before = folded[max(0, match.start() - 80) : match.start()]
             cue = _CUE.search(before)
             said = _SAID.search(before)
-            announced = (cue is not None and not self._pattern.search(cue["cue"])) or said is not None
+            # "Yes/no: no" asks by all labels; "positive: no" speaks of one.
+            asks = cue is not None and len({self._name(each) for each in self._pattern.finditer(cue["cue"])}) != 1
+            announced = asks or said is not None
             if not announced or not self._ends(folded, match):
                 continue
             strong = said is not None or (cue is not None and _ANSWER.search(cue["cue"]) is not None)

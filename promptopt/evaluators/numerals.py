@@ -1,5 +1,7 @@
 r"""Numbers as people and models write them: where the answer's number stands in a reply, and what it is worth.
 
+What is thought aloud is left out, as by all readers.
+
 What is read: signs (also the Unicode minus), separators as `promptopt.digits` has them, exponents and "× 10^5",
 fractions ("3/4", "1 3/4", "½", LaTeX), digits of other scripts. Currency and units, "%" among them, are dropped. What
 is not: number words, "million", digits inside words ("m2"), roots, multiples of pi, other powers, times, dates,
@@ -15,6 +17,7 @@ from functools import lru_cache
 
 from promptopt.digits import RUN, fixed, numbers_in
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
+from promptopt.thoughts import spoken
 
 TOLERANCE = Fraction(1, 10**6)
 """Relative difference within which two numbers are equal, unless both are whole: those must be the same."""
@@ -101,7 +104,10 @@ def equal(left: Fraction, right: Fraction) -> bool:
 
 
 def _found(reply: str, comma: bool, spaces: bool) -> str | None:
-    plain = _plain(reply, comma)
+    said = spoken(reply)
+    if said is None:
+        return None
+    plain = _plain(said, comma)
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         places = [match.end() for match in cue.finditer(plain)]
         if places:

@@ -19,7 +19,10 @@ _UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
 def f1(answer: str, example: Example) -> float:
-    """Token F1 in [0, 1] as SQuAD computes it: no case, punctuation or articles (Rajpurkar et al. 2016; script v2)."""
+    """Token F1 in [0, 1] as SQuAD computes it: no case, punctuation or articles (Rajpurkar et al. 2016; script v2).
+
+    In scripts without spaces each character is a token, and their stops are none.
+    """
     return max(_token_f1(_squad_tokens(answer), _squad_tokens(right)) for right in (example.target, *example.accepted))
 
 
@@ -72,7 +75,11 @@ def _extra(module: str, metric: str) -> Any:
 
 
 def _squad_tokens(text: str) -> list[str]:
-    return _ARTICLE.sub(" ", unicodedata.normalize("NFC", text).lower().translate(_PUNCTUATION)).split()
+    folded = _ARTICLE.sub(" ", unicodedata.normalize("NFC", text).lower().translate(_PUNCTUATION))
+    if folded.isascii() or not _UNSPACED.search(folded):
+        return folded.split()
+    apart = _UNSPACED.sub(r" \g<0> ", folded).split()
+    return [token for token in apart if not all(unicodedata.category(sign).startswith("P") for sign in token)]
 
 
 def _token_f1(found: list[str], right: list[str]) -> float:

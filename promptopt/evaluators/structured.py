@@ -24,6 +24,8 @@ _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\(?[0-9]{1,3}[.)])\s+")
 # From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
 _BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
+_AND = re.compile(r"(?<!\s)\s+(?:and|und|et|y|&)\s+")
+_NONE = frozenset({"none", "nothing", "(none)", "no items", "n/a", "empty"})
 _EDGES = " \t\"'`*“”‘’«»「」.。"
 
 _NOTHING = object()
@@ -49,11 +51,15 @@ def json(answer: str, example: Example) -> Score:
 def set_f1(answer: str, example: Example) -> float:
     """F1 in [0, 1] of two lists as sets: order and repetition do not matter, nor case, white space, quotes, full stop.
 
-    A list is JSON, or one item a line, or items between semicolons, or between commas. Two empty lists are equal. The
-    best over target and accepted, each of them a whole list.
+    A list is JSON, or one item a line, or items between semicolons, or between commas; "a, b and c" is read both as two
+    items and as three, as is best for the answer. Two empty lists are equal, and "none" is one where the right list is.
+    The best over target and accepted, each of them a whole list.
     """
-    found = _items(answer)
-    return max(_overlap(found, _items(right)) for right in (example.target, *example.accepted))
+    readings = (_items(answer), _items(answer, apart=True))
+    right = [_items(each) for each in (example.target, *example.accepted)]
+    if frozenset() in right and readings[0] <= _NONE:
+        return 1.0
+    return max(_overlap(found, each) for found in readings for each in right)
 
 
 def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
@@ -63,7 +69,8 @@ def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
 
 
 @lru_cache(maxsize=16_384)
-def _items(text: str) -> frozenset[str]:
+def _items(text: str, apart: bool = False) -> frozenset[str]:
+    """`apart`: what stands on the two sides of an "and" are two items."""
     value = _json_in(text)
     if isinstance(value, list):
         entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
@@ -71,6 +78,8 @@ def _items(text: str) -> frozenset[str]:
         lines = [line for line in text.splitlines() if line.strip()]
         between = re.compile(r";") if ";" in text else _BETWEEN
         entries = [_BULLET.sub("", line) for line in lines] if len(lines) > 1 else between.split(_BULLET.sub("", text))
+    if apart and not isinstance(value, list):
+        entries = [each for entry in entries for each in _AND.split(entry)]
     folded = (normalise(unicodedata.normalize("NFKC", each)).casefold().strip(_EDGES) for each in entries)
     return frozenset(each for each in folded if each)
 

@@ -84,6 +84,15 @@ LOOKED_AT = sql.Table(
 )
 """The examples of each opening, by a digest of their inputs."""
 
+CLAIMS = sql.Table(
+    "claims",
+    sql.MetaData(),
+    sql.Column("key", sql.LargeBinary(32), primary_key=True),
+    sql.Column("run", sql.String, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+"""Answers that a run asks for just now, where several may want the same; on a server alone (`claims`)."""
+
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
 # made of tables anew for every store, which took a small run a quarter of its time. An INSERT leaves rows already
@@ -148,6 +157,11 @@ _DAMAGED = (
 )
 
 
+_IN_MEMORY = (
+    "a store cannot be in memory, for a run writes to it from several threads; name a file in a temporary folder"
+)
+
+
 def _is_damaged(where: str) -> bool:
     """Whether SQLite's own check finds the file unsound."""
     try:
@@ -157,11 +171,16 @@ def _is_damaged(where: str) -> bool:
         return "malformed" in str(cause) or "not a database" in str(cause)
 
 
+def _is_in_memory(url: sql.URL) -> bool:
+    file = url.database
+    return not file or file.removeprefix("file:").startswith(":memory:") or url.query.get("mode") == "memory"
+
+
 def url_of(location: str | Path | None) -> sql.URL:
     """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds.
 
     By default what `PROMPTOPT_STORE` says, else the one in `home()`. Raises StoreError for a text that begins as a URL
-    does and is none.
+    does and is none, and for a store in memory: every thread of a run would have one of its own.
     """
     if location is None:
         location = os.environ.get("PROMPTOPT_STORE") or None
@@ -169,9 +188,18 @@ def url_of(location: str | Path | None) -> sql.URL:
         try:
             url = sql.make_url(location)
             # The driver of the extra `postgres`, where none is named.
-            return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+            url = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
+        if url.get_backend_name() == "sqlite" and _is_in_memory(url):
+            raise StoreError(_IN_MEMORY)
+        return url
+    if location is not None and (not str(location).strip() or not str(location).isprintable()):
+        raise StoreError(f"a store cannot be called {str(location)!r}; give a file, or an SQLAlchemy URL")
+    if isinstance(location, str) and location.startswith((":memory:", "file:")):
+        raise StoreError(
+            _IN_MEMORY if ":memory:" in location else f"store {location}: give the file without 'file:' before it"
+        )
     # Made of its parts: in the text of a URL, `?` and `%41` would mean something.
     return sql.URL.create("sqlite", database=str(home() / "store.db" if location is None else location))
 
@@ -248,7 +276,7 @@ def _creation(engine: sql.Engine) -> list[sql.TextClause]:
     kind = engine.dialect.name
     if kind not in _CREATE:
         made: list[CreateTable | CreateIndex] = []
-        for table in METADATA.sorted_tables:
+        for table in (*METADATA.sorted_tables, *([CLAIMS] if kind == "postgresql" else [])):
             made.append(CreateTable(table, if_not_exists=True))
             made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
         _CREATE[kind] = [sql.text(str(each.compile(engine))) for each in made]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout, Turns
-from promptopt.tasks.spelling import other_mark, respelt
+from promptopt.tasks.spelling import other_mark, respelt, unfilled
 from promptopt.text import Pattern
 from promptopt.types import HISTORY, Prompt
 
@@ -222,7 +222,7 @@ def _with_patterns(layout: Layout, texts: Iterator[str]) -> Layout:
 def remarks(
     prompt: Prompt, layouts: Sequence[Layout], fields: Sequence[str], marks: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
-    """Sentences for the user: on an input that the model reads twice, and on a dollar sign read as part of a mark."""
+    """Sentences for the user: on what is marked and not filled, filled twice, or has a dollar sign in its mark."""
     spelt = {**{name: f"{{{name}}}" for name in fields}, **dict(marks)}
     said = [
         f"the prompt writes the input as {mark}: the dollar sign is read as part of the mark, and the model does not "
@@ -239,7 +239,9 @@ def remarks(
                     f"the {part} holds {spelt[again[0]]}, and layout {layout.name!r} shows that input too, so the "
                     f"model reads it twice: take it out of the {part}, or out of the layouts"
                 )
-    return tuple(said)
+    texts = [text for _, text in prompt.texts] + [pattern for layout in layouts[:1] for pattern in _patterns(layout)]
+    left = unfilled(texts, fields, (*fields, *RESERVED, *prompt.parts, "solution"))
+    return (*said, *([left] if left else []))
 
 
 def around(prompt: Prompt, fields: Sequence[str]) -> tuple[Prompt, tuple[Layout, ...]]:

@@ -14,6 +14,13 @@ from dataclasses import dataclass
 from promptopt.errors import ConfigError
 
 _BLANK = r"[^\S\n]*"
+_MACRO = re.compile(r"\\[A-Za-z]+$")
+_LIKE_A_SLOT = re.compile(
+    r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
+    r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})"
+)
+SHOWN = 3
+"""Marks that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,12 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
     seen: dict[str, str] = {}
 
     def in_braces(match: re.Match[str]) -> str:
+        macro = _MACRO.search(match.string[max(0, match.start() - 24) : match.start()])
+        if macro is not None:
+            raise ConfigError(
+                f"the prompt has {macro[0]}{match[0]}, and {match[4]!r} is an input of the data, so its place would be "
+                f"there; write {{{match[4]}}} apart, or give the column another name"
+            )
         depth = min(len(match[2]), len(match[6]))
         sign = match[1] if dollar else ""
         mark = f"{sign}{'{' * depth}{match[3]}{match[4]}{match[5]}{'}' * depth}"
@@ -91,3 +104,19 @@ def other_mark(text: str, name: str) -> str | None:
         if match is not None:
             return match[0]
     return None
+
+
+def unfilled(texts: Sequence[str], inputs: Sequence[str], filled: Sequence[str]) -> str:
+    """A sentence on what a template engine or a format would fill, and nothing here does; empty where there is none.
+
+    `filled`: all names that are filled, the `inputs` among them.
+    """
+    found = (match[0] for text in texts for match in _LIKE_A_SLOT.finditer(text))
+    left = list(dict.fromkeys(mark for mark in found if mark.strip("${} ") not in filled))
+    if not left:
+        return ""
+    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    return (
+        f"the prompt has {', '.join(left[:SHOWN])}{more}, which nothing fills here: the model reads it as it stands; "
+        f"the inputs are {' and '.join(f'{{{name}}}' for name in inputs)}"
+    )

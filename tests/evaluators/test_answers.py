@@ -178,3 +178,37 @@ def test_runaway_replies_take_no_time() -> None:
 def test_a_choice_is_one_letter_in_brackets(reply: str) -> None:
     read = choice(reply)
     assert read is None or re.fullmatch(r"\([A-Z]\)", read)
+
+
+@pytest.mark.parametrize(
+    ("reader", "wrong", "right", "read"),
+    [
+        ("text", "a", "b", "b"),
+        ("line", "a", "b", "b"),
+        ("label", "refund", "order status", "order_status"),
+        ("choice", "The answer is B", "C", "(C)"),
+        ("number", "The answer is 12. Wait, wrong.", "John has 15 apples.", "15"),
+        ("number", "#### 12", "15", "15"),
+        ("regex:[a-z]+", "a", "b", "b"),
+    ],
+)
+def test_no_reader_reads_a_thought(reader: str, wrong: str, right: str, read: str) -> None:
+    found = resolve(reader, INTENTS)
+    for opening, closing in (("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<reasoning>\n", "\n</reasoning>")):
+        assert found(f"{opening}{wrong}{closing}\n\n{right}") == read
+        assert found(f"{wrong}{closing}\n{right}") == read
+        assert found(f"{opening}{wrong}") is None
+        assert found(f"{opening}{wrong}{closing}") is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [("4/5", "4"), ("Rating: 3 out of 5", "3"), ("5/5", "5"), ("4 of 5 stars", "4"), ("4 or 5", None), ("4, 5", None)],
+)
+def test_a_rating_out_of_the_highest_is_one_label(reply: str, label: str | None) -> None:
+    assert resolve("label", ("1", "2", "3", "4", "5"))(reply) == label
+
+
+@pytest.mark.parametrize("reply", ["Yes/No: No", "Yes or no: no.", "yes / no: No"])
+def test_a_question_by_all_labels_announces_the_answer(reply: str) -> None:
+    assert resolve("label", ("Yes", "No"))(reply) == "No"

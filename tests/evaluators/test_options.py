@@ -231,6 +231,8 @@ UNREADABLE = [
     "A/B",
     "A & B",
     "Both A and B are correct",
+    "The answer is (A) or possibly (C)",
+    "Answer: B, or perhaps D",
     "Answer: neither A nor B",
     "Not (A).",
     "Plan B",

@@ -78,6 +78,22 @@ def test_lists_are_compared_as_sets(answer: str, target: str, value: float) -> N
     assert set_f1(answer, Example.of("zzz", [target], q="?")) == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    ("answer", "target", "value"),
+    [
+        ("red, green and blue", "blue; red; green", 1.0),
+        ("red & green", '["green", "red"]', 1.0),
+        ("salt and pepper", '["salt and pepper"]', 1.0),
+        ("fish and chips, beer", "beer, fish and chips", 1.0),
+        ("None.", "[]", 1.0),
+        ("no items", "", 1.0),
+        ("none", "red", 0.0),
+    ],
+)
+def test_and_stands_between_items_or_in_one_and_none_is_an_empty_list(answer: str, target: str, value: float) -> None:
+    assert set_f1(answer, Example.of(target, q="?")) == value
+
+
 def test_long_answers_take_no_time() -> None:
     start = time.perf_counter()
     for piece in ("[", "{", '{"a":', "a, ", "- a\n", "a;"):

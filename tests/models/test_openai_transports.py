@@ -57,6 +57,58 @@ def test_the_environments_proxy_is_used_with_the_organisation_and_the_project(
     assert (asked.headers["openai-organization"], asked.headers["openai-project"]) == ("org-1", "proj-1")
 
 
+SECRETS = "Authorization: Bearer sk-gateway\nX-Key: sk-gateway\nHost: sk-gateway.example\nContent-Type: sk-gateway"
+
+
+def set_openais(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that OpenAI's client reads from the environment by itself."""
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET"):
+        monkeypatch.setenv(name, "sk-gateway")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", SECRETS)
+
+
+@pytest.mark.parametrize("address", ["http://models.example/v1", f"{AZURE}/openai/v1", AZURE])
+def test_what_the_environment_holds_for_openai_goes_to_no_other_server(
+    address: str, proxy: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_openais(monkeypatch)
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-one")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    assert ask(address).text == "hello"
+    (asked,) = proxy.asked
+    assert "sk-gateway" not in str(asked.headers)
+    assert "sk-one" not in str(asked.headers)
+    assert asked.headers["content-type"] == "application/json"
+
+
+def test_a_key_that_is_named_goes_alone(proxy: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_openais(monkeypatch)
+    monkeypatch.setenv("MY_KEY", "mine")
+    assert ask("http://models.example/v1", "MY_KEY").text == "hello"
+    assert proxy.asked[0].headers["authorization"] == "Bearer mine"
+    assert "sk-gateway" not in str(proxy.asked[0].headers)
+
+
+def test_azures_token_goes_to_azure(proxy: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_openais(monkeypatch)
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "token-one")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    assert ask(AZURE).text == "hello"
+    assert proxy.asked[0].headers["authorization"] == "Bearer token-one"
+    assert "sk-gateway" not in str(proxy.asked[0].headers)
+    assert ask("http://models.example/v1").text == "hello"
+    assert "token-one" not in str(proxy.asked[1].headers)
+
+
+def test_a_server_that_the_environment_names_as_openais_gets_its_headers(
+    proxy: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://models.example/v1/")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: blue")
+    assert ask("http://models.example/v1").text == "hello"
+    assert (proxy.asked[0].headers["x-team"], proxy.asked[0].headers["authorization"]) == ("blue", "Bearer sk-one")
+
+
 def test_a_server_on_this_machine_is_reached_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with FakeServer(echo) as server:

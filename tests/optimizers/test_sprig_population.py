@@ -326,6 +326,7 @@ def test_without_a_cap_the_numbers_are_the_papers() -> None:
     plan = Sprig(search="population").plan(Room(None, None, 1, 500, 20))
     assert isinstance(plan, PopulationPlan)
     assert (plan.steps, plan.population, plan.data, plan.tried, plan.best) == (25, POPULATION_PAPER, 10_000, 100, 10)
+    assert Sprig(search="population").components_in(plan) == 30
     # 8.5 % of the half that is filled again.
     assert plan.written == 382
 

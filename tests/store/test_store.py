@@ -261,3 +261,34 @@ def test_a_writing_thread_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: p
     store.cache.flush()
     assert store.cache.get([call_key("m", "q", "greedy")])
     store.close()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        ":memory:",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "file::memory:?cache=shared",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+def test_a_store_in_memory_is_refused(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="name a file in a temporary folder"):
+        Store(location)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("location", [" ", "a\0b", "a\nb", "file:x.db"])
+def test_a_name_that_no_store_has_is_refused(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="give "):
+        Store(location)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_may_be_called_after_memory(tmp_path: Path) -> None:
+    for location in (tmp_path / "memory" / "memory.db", f"sqlite:///{tmp_path}/memory.db"):
+        with Store(location) as store:
+            assert store.runs() == []

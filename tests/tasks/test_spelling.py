@@ -75,6 +75,28 @@ def test_a_mark_that_nothing_fills_is_refused_with_the_one_to_write(mark: str) -
         Task.from_examples(EXAMPLES, prompt=f"Say a or b for {mark} now")
 
 
+@pytest.mark.parametrize(
+    "mark", ["{{customer_name}}", "{order_id}", "${{order_id}}", "{}", "{0}", "{% if vip %}", "{{/if}}", "{{#each x}}"]
+)  # fmt: skip
+@pytest.mark.parametrize("frame", ["Say a or b for %s now", "Say a or b for %s now: {text}"])
+def test_a_mark_that_nothing_fills_is_told(mark: str, frame: str) -> None:
+    task = Task.from_examples(EXAMPLES, prompt=frame % mark)
+    (said,) = [warning for warning in task.warnings if "nothing fills" in warning]
+    assert mark in said
+    assert "{text}" in said
+
+
+@pytest.mark.parametrize("text", ['{"a": {"b": 1}}', r"\boxed{answer}", "{1, 2, 3}", "f{x}", "{ }", "x_{i}", "{{1}}"])
+def test_braces_of_other_kinds_are_no_marks(text: str) -> None:
+    task = Task.from_examples(EXAMPLES, prompt=f"Say a or b for {{text}} in {text}.")
+    assert not any("nothing fills" in warning for warning in task.warnings)
+
+
+def test_a_macro_around_the_name_of_an_input_is_refused() -> None:
+    with pytest.raises(ConfigError, match="another name"):
+        Task.from_examples(EXAMPLES, prompt=r"Say a or b in \boxed{text}.")
+
+
 def test_one_input_marked_in_two_ways_is_refused() -> None:
     with pytest.raises(ConfigError, match="one way"):
         Task.from_examples(EXAMPLES, prompt="Say a or b for {text}, that is {{text}}")

@@ -48,6 +48,7 @@ class Server:
         self._key_variable = _variable_for(address, azure, own) if key_variable is None else key_variable
         self._key = _key_in(self._key_variable) if self._key_variable else ""
         self.hosted = azure or own
+        self._openais = own or self._key_variable == "OPENAI_API_KEY"
         if not self._key and own:
             raise ConfigError(
                 f"the model {'openai/' + model!r} needs a key: set the environment variable {self._key_variable}, "
@@ -76,7 +77,13 @@ class Server:
                 raise ConfigError(f"{proxy.shown} speaks SOCKS: give Azure's newer address behind it, …/openai/v1")
             return LocalTransport(key, timeout_s=timeout_s, keep=keep, scrub=self.scrub, socks=proxy)
         return OfficialTransport(
-            self.api, key, self._azure_deployment, timeout_s=timeout_s, keep=keep, scrub=self.scrub
+            self.api,
+            key,
+            self._azure_deployment,
+            openais=self._openais,
+            timeout_s=timeout_s,
+            keep=keep,
+            scrub=self.scrub,
         )
 
     def advice(self, status: int) -> str:
@@ -85,6 +92,8 @@ class Server:
             return f"it got no key; {_NAME_A_VARIABLE}"
         if status in (401, 403):
             return f"set the environment variable {self._key_variable} to a key that this server takes"
+        if 300 <= status < 400:
+            return "it sends requests on to another address: give that one as the base URL (often https, or with a /v1)"
         if status == 404:
             return (
                 f"see that it has the model {self.model!r} (it lists its models at /models), and that the base URL is "
@@ -197,7 +206,7 @@ class Channel:
         if wait_s:
             await asyncio.sleep(wait_s)
         answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
-        if answer.status != 200:
+        if not 200 <= answer.status < 300:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)
 

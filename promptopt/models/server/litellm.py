@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.address import host_of, identity
+from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens, response_format
@@ -31,6 +31,12 @@ _HOMES = {
     "vertex_ai": ("googleapis.com",), "xai": ("x.ai",),
 }  # fmt: skip
 """Where the key of each provider belongs; to every other address it goes only where the user says so."""
+
+_SIGNED_IN = frozenset(
+    {"github_copilot", "oci", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta", "watsonx"}
+)
+"""Providers for whom litellm sends what it gets by signing in, whatever key it is given."""
+_OPENAIS = ("openai", "text-completion-openai")
 
 CONCURRENCY = 32
 """Requests in flight at most, unless said otherwise."""
@@ -73,6 +79,7 @@ class LiteLLMModel:
             raise ConfigError(f"the environment variable {variable} holds a line break or spaces; set it anew")
         self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
         self._key = _key_for(model, base_url, key_variable)
+        self._emptied = {} if _is_openais(model, base_url, key_variable) else _emptied(model)
         self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
         self._server = f"the provider of {model!r}"
         self._heated: dict[float, bool] = {}
@@ -117,6 +124,8 @@ class LiteLLMModel:
         }
         if self._key is not None:
             options["api_key"] = self._key
+        if self._emptied:
+            options["extra_headers"] = dict(self._emptied)
         if sampling.top_p != 1.0:
             options["top_p"] = sampling.top_p
         if sampling.stop:
@@ -208,12 +217,16 @@ _NO_KEY = "none"
 
 def _key_for(model: str, base_url: str | None, variable: str | None) -> str | None:
     """The key that is sent; None: the one that litellm finds."""
+    provider, host = model.partition("/")[0], "" if base_url is None else host_of(base_url)
+    away = bool(host) and not any(host == home or host.endswith(f".{home}") for home in _HOMES.get(provider, ()))
+    if away and provider in _SIGNED_IN:
+        raise ConfigError(
+            f"litellm signs in to {provider} and would send what it gets to {host}; leave the base URL out, or name a "
+            f"server of OpenAI's dialect as openai/NAME"
+        )
     if variable is not None:
         return os.environ.get(variable, "").strip()
-    if base_url is None:
-        return None
-    provider, host = model.partition("/")[0], host_of(base_url)
-    if any(host == home or host.endswith(f".{home}") for home in _HOMES.get(provider, ())):
+    if not away:
         return None
     if os.environ.get(f"{provider.upper()}_API_KEY", "").strip():
         _log.warning(
@@ -221,6 +234,30 @@ def _key_for(model: str, base_url: str | None, variable: str | None) -> str | No
             "environment variable that holds it with --api-key-env", host, provider.upper(),
         )  # fmt: skip
     return _NO_KEY
+
+
+def _is_openais(model: str, base_url: str | None, variable: str | None) -> bool:
+    """Whether what the environment holds for OpenAI is for this server, as its key would be."""
+    if model.partition("/")[0] not in _OPENAIS:
+        return False
+    known = {canonical_address(address) for address in (OPENAI, _address_of("openai/")) if address is not None}
+    return variable == "OPENAI_API_KEY" or base_url is None or canonical_address(base_url) in known
+
+
+def _emptied(model: str) -> dict[str, str]:
+    """The headers that OpenAI's client, by which litellm asks many providers, takes from the environment: empty."""
+    lines = [line.partition(":") for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n") if ":" in line]
+    names = [name.strip() for name, _, _ in lines]
+    if any(name.lower() in ("authorization", "api-key") for name in names):
+        raise ConfigError(
+            f"OPENAI_CUSTOM_HEADERS holds a key, which litellm would send to the provider of {model!r}; unset it for "
+            f"this command"
+        )
+    if os.environ.get("OPENAI_ORG_ID") or os.environ.get("OPENAI_ORGANIZATION"):
+        names.append("OpenAI-Organization")
+    if os.environ.get("OPENAI_PROJECT_ID"):
+        names.append("OpenAI-Project")
+    return dict.fromkeys(names, "")
 
 
 def _address_of(model: str) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,10 +24,12 @@ from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 
 if TYPE_CHECKING:
     import aiohttp
+    import httpx2
     import openai
 
 _CONNECT_S = 15.0
 _LARGE_BYTES = 1 << 20
+_NEEDED = ("content-length", "transfer-encoding", "connection", "accept-encoding")
 
 Keep = Callable[[contextlib.AbstractAsyncContextManager[Any]], Awaitable[None]]
 """Enters a resource that is left when the event loop ends: `Dispatcher.until_closed`."""
@@ -116,15 +119,27 @@ class LocalTransport:
 class OfficialTransport:
     """OpenAI's client over aiohttp, for every server that is not on this machine.
 
-    It reads OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS, and for Azure OPENAI_API_VERSION,
-    AZURE_OPENAI_API_KEY and AZURE_OPENAI_AD_TOKEN. Proxies and certificates are those of `surroundings`.
+    The client reads OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, whatever server it is given. They may
+    hold a key, and go where OPENAI_API_KEY goes; every other server gets the headers of `_bare`. For Azure it reads
+    OPENAI_API_VERSION and AZURE_OPENAI_AD_TOKEN. Proxies and certificates are those of `surroundings`.
     """
 
     def __init__(
-        self, api: str, key: str, azure_deployment: str, *, timeout_s: float, keep: Keep, scrub: Callable[[str], str]
+        self,
+        api: str,
+        key: str,
+        azure_deployment: str,
+        *,
+        openais: bool,
+        timeout_s: float,
+        keep: Keep,
+        scrub: Callable[[str], str],
     ) -> None:
-        """Connects to nothing yet. `api`: the base URL, of Azure the resource's where a deployment is given."""
-        self._api, self._key, self._azure_deployment = api, key, azure_deployment
+        """Connects to nothing yet. `api`: the base URL, of Azure the resource's where a deployment is given.
+
+        `openais`: what the environment holds for OpenAI is for this server.
+        """
+        self._api, self._key, self._azure_deployment, self._openais = api, key, azure_deployment, openais
         self._timeout_s, self._keep, self._scrub = timeout_s, keep, scrub
         self._client: openai.AsyncOpenAI | None = None
         self._proxy = ""
@@ -164,6 +179,20 @@ class OfficialTransport:
         found = next((link for link in _causes(failed) if isinstance(link, _network_errors())), failed)
         raise _outage(found, self._timeout_s, self._scrub, self._proxy)
 
+    async def _bare(self, request: httpx2.Request) -> None:
+        """Leave no header but those that a request cannot do without, and its key."""
+        token, given = os.environ.get("AZURE_OPENAI_AD_TOKEN", ""), request.headers.get("authorization", "")
+        kept = {name: request.headers[name] for name in _NEEDED if name in request.headers}
+        kept |= {"host": request.url.netloc.decode(), "content-type": "application/json", "accept": "application/json"}
+        if not self._azure_deployment:
+            kept["authorization"] = f"Bearer {self._key}"
+        elif self._key:
+            kept["api-key"] = self._key
+        elif token and given == f"Bearer {token}":
+            kept["authorization"] = given
+        request.headers.clear()
+        request.headers.update(kept)
+
     async def _connect(self) -> openai.AsyncOpenAI:
         import openai
 
@@ -177,6 +206,7 @@ class OfficialTransport:
                 proxy=None if proxy is None else proxy.url,
                 verify=True if trusted is None else trusted,
                 trust_env=False,
+                event_hooks={} if self._openais else {"request": [self._bare]},
             )
             if self._azure_deployment:
                 client: openai.AsyncOpenAI = openai.AsyncAzureOpenAI(

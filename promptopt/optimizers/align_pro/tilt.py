@@ -21,7 +21,8 @@ HALVINGS = 200
 class Tilt:
     """Weights that add up to 1, their KL to the reference in nats, and the lambda they belong to.
 
-    `value`: E[R] - lambda * KL, which is lambda * log Z; E[R] itself where lambda is infinite.
+    `value`: E[R] - lambda * KL, by the rewards that were seen; E[R] itself where lambda is infinite. Where the weights
+    are the optimum of these very rewards it is lambda * log Z; of corrected ones it is at most that.
     """
 
     weights: tuple[float, ...]

@@ -29,7 +29,7 @@ from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
-from promptopt.optimizers.sprig.population import ROUND, Population, PopulationPlan, Settings, planned
+from promptopt.optimizers.sprig.population import MOST_COMPONENTS, ROUND, Population, PopulationPlan, Settings, planned
 from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, Surrogate
 from promptopt.ranges import within
@@ -52,6 +52,8 @@ Answer with a JSON list of {count} texts and nothing else.''',
 FORM = Form(REQUEST)
 SAMPLING = Sampling(temperature=1.0, max_tokens=512)
 _LONGEST = 40
+BUDGET_COMPONENTS = 8
+"""Components in a prompt under a budget, at most. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,10 @@ class Sprig:
     """r, of each component. None: 3 under a budget (ours), 10 without one. 0: the proposer is not asked."""
     examples: int | None = None
     """Of each task a step, the same for all candidates of the step. None: by the budget, 10 without one."""
-    most_components: int = 8
-    """Components in a prompt. Ours: the paper's have two to five."""
+    most_components: int | None = None
+    """Components in a prompt. None: 8 under a budget (ours: the paper's have two to five), any number without one."""
     longest: int = 400
-    """Tokens that may be added to the start. Ours."""
+    """Tokens that may be added to the start, without a budget too. Ours."""
     ucb: float = 1.0
     """Factor of the bound's bonus; 1 is the reference's."""
     scaled: bool = True
@@ -118,6 +120,17 @@ class Sprig:
         steps = steps if self.steps is None else self.steps
         return SprigPlan(steps, beam, pool, rephrasings, examples, candidates, cells)
 
+    def components_in(self, plan: SprigPlan | PopulationPlan) -> int:
+        """The most components of a prompt: a step adds one, so without a cap as many as there are steps.
+
+        Of a population without a cap the paper's 30.
+        """
+        if self.most_components is not None:
+            return self.most_components
+        if isinstance(plan, PopulationPlan):
+            return MOST_COMPONENTS if plan.evaluations is None else BUDGET_COMPONENTS
+        return plan.steps if plan.evaluations is None else BUDGET_COMPONENTS
+
     def least(self, room: Room) -> int:
         """The start and eight additions on four examples; of a population twice as many, and a step."""
         return (9 if self.search == "beam" else 18 + ROUND) * min(4, room.train)
@@ -128,8 +141,9 @@ class Sprig:
         run.edit(run.task.editable, hold=True)
         corpus = corpus_of(self.corpus, self.components)
         if self.search == "population":
-            settings = Settings(self.most_components, self.longest, self.sampling, self.surrogate)
-            Population(settings, run, self._of_population(run.room), corpus).search()
+            wide = self._of_population(run.room)
+            settings = Settings(self.components_in(wide), self.longest, self.sampling, self.surrogate)
+            Population(settings, run, wide, corpus).search()
             return
         plan = self._of_beam(run.room)
         search = _Search(self, run, plan, corpus)
@@ -149,7 +163,7 @@ class Sprig:
             asked = most.steps * most.written
             return UpperBounds(prompts * most.examples, asked, asked * self.sampling.max_tokens)
         plan = self._of_beam(room)
-        longest = min(self.most_components, plan.steps)
+        longest = min(self.components_in(plan), plan.steps)
         corpus = len(corpus_of(self.corpus, self.components))
         edits = [0 if plan.candidates is None else plan.candidates] * plan.steps
         if plan.candidates is None:
@@ -180,7 +194,7 @@ class _Search:
         pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
         found = Candidates()
         for parent in beam:
-            for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.most_components):
+            for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.components_in(plan)):
                 found.add(parts, edit)
         known = {joined(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known])

@@ -48,6 +48,8 @@ DATA = 0.4
 STEPS, TRIED, BEST = 25, 100, 10
 """The paper's: steps, members by chance and best members that are scored in each."""
 DATA_PAPER, POPULATION_PAPER = 10_000, 9_000
+MOST_COMPONENTS = 30
+"""Components of a prompt by chance, in the paper."""
 POPULATION = 1_000
 """Members under a budget: the corpus has some two hundred. Ours."""
 ROUND = 12

@@ -246,3 +246,36 @@ def test_a_providers_key_goes_to_its_own_address_alone(
         assert "--api-key-env" in caplog.text
     told = LiteLLMModel("groq/m", base_url="http://gateway.example", key_variable="GROQ_API_KEY")
     assert told._key == "gsk-hunter22hunter22"
+
+
+@installed
+@lenient
+@pytest.mark.parametrize("name", ["openai/tiny", "nvidia_nim/tiny", "hosted_vllm/tiny"])
+def test_what_the_environment_holds_for_openai_goes_to_no_other_server(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(variable, KEY)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway: {KEY}\nX-Team: {KEY}")
+    with FakeServer(echo) as server:
+        model = LiteLLMModel(name, base_url=server.url)
+        assert ask(model, chat("hello"))[0].text == "hello"
+        model.close()
+    assert KEY not in str(server.asked[0].headers)
+
+
+@installed
+def test_a_key_among_openais_headers_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"authorization: Bearer {KEY}")
+    with pytest.raises(ConfigError, match="OPENAI_CUSTOM_HEADERS") as raised:
+        LiteLLMModel("groq/tiny")
+    assert KEY not in str(raised.value)
+    LiteLLMModel("openai/tiny")
+
+
+@installed
+@pytest.mark.parametrize("variable", [None, "MY_KEY"])
+def test_what_litellm_signs_in_for_goes_to_no_other_server(variable: str | None) -> None:
+    with pytest.raises(ConfigError, match="leave the base URL out"):
+        LiteLLMModel("vertex_ai/gemini-x", base_url="http://models.example/v1", key_variable=variable)
+    LiteLLMModel("vertex_ai/gemini-x", base_url="https://europe-west1-aiplatform.googleapis.com/v1")
