@@ -235,11 +235,12 @@ def _prepare(
         seed=asked.seed,
         stopping=stop,
         warn=lambda message: run.warn(message),
+        claims=store.claims(name),
     )
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
     guide, judged_by = (cast("Evaluator", rebound(each, asked.whole, task)) for each in (asked.evaluator, check))
-    run = Run(
+    run: Run = Run(
         task=task,
         evaluator=guide,
         door=door,

@@ -40,6 +40,8 @@ class Models:
     """Scores in place of the judge in the final choice and the sealed test."""
     user: str | Model | None = None
     """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
+    elsewhere: Callable[[str], Model | None] | None = None
+    """Opens a model that is named, and has no server, in other processes; where it gives None, it is opened here."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -53,16 +55,9 @@ class OpenModels:
     check: Model
 
 
-def in_this_process(spec: str) -> Model | None:
-    """Nowhere else."""
-
-
-def open_models(
-    named: str | Model | Models, *evaluators: object, elsewhere: Callable[[str], Model | None] = in_this_process
-) -> OpenModels:
+def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     """Open them, and one that plays users where `evaluators` need it; a single model is the task model.
 
-    `elsewhere`: opens a model that is named without a server in other processes; None: here, as any other.
     Raises UnknownName and ConfigError.
     """
     models = named if isinstance(named, Models) else Models(named)
@@ -72,8 +67,8 @@ def open_models(
     more = (models.check_judge, user if user else None, *panel)
     _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _named(models)
-    own_servers = (models.proposer_access is not None, models.judge_access is not None)
-    sharing = [each for each, own in zip((proposer, judge), own_servers, strict=True) if not own]
+    elsewhere = (models.proposer_access is not None, models.judge_access is not None)
+    sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
     taker = _server_of(models.task, *sharing, models.check, *more)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
@@ -91,8 +86,7 @@ def open_models(
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            placed = elsewhere(spec) if access == UNSAID else None
-            open_already[spec, access] = _open(spec, access) if placed is None else placed
+            open_already[spec, access] = _placed(models, spec, access)
         return open_already[spec, access]
 
     task = opened(models.task)
@@ -166,6 +160,12 @@ def _user(models: Models, evaluators: Sequence[object]) -> str | Model | None:
     """Who plays users; empty: the proposer; None where nobody is named, and none of the evaluators needs one."""
     simulating = next((each for each in evaluators if isinstance(each, Simulating)), None)
     return simulating.user_model if models.user is None and simulating is not None else models.user
+
+
+def _placed(models: Models, spec: str, access: Access) -> Model:
+    """Open in other processes, where it can be."""
+    found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
+    return _open(spec, access) if found is None else found
 
 
 def _open(spec: str, access: Access) -> Model:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptopt.binding.config import RunConfig
-from promptopt.binding.models import in_this_process
 from promptopt.cli import options
 from promptopt.cli.across import Asked, across
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
@@ -19,8 +18,8 @@ from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
+    from promptopt.cli.on_ray import Elsewhere
     from promptopt.evaluation import Evaluation
-    from promptopt.protocols import Model
     from promptopt.tasks.task import Task
     from promptopt.types import Content, Prompt
 
@@ -65,7 +64,7 @@ def evaluate(
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
     _check(split, prompt, models, layouts)
     task = task_of(config, trust=trust)
-    with elsewhere(on) as where:
+    with elsewhere(on, [*models, *_beside(config)], quiet=quiet) as where:
         score = partial(scored, where=where)
         if prompt is not None and len(prompt) > 1:
             _compare(config, task, prompt, split, score, json=json, quiet=quiet)
@@ -98,26 +97,33 @@ def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], lay
         raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
 
 
+def _beside(config: RunConfig) -> list[str]:
+    """The models, by name, that are asked beside the one that answers."""
+    from promptopt.binding.models import judge_specs
+
+    playing = [] if config.user_model is None else [config.user_model]
+    return [*map(str, judge_specs(config.judge)), *playing]
+
+
 def scored(
     config: RunConfig,
     tasks: Sequence[tuple[str, Task, Prompt]],
     split: str,
     quiet: bool,
-    where: Callable[[str], Model | None] = in_this_process,
+    where: Elsewhere | None = None,
 ) -> list[tuple[str, Evaluation]]:
-    """Each prompt on its task, by the name of the layout that the task is in; `where`: as in `open_models`."""
-    from promptopt.binding.models import Models, judge_specs, open_models
+    """Each prompt on its task, by the name of the layout that the task is in; `where`: `Models.elsewhere`."""
+    from promptopt.binding.models import Models, open_models
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate as score
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    playing = [] if config.user_model is None else [config.user_model]
-    if where is in_this_process:
-        make_ready([config.model, *map(str, judge_specs(config.judge)), *playing], quiet=quiet)
+    if where is None:
+        make_ready([config.model, *_beside(config)], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
-    opened = open_models(replace(models_of(config), proposer=config.model), elsewhere=where).by_role
+    opened = open_models(replace(models_of(config), proposer=config.model, elsewhere=where)).by_role
     judges = tuple(opened[role] for role in JUDGES if role in opened)
     models = Models(opened["task"], opened["proposer"], judges, user=opened.get("user"))
     found: list[tuple[str, Evaluation]] = []

@@ -18,10 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.binding.identity import versions
-from promptopt.binding.models import Models, in_this_process, open_models
 from promptopt.cli.output import say
 from promptopt.errors import BackendError, ConfigError
-from promptopt.protocols import JUDGES, Model
+from promptopt.protocols import Model
 
 KNOCK_S = 5.0
 """Seconds in which a head has to take a connection."""
@@ -31,6 +30,8 @@ JOINED = "ray+actors://"
 """What stands before HOST:PORT/NAMESPACE where the runs of a comparison share its actors."""
 Done = tuple[int, str, str]
 """The exit code, stdout and stderr of a command."""
+Elsewhere = Callable[[str], Model | None]
+"""From a model's name to the model in other processes; None: it is opened here."""
 Command = Callable[[Sequence[str]], Done]
 
 
@@ -85,21 +86,23 @@ def workers(where: str, specs: Sequence[str] = ()) -> Generator[tuple[Command, i
 
 
 @contextmanager
-def elsewhere(where: str | None) -> Generator[Callable[[str], Model | None]]:
-    """What opens a model that runs in a process on the actors of a cluster, by its name (`binding.open_models`).
+def elsewhere(where: str | None, specs: Sequence[str], *, quiet: bool) -> Generator[Elsewhere | None]:
+    """What opens a model that runs in a process on the actors of a cluster, by its name (`binding.Models`).
 
-    `where`: as for `cluster`; None: no model is opened elsewhere.
+    `where`: as for `cluster`; None: no model is opened elsewhere. `specs`: the models that will be asked.
     """
     if where is None:
-        yield in_this_process
+        yield None
         return
     from promptopt.models.actors.model import Spread
-    from promptopt.models.actors.on_ray import Hall
+    from promptopt.models.actors.on_ray import Hall, in_process
     from promptopt.models.actors.worker import Named
 
     joining = where.startswith(JOINED)
     with _joined(where) if joining else cluster(where) as ray:
         hall = Hall(ray, joining=joining)
+        if not quiet and not any(map(in_process, specs)):
+            say("no model of this run runs in a process: they are behind servers, and are asked from this machine")
 
         def placed(spec: str) -> Model | None:
             fleet = hall.fleet_for(spec)
@@ -118,23 +121,6 @@ def _joined(where: str) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
-
-
-def placed(models: Models, where: Callable[[str], Model | None], *, quiet: bool) -> Models:
-    """The same models, open: those that run in a process there, and those behind a server from here, as ever."""
-    if where is in_this_process:
-        return models
-    from promptopt.models.actors.model import Spread
-
-    opened = open_models(models, elsewhere=where)
-    by_role = opened.by_role
-    if not quiet and not any(isinstance(each, Spread) for each in (*by_role.values(), opened.check)):
-        say("no model of this run runs in a process: they are behind servers, and are asked from this machine")
-    judges = tuple(by_role[role] for role in JUDGES if role in by_role)
-    return Models(
-        by_role["task"], by_role["proposer"], judges, opened.check, user=by_role.get("user"),
-        check_judge=by_role.get("check_judge"),
-    )  # fmt: skip
 
 
 def _begin(ray: Any, where: str) -> None:

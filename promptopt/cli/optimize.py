@@ -111,7 +111,7 @@ def run(
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
-    from promptopt.cli.on_ray import elsewhere, placed
+    from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
@@ -126,7 +126,7 @@ def run(
         make_ready(asked(config), quiet=quiet)
     # Ray comes first: it takes SIGTERM for itself when it begins.
     with (
-        elsewhere(on) as place, interruptible() as interrupt,
+        elsewhere(on, asked(config), quiet=quiet) as place, interruptible() as interrupt,
         display(_title(task, config), interrupt, quiet=quiet, minutes=config.max_minutes) as shown,
     ):  # fmt: skip
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
@@ -135,8 +135,8 @@ def run(
             interrupt.set()
         with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
-                task, optimizer, model=placed(models, place, quiet=quiet), evaluator=evaluator, check_evaluator=check,
-                budget=budget, seed=config.seed, store=replay,
+                task, optimizer, model=dataclasses.replace(models, elsewhere=place), evaluator=evaluator,
+                check_evaluator=check, budget=budget, seed=config.seed, store=replay,
                 session=Session([shown, tracker], shown.watch, interrupt, stored(config)),
             )  # fmt: skip
     _say_other(result, expected_run)

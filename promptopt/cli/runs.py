@@ -255,7 +255,7 @@ def tilt(
     ] = None,
     json: options.AsJson = False,
 ) -> None:
-    """Weight the prompts that a run left behind by what they earned, as align-pro weights its own draws."""
+    """Weight the prompts that a run left by what they earned."""
     from promptopt.cli.tilt import tilt_run
 
     tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)

@@ -14,9 +14,11 @@ from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.budget import Ledger, Limits
+from promptopt.run.claimed import in_turns
 from promptopt.run.served import Served
 from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
+from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
@@ -52,12 +54,13 @@ class Door:
         seed: int,
         stopping: Callable[[], str | None],
         warn: Callable[[str], None],
+        claims: Claims | None = None,
     ) -> None:
-        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
+        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
-        self._stopping, self._warn = stopping, warn
+        self._stopping, self._warn, self._claims = stopping, warn, claims
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served = Served(warn)
@@ -281,7 +284,7 @@ class Door:
         found = known(self._cache, keys, self._warn)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
-            self._dispatch(list(missing.values()), role)
+            self._dispatch(missing, role)
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             found.update(known(self._cache, list(missing), self._warn))
             lost = [key for key in missing if key not in found]
@@ -292,7 +295,13 @@ class Door:
                 )
         return found
 
-    def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
+    def _dispatch(self, missing: Mapping[bytes, _PendingCall], role: Role) -> None:
+        """Ask for what no other run asks for, and wait for the rest. Raises Suspended where model or store fails."""
+        with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
+            for calls in turns:
+                self._ask(calls, role)
+
+    def _ask(self, missing: list[_PendingCall], role: Role) -> None:
         """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
         reason = self._stopping()
         if reason is not None:

@@ -50,7 +50,7 @@ class Hall:
         Raises ConfigError where the cluster has no core left for them.
         """
         provider = provider_of(spec)
-        if provider is None or not provider.local:
+        if provider is None or not in_process(spec):
             return None
         has: Mapping[str, float] = self._ray.cluster_resources()
         accelerated = provider.accelerated and has.get("GPU", 0) >= 1
@@ -80,6 +80,12 @@ class Hall:
                 f"for these to end, or name another cluster"
             ) from cause
         return fleet
+
+
+def in_process(spec: str) -> bool:
+    """Whether a model, by its name, runs in a process; others are asked over a network."""
+    provider = provider_of(spec)
+    return provider is not None and provider.local
 
 
 def open_named(spec: str) -> Model:
