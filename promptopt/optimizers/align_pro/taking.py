@@ -21,8 +21,8 @@ def take_prompter(store: Store, run: str, fingerprint: Mapping[str, Any], folder
     `fingerprint`: the run's own (`RunRecord.fingerprint`). Raises ConfigError where the run trained none, or its
     weights are gone.
     """
-    # Of another version the run may have anything there.
-    method = cast("Mapping[str, Any]", fingerprint["method"] if isinstance(fingerprint["method"], dict) else {})
+    found: Any = fingerprint.get("method")
+    method = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     if method.get("is") != MADE_BY or not method.get("prompter"):
         raise ConfigError(
             f"run {run} trained no prompter; train one with `promptopt optimize --method align-pro --set prompter=hf/…`"
@@ -35,7 +35,7 @@ def take_prompter(store: Store, run: str, fingerprint: Mapping[str, Any], folder
             f"the store holds no weights of run {run}: it stopped before its first interval, or had nothing to train "
             f"by; run its command again"
         )
-    train: Mapping[str, Any] = method["train"]
+    train: Any = method["train"]
     settings = PrompterSettings(train["rank"], train["rate"], train["clip"], train["longest"], fingerprint["seed"])
     prompter = Prompter(str(method["prompter"]).removeprefix(SCHEME), settings, usable_device("cpu"))
     prompter.restore(state)
