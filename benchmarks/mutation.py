@@ -36,6 +36,7 @@ TESTS = {
     "optimizers/promptquine": [f"{GOLDEN}[promptquine]", "tests/optimizers/promptquine"],
     "optimizers/evoprompt": [f"{GOLDEN}[evoprompt-ga]", f"{GOLDEN}[evoprompt-de]", "tests/optimizers/evoprompt"],
     "optimizers/plum": [f"{GOLDEN}[plum]", "tests/optimizers/plum"],
+    "operators/adam": ["tests/optimizers/rlprompt"],
     "operators/demos": ["tests/operators/test_demonstrations.py", f"{GOLDEN}[capo]"],
     "optimizers/align_pro": [f"{GOLDEN}[align-pro]", "tests/optimizers/align_pro"],
     "operators/training": ["tests/optimizers/rlprompt", f"{GOLDEN}[rlprompt]"],

@@ -255,7 +255,27 @@ def tilt(
     ] = None,
     json: options.AsJson = False,
 ) -> None:
-    """Weight the prompts that a run left behind by what they earned, as align-pro weights its own draws."""
+    """Weight the prompts that a run left by what they earned."""
     from promptopt.cli.tilt import tilt_run
 
     tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)
+
+
+@app.command()
+def prompter(
+    run: RunName,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
+) -> None:
+    """Write the prompter that align-pro trained as a model: hf/FOLDER, and rewritten/hf/FOLDER::MODEL."""
+    from promptopt.optimizers.align_pro.taking import take_prompter
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        record = store.find(run)
+        try:
+            take_prompter(store, record.id, record.fingerprint, out)
+        except OSError as cause:
+            raise ConfigError(
+                f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
+            ) from cause
+    say(f"the prompter of run {record.id} is in {out}: hf/{out}, or rewritten/hf/{out}::MODEL before a model")

@@ -174,6 +174,7 @@ class Proposer:
     start: str
 
     def __call__(self, request: Request) -> str:
+        """A changed prompt, in the form asked for."""
         text = flat(request.content)
         rng = random.Random(f"{text}{request.seed}")
         tags = [tag.lower() for tag in _TAG.findall(text)]

@@ -10,12 +10,14 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, say, show, show_json
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
+    from promptopt.comparison.user_prompts import Spread, UnderUserPrompts
     from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.stats import Gain
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -57,12 +59,14 @@ class Unseen:
     system: str
     as_it_is: Judged
     adapted: Judged | None
+    reworded: UnderUserPrompts | None
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
         adapted = None if self.adapted is None else self.adapted.to_json()
+        reworded = None if self.reworded is None else self.reworded.to_json()
         return {"task": self.task, "sources": list(self.sources), "start_system": self.start, "system": self.system,
-                **self.as_it_is.to_json(), "adapted": adapted}  # fmt: skip
+                **self.as_it_is.to_json(), "adapted": adapted, "user_prompts": reworded}  # fmt: skip
 
 
 @app.command()
@@ -89,6 +93,9 @@ def unseen(
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Search user prompts of each unseen task, too, under either system prompt.")
     ] = False,
+    user_prompts: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Judge under N user prompts written from examples, too (paper: 10).")
+    ] = 0,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -102,7 +109,9 @@ def unseen(
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     folds = _folds(config, on)
     rivals = sum(len(targets) for _, targets in folds)
-    found = [each for fold in folds for each in _conducted(*fold, rivals, adapt=adapt, quiet=quiet or json)]
+    found: list[Unseen] = []
+    for fold in folds:
+        found += _conducted(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
     if json:
         show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
                    "summary": _summary(found)})  # fmt: skip
@@ -139,7 +148,9 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
     return folds
 
 
-def _conducted(config: RunConfig, targets: Sequence[str], rivals: int, *, adapt: bool, quiet: bool) -> list[Unseen]:
+def _conducted(
+    config: RunConfig, targets: Sequence[str], rivals: int, *, adapt: bool, user_prompts: int, quiet: bool
+) -> list[Unseen]:
     """One search, and what it is worth on each of the tasks that it did not see."""
     from promptopt.binding.suite import under_system
 
@@ -152,7 +163,8 @@ def _conducted(config: RunConfig, targets: Sequence[str], rivals: int, *, adapt:
         prompts = [(whole, whole.initial), (whole, whole.initial.replace(whole.editable, system))]
         as_it_is = _judged(config, prompts, rivals, (run,), quiet)
         adapted = _adapted(config, target, (start, system), rivals, quiet) if adapt else None
-        found.append(Unseen(alone.name, task.members, start, system, as_it_is, adapted))
+        reworded = _reworded(config, alone, (start, system), rivals, user_prompts, quiet) if user_prompts else None
+        found.append(Unseen(alone.name, task.members, start, system, as_it_is, adapted, reworded))
     return found
 
 
@@ -181,15 +193,47 @@ def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: i
     return _judged(config, [(task, best) for task, _, best in found], rivals, tuple(run for _, run, _ in found), quiet)
 
 
+def _reworded(
+    config: RunConfig, alone: Task, systems: tuple[str, str], rivals: int, count: int, quiet: bool
+) -> UnderUserPrompts | None:
+    """Both system prompts under user prompts that know of neither; None for a task that has none."""
+    from promptopt.binding.suite import under_system
+    from promptopt.cli.evaluate import scored
+    from promptopt.cli.request import evaluator_of, models_of
+    from promptopt.comparison.user_prompts import induced, under_user_prompts
+    from promptopt.tasks.parts import with_user_prompts
+
+    whole = with_user_prompts(under_system(alone, systems[0]))
+    if len(whole.editables) == 1:
+        return None
+    asked = _scoring(config)
+    with interruptible() as interrupt, suspended_by(interrupt):
+        texts = induced(
+            alone, count, models=models_of(config), evaluator=evaluator_of(asked, alone), seed=config.seed,
+            interrupt=interrupt,
+        )  # fmt: skip
+    first, part = whole.editables
+    prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
+    found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
+    if len(found) < len(prompts):
+        raise ConfigError(f"a user prompt written for {alone.name!r} could not be scored; leave --user-prompts out")
+    half = len(texts)
+    return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
+
+
+def _scoring(config: RunConfig) -> RunConfig:
+    """The options of scoring: the caps are those of a search, and its settings are no evaluator's."""
+    own = {name: value for name, value in config.settings.items() if name.startswith("evaluator.")}
+    return replace(config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own)
+
+
 def _judged(
     config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
 ) -> Judged:
     from promptopt.cli.evaluate import scored
     from promptopt.evaluation import compare
 
-    # The caps are those of a search; its settings are no evaluator's.
-    own = {name: value for name, value in config.settings.items() if name.startswith("evaluator.")}
-    asked = replace(config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own)
+    asked = _scoring(config)
     before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
     return Judged(before, after, compare(before, after, rivals=rivals), runs)
 
@@ -202,33 +246,52 @@ def _summary(found: Sequence[Unseen]) -> dict[str, Any]:
 
 def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
     from promptopt.reports import words
+    from promptopt.stats import verdict
 
     rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "verdict", "run"]]
     for each in found:
         kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
         for kind, judged in kinds:
-            gain = judged.against.gain
-            rows.append([
-                each.task, kind, words.score(judged.before.measured.score), words.score(judged.after.measured.score),
-                words.difference(gain.mean), *map(words.difference, gain.ci95),
-                words.p_value(gain.p_value).removeprefix("p "), judged.against.verdict.replace("_", " "),
-                judged.runs[-1],
-            ])  # fmt: skip
-    told = _summary(found)
+            scores = (judged.before.measured.score, judged.after.measured.score)
+            rows.append(_row(each.task, kind, scores, judged.against.gain, judged.against.verdict, judged.runs[-1]))
+        if each.reworded is not None:
+            told = each.reworded
+            kind = counted(told.start.n, "user prompt")
+            rows.append(_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), ""))
+    summary = _summary(found)
     lines = [
         f"System prompts by {config.method} on {config.model}, judged on the test examples of tasks that were not seen",
         "",
         words.columns(rows, right=tuple(range(2, 8))),
         "",
-        f"The mean over {counted(len(found), 'unseen task')}: {words.difference(told['mean'])} (from "
-        f"{words.difference(told['min'])} to {words.difference(told['max'])}).",
+        f"The mean over {counted(len(found), 'unseen task')}: {words.difference(summary['mean'])} (from "
+        f"{words.difference(summary['min'])} to {words.difference(summary['max'])}).",
         "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below 0.05 / "
         f"{len(found)}.",
     ]
     if any(each.adapted is not None for each in found):
         lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
+    lines += [
+        f"{each.task}, under {counted(told.start.n, 'user prompt')} written from examples: "
+        f"{_range(told.start)} before, {_range(told.found)} after."
+        for each in found
+        if (told := each.reworded) is not None
+    ]
     lines += [f"\nFound on {', '.join(each.sources)}:\n{each.system}" for each in _apart(found)]
     return "\n".join(lines)
+
+
+def _row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
+    from promptopt.reports import words
+
+    return [task, kind, *map(words.score, scores), words.difference(gain.mean), *map(words.difference, gain.ci95),
+            words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " "), run]  # fmt: skip
+
+
+def _range(spread: Spread) -> str:
+    from promptopt.reports import words
+
+    return f"{words.score(spread.mean)} ({words.score(spread.least)} to {words.score(spread.greatest)})"
 
 
 def _apart(found: Sequence[Unseen]) -> list[Unseen]:

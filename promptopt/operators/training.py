@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Protocol
 
 from promptopt.errors import ConfigError
@@ -126,8 +126,12 @@ class Training:
     A mark is a place that weights are kept at, and that a training which diverged returns to.
     """
 
-    def __init__(self, run: Run, opened: Callable[[], Policy], spec: str, *settings: str) -> None:
-        """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it."""
+    def __init__(self, run: Run, opened: Callable[[], Policy], spec: str, *settings: object) -> None:
+        """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it.
+
+        `settings`: all else that the policy is made from, each with a text of its own that is the same in every
+        process: runs of one store that differ in any of it train policies of their own.
+        """
         self._run, self._opened = run, opened
         self._policy: Policy | None = None
         self._fresh: Policy | None = None
@@ -137,7 +141,7 @@ class Training:
             self._fresh = opened()
             return self._fresh.name
 
-        self._name = run.memo("policy", named, spec, *settings)
+        self._name = run.memo("policy", named, spec, str(run.seed), *map(spoken, settings))
         self._events: list[_Event] = []
         self._applied = 0
         self._marks: dict[int, str] = {0: digest([self._name, run.seed])}
@@ -236,6 +240,13 @@ class Training:
     def _keep(self, policy: Policy, place: int) -> None:
         self._good = policy.state()
         self._run.kept.put("policy", self._good, self._marks[place])
+
+
+def spoken(setting: object) -> str:
+    """A setting as text: of a user's own object, whose text may be an address in memory, the name of its kind."""
+    if setting is None or isinstance(setting, (str, int, float, bool)) or is_dataclass(setting):
+        return repr(setting)
+    return f"{type(setting).__module__}.{type(setting).__qualname__}"
 
 
 def _samples(text: str) -> list[Sample]:

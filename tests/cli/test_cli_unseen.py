@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,15 @@ CAPS = ("--max-evaluations", "200", "--model", "x", "--method", "climb")
 def model() -> Scripted:
     """Right in half of the examples, and in all of them under a system prompt that says `carefully`."""
 
+    # The first breaks the contract, the second is said twice.
+    written = chain(("Tell {other}.", "Name it.", "Name it.", "Name it slowly.", "Speak thoroughly."), repeat("Say."))
+
     def answer(request: Any) -> str:
         text = text_of(request)
         if text.startswith("Improve:"):
             return FOUND
+        if "inputs and the right answers" in text:
+            return f"<prompt>{next(written)}</prompt>"
         if "<critique>" in text:
             return "<critique>It is too vague.</critique>"
         if "<prompt>" in text:
@@ -63,7 +69,7 @@ def seen_by(model: Scripted) -> list[str]:
     return [text_of(request) for request in model.log if "item" in text_of(request)]
 
 
-def test_each_task_is_left_out_once_and_judged_by_what_the_others_found(
+def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_again_nothing_is_asked(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
     told = unseen(invoke, "--task", "red.toml,green.toml,blue.toml")
@@ -81,6 +87,13 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found(
     assert told["summary"]["n"] == 3
     assert told["summary"]["min"] <= told["summary"]["mean"] <= told["summary"]["max"]
 
+    asked = len(model.log)
+    shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml")
+    assert len(model.log) == asked
+    assert "A verdict needs p below 0.05 / 3." in shown.stdout
+    assert shown.stdout.count(f"\n{FOUND}") == 3
+    assert "The mean over 3 unseen tasks: " in shown.stdout
+
 
 def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     invoke("optimize", *CAPS, "--task", "green.toml,blue.toml", "--json")
@@ -92,24 +105,6 @@ def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tas
     assert all("red item" in text for text in rest)
     assert len(rest) == 2 * 48
     assert [each["task"] for each in told["unseen"]] == ["red"]
-
-
-def test_the_same_command_again_asks_nothing(invoke: Invoke, tasks: Path, model: Scripted) -> None:
-    first = unseen(invoke, "--task", "red.toml,green.toml,blue.toml")
-    asked = len(model.log)
-    again = unseen(invoke, "--task", "red.toml,green.toml,blue.toml")
-
-    assert len(model.log) == asked
-    assert [each["gain"] for each in again["unseen"]] == [each["gain"] for each in first["unseen"]]
-
-
-def test_a_verdict_needs_more_where_more_tasks_are_judged(invoke: Invoke, tasks: Path) -> None:
-    shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml")
-
-    assert shown.exit_code == 0, shown.output
-    assert "A verdict needs p below 0.05 / 3." in shown.stdout
-    assert shown.stdout.count(f"\n{FOUND}") == 3
-    assert "The mean over 3 unseen tasks: " in shown.stdout
 
 
 def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which_stays(
@@ -125,6 +120,29 @@ def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which
     assert len(each["adapted"]["runs"]) == 2
     assert systems <= {"You are a helpful assistant.", FOUND}
     assert "You are a helpful assistant." in systems
+
+
+def test_user_prompts_that_know_of_no_system_prompt_are_written_from_examples_and_the_spread_is_told(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    asked = ("--task", "green.toml,blue.toml", "--on", "red.toml", "--user-prompts", "4")
+    (each,) = unseen(invoke, *asked)["unseen"]
+    told = each["user_prompts"]
+    requests = [text for text in map(text_of, model.log) if "inputs and the right answers" in text]
+    calls = len(model.log)
+
+    assert sorted(told["texts"]) == ["Name it slowly.", "Name it.", "Speak thoroughly."]
+    assert (told["start"]["min"], told["start"]["max"], told["start"]["n"]) == (each["start"]["score"], 1.0, 3)
+    assert told["start"]["mean"] == pytest.approx((2 * each["start"]["score"] + 1) / 3)
+    assert (told["found"]["min"], told["found"]["max"]) == (1.0, 1.0)
+    assert told["gain"]["mean"] == pytest.approx(1 - told["start"]["mean"])
+    assert told["gain"]["n"] == 48
+    assert {text.count("Expected output: ") for text in requests} == {10}
+    assert not any(FOUND in text or "helpful" in text for text in requests)
+
+    shown = invoke("unseen", *CAPS, *asked)
+    assert "red, under 3 user prompts written from examples: " in shown.stdout
+    assert len(model.log) == calls
 
 
 @pytest.mark.parametrize(

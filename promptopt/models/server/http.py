@@ -92,6 +92,8 @@ class Server:
             return f"it got no key; {_NAME_A_VARIABLE}"
         if status in (401, 403):
             return f"set the environment variable {self._key_variable} to a key that this server takes"
+        if 300 <= status < 400:
+            return "it sends requests on to another address: give that one as the base URL (often https, or with a /v1)"
         if status == 404:
             return (
                 f"see that it has the model {self.model!r} (it lists its models at /models), and that the base URL is "
@@ -204,7 +206,7 @@ class Channel:
         if wait_s:
             await asyncio.sleep(wait_s)
         answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
-        if answer.status != 200:
+        if not 200 <= answer.status < 300:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)
 

@@ -18,13 +18,16 @@ _LENGTHS = (
 )
 _EXCEEDS = (
     r"(exceed(s|ed|ing)?\b|too (long|large|many|big)|(longer|larger|greater|more) than|overflow"
-    r"|must be (<=|≤|less than)|must have less than|cannot be longer|over the (limit|maximum)"
+    r"|supports? (only )?up to|must be (<=|≤|less than)|must have less than|cannot be longer|over the (limit|maximum)"
     r"|reduce the (length|number|size)|does not fit|doesn't fit|超长|超出|超过)"
 )
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|context_window_exceeded|string_above_max_length|ContextWindowExceeded"
-    r"|maximum (context|prompt|input|model) length is \d|(prompt|input)( is)? too (long|large)|Prompt 超长"
+    r"|maximum (context|prompt|input|model) length is \d|(prompt|input)s?( is| are)? too (long|large)|Prompt 超长"
+    r"|\btokens\b[^.!?\n]{0,40}\b(limit|maximum)( is| of) \d|\blength (of )?\d+ ?> ?\d|(larger|longer) than the context"
+    r"|maximum (allowed |permitted )?(prompt|input)( size)? (is|of) \d"
     r"|max_(completion_)?tokens must be at least 1, got (-\d|0)"
+    r"|(长度|上下文|字数)[^。\n]{0,20}(超|过长)|超[^。\n]{0,20}(长度|上下文|字数)|输入过长|(입력|컨텍스트)[^.\n]{0,30}초과|コンテキスト[^。\n]{0,30}超"
     r"|range of input length should be|please reduce the length"
     rf"|{_LENGTHS}[^!?\n]{{0,120}}{_EXCEEDS}|{_EXCEEDS}[^!?\n]{{0,120}}{_LENGTHS}",
     re.IGNORECASE,
@@ -52,6 +55,8 @@ _BAD = (
 _FILTERED = re.compile(
     r"content[_ -]?filter|content_policy|content policy|content management policy|invalid_prompt|content exists risk"
     r"|data_?inspection_?failed|inappropriate content|moderation_blocked|requires moderation|flagged_input"
+    r"|\bNSFW\b|policy[_ ]violation|jailbreak|prompt[_ ](injection|shield)|llama[ _-]?guard|model[ _]armor|\btoxicity\b"
+    r"|blocked (due to|for|by)[^.!?\n]{0,30}\bsafety|trust (&|and) safety|内容安全"
     r"|safety (system|check|filter|guidelines)|SAFETY_CHECK|responsible[ _]?ai|usage guidelines"
     r"|considered high risk|PROHIBITED_CONTENT|new_sensitive|sensitive_words|blocked by [^.!?\n]{0,20}guardrail"
     r"|guardrail[^.!?\n]{0,40}(blocked|intervened|triggered)|敏感(内容|词|信息)|违规内容|内容违规|不安全",
@@ -79,7 +84,8 @@ _FINISHES: dict[str, Finish] = {
 }  # fmt: skip
 BROKEN_OFF = frozenset({
     "error", "abort", "aborted", "cancelled", "canceled", "failed", "timeout", "network_error", "server_error",
-    "internal_error", "insufficient_system_resource", "finish_reason_unspecified", "malformed_response", "interrupted",
+    "internal_error", "preempted", "overloaded", "engine_overloaded", "unavailable", "exception", "deadline_exceeded",
+    "insufficient_system_resource", "finish_reason_unspecified", "malformed_response", "interrupted",
 })  # fmt: skip
 """Finish reasons, in lower case, of replies that the server could not finish: an outage, whatever came before."""
 
@@ -94,7 +100,7 @@ def outcome_of(status: int, described: str) -> Finish | None:
         reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None
         return None if reply_alone else "rejected"
     likely = status in (400, 403, 422, 451) and _LIKELY_FILTERED.search(described) is not None
-    if likely and not _ACCOUNT.search(described):
+    if (likely or status == 451) and not _ACCOUNT.search(described):
         return "filter"
     if status >= 500 and _CONTEXT_OVERRUN.search(described) and not _TIME.search(described):
         return "rejected"
@@ -108,4 +114,9 @@ def refuses_roles(described: str) -> bool:
 
 def finish_of(reason: object) -> Finish:
     """How a reply ended, by the server's word for it; `stop` for one that is not known."""
-    return _FINISHES.get(str(reason).lower(), "stop")
+    return _FINISHES.get(plain_reason(reason), "stop")
+
+
+def plain_reason(reason: object) -> str:
+    """A finish reason in one spelling: `FinishReason.MAX_TOKENS` and `max-tokens` are `max_tokens`."""
+    return str(reason).lower().rpartition(".")[2].replace("-", "_")

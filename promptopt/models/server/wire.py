@@ -14,7 +14,7 @@ from promptopt.errors import ConfigError, Refused, RequestRefused
 from promptopt.models.server.contents import calls_of, contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
-from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, refuses_roles
+from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, plain_reason, refuses_roles
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.text import visible
 from promptopt.types import Reply, Request, Token, ToolCall
@@ -149,7 +149,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     if not listed:
         raise Outage("answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True)
     reason = choice.get("finish_reason")
-    if str(reason).lower() in BROKEN_OFF:
+    if plain_reason(reason) in BROKEN_OFF:
         raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
     try:
         message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}

@@ -100,8 +100,8 @@ class AlignPro:
             raise ConfigError("a prompter learns from how rewrites differ; set rewrites=2 or more")
         if self.trains and (self.rounds > 1 or self.mode == "tilt"):
             raise ConfigError("a prompter that is trained has one round and gives its best; leave out rounds and mode")
-        if self.strength is not None and not self.strength > 0:
-            raise ConfigError(f"the setting 'strength' is {self.strength}; set it above 0")
+        if self.strength is not None and not 0 < self.strength < math.inf:
+            raise ConfigError(f"the setting 'strength' is {self.strength}; set it above 0, to a number")
         if len(self.scale) != 2 or not self.scale[0] < self.scale[1]:
             raise ConfigError(f"the setting 'scale' is {self.scale}; give the least and the most that a reward can be")
 

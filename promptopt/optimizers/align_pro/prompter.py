@@ -12,6 +12,7 @@ import contextlib
 import importlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
@@ -122,6 +123,13 @@ class Prompter:
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
         unpacked(state, self._trained, self._adam)
+
+    def save(self, folder: Path) -> None:
+        """A model of its own, with the adapters in its weights, as a folder of transformers; this one is then done."""
+        with quiet():
+            merged = self._adapted.merge_and_unload()
+            merged.save_pretrained(str(folder))
+            self._tokenizer.save_pretrained(str(folder))
 
     # --- writing ---
 

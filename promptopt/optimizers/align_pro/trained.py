@@ -98,8 +98,9 @@ class Trained:
         self._method, self._run, self._batch = method, run, list(batch)
         self._source = run.initial
         self._context = REQUEST.render({"section": self._source[run.task.editable]})
-        spec = f"{method.prompter} {method.writer is not None}"
-        self._training = Training(run, partial(open_prompter, method, run.seed), spec)
+        self._training = Training(
+            run, partial(open_prompter, method, run.seed), method.prompter, method.train, method.writer
+        )
         # The untrained prompter and what it is asked: KL of two runs compares where this is the same.
         self._reference = digest([self._training.name, REQUEST.pieces])[:8]
         self._alike, self._diverged = 0, False
@@ -113,6 +114,8 @@ class Trained:
         if method.train.stages != "gradient":
             self._fit(first)
         cut = method.train.stages != "weights" and self._climb(first.strength)
+        # What was learned last is kept too: it can be taken away as a model.
+        self._training.mark()
         if cut:
             run.follow_budget()
         last = self._read([self._training.greedy(self._context)], "greedy")

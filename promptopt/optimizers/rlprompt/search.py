@@ -44,8 +44,16 @@ class Search:
         """Prompts are rewarded on `examples`, and ranked on `held`."""
         self._method, self._run, self._plan = method, run, plan
         self._examples, self._held = list(examples), list(held)
+        made_from = (plan.length, plan.hidden, plan.rate, plan.top, plan.vocabulary, method.algorithm)
         self._training = Training(
-            run, partial(open_policy, method, plan, run.seed), f"{method.policy} {method.writer is not None}"
+            run,
+            partial(open_policy, method, plan, run.seed),
+            method.policy,
+            *made_from,
+            method.learn,
+            method.explore,
+            method.device,
+            method.writer,
         )
         self._archive: dict[Prompt, Entry] = {}
         self._ranked: dict[Prompt, Entry] = {}

@@ -47,7 +47,8 @@ def _misencoded(path: Path, encoding: str) -> str:
     found = f"byte 0x{byte[0]:02x}" if byte else "the end of the file"
     return (
         f"{path} is not {encoding.upper().removesuffix('-SIG')}: {found} at offset {offset} (line {line}); "
-        f"convert it, for example with `iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}`"
+        f"save it as UTF-8 (in Excel: CSV UTF-8), or convert it, for example with "
+        f"`iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}`"
     )
 
 

@@ -115,9 +115,8 @@ def read_rows(path: Path) -> Iterator[Row]:
     if reader is None and path.is_dir():
         reader = saved
     if reader is None:
-        raise DataError(
-            f"{path}: files ending in {path.suffix!r} are not read; convert it to one of {', '.join(readers)}"
-        )
+        what = f"files ending in {path.suffix!r}" if path.suffix else "files without an ending"
+        raise DataError(f"{path}: {what} are not read; convert it to one of {', '.join(readers)}")
     empty = True
     with _file_errors(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
@@ -172,7 +171,9 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
 
 def _object(path: Path, where: str, value: object) -> Row:
     if not isinstance(value, dict):
-        raise DataError(f"{path}, {where}: found {type(value).__name__}, expected an object with named values")
+        lines = isinstance(value, list) and where.startswith("line")
+        hint = "; a file that is one JSON list has a name that ends in .json" if lines else ""
+        raise DataError(f"{path}, {where}: found {type(value).__name__}, expected an object with named values{hint}")
     return cast("dict[str, object]", value)
 
 

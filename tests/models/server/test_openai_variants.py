@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,21 @@ def test_thoughts_in_a_stream_are_no_answer(opened: Opening) -> None:
     thinking = ({"reasoning_content": "is it "}, {"reasoning_content": "good?"})
     _, model = opened(in_turn(stream(*thinking, {"content": "bad"}), stream(*thinking)), concurrency=1)
     assert [got.text for got in ask(model, chat("a"), chat("b"))] == ["bad", "<think>\nis it good?"]
+
+
+def test_any_status_of_success_with_a_whole_answer_is_one(opened: Opening) -> None:
+    for status in (200, 201, 202):
+        _, model = opened(lambda asked, status=status: replace(echo(asked), status=status))
+        assert ask(model, chat("hello"))[0].text == "hello"
+
+
+def test_a_redirect_says_what_to_change(opened: Opening) -> None:
+    _, model = opened(in_turn(Answer(b"", 308, {"Location": "https://elsewhere/v1"})))
+    with pytest.raises(BackendError, match="give that one as the base URL"):
+        ask(model, chat("x"))
+
+
+@pytest.mark.parametrize("reason", ["preempted", "engine_overloaded", "FinishReason.ERROR", "network-error"])
+def test_a_reply_that_was_broken_off_is_no_answer(reason: str, opened: Opening) -> None:
+    _, model = opened(in_turn(reply("po", finish=reason), reply("positive")))
+    assert ask(model, chat("x"))[0].text == "positive"

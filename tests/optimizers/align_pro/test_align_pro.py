@@ -175,6 +175,7 @@ def test_a_draw_by_the_weights_is_the_same_for_a_seed(tmp_path: Path) -> None:
         ({"strength": "0.1"}, "one of the two"),
         ({"bound": "none"}, "one of the two"),
         ({"bound": "none", "strength": "0"}, "set it above 0"),
+        ({"bound": "none", "strength": "inf"}, "set it above 0"),
         ({"scale": "1,0"}, "the least and the most"),
         ({"rewrites": "0"}, "1 or more"),
     ],

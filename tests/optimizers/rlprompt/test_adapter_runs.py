@@ -45,12 +45,14 @@ def search(
     model: Scripted | None = None,
     budget: Budget | None = None,
     device: str = "cpu",
+    seed: int = 0,
 ) -> Result:
     return optimize(
         labelled_task(),
         replace(method, policy=f"hf/{tiny_folder()}", device=device),
         model=Models(target(WORTH) if model is None else model),
         budget=Budget() if budget is None else budget,
+        seed=seed,
         store=home / "store.db",
     )
 
@@ -81,6 +83,25 @@ def test_settings_that_do_not_fit_the_policy_are_refused_before_anything_is_aske
     with pytest.raises(ConfigError, match=r"explore.top is 500, and the policy can write 50 tokens"):
         search(tmp_path, replace(METHOD, explore=Exploring(top=500)), model=model)
     assert model.calls == 0
+
+
+def test_runs_of_one_store_that_differ_in_a_setting_train_policies_of_their_own(tmp_path: Path) -> None:
+    small = replace(METHOD, size=replace(METHOD.size, steps=6, every=3, held=8))
+    others = [
+        replace(small, algorithm="rloo"),
+        replace(small, learn=replace(small.learn, rate=0.0)),
+        replace(small, length=3, explore=Exploring(fluent=5)),
+    ]
+    for number, method in enumerate([small, *others]):
+        together, alone = search(tmp_path / "one", method), search(tmp_path / str(number), method)
+        assert [step.note for step in together.steps] == [step.note for step in alone.steps]
+        assert [each.prompt for each in together.candidates()] == [each.prompt for each in alone.candidates()]
+
+
+def test_runs_of_one_store_with_other_seeds_train_policies_of_their_own(tmp_path: Path) -> None:
+    small = replace(METHOD, size=replace(METHOD.size, steps=6, every=3, held=8))
+    found = [search(tmp_path, small, seed=seed) for seed in (0, 1)]
+    assert found[0].steps[0].note != found[1].steps[0].note
 
 
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
