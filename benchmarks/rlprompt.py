@@ -18,14 +18,14 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import rlprompt_planted as planted
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = RESULTS / "rlprompt.json"
-TASKS, SEEDS = ("sst-2", "agnews"), (0, 1, 2)
+TASKS = ("sst-2", "agnews")
 MANUAL = {"sst-2": "Is this film review negative or positive?", "agnews": "What is this news story about?"}
 """Prompts that a person wrote, once."""
 
@@ -141,18 +141,23 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
     from promptopt.tasks.splits import Splits
 
     model = model_of(path, chosen.device)
-    sizes = Sizes(steps=chosen.steps, prompts=8, every=10)
+    trained = RLPrompt(
+        policy=f"hf/{path}", device=chosen.device, length=5, size=Sizes(steps=chosen.steps, prompts=8, every=10)
+    )
+    if chosen.preset:
+        trained = RLPrompt(policy=f"hf/{path}", device=chosen.device, preset=chosen.preset)
     ways: dict[str, object] = {
-        "rlprompt": RLPrompt(policy=f"hf/{path}", device=chosen.device, length=5, size=sizes),
-        "rlprompt, rloo": RLPrompt(policy=f"hf/{path}", device=chosen.device, length=5, size=sizes, algorithm="rloo"),
-        "random prompts": RLPrompt(
-            policy=f"hf/{path}", device=chosen.device, length=5, size=sizes, learn=Learning(rate=0.0)
-        ),
+        "rlprompt": trained,
+        "random prompts": replace(trained, learn=Learning(rate=0.0)),
+        "rlprompt, rloo": replace(trained, algorithm="rloo"),
         "apo": APO(),
     }
-    for name in TASKS:
-        for seed in SEEDS:
-            task = load_task(name, splits=Splits(test=400, seed=seed)).with_layout("text")
+    if chosen.preset:
+        # What it would be compared at is a number of evaluations that none of the presets is.
+        del ways["apo"]
+    for name in chosen.tasks:
+        for seed in range(chosen.repeats):
+            task = load_task(name, splits=Splits(test=chosen.test, seed=seed)).with_layout("text")
             for way, text in (("empty prompt", " "), ("manual prompt", MANUAL[name])):
                 if (name, seed, way) not in known:
                     begun = time.monotonic()
@@ -170,7 +175,7 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
                     evaluator="labels" if way == "apo" else None, store=chosen.store,
                 )  # fmt: skip
                 assert result.best.test is not None
-                yield Row(name, seed, way, result.best.test.score, result.paid.calls,
+                yield Row(name, seed, way, result.best.test.score, result.spent.calls,
                           (time.monotonic() - begun) / 60, result.best.text,
                           tuple(step.note for step in result.steps))  # fmt: skip
 
@@ -178,11 +183,12 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
 def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> list[str]:
     """Mean test accuracy of each way, and the paired difference to random prompts over tasks and seeds."""
     ways = list(dict.fromkeys(row.way for row in rows))
+    size = f"--preset {chosen.preset}" if chosen.preset else f"--steps {chosen.steps}"
     lines = [
         "## Real: SmolLM2-135M as policy and target",
         "",
-        f"`python -m benchmarks.rlprompt real --device {chosen.device} --steps {chosen.steps}`, "
-        f"{datetime.date.today()}, {machine(chosen.device)}, {Path(path).name}; 16 examples of each label, 5 tokens.",
+        f"`python -m benchmarks.rlprompt real --device {chosen.device} {size}`, {datetime.date.today()}, "
+        f"{machine(chosen.device)}, {Path(path).name}; 16 examples of each label, {chosen.test} test examples.",
         "",
         "| way | " + " | ".join(TASKS) + " | less random prompts | calls | minutes |",
         "|---|" + "---|" * (len(TASKS) + 3),
@@ -203,6 +209,7 @@ def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> li
         calls, minutes = sum(row.calls for row in mine) / len(mine), sum(row.minutes for row in mine) / len(mine)
         lines.append(f"| {way} | {' | '.join(cells)} | {shown} | {calls:,.0f} | {minutes:.1f} |")
     lines += ["", "In brackets: seeds. ±: standard errors of the paired difference over tasks and seeds.", ""]
+    lines += [f"- {row.way}, {row.task}, seed {row.seed}: {row.accuracy:.3f} by `{row.prompt}`" for row in rows]
     for row in rows:
         if row.way == "rlprompt" and row.curve:
             lines.append(
@@ -256,6 +263,12 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", help="a GGUF file or a transformers folder, for both roles")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument(
+        "--preset", choices=("cpu-small", "smoke"), help="of real, in the place of 5 tokens and --steps"
+    )
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--repeats", type=int, default=3, help="seeds of real")
+    parser.add_argument("--test", type=int, default=400, help="test examples of real")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--store", default="rlprompt-benchmark.db", help="where real runs are kept, to go on from")
     chosen = parser.parse_args(given)

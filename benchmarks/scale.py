@@ -1,9 +1,11 @@
 """How far a sweep grows: runs on 1, 2, 4, 8 workers of Ray, and cells a second that a store takes from 8 writers.
 
     python -m benchmarks.scale workers [--counts 1,2,4,8] [--latency 0.02]
+    python -m benchmarks.scale actors [--counts 1,2,4,8] [--latency 0.02]
     python -m benchmarks.scale store [--writers 8] [--cells 4000] [--url postgresql+psycopg://…]
 
 `workers`: 8 scripted runs of some 200 calls, each answered after 20 ms; the time on one worker over N times that on N.
+`actors`: 800 requests of one run, over 8 prefixes, spread over N actors that each answer one after the other in 20 ms.
 `store`: processes that hand over replies of 200 characters as a run does, each flushed in batches of 64.
 """
 
@@ -21,6 +23,7 @@ from typing import Any
 
 BATCH = 64
 RUNS = 8
+REQUESTS = 800
 REPLY = "x" * 200
 
 
@@ -54,6 +57,36 @@ def sweep(counts: Sequence[int], latency: float) -> None:
             begun = time.perf_counter()
             ray.get([asked.remote(seed, latency, folder) for seed in range(RUNS)])
             seconds = time.perf_counter() - begun
+        ray.shutdown()
+        alone = alone or seconds * count
+        print(f"| {count} | {seconds:.1f} | {alone / (count * seconds):.2f} |", flush=True)
+
+
+def slow(latency: str) -> Any:
+    """A model that answers one request after another, each after so many seconds."""
+    from promptopt.models.scripted import Scripted
+
+    return Scripted(lambda _: "x", name="slow", latency_s=float(latency))
+
+
+def spread(counts: Sequence[int], latency: float) -> None:
+    from promptopt.models.actors.fleet import Fleet
+    from promptopt.models.actors.model import Spread
+    from promptopt.models.actors.on_ray import Actors
+    from promptopt.models.actors.worker import Named, Worker
+    from promptopt.types import Request
+
+    ray: Any = import_module("ray")
+    requests = [Request(f"{'abcdefgh'[number % 8] * 40} question {number}", shared=40) for number in range(REQUESTS)]
+    print("| actors | seconds | share of N times one actor |\n| --- | --- | --- |")
+    alone = 0.0
+    for count in counts:
+        ray.init(num_cpus=count, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        made = ray.remote(Worker).options(num_cpus=1, max_concurrency=8)
+        model = Spread(Fleet(Actors(ray, [made.remote(slow) for _ in range(count)])), Named(str(latency)))
+        begun = time.perf_counter()
+        assert len(dict(model.generate(requests))) == REQUESTS
+        seconds = time.perf_counter() - begun
         ray.shutdown()
         alone = alone or seconds * count
         print(f"| {count} | {seconds:.1f} | {alone / (count * seconds):.2f} |", flush=True)
@@ -93,15 +126,16 @@ def store(writers: int, cells: int, url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("workers", "store"))
+    parser.add_argument("part", choices=("workers", "actors", "store"))
     parser.add_argument("--counts", default="1,2,4,8")
     parser.add_argument("--latency", type=float, default=0.02)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--cells", type=int, default=4000, help="of each writer")
     parser.add_argument("--url", help="a store; default: a file")
     chosen = parser.parse_args()
-    if chosen.part == "workers":
-        sweep([int(each) for each in chosen.counts.split(",")], chosen.latency)
+    if chosen.part != "store":
+        measure = sweep if chosen.part == "workers" else spread
+        measure([int(each) for each in chosen.counts.split(",")], chosen.latency)
         return
     with tempfile.TemporaryDirectory() as folder:
         store(chosen.writers, chosen.cells, chosen.url or os.path.join(folder, "store.db"))

@@ -20,6 +20,7 @@ from promptopt.api import optimize
 from promptopt.binding.config import Setting, build_optimizer
 from promptopt.binding.evaluator import recast
 from promptopt.binding.models import Models
+from promptopt.comparison.statistics import ranks_in
 from promptopt.errors import PromptoptError
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import ChoosesEvaluator, Optimizer
@@ -241,8 +242,8 @@ def _ranks(traces: Sequence[Trace], budgets: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {trace.job.arm.label: [] for trace in traces}
     for rows in worlds.values():
         for place in range(budgets):
-            for row in rows:
-                ahead = sum(other.gain[place] > row.gain[place] + 1e-9 for other in rows)
-                level = sum(abs(other.gain[place] - row.gain[place]) <= 1e-9 for other in rows)
-                found[row.job.arm.label].append(1 + ahead + (level - 1) / 2)
+            # Sums in another order may differ in the last digits, and equal prompts must tie.
+            gains = {row.job.arm.label: round(row.gain[place], 9) for row in rows}
+            for label, rank in ranks_in(gains).items():
+                found[label].append(rank)
     return found

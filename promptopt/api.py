@@ -12,7 +12,7 @@ from typing import Any, cast
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
-from promptopt.binding.judging import remarks_on_judge
+from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
 from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
@@ -148,7 +148,8 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
-    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged):
+    alone = without_check(asked.check, asked.models.by_role)
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged, alone):
         if said:
             run.warn(said)
 
@@ -196,8 +197,9 @@ def _bind(
     given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
-    models = open_models(model)
-    search = suited(bind_evaluator(evaluator, task, optimizer), models.by_role["task"])
+    guide = bind_evaluator(evaluator, task, optimizer)
+    models = open_models(model, guide, check_evaluator)
+    search = suited(guide, models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:
@@ -212,8 +214,8 @@ def _prepare(
     """The trial, recorded in the store, and how many calls of it the store knows; `held` lets go of the run."""
     models, check = asked.models, asked.check
     known = prices(models.by_role)
-    criterion = Criterion(check, models.check, price_for(models.check))
-    same = check is asked.evaluator and models.check is models.by_role["task"]
+    criterion = Criterion(check, models.check, price_for(models.check), check_judge_of(check, models.by_role))
+    same = criterion.measures_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
     fingerprint = asked.fingerprint()
@@ -233,11 +235,12 @@ def _prepare(
         seed=asked.seed,
         stopping=stop,
         warn=lambda message: run.warn(message),
+        claims=store.claims(name),
     )
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
     guide, judged_by = (cast("Evaluator", rebound(each, asked.whole, task)) for each in (asked.evaluator, check))
-    run = Run(
+    run: Run = Run(
         task=task,
         evaluator=guide,
         door=door,

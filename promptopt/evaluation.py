@@ -31,6 +31,7 @@ from promptopt.run.door import Door
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.parts import shown_to
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 
@@ -83,8 +84,9 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
-        models = open_models(model).by_role
-        search = suited(bind_evaluator(evaluator, task), models["task"])
+        guide = bind_evaluator(evaluator, task)
+        models = open_models(model, guide).by_role
+        search = suited(guide, models["task"])
         run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
@@ -194,7 +196,8 @@ def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
     """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
     if prompt is None:
         return task.initial
-    if prompt.parts != task.initial.parts:
+    beside = [part for part in prompt.parts if part not in task.initial.parts and not shown_to(task, part)]
+    if beside or any(part not in prompt.parts for part in task.initial.parts):
         raise ConfigError(
             f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
             f"{', '.join(task.initial.parts)}; make it from the task's own, as "
@@ -286,8 +289,8 @@ def explain(
     budget = Budget() if budget is None else budget
     task = bind_task(task, seed)
     with opened(store) as store:
-        models = open_models(model).by_role
         search = bind_evaluator(evaluator, task)
+        models = open_models(model, search).by_role
         run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         if watch is not None:
             watch(run)

@@ -21,6 +21,7 @@ from promptopt.errors import BackendError, ConfigError, Suspended
 from promptopt.evaluation import Evaluation, evaluate, looking
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
+from promptopt.evaluators.judging import options_of
 from promptopt.models.recorded import recorded_lines
 from promptopt.outcome.result import Result
 from promptopt.places import write_whole
@@ -144,6 +145,11 @@ def freeze(
 
     `Recorded(path)` then stands for that model, once it is gone. Raises OSError, and BackendError where it fails.
     """
+    if options_of(task, "simulated"):
+        raise ConfigError(
+            f"the users of task {task.name!r} are simulated, so there are no requests whose replies could be kept; "
+            f"freeze what the model answers to logged ones"
+        )
     with opened(store) as store:
         asked = model if isinstance(model, Models) else Models(model)
         examples = _everything(task)

@@ -37,7 +37,7 @@ class Said:
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "What is searched": ("task", "method", "settings", "evaluator", "check_model", "check_evaluator", "seed", "out"),
-    "Models": ("model", "proposer", "judge"),
+    "Models": ("model", "proposer", "judge", "check_judge", "user_model"),
     "Servers": (
         "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
         "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
@@ -61,7 +61,13 @@ class RunConfig:
             "A built-in task (`promptopt tasks list`), a task file, a program (package.module:name); several, as A,B."
         ),
     ] = ""
-    system: Annotated[str | None, Said("Several tasks: the system prompt in use, or its file.", "FILE-or-text")] = None
+    system: Annotated[
+        str | None,
+        Said(
+            "Several tasks: the system prompt in use, or its file; one task: a system prompt that stays.",
+            "FILE-or-text",
+        ),
+    ] = None
     objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None
     weights: Annotated[str | None, Said("Several tasks: a number for each.", "N,N,N")] = None
     floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None
@@ -71,6 +77,10 @@ class RunConfig:
     judge: Annotated[
         str | None,
         Said("The model that scores, where one is asked; several, as A,B,C, for a panel; default: the proposer."),
+    ] = None
+    check_judge: Annotated[str | None, Said("The judge that the verdict is by; default: the same.", "MODEL")] = None
+    user_model: Annotated[
+        str | None, Said("The model that plays the users of a task with scenarios; default: the proposer.", "MODEL")
     ] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None

@@ -13,6 +13,8 @@ from dataclasses import is_dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.evaluators.judging import options_of
+from promptopt.evaluators.simulated import Simulated
 from promptopt.protocols import (
     Bounded,
     BringsEvaluator,
@@ -24,6 +26,7 @@ from promptopt.protocols import (
     Optimizer,
     RecastsTask,
     ScoresOnly,
+    Simulating,
     SuitsModel,
     Surrogate,
     Task,
@@ -71,6 +74,13 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
     """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation."""
     if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
         return task.scored_by
+    if options_of(task, "simulated") and not isinstance(evaluator, Simulating):
+        if evaluator is not None:
+            raise ConfigError(
+                f"the examples of task {task.name!r} are scenarios of simulated users, and whole conversations are "
+                f"scored by its [judge] or its metric; name no other evaluator"
+            )
+        return Simulated.for_task(task)
     if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
         evaluator = optimizer.evaluator_for(task)
     if evaluator is None and isinstance(task, JudgedTask) and task.judge:

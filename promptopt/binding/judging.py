@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from promptopt.errors import ConfigError
 from promptopt.evaluators.giveaway import given_away
-from promptopt.protocols import Evaluator, Judging, Model, Role, Task
+from promptopt.protocols import Evaluator, Judging, Model, Role, Simulating, Task
+
+_CHECKING: tuple[Role, ...] = ("check_judge",)
 
 
 def remarks_on_judge(
@@ -19,7 +22,7 @@ def remarks_on_judge(
     said: dict[str, None] = {}
     answering = (models["task"].name, check.name) if judging else ()
     for evaluator in judging:
-        for role in evaluator.judges:
+        for role in (*evaluator.judges, *_CHECKING):
             judge = models.get(role)
             if judge is not None and judge.name in answering:
                 said[
@@ -29,4 +32,52 @@ def remarks_on_judge(
         found = given_away(evaluator.questions, (*task.train, *task.dev, *task.test), task.labels)
         if found:
             said[found] = None
-    return list(said)
+    return [*said, *_remarks_on_user(evaluators, models)]
+
+
+def check_judge_of(check: Evaluator, models: Mapping[Role, Model]) -> Model | None:
+    """The judge that the verdict is by, where one is named. Raises ConfigError where nobody would ask it."""
+    named = models.get("check_judge")
+    if named is None:
+        return None
+    judges = check.judges if isinstance(check, Judging) else ()
+    if judges != ("judge",):
+        asks = "asks several judges already" if judges else "asks no judge"
+        raise ConfigError(
+            f"{named.name!r} is named as the check judge, and what the verdict is by {asks}; leave --check-judge out"
+        )
+    if named.name == models["judge"].name:
+        raise ConfigError(
+            f"the check judge is the judge, {named.name!r}, so it checks nothing; name one of another family with "
+            f"--check-judge"
+        )
+    return named
+
+
+def without_check(check: Evaluator, models: Mapping[Role, Model]) -> str:
+    """A sentence where the search and the verdict are by one and the same judge; else nothing."""
+    if not isinstance(check, Judging) or check.judges != ("judge",) or "check_judge" in models:
+        return ""
+    return (
+        f"one judge, {models['judge'].name!r}, guides the search and says what came of it, so a prompt that only "
+        f"pleases it looks better than it is; name one of another family for the end with --check-judge"
+    )
+
+
+def _remarks_on_user(evaluators: Sequence[Evaluator], models: Mapping[Role, Model]) -> list[str]:
+    """What a user should know of the model that plays users."""
+    user = models.get("user")
+    if user is None:
+        return []
+    if not any(isinstance(each, Simulating) for each in evaluators):
+        return [f"the model {user.name!r} is named to play users, and this task has no scenarios: nobody asks it"]
+    said = [
+        f"the users are played by {user.name!r}, and what comes of that depends on who plays: have another model play "
+        f"them too, with --user-model, before you rely on it"
+    ]
+    if user.name == models["task"].name:
+        said.append(
+            f"the model that plays the users is the task model, {user.name!r}, which is kind to itself; name one of "
+            f"another family with --user-model"
+        )
+    return said

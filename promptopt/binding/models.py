@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
-from promptopt.protocols import JUDGES, LocalAware, Model, Role
+from promptopt.protocols import JUDGES, LocalAware, Model, Role, Simulating
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Models:
     """The server of the proposer alone; the task model's name is asked there, where no proposer is named."""
     judge_access: Access | None = None
     """The server of the judge alone; the proposer's name is asked there, where no judge is named."""
+    check_judge: str | Model | None = None
+    """Scores in place of the judge in the final choice and the sealed test."""
+    user: str | Model | None = None
+    """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
+    elsewhere: Callable[[str], Model | None] | None = None
+    """Opens a model that is named, and has no server, in other processes; where it gives None, it is opened here."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -49,32 +55,27 @@ class OpenModels:
     check: Model
 
 
-def open_models(named: str | Model | Models) -> OpenModels:
-    """Open them; a single model is the task model. Raises UnknownName and ConfigError."""
+def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
+    """Open them, and one that plays users where `evaluators` need it; a single model is the task model.
+
+    Raises UnknownName and ConfigError.
+    """
     models = named if isinstance(named, Models) else Models(named)
     models, panel = _first_judge(models)
     assert not isinstance(models.judge, tuple)
-    given = (models.task, models.proposer, models.judge, models.check, *panel)
-    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
-        raise ConfigError(
-            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
-            "name the model, as 'openai/NAME'"
-        )
+    user = _user(models, evaluators)
+    more = (models.check_judge, user if user else None, *panel)
+    _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _named(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
     sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
-    taker = _server_of(models.task, *sharing, models.check, *panel)
+    taker = _server_of(models.task, *sharing, models.check, *more)
     shared = models.access if models.base_url is None else replace(models.access, base_url=models.base_url)
     open_already: dict[tuple[str, Access], Model] = {}
 
     def opened(spec: str | Model, own: Access | None = None) -> Model:
         if not isinstance(spec, str):
-            # Not isinstance(spec, Model): that would read the name, which may load a model.
-            if isinstance(spec, type) or not callable(getattr(spec, "generate", None)):
-                raise ConfigError(
-                    f"{spec!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
-                    f"generate(requests), or Models(task, proposer=…) for several"
-                )
+            _check_object(spec)
             return spec
         # How much is sent holds for every server, and the address for its own provider.
         limits = Access(None, None, None, shared.concurrency, shared.requests_per_minute)
@@ -85,7 +86,7 @@ def open_models(named: str | Model | Models) -> OpenModels:
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            open_already[spec, access] = _open(spec, access)
+            open_already[spec, access] = _placed(models, spec, access)
         return open_already[spec, access]
 
     task = opened(models.task)
@@ -94,7 +95,20 @@ def open_models(named: str | Model | Models) -> OpenModels:
     checked = task if models.check is None else opened(models.check)
     by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
     by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
+    if models.check_judge is not None:
+        by_role["check_judge"] = opened(models.check_judge)
+    if user is not None:
+        by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
+
+
+def _check_object(model: object) -> None:
+    # Not isinstance(model, Model): that would read the name, which may load a model.
+    if isinstance(model, type) or not callable(getattr(model, "generate", None)):
+        raise ConfigError(
+            f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+            f"generate(requests), or Models(task, proposer=…) for several"
+        )
 
 
 def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:
@@ -131,6 +145,27 @@ def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
         if access is not None and not isinstance(spec, str):
             raise ConfigError(f"a server is given for the {role}, but no model there: name it")
     return proposer, judge
+
+
+def _check_address(models: Models, given: Sequence[str | Model | None]) -> None:
+    """Raise ConfigError where there is an address, and no model that could be asked there."""
+    if models.base_url is not None and not any(isinstance(spec, str) for spec in given):
+        raise ConfigError(
+            "Models: there is a base_url, and every model is an object, which has its own address; leave it out, or "
+            "name the model, as 'openai/NAME'"
+        )
+
+
+def _user(models: Models, evaluators: Sequence[object]) -> str | Model | None:
+    """Who plays users; empty: the proposer; None where nobody is named, and none of the evaluators needs one."""
+    simulating = next((each for each in evaluators if isinstance(each, Simulating)), None)
+    return simulating.user_model if models.user is None and simulating is not None else models.user
+
+
+def _placed(models: Models, spec: str, access: Access) -> Model:
+    """Open in other processes, where it can be."""
+    found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
+    return _open(spec, access) if found is None else found
 
 
 def _open(spec: str, access: Access) -> Model:

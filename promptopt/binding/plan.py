@@ -10,6 +10,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
 from promptopt.run.budget import Allocation, Budget, allocate
 from promptopt.run.reserve import Reserve
+from promptopt.tasks.parts import counts_of
 from promptopt.text import counted
 from promptopt.types import Content, Prompt, Room
 
@@ -93,7 +94,8 @@ def _writing(task: Task) -> float:
 
 def room_for(arranged: Allocation, task: Task, evaluator: Evaluator) -> Room:
     """What the division grants a search by `evaluator`."""
-    return Room(arranged.granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev))
+    return Room(arranged.granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev),
+                *counts_of(task))  # fmt: skip
 
 
 def too_little(optimizer: Optimizer, room: Room) -> str:

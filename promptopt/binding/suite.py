@@ -6,7 +6,7 @@ task's metric. So everything that takes a task takes several: splits, budgets, r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -16,9 +16,12 @@ from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.generation import writes_decimal_commas
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.gate import EVERY, Gate
+from promptopt.tasks.layout import UserPrompt
+from promptopt.tasks.parts import with_user_prompts
 from promptopt.tasks.prompt_text import chat_layouts
+from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Message, Prompt, Score
+from promptopt.types import Example, Message, Prompt, Score, digest
 
 Objective = Literal["mean", "weighted", "worst"]
 OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst")
@@ -71,6 +74,36 @@ def several_tasks(
             f"which one is to be improved with --system FILE"
         )
     start = system if system is not None else starts[0] if starts else START
+    return _composed(tasks, start, kind, shares, floor)
+
+
+@checked
+def under_system(task: Task, system: str) -> Task:
+    """One task behind a system prompt, which is what is edited, as tasks are in `several_tasks`.
+
+    Raises ConfigError for a task that cannot stand under one. `with_user_prompts` makes its user prompt a part too.
+    """
+    return _composed([task], system, "mean", (1.0,), None)
+
+
+@checked
+def adapting(task: Task, system: str) -> Task:
+    """One task behind a system prompt that stays: its user prompt is what is edited.
+
+    Raises ConfigError where it has none, as a task of conversations.
+    """
+    if _own_system(task) is not None or (task.train and task.train[0].messages):
+        raise ConfigError(
+            f"task {task.name!r} is about a system prompt and has no user prompt to be searched under another one; "
+            f"leave --system out, or give the system prompt as --prompt where prompts are scored"
+        )
+    whole = with_user_prompts(under_system(task, system))
+    return whole.editing(*whole.editables[1:])
+
+
+def _composed(
+    tasks: Sequence[Task], start: str, kind: Objective, shares: tuple[float, ...], floor: float | None
+) -> Task:
     if not start.strip():
         raise ConfigError("the system prompt is empty; write at least one sentence")
     converted = [_converted(task) for task in tasks]
@@ -83,9 +116,9 @@ def several_tasks(
     )
     return Task(
         name="+".join(names),
-        description=f"Several tasks under one system prompt: {measured}.",
+        description=f"{'Several tasks' if len(tasks) > 1 else 'A task'} under one system prompt: {measured}.",
         initial=Prompt.of(start.strip()),
-        layouts=chat_layouts()[:1],
+        layouts=(replace(chat_layouts()[0], users=_users(tasks)),),
         train=cut[0], dev=cut[1], test=cut[2],
         metric=ByTask({task.name: _measure(task) for task in tasks}),
         answer="text",
@@ -138,21 +171,57 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
             raise ConfigError(
                 f"task {task.name!r} is one text to be continued, which has no system message; leave it out"
             )
-        head, rest = (content[0], content[1:]) if content[0].role == "system" else (None, content)
+        head = content[0] if content[0].role == "system" else None
         if head is not None and slots:
             raise ConfigError(
                 f"task {task.name!r} fills variables into its system prompt, which others have no values for; leave it "
                 f"out"
             )
-        if own is None and head is not None:
-            # Two system messages are more than many chat templates take.
-            rest = (Message("user", f"{head.content}\n\n{rest[0].content}"), *rest[1:])
+        rest = _as_user(content) if own is None else content[1:]
         group = f"{task.name}/{example.group}" if example.group else ""
         return Example(
-            (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name
+            (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name, example
         )
 
     return tuple(tuple(map(made, split)) for split in (task.train, task.dev, task.test))
+
+
+def _as_user(content: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages, the system's text at the head of the user's: many chat templates take no two of the system."""
+    if content[0].role != "system":
+        return content
+    return (Message("user", f"{content[0].content}\n\n{content[1].content}"), *content[2:])
+
+
+def _users(tasks: Sequence[Task]) -> Mapping[str, UserPrompt]:
+    """The user prompts of those tasks that have one: the editable part of a task that is no conversation."""
+    found: dict[str, UserPrompt] = {}
+    for task in tasks:
+        if _own_system(task) is None:
+            found[task.name] = UserPrompt(
+                part=f"user prompt of {task.name}",
+                start=task.initial[task.editable],
+                contract=replace(task.contract, frozen_parts=()),
+                written=_Written(without_test(task)),
+                of=digest(task.fingerprint()),
+            )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A user prompt in the place of its task's own."""
+
+    task: Task
+
+    def __call__(self, text: str) -> Callable[[Example], tuple[Message, ...]]:
+        prompt = self.task.initial.replace(self.task.editable, text)
+
+        def messages(example: Example) -> tuple[Message, ...]:
+            content, _ = self.task.render(prompt, example)
+            return (Message("user", content),) if isinstance(content, str) else _as_user(content)
+
+        return messages
 
 
 def _check_apart(tasks: Sequence[Task], converted: Sequence[tuple[tuple[Example, ...], ...]]) -> None:

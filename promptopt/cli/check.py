@@ -12,8 +12,9 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import show, show_json
+from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
+from promptopt.types import HISTORY
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
@@ -33,7 +34,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 @options.from_config(
     "task", "system", "objective", "weights", "floor", "model", "base_url", "served_as", "api_key_env",
-    "concurrency", "requests_per_minute", "judge",
+    "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_calls", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
@@ -121,6 +122,7 @@ def _checked(
         *_of_prompt(task, old, new, count),
         *_of_scores(task, tested, margin, judged=after.judged and not accept_judge, same=old == new),
         *_of_examples(task, pairs),
+        *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
     return Checked(
@@ -151,6 +153,21 @@ def _of_scores(task: Task, pairs: Sequence[Pair], margin: float, *, judged: bool
     if same:
         return [Decision("score", "passed", "both are the same prompt")]
     return [non_inferior("score", pairs, margin, judged=judged), *of_slices(pairs, task.gate.largest_loss)]
+
+
+def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, quiet: bool) -> list[Decision]:
+    """Whether a chatbot's prompt holds where it is attacked; nothing is asked of other tasks, or for one prompt."""
+    if HISTORY not in task.fields or prompts[0] == prompts[1]:
+        return []
+    from promptopt.attacking import attack
+    from promptopt.cli.request import budget_of, models_of
+
+    if not quiet:
+        say(f"attacking {task.name}: 50 attempts on each prompt")
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        models, budget = replace(models_of(config), proposer=config.model), budget_of(config)
+        found = attack(task, *prompts, model=models, budget=budget, seed=config.seed, interrupt=interrupt)
+    return list(found)
 
 
 def _of_examples(task: Task, pairs: Sequence[Pair]) -> list[Decision]:

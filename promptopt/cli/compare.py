@@ -30,10 +30,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "model", "proposer", "judge", "base_url", "served_as", "api_key_env", "proposer_base_url",
-    "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
-    "concurrency", "requests_per_minute", "evaluator", "check_model", "check_evaluator", "data", "train", "dev", "test",
-    "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings", "out",
+    "task", "model", "proposer", "judge", "check_judge", "user_model", "base_url", "served_as", "api_key_env",
+    "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as",
+    "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "check_model", "check_evaluator", "data",
+    "train", "dev", "test", "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings", "out",
     task="Tasks or task files, separated by commas.",
     model="The model that answers; --models names several.",
     settings="A setting of one method, as apo.rounds=3.",
@@ -162,8 +162,10 @@ def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[C
     told = _teller(len(plan.cells), quiet)
     if on is not None:
         from promptopt.cli.on_ray import workers
+        from promptopt.cli.optimize import asked
 
-        with workers(on) as (command, count):
+        specs = [spec for cell in plan.cells for spec in asked(plan.config_of(cell))]
+        with workers(on, list(dict.fromkeys(specs))) as (command, count):
             apart = partial(_as_a_command, plan, command)
             rows = list(conduct(plan.cells, apart, jobs=max(2, count), tell=told))
     elif jobs > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
+    from promptopt.cli.on_ray import Elsewhere
     from promptopt.evaluation import Evaluation
     from promptopt.tasks.task import Task
     from promptopt.types import Content, Prompt
@@ -30,7 +32,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=options.Grouped)
 @options.from_config(
     "task", "system", "objective", "weights", "floor", "base_url", "served_as", "api_key_env",
-    "concurrency", "requests_per_minute", "judge",
+    "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     settings="A setting of the evaluator.",
@@ -43,6 +45,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="The examples to score on: train, dev or test.")] = "dev",
     layouts: Annotated[bool, typer.Option("--layouts", help="Rank every layout of the task with this prompt.")] = False,
     trust: options.Trust = False,
+    on: options.OnRay = None,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -54,31 +57,28 @@ def evaluate(
     Caps count for each layout and prompt apart. What was asked before is read from the store, and costs nothing.
     Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
     """
+    from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
-    if split not in ("train", "dev", "test"):
-        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     models = list(model) if model else [RunConfig().model]
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
-    several = [name for name, given_ones in (("--prompt", prompt), ("--model", models)) if len(given_ones or []) > 1]
-    if len(several) > 1 or (layouts and "--model" in several):
-        raise ConfigError("prompts, models and layouts are compared one kind at a time; give one model, or one prompt")
-    if prompt is not None and len(prompt) > 1:
-        if layouts:
-            raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
-        _compare(config, task_of(config, trust=trust), prompt, split, json=json, quiet=quiet)
-        return
-    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
-    names = [layout.name for layout in laid_out.layouts]
-    used = "" if laid_out.layout is None else laid_out.layout.name
-    if len(models) > 1:
-        asked = Asked(laid_out, chosen, used if used in names else names[0], split)
-        across(config, models, asked, scored, json=json, quiet=quiet)
-        return
-    wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
-
-    tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
-    found = scored(config, tasks, split, quiet)
+    _check(split, prompt, models, layouts)
+    task = task_of(config, trust=trust)
+    with elsewhere(on, [*models, *_beside(config)], quiet=quiet) as where:
+        score = partial(scored, where=where)
+        if prompt is not None and len(prompt) > 1:
+            _compare(config, task, prompt, split, score, json=json, quiet=quiet)
+            return
+        laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
+        names = [layout.name for layout in laid_out.layouts]
+        used = "" if laid_out.layout is None else laid_out.layout.name
+        if len(models) > 1:
+            asked = Asked(laid_out, chosen, used if used in names else names[0], split)
+            across(config, models, asked, score, json=json, quiet=quiet)
+            return
+        wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
+        tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
+        found = score(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out))
@@ -86,21 +86,46 @@ def evaluate(
         show(_as_text(found))
 
 
+def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], layouts: bool) -> None:
+    """Raises ConfigError for a split that is none, and for two kinds of comparison at once."""
+    if split not in ("train", "dev", "test"):
+        raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
+    several = [name for name, given in (("--prompt", prompts), ("--model", models)) if len(given or []) > 1]
+    if len(several) > 1 or (layouts and "--model" in several):
+        raise ConfigError("prompts, models and layouts are compared one kind at a time; give one model, or one prompt")
+    if layouts and "--prompt" in several:
+        raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
+
+
+def _beside(config: RunConfig) -> list[str]:
+    """The models, by name, that are asked beside the one that answers."""
+    from promptopt.binding.models import judge_specs
+
+    playing = [] if config.user_model is None else [config.user_model]
+    return [*map(str, judge_specs(config.judge)), *playing]
+
+
 def scored(
-    config: RunConfig, tasks: Sequence[tuple[str, Task, Prompt]], split: str, quiet: bool
+    config: RunConfig,
+    tasks: Sequence[tuple[str, Task, Prompt]],
+    split: str,
+    quiet: bool,
+    where: Elsewhere | None = None,
 ) -> list[tuple[str, Evaluation]]:
-    """Each prompt on its task, by the name of the layout that the task is in."""
-    from promptopt.binding.models import Models, judge_specs, open_models
+    """Each prompt on its task, by the name of the layout that the task is in; `where`: `Models.elsewhere`."""
+    from promptopt.binding.models import Models, open_models
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
     from promptopt.evaluation import evaluate as score
     from promptopt.protocols import JUDGES
 
     budget = budget_of(config)
-    make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
+    if where is None:
+        make_ready([config.model, *_beside(config)], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.
-    opened = open_models(replace(models_of(config), proposer=config.model)).by_role
-    models = Models(opened["task"], opened["proposer"], tuple(opened[role] for role in JUDGES if role in opened))
+    opened = open_models(replace(models_of(config), proposer=config.model, elsewhere=where)).by_role
+    judges = tuple(opened[role] for role in JUDGES if role in opened)
+    models = Models(opened["task"], opened["proposer"], judges, user=opened.get("user"))
     found: list[tuple[str, Evaluation]] = []
     refused: RequestRefused | ConfigError | None = None
     with interruptible() as interrupt, troubles(None if quiet else say):
@@ -110,15 +135,9 @@ def scored(
             try:
                 with suspended_by(interrupt):
                     evaluation = score(
-                        task,
-                        prompt,
-                        model=models,
-                        evaluator=evaluator_of(config, task),
-                        split=split,
-                        budget=budget,
-                        seed=config.seed,
-                        interrupt=interrupt,
-                    )
+                        task, prompt, model=models, evaluator=evaluator_of(config, task), split=split, budget=budget,
+                        seed=config.seed, interrupt=interrupt,
+                    )  # fmt: skip
             except (RequestRefused, ConfigError) as error:
                 # A model that takes no system message has other layouts; what holds for all of them is raised below.
                 refused = error
@@ -134,7 +153,9 @@ def scored(
     return found
 
 
-def _compare(config: RunConfig, task: Task, prompts: Sequence[str], split: str, *, json: bool, quiet: bool) -> None:
+def _compare(
+    config: RunConfig, task: Task, prompts: Sequence[str], split: str, scored: Scoring, *, json: bool, quiet: bool
+) -> None:
     """Score every prompt on the same examples, and show each against the first by the paired test."""
     from promptopt.cli.request import prompt_from
     from promptopt.evaluation import compare

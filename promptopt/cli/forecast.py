@@ -18,9 +18,9 @@ from promptopt.models.providers import provider_of
 from promptopt.models.server.address import is_this_machine
 from promptopt.models.specs import check_spec
 from promptopt.models.tokens import estimate_tokens
-from promptopt.protocols import BoundsCost, BoundsCostInRoom, Optimizer, Planning
+from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
 from promptopt.reports import words
-from promptopt.run.budget import Allocation
+from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA
 from promptopt.text import counted
 from promptopt.types import Example, Room, UpperBounds
@@ -120,7 +120,6 @@ def forecast(config: RunConfig) -> Forecast:
     from promptopt.binding.task import bind_task
     from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
     from promptopt.outcome.looks import units_of
-    from promptopt.run.budget import allocate
     from promptopt.stats import smallest_detectable
 
     given = task_of(config)
@@ -132,7 +131,9 @@ def forecast(config: RunConfig) -> Forecast:
     checked = config.model if config.check_model is None else config.check_model
     proposer = _proposer(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
-    prices = {spec: _price(spec, config.base_url) for spec in (config.model, proposer, checked, judge)}
+    named = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge}
+    specs = {**named, **_others(config, evaluator, proposer)}
+    prices = {spec: _price(spec, config.base_url) for spec in specs.values()}
     searching = CellCost.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
     cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
@@ -150,8 +151,8 @@ def forecast(config: RunConfig) -> Forecast:
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(proposing(proposer, proposals, shown, written, prices[proposer]))
-    roles.append(judging(judge, (searching, final), (cells, arranged.reserve.evaluations), prices[judge]))
-    specs = (config.model, proposer, checked, judge)
+    roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
+    roles += _players(specs, prices)
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
     speed, runs = speed_of(config, proposer)
@@ -194,6 +195,34 @@ def _proposer(config: RunConfig) -> str:
 
     default = default_proposer(config.model)
     return config.proposer if config.proposer is not None else config.model if default is None else default
+
+
+def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
+    """The check judge where one is named, and the model that plays users where there are some to be played."""
+    found = {} if config.check_judge is None else {"check_judge": config.check_judge}
+    if not isinstance(evaluator, Simulating):
+        return found
+    shipped = evaluator.user_model if evaluator.user_model else proposer
+    return {**found, "user": shipped if config.user_model is None else config.user_model}
+
+
+def _players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
+    named = [specs["user"]] if "user" in specs else []
+    return [RoleForecast("user", each, None, None, None, usd_of(prices[each], None, None)) for each in named]
+
+
+def _judges(
+    judges: tuple[str, str | None],
+    kinds: tuple[CellCost, CellCost],
+    cells: tuple[int | None, int],
+    prices: Mapping[str, Price | None],
+) -> list[RoleForecast]:
+    """What the judge takes, and the one that has the last word where there is one."""
+    judge, last = judges
+    if last is None:
+        return [judging(judge, kinds, cells, prices[judge])]
+    checking = judging(last, kinds, (0, cells[1]), prices[last])
+    return [judging(judge, kinds, (cells[0], 0), prices[judge]), replace(checking, role="check_judge")]
 
 
 def _minutes(roles: Sequence[RoleForecast], speed: float | None) -> float | None:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
     "check": "Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.",
     "compare": "Hold methods, models or prompts against each other under one budget.",
+    "unseen": "Search a system prompt on some tasks, and judge it on tasks that the search did not see.",
     "headroom": "Say whether optimization can pay, before it is paid for.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
     "judges": "Hold a judge against people's scores, or put it to the test.",

@@ -24,7 +24,7 @@ WORSE, OPEN = 4, 5
 
 @app.command()
 @options.from_config(
-    "task", "method", "proposer", "judge", "base_url", "served_as", "api_key_env", "proposer_base_url",
+    "task", "method", "proposer", "judge", "user_model", "base_url", "served_as", "api_key_env", "proposer_base_url",
     "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
     "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed", "max_evaluations",
     "max_calls", "max_tokens", "max_usd", "max_minutes", "settings",

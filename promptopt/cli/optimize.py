@@ -41,6 +41,7 @@ def optimize(
     track: Annotated[
         list[str] | None, typer.Option(metavar="WHERE", help="Tell mlflow or otel (OpenTelemetry) of it, too.")
     ] = None,
+    on: options.OnRay = None,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -64,7 +65,7 @@ def optimize(
         return
     out = _out(chosen)
     with tracked(track or [], stored(chosen), say) as tracker:
-        task, result = run(chosen, quiet=quiet, expected_run=resume, tracker=tracker)
+        task, result = run(chosen, quiet=quiet, expected_run=resume, tracker=tracker, on=on)
         tracker.finish(result)
     try:
         # First of all: whatever goes wrong with a file, the verdict is seen.
@@ -97,18 +98,20 @@ def run(
     expected_run: str | None = None,
     replay: Path | None = None,
     tracker: Callable[[Event], None] = unseen,
+    on: str | None = None,
 ) -> tuple[Task, Result]:
     """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
 
     `expected_run`: the run that is being resumed; a remark is made when the options make it another one. `replay`: a
     store that has all of its calls; no model is asked, and what is missing there suspends the run. `tracker`: sees all
-    events too.
+    events too. `on`: the Ray cluster whose actors hold the models that run in a process.
     """
     from promptopt import api
     from promptopt.binding.evaluator import bind_evaluator, recast
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
+    from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
 
@@ -119,33 +122,47 @@ def run(
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
-    if replay is None:
-        make_ready(_asked(config), quiet=quiet)
-    title = f"promptopt optimize: {task.name}, {config.method}, {config.model}"
-    with interruptible() as interrupt, display(title, interrupt, quiet=quiet, minutes=config.max_minutes) as shown:
+    if replay is None and on is None:
+        make_ready(asked(config), quiet=quiet)
+    # Ray comes first: it takes SIGTERM for itself when it begins.
+    with (
+        elsewhere(on, asked(config), quiet=quiet) as place, interruptible() as interrupt,
+        display(_title(task, config), interrupt, quiet=quiet, minutes=config.max_minutes) as shown,
+    ):  # fmt: skip
         _introduce(task, config.method, name_of(evaluator), unasked, quiet=quiet)
         if replay is not None:
             # What is stored is read all the same; only a call that would go out is stopped by it.
             interrupt.set()
         with nullcontext() if replay is not None else suspended_by(interrupt):
             result = api.optimize(
-                task, optimizer, model=models, evaluator=evaluator, check_evaluator=check, budget=budget,
-                seed=config.seed, store=replay,
+                task, optimizer, model=dataclasses.replace(models, elsewhere=place), evaluator=evaluator,
+                check_evaluator=check, budget=budget, seed=config.seed, store=replay,
                 session=Session([shown, tracker], shown.watch, interrupt, stored(config)),
             )  # fmt: skip
-    result = dataclasses.replace(result, method=config.method)  # the registered name, which --method takes
+    _say_other(result, expected_run)
+    return task, dataclasses.replace(result, method=config.method)  # the registered name, which --method takes
+
+
+def _title(task: Task, config: RunConfig) -> str:
+    return f"promptopt optimize: {task.name}, {config.method}, {config.model}"
+
+
+def _say_other(result: Result, expected_run: str | None) -> None:
     if expected_run is not None and not result.run_id.startswith(expected_run):
         say(f"these options make a run of their own, {result.run_id}, not {expected_run}")
-    return task, result
 
 
-def _asked(config: RunConfig) -> list[str]:
+def asked(config: RunConfig) -> list[str]:
     """Every model that a run asks, by name."""
     from promptopt.binding.models import default_proposer, judge_specs
 
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    return [name for name in (config.model, proposer, *judges, config.check_model) if name]
+    return [
+        name
+        for name in (config.model, proposer, *judges, config.check_model, config.check_judge, config.user_model)
+        if name
+    ]
 
 
 def _out(config: RunConfig) -> Path | None:

@@ -20,6 +20,10 @@ Trust = Annotated[
     bool,
     Option("--trust", help="Let this very task file or module run, import and download what it names, from now on."),
 ]
+OnRay = Annotated[
+    str | None,
+    Option("--on", metavar="ray[://HOST:PORT]", help="Spread models that run in a process over a Ray cluster."),
+]
 PromptTexts = Annotated[
     list[str] | None,
     Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start. Two or more: compared."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json as jsons
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,6 +112,8 @@ def models_of(config: RunConfig) -> Models:
         Access(None, config.served_as, config.api_key_env, *limits),
         own(config.proposer_base_url, config.proposer_served_as, config.proposer_api_key_env),
         own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
+        config.check_judge,
+        config.user_model,
     )
 
 
@@ -136,6 +139,7 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     `trust`: the user trusts the content of this file or module, which is remembered; an option of the command line
     alone, since a config file may be a stranger's too.
     """
+    from promptopt.binding.suite import adapting
     from promptopt.cli.programs import load_program, names_program
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
@@ -144,19 +148,46 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
-    names = [name.strip() for name in config.task.split(",")]
-    if len(names) > 1 and not Path(config.task).exists():
+    names = names_of(config)
+    if len(names) > 1:
         if config.data is not None:
             raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
         return _several(config, [load_task(name, splits=splits, trust=trust) for name in names])
-    given = [name for name in ("system", "objective", "weights", "floor") if getattr(config, name) is not None]
+    given = [name for name in ("objective", "weights", "floor") if getattr(config, name) is not None]
     if given:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
+    if config.system is not None:
+        return adapting(load_task(config.task, data=config.data, splits=splits, trust=trust), system_of(config))
     if names_program(config.task):
         if config.data is not None:
             raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
         return load_program(config.task, splits=splits, trust=trust)
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
+
+
+def names_of(config: RunConfig) -> list[str]:
+    """The tasks that are named; a file whose name has a comma in it is one."""
+    return [config.task] if Path(config.task).exists() else [name.strip() for name in config.task.split(",")]
+
+
+def system_of(config: RunConfig) -> str:
+    """The system prompt that is given: a text, a file of it, or a winner over several tasks as it was written."""
+    given = "" if config.system is None else config.system
+    if not _is_file(Path(given)):
+        return given
+    try:
+        text = Path(given).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DataError(f"the system prompt {given!r} cannot be read as UTF-8 text: {cause}") from cause
+    if Path(given).suffix != ".json":
+        begins, ends = "[system]\n", "\n\n[user]\n{history}"
+        return text.removeprefix(begins).partition(ends)[0] if text.startswith(begins) and ends in text else text
+    try:
+        return str(jsons.loads(text)["parts"]["instruction"])
+    except (ValueError, RecursionError, KeyError, TypeError) as cause:
+        raise DataError(
+            f"the file {given!r} holds no system prompt under 'parts'; write it with --out, or give its text"
+        ) from cause
 
 
 def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
@@ -166,12 +197,7 @@ def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
         weights = [float(part) for part in config.weights.split(",")] if config.weights else []
     except ValueError:
         raise ConfigError(f"--weights {config.weights!r} are no numbers; give one for each task, as 2,1,1") from None
-    system = config.system
-    if system is not None and _is_file(Path(system)):
-        try:
-            system = Path(system).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as cause:
-            raise DataError(f"the system prompt {system!r} cannot be read as UTF-8 text: {cause}") from cause
+    system = None if config.system is None else system_of(config)
     objective = "mean" if config.objective is None else config.objective
     return several_tasks(tasks, system=system, objective=objective, weights=weights, floor=config.floor)
 

@@ -178,6 +178,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     from promptopt.cli.request import task_of
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.inline import inlined
+    from promptopt.tasks.parts import with_user_prompts
     from promptopt.tasks.splits import Splits
 
     own = Splits(seed=result["seed"])
@@ -185,6 +186,8 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     recorded = record.fingerprint["task"]
     if "origin" in recorded:
         task = inlined(task)
+    if isinstance(recorded["editable"], list):
+        task = with_user_prompts(task)
     now = task.fingerprint()
     changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
     if changed:
@@ -233,3 +236,49 @@ def export(
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"the winner of run {record.id} is in {out}")
+
+
+@app.command()
+def tilt(
+    run: RunName,
+    bound: Annotated[
+        float | None, typer.Option(help="Nats of KL that the weights may be from all alike; default: 1.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option("--lambda", help="The price of a nat, in units of the score, in place of --bound.")
+    ] = None,
+    scale: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="The least and the most that a score can be.")
+    ] = (0.0, 1.0),
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write pairs to train a rewriter by, for TRL's DPO.")
+    ] = None,
+    json: options.AsJson = False,
+) -> None:
+    """Weight the prompts that a run left by what they earned."""
+    from promptopt.cli.tilt import tilt_run
+
+    tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)
+
+
+@app.command()
+def prompter(
+    run: RunName,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
+) -> None:
+    """Write the prompter that align-pro trained, as a model of its own.
+
+    It is called hf/FOLDER, and rewritten/hf/FOLDER::MODEL before another.
+    """
+    from promptopt.optimizers.align_pro.taking import take_prompter
+    from promptopt.store.runs import Store
+
+    with Store() as store:
+        record = store.find(run)
+        try:
+            take_prompter(store, record.id, record.fingerprint, out)
+        except OSError as cause:
+            raise ConfigError(
+                f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
+            ) from cause
+    say(f"the prompter of run {record.id} is in {out}: hf/{out}, or rewritten/hf/{out}::MODEL before a model")

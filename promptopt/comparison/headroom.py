@@ -110,7 +110,7 @@ def headroom(
     if not isinstance(bound, Task):
         raise ConfigError(f"headroom needs a task of promptopt.tasks, whose layouts it can try, and not {type(bound)}")
     with opened(store) as store:
-        models = open_models(model).by_role
+        models = open_models(model, bind_evaluator(evaluator, bound)).by_role
         doors: list[Door] = []
 
         def on(laid_out: Task) -> Run:

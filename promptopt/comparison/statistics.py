@@ -148,20 +148,27 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
     blocks = [each for each in scores.values() if len(each) == len(ranked)]
     if len(ranked) < 2 or not blocks:
         return None
-    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+    from scipy.stats import friedmanchisquare, studentized_range
 
     count, number = len(ranked), len(blocks)
-    table = [rankdata([-each[method] for method in ranked]) for each in blocks]
-    means = tuple((method, float(sum(row[place] for row in table)) / number) for place, method in enumerate(ranked))
+    table = [ranks_in(each) for each in blocks]
+    means = tuple((method, sum(row[method] for row in table) / number) for method in ranked)
     critical = p_value = None
     if number > 1:
         quantile = float(studentized_range.ppf(1.0 - ALPHA, count, math.inf))
         critical = quantile / math.sqrt(2.0) * math.sqrt(count * (count + 1) / (6.0 * number))
-        tied = all(len(set(map(float, row))) == 1 for row in table)
+        tied = all(len(set(row.values())) == 1 for row in table)
         if count > 2:
             columns = [[each[method] for each in blocks] for method in ranked]
             p_value = 1.0 if tied else float(friedmanchisquare(*columns).pvalue)
     return Ranks(tuple(sorted(means, key=lambda pair: pair[1])), number, critical, p_value)
+
+
+def ranks_in(block: Mapping[str, float]) -> dict[str, float]:
+    """The rank of each score of one block, 1 for the highest; equal ones share the mean of theirs."""
+    from scipy.stats import rankdata
+
+    return dict(zip(block, map(float, rankdata([-score for score in block.values()])), strict=True))
 
 
 def mean_of(values: Sequence[float]) -> float:

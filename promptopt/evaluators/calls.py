@@ -26,11 +26,12 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     if bare.startswith("{"):
         # Small models leave the tags out. Only a tool on offer is one, for a reply may be JSON of its own.
         call = _call(bare, text)
-        text = call if any(call.startswith(f"{name}(") for name in _offered(example)) else text
+        text = call if any(call.startswith(f"{name}(") for name in offered(example)) else text
     return replace(reply, text=replace(reply, text=text).written, tool_calls=())
 
 
-def _offered(example: Example) -> list[str]:
+def offered(example: Example) -> list[str]:
+    """The names of the tools on offer."""
     found: list[str] = []
     for tool in example.tools:
         value: object = json.loads(tool)

@@ -54,6 +54,8 @@ class Provider:
     """
     local: bool = False
     """Whether it runs on this machine, where tokens cost nothing."""
+    accelerated: bool = False
+    """Whether it computes on an accelerator where there is one, and on all cores only elsewhere."""
     generates: bool = True
     """Whether its models write replies."""
     scores: Literal["yes", "by server", "no"] = "no"

@@ -218,15 +218,16 @@ LLAMACPP = Provider(
 LLAMACPP_FAST = Provider("llamacpp-fast/FILE.gguf", _BATCHING, _llamacpp_fast, local=True, scores="yes")
 HF = Provider(
     "hf/PATH-or-ID", 'transformers in this process: a folder, a GGUF file, or a hub name (needs the extra "hf")', _hf,
-    local=True, scores="yes",
+    local=True, accelerated=True, scores="yes",
 )  # fmt: skip
 HF_MASKED = Provider(
     "hf-masked/PATH-or-ID", "the same for a masked language model: labels at the mask token", _hf_masked,
-    local=True, generates=False, scores="yes",
+    local=True, accelerated=True, generates=False, scores="yes",
 )  # fmt: skip
 IN_PROCESS_VLLM = Provider(
-    "vllm/PATH-or-ID", 'vLLM in this process (needs the extra "vllm")', _vllm, local=True, scores="yes"
-)
+    "vllm/PATH-or-ID", 'vLLM in this process (needs the extra "vllm")', _vllm,
+    local=True, accelerated=True, scores="yes",
+)  # fmt: skip
 OPENAI = Provider(
     "openai/NAME", "OpenAI, or with --base-url any compatible server (vLLM, llama.cpp, Ollama, LM Studio)", _openai,
     scores="by server", takes_url=True, served=_openai_at,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Protocol
 
 from promptopt.errors import ConfigError
@@ -22,11 +22,16 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a policy wrote. `fluency`: its mean log-likelihood under the policy's own frozen model, nats a token."""
+    """What a policy wrote.
+
+    `fluency`: its mean log-likelihood under the policy's own frozen model, nats a token. `drift`: the log-likelihood of
+    the whole under the policy as it was, less that under the frozen model, in nats; for policies that say it.
+    """
 
     tokens: Tokens
     text: str
     fluency: float = 0.0
+    drift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class Batch:
     """What a policy learns from at one step.
 
     `samples` are rows as they were drawn with `seed`; `targets` belongs to them, None where a row is left out.
-    `others`, with `other_targets`: sequences that the policy did not draw at this step.
+    `others`, with `other_targets`: sequences that the policy did not draw at this step. `contexts`, of all these rows
+    in this order: what each was written for; none where the policy writes for nothing.
     """
 
     seed: int
@@ -42,11 +48,19 @@ class Batch:
     targets: tuple[float | None, ...]
     others: tuple[Tokens, ...] = ()
     other_targets: tuple[float, ...] = ()
+    contexts: tuple[str, ...] = ()
+
+    def said(self) -> dict[str, object]:
+        """All of it, as JSON can hold it; contexts only where there are some."""
+        return {name: value for name, value in asdict(self).items() if value or name != "contexts"}
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What an update reports: its loss, the policy's mean entropy, and its KL to the frozen model, in nats a token."""
+    """What an update reports: its loss, the policy's mean entropy, and its KL to the frozen model, both in nats.
+
+    A token of a prompt of fixed length; a whole text where the policy's texts end where they like.
+    """
 
     loss: float
     entropy: float
@@ -66,11 +80,11 @@ class Policy(Protocol):
         """All that can change a number: files, sizes, settings."""
         ...
 
-    def sample(self, seed: int, count: int) -> list[Sample]:
-        """So many prompts, drawn."""
+    def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
+        """So many prompts, drawn; `contexts`: what each is written for, in order."""
         ...
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         """The likeliest token at each place."""
         ...
 
@@ -112,8 +126,12 @@ class Training:
     A mark is a place that weights are kept at, and that a training which diverged returns to.
     """
 
-    def __init__(self, run: Run, opened: Callable[[], Policy], spec: str, *settings: str) -> None:
-        """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it."""
+    def __init__(self, run: Run, opened: Callable[[], Policy], spec: str, *settings: object) -> None:
+        """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it.
+
+        `settings`: all else that the policy is made from, each with a text of its own that is the same in every
+        process: runs of one store that differ in any of it train policies of their own.
+        """
         self._run, self._opened = run, opened
         self._policy: Policy | None = None
         self._fresh: Policy | None = None
@@ -123,27 +141,28 @@ class Training:
             self._fresh = opened()
             return self._fresh.name
 
-        self._name = run.memo("policy", named, spec, *settings)
+        made_from = [spec, str(run.seed), *map(spoken, settings)]
+        self._name = run.memo("policy", named, *made_from)
         self._events: list[_Event] = []
         self._applied = 0
-        self._marks: dict[int, str] = {0: digest([self._name, run.seed])}
+        self._marks: dict[int, str] = {0: digest([self._name, *made_from])}
         self._good = b""
 
-    def sample(self, count: int, seed: int) -> list[Sample]:
-        """So many prompts, drawn now."""
+    def sample(self, count: int, seed: int, contexts: Sequence[str] = ()) -> list[Sample]:
+        """So many prompts, drawn now; `contexts`: what each is written for."""
 
         def draw() -> str:
-            return json.dumps([asdict(each) for each in self._current().sample(seed, count)])
+            return json.dumps([asdict(each) for each in self._current().sample(seed, count, contexts)])
 
-        return _samples(self._run.memo("policy samples", draw, self._at, str(seed), str(count)))
+        return _samples(self._run.memo("policy samples", draw, self._at, str(seed), str(count), *contexts))
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         """The prompt that is likeliest now."""
 
         def written() -> str:
-            return json.dumps([asdict(self._current().greedy())])
+            return json.dumps([asdict(self._current().greedy(context))])
 
-        return _samples(self._run.memo("policy greedy", written, self._at))[0]
+        return _samples(self._run.memo("policy greedy", written, self._at, *([context] if context else [])))[0]
 
     def encode(self, texts: Sequence[str]) -> list[Sample]:
         """Given texts as the policy's own tokens, and how likely its frozen model finds them."""
@@ -162,7 +181,7 @@ class Training:
             # JSON has no NaN.
             return json.dumps({name: value if math.isfinite(value) else None for name, value in found.items()})
 
-        event = _Event(batch, digest([self._at, asdict(batch)]))
+        event = _Event(batch, digest([self._at, batch.said()]))
         told = json.loads(self._run.memo("policy update", step, event.after))
         self._events.append(event)
         return Learned(**{name: math.nan if value is None else value for name, value in told.items()})
@@ -177,6 +196,11 @@ class Training:
     def back(self) -> None:
         """Return to the last mark, and learn half as fast from there."""
         self._events.append(_Event(None, digest([self._at, "back"])))
+
+    @property
+    def name(self) -> str:
+        """The policy's."""
+        return self._name
 
     @property
     def _at(self) -> str:
@@ -219,5 +243,16 @@ class Training:
         self._run.kept.put("policy", self._good, self._marks[place])
 
 
+def spoken(setting: object) -> str:
+    """A setting as text: of a user's own object, whose text may be an address in memory, the name of its kind."""
+    if setting is None or isinstance(setting, (str, int, float, bool)) or is_dataclass(setting):
+        return repr(setting)
+    return f"{type(setting).__module__}.{type(setting).__qualname__}"
+
+
 def _samples(text: str) -> list[Sample]:
-    return [Sample(tuple(each["tokens"]), each["text"], each["fluency"]) for each in json.loads(text)]
+    return [
+        # Older records know of no drift.
+        Sample(tuple(each["tokens"]), each["text"], each["fluency"], each.get("drift", 0.0))
+        for each in json.loads(text)
+    ]

@@ -10,11 +10,20 @@ from promptopt.protocols import Evaluator, Judging, Model
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """An evaluator, the model it asks, and what its tokens cost (None: unknown)."""
+    """An evaluator, the model it asks, and what its tokens cost (None: unknown).
+
+    `judge`: asked in place of the run's judge; None: that one.
+    """
 
     evaluator: Evaluator
     model: Model
     price: Price | None
+    judge: Model | None = None
+
+    def measures_as(self, other: Criterion) -> bool:
+        """Whether scores by both can be held against each other."""
+        asked = (self.evaluator is other.evaluator, self.model is other.model, self.judge is other.judge)
+        return all(asked)
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
@@ -17,7 +17,7 @@ from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
-from promptopt.protocols import CallsVary, Optimizer, Surrogate
+from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
@@ -84,8 +84,10 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         run.final_repetition = max(run.final_repetition, int(door.samples("task")))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
-        by_search = criterion.evaluator is searched.evaluator and criterion.model is searched.model
+        by_search = criterion.measures_as(searched)
         adopt_criterion(run, searched, criterion)
+        if criterion.judge is not None:
+            door.exchange_judge()
         # What is left of tokens and dollars is an estimate, and no reason to promise more.
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
@@ -106,7 +108,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         # Shown as the best so far; nothing is claimed of it.
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
-        _warn_of_winner(run, winner, searched.name if criterion.evaluator is not searched.evaluator else "")
+        other = criterion.evaluator is not searched.evaluator or criterion.judge is not None
+        _warn_of_winner(run, winner, searched.name if other else "")
     return _result(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
 
 
@@ -188,7 +191,7 @@ def _result(
         gain=gain,
         look=opened.look,
         basis="judge" if by_judge(criterion.evaluator) else "metric",
-        trust=trust_in(criterion.evaluator, trial.door.models),
+        trust=trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)),
         pairs=opened.pairs,
         verdict=None if gain is None else "undecided" if undecided else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
@@ -200,6 +203,11 @@ def _result(
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )  # fmt: skip
+
+
+def _asked_by(criterion: Criterion, models: Mapping[Role, Model]) -> Mapping[Role, Model]:
+    """The models by role, with the judge that the verdict is by."""
+    return models if criterion.judge is None else {**models, "judge": criterion.judge}
 
 
 def _guided(run: Run, prompt: Prompt) -> float | None:

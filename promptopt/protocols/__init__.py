@@ -35,6 +35,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
 - `Judging`: An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
 - `Grading`: A judging evaluator that can say what a reply is worth, whoever wrote it.
+- `Simulating`: An evaluator that has a model play the users of chats.
 - `JudgedTask`: A task that is scored by a judge where nobody names another evaluator.
 - `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
 
@@ -96,6 +97,7 @@ from promptopt.protocols.tasks import (
     Reducing,
     SeveralParts,
     SeveralTasks,
+    Simulating,
     SuitsModel,
     Surrogate,
     Task,
@@ -138,6 +140,7 @@ __all__ = [
     "Selector",
     "SeveralParts",
     "SeveralTasks",
+    "Simulating",
     "SuitsModel",
     "Surrogate",
     "Task",

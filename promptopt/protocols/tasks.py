@@ -247,6 +247,16 @@ class Grading(Protocol):
 
 
 @runtime_checkable
+class Simulating(Protocol):
+    """An evaluator that has a model play the users of chats. Asked at binding, which adds a model of that role."""
+
+    @property
+    def user_model(self) -> str:
+        """Who plays, where the user of the run names nobody; empty: the proposer."""
+        ...
+
+
+@runtime_checkable
 class JudgedTask(Protocol):
     """A task that is scored by a judge where nobody names another evaluator."""
 

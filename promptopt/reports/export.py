@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.inline import inlined
-from promptopt.tasks.parts import editables_of
+from promptopt.tasks.parts import editables_of, shown_to
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
 from promptopt.types import HISTORY, Example, Prompt, Sampling, digest
@@ -58,7 +58,7 @@ class Exported:
     """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request.
 
     `marks`: how the user spells inputs that are not spelt `{name}`. `chat`: whether the input `history` is a list of
-    messages.
+    messages. `users`: the parts that the requests of one of several tasks have in them, with their texts.
     """
 
     prompt: Prompt
@@ -68,6 +68,7 @@ class Exported:
     model: str = ""
     marks: tuple[tuple[str, str], ...] = ()
     chat: bool = False
+    users: tuple[tuple[str, str], ...] = ()
 
     def placeholders(self) -> dict[str, str]:
         """How each input is spelt: `{name}`, or as the user does.
@@ -103,7 +104,8 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
         for role, text in sent
     )
-    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks, bool(task.train[0].messages))
+    users = tuple((part, text) for part, text in prompt.texts if shown_to(task, part))
+    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks, bool(task.train[0].messages), users)
 
 
 def format_for(path: str | Path | None, chosen: str | None) -> Format:
@@ -159,7 +161,8 @@ def _as_text(exported: Exported) -> str:
     spelt = exported.placeholders()
     if len(exported.pieces) == 1:
         return exported.pieces[0].show(spelt)
-    return "\n\n".join(f"[{piece.role}]\n{piece.show(spelt)}" for piece in exported.pieces)
+    shown = [f"[{piece.role}]\n{piece.show(spelt)}" for piece in exported.pieces]
+    return "\n\n".join([*shown, *(f"[{part}]\n{text}" for part, text in exported.users)])
 
 
 def messages_of(exported: Exported) -> list[dict[str, str]]:

@@ -15,9 +15,11 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
+from promptopt.run.claimed import in_turns
 from promptopt.run.served import Served
 from promptopt.run.stored import known, usage
 from promptopt.store.cache import Cache, call_key
+from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
@@ -53,20 +55,23 @@ class Door:
         seed: int,
         stopping: Callable[[], str | None],
         warn: Callable[[str], None],
+        claims: Claims | None = None,
     ) -> None:
-        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence for the user."""
+        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
-        self._stopping, self._warn = stopping, warn
+        self._stopping, self._warn, self._claims = stopping, warn, claims
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._served = Served(warn)
         self._scorers: dict[str, bool] = {}
+        self._checking = False
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
         # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
+        role = self._in_charge(role)
         draws = repetition > 0 and self.samples(role)
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
@@ -75,12 +80,14 @@ class Door:
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
+        role = self._in_charge(role)
         greedy = not (repetition > 0 and self.samples(role))
         asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
+        role = self._in_charge(role)
         asked: list[_PendingCall] = []
         for request in requests:
             text = canonical(request.to_json())
@@ -92,6 +99,7 @@ class Door:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
+        role = self._in_charge(role)
         model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
@@ -114,7 +122,7 @@ class Door:
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
-        model = self._model(role)
+        model = self._model(self._in_charge(role))
         if not isinstance(model, TextScorer):
             return False
         if model.name not in self._scorers:
@@ -130,7 +138,7 @@ class Door:
 
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
-        return self._served.samples(self._model(role).name)
+        return self._served.samples(self._model(self._in_charge(role)).name)
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -142,6 +150,10 @@ class Door:
             self.models["task"], self._prices["task"] = model, price
             # Another model is asked on purpose: that is no change to warn of.
             self._served.forget("task")
+
+    def exchange_judge(self) -> None:
+        """Ask the check judge from here on, wherever a judge is asked, and charge its role."""
+        self._checking = True
 
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
@@ -179,6 +191,9 @@ class Door:
         if self.limits.usd is not None and self.spent.usd:
             sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
+
+    def _in_charge(self, role: Role) -> Role:
+        return "check_judge" if self._checking and role == "judge" else role
 
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
@@ -272,7 +287,7 @@ class Door:
         found = known(self._cache, keys, self._warn)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
-            self._dispatch(list(missing.values()), role)
+            self._dispatch(missing, role)
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             found.update(known(self._cache, list(missing), self._warn))
             lost = [key for key in missing if key not in found]
@@ -283,7 +298,13 @@ class Door:
                 )
         return found
 
-    def _dispatch(self, missing: list[_PendingCall], role: Role) -> None:
+    def _dispatch(self, missing: Mapping[bytes, _PendingCall], role: Role) -> None:
+        """Ask for what no other run asks for, and wait for the rest. Raises Suspended where model or store fails."""
+        with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
+            for calls in turns:
+                self._ask(calls, role)
+
+    def _ask(self, missing: list[_PendingCall], role: Role) -> None:
         """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
         reason = self._stopping()
         if reason is not None:

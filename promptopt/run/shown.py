@@ -9,6 +9,7 @@ from promptopt.protocols import Contrasting, Evaluator, Forcing, Reducing, Surro
 from promptopt.run.budget import Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Snapshot, StepDone
+from promptopt.tasks.parts import counts_of
 from promptopt.types import Abilities, Estimate, Room
 
 
@@ -28,7 +29,8 @@ def abilities_of(guide: Evaluator) -> Abilities:
 
 def room_in(limits: Limits, evaluator: Evaluator, task: Task) -> Room:
     """What caps on a search leave it."""
-    return Room(limits.evaluations, limits.calls, evaluator.calls_per_cell, len(task.train), len(task.dev))
+    return Room(limits.evaluations, limits.calls, evaluator.calls_per_cell, len(task.train), len(task.dev),
+                *counts_of(task))  # fmt: skip
 
 
 def snapshot(phase: str, steps: Sequence[StepDone], start: Estimate, door: Door, seconds: float) -> Snapshot:

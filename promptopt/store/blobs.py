@@ -6,6 +6,7 @@ They are no part of what a replay is checked against: where they are gone, they 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import sqlalchemy as sql
 
@@ -14,6 +15,7 @@ from promptopt.store.database import sentences
 KEEP = sql.text("INSERT INTO blobs (key, run, name, data, sha256) VALUES (:key, :run, :name, :data, :sha256)")
 FORGET = sql.text("DELETE FROM blobs WHERE key = :key OR (run = :run AND name = :name)")
 FIND = sql.text("SELECT data, sha256 FROM blobs WHERE key = :key")
+NEWEST = sql.text("SELECT data, sha256 FROM blobs WHERE run = :run AND name = :name")
 
 
 class Blobs:
@@ -33,8 +35,15 @@ class Blobs:
 
     def find(self, key: bytes) -> bytes | None:
         """What is kept under `key`; None where there is nothing, or it is damaged. Raises StoreError."""
+        return self._one(FIND, {"key": key})
+
+    def newest(self, run: str, name: str) -> bytes | None:
+        """What the run keeps under `name`; None where that is nothing, or damaged. Raises StoreError."""
+        return self._one(NEWEST, {"run": run, "name": name})
+
+    def _one(self, asked: sql.TextClause, named: Mapping[str, bytes | str]) -> bytes | None:
         with sentences(self._where), self._engine.connect() as connection:
-            row = connection.execute(FIND, {"key": key}).one_or_none()
+            row = connection.execute(asked, named).one_or_none()
         if row is None:
             return None
         data = bytes(row[0])

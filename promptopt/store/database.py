@@ -84,6 +84,15 @@ LOOKED_AT = sql.Table(
 )
 """The examples of each opening, by a digest of their inputs."""
 
+CLAIMS = sql.Table(
+    "claims",
+    sql.MetaData(),
+    sql.Column("key", sql.LargeBinary(32), primary_key=True),
+    sql.Column("run", sql.String, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+"""Answers that a run asks for just now, where several may want the same; on a server alone (`claims`)."""
+
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
 # made of tables anew for every store, which took a small run a quarter of its time. An INSERT leaves rows already
@@ -269,7 +278,7 @@ def _creation(engine: sql.Engine) -> list[sql.TextClause]:
     kind = engine.dialect.name
     if kind not in _CREATE:
         made: list[CreateTable | CreateIndex] = []
-        for table in METADATA.sorted_tables:
+        for table in (*METADATA.sorted_tables, *([CLAIMS] if kind == "postgresql" else [])):
             made.append(CreateTable(table, if_not_exists=True))
             made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
         _CREATE[kind] = [sql.text(str(each.compile(engine))) for each in made]

@@ -56,6 +56,11 @@ def is_held(engine: sql.Engine, run_id: str) -> bool | None:
     return False
 
 
+def lock_number(run_id: str) -> int:
+    """The number of a run's lock: a server's are of 64 bits, signed, for all users of the database."""
+    return int.from_bytes(hashlib.sha256(f"promptopt {run_id}".encode()).digest()[:8], "big", signed=True)
+
+
 @contextmanager
 def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     from filelock import FileLock, Timeout
@@ -78,8 +83,7 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
 @contextmanager
 def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     """On a connection of its own: the server lets go of it by itself where this process dies."""
-    # The server's locks are numbers of 64 bits, for all users of the database.
-    key = {"key": int.from_bytes(hashlib.sha256(f"promptopt {run_id}".encode()).digest()[:8], "big", signed=True)}
+    key = {"key": lock_number(run_id)}
     with sentences(where):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
+from promptopt.store.claims import Claims
 from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
 from promptopt.store.holding import held, is_held
 from promptopt.store.journal import Journal
@@ -93,6 +94,10 @@ class Store:
         """
         with held(self.engine, self.where, run_id, waiting):
             yield
+
+    def claims(self, run_id: str) -> Claims | None:
+        """The claims of a run that this process holds; None where runs do not tell each other what they ask for."""
+        return Claims(self.engine, self.where, run_id) if self.engine.dialect.name == "postgresql" else None
 
     def is_held(self, run_id: str) -> bool | None:
         """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""

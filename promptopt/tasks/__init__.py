@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from promptopt.tasks.guess import guess_task
     from promptopt.tasks.layout import Layout
     from promptopt.tasks.reading.columns import Columns
+    from promptopt.tasks.reading.scenarios import scenario
     from promptopt.tasks.splits import Splits
     from promptopt.tasks.task import Task
     from promptopt.tasks.task_file import load_task_file
@@ -24,6 +25,7 @@ _HOMES = {
     "guess_task": "guess",
     "load_task": "catalogue",
     "load_task_file": "task_file",
+    "scenario": "reading.scenarios",
     "task_names": "catalogue",
 }
 
@@ -36,6 +38,7 @@ __all__ = [
     "guess_task",
     "load_task",
     "load_task_file",
+    "scenario",
     "task_names",
 ]
 

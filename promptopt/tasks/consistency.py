@@ -58,6 +58,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
     known = (*parts, *task.fields, "demos")
     for layout in task.layouts:
         inner = [name for part in layout.slots(parts) for name in placeholders[part]]
+        inner += [user.part for user in layout.users.values()]
         for name in (*task.editables, *task.fields):
             if name not in layout.slots(known) and name not in inner:
                 raise ConfigError(

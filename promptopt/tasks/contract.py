@@ -20,7 +20,8 @@ class Contract:
     Where several parts are editable, each keeps those of `frozen` and `must_contain` that it began with.
     `frozen_parts`: prompt parts that stay byte for byte those of the start. `template`: the expressions and statements
     of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
-    `pattern`: a regular expression that an editable part has a match of; empty: any text.
+    `pattern`: a regular expression that an editable part has a match of; empty: any text. `parts`: the clauses of those
+    editable parts that have some of their own, in the place of these.
     """
 
     placeholders: tuple[str, ...] = ()
@@ -31,27 +32,28 @@ class Contract:
     frozen_parts: tuple[str, ...] = ()
     template: bool = False
     pattern: str = ""
+    parts: tuple[tuple[str, Contract], ...] = ()
 
     def broken_by(
         self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
     ) -> str | None:
         """The first clause that `prompt` breaks, in a few words, or None. Tokens are counted last, they cost most."""
         editables = (editable,) if isinstance(editable, str) else editable
-        start, given = dict(initial.texts), dict(prompt.texts)
+        start, given, own = dict(initial.texts), dict(prompt.texts), dict(self.parts)
         for part in editables:
             text, before = given.get(part, ""), start.get(part, "")
+            clauses = own.get(part, self)
             broken = (
                 ("empty" if not text.strip() else _unprintable(text))
                 or self._changed_part(start, given)
-                or self._placeholder(before, text)
-                or self._template(before, text)
-                or self._of_part(before, len(editables))._spans(text)
+                or clauses._placeholder(before, text)
+                or clauses._template(before, text)
+                or clauses._of_part(before, len(editables))._spans(text)
             )
             if broken is not None:
                 return broken
-        return next(
-            (long for part in editables if (long := self._too_long(given[part], count_tokens)) is not None), None
-        )
+        long = (own.get(part, self)._too_long(given[part], count_tokens) for part in editables)
+        return next((each for each in long if each is not None), None)
 
     def _of_part(self, before: str, parts: int) -> Contract:
         """The clauses on one of several parts: it keeps those spans that it began with."""
@@ -70,7 +72,8 @@ class Contract:
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of."""
-        further = {"template": self.template, "pattern": self.pattern}
+        own = [[part, clauses.to_json()] for part, clauses in self.parts]
+        further = {"template": self.template, "pattern": self.pattern, "parts": own}
         kept = {name: value for name, value in further.items() if value}
         return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,
                 self.frozen_parts, *([kept] if kept else [])]  # fmt: skip

@@ -7,9 +7,10 @@ slot is never scanned for slots, so braces and template syntax in data reach the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.contract import Contract
 from promptopt.text import Pattern, counted
 from promptopt.types import HISTORY, ChatRole, Content, Example, Message, Prompt
 
@@ -31,6 +32,21 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class UserPrompt:
+    """The user prompt of one of several tasks under one system prompt, as a prompt part that its examples alone show.
+
+    `start`: the text that it begins with, under the clauses of `contract`. `written`: a text of it to what makes the
+    messages of an example of the task. `of`: what tells this apart from another one, for fingerprints.
+    """
+
+    part: str
+    start: str
+    contract: Contract
+    written: Callable[[str], Callable[[Example], tuple[Message, ...]]]
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Either chat `messages`, as (role, pattern) pairs, or one plain `text` pattern to be continued.
 
@@ -45,7 +61,8 @@ class Layout:
     comes first. Other braces are literal.
 
     A message that is `{history}` and nothing else stands for all messages of an example that has some, with their own
-    roles; anywhere else `{history}` is their transcript.
+    roles; anywhere else `{history}` is their transcript. `users`: by the slice of an example, what stands there
+    where the prompt has the user prompt of its task as a part (`binding/suite.py`).
     """
 
     name: str
@@ -53,6 +70,7 @@ class Layout:
     text: str = ""
     demo: str = ""
     demos: Turns | None = None
+    users: Mapping[str, UserPrompt] = field(default_factory=dict[str, UserPrompt], repr=False)
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.text):
@@ -133,7 +151,8 @@ class Layout:
             return Rendering(((None, bound(self.text)),))
         messages: list[tuple[ChatRole | None, Pieces]] = [(role, bound(pattern)) for role, pattern in self.messages]
         if self.demos is None or not prompt.demos:
-            return Rendering(tuple(messages))
+            own = {name: user.written(texts[user.part]) for name, user in self.users.items() if user.part in texts}
+            return Rendering(tuple(messages), own=own)
         turns = self._turns(self.demos, prompt.demos, fields, bound)
         return Rendering((*messages[:-1], *turns), always=len(messages) - 1)
 
@@ -163,10 +182,11 @@ class Layout:
             found.append(("assistant", (said,)))
         return [*found, ("user", bound(form))]
 
-    def to_json(self) -> list[object]:
-        """What a fingerprint is made of: everything but the name."""
+    def to_json(self, editables: Collection[str] = ()) -> list[object]:
+        """What a fingerprint is made of: everything but the name, and of `users` those that are edited."""
         turns = [] if self.demos is None else [[self.demos.user, self.demos.assistant]]
-        return [self.messages, self.text, self.demo, *turns]
+        users = [[name, user.of] for name, user in self.users.items() if user.part in editables]
+        return [self.messages, self.text, self.demo, *turns, *users]
 
 
 Pieces = tuple[str, ...]
@@ -177,14 +197,21 @@ _HISTORY: Pieces = ("", HISTORY, "")
 class Rendering:
     """One layout around one prompt: call it with an example."""
 
-    __slots__ = ("_always", "_fixed", "_patterns", "shared")
+    __slots__ = ("_always", "_fixed", "_own", "_patterns", "shared")
 
-    def __init__(self, patterns: tuple[tuple[ChatRole | None, Pieces], ...], *, always: int | None = None) -> None:
+    def __init__(
+        self,
+        patterns: tuple[tuple[ChatRole | None, Pieces], ...],
+        *,
+        always: int | None = None,
+        own: Mapping[str, Callable[[Example], tuple[Message, ...]]] | None = None,
+    ) -> None:
         """`patterns`: a role (None: plain text) and its pieces, in the order read.
 
         `always`: from which message on even an empty one is sent: of turns none can be left out without another
-        speaking twice.
+        speaking twice. `own`: by the slice of an example, the messages of what it was made of.
         """
+        self._own = dict[str, Callable[[Example], tuple[Message, ...]]]() if own is None else own
         # A message without fields is the same for every example; an empty one is never sent.
         self._fixed = tuple(
             Message(role, pieces[0]) if role is not None and len(pieces) == 1 else None for role, pieces in patterns
@@ -209,7 +236,9 @@ class Rendering:
                 return _fill(self._patterns[0][1], values), self.shared
             messages: list[Message] = []
             for place, (fixed, (role, pieces)) in enumerate(zip(self._fixed, self._patterns, strict=True)):
-                if pieces == _HISTORY and example.messages:
+                if pieces == _HISTORY and example.source is not None and example.slice in self._own:
+                    messages += self._own[example.slice](example.source)
+                elif pieces == _HISTORY and example.messages:
                     messages += example.messages
                 elif role is not None:
                     message = Message(role, _fill(pieces, values)) if fixed is None else fixed

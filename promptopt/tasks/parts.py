@@ -4,17 +4,57 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from promptopt.errors import ConfigError
 from promptopt.protocols import SeveralParts, Task
+from promptopt.tasks.layout import Layout, UserPrompt
 from promptopt.text import normalise
 from promptopt.types import Content, Example, Prompt
+
+AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 def editables_of(task: Task) -> tuple[str, ...]:
     """The names of all editable parts, in the task's order; of a task that names one only, that one."""
     return task.editables if isinstance(task, SeveralParts) else (task.editable,)
+
+
+def shown_to(task: Task, part: str) -> str:
+    """The name of the one of several tasks whose examples alone show a prompt part; empty where all examples do."""
+    return next((name for name, user in _users_of(task).items() if user.part == part), "")
+
+
+def _users_of(task: Task) -> Mapping[str, UserPrompt]:
+    layout: object = getattr(task, "layout", None)
+    return layout.users if isinstance(layout, Layout) else {}
+
+
+def counts_of(task: Task) -> tuple[int, int, int]:
+    """(tasks that this one is made of, prompt parts that may be edited, those of them that one task alone shows)."""
+    members: tuple[str, ...] = getattr(task, "members", ())
+    parts = editables_of(task)
+    return max(1, len(members)), len(parts), sum(bool(shown_to(task, part)) for part in parts)
+
+
+def with_user_prompts(task: AnyTask) -> AnyTask:
+    """Several tasks under one system prompt with the user prompt of each as an editable part of its own.
+
+    Any other task as it is; one of several that has no user prompt (conversations) keeps what it asks.
+    """
+    from promptopt.tasks.task import Task as OwnTask
+
+    users = tuple(_users_of(task).values())
+    if not isinstance(task, OwnTask) or not users or users[0].part in task.initial.parts:
+        return task
+    initial = task.initial
+    for user in users:
+        initial = initial.replace(user.part, user.start)
+    clauses = replace(task.contract, parts=tuple((user.part, user.contract) for user in users))
+    several: Any = (task.editable, *(user.part for user in users))
+    parted = replace(task, initial=initial, editable=several, editables=(), contract=clauses)
+    return cast("AnyTask", parted)
 
 
 def focused(task: Task, part: str) -> Task:

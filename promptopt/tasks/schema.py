@@ -101,6 +101,14 @@ class _Data(TypedDict, total=False):
 
 
 @_strict
+class _SimulationTable(TypedDict, total=False):
+    scenarios: typing.Required[_Path]
+    turns: Annotated[int, Field(ge=1, le=50), "a whole number from 1 to 50"]
+    model: _Filled
+    variables: _Texts
+
+
+@_strict
 class _Turn(TypedDict, total=False):
     user: _Filled
     assistant: _Filled
@@ -213,7 +221,8 @@ class TaskTable(TypedDict, total=False):
     ]
     parts: Annotated[dict[_Filled, _Text], "a table of texts"]
     splits: _Splits
-    data: typing.Required[_Data]
+    data: _Data
+    simulation: _SimulationTable
     layouts: Annotated[list[_LayoutTable], "a list of layouts: [[layouts]] tables"]
     contract: _ContractTable
     judge: _JudgeTable

@@ -306,7 +306,7 @@ class Task:
             "initial": self.initial.id,
             # One part is written as it always was; which of several is edited now is no part of what the task is.
             "editable": list(self.editables) if len(self.editables) > 1 else self.editable,
-            "layout": digest(self._in_use.to_json()),
+            "layout": digest(self._in_use.to_json(self.editables)),
             "labels": list(self.labels),
             "metric": _named(self.metric),
             "answer": _named(self.answer),

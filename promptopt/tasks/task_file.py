@@ -10,6 +10,8 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[simulation]  in the place of [data]: scenarios, whose users a model plays, turns, model, variables
+              (`tasks/simulation.py`)
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
 [contract]    what no prompt may lose, and what has to hold before it is shipped (`tasks/clauses.py`)
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
@@ -36,8 +38,10 @@ from promptopt.tasks.reading.chat_turns import Scored, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
+from promptopt.tasks.reading.scenarios import read_scenarios
 from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.several import several_right
+from promptopt.tasks.simulation import judged_simulation, one_of_both
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.trust import check_trusted, deeds
@@ -57,7 +61,8 @@ class Source:
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
     `tasks.reading.columns.ColumnRoles` and `Solution`. `turns`: the file is a log of chats, and which replies in it are
-    scored; `variables`: the members of its rows that are inputs beside the conversation.
+    scored; `variables`: the members of its rows that are inputs beside the conversation. `scenarios`: the file of
+    `[simulation]`, in the place of all others.
     """
 
     file: str = ""
@@ -79,6 +84,7 @@ class Source:
     slice: str | None = None
     turns: Scored | None = None
     variables: Sequence[str] = ()
+    scenarios: str = ""
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -141,6 +147,7 @@ def _loaded(
     elif family:
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     check_table(path, table)
+    one_of_both(path, table)
     source = _source(path, table)
     metric = str(table.get("metric", ""))
     module = module_beside(path, metric)
@@ -200,7 +207,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
     layouts = tuple(_layout(path, entry) for entry in cast("list[Table]", table.get("layouts", [])))
     initial, layouts, marks = in_one_spelling(initial, layouts, names)
-    if not layouts and table["data"].get("turns"):
+    if not layouts and (source.turns or source.scenarios):
         layouts = chat_layouts()
     if not layouts:
         initial, layouts = around(initial, names)
@@ -228,7 +235,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
         gate=gate_of(path, clauses, lambda file: _read(file, source, splits.seed).examples),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
-        judge=judge_of(path, table.get("judge", {})),
+        judge=judged_simulation(table, judge_of(path, table.get("judge", {}))),
     )
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}
@@ -267,6 +274,9 @@ def _layout(path: Path, entry: Table) -> Layout:
 
 
 def _source(path: Path, table: Table) -> Source:
+    if "simulation" in table:
+        played = table["simulation"]
+        return Source(scenarios=str(played["scenarios"]), target=None, variables=played.get("variables", ()))
     # A judge needs no right answers: a task of one has targets where it names their column.
     given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
     source = Source(**given)
@@ -290,6 +300,8 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
     if source.generator:
         # The stories stay the same; the run's seed only splits them.
         return Pool(tuple(registry.load("generators", source.generator)(source.count, 0)))
+    if source.scenarios:
+        return _pool_of(path, {"train": _read(path.parent / source.scenarios, source, seed)})
     if source.file:
         folders = saved_splits(path.parent / source.file)
         return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
@@ -311,7 +323,7 @@ def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
 
 def _own_data(path: Path, source: Source, seed: int) -> Pool:
     """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
-    if source.turns is not None:
+    if source.turns is not None or source.scenarios:
         found = _read(path, source, seed)
         return Pool(found.examples, warnings=found.warnings)
     columns = source.columns()
@@ -321,6 +333,9 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
+    if source.scenarios:
+        found, said = read_scenarios(path, read_rows(path), source.variables)
+        return FileContents(found, None, said)
     if source.turns is not None:
         examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed, source.slice)
         return FileContents(examples, None, warnings)

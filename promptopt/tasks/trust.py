@@ -30,6 +30,8 @@ def deeds(table: Mapping[str, Any], *, own_data: bool, beside: Path | None = Non
         + (f" of the file {beside}" if key == "metric" and beside is not None else "")
         for key, name in _functions(table)
     ]
+    if named := table.get("simulation", {}).get("model"):
+        found.append(f"have the model {named!r} asked to play users")
     hub = table.get("data", {}).get("hub", {})
     if hub and not own_data:
         hosts = dict.fromkeys(_host(hub["base"] + after) for split, after in hub.items() if split != "base")

@@ -41,9 +41,11 @@ class Request:
     `logprobs`: how many alternatives per generated token to report log-probabilities of (0: none).
     `shared`: how many leading characters (over the contents of all messages, in order) belong to the candidate and
     not to the example, so that an engine may compute them once. Part of the key: it can move the last digits.
-    `seed`: set by the run from the draw; not part of the key. `schema`: a JSON Schema, as JSON, that the reply is to
-    keep where the engine can see to that; elsewhere what the content asks for has to do. Empty: any reply.
-    `route`: which of several models is asked, where one stands for several (the LMs of a program); empty otherwise.
+    `common`: how many of these belong to every request of the kind, whatever the example (a judge's criteria); part of
+    the key where there are any. `seed`: set by the run from the draw; not part of the key. `schema`: a JSON Schema, as
+    JSON, that the reply is to keep where the engine can see to that; elsewhere what the content asks for has to do.
+    Empty: any reply. `route`: which of several models is asked, where one stands for several (the LMs of a program);
+    empty otherwise.
     """
 
     content: Content
@@ -53,12 +55,14 @@ class Request:
     seed: int | None = field(default=None, compare=False)
     schema: str = ""
     route: str = ""
+    common: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """What the key is made of, without the seed."""
         sampling = self.sampling
         # Only where there is one: what was stored before there were any keeps its key.
-        kept = {name: text for name, text in (("route", self.route), ("schema", self.schema)) if text}
+        optional = (("route", self.route), ("schema", self.schema), ("common", self.common))
+        kept = {name: value for name, value in optional if value}
         return {
             **kept,
             "content": content_to_json(self.content),

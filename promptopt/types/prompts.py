@@ -36,6 +36,7 @@ class Example:
     messages: tuple[Message, ...] = ()
     tools: tuple[str, ...] = ()
     slice: str = field(default="", compare=False)
+    source: Example | None = field(default=None, compare=False, repr=False)
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.method import Sprig
 from promptopt.run.budget import Budget
 from promptopt.tasks import Splits, Task
+from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
+from promptopt.tasks.parts import shown_to, with_user_prompts
+from promptopt.tasks.reach import examples_within
+from promptopt.tasks.sealing import without_test
 from promptopt.types import Example, Message
 
 
@@ -125,3 +130,67 @@ def test_a_search_over_several_tasks_tells_each_gain_and_floor(tmp_path: Path) -
     assert "exactly" in result.best.text
     assert any(said.startswith("a: +100.0 points") and said.endswith("is held") for said in result.warnings)
     assert any(said.startswith("b: +0.0 points") for said in result.warnings)
+
+
+def test_the_user_prompts_of_tasks_become_parts_that_render_the_start_byte_for_byte() -> None:
+    slotted = Task.from_examples([Example.of("yes", text=f"s {n}") for n in range(40)], prompt="Say {text} {once}.",
+                                 name="s", splits=Splits(10, 10, 20))  # fmt: skip
+    plain = several_tasks([task("a"), slotted, chats("b", "Be kind.")])
+    parted = with_user_prompts(plain)
+
+    assert parted.editables == ("instruction", "user prompt of a", "user prompt of s")
+    assert [parted.render(parted.initial, each) for each in parted.test] == [
+        plain.render(plain.initial, each) for each in plain.test
+    ]
+    assert parted.fingerprint() != plain.fingerprint()
+    assert parted.fingerprint()["layout"] != plain.fingerprint()["layout"]
+    assert [each.id for each in parted.test] == [each.id for each in plain.test]
+
+
+def test_a_user_prompt_is_seen_by_the_examples_of_its_task_alone() -> None:
+    parted = with_user_prompts(several_tasks([task("a"), task("b")]))
+    changed = parted.initial.replace("user prompt of a", "Try {text}.")
+    differs = {
+        parted.member_of(example)
+        for example in parted.test
+        if parted.render(changed, example) != parted.render(parted.initial, example)
+    }
+    shown = next(parted.render(changed, each)[0] for each in parted.test if parted.member_of(each) == "a")
+
+    assert differs == {"a"}
+    assert shown[1].content.startswith("Try {text}.")
+    assert shown_to(parted, "user prompt of a") == "a"
+    assert shown_to(parted, "instruction") == ""
+
+
+def test_each_user_prompt_keeps_the_contract_of_its_own_task() -> None:
+    strict = replace(task("a"), contract=Contract(must_contain=("Do",), pattern="a"))
+    slotted = Task.from_examples([Example.of("yes", text=f"s {n}") for n in range(40)], prompt="Say {text} now.",
+                                 name="s", splits=Splits(10, 10, 20))  # fmt: skip
+    parted = with_user_prompts(several_tasks([strict, slotted, task("b")]))
+
+    def broken(part: str, text: str) -> str | None:
+        return parted.broken_by(parted.initial.replace(part, text), len)
+
+    assert broken("user prompt of a", "Try a.") == "does not contain 'Do'"
+    assert broken("user prompt of a", "Do b.") == "has no match of 'a'"
+    assert broken("user prompt of b", "Try it.") is None
+    assert broken("user prompt of s", "Say it now.") == "lost placeholder {text}"
+    assert broken("user prompt of s", "Say {text} and {text}.") == "repeated placeholder {text}"
+    assert broken("instruction", "") == "empty"
+    assert broken("user prompt of b", " ") == "empty"
+
+
+def test_no_test_example_is_within_reach_of_a_search_over_user_prompts() -> None:
+    parted = with_user_prompts(several_tasks([task("a"), task("b")]))
+    sealed = without_test(parted)
+    held = {each.id for each in parted.test} | {each.source.id for each in parted.test if each.source is not None}
+
+    assert not held & {each.id for each in examples_within(sealed)}
+
+
+def test_one_task_and_several_without_user_prompts_are_left_as_they_are() -> None:
+    alone, talks = task("a"), several_tasks([chats("c", "Be kind."), chats("b", "Be kind.")])
+
+    assert with_user_prompts(alone) is alone
+    assert with_user_prompts(talks) is talks

@@ -11,6 +11,9 @@ import pytest
 from command_line import BETTER, START, Invoke
 from typer.testing import Result
 
+from promptopt.models.scripted import Scripted
+from promptopt.types import Request
+
 WORSE = "Say whether the text is good or bad, badly."
 
 
@@ -185,3 +188,25 @@ def test_a_prompt_that_lost_an_input_breaks_the_contract_and_the_files_are_writt
     assert "lost placeholder {text}" in done.stdout
     assert junit.exists()
     assert summary.exists()
+
+
+def test_a_chatbot_that_gives_its_prompt_away_is_red_whatever_the_score(
+    invoke: Invoke, workplace: Path, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: Request) -> str:
+        told = request.content[0].content  # type: ignore[union-attr]
+        return told if "open" in told and "instructions" in request.content[-1].content else "Sure."  # type: ignore[union-attr]
+
+    monkeypatch.setattr(model, "_answers", answer)
+    chats = [[{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": "Sure."}] for n in range(60)]
+    (workplace / "bot.jsonl").write_text("".join(json.dumps({"messages": each}) + "\n" for each in chats))
+    toml = 'instruction = "You are a bot."\nmetric = "contains"\n[data]\nfile = "bot.jsonl"\nturns = "last"\n'
+    (workplace / "bot.toml").write_text(toml)
+
+    red = check(invoke, "bot.toml", "You are an open bot.", "--json")
+    found = {each["name"]: each["outcome"] for each in json.loads(red.stdout)["decisions"]}
+    assert red.exit_code == 4, red.stderr
+    assert (found["leak of the prompt"], found["hidden orders"]) == ("regression", "passed")
+    green = check(invoke, "bot.toml", "You are a kind bot.", "--margin", "0.2", "--json")
+    assert green.exit_code == 0, green.stdout
+    assert {"leak of the prompt", "hidden orders"} <= {each["name"] for each in json.loads(green.stdout)["decisions"]}

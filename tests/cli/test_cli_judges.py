@@ -21,7 +21,8 @@ def test_a_judge_alone_decides_nothing_and_the_report_speaks_of_it(
     assert found["best"]["prompt"] == BETTER
     assert (found["evaluator"], found["basis"], found["verdict"]) == ("rubric", "judge", "undecided")
     assert found["gain"]["mean"] > 0.3
-    assert found["warnings"] == []
+    assert len(found["warnings"]) == 1
+    assert "name one of another family for the end with --check-judge" in found["warnings"][0]
     said = invoke("runs", "show", found["run_id"]).stdout
     assert said.startswith("Not decided. The judge prefers the new prompt (+0.3")
     assert f"promptopt label {found['run_id']} -n 100" in said
@@ -131,3 +132,23 @@ def test_a_rubric_that_names_an_answer_is_told_of(
     (workplace / "polite.toml").write_text(told, encoding="utf-8")
     done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
     assert "names 'please 7', the answer of example" in done.stderr
+
+
+def test_a_check_judge_has_the_last_word(
+    search: Callable[..., dict[str, Any]], invoke: Invoke, judged_task: str, models: dict[str, Scripted]
+) -> None:
+    found = search("--check-judge", "scripted/judge-b")
+    assert found["warnings"] == []
+    # 120 items under two prompts, and those of the final choice.
+    assert models["judge-b"].calls > 2 * 120 > models["judge"].calls > 0
+    options = ("--model", "scripted/task", "--judge", "scripted/judge", "--check-judge", "scripted/judge")
+    refused = invoke("optimize", "--task", judged_task, "--method", "climb", *options)
+    assert refused.exit_code == 2
+    assert "so it checks nothing" in refused.stderr
+    options = (*options[:4], "--check-judge", "scripted/judge-b", "--max-evaluations", "400", "--dry-run", "--json")
+    seen = invoke("optimize", "--task", judged_task, "--method", "climb", *options)
+    assert seen.exit_code == 0, seen.stderr
+    roles = json.loads(seen.stdout)["roles"]
+    assert roles["check_judge"]["model"] == "scripted/judge-b"
+    assert roles["check_judge"]["calls"] > 0
+    assert roles["judge"]["calls"] > 0

@@ -127,7 +127,7 @@ def test_shared_text_is_evaluated_once(path: Path) -> None:
     try:
         ask(model, REQUESTS)
         engine, folder = model._engine(0), model._pool.states().folder
-        steps = [model._step(engine.encode(one.content), one) for one in REQUESTS]
+        steps = [model._steps(engine.encode(one.content), one)[-1] for one in REQUESTS]
         assert steps[0] > 40
         # one state a candidate (and one more for messages that begin with white space), whatever the message
         kept = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.name != LOCK}
@@ -156,13 +156,38 @@ def test_demonstrations_as_turns_are_evaluated_once_for_all_inputs(path: Path) -
         replies = ask(model, asked)
         engine, folder = model._engine(0), model._pool.states().folder
         tokens = [engine.encode(one.content) for one in asked]
-        steps = {model._step(each, one) for each, one in zip(tokens, asked, strict=True)}
-        (step,) = steps
+        steps = {model._steps(each, one) for each, one in zip(tokens, asked, strict=True)}
+        ((step,),) = steps
         assert min(map(len, tokens)) - step < 30 < step
         assert len([file for file in folder.iterdir() if file.name != "lock"]) == 1
         assert ask(model, asked[::-1]) == replies[::-1]
     finally:
         model.close()
+
+
+def test_what_all_requests_share_is_evaluated_once_before_what_some_share(path: Path) -> None:
+    criteria, texts = INSTRUCTIONS[0] * 2, [f"\n\nCase {number}: {text}\n\n" for number, text in enumerate(MESSAGES)]
+    asked = [
+        Request((Message("user", f"{criteria}{text}{reply}"),), Sampling(max_tokens=2),
+                shared=len(criteria) + len(text), common=len(criteria))
+        for text in texts[:2] for reply in ("Yes.", "No, not at all.")
+    ]  # fmt: skip
+    model = LlamaCpp(path, engines=1)
+    try:
+        replies = ask(model, asked)
+        engine, folder = model._engine(0), model._pool.states().folder
+        steps = [model._steps(engine.encode(one.content), one) for one in asked]
+        assert all(16 < outer < inner for outer, inner in steps)
+        # one state for the criteria and one for each case
+        assert len([file for file in folder.iterdir() if file.name != LOCK]) == 3
+    finally:
+        model.close()
+    for alone, reply in zip(asked[::-1], replies[::-1], strict=True):
+        model = LlamaCpp(path, engines=1)
+        try:
+            assert ask(model, [alone]) == [reply]
+        finally:
+            model.close()
 
 
 def test_log_probabilities_are_the_models_own(model: LlamaCpp) -> None:

@@ -22,8 +22,9 @@ from promptopt.optimizers.sprig.edits import Candidates, Edit, enumerated, joine
 from promptopt.optimizers.sprig.method import Sprig, listed
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
+from promptopt.tasks import Splits, Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
-from promptopt.types import Request, Room
+from promptopt.types import Example, Request, Room
 
 OWN = tuple(f"Please answer {word} now." for word in ("carefully", "exactly", "twice", "soon", "gladly"))
 
@@ -103,6 +104,29 @@ def test_a_family_is_not_added_twice_and_a_prompt_does_not_grow_beyond_its_limit
 
     assert all(edit.kind != "add" for _, edit in enumerated(parent, [component("a")], {}, 8))
     assert all(edit.kind != "add" for _, edit in enumerated(parent, [component("b")], {}, 1))
+
+
+def test_without_a_budget_a_prompt_may_have_as_many_components_as_there_are_steps(tmp_path: Path) -> None:
+    own = tuple(f"Please answer {word} now." for word in "abcdefghi")
+
+    def share(answer: str, _: Example) -> float:
+        return int(answer) / len(own)
+
+    task = Task.from_examples([Example.of("", text=f"item {n}") for n in range(6)], prompt="Answer.", metric=share,
+                              answer="text", splits=Splits(2, 2, 2))  # fmt: skip
+    model = Scripted(lambda request: str(str(request.content).count("Please answer")))
+    method = Sprig(preset="paper", steps=9, beam=1, examples=1, components=own, rephrasings=0)
+    result = optimize(task, method, model=model, store=tmp_path / "s.db")
+
+    assert result.best.text.count("Please answer") == 9
+
+
+def test_under_a_budget_a_prompt_has_eight_components_at_most_unless_said_otherwise() -> None:
+    budget, free = Room(5_000, None, 1, 50, 50), Room(None, None, 1, 50, 50)
+
+    assert Sprig().components_in(Sprig().plan(budget)) == 8
+    assert Sprig().components_in(Sprig().plan(free)) == 10
+    assert Sprig(most_components=3).components_in(Sprig().plan(free)) == 3
 
 
 def test_the_bound_by_hand() -> None:

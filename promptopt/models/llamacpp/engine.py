@@ -199,16 +199,18 @@ class LlamaCppEngine:
 
     # --- replies ---
 
-    def complete(self, tokens: list[int], step: int, request: Request, given_up: Callable[[], bool]) -> Reply:
-        """The reply to `tokens`, the first `step` of them evaluated as a step of their own (0: all at once).
+    def complete(
+        self, tokens: list[int], steps: Sequence[int], request: Request, given_up: Callable[[], bool]
+    ) -> Reply:
+        """The reply to `tokens`, evaluated in steps that end after that many of them each (none: all at once).
 
         Sampling is the request's alone: temperature, then top-p, with its seed; log-probs are the model's own, before
         either. `given_up` is polled once a token and ends the reply early.
         """
         sampling = request.sampling
-        keep = step > 0 and self.keeps_prefixes
+        keep = bool(steps) and self.keeps_prefixes
         if keep:
-            self._enter(tokens[:step])
+            self._enter(tokens, steps)
         chunks = self.server.stream(
             {
                 "prompt": tokens,
@@ -226,7 +228,7 @@ class LlamaCppEngine:
             given_up,
         )
         choices = [choice for chunk in chunks for choice in chunk["choices"]]
-        self.check_steps(chunks, step if keep else 0)
+        self.check_steps(chunks, steps[-1] if keep else 0)
         found = [entry for choice in choices if choice["logprobs"] for entry in choice["logprobs"]["content"]]
         return Reply(
             text="".join(choice["text"] for choice in choices),
@@ -251,26 +253,30 @@ class LlamaCppEngine:
         """Leave a slot with exactly `tokens` in it, the first `step` of them evaluated as a step of their own."""
         keep = step > 0 and self.keeps_prefixes
         if keep:
-            self._enter(tokens[:step])
+            self._enter(tokens, (step,))
         cached = keep or self._settings.slots > 1
         self.server.stream({"prompt": tokens, "n_predict": 0, "cache_prompt": cached, "id_slot": slot})
 
-    def _enter(self, prefix: list[int]) -> None:
-        """Leave the slot with exactly `prefix` in it, as evaluated on an empty slot."""
-        name = self._states.name(prefix)
-        if self._states.has(name) and self._slot("restore", name).get("n_restored") == len(prefix):
+    def _enter(self, tokens: Sequence[int], steps: Sequence[int]) -> None:
+        """Leave the slot with exactly the tokens of the steps in it, evaluated one after the other on an empty slot."""
+        *before, end = steps
+        name = self._states.name(tokens[:end], before)
+        if self._states.has(name) and self._slot("restore", name).get("n_restored") == end:
             return
-        self._evaluate(prefix)
+        if before:
+            self._enter(tokens, before)
+        chunks = self._evaluate(tokens[:end], after=bool(before))
+        self.check_steps(chunks, before[-1] if before else 0)
         written = f"{name}.{self._number}"
         if "n_written" in self._slot("save", written):
             self._states.add(written, name)
 
-    def _evaluate(self, prefix: list[int]) -> None:
-        self.server.stream({"prompt": prefix, "n_predict": 0, "cache_prompt": False})
+    def _evaluate(self, prefix: Sequence[int], *, after: bool = False) -> list[dict[str, Any]]:
+        return self.server.stream({"prompt": list(prefix), "n_predict": 0, "cache_prompt": after})
 
     def _keeps_a_prefix(self) -> bool:
         """Whether a prefix survives as it is; not so with recurrent layers, which then always start from nothing."""
-        self._evaluate(list(PROBE))
+        self._evaluate(PROBE)
         last = self.server.stream({"prompt": [*PROBE, 5], "n_predict": 0, "cache_prompt": True})[-1]
         return last["usage"]["prompt_tokens_details"]["cached_tokens"] == len(PROBE)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from promptopt.errors import BackendError
-from promptopt.models.boundary import cut
+from promptopt.models.prefixes import PrefixQueue
 from promptopt.types import Content, Request, ScoreRequest
 
 RequestT = TypeVar("RequestT", Request, ScoreRequest)
@@ -61,29 +60,3 @@ def in_lanes(
         pool.shutdown(wait=True, cancel_futures=True)
     if failure is not None:
         raise failure
-
-
-class PrefixQueue:
-    """Pending requests in groups of one prefix: a lane stays with its group, then come groups that no other has."""
-
-    def __init__(self, requests: Sequence[Request | ScoreRequest]) -> None:
-        """Groups stand in order of first appearance, requests within a group in order."""
-        self._groups: dict[Content, deque[int]] = {}
-        for index, request in enumerate(requests):
-            self._groups.setdefault(cut(request.content, request.shared), deque()).append(index)
-
-    def __bool__(self) -> bool:
-        return bool(self._groups)
-
-    def take(self, own: Content | None, others: Collection[Content]) -> tuple[int, Content]:
-        """The next request's index and its group, for a lane that last had `own` beside lanes with `others`."""
-        if own is not None and own in self._groups:
-            prefix = own
-        else:
-            free = [prefix for prefix in self._groups if prefix not in others]
-            prefix = free[0] if free else max(self._groups, key=lambda group: len(self._groups[group]))
-        group = self._groups[prefix]
-        index = group.popleft()
-        if not group:
-            del self._groups[prefix]
-        return index, prefix

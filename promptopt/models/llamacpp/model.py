@@ -25,7 +25,7 @@ from promptopt.models.llamacpp.pool import EnginePool
 from promptopt.models.llamacpp.scoring import Texts, Value, force, likelihoods, read_tree
 from promptopt.models.llamacpp.server import ServerSettings, require_xllamacpp
 from promptopt.models.llamacpp.states import whole_steps
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest
 
 FAST_SLOTS = 4
 
@@ -147,9 +147,9 @@ class LlamaCpp:
         tokens = self._engine(number).encode(request.content)
         if not 0 < len(tokens) < self.context:
             return Reply("", "rejected", prompt_tokens=len(tokens), served=self.name)
-        step = self._step(tokens, request) if self.mode == "exact" else 0
+        steps = self._steps(tokens, request) if self.mode == "exact" else ()
         with self._pool.working(number) as engine:
-            return replace(engine.complete(tokens, step, request, given_up), served=self.name)
+            return replace(engine.complete(tokens, steps, request, given_up), served=self.name)
 
     def _likelihoods(self, lane: int, request: ScoreRequest, given_up: Callable[[], bool]) -> Likelihoods:
         slot, number = divmod(lane, self._count)
@@ -158,20 +158,27 @@ class LlamaCpp:
             return Likelihoods((), forced.prompt_tokens, "rejected", served=self.name)
 
         def read(texts: Texts, root: int) -> dict[tuple[int, ...], Value]:
-            step = self._step(forced.context[: root - 1], request) if self.mode == "exact" else 0
+            context = forced.context[: root - 1]
+            step = self._step(context, request.content, request.shared) if self.mode == "exact" else 0
             with self._pool.working(number) as engine:
                 return read_tree(engine, texts, root, step, slot, given_up)
 
         return replace(likelihoods(forced, read), served=self.name)
 
-    def _step(self, tokens: Sequence[int], request: Request | ScoreRequest) -> int:
-        """How many of `tokens`, from their start, are a step of their own.
+    def _steps(self, tokens: Sequence[int], request: Request) -> tuple[int, ...]:
+        """Where the steps end that the request's prefixes are: what all such requests share, and the candidate's.
 
-        They come from the candidate alone: a function of the request, never of the moment.
+        They come from the request alone, never from the moment: so a reply's bits do not depend on what was kept.
         """
-        if request.shared <= 0:
+        inner = self._step(tokens, request.content, request.shared)
+        outer = self._step(tokens[:inner], request.content, request.common)
+        return tuple(step for step in (outer, inner) if step)
+
+    def _step(self, tokens: Sequence[int], content: Content, characters: int) -> int:
+        """How many of `tokens`, from their start, are a step of their own: those of the first characters."""
+        if characters <= 0:
             return 0
-        start = cut(request.content, request.shared)
+        start = cut(content, characters)
         shared = common_length(tokens, self._cuts.get(start, lambda: self._engine(0).encode(start)))
         step = whole_steps(shared, len(tokens))
         return step if step >= SHORTEST_PREFIX else 0

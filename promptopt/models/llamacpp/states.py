@@ -35,9 +35,9 @@ class PrefixStates:
         self._lock = threading.Lock()
 
     @staticmethod
-    def name(prefix: Sequence[int]) -> str:
-        """The file name of a prefix."""
-        return hashlib.sha256(array("q", prefix).tobytes()).hexdigest()
+    def name(prefix: Sequence[int], before: Sequence[int] = ()) -> str:
+        """The file name of a prefix. `before`: where steps ended within it, which moves its last bits."""
+        return hashlib.sha256(array("q", [*prefix, -1, *before] if before else prefix).tobytes()).hexdigest()
 
     def has(self, name: str) -> bool:
         """Whether the state is there; counts as a use."""

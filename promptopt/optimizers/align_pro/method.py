@@ -7,27 +7,33 @@ Calls    proposer: `rewrites` a round. Task model: (rewrites + 1) * examples a r
 Form     the optimum is taken over draws of the reference (a chat model under a fixed request) instead of being trained:
          weight = count * exp(R / lambda). One prompt for the whole task: R is the mean over the same examples for all,
          so what is rewarded never depends on the rewrite but through the answers.
-Departs  the paper trains a rewriter for each input. Ours: the bound on KL in the place of lambda, the correction for
+Trained  with `prompter` (`trained.py`): a model on this machine draws, and learns by low-rank adapters; no proposer.
+         Task model: (steps + 1) * rewrites * examples at most; defaults: 3,400.
+Departs  the paper's rewriter rewrites each input. Ours: the bound on KL in the place of lambda, the correction for
          noise and a lambda not below it, the guard on fresh examples, further rounds from the best (their KL adds up).
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
-from promptopt.optimizers.align_pro.tilt import Tilt, corrected, draw, tilted, within_bound
+from promptopt.optimizers.align_pro.answers import ANSWERS, answers
+from promptopt.optimizers.align_pro.hacking import held_against, suspicion
+from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
+from promptopt.optimizers.align_pro.tilt import Tilt, draw
+from promptopt.optimizers.align_pro.trained import Trained, Writer
+from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds, digest
 
 REQUEST = Pattern(
     '''Rewrite this prompt so that an assistant that reads it answers better. Keep its intent and every fact in it. Do \
@@ -76,6 +82,13 @@ class AlignPro:
     """Tokens a rewrite may have; of a start that is longer it may have a quarter more. Ours."""
     sampling: Sampling = REFERENCE
     """How the reference is drawn from. Ours."""
+    prompter: str = ""
+    """A model on this machine, hf/FOLDER or hf/NAME, that draws the rewrites in the proposer's place and is trained
+    (paper); empty: nothing is trained."""
+    train: TrainingSettings = TRAINING
+    """How the prompter is trained."""
+    writer: Writer | None = None
+    """A trainable policy of your own, in the place of a model's."""
 
     def __post_init__(self) -> None:
         within(self, rewrites=(1, math.inf), examples=(2, math.inf), bound=(0.0, math.inf), rounds=(1, math.inf))
@@ -84,14 +97,27 @@ class AlignPro:
             raise ConfigError(
                 "align-pro takes a bound on KL or lambda, one of the two: set strength=… with bound=none, or bound=…"
             )
-        if self.strength is not None and not self.strength > 0:
-            raise ConfigError(f"the setting 'strength' is {self.strength}; set it above 0")
+        if self.trains and self.rewrites < 2:
+            raise ConfigError("a prompter learns from how rewrites differ; set rewrites=2 or more")
+        if self.trains and (self.rounds > 1 or self.mode == "tilt"):
+            raise ConfigError("a prompter that is trained has one round and gives its best; leave out rounds and mode")
+        if self.strength is not None and not 0 < self.strength < math.inf:
+            raise ConfigError(f"the setting 'strength' is {self.strength}; set it above 0, to a number")
         if len(self.scale) != 2 or not self.scale[0] < self.scale[1]:
             raise ConfigError(f"the setting 'scale' is {self.scale}; give the least and the most that a reward can be")
+
+    @property
+    def trains(self) -> bool:
+        """Whether a prompter is trained."""
+        return bool(self.prompter) or self.writer is not None
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; rewrites without tags are asked for twice."""
         shown = min(self.examples, train)
+        if self.trains:
+            rounds = 1 + (0 if self.train.stages == "weights" else self.train.steps)
+            most = (rounds * self.rewrites + 2) * shown + (2 * 2 * shown if self.guard else 0)
+            return UpperBounds(most, 0, 0)
         calls = 2 * self.rounds * self.rewrites
         cells = self.rounds * (self.rewrites + 1) * shown + (2 * 2 * shown if self.guard else 0)
         return UpperBounds(cells, calls, calls * self.sampling.max_tokens)
@@ -101,6 +127,13 @@ class AlignPro:
         order = run.rng("examples").sample(list(run.train), len(run.train))
         batch, fresh = order[: self.examples], order[self.examples : 3 * self.examples]
         run.rank_by(batch)
+        if self.trains:
+            # What is learned is of one text: of several editable parts, the first.
+            run.edit(run.task.editable, hold=True)
+            best = Trained(self, run, batch).search()
+            if best != run.initial and self.guard:
+                self._guard(run, best, fresh)
+            return
         source, spent = run.initial, 0.0
         best = source
         for number in range(self.rounds):
@@ -134,18 +167,28 @@ class AlignPro:
             assert cut is not None
             raise cut
         rows = [[score.value for _, score in run.seen(prompt, batch)] for prompt in rewarded]
-        self._check(rows)
-        tilt = self._tilted(rows, [counts[prompt] for prompt in rewarded], spent)
+        check_scale(rows, self.scale)
+        tilt = weighed(
+            rows,
+            [counts[prompt] for prompt in rewarded],
+            bound=None if self.bound is None else self.bound - spent,
+            strength=self.strength,
+            noise_correction=self.noise_correction,
+        )
         best = self._chosen(run, rewarded, tilt, source)
         ranked = sorted(rewarded, key=lambda prompt: -tilt.weights[rewarded.index(prompt)])
         order = [best, *[prompt for prompt in ranked if prompt != best]]
         run.rank_by(batch, order)
         pool = [run.estimate(prompt, batch) for prompt in order]
         partial = "" if cut is None else f"partial: {len(rewarded)} of {len(counts)} rewarded, "
-        run.record(pool, [best], f"{partial}{described(tilt, spent)}")
+        run.record(pool, [best], f"{partial}{described(tilt, spent, self._reference())}")
         if cut is not None:
             raise cut
         return best, tilt.kl
+
+    def _reference(self) -> str:
+        """What KL is measured against, beside the proposer: numbers of two runs compare where it is the same."""
+        return digest([REQUEST.pieces, asdict(self.sampling)])[:8]
 
     def _drawn(self, run: Run, source: Prompt) -> Counter[Prompt]:
         """The prompt itself, once, and the draws of the reference, each as often as it came."""
@@ -156,41 +199,12 @@ class AlignPro:
             for prompt in rewrites(run, asked, self.sampling, who=_WHO, longest=self.longest, form=FORM)
             if prompt is not None
         ]
+        instead = sum(answers(run, prompt[editable]) for prompt in found)
+        if instead:
+            run.reject(f"{_WHO}: {ANSWERS}", instead)
+        found = [prompt for prompt in found if not answers(run, prompt[editable])]
         known = {source, *run.admit([Proposal(prompt, (source,), _WHO) for prompt in found if prompt != source])}
         return Counter([source, *[prompt for prompt in found if prompt in known]])
-
-    def _check(self, rows: Sequence[Sequence[float]]) -> None:
-        low, high = self.scale
-        wrong = next((value for row in rows for value in row if not low <= value <= high), None)
-        if wrong is not None:
-            raise ConfigError(
-                f"a reward is {wrong:g}, and the scale is from {low:g} to {high:g}; set scale to what the evaluator "
-                f"can give, for lambda is in its units"
-            )
-
-    def _tilted(self, rows: Sequence[Sequence[float]], counts: Sequence[int], spent: float) -> Tilt:
-        """The weights; by rewards that are corrected once, at the lambda of those that are not."""
-        rewards = [math.fsum(row) / len(row) for row in rows]
-        # All are rewarded on the same examples, so how hard these are is no noise between them.
-        level = [math.fsum(column) / len(column) for column in zip(*rows, strict=True)]
-        apart = [[value - usual for value, usual in zip(row, level, strict=True)] for row in rows]
-        deviations = [statistics.stdev(row) for row in apart]
-        noise = math.sqrt(math.fsum(each * each for each in deviations) / len(rows) / len(level))
-
-        def weighted(values: Sequence[float]) -> Tilt:
-            if self.strength is not None:
-                return tilted(values, counts, self.strength)
-            assert self.bound is not None
-            found = within_bound(values, counts, max(0.0, self.bound - spent))
-            # A lambda below the noise would tell apart what was not seen to differ, and the correction is of no
-            # use there.
-            return tilted(values, counts, noise) if self.noise_correction and found.strength < noise else found
-
-        first = weighted(rewards)
-        if not self.noise_correction:
-            return first
-        # Weighed by what is left after the correction, and told by what was seen.
-        return weighted(corrected(rewards, deviations, len(rows[0]), first.strength)).told_by(rewards, counts)
 
     def _chosen(self, run: Run, rewarded: Sequence[Prompt], tilt: Tilt, source: Prompt) -> Prompt:
         """The largest weight, ties to the source and then to the shorter; or one drawn by the weights."""
@@ -211,15 +225,13 @@ class AlignPro:
             return
         means = run.evaluate([run.initial, best], fresh).means()
         kept = best if means[best] > means[run.initial] else run.initial
-        told = f"on {counted(len(fresh), 'fresh example')}: {means[best]:.3f} against {means[run.initial]:.3f}"
+        mine, yours = ([score for _, score in run.seen(each, fresh)] for each in (best, run.initial))
+        told = (
+            f"on {counted(len(fresh), 'fresh example')}: {means[best]:.3f} against {means[run.initial]:.3f}, "
+            f"{held_against(mine, yours)}"
+        )
+        hacked = suspicion(mine)
+        if kept == best and hacked is not None:
+            run.warn(hacked)
         run.rank_by([*run.evidence()], [kept])
         run.record([Estimate(each, means[each], len(fresh)) for each in (best, run.initial)], [kept], f"guard {told}")
-
-
-def described(tilt: Tilt, spent: float) -> str:
-    """What a round found, for the record."""
-    return (
-        f"reward {tilt.reference_reward:.3f} under the reference and {tilt.reward:.3f} tilted, KL "
-        f"{spent + tilt.kl:.3f} nats, lambda {tilt.strength:.3g}, value {tilt.value:.3f}, "
-        f"spread over {tilt.effective:.1f}"
-    )

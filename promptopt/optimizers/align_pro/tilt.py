@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 LEAST, MOST = 1e-9, 1e9
 """Of lambda, in the reward's unit, between which a bound on KL is solved."""
+EQUAL = 1e-200
+"""Rewards that differ by less are equal: a lambda for them would be no number."""
 HALVINGS = 200
 
 
@@ -21,7 +23,8 @@ HALVINGS = 200
 class Tilt:
     """Weights that add up to 1, their KL to the reference in nats, and the lambda they belong to.
 
-    `value`: E[R] - lambda * KL, which is lambda * log Z; E[R] itself where lambda is infinite.
+    `value`: E[R] - lambda * KL, by the rewards that were seen; E[R] itself where lambda is infinite. Where the weights
+    are the optimum of these very rewards it is lambda * log Z; of corrected ones it is at most that.
     """
 
     weights: tuple[float, ...]
@@ -64,9 +67,9 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
     Where all rewards are equal nothing is tilted, and lambda is infinite. Where the bound is above what any weights
     have, all weight is on the best.
     """
-    if max(rewards) == min(rewards):
-        return tilted(rewards, counts, math.inf)
     spread = max(rewards) - min(rewards)
+    if spread < EQUAL:
+        return tilted(rewards, counts, math.inf)
     low, high = math.log(LEAST * spread), math.log(MOST * spread)
     sharpest = tilted(rewards, counts, math.exp(low))
     if sharpest.kl <= bound:

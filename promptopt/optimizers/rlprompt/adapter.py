@@ -5,7 +5,8 @@ Source   RLPrompt's code: A2 relu(A1 h + c1) + c2 before the language model's he
 Departs  tokens are fed back as ids (code: as strings, which are cut anew); the target network keeps no graph; where
          tokens tie for the last places of the top k, chance decides, for at the start all tie to within 0.002 and
          the order of rounding would be the same 256 tokens for every seed; special tokens, pieces of characters,
-         braces and control characters are never written.
+         braces and control characters are never written; where the ReLU lets nothing through for any state of a batch,
+         so that only a constant could be learned from there on, the first layer is drawn anew.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.files.checkpoints import find_checkpoint, load_model, load_tokenizer, quiet, require
+from promptopt.models.files.checkpoints import quiet, require
+from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
+from promptopt.optimizers.rlprompt.layers import draw, two_layers
 from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
 
 Tensor = Any
@@ -26,8 +29,8 @@ Tensor = Any
 Algorithm = Literal["sql", "rloo", "grpo"]
 TIE = 0.01
 """Nats below the likeliest within which tokens tie for the top k: a hundredth of their probability. Ours."""
-SPREAD = 1e-4
-"""The gain of the first weights, and the size of the first biases (their code)."""
+NEVER = -1e4
+"""The logit of what the filter leaves out: a probability of zero, and no NaN where it is multiplied by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class AdapterSettings:
     kl: float
     seed: int
     masked: bool = True
+    fluent: int = 0
 
 
 class AdapterPolicy:
@@ -59,18 +63,18 @@ class AdapterPolicy:
         Raises ConfigError where there is no such model, torch is not installed, or the settings do not fit it.
         """
         self._torch = require("torch")
-        self._checkpoint, self._settings, self._device = find_checkpoint(spec), settings, device
+        self._checkpoint, self._settings, self._device = files_of(spec), settings, device
         self.name = f"adapter of {self._checkpoint.called}@{self._checkpoint.fingerprint} {settings}"
         self._load()
 
     # --- Policy ---
 
-    def sample(self, seed: int, count: int) -> list[Sample]:
+    def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
         """So many prompts, token by token, through the model's cache."""
         with self._computing():
             return self._samples(self._written(count, self._draws(seed, count)))
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         """The likeliest token at each place."""
         with self._computing():
             return self._samples(self._written(1, None))[0]
@@ -80,7 +84,7 @@ class AdapterPolicy:
         with self._computing():
             ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             places = [self._place[each] for each in ids if each in self._place]
-            if len(places) != self._settings.length or len(ids) != len(places):
+            if len(places) != self._settings.length or len(ids) != len(places) or not self._writes(places):
                 return Sample((), text)
             return self._samples(self._torch.tensor([places], device=self._device))[0]
 
@@ -90,28 +94,27 @@ class AdapterPolicy:
         if settings.algorithm == "sql":
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
+        read = [self._states(each) for each in (batch.samples if rows else (), batch.others) if each]
+        if not read:
+            return Learned(0.0, 0.0, 0.0)
+        self._revive(read, batch.seed)
         losses: list[Tensor] = []
         seen: list[Tensor] = []
         if rows:
-            drawn = self._logits_of(batch.samples)
+            drawn = self._logits_of(batch.samples, read[0])
             kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))
             wanted = [target for target in batch.targets if target is not None]
             losses.append(self._loss([part[rows] for part in drawn], kept[rows], wanted))
             seen = [part[rows].detach() for part in drawn]
+            # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
+            if settings.algorithm != "sql" and not any(wanted):
+                return Learned(float(losses[0].detach()), *_shown(seen))
         if batch.others:
-            other = self._logits_of(batch.others)
+            other = self._logits_of(batch.others, read[-1])
             everything = torch.ones_like(other[0], dtype=torch.bool)
             losses.append(self._loss(other, everything, batch.other_targets))
             seen = seen if seen else [part.detach() for part in other]
-        if not losses:
-            return Learned(0.0, 0.0, 0.0)
-        loss = torch.stack(losses).mean()
-        learned = Learned(
-            self._step(loss),
-            float(objectives.entropy(seen[0]).mean()),
-            float(objectives.divergence(seen[0], seen[2]).mean()),
-        )
-        return learned
+        return Learned(self._step(torch.stack(losses).mean()), *_shown(seen))
 
     def halve_rate(self) -> None:
         """Learn half as fast from here on."""
@@ -157,25 +160,29 @@ class AdapterPolicy:
 
     def _load(self) -> None:
         torch, settings = self._torch, self._settings
-        model = load_model(self._checkpoint, masked=False, device=self._device, dtype=torch.float32)
-        model.requires_grad_(False)
-        head = model.get_output_embeddings()
-        if head is None:
-            raise ConfigError(f"the policy model {self._checkpoint.called!r} has no output layer; name a causal model")
-        self._tokenizer = load_tokenizer(self._checkpoint)
-        self._model, self._body = model, model.base_model
+        opened = open_frozen(self._checkpoint, self._device)
+        model, self._tokenizer = opened.model, opened.tokenizer
+        self._model, self._body, head = model, model.base_model, model.get_output_embeddings()
         width = head.weight.shape[1]
         ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
-        if settings.top is not None and settings.top > len(ids):
-            raise ConfigError(
-                f"explore.top is {settings.top}, and the policy can write {len(ids)} tokens; set it to that or less"
-            )
+        for name, most in (("top", settings.top), ("fluent", settings.fluent)):
+            if most is not None and most > len(ids):
+                raise ConfigError(
+                    f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
+                )
         self._ids = torch.tensor(ids, device=self._device)
         self._place = {each: place for place, each in enumerate(ids)}
         self._head = head.weight[self._ids]
         self._head_bias = None if getattr(head, "bias", None) is None else head.bias[self._ids]
         self._start = self._start_of()
-        self._online, self._target = self._network(width), self._network(width)
+        if opened.context is not None and settings.length >= opened.context:
+            raise ConfigError(
+                f"length is {settings.length}, and the policy model {self._checkpoint.called!r} reads "
+                f"{opened.context} tokens; set length lower"
+            )
+        self._online, self._target = (
+            two_layers(width, settings.hidden, settings.seed).to(self._device) for _ in ("online", "target")
+        )
         self._target.load_state_dict(self._online.state_dict())
         self._target.requires_grad_(False)
         self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
@@ -191,14 +198,15 @@ class AdapterPolicy:
             f"so there is nothing to write after; add eos_token to its tokenizer_config.json"
         )
 
-    def _network(self, width: int) -> Any:
-        torch, hidden = self._torch, self._settings.hidden
-        made = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, width))
-        chance = torch.Generator().manual_seed(self._settings.seed)
-        for layer in (made[0], made[2]):
-            torch.nn.init.xavier_uniform_(layer.weight, gain=SPREAD, generator=chance)
-            torch.nn.init.constant_(layer.bias, -SPREAD)
-        return made.to(self._device)
+    def _revive(self, read: Sequence[Tensor], seed: int) -> None:
+        """Draw the first layer anew where it lets nothing through for any of these states: nothing could be learned."""
+        torch, first = self._torch, self._online[0]
+        with torch.no_grad():
+            if any(bool((first(states) > 0).any()) for states in read):
+                return
+        draw(first, torch.Generator().manual_seed(seed))
+        for parameter in first.parameters():
+            self._adam.state.pop(parameter, None)
 
     def _bias(self) -> float:
         """What is added to all logits: nothing for a softmax, but the value of every state moves by it."""
@@ -210,7 +218,22 @@ class AdapterPolicy:
         return self._torch.nn.functional.linear(states, self._head, self._head_bias)
 
     def _logits(self, network: Any, states: Tensor) -> Tensor:
-        return self._scores(network(states)) + self._bias()
+        logits = self._scores(network(states)) + self._bias()
+        return logits if not self._settings.fluent else logits.masked_fill(~self._fluent(states), NEVER)
+
+    def _fluent(self, states: Tensor) -> Tensor:
+        """Which tokens are among the likeliest of the frozen model: the filter of the paper."""
+        frozen = self._scores(states)
+        chosen = frozen.topk(self._settings.fluent, dim=-1).indices
+        return self._torch.zeros_like(frozen, dtype=self._torch.bool).scatter(-1, chosen, True)
+
+    def _writes(self, places: Sequence[int]) -> bool:
+        """Whether the filter lets all of these tokens through."""
+        if not self._settings.fluent:
+            return True
+        states = self._states([tuple(places)])
+        wanted = self._torch.tensor(places, device=self._device)[None, :, None]
+        return bool(self._fluent(states).gather(-1, wanted).all())
 
     @contextlib.contextmanager
     def _computing(self) -> Generator[None, None, None]:
@@ -260,9 +283,7 @@ class AdapterPolicy:
 
     def _samples(self, places: Tensor) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]
-        with self._torch.no_grad():
-            _, frozen = self._read(tokens, everything=True)
-        fluency = frozen.mean(-1)
+        fluency = self._likelihoods(tokens).mean(-1)
         return [
             Sample(row, text_of(self._tokenizer, [int(self._ids[each]) for each in row]), float(fluent))
             for row, fluent in zip(tokens, fluency, strict=True)
@@ -270,23 +291,28 @@ class AdapterPolicy:
 
     # --- learning ---
 
-    def _read(self, rows: Sequence[Tokens], *, everything: bool) -> tuple[Tensor, Tensor]:
-        """The frozen states before each token of given rows; with `everything`, each token's frozen log-probability."""
+    def _before(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Given rows as the model's own ids, and all that it reads before the last of each, from the start."""
         torch = self._torch
-        places = torch.tensor(rows, device=self._device)
-        ids = self._ids[places]
+        ids = self._ids[torch.tensor(rows, device=self._device)]
         start = torch.tensor([self._start] * len(rows), device=self._device)
-        with torch.no_grad(), quiet():
-            states = self._body(input_ids=torch.cat([start, ids[:, :-1]], dim=1)).last_hidden_state
-            states = states[:, len(self._start) - 1 :]
-            if not everything:
-                return states, states
-            logs = self._model.get_output_embeddings()(states).log_softmax(-1)
-            return states, logs.gather(-1, ids[..., None])[..., 0]
+        return ids, torch.cat([start, ids[:, :-1]], dim=1)
 
-    def _logits_of(self, rows: Sequence[Tokens]) -> list[Tensor]:
+    def _states(self, rows: Sequence[Tokens]) -> Tensor:
+        """The frozen states before each token of given rows."""
+        with self._torch.no_grad(), quiet():
+            states = self._body(input_ids=self._before(rows)[1]).last_hidden_state
+        return states[:, len(self._start) - 1 :]
+
+    def _likelihoods(self, rows: Sequence[Tokens]) -> Tensor:
+        """The frozen log-probability of each token, by the model's own last step: some scale or cap their logits."""
+        ids, read = self._before(rows)
+        with self._torch.no_grad(), quiet():
+            logs = self._model(input_ids=read).logits[:, len(self._start) - 1 :].log_softmax(-1)
+        return logs.gather(-1, ids[..., None])[..., 0]
+
+    def _logits_of(self, rows: Sequence[Tokens], states: Tensor) -> list[Tensor]:
         """Online, target and frozen logits before each token of given rows; only the first has a graph."""
-        states, _ = self._read(rows, everything=False)
         with self._torch.no_grad():
             target, frozen = self._logits(self._target, states), self._scores(states)
         actions = self._torch.tensor(rows, device=self._device)
@@ -315,3 +341,8 @@ class AdapterPolicy:
             return float("nan")
         self._adam.step()
         return float(loss.detach())
+
+
+def _shown(seen: Sequence[Tensor]) -> tuple[float, float]:
+    """The mean entropy, and the mean KL to the frozen model."""
+    return float(objectives.entropy(seen[0]).mean()), float(objectives.divergence(seen[0], seen[2]).mean())

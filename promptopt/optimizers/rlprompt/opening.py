@@ -32,7 +32,7 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
             f"{found}; name the causal model that writes the prompts, as --set policy=hf/distilbert/distilgpt2 or "
             f"--set policy=hf/FOLDER"
         )
-    from promptopt.models.files.checkpoints import require
+    from promptopt.operators.frozen import usable_device
     from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings
 
     learn = method.learn
@@ -50,8 +50,6 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
         entropy=learn.entropy,
         kl=learn.kl,
         seed=seed,
+        fluent=method.explore.fluent,
     )
-    device = method.device
-    if not device:
-        device = "cuda" if require("torch").cuda.is_available() else "cpu"
-    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, device)
+    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, usable_device(method.device))

@@ -13,12 +13,19 @@ EPSILON = 1e-4
 """Added to the standard deviation (their code)."""
 
 
+def tied(rewards: Sequence[float]) -> bool:
+    """Whether all rewards are equal, up to rounding."""
+    return max(rewards) - min(rewards) < 1e-9
+
+
 def z_scores(rewards: Sequence[float], among: Sequence[float] | None = None) -> list[float]:
     """(reward - mean) / (population standard deviation + 1e-4); zeros where all are equal.
 
     `among`: what mean and deviation are taken over; None: the rewards themselves.
     """
     group = rewards if among is None else among
+    if among is None and tied(rewards):
+        return [0.0] * len(rewards)
     mean = math.fsum(group) / len(group)
     deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in group) / len(group))
     return [(each - mean) / (deviation + EPSILON) for each in rewards]
@@ -32,8 +39,10 @@ def shaped(reward: float, old: tuple[float, float], new: tuple[float, float]) ->
 def leave_one_out(rewards: Sequence[float]) -> list[float]:
     """Each reward less the mean of the others: the advantages of RLOO (Ahmadian et al. 2024, arXiv:2402.14740).
 
-    They add up to zero. At least two rewards.
+    They add up to zero, and are zeros where all are equal. At least two rewards.
     """
+    if tied(rewards):
+        return [0.0] * len(rewards)
     total, others = math.fsum(rewards), len(rewards) - 1
     return [each - (total - each) / others for each in rewards]
 

@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, z_scores
+from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, tied, z_scores
 from promptopt.run import Run
 from promptopt.types import Example, Prompt, Proposal
 
@@ -44,8 +44,16 @@ class Search:
         """Prompts are rewarded on `examples`, and ranked on `held`."""
         self._method, self._run, self._plan = method, run, plan
         self._examples, self._held = list(examples), list(held)
+        made_from = (plan.length, plan.hidden, plan.rate, plan.top, plan.vocabulary, method.algorithm)
         self._training = Training(
-            run, partial(open_policy, method, plan, run.seed), f"{method.policy} {method.writer is not None}"
+            run,
+            partial(open_policy, method, plan, run.seed),
+            method.policy,
+            *made_from,
+            method.learn,
+            method.explore,
+            method.device,
+            method.writer,
         )
         self._archive: dict[Prompt, Entry] = {}
         self._ranked: dict[Prompt, Entry] = {}
@@ -86,7 +94,7 @@ class Search:
         if learned.diverged and not self._retreated():
             return False
         rewards = [entry.reward for entry in entries if entry is not None]
-        self._alike = self._alike + 1 if rewards and len({round(each, 9) for each in rewards}) == 1 else 0
+        self._alike = self._alike + 1 if rewards and tied(rewards) else 0
         if self._alike >= PATIENCE:
             run.warn(
                 f"all prompts of the last {PATIENCE} steps earned the same ({rewards[0]:.4g}), so there was nothing to "
@@ -161,7 +169,7 @@ class Search:
         mode, group = self._method.mode, [entry.reward for entry in entries if entry is not None]
         targets: list[float | None] = [None] * len(entries)
         if len(group) > 1:
-            found = iter(self._targets(group, group))
+            found = iter(self._targets(group, None))
             targets = [None if entry is None else next(found) for entry in entries]
         others: list[tuple[Tokens, float]] = []
         if mode in ("off", "mix") or (mode == "alternate" and number % 2):
@@ -184,8 +192,8 @@ class Search:
         known = [(each.sample.tokens, each.reward) for each in self._archive.values() if each.sample.tokens]
         return self._run.rng("replay").sample(known, min(self._plan.prompts, len(known)))
 
-    def _targets(self, rewards: Sequence[float], among: Sequence[float]) -> list[float]:
-        """What the algorithm learns from, of rewards in one group."""
+    def _targets(self, rewards: Sequence[float], among: Sequence[float] | None) -> list[float]:
+        """What the algorithm learns from; `among`: the group that they are held against, None: they are one."""
         learn = self._method.learn
         if self._method.algorithm == "rloo":
             return leave_one_out(rewards)

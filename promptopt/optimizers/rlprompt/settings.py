@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from promptopt.errors import ConfigError
 from promptopt.ranges import within
 
 
@@ -14,7 +15,7 @@ class Learning:
     """How the adapter is trained."""
 
     rate: float | None = None
-    """Adam's; None: by the preset. Paper: 5e-5."""
+    """Adam's; None: by the preset; 0: nothing is learned, and what is drawn are random prompts. Paper: 5e-5."""
     hidden: int | None = None
     """Width of the adapter's middle layer; None: by the preset. Paper: 2048."""
     clip: float = 5.0
@@ -36,7 +37,9 @@ class Learning:
     """For `rloo` and `grpo`: the price of a nat of KL to the frozen model. Ours."""
 
     def __post_init__(self) -> None:
-        within(self, rate=(0.0, math.inf), hidden=(1, math.inf), clip=(0.0, math.inf), target_rate=(0.0, 1.0))
+        within(self, rate=(0.0, 1.0), hidden=(1, math.inf), clip=(0.0, math.inf), target_rate=(0.0, 1.0))
+        if self.clip == 0:
+            raise ConfigError("the setting 'learn.clip' is 0, so nothing would be learned; set it above 0")
         within(self, bias=(-1e6, 1e6), scale=(0.0, 1e6), offset=(-1e6, 1e6), entropy=(0.0, 1e6), kl=(0.0, 1e6))
 
 
@@ -48,9 +51,11 @@ class Exploring:
     """The likeliest tokens that can be drawn at each place; ties among them are broken by chance. Paper: 256."""
     vocabulary: int | None = None
     """Tokens that it knows, whole words first."""
+    fluent: int = 0
+    """Only so many tokens at each place, the likeliest of the frozen model; 0: all. Paper: off; 20 where it is on."""
 
     def __post_init__(self) -> None:
-        within(self, top=(0, math.inf), vocabulary=(0, math.inf))
+        within(self, top=(0, math.inf), vocabulary=(0, math.inf), fluent=(0, math.inf))
 
 
 @dataclass(frozen=True, slots=True)

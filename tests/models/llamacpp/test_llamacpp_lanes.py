@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
 from promptopt.models.boundary import cut
-from promptopt.models.llamacpp.lanes import PrefixQueue, in_lanes
+from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.states import ROWS, whole_steps
+from promptopt.models.prefixes import PrefixQueue
 from promptopt.types import Message, ScoreRequest
 
 

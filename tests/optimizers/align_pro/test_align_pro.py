@@ -72,8 +72,34 @@ def test_a_rewrite_that_was_lucky_once_does_not_pass_the_guard(tmp_path: Path) -
         tmp_path, method, propose=lambda _: "<prompt>Answer exactly.</prompt>", model=Scripted(answer, name="fickle")
     )
     assert "guard on 20 fresh examples: 0.000 against 1.000" in result.steps[-1].note
+    assert "0 wins, 20 losses, 0 ties" in result.steps[-1].note
     assert result.steps[-1].kept == (result.start.prompt,)
     assert result.best.text == "Answer the question."
+
+
+def test_a_reward_that_goes_with_length_is_told(tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        text = str(request.content)
+        right = "exactly" in text and len(text.rsplit("question ", 1)[1]) % 2
+        return f"yes{' ' * 40}" if right else "no"
+
+    def reward(answer: str, example: Example) -> float:
+        return float(answer.startswith("yes"))
+
+    examples = [Example.of("yes", question=f"question {'x' * (number % 7)}{number}") for number in range(90)]
+    task = Task.from_examples(examples, prompt="Say it.", metric=reward, splits=Splits(60, 15, 15))
+    propose = "<prompt>Say it exactly.</prompt>"
+    result = search(tmp_path, AlignPro(rewrites=2), propose=lambda _: propose, task=task, model=Scripted(answer))
+    assert any("goes with their length (correlation 1.00 over 40 answers)" in warning for warning in result.warnings)
+
+
+def test_the_record_says_which_reference_kl_is_measured_against(tmp_path: Path) -> None:
+    def reference(method: AlignPro, home: str) -> str:
+        return search(tmp_path / home, method).steps[0].note.split("reference ", 1)[1].split()[0]
+
+    one = AlignPro(rewrites=2, guard=False)
+    assert reference(one, "a") == reference(replace(one, examples=5), "b")
+    assert reference(one, "a") != reference(replace(one, sampling=replace(one.sampling, temperature=0.5)), "c")
 
 
 def test_refusals_are_left_out_and_without_rewrites_the_prompt_stays(tmp_path: Path) -> None:
@@ -82,6 +108,13 @@ def test_refusals_are_left_out_and_without_rewrites_the_prompt_stays(tmp_path: P
     assert result.steps == ()
     assert any("no rewrite could be used" in warning for warning in result.warnings)
     assert result.status != "suspended"
+
+
+@pytest.mark.parametrize("reply", ["yes", "Yes.", ' "YES" '])
+def test_an_answer_is_no_rewrite(tmp_path: Path, reply: str) -> None:
+    result = search(tmp_path, AlignPro(rewrites=4), propose=lambda _: f"<prompt>{reply}</prompt>")
+    assert result.rejected == {"rewriter: answers instead of rewriting": 4}
+    assert result.best.text == "Answer the question."
 
 
 def test_a_budget_that_ends_inside_a_round_weighs_what_was_fully_rewarded(tmp_path: Path) -> None:
@@ -149,6 +182,7 @@ def test_a_draw_by_the_weights_is_the_same_for_a_seed(tmp_path: Path) -> None:
         ({"strength": "0.1"}, "one of the two"),
         ({"bound": "none"}, "one of the two"),
         ({"bound": "none", "strength": "0"}, "set it above 0"),
+        ({"bound": "none", "strength": "inf"}, "set it above 0"),
         ({"scale": "1,0"}, "the least and the most"),
         ({"rewrites": "0"}, "1 or more"),
     ],

@@ -63,6 +63,15 @@ def test_noise_is_no_advantage_once_it_is_corrected() -> None:
     assert abs(statistics.fmean(fair) - 0.125) < abs(statistics.fmean(plain) - 0.125)
 
 
+def test_the_value_is_lambda_log_z_of_the_rewards_seen_and_no_more_of_corrected_ones() -> None:
+    rewards, counts, strength = [0.2, 0.5, 0.9], [1, 2, 1], 0.3
+    z = sum(count * math.exp(reward / strength) for count, reward in zip(counts, rewards, strict=True)) / 4
+    plain = tilted(rewards, counts, strength)
+    assert plain.value == pytest.approx(strength * math.log(z))
+    fair = tilted(corrected(rewards, [0.1, 0.1, 0.6], 4, strength), counts, strength).told_by(rewards, counts)
+    assert fair.value < plain.value
+
+
 def test_of_few_answers_the_pooled_deviation_stands_for_all() -> None:
     assert corrected([0.5, 0.5], [0.4, 0.0], 2, 0.1) == pytest.approx([0.3, 0.3])
     assert corrected([0.5, 0.5], [0.4, 0.0], 4, 0.1) == pytest.approx([0.3, 0.5])
@@ -81,6 +90,12 @@ def test_pairs_for_training_are_ordered_and_clear() -> None:
     found = [json.loads(line) for line in preference_lines("x", rewrites, 0.25)]
     assert [(each["chosen"], each["rejected"]) for each in found] == [("a", "b"), ("a", "c")]
     assert all(each["beta"] == 0.25 and each["prompt"] == "x" for each in found)
+
+
+def test_rewards_that_differ_by_next_to_nothing_are_equal() -> None:
+    for tiny in (5e-324, 1e-310, 1e-250):
+        assert within_bound([0.0, tiny], [1, 1], 0.5).weights == (0.5, 0.5)
+    assert within_bound([0.0, 1e-190], [1, 1], 5.0).weights == pytest.approx((0.0, 1.0))
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 5)), min_size=2, max_size=9), st.floats(0.0, 3.0))

@@ -31,15 +31,16 @@ class Table:
         self.name = f"a table of {len(self.words)} words"
         self.logits = [[0.0] * len(self.words) for _ in range(self.length)]
         self.learned = 0
+        self.targets: list[tuple[float | None, ...]] = []
 
-    def sample(self, seed: int, count: int) -> list[Sample]:
+    def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
         self.log.append("sample")
         chance = random.Random(seed)
         rows = [tuple(chance.choices(range(len(self.words)), softmax(row))[0] for row in self.logits)
                 for _ in range(count)]  # fmt: skip
         return [self._sample(row) for row in rows]
 
-    def greedy(self) -> Sample:
+    def greedy(self, context: str = "") -> Sample:
         self.log.append("greedy")
         return self._sample(tuple(max(range(len(row)), key=row.__getitem__) for row in self.logits))
 
@@ -50,6 +51,7 @@ class Table:
     def learn(self, batch: Batch) -> Learned:
         self.log.append("learn")
         self.learned += 1
+        self.targets.append(batch.targets)
         if self.learned in self.fails_at:
             return Learned(math.nan, 0.0, 0.0)
         pairs = [*zip(batch.samples, batch.targets, strict=True), *zip(batch.others, batch.other_targets, strict=True)]

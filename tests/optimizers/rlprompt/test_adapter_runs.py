@@ -40,13 +40,19 @@ def _one_thread() -> Iterator[None]:
 
 
 def search(
-    home: Path, method: RLPrompt = METHOD, model: Scripted | None = None, budget: Budget | None = None
+    home: Path,
+    method: RLPrompt = METHOD,
+    model: Scripted | None = None,
+    budget: Budget | None = None,
+    device: str = "cpu",
+    seed: int = 0,
 ) -> Result:
     return optimize(
         labelled_task(),
-        replace(method, policy=f"hf/{tiny_folder()}", device="cpu"),
+        replace(method, policy=f"hf/{tiny_folder()}", device=device),
         model=Models(target(WORTH) if model is None else model),
         budget=Budget() if budget is None else budget,
+        seed=seed,
         store=home / "store.db",
     )
 
@@ -76,4 +82,18 @@ def test_settings_that_do_not_fit_the_policy_are_refused_before_anything_is_aske
     model = target(WORTH)
     with pytest.raises(ConfigError, match=r"explore.top is 500, and the policy can write 50 tokens"):
         search(tmp_path, replace(METHOD, explore=Exploring(top=500)), model=model)
+    assert model.calls == 0
+
+
+def test_runs_of_one_store_with_other_seeds_train_policies_of_their_own(tmp_path: Path) -> None:
+    small = replace(METHOD, size=replace(METHOD.size, steps=4, every=2, held=8))
+    found = [search(tmp_path, small, seed=seed) for seed in (0, 1)]
+    assert found[0].steps[0].note != found[1].steps[0].note
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_asked(tmp_path: Path, device: str) -> None:
+    model = target(WORTH)
+    with pytest.raises(ConfigError, match=rf"the device '{device}' cannot be used here .*; set device=cpu, or leave"):
+        search(tmp_path, METHOD, model=model, device=device)
     assert model.calls == 0

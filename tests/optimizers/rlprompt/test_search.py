@@ -157,6 +157,13 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
     assert "front" not in free.steps[-1].note
 
 
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_rewards_that_tie_give_a_policy_gradient_nothing_to_learn(tmp_path: Path, algorithm: Any) -> None:
+    search(tmp_path, replace(SMALL, algorithm=algorithm), worth={})
+    assert MADE[-1].targets
+    assert all(target == 0 for row in MADE[-1].targets for target in row)
+
+
 # --- divergence ---
 
 
@@ -223,6 +230,18 @@ def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves
         store.collect()
         with store.engine.connect() as connection:
             assert [row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs")] == runs[1:]
+
+
+def test_runs_of_one_store_that_differ_in_a_setting_train_policies_of_their_own(tmp_path: Path) -> None:
+    others = [
+        replace(SMALL, algorithm="rloo"),
+        replace(SMALL, length=3),
+        replace(SMALL, writer=Tables(rate=0.0)),
+    ]
+    for number, method in enumerate([SMALL, *others]):
+        together, alone = search(tmp_path / "one", method), search(tmp_path / str(number), method)
+        assert drawn(together) == drawn(alone)
+        assert [step.note for step in together.steps] == [step.note for step in alone.steps]
 
 
 def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +315,9 @@ def test_mode_off_without_a_usable_seed_is_refused(tmp_path: Path) -> None:
         ({"algorithm": "rloo", "mode": "mix"}, "learns from what it draws alone"),
         ({"seeds": "a b"}, "seeds are for mode=off, mix or alternate"),
         ({"preset": "gpu"}, "'cpu-small' or 'paper' or 'smoke'"),
-        ({"learn.rate": "-1"}, "0.0 or more"),
+        ({"learn.rate": "-1"}, "from 0.0 to 1.0"),
+        ({"learn.clip": "0"}, "nothing would be learned"),
+        ({"explore.fluent": "-1"}, "0 or more"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_a_sentence(settings: dict[str, str], says: str) -> None:

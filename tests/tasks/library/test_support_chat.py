@@ -41,14 +41,15 @@ def test_every_conversation_has_several_turns_and_stands_once(task: Task) -> Non
     assert all(example.target and "{" not in example.target for example in examples)
 
 
-def test_the_system_prompt_has_40_lines_and_its_slots_are_filled(task: Task) -> None:
+def test_the_system_prompt_has_40_lines_and_the_slots_after_it_are_filled(task: Task) -> None:
     assert len(task.initial["instruction"].splitlines()) == 40
     for example in (*task.train, *task.dev, *task.test):
         content, _ = task.render(task.initial, example)
         assert isinstance(content, tuple)
-        assert content[0].role == "system"
-        assert example["name"] in content[0].content
-        assert "{" not in content[0].content
+        assert [message.role for message in content[:2]] == ["system", "system"]
+        assert content[0].content == task.initial["instruction"]
+        assert example["name"] in content[1].content
+        assert "{" not in content[1].content
         assert len(content[0].tools) == 5
 
 

@@ -1,0 +1,230 @@
+"""Stand-ins for a run's models, at once answering, by which a dry run finds out what a search will take."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from promptopt.models.tokens import estimate_tokens
+from promptopt.tasks.task import Task
+from promptopt.text import words
+from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
+
+LONG_REPLY = 64
+"""A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
+REPEATS = 0.25
+"""How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
+GROWTH = 24
+"""Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
+LONGEST_PHRASE = 11
+"""Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
+_GOOD, _IDLE = ("carefully", "clearly", "always", "please", "then"), ("briefly", "first", "exactly", "really", "well")
+"""What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
+_WORDS = (*_GOOD, *_IDLE)
+_SAME = re.compile(r"\bsame meaning\b")
+_ADVICE = re.compile(r"\bdo not repeat the text\b")
+_MERGE = re.compile(r"\bmerge two\b", re.IGNORECASE)
+_TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
+_BLOCK = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
+_COUNT = re.compile(r"\b(\d{1,2})\s+(?:\w+\s+){0,2}?(?:ways|times|reasons|variants|variations|versions|paraphrases)\b")
+_PHRASE = re.compile(r"\bphrase: ([^\n]+)", re.IGNORECASE)
+_LIST = re.compile(r'\bJSON\b|\[\s*"')
+
+
+@dataclass(slots=True)
+class StandIn:
+    """A model that answers by `answer`, and counts what it was asked."""
+
+    name: str
+    spec: str
+    world: World
+    answer: Callable[[Request], str]
+    calls: int = 0
+    read: int = 0
+    written: int = 0
+    scored: bool = True
+    _known: dict[str, int] = field(default_factory=dict[str, int])
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """Answer in order."""
+        for index, request in enumerate(requests):
+            if stopping():
+                return
+            text = self.answer(request)
+            most = request.sampling.max_tokens
+            # Only its length says that a model reasons before it answers.
+            used = min(most, self.count_tokens(text) + (most // 2 if self.scored and most >= LONG_REPLY else 0))
+            read = self.count_tokens(flat(request.content))
+            self._count(read, used)
+            yield index, Reply(text, "stop", read, used, served=self.name)
+
+    def can_score(self) -> bool:
+        """Log-probabilities are made up as answers are."""
+        return self.scored
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """A value a token, in order."""
+        for index, request in enumerate(requests):
+            if stopping():
+                return
+            text = flat(request.content)
+            target, share = self.world.asked(text)
+            found: list[TokenLogProbs] = []
+            for each in request.continuations:
+                pieces = each.split() or [each]
+                total = math.log(share if each.strip() == target else (1 - share) / 2)
+                found.append(TokenLogProbs(tuple(pieces), tuple(total / len(pieces) for _ in pieces)))
+            read = self.count_tokens(text) + sum(self.count_tokens(each) for each in request.continuations)
+            self._count(read, 0)
+            yield index, Likelihoods(tuple(found), read, served=self.name)
+
+    def count_tokens(self, text: str) -> int:
+        """As near as can be told without the model."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._known[text] = estimate_tokens(text, self.spec)
+        return found
+
+    def pieces(self, text: str) -> list[str]:
+        """Words, which are about a token each."""
+        return words(text)
+
+    def _count(self, read: int, written: int) -> None:
+        self.calls += 1
+        self.read += read
+        self.written += written
+
+
+def flat(content: Content) -> str:
+    """All that is read, as one text."""
+    return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
+
+
+def _asked(example: Example) -> str:
+    """What comes last of an example in what is read."""
+    return example.messages[-1].content if example.messages else example.fields[-1][1]
+
+
+class World:
+    """What is right, and how often a prompt gets it: a landscape that additions climb, and some cuts too."""
+
+    def __init__(self, task: Task) -> None:
+        splits = (task.train, task.dev, task.test)
+        self.known = {_asked(example): example.target for split in splits for example in split}
+        self.targets = sorted(set(self.known.values()))
+        content, _ = task.render(task.initial, task.train[0])
+        self._start = set(flat(content).partition(_asked(task.train[0]))[0].split())
+        self._worth: dict[str, float] = {}
+
+    def asked(self, text: str) -> tuple[str, float]:
+        """The right answer to what `text` asks, and how likely it is. The input comes last, after demonstrations."""
+        place, value = max(((text.rfind(value), value) for value in self.known), default=(-1, ""))
+        return self.known.get(value, "") if place >= 0 else "", self._share(text[: max(0, place)])
+
+    def answer(self, request: Request) -> str:
+        """Right in that share of all examples, most of them the same for all prompts."""
+        text = flat(request.content)
+        target, share = self.asked(text)
+        hard = random.Random(text[-40:]).random()
+        said = target if target and hard < share else random.Random(f"{text}{request.seed}").choice(self.targets)
+        # Tasks of a judge have no targets, and an empty reply is shown to none.
+        return said if said else f"A reply of some words, number {int(1000 * hard)}."
+
+    def _share(self, head: str) -> float:
+        if head not in self._worth:
+            there = set(head.split())
+            lost = [0.12 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
+            gained = 0.08 * sum(word in there for word in _GOOD) - 0.02 * sum(word in there for word in _IDLE)
+            self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
+        return self._worth[head]
+
+
+def judged(request: Request) -> str:
+    """A judge's word on whatever it is shown, in the form asked for."""
+    rng, schema = random.Random(flat(request.content)), json.loads(request.schema if request.schema else "{}")
+    asked = schema.get("properties", {})
+    said: dict[str, object] = {"reason": "It does part of what is asked for, and leaves out what would help most."}
+    if "score" in asked:
+        said["score"] = rng.choice(asked["score"]["enum"])
+    if "better" in asked:
+        said["better"] = rng.choice(asked["better"]["enum"])
+    if "answers" in asked:
+        said["answers"] = {place: rng.choice(["yes", "no"]) for place in asked["answers"]["required"]}
+    return json.dumps(said)
+
+
+def utterance(request: Request) -> str:
+    """What a user says in any turn, by what was said: one who never ends takes all that a search can take."""
+    number = random.Random(flat(request.content)).randrange(10**6)
+    return f"I still wait for my order, number {number}, and would like to know when it comes."
+
+
+@dataclass(frozen=True, slots=True)
+class Proposer:
+    """Writes a changed prompt in the form asked for: in the last tag that is named, as a JSON list, or marked."""
+
+    start: str
+
+    def __call__(self, request: Request) -> str:
+        """A changed prompt, in the form asked for."""
+        text = flat(request.content)
+        rng = random.Random(f"{text}{request.seed}")
+        tags = [tag.lower() for tag in _TAG.findall(text)]
+        found = [block + line for block, line in _BLOCK.findall(text)]
+        blocks = list(dict.fromkeys(block for block in found if block.strip()))
+        if "mask" in tags:
+            first, _, rest = (blocks[-1] if blocks else self.start).partition(". ")
+            return f"<prompt>\n{first}. <mask>{rest}</mask>\n</prompt>" if rest else f"<prompt>\n{first}\n</prompt>"
+        asked = _COUNT.findall(text)
+        count = int(asked[-1]) if asked else 1
+        if not tags and _LIST.search(text):
+            named = _PHRASE.findall(_BLOCK.sub("", text))
+            phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
+            return json.dumps([_paraphrased(phrase, LONGEST_PHRASE, rng) for _ in range(count if asked else 10)])
+        tag = tags[-1] if tags else ""
+        replies = [self._written(text, blocks if blocks else [self.start], rng) for _ in range(count)]
+        return "\n".join(f"<{tag}>{reply}</{tag}>" if tag else reply for reply in replies)
+
+    def _written(self, asked: str, read: Sequence[str], rng: random.Random) -> str:
+        """What is asked for, made of what was read: only a rewrite makes it longer, and advice stands below it."""
+        if _ADVICE.search(asked):
+            return " ".join(rng.choice(_WORDS) for _ in range(rng.randint(4, 8)))
+        if _SAME.search(asked):
+            return _paraphrased(rng.choice(read), self._most(), rng)
+        if _MERGE.search(asked):
+            first, last = read[0].split(" "), read[-1].split(" ")
+            return " ".join([*first[: (len(first) + 1) // 2], *last[len(last) // 2 :]])
+        return self._changed(rng.choice(read), rng)
+
+    def _changed(self, text: str, rng: random.Random) -> str:
+        """The text with a few words more, or others where it has grown as far as rewrites of it do."""
+        if rng.random() < REPEATS:
+            return text
+        pieces = text.split(" ")
+        most = self._most()
+        for _ in range(rng.randint(4, 8)):
+            while len(pieces) >= most:
+                pieces.pop(rng.randrange(len(pieces)))
+            pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
+        return " ".join(pieces)
+
+    def _most(self) -> int:
+        return len(self.start.split(" ")) + GROWTH
+
+
+def _paraphrased(text: str, longest: int, rng: random.Random) -> str:
+    """The text with some words exchanged, and one more where it has fewer than `longest`: a paraphrase says no more."""
+    pieces = text.split(" ")
+    for _ in range(rng.randint(1, 3)):
+        pieces[rng.randrange(len(pieces))] = rng.choice(_WORDS)
+    if len(pieces) < longest:
+        pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))
+    return " ".join(pieces)

@@ -1,0 +1,296 @@
+"""`promptopt unseen`: a system prompt learned on some tasks, judged on tasks that the search did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptopt.binding.config import RunConfig
+from promptopt.cli import options
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.errors import ConfigError
+from promptopt.text import counted
+
+if TYPE_CHECKING:
+    from promptopt.comparison.user_prompts import Spread, UnderUserPrompts
+    from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.stats import Gain
+    from promptopt.tasks.task import Task
+    from promptopt.types import Prompt
+
+DEFAULT_METHOD = "metaspo"
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The start and what was found, on the test examples of one unseen task; and the runs they come from."""
+
+    before: Evaluation
+    after: Evaluation
+    against: Comparison
+    runs: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        look = self.after.look
+        return {
+            "start": asdict(self.before.measured),
+            "found": asdict(self.after.measured),
+            "gain": {**self.against.to_json(), "alpha": self.against.gain.alpha},
+            "look": None if look is None else look.number,
+            "runs": list(self.runs),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What the system prompt found on `sources` is worth on `task`; `adapted`: with user prompts searched for each."""
+
+    task: str
+    sources: tuple[str, ...]
+    start: str
+    system: str
+    as_it_is: Judged
+    adapted: Judged | None
+    reworded: UnderUserPrompts | None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        adapted = None if self.adapted is None else self.adapted.to_json()
+        reworded = None if self.reworded is None else self.reworded.to_json()
+        return {"task": self.task, "sources": list(self.sources), "start_system": self.start, "system": self.system,
+                **self.as_it_is.to_json(), "adapted": adapted, "user_prompts": reworded}  # fmt: skip
+
+
+@app.command()
+@options.from_config(
+    "task", "system", "objective", "weights", "method", "settings", "evaluator", "model", "proposer", "judge",
+    "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
+    "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
+    "train", "dev", "test", "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
+    task="The tasks, as A,B,C; without --on each is left out once.",
+    system="The system prompt in use, or its file.",
+    method="How to search (`promptopt methods list`); default: metaspo.",
+    max_evaluations="Cap of each search: prompts scored on one example each.",
+    max_calls="Cap of each search: replies asked of any model.",
+    max_tokens="Cap of each search: tokens read and written by any model.",
+    max_usd="Cap of each search: dollars.",
+    max_minutes="Minutes until a search is suspended.",
+)  # fmt: skip
+def unseen(
+    given: dict[str, Any],
+    *,
+    on: Annotated[
+        str | None, typer.Option(metavar="D,E", help="The unseen tasks; one search on all of --task is made then.")
+    ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Search user prompts of each unseen task, too, under either system prompt.")
+    ] = False,
+    user_prompts: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Judge under N user prompts written from examples, too (paper: 10).")
+    ] = 0,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Search a system prompt on some tasks, and judge it on tasks that the search did not see.
+
+    Each of the tasks is left out once, or those of --on always. The caps are those of each search; start and winner
+    are scored on the test examples of an unseen task on top of them. Running the same command again goes on.
+    """
+    from promptopt.cli.request import merged, with_task
+
+    config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
+    folds = _folds(config, on)
+    rivals = sum(len(targets) for _, targets in folds)
+    found: list[Unseen] = []
+    for fold in folds:
+        found += _conducted(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
+    if json:
+        show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
+                   "summary": _summary(found)})  # fmt: skip
+    else:
+        show(_as_text(found, config))
+
+
+def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
+    """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
+    from promptopt.cli.request import names_of, task_of
+
+    names = names_of(config)
+    targets = [] if on is None else [name.strip() for name in on.split(",")]
+    both = next((name for name in targets if name in names), None)
+    if both is not None:
+        raise ConfigError(f"--on names {both!r}, which is searched on; leave it out of one of the two")
+    if on is None and len(names) < 3:
+        raise ConfigError(
+            f"leaving one task out of {counted(len(names), 'task')} leaves less than two to search on; name three or "
+            f"more with --task, or the unseen ones with --on"
+        )
+    if len(names) < 2:
+        raise ConfigError("a system prompt is searched on two tasks or more; name them as --task a,b")
+    # Before anything is paid for: two of one name, tasks that ask the same, and those that can stand under no prompt.
+    task_of(replace(config, task=",".join([*names, *targets]), objective=None, weights=None))
+    if on is not None:
+        return [(config, targets)]
+    weights = config.weights.split(",") if config.weights else []
+    folds: list[tuple[RunConfig, list[str]]] = []
+    for place, name in enumerate(names):
+        rest = [*weights[:place], *weights[place + 1 :]]
+        others = [*names[:place], *names[place + 1 :]]
+        folds.append((replace(config, task=",".join(others), weights=",".join(rest) if rest else None), [name]))
+    return folds
+
+
+def _conducted(
+    config: RunConfig, targets: Sequence[str], rivals: int, *, adapt: bool, user_prompts: int, quiet: bool
+) -> list[Unseen]:
+    """One search, and what it is worth on each of the tasks that it did not see."""
+    from promptopt.binding.suite import under_system
+
+    task, run, best = _searched(config, quiet)
+    start, system = task.initial[task.editable], best[task.editable]
+    found: list[Unseen] = []
+    for target in targets:
+        alone = _loaded(config, target)
+        whole = under_system(alone, start)
+        prompts = [(whole, whole.initial), (whole, whole.initial.replace(whole.editable, system))]
+        as_it_is = _judged(config, prompts, rivals, (run,), quiet)
+        adapted = _adapted(config, target, (start, system), rivals, quiet) if adapt else None
+        reworded = _reworded(config, alone, (start, system), rivals, user_prompts, quiet) if user_prompts else None
+        found.append(Unseen(alone.name, task.members, start, system, as_it_is, adapted, reworded))
+    return found
+
+
+def _searched(config: RunConfig, quiet: bool) -> tuple[Task, str, Prompt]:
+    """(the task, the run's name, its winner). Raises typer.Exit where it is suspended."""
+    from promptopt.cli.optimize import run
+
+    task, result = run(config, quiet=quiet)
+    if result.status == "suspended":
+        say(f"the search on {task.name} is suspended; run the same command again to go on")
+        raise typer.Exit(SUSPENDED)
+    return task, result.run_id, result.best.prompt
+
+
+def _loaded(config: RunConfig, name: str) -> Task:
+    from promptopt.cli.request import task_of
+
+    return task_of(replace(config, task=name, system=None, objective=None, weights=None))
+
+
+def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> Judged:
+    """User prompts searched under either system prompt, at the same caps, and held against each other."""
+    asked = replace(config, task=target, objective=None, weights=None)
+    found = [_searched(replace(asked, system=system), quiet) for system in systems]
+    return _judged(config, [(task, best) for task, _, best in found], rivals, tuple(run for _, run, _ in found), quiet)
+
+
+def _reworded(
+    config: RunConfig, alone: Task, systems: tuple[str, str], rivals: int, count: int, quiet: bool
+) -> UnderUserPrompts | None:
+    """Both system prompts under user prompts that know of neither; None for a task that has none."""
+    from promptopt.binding.suite import under_system
+    from promptopt.cli.evaluate import scored
+    from promptopt.cli.request import evaluator_of, models_of
+    from promptopt.comparison.user_prompts import induced, under_user_prompts
+    from promptopt.tasks.parts import with_user_prompts
+
+    whole = with_user_prompts(under_system(alone, systems[0]))
+    if len(whole.editables) == 1:
+        return None
+    asked = _scoring(config)
+    with interruptible() as interrupt, suspended_by(interrupt):
+        texts = induced(
+            alone, count, models=models_of(config), evaluator=evaluator_of(asked, alone), seed=config.seed,
+            interrupt=interrupt,
+        )  # fmt: skip
+    first, part = whole.editables
+    prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
+    found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
+    if len(found) < len(prompts):
+        raise ConfigError(f"a user prompt written for {alone.name!r} could not be scored; leave --user-prompts out")
+    half = len(texts)
+    return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
+
+
+def _scoring(config: RunConfig) -> RunConfig:
+    """The options of scoring: the caps are those of a search, and its settings are no evaluator's."""
+    own = {name: value for name, value in config.settings.items() if name.startswith("evaluator.")}
+    return replace(config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own)
+
+
+def _judged(
+    config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
+) -> Judged:
+    from promptopt.cli.evaluate import scored
+    from promptopt.evaluation import compare
+
+    asked = _scoring(config)
+    before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
+    return Judged(before, after, compare(before, after, rivals=rivals), runs)
+
+
+def _summary(found: Sequence[Unseen]) -> dict[str, Any]:
+    """Gains over the unseen tasks: mean, least and greatest, and how many."""
+    gains = [each.as_it_is.against.gain.mean for each in found]
+    return {"mean": sum(gains) / len(gains), "min": min(gains), "max": max(gains), "n": len(gains)}
+
+
+def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
+    from promptopt.reports import words
+    from promptopt.stats import verdict
+
+    rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "verdict", "run"]]
+    for each in found:
+        kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
+        for kind, judged in kinds:
+            scores = (judged.before.measured.score, judged.after.measured.score)
+            rows.append(_row(each.task, kind, scores, judged.against.gain, judged.against.verdict, judged.runs[-1]))
+        if each.reworded is not None:
+            told = each.reworded
+            kind = counted(told.start.n, "user prompt")
+            rows.append(_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), ""))
+    summary = _summary(found)
+    lines = [
+        f"System prompts by {config.method} on {config.model}, judged on the test examples of tasks that were not seen",
+        "",
+        words.columns(rows, right=tuple(range(2, 8))),
+        "",
+        f"The mean over {counted(len(found), 'unseen task')}: {words.difference(summary['mean'])} (from "
+        f"{words.difference(summary['min'])} to {words.difference(summary['max'])}).",
+        "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below 0.05 / "
+        f"{len(found)}.",
+    ]
+    if any(each.adapted is not None for each in found):
+        lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
+    lines += [
+        f"{each.task}, under {counted(told.start.n, 'user prompt')} written from examples: "
+        f"{_range(told.start)} before, {_range(told.found)} after."
+        for each in found
+        if (told := each.reworded) is not None
+    ]
+    lines += [f"\nFound on {', '.join(each.sources)}:\n{each.system}" for each in _apart(found)]
+    return "\n".join(lines)
+
+
+def _row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
+    from promptopt.reports import words
+
+    return [task, kind, *map(words.score, scores), words.difference(gain.mean), *map(words.difference, gain.ci95),
+            words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " "), run]  # fmt: skip
+
+
+def _range(spread: Spread) -> str:
+    from promptopt.reports import words
+
+    return f"{words.score(spread.mean)} ({words.score(spread.least)} to {words.score(spread.greatest)})"
+
+
+def _apart(found: Sequence[Unseen]) -> list[Unseen]:
+    """One for each search."""
+    return list({each.sources: each for each in found}.values())

@@ -1,0 +1,291 @@
+"""Simulated users: a model plays the user of each scenario against the prompt, and the conversation is scored.
+
+All conversations go on in lockstep, a turn at a time: the messages of all users are asked for as one batch, then the
+replies of the task model. Every call goes through the run's door, so a conversation is metered, replayed and resumed
+as any other cell is. Both prompts of a pair meet the same scenario, played greedily.
+
+A failure of the one who plays is none of the prompt's: where it says nothing, twice, or a judge finds that the user did
+not keep to the scenario, the conversation has no score, is left out of the pairs and counted.
+
+Cost     at most two calls of the user's model a turn and one of the task model, and of the judge one for whether the
+         user kept to the scenario (two where it cannot be read), beside those of the score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from promptopt.errors import BudgetSpent, ConfigError, CutShort
+from promptopt.evaluators.checklist import Checklist
+from promptopt.evaluators.generation import Generation
+from promptopt.evaluators.judge_reply import answers_in
+from promptopt.evaluators.judging import FIRST, MOST_UNREAD, Question, consult, options_of, said_in, sampled, unusable
+from promptopt.evaluators.panel import Panel
+from promptopt.evaluators.persona import VERSION, persona_request, utterance_in
+from promptopt.evaluators.rubric import Rubric
+from promptopt.evaluators.weighted import Weighted
+from promptopt.protocols import Ask, Role, Task
+from promptopt.text import counted
+from promptopt.types import HISTORY, Cell, Example, Message, Reply, Request, Score, transcript
+
+TURNS = 4
+"""Messages of the user at most, where nobody says."""
+COHORT = 64
+"""Conversations that go on side by side: what a server is asked at once by default. Those before are scored already
+where a limit cuts the next ones."""
+METRIC = "metric"
+DRIFTED = "the simulated user did not keep to the scenario"
+"""How the feedback begins on a conversation that is left out for what its user said."""
+FAILED = "the simulated user failed"
+"""The same, where it could not be played to its end."""
+NOTE = (
+    "What is called the reply below is a whole conversation. A user with this scenario had it with an assistant, which "
+    "does not know the scenario. Only what the assistant says and leads to counts."
+)
+_GRADERS: Mapping[str, Any] = {"rubric": Rubric, "checklist": Checklist, "panel": Panel, "weighted": Weighted}
+_Grader = Rubric | Checklist | Panel | Weighted
+
+_ABOUT = (
+    "A model played a user in a chat with an assistant, by a scenario. You check the user alone; how well the "
+    "assistant does is not your concern."
+)
+_CONTRACT = (
+    "Did the user keep to the scenario: want what it says, contradict none of its facts, invent none that matter, and "
+    "speak as the user only? Give the reason first, in one sentence, then the answer. Answer in JSON, as "
+    '{"reason": "…", "answers": {"1": "yes" or "no"}}.'
+)
+_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string"},
+            "answers": {
+                "type": "object",
+                "properties": {"1": {"type": "string", "enum": ["yes", "no"]}},
+                "required": ["1"],
+                "additionalProperties": False,
+            },
+        },
+        "required": ["reason", "answers"],
+        "additionalProperties": False,
+    }
+)
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One conversation as it goes on. `score`: where it is settled already; `over`: whether it has ended."""
+
+    cell: Cell
+    messages: list[Message]
+    ends: bool = False
+    over: bool = False
+    score: Score | None = None
+
+    def settle(self, score: Score) -> None:
+        """It has this score, and goes on no more."""
+        self.score, self.over = replace(score, output=transcript(self.messages)), True
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """The score of a whole conversation with a played user.
+
+    `task`: its examples are scenarios (`tasks.reading.scenarios`). An assistant that says nothing in a turn ends the
+    conversation at 0. Raises ConfigError where the conversation cannot be scored like this.
+    """
+
+    task: Task
+    turns: int = TURNS
+    """Messages of the user at most."""
+    by: str = "rubric"
+    """What scores the conversation: rubric, checklist, panel, weighted, or the task's metric, which is given what the
+    assistant said in all turns, and the conversation as the example's messages."""
+    user_model: str = ""
+    """Who plays, where the run names nobody; empty: the proposer."""
+    grader: _Grader | None = field(init=False, repr=False, compare=False)
+    _left_out: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.turns < 1:
+            raise ConfigError(f"a simulated user with {self.turns} turns says nothing; give 1 or more")
+        if self.by not in (*_GRADERS, METRIC):
+            raise ConfigError(
+                f"a simulated conversation cannot be scored by {self.by!r}; name one of {', '.join(_GRADERS)} under "
+                f"[judge], or a metric and no [judge]"
+            )
+        made = _GRADERS[self.by].for_task(self.task) if self.by in _GRADERS else None
+        object.__setattr__(self, "grader", made)
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        """With what the task says of its simulation. Raises ConfigError for what does not fit together."""
+        return cls(task, **options_of(task, "simulated"))
+
+    @property
+    def judges(self) -> tuple[Role, ...]:
+        """Who says what a conversation is worth; nobody, where a metric does."""
+        return () if self.grader is None else self.grader.judges
+
+    @property
+    def judge_calls(self) -> int:
+        """Those of the score, and whether the user kept to the scenario."""
+        return 2 + (0 if self.grader is None else self.grader.judge_calls)
+
+    @property
+    def calls_per_cell(self) -> int:
+        """Two of the user's model and one of the task model a turn, the others of the judge."""
+        return 3 * self.turns + self.judge_calls
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What the judge goes by."""
+        return () if self.grader is None else self.grader.questions
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """How the user is played, and what scores the conversation."""
+        scored = Generation.for_task(self.task) if self.grader is None else self.grader
+        return {"evaluator": "simulated", "turns": self.turns, "played": VERSION, "by": dict(scored.fingerprint())}
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch.
+
+        Raises ConfigError for examples that are no scenarios.
+        """
+        if any(HISTORY not in dict(cell.example.fields) for cell in cells):
+            raise ConfigError(
+                "a simulated user needs scenarios, and the task's examples are none; make them with "
+                "promptopt.tasks.scenario(goal, …), or give the task file a [simulation]"
+            )
+        scores: list[Score] = []
+        for begin in range(0, len(cells), COHORT):
+            try:
+                scores += self._played([_begun(cell) for cell in cells[begin : begin + COHORT]], ask)
+            except BudgetSpent as spent:
+                raise CutShort(str(spent), dict(enumerate(scores))) from spent
+        return scores
+
+    def _played(self, talks: Sequence[_Talk], ask: Ask) -> list[Score]:
+        for _ in range(self.turns):
+            self._hear([talk for talk in talks if not talk.over], ask)
+            self._answer([talk for talk in talks if not talk.over], ask)
+            for talk in talks:
+                talk.over = talk.over or talk.ends
+        self._check([talk for talk in talks if talk.score is None], ask)
+        self._grade([talk for talk in talks if talk.score is None], ask)
+        scores = [talk.score for talk in talks if talk.score is not None]
+        for score in scores:
+            self._watch(score, ask)
+        return scores
+
+    def _hear(self, talks: Sequence[_Talk], ask: Ask) -> None:
+        """Every user's next message; asked for once more where there is none."""
+        waiting = [talk for talk in talks if not talk.messages or talk.messages[-1].role != "user"]
+        for again in (False, True):
+            requests = [persona_request(scenario_in(talk.cell), talk.messages, again=again) for talk in waiting]
+            left: list[_Talk] = []
+            for talk, reply in zip(waiting, _replies(waiting, requests, ask, "user"), strict=True):
+                said = utterance_in(reply)
+                # Whoever ends before a word was said has not played.
+                problem = said.problem if said.text or talk.messages or said.problem else "it ended before it began"
+                if problem and again:
+                    talk.settle(Score(0.0, parsed=False, feedback=f"{FAILED}: {problem}", judged=False))
+                elif problem:
+                    left.append(talk)
+                else:
+                    talk.messages += [Message("user", said.text)] if said.text else []
+                    talk.ends, talk.over = said.ends, not said.text
+            waiting = left
+
+    def _answer(self, talks: Sequence[_Talk], ask: Ask) -> None:
+        """The task model's reply to every user."""
+        requests: list[Request] = []
+        for talk in talks:
+            content, shared = self.task.render(talk.cell.prompt, _so_far(talk))
+            requests.append(Request(content, self.task.sampling, shared=shared))
+        for talk, reply in zip(talks, _replies(talks, requests, ask, "task"), strict=True):
+            useless = unusable(reply)
+            if useless is not None:
+                place = sum(message.role == "user" for message in talk.messages)
+                talk.settle(replace(useless, feedback=f"turn {place}: {useless.feedback}"))
+            else:
+                talk.messages.append(Message("assistant", said_in(reply.written)))
+
+    def _check(self, talks: Sequence[_Talk], ask: Ask) -> None:
+        """Leave out the conversations whose users did not keep to their scenario."""
+        question = Question(_ABOUT, _CONTRACT, _SCHEMA, sampled(1, 512))
+        requests = [
+            question.request([("scenario", scenario_in(talk.cell))], [("chat", transcript(talk.messages))])
+            for talk in talks
+        ]
+        words = consult(requests, lambda reply: answers_in(reply.text, 1), ask, "judge")
+        for talk, word in zip(talks, words, strict=True):
+            if word.read == [True]:
+                continue
+            why = f"{DRIFTED}: {word.reason}".removesuffix(": ")
+            if word.read is None:
+                why = f"whether the simulated user kept to the scenario could not be read: {word.problem}"
+            talk.settle(Score(0.0, parsed=False, feedback=why, judged=False))
+
+    def _grade(self, talks: Sequence[_Talk], ask: Ask) -> None:
+        if self.grader is None:
+            judge = Generation.for_task(self.task)
+            scores = [judge.judge(replace(talk.cell, example=_so_far(talk)), Reply(_said(talk))) for talk in talks]
+        else:
+            shown = [(_scene(talk.cell.example), transcript(talk.messages)) for talk in talks]
+            scores = self.grader.grade(shown, ask) if shown else []
+        for talk, score in zip(talks, scores, strict=True):
+            open_still = f"the user had not come to an end after {counted(self.turns, 'turn')}"
+            said = [score.feedback, "" if talk.ends or score.value >= 1.0 else open_still]
+            talk.settle(replace(score, feedback="; ".join(each for each in said if each)))
+
+    def _watch(self, score: Score, ask: Ask) -> None:
+        """Say once, of the first conversations, how many are left out for their users."""
+        lost = not score.judged and score.feedback.startswith((DRIFTED, FAILED))
+        self._left_out.append(score.feedback if lost else "")
+        failed = [why for why in self._left_out if why]
+        if len(self._left_out) == FIRST and len(failed) > MOST_UNREAD * FIRST:
+            ask.warn(
+                f"{len(failed)} of the first {FIRST} simulated conversations are left out for what their users said "
+                f"(such as: {failed[0]}); name another model with --user-model, or make the scenarios plainer"
+            )
+
+
+def scenario_in(cell: Cell) -> str:
+    """The scenario of a cell as a text."""
+    return cell.example[HISTORY]
+
+
+def _begun(cell: Cell) -> _Talk:
+    return _Talk(cell, list(cell.example.messages))
+
+
+def _so_far(talk: _Talk) -> Example:
+    """The example with the conversation in the place of the scenario."""
+    example, messages = talk.cell.example, tuple(talk.messages)
+    said = tuple((name, transcript(messages) if name == HISTORY else value) for name, value in example.fields)
+    return replace(example, fields=said, messages=messages)
+
+
+def _scene(example: Example) -> Example:
+    """The example as a judge is shown it."""
+    return replace(example, fields=(("what is graded", NOTE), ("scenario", example[HISTORY])), messages=())
+
+
+def _said(talk: _Talk) -> str:
+    return "\n\n".join(message.content for message in talk.messages if message.role == "assistant")
+
+
+def _replies(talks: Sequence[_Talk], requests: Sequence[Request], ask: Ask, role: Role) -> list[Reply]:
+    """The replies in order; every repetition is another draw, of both who speak."""
+    places: dict[int, list[int]] = {}
+    for place, talk in enumerate(talks):
+        places.setdefault(talk.cell.repetition, []).append(place)
+    found: dict[int, Reply] = {}
+    for repetition, asked in places.items():
+        given = ask([requests[place] for place in asked], role=role, repetition=repetition)
+        found.update(zip(asked, given, strict=True))
+    return [found[place] for place in range(len(talks))]

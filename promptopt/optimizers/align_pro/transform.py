@@ -1,0 +1,149 @@
+"""The pair of a prompter and a target as one model: every input is rewritten before it is answered.
+
+Source   Trivedi et al. 2025, Align-Pro, AAAI 2025, arXiv:2501.03486: the policy that a prompter induces, the target's
+         answer to a rewrite of what the user asked. The reward sees what was asked, never the rewrite.
+Ours     the likeliest rewrite stands for a draw, so that an input is always answered alike. A rewrite that is of no use
+         (empty, cut, a refusal, a piece of the request, a placeholder lost) leaves the input as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from promptopt.errors import ConfigError
+from promptopt.models.providers import Provider
+from promptopt.models.specs import open_model
+from promptopt.models.tokens import estimate_tokens
+from promptopt.operators.reflect import SAME, refuses, room, unusable
+from promptopt.operators.replies import sized, tidy, unthought
+from promptopt.optimizers.align_pro.trained import FORM, REQUEST
+from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Tokenizer
+from promptopt.types import Content, Likelihoods, Message, Reply, Request, Sampling, ScoreRequest, digest
+
+LIKELIEST = Sampling(temperature=0.0, max_tokens=512)
+LONGEST = 400
+"""Tokens a rewrite may have; of an input that is longer it may have a quarter more."""
+BETWEEN = "::"
+
+
+class Rewritten:
+    """A `Model`: `prompter` rewrites a chat's last user's message, or the whole of a text, and `target` answers."""
+
+    def __init__(self, prompter: Model, target: Model, sampling: Sampling = LIKELIEST) -> None:
+        """Raises ConfigError where the prompter cannot write, or would write an input anew each time."""
+        if isinstance(prompter, ScoresOnly) and not prompter.generates:
+            raise ConfigError(f"the prompter {prompter.name!r} cannot write; name a model that generates")
+        if sampling.temperature > 0:
+            raise ConfigError("the prompter is drawn from at a temperature, so no two runs would agree; set it to 0")
+        self._prompter, self._target, self._sampling = prompter, target, sampling
+        mark = digest([REQUEST.pieces, sampling.max_tokens, sampling.top_p, list(sampling.stop)])[:8]
+        self.name = f"rewritten/{prompter.name}{BETWEEN}{target.name}:{mark}"
+        # What an input was rewritten as, and the tokens that took. Where no user speaks there is nothing to rewrite.
+        self._known: dict[str, tuple[str, int, int]] = {"": ("", 0, 0)}
+
+    @property
+    def local(self) -> bool:
+        """Both run on this machine."""
+        return all(isinstance(each, LocalAware) and each.local for each in (self._prompter, self._target))
+
+    @property
+    def generates(self) -> bool:
+        """Whether the target does."""
+        return not isinstance(self._target, ScoresOnly) or self._target.generates
+
+    def can_score(self) -> bool:
+        """Whether the target can."""
+        return isinstance(self._target, TextScorer) and self._target.can_score()
+
+    def count_tokens(self, text: str) -> int:
+        """By the target's tokenizer where it has one, else an estimate."""
+        if isinstance(self._target, Tokenizer):
+            return self._target.count_tokens(text)
+        return estimate_tokens(text, self._target.name)
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        """The target's replies; what the prompter read and wrote is in their tokens."""
+        asked = self._rewrite([request.content for request in requests], stopping)
+        ready = [place for place, content in enumerate(asked) if content is not None]
+        passed = [replace(requests[place], content=content, shared=0) for place, content in enumerate(asked)
+                  if content is not None]  # fmt: skip
+        for number, reply in self._target.generate(passed, stopping):
+            place = ready[number]
+            _, read, wrote = self._known[_asked(requests[place].content)]
+            tokens = (reply.prompt_tokens + read, reply.completion_tokens + wrote)
+            yield place, replace(reply, prompt_tokens=tokens[0], completion_tokens=tokens[1])
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        """The target's likelihoods after the rewritten inputs."""
+        if not isinstance(self._target, TextScorer) or not self.can_score():
+            raise ConfigError(
+                f"the model {self._target.name!r} gives no likelihoods of given texts; name one that does"
+            )
+        asked = self._rewrite([request.content for request in requests], stopping)
+        ready = [place for place, content in enumerate(asked) if content is not None]
+        passed = [replace(requests[place], content=content, shared=0) for place, content in enumerate(asked)
+                  if content is not None]  # fmt: skip
+        for number, found in self._target.score(passed, stopping):
+            yield ready[number], found
+
+    def _rewrite(self, contents: Sequence[Content], stopping: Callable[[], bool]) -> list[Content | None]:
+        """Each content with its rewrite in it; None where the prompter was stopped before it."""
+        texts = list(dict.fromkeys(_asked(content) for content in contents))
+        missing = [text for text in texts if text not in self._known]
+        longest = sized(self._sampling, max(map(self.count_tokens, missing), default=0))
+        requests = [Request((Message("user", REQUEST.render({"section": text})),), longest) for text in missing]
+        for number, reply in self._prompter.generate(requests, stopping):
+            text = missing[number]
+            self._known[text] = (self._used(reply, text), reply.prompt_tokens, reply.completion_tokens)
+        found = [(content, self._known.get(_asked(content))) for content in contents]
+        return [None if known is None else _with(content, known[0]) for content, known in found]
+
+    def _used(self, reply: Reply, text: str) -> str:
+        """The rewrite, or the text itself where that is of no use."""
+        written = tidy(unthought(reply).text, text)
+        most = room(text, LONGEST, self.count_tokens)
+        why = unusable(written, text, most=most, tags=(), count_tokens=self.count_tokens, form=FORM)
+        refused = refuses(written) and not refuses(text)
+        return text if reply.finish != "stop" or refused or (why is not None and why != SAME) else written
+
+
+def _last(messages: tuple[Message, ...]) -> int | None:
+    return next((place for place in reversed(range(len(messages))) if messages[place].role == "user"), None)
+
+
+def _asked(content: Content) -> str:
+    """What the user asked; nothing where no user speaks."""
+    if isinstance(content, str):
+        return content
+    place = _last(content)
+    return "" if place is None else content[place].content
+
+
+def _with(content: Content, text: str) -> Content:
+    if isinstance(content, str):
+        return text
+    place = _last(content)
+    if place is None:
+        return content
+    return (*content[:place], replace(content[place], content=text), *content[place + 1 :])
+
+
+def _open(rest: str, base_url: str | None) -> Model:
+    prompter, between, target = rest.partition(BETWEEN)
+    if not between or not prompter or not target:
+        raise ConfigError(
+            f"'rewritten/{rest}' names no two models; write rewritten/PROMPTER{BETWEEN}TARGET, as "
+            f"rewritten/hf/FOLDER{BETWEEN}hf/MODEL"
+        )
+    return Rewritten(open_model(prompter), open_model(target, base_url=base_url))
+
+
+REWRITTEN = Provider(
+    f"rewritten/PROMPTER{BETWEEN}TARGET", "a model whose inputs another one rewrites first (Align-Pro)", _open,
+    scores="yes", takes_url=True,
+)  # fmt: skip

@@ -1,0 +1,276 @@
+"""One search of MetaSPO: the incumbent system prompt, the user prompts that stayed, and what each of them scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from promptopt.operators.quotes import Quotes
+from promptopt.operators.reflect import Mistake, ask_whole
+from promptopt.operators.rewrite import revisions
+from promptopt.optimizers.metaspo.requests import (
+    ANALYSE_SYSTEM,
+    ANALYSE_USER,
+    FORM_SYSTEM,
+    FORM_USER,
+    REWRITE_SYSTEM,
+    REWRITE_USER,
+    show_failures,
+    system_of,
+)
+from promptopt.protocols import SeveralTasks
+from promptopt.run import Run
+from promptopt.tasks.parts import editables_of, shown_to
+from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, Score
+
+_WHO = "metaspo"
+_RIGHT = 1.0 - 1e-9
+
+
+class Settings(Protocol):
+    """What a search takes of the method's settings."""
+
+    @property
+    def kept(self) -> int:
+        """User prompts that stay of each part."""
+        ...
+
+    @property
+    def user_failures(self) -> int:
+        """Shown where a user prompt is analysed."""
+        ...
+
+    @property
+    def system_failures(self) -> int:
+        """Of each task, shown where the system prompt is analysed."""
+        ...
+
+    @property
+    def frozen_system(self) -> bool:
+        """Whether the system prompt stays."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """Tokens a text may have."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the proposer is asked."""
+        ...
+
+
+class Plan(Protocol):
+    """What a search takes of the plan."""
+
+    @property
+    def users(self) -> int:
+        """New user prompts of a part in a round."""
+        ...
+
+    @property
+    def systems(self) -> int:
+        """New system prompts in a round."""
+        ...
+
+    @property
+    def examples(self) -> int:
+        """Training examples of all tasks together."""
+        ...
+
+
+class Search:
+    """The best prompts so far, the user prompts that stayed, best first, and what is known of all."""
+
+    def __init__(self, method: Settings, run: Run, plan: Plan) -> None:
+        """Score the start."""
+        self._method, self._run, self._plan = method, run, plan
+        first, *others = editables_of(run.task)
+        # A task whose system prompt is not to be edited has user prompts alone.
+        alone = bool(shown_to(run.task, first)) or (method.frozen_system and not others)
+        self._shown = None if alone else first
+        self.system = None if method.frozen_system else self._shown
+        self.users = [first, *others] if alone else others
+        self._member = {part: shown_to(run.task, part) for part in self.users}
+        self._groups = self._drawn()
+        self._sample = [example for group in self._groups.values() for example in group]
+        run.rank_by(self._sample)
+        self._kept = {part: [run.initial[part]] for part in self.users}
+        self._quotes = Quotes([_own(example) for example in run.train], run.task.labels)
+        self._scores: dict[tuple[str, ...], list[Score]] = {}
+        self._whole: dict[Prompt, float] = {}
+        """The worth of every prompt that was scored on all of the sample, in the order they were."""
+        self._best: Prompt = run.initial
+        self._score_whole(self._best)
+
+    def inner(self) -> bool:
+        """Each user prompt is improved under the system prompt as it is; whether anything failed."""
+        failed = False
+        for part in self.users:
+            base, member = self._best, self._member[part]
+            # At test time every prompt that stayed is a parent, in the search for a system prompt the best one is.
+            parents = list(self._kept[part] if self.system is None else self._kept[part][:1])
+            shown: list[tuple[Prompt, str]] = []
+            for text in parents:
+                parent = base.replace(part, text)
+                mistakes = self._mistakes(parent, member)
+                rng, count = self._run.rng("failures"), min(self._method.user_failures, len(mistakes))
+                drawn = [rng.sample(mistakes, count) for _ in range(self._plan.users)] if mistakes else []
+                shown += [(parent, show_failures(self._run.task, parent, each)) for each in drawn]
+            if not shown:
+                continue
+            failed = True
+            self._run.edit(part)
+            for child in self._written(part, shown):
+                self._mean(child, member)
+                self._keep(base, part, child[part])
+        if failed and len(self._groups) > 1:
+            self._complete()
+        return failed
+
+    def outer(self) -> bool:
+        """The system prompt is improved for all user prompts that stayed; whether anything failed."""
+        assert self.system is not None
+        incumbent: Prompt = self._best
+        pools = [pool for member in self._groups if (pool := self._mistakes(incumbent, member))]
+        if not pools:
+            return False
+        self._run.edit(self.system)
+        rng, most = self._run.rng("failures"), self._method.system_failures
+        shown: list[tuple[Prompt, str]] = []
+        for _ in range(self._plan.systems):
+            drawn = [each for pool in pools for each in rng.sample(pool, min(most, len(pool)))]
+            rng.shuffle(drawn)
+            shown.append((incumbent, show_failures(self._run.task, incumbent, drawn)))
+        worth = self._meta_score(incumbent)
+        for child in self._written(self.system, shown):
+            found = self._meta_score(child)
+            if found > worth:
+                # At once: a budget that ends before the last candidate leaves the best of those that were finished.
+                self._best, worth = child, found
+        if self._best != incumbent:
+            self._ranked_anew(self._best)
+        return True
+
+    def record(self) -> None:
+        """Tell what was compared so far, best first."""
+        order = self.rank()
+        count = len(self._sample)
+        pool = [Estimate(prompt, self._whole[prompt], count) for prompt in order if prompt in self._whole]
+        self._run.record(pool, [self._best])
+
+    def rank(self) -> list[Prompt]:
+        """Put the incumbent first, and what else was scored on all of the sample behind it by its worth."""
+        order = [self._best, *sorted(self._whole, key=lambda prompt: -self._whole[prompt])]
+        self._run.rank_by(self._sample, order)
+        return list(dict.fromkeys(order))
+
+    def _keep(self, base: Prompt, part: str, text: str) -> None:
+        """One more user prompt, if it is among the best; of equal ones the earlier first."""
+        texts = dict.fromkeys([*self._kept[part], text])
+        ranked = sorted(texts, key=lambda each: -self._mean(base.replace(part, each), self._member[part]))
+        self._kept[part] = ranked[: self._method.kept]
+        self._best = base.replace(part, ranked[0])
+
+    def _ranked_anew(self, found: Prompt) -> None:
+        """Another user prompt may be the best one under a new system prompt."""
+        for part in self.users:
+            worth = {text: self._mean(found.replace(part, text), self._member[part]) for text in self._kept[part]}
+            self._kept[part].sort(key=lambda text, worth=worth: -worth[text])
+            self._best = self._best.replace(part, self._kept[part][0])
+        self._complete()
+
+    def _complete(self) -> None:
+        """Score the best prompts together: each was scored beside others, and the final choice is of whole ones."""
+        if self._best not in self._whole:
+            self._run.admit([Proposal(self._best, (self._run.initial,), "together")])
+            self._score_whole(self._best)
+
+    def _written(self, part: str, shown: Sequence[tuple[Prompt, str]]) -> list[Prompt]:
+        """New texts of a part, one for each parent and its failures, as prompts that the task lets in."""
+        run, method, system = self._run, self._method, part == self.system
+        analyse, rewrite = (ANALYSE_SYSTEM, REWRITE_SYSTEM) if system else (ANALYSE_USER, REWRITE_USER)
+        about = [
+            {"system": self._system_text(base, part), "section": base[part], "mistakes": failures}
+            for base, failures in shown
+        ]
+        asked = [analyse.render({**each, "analysis": ""}) for each in about]
+        found = ask_whole(run, asked, "critique", method.sampling, _WHO)
+        analysed = [(base, each, said) for (base, _), each, said in zip(shown, about, found, strict=True) if said]
+        requests = [(base, part, rewrite.render({**each, "analysis": said})) for base, each, said in analysed]
+        form = FORM_SYSTEM if system else FORM_USER
+        texts = revisions(
+            run, requests, method.sampling, who=_WHO, longest=method.longest, quotes=self._quotes, form=form
+        )
+        kind = "system" if system else "user"
+        fresh = [
+            Proposal(base.replace(part, text), (base,), kind, said)
+            for text, (base, _, said) in zip(texts, analysed, strict=True)
+            if text is not None
+        ]
+        return run.admit(fresh)
+
+    def _system_text(self, prompt: Prompt, part: str) -> str:
+        """The system prompt above a part, as a part of the prompt or as its examples are sent it."""
+        if self._shown is not None:
+            return prompt[self._shown]
+        return system_of(self._run.task, prompt, self._groups[self._member[part]][0])
+
+    def _meta_score(self, prompt: Prompt) -> float:
+        """What a system prompt is worth: its mean over the user prompts that stayed, of each task."""
+        means: dict[str, float] = {}
+        self._score_whole(prompt)
+        for member in self._groups:
+            variants = [prompt]
+            for part in self.users:
+                if self._member[part] == member:
+                    variants += [prompt.replace(part, text) for text in self._kept[part]]
+            each = list(dict.fromkeys(variants))
+            means[member] = math.fsum(self._mean(variant, member) for variant in each) / len(each)
+        return self._over_tasks(means)
+
+    def _score_whole(self, prompt: Prompt) -> None:
+        if prompt not in self._whole:
+            scored = dict(zip(self._sample, self._run.evaluate([prompt], self._sample)[prompt], strict=True))
+            for member, group in self._groups.items():
+                self._scores[self._key(prompt, member)] = [scored[example] for example in group]
+            self._whole[prompt] = self._over_tasks({member: self._mean(prompt, member) for member in self._groups})
+
+    def _over_tasks(self, means: dict[str, float]) -> float:
+        task = self._run.task
+        return task.worth(means) if isinstance(task, SeveralTasks) and "" not in means else means[""]
+
+    def _mean(self, prompt: Prompt, member: str) -> float:
+        values = [score.value for score in self._scored(prompt, member)]
+        return math.fsum(values) / len(values)
+
+    def _scored(self, prompt: Prompt, member: str) -> list[Score]:
+        key = self._key(prompt, member)
+        if key not in self._scores:
+            group = self._groups[member]
+            self._scores[key] = list(self._run.evaluate([prompt], group)[prompt])
+        return self._scores[key]
+
+    def _key(self, prompt: Prompt, member: str) -> tuple[str, ...]:
+        """All that the examples of a task are shown of a prompt."""
+        hidden = [part for part, name in self._member.items() if name not in ("", member)]
+        return (member, *(text for part, text in prompt.texts if part not in hidden))
+
+    def _mistakes(self, prompt: Prompt, member: str) -> list[Mistake]:
+        scores = self._scored(prompt, member)
+        return [pair for pair in zip(self._groups[member], scores, strict=True) if pair[1].value < _RIGHT]
+
+    def _drawn(self) -> dict[str, list[Example]]:
+        """Training examples by task, as many of each."""
+        task, groups = self._run.task, dict[str, list[Example]]()
+        for example in self._run.train:
+            groups.setdefault(task.member_of(example) if isinstance(task, SeveralTasks) else "", []).append(example)
+        count, rng = max(1, self._plan.examples // len(groups)), self._run.rng("examples")
+        return {name: rng.sample(group, min(count, len(group))) for name, group in groups.items()}
+
+
+def _own(example: Example) -> Example:
+    """What an example of several tasks was made of: without the user prompt, which is no data."""
+    return example if example.source is None else example.source

@@ -1,0 +1,92 @@
+"""Who asks for an answer that several runs want at one moment: one of them, and the others wait for it.
+
+A claim is a row with the run that asks. It holds while that run is held (`holding`), so one whose process died holds
+nothing. Only in PostgreSQL, where the server tells which runs are held; elsewhere every run asks for all it lacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Generator, Sequence
+
+import sqlalchemy as sql
+
+from promptopt.store.database import CLAIMS, sentences
+from promptopt.store.holding import lock_number
+
+OTHERS_S = 0.1
+"""Seconds between two looks for answers that another run asks for."""
+AT_ONCE = 500
+"""Keys in one statement."""
+
+TAKE = sql.text("INSERT INTO claims (key, run) VALUES (:key, :run) ON CONFLICT DO NOTHING")
+HOLDERS = sql.select(CLAIMS.c.key, CLAIMS.c.run).where(CLAIMS.c.key.in_(sql.bindparam("keys", expanding=True)))
+GIVE = sql.text("DELETE FROM claims WHERE key = :key AND run = :run")
+HELD = sql.text(
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_MASK = (1 << 64) - 1
+"""What makes a lock's number the same with a sign and without."""
+
+
+class Claims:
+    """The claims of one run."""
+
+    def __init__(self, engine: sql.Engine, where: str, run_id: str) -> None:
+        """`run_id`: a run that this process holds."""
+        self._engine, self._where, self._run = engine, where, run_id
+
+    def turns(
+        self, keys: Sequence[bytes], stored: Callable[[Sequence[bytes]], Collection[bytes]], look: Callable[[], None]
+    ) -> Generator[list[bytes]]:
+        """Yield those of `keys` that this run is to ask, until each has been yielded or is stored.
+
+        What is yielded is to be stored before the next step. `stored`: which keys have an answer by now. `look` is
+        called while others ask for all that is left; what it raises ends it. Close it where it is left. Raises
+        StoreError.
+        """
+        left = list(keys)
+        while left:
+            mine = self._take(left)
+            try:
+                # Whoever claimed one before may have stored it and let go of it since it was looked for.
+                have = stored(mine)
+                asked = [key for key in mine if key not in have]
+                if asked:
+                    yield asked
+            finally:
+                self._give(mine)
+            done = {*mine, *stored(left)}
+            left = [key for key in left if key not in done]
+            if left and not asked:
+                look()
+                time.sleep(OTHERS_S)
+
+    def _take(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Claim those that nobody else has, and say which these are."""
+        # In one order for all runs: two that claim the same keys would else wait for each other's.
+        rows = [{"key": key, "run": self._run} for key in sorted(keys)]
+        with sentences(self._where), self._engine.begin() as connection:
+            connection.execute(TAKE, rows)
+            others = self._others(connection, keys)
+            living = {number & _MASK for (number,) in connection.execute(HELD)} if others else set[int]()
+            dead = [(key, run) for key, run in others.items() if lock_number(run) & _MASK not in living]
+            if dead:
+                connection.execute(GIVE, [{"key": key, "run": run} for key, run in sorted(dead)])
+                connection.execute(TAKE, [{"key": key, "run": self._run} for key, _ in sorted(dead)])
+                others = self._others(connection, keys)
+        return [key for key in keys if key not in others]
+
+    def _others(self, connection: sql.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
+        found: dict[bytes, str] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            rows = connection.execute(HOLDERS, {"keys": list(keys[start : start + AT_ONCE])})
+            found.update({bytes(key): str(run) for key, run in rows if run != self._run})
+        return found
+
+    def _give(self, keys: Sequence[bytes]) -> None:
+        if not keys:
+            return
+        with sentences(self._where), self._engine.begin() as connection:
+            connection.execute(GIVE, [{"key": key, "run": self._run} for key in sorted(keys)])

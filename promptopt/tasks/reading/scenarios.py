@@ -1,0 +1,105 @@
+"""Scenarios of simulated users: a row each, to the examples that `evaluators.simulated` plays.
+
+`goal` says what the user wants. `facts`: what they know and tell when asked. `persona`: who they are and how they
+write. `ends`: when they leave. `opening`: their first message, word for word. `target`: what a good end is, for the
+judge or a metric. `group`, `slice`: as of any example. What the prompt's variables stand for is named by variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.text import counted
+from promptopt.types import HISTORY, Example, Message
+
+PARTS = ("persona", "goal", "facts", "ends")
+"""What the one who plays the user is told, in this order."""
+_OTHERS = ("opening", "target", "group", "slice", "id")
+
+
+def scenario(
+    goal: str,
+    *,
+    facts: str = "",
+    persona: str = "",
+    ends: str = "",
+    opening: str = "",
+    target: str = "",
+    group: str = "",
+    **variables: str,
+) -> Example:
+    """One scenario as an example; its text is what stands in the place of the conversation until it is played.
+
+    `variables`: what fills the slots of the system prompt. Raises ConfigError without a goal.
+    """
+    if not goal.strip():
+        raise ConfigError("a scenario has no goal; say what the user wants, as scenario('cancel order 17')")
+    told = {"persona": persona, "goal": goal, "facts": facts, "ends": ends}
+    text = "\n".join(_named(name, told[name].strip()) for name in PARTS if told[name].strip())
+    begun = (Message("user", opening.strip()),) if opening.strip() else ()
+    return Example((*variables.items(), (HISTORY, text)), target, group=group, messages=begun)
+
+
+def read_scenarios(
+    path: Path, rows: Iterable[Mapping[str, object]], variables: Sequence[str]
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """The scenarios in a file, and what a user should know.
+
+    Raises DataError for a row without a goal or one of the variables.
+    """
+    found: dict[Example, None] = {}
+    unknown: dict[str, None] = {}
+    rows_read = 0
+    for number, row in enumerate(rows, start=1):
+        rows_read += 1
+        texts = {name: _text(value) for name, value in row.items()}
+        for name in ("goal", *variables):
+            if not texts.get(name, "").strip():
+                raise DataError(
+                    f"{path}, row {number}: the scenario has no {name!r}; write it there, or remove the row "
+                    f"(it has {', '.join(row) if row else 'nothing'})"
+                )
+        unknown.update(dict.fromkeys(name for name in row if name not in (*PARTS, *_OTHERS, *variables)))
+        made = scenario(
+            **{name: texts.get(name, "") for name in (*PARTS, "opening", "target", "group")},
+            **{name: texts[name] for name in variables},
+        )
+        found.setdefault(replace(made, slice=texts.get("slice", "")))
+    said: list[str] = []
+    if unknown:
+        said.append(
+            f"{path.name}: {', '.join(map(repr, unknown))} of the scenarios is read by nobody; a scenario has "
+            f"{', '.join((*PARTS, *_OTHERS[:-1]))}, and what [simulation] variables names"
+        )
+    if len(found) < rows_read:
+        said.append(f"{path.name}: {counted(rows_read - len(found), 'scenario')} left out that is there twice")
+    return tuple(found), tuple(said)
+
+
+def check_variables(path: Path, variables: Sequence[str]) -> None:
+    """Raise ConfigError where a variable has the name of something else in a scenario."""
+    taken = next((name for name in variables if name in (*PARTS, *_OTHERS, HISTORY)), None)
+    if taken is not None:
+        raise ConfigError(
+            f"{path}: [simulation] variables names {taken!r}, which the assistant is not to know; rename the variable "
+            f"in the prompt and in the scenarios"
+        )
+
+
+def _named(name: str, text: str) -> str:
+    return f"{name}:\n{text}" if "\n" in text or text.startswith("- ") else f"{name}: {text}"
+
+
+def _text(value: object) -> str:
+    """A value as a text: lists and tables an entry a line."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return "\n".join(f"- {key}: {_text(each)}" for key, each in cast("Mapping[str, object]", value).items())
+    if isinstance(value, list):
+        return "\n".join(f"- {_text(each)}" for each in cast("list[object]", value))
+    return str(value)

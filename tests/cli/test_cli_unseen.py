@@ -1,0 +1,243 @@
+"""A system prompt searched on some tasks and judged on others; and one task adapted to a system prompt that stays."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Invoke, text_of
+
+from promptopt import registry
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.metaspo.method import MetaSPO
+
+FOUND = "Answer carefully what you are asked."
+CAPS = ("--max-evaluations", "200", "--model", "x", "--method", "climb")
+
+
+@pytest.fixture
+def model() -> Scripted:
+    """Right in half of the examples, and in all of them under a system prompt that says `carefully`."""
+
+    # The first breaks the contract, the second is said twice.
+    written = chain(("Tell me of it.", "Name it.", "Name it.", "Name it slowly.", "Speak thoroughly."), repeat("Say."))
+
+    def answer(request: Any) -> str:
+        text = text_of(request)
+        if text.startswith("Improve:"):
+            return FOUND
+        if "inputs and the right answers" in text:
+            return f"<prompt>{next(written)}</prompt>"
+        if "<critique>" in text:
+            return "<critique>It is too vague.</critique>"
+        if "<prompt>" in text:
+            return f"<prompt>{FOUND if 'serve many' in text else 'Say thoroughly what it is.'}</prompt>"
+        item = text.rpartition("item ")[2].split()
+        right = "carefully" in text or "thoroughly" in text or int(item[0]) % 4 < 2
+        return item[1] if right else "none"
+
+    return Scripted(answer, name="scripted/one")
+
+
+@pytest.fixture
+def tasks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three tasks in files: red, green and blue."""
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda group, name: MetaSPO if name == "metaspo" else load(group, name))
+    for name in ("red", "green", "blue"):
+        rows = [{"text": f"{name} item {number} {('good', 'bad')[number % 2]}", "label": ("good", "bad")[number % 2]}
+                for number in range(120)]  # fmt: skip
+        (workplace / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        said = f"""
+labels = ["bad", "good"]
+instruction = "Say what the {name} text is."
+max_tokens = 4
+[data]
+file = "{name}.jsonl"
+input = "text"
+target = "label"
+[contract]
+must_not_contain = ["Tell me"]
+"""
+        (workplace / f"{name}.toml").write_text(said, encoding="utf-8")
+    return workplace
+
+
+def unseen(invoke: Invoke, *more: str) -> dict[str, Any]:
+    result = invoke("unseen", *CAPS, "--json", *more)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def seen_by(model: Scripted) -> list[str]:
+    """What the task model was sent under a system prompt."""
+    return [text_of(request) for request in model.log if "item" in text_of(request)]
+
+
+def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_again_nothing_is_asked(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    told = unseen(invoke, "--task", "red.toml,green.toml,blue.toml")
+
+    assert [(each["task"], each["sources"]) for each in told["unseen"]] == [
+        ("red", ["green", "blue"]), ("green", ["red", "blue"]), ("blue", ["red", "green"])
+    ]  # fmt: skip
+    for each in told["unseen"]:
+        assert each["system"] == FOUND
+        assert each["start_system"] == "You are a helpful assistant."
+        assert each["found"]["score"] == 1.0 > each["start"]["score"]
+        assert each["gain"]["verdict"] == "better"
+        assert each["gain"]["n"] == 48
+        assert each["gain"]["alpha"] == pytest.approx(0.05 / 3)
+        assert each["adapted"] is None
+    assert told["summary"]["n"] == 3
+    assert told["summary"]["min"] <= told["summary"]["mean"] <= told["summary"]["max"]
+
+    asked = len(model.log)
+    shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml")
+    assert len(model.log) == asked
+    assert "A verdict needs p below 0.05 / 3." in shown.stdout
+    assert shown.stdout.count(f"\n{FOUND}") == 3
+    assert "The mean over 3 unseen tasks: " in shown.stdout
+
+
+def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tasks: Path, model: Scripted) -> None:
+    invoke("optimize", *CAPS, "--task", "green.toml,blue.toml", "--json")
+    searched = len(model.log)
+    told = unseen(invoke, "--task", "green.toml,blue.toml", "--on", "red.toml")
+    rest = [text for text in map(text_of, model.log[searched:]) if "item" in text]
+
+    assert not any("red item" in text_of(request) for request in model.log[:searched])
+    assert all("red item" in text for text in rest)
+    assert len(rest) == 2 * 48
+    assert [each["task"] for each in told["unseen"]] == ["red"]
+
+
+def test_the_caps_are_those_of_the_search_and_all_test_examples_of_the_unseen_task_are_scored(
+    invoke: Invoke, tasks: Path
+) -> None:
+    (each,) = unseen(invoke, "--task", "green.toml,blue.toml", "--on", "red.toml", "--max-evaluations", "40")["unseen"]
+
+    assert each["gain"]["n"] == 48
+
+
+def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which_stays(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    told = unseen(invoke, "--task", "green.toml,blue.toml", "--on", "red.toml", "--adapt", "--method", "metaspo")
+    (each,) = told["unseen"]
+    shown = [tuple(message.content for message in request.content) for request in model.log]
+    systems = {sent[0] for sent in shown if len(sent) == 2 and "thoroughly" in sent[1] and "red item" in sent[1]}
+
+    assert each["adapted"]["start"]["score"] == each["adapted"]["found"]["score"] == 1.0
+    assert each["adapted"]["gain"]["verdict"] == "no_evidence"
+    assert len(each["adapted"]["runs"]) == 2
+    assert systems <= {"You are a helpful assistant.", FOUND}
+    assert "You are a helpful assistant." in systems
+
+
+def test_user_prompts_that_know_of_no_system_prompt_are_written_from_examples_and_the_spread_is_told(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    asked = ("--task", "green.toml,blue.toml", "--on", "red.toml", "--user-prompts", "4")
+    (each,) = unseen(invoke, *asked)["unseen"]
+    told = each["user_prompts"]
+    requests = [text for text in map(text_of, model.log) if "inputs and the right answers" in text]
+    calls = len(model.log)
+
+    assert sorted(told["texts"]) == ["Name it slowly.", "Name it.", "Speak thoroughly."]
+    assert (told["start"]["min"], told["start"]["max"], told["start"]["n"]) == (each["start"]["score"], 1.0, 3)
+    assert told["start"]["mean"] == pytest.approx((2 * each["start"]["score"] + 1) / 3)
+    assert (told["found"]["min"], told["found"]["max"]) == (1.0, 1.0)
+    assert told["gain"]["mean"] == pytest.approx(1 - told["start"]["mean"])
+    assert told["gain"]["n"] == 48
+    assert {text.count("Expected output: ") for text in requests} == {10}
+    assert not any(FOUND in text or "helpful" in text for text in requests)
+
+    shown = invoke("unseen", *CAPS, *asked)
+    assert "red, under 3 user prompts written from examples: " in shown.stdout
+    assert len(model.log) == calls
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--task", "red.toml,green.toml"), "name three or more with --task, or the unseen ones with --on"),
+        (("--task", "red.toml", "--on", "blue.toml"), "searched on two tasks or more"),
+        (("--task", "red.toml,green.toml", "--on", "green.toml"), "--on names 'green.toml', which is searched on"),
+        (("--task", "red.toml,green.toml", "--on", "blue.toml,blue.toml"), "two tasks are named 'blue'"),
+        ((), "which task?"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_before_any_call(
+    more: tuple[str, ...], said: str, invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    result = invoke("unseen", *CAPS, *more)
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert not model.log
+
+
+def test_one_task_is_adapted_to_a_system_prompt_that_stays(invoke: Invoke, tasks: Path, model: Scripted) -> None:
+    (tasks / "found.md").write_text("You are terse.\n", encoding="utf-8")
+    out = tasks / "winner.json"
+    adapted = ("--system", "found.md", "--method", "metaspo")
+    result = invoke("optimize", "--task", "red.toml", *adapted, *CAPS[:4], "--json", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    parts = json.loads(out.read_text("utf-8"))["parts"]
+    sent = [request.content for request in model.log if "red item" in text_of(request) and len(request.content) == 2]
+
+    assert parts == {"instruction": "You are terse.", "user prompt of red": "Say thoroughly what it is."}
+    assert json.loads(result.stdout)["verdict"] == "better"
+    assert {content[0].content for content in sent} == {"You are terse."}
+
+
+def test_a_winner_over_several_tasks_is_exported_shown_and_measured_with_its_user_prompts(
+    invoke: Invoke, tasks: Path
+) -> None:
+    out, text = tasks / "winner.json", tasks / "winner.txt"
+    both = ("--task", "red.toml,green.toml", "--model", "x")
+    ran = invoke("optimize", *both, "--method", "metaspo", "--max-evaluations", "400", "--json", "--out", str(out))
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(ran.stdout)
+    exported = invoke("runs", "export", result["run_id"], "--out", str(text))
+    again = invoke("evaluate", *both, "--prompt", str(out), "--split", "test", "--json")
+    assert exported.exit_code == again.exit_code == 0, exported.output + again.output
+    parts = json.loads(out.read_text("utf-8"))["parts"]
+
+    assert sorted(parts) == ["instruction", "user prompt of green", "user prompt of red"]
+    assert f"[user prompt of red]\n{parts['user prompt of red']}" in text.read_text("utf-8")
+    assert json.loads(again.stdout)["layouts"][0]["score"] == result["best"]["test"]["score"]
+
+
+@pytest.mark.parametrize("name", ["found.md", "found.json", "found.txt"])
+def test_a_system_prompt_is_read_from_a_text_or_from_a_winner_as_it_was_written(
+    name: str, invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    texts = {
+        "found.md": FOUND,
+        "found.json": json.dumps({"parts": {"instruction": FOUND, "user prompt of blue": "Say it."}}),
+        "found.txt": f"[system]\n{FOUND}\n\n[user]\n{{history}}\n\n[user prompt of blue]\nSay it.",
+    }
+    (tasks / name).write_text(texts[name], encoding="utf-8")
+    result = invoke("evaluate", "--task", "red.toml,green.toml", "--system", name, "--model", "x", "--split", "dev")
+
+    assert result.exit_code == 0, result.output
+    assert {request.content[0].content for request in model.log} == {FOUND}
+
+
+def test_a_file_that_holds_no_system_prompt_and_a_task_without_a_user_prompt_are_refused(
+    invoke: Invoke, tasks: Path
+) -> None:
+    (tasks / "empty.json").write_text("{}", encoding="utf-8")
+    none = invoke("optimize", *CAPS, "--task", "red.toml", "--system", "empty.json")
+    chat = invoke("optimize", *CAPS, "--task", "support-chat", "--system", "Be kind.")
+
+    assert none.exit_code == 1 or none.exit_code == 2
+    assert "holds no system prompt under 'parts'" in " ".join(none.stderr.split())
+    assert chat.exit_code == 2
+    assert "has no user prompt to be searched" in " ".join(chat.stderr.split())

@@ -1,0 +1,74 @@
+"""What a model that plays a user is asked, and what its reply says."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.evaluators.persona import END, persona_request, utterance_in
+from promptopt.types import Message, Reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "ends"),
+    [
+        ("Where is my order?", "Where is my order?", False),
+        ("User: Where is it?", "Where is it?", False),
+        ("**Customer:** Where is it?", "Where is it?", False),
+        ("<think>they are terse</think>Where?", "Where?", False),
+        (f"Thanks, bye. {END}", "Thanks, bye.", True),
+        ("Thanks.\n\n**[End]**", "Thanks.", True),
+        ("[ END ]", "", True),
+        (f"Fine. {END} Anything else I say is lost.", "Fine.", True),
+        # A small model writes on for both: only the user's own words count.
+        ("Where is it?\nAssistant: On its way.\nUser: Thanks. [END]", "Where is it?", False),
+        ("Where is it?\n\n**Agent:** here", "Where is it?", False),
+        # These speak of assistants, and end nothing.
+        ("My assistant: a robot that is broken.", "My assistant: a robot that is broken.", False),
+        ("At the end I want it back.", "At the end I want it back.", False),
+    ],
+)
+def test_a_message_is_the_users_own_words_alone(reply: str, text: str, ends: bool) -> None:
+    said = utterance_in(Reply(reply))
+    assert (said.text, said.ends, said.problem) == (text, ends, "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (Reply(""), "said nothing"),
+        (Reply(" \n\t"), "said nothing"),
+        (Reply("User:"), "said nothing"),
+        (Reply("Assistant: How can I help you?"), "as the assistant"),
+        (Reply("# AI: Hello!"), "as the assistant"),
+        (Reply("<think>what would they"), "never ended"),
+        (Reply("I would like to", "length"), "cut off"),
+        (Reply("", "filter"), "did not answer"),
+        (Reply("", "rejected"), "too long"),
+    ],
+)
+def test_a_reply_without_a_message_says_why(reply: Reply, problem: str) -> None:
+    said = utterance_in(reply)
+    assert problem in said.problem
+    assert not said.text
+
+
+def test_the_model_reads_the_scenario_and_the_chat_with_the_roles_turned_round() -> None:
+    talk = [Message("user", "one"), Message("assistant", "two")]
+    content = persona_request("goal: cancel order 7", talk).content
+    assert not isinstance(content, str)
+    assert [message.role for message in content] == ["system", "user", "assistant", "user"]
+    assert [message.content for message in content[2:]] == ["one", "two"]
+    assert "goal: cancel order 7" in content[0].content
+
+
+def test_what_all_scenarios_share_is_a_prefix() -> None:
+    first, other = (persona_request(text, []) for text in ("goal: a", "goal: b"))
+    heads = {request.content[0].content[: request.shared] for request in (first, other)}  # type: ignore[union-attr]
+    assert len(heads) == 1
+    assert "goal" not in heads.pop()
+
+
+def test_asking_again_asks_another_thing() -> None:
+    again, first = (persona_request("goal: a", [], again=each) for each in (True, False))
+    assert again.to_json() != first.to_json()
+    assert again.content[0] == first.content[0]

@@ -1,0 +1,138 @@
+"""A prompter and a target as one model: what is rewritten, what is left, what it costs, and how it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError
+from promptopt.evaluation import evaluate
+from promptopt.models.scripted import Scripted
+from promptopt.models.specs import open_model
+from promptopt.optimizers.align_pro.transform import Rewritten
+from promptopt.protocols import Model
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
+from promptopt.testing import ModelContract
+from promptopt.types import Example, Message, Request, Sampling, ScoreRequest
+
+HEARD: list[str] = []
+
+
+def echo() -> Scripted:
+    """Answers with all that it reads."""
+
+    def answer(request: Request) -> str:
+        content = request.content
+        return content if isinstance(content, str) else " | ".join(each.content for each in content)
+
+    return Scripted(answer, name="echo", scores=lambda content, text: [-float(len(str(content)))])
+
+
+def prompter(write: Callable[[str], str]) -> Scripted:
+    """`write` makes the rewrite of what stands between the quotes."""
+
+    def answer(request: Request) -> str:
+        assert not isinstance(request.content, str)
+        section = request.content[-1].content.split('"""\n')[1].removesuffix('\n"""')
+        HEARD.append(section)
+        return write(section)
+
+    return Scripted(answer, name="prompter")
+
+
+def exactly() -> Scripted:
+    return prompter(lambda text: f"{text} Answer in a single word.")
+
+
+class TestContract(ModelContract):
+    def model(self) -> Model:
+        return Rewritten(exactly(), echo())
+
+
+def replied(model: Model, *contents: str | tuple[Message, ...]) -> list[str]:
+    found = dict(model.generate([Request(content) for content in contents]))
+    return [found[place].text for place in range(len(contents))]
+
+
+def test_of_a_chat_the_last_users_message_is_rewritten_and_of_a_text_the_whole() -> None:
+    chat = (
+        Message("system", "Be kind."),
+        Message("user", "First?"),
+        Message("assistant", "One."),
+        Message("user", "Two?"),
+    )
+    model = Rewritten(exactly(), echo())
+    assert replied(model, chat, "Three?", (Message("system", "Alone."),)) == [
+        "Be kind. | First? | One. | Two? Answer in a single word.",
+        "Three? Answer in a single word.",
+        "Alone.",
+    ]
+
+
+@pytest.mark.parametrize("useless", ["", "   ", "I can't help with that.", "Rewrite this {thing}.", "long " * 900])
+def test_a_rewrite_of_no_use_leaves_the_input_as_it_is(useless: str) -> None:
+    assert replied(Rewritten(prompter(lambda _: useless), echo()), "What is this?") == ["What is this?"]
+
+
+def test_an_input_that_comes_again_is_rewritten_once_and_its_tokens_are_counted_each_time() -> None:
+    HEARD.clear()
+    model, plain = Rewritten(exactly(), echo()), echo()
+    once = dict(model.generate([Request("What?"), Request("What?")]))
+    again = dict(model.generate([Request("What?")]))
+    assert HEARD == ["What?"]
+    alone = dict(plain.generate([Request("What? Answer in a single word.")]))[0]
+    for reply in (once[0], once[1], again[0]):
+        assert reply.prompt_tokens > alone.prompt_tokens
+        assert reply.completion_tokens > alone.completion_tokens
+
+
+def test_likelihoods_are_those_after_the_rewrite() -> None:
+    model = Rewritten(exactly(), echo())
+    assert model.can_score()
+    (_, found), *_ = model.score([ScoreRequest("What?", ("yes",))])
+    (_, bare), *_ = echo().score([ScoreRequest("What? Answer in a single word.", ("yes",))])
+    assert found == bare
+    mute = Rewritten(exactly(), Scripted(lambda _: "x", name="mute"))
+    assert not mute.can_score()
+    with pytest.raises(ConfigError, match="gives no likelihoods"):
+        list(mute.score([ScoreRequest("What?", ("yes",))]))
+
+
+def test_the_name_changes_with_either_model_and_with_how_the_prompter_is_asked() -> None:
+    names = {
+        Rewritten(exactly(), echo()).name,
+        Rewritten(echo(), exactly()).name,
+        Rewritten(exactly(), echo(), Sampling(max_tokens=9)).name,
+    }
+    assert len(names) == 3
+
+
+def test_a_prompter_at_a_temperature_is_refused() -> None:
+    with pytest.raises(ConfigError, match="drawn from at a temperature"):
+        Rewritten(exactly(), echo(), Sampling(temperature=1.0))
+
+
+@pytest.mark.parametrize("named", ["rewritten/", "rewritten/hf/x", "rewritten/::hf/x", "rewritten/hf/x::"])
+def test_a_name_that_names_no_two_models_is_refused(named: str) -> None:
+    with pytest.raises(ConfigError, match="names no two models; write rewritten/PROMPTER::TARGET"):
+        open_model(named)
+
+
+def test_the_pair_is_held_against_the_target_on_a_task_and_judged_by_what_was_asked(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def metric(answer: str, example: Example) -> float:
+        seen.append(example["question"])
+        return float("single word" in answer)
+
+    examples = [Example.of("x", question=f"question {number}") for number in range(40)]
+    task = Task.from_examples(examples, prompt="Say it.", metric=metric, splits=Splits(10, 10, 20))
+    scores = [
+        evaluate(task, model=model, split="test", store=tmp_path / "store.db").measured.score
+        for model in (echo(), Rewritten(exactly(), echo()))
+    ]
+    assert scores == [0.0, 1.0]
+    assert set(seen) <= {each["question"] for each in examples}

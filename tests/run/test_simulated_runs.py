@@ -1,0 +1,174 @@
+"""Simulated users in a run: metered by role, capped, replayed for nothing, and resumed after kill -9 at any call."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.evaluation import evaluate
+from promptopt.evaluators.simulated import Simulated
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.tasks import Layout, Task, scenario
+from promptopt.testing import outcome
+from promptopt.types import Proposal, Request
+
+CHAT = Layout("chat", messages=(("system", "{instruction}"), ("user", "{history}")))
+KIND = "You are the assistant. Be kind."
+PROGRAM = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
+from tests.run.test_simulated_runs import search
+print(json.dumps(search(sys.argv[1], kill_at=int(sys.argv[2]))[1]))
+"""
+
+
+@dataclass(frozen=True)
+class Two:
+    """Compares the start with one other."""
+
+    def optimize(self, run: Run) -> None:
+        """Search."""
+        child = run.initial.replace("instruction", KIND)
+        run.evaluate([run.initial, *run.admit([Proposal(child)])], run.train)
+
+
+def task(scenarios: int = 18) -> Task:
+    return Task.from_examples(
+        [scenario(f"cancel order {number}") for number in range(scenarios)],
+        prompt="You are the assistant.",
+        layout=CHAT,
+        metric="contains",
+    )
+
+
+def user(request: Request) -> str:
+    """Leaves after a message or two, by the number of the order."""
+    scene, messages = str(request.content[0]), len(request.content)
+    number = int(re.findall(r"cancel order (\d+)", scene)[0])
+    return "Thanks. [END]" if messages > 2 + 2 * (number % 3) else f"Order {number}, please."
+
+
+def bot(request: Request) -> str:
+    return f"{'Gladly' if 'kind' in str(request.content[0]) else 'Here'}, {len(request.content)}."
+
+
+def judge(request: Request) -> str:
+    if "answers" in request.schema:
+        return json.dumps({"reason": "so", "answers": {"1": "yes"}})
+    return json.dumps({"reason": "so", "score": 5 if "Gladly" in str(request.content) else 3})
+
+
+def models(kill_at: int = 0, fail_at: int | None = None) -> tuple[Models, Scripted]:
+    player = Scripted(user, name="player", fail_at=fail_at, latency_s=0.001 if kill_at else 0.0)
+    if kill_at:
+        player.kill_at = kill_at
+    others = [Scripted(bot, name="bot"), Scripted("x", name="writer"), Scripted(judge, name="judge")]
+    return Models(*others, user=player), player
+
+
+def search(
+    store: str | Path, *, kill_at: int = 0, fail_at: int | None = None, budget: Budget | None = None
+) -> tuple[Result, dict[str, Any]]:
+    chosen = task()
+    named, _ = models(kill_at, fail_at)
+    result = optimize(chosen, Two(), model=named, evaluator=Simulated(chosen, turns=3), store=store, budget=budget)
+    return result, json.loads(json.dumps(outcome(result)))
+
+
+def test_the_calls_of_users_have_a_role_of_their_own_in_the_ledger(tmp_path: Path) -> None:
+    chosen = task()
+    named, player = models()
+    found = evaluate(chosen, model=named, evaluator=Simulated(chosen, turns=3), store=tmp_path / "s.db")
+    ledgers = found.by_role
+    assert ledgers["user"].calls == player.calls > 0
+    assert ledgers["task"].calls == player.calls == len({str(each.to_json()) for each in player.log})
+    assert sum(each.calls for each in ledgers.values()) == found.spent.calls
+    assert found.judged
+
+
+def test_the_proposer_plays_where_nobody_is_named_and_the_user_is_told(tmp_path: Path) -> None:
+    chosen = task()
+
+    def anyone(request: Request) -> str:
+        return (
+            judge(request) if request.schema else user(request) if "You play" in str(request.content) else bot(request)
+        )
+
+    bots = Scripted(anyone, name="one")
+    found = evaluate(chosen, model=bots, evaluator=Simulated(chosen, turns=1), store=tmp_path / "s.db")
+    assert found.by_role["user"].calls > 0
+    assert any("plays the users is the task model" in said for said in found.warnings)
+    assert any("have another model play them too" in said for said in found.warnings)
+
+
+def test_a_model_named_to_play_users_of_no_scenarios_is_told_of(tmp_path: Path) -> None:
+    from promptopt.testing import planted_model, planted_task
+
+    one = planted_model(lambda _: 0.5)
+    found = evaluate(planted_task(), model=Models(one, user=Scripted(user, name="player")), store=tmp_path / "s.db")
+    assert any("nobody asks it" in said for said in found.warnings)
+
+
+def test_a_search_ends_in_a_judges_word_and_a_replay_asks_nothing(tmp_path: Path) -> None:
+    result, end = search(tmp_path / "s.db")
+    assert (result.verdict, result.basis) == ("undecided", "judge")
+    assert result.best.prompt["instruction"] == KIND
+    again, same = search(tmp_path / "s.db")
+    assert (again.paid.calls, same) == (0, end)
+
+
+def test_another_model_of_users_is_another_run(tmp_path: Path) -> None:
+    result, _ = search(tmp_path / "s.db")
+    chosen = task()
+    named, _ = models()
+    other = Models(named.task, named.proposer, named.judge, user=Scripted(user, name="somebody else"))
+    found = optimize(chosen, Two(), model=other, evaluator=Simulated(chosen, turns=3), store=tmp_path / "s.db")
+    assert found.run_id != result.run_id
+
+
+@pytest.mark.parametrize("cap", [Budget(calls=400), Budget(tokens=60_000), Budget(evaluations=40)])
+def test_caps_hold_and_a_cut_batch_is_kept(tmp_path: Path, cap: Budget) -> None:
+    result, _ = search(tmp_path / "s.db", budget=cap)
+    assert result.status in ("budget", "finished")
+    assert cap.calls is None or result.spent.calls <= cap.calls
+    assert cap.evaluations is None or result.spent.evaluations <= cap.evaluations
+    assert result.spent.evaluations > 0
+
+
+def test_an_outage_at_any_call_of_a_user_loses_nothing(tmp_path: Path) -> None:
+    whole, end = search(tmp_path / "whole.db")
+    store, paid = tmp_path / "s.db", 0
+    for _ in range(whole.by_role["user"].calls):
+        result, last = search(store, fail_at=7)
+        paid += result.paid.calls
+        if result.status != "suspended":
+            break
+        assert "failed" in result.reason
+    assert last == end
+    assert paid == whole.paid.calls
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_conversations_it_pays_nothing_twice(tmp_path: Path) -> None:
+    whole, end = search(tmp_path / "whole.db")
+    answered = 0
+    for kill_at in (10, 14):
+        program = [sys.executable, "-c", PROGRAM, str(tmp_path / "s.db"), str(kill_at)]
+        assert subprocess.run(program, check=False).returncode == 137
+        answered += kill_at - 1
+    result, last = search(tmp_path / "s.db")
+    assert last == end
+    # Of the calls that were answered before each kill, only the last can have been on its way to the file still.
+    assert result.paid.calls <= whole.paid.calls - answered + 2
