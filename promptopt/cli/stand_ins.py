@@ -210,7 +210,7 @@ class Proposer:
             return text
         pieces = text.split(" ")
         most = self._most()
-        for _ in range(rng.randint(4, 8)):
+        for _ in range(rng.randint(1, 4)):
             while len(pieces) >= most:
                 pieces.pop(rng.randrange(len(pieces)))
             pieces.insert(rng.randint(0, len(pieces)), rng.choice(_WORDS))

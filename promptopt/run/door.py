@@ -103,9 +103,8 @@ class Door:
         model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
-                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; "
-                f"these can: {scoring_forms()}; "
-                f"a search by what the model writes, with --evaluator generation, needs none"
+                f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; these can: "
+                f"{scoring_forms()}; a search by what the model writes, with --evaluator generation, needs none"
             )
         asked = [
             _PendingCall(request, text, call_key(model.name, text, "score"))
@@ -128,9 +127,7 @@ class Door:
         if model.name not in self._scorers:
             try:
                 # As text in the journal: a replay has to go the same way where the server is gone.
-                answer = self.memo(
-                    "can score", [model.name], lambda: beside(lambda: str(model.can_score()), self._stopping)
-                )
+                answer = self.memo("can score", [model.name], lambda: str(beside(model.can_score, self._stopping)))
             except BackendError as outage:
                 raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)
