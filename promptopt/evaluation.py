@@ -146,10 +146,12 @@ class Comparison:
                 "verdict": self.verdict}  # fmt: skip
 
 
-def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> Comparison:
+def compare(
+    first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0, alpha: float | None = None
+) -> Comparison:
     """The paired test of two evaluations, on the examples that both scored; on a test, at the level of the later look.
 
-    Raises ConfigError where there are none.
+    `alpha`: its two-sided level, where the caller knows what it has to pay for. Raises ConfigError where they share none.
     """
     known = dict(zip(first.examples, first.scores, strict=True))
     both = [(each, known[each].value, score.value)
@@ -160,8 +162,10 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
     looks = [each.look.number for each in (first, second) if each.look is not None]
     # Each rival is a look of its own, and pays for itself.
-    alpha = level(max(looks)) if looks else ALPHA / rivals
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=[each.group for each, _, _ in both])
+    owed = level(max(looks)) if looks else ALPHA / rivals
+    gain = paired_gain(
+        before, after, seed, alpha=owed if alpha is None else alpha, groups=[each.group for each, _, _ in both]
+    )
     return Comparison(gain, rivals, first.judged or second.judged)
 
 

@@ -229,10 +229,11 @@ def _judged(
 ) -> Judged:
     from promptopt.cli.evaluate import scored
     from promptopt.evaluation import compare
+    from promptopt.stats import ALPHA
 
     asked = _scoring(config)
     before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
-    return Judged(before, after, compare(before, after, rivals=rivals), runs)
+    return Judged(before, after, compare(before, after, rivals=rivals, alpha=ALPHA / rivals), runs)
 
 
 def _summary(found: Sequence[Unseen]) -> dict[str, Any]:
