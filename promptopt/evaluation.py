@@ -151,7 +151,7 @@ def compare(
 ) -> Comparison:
     """The paired test of two evaluations, on the examples that both scored; on a test, at the level of the later look.
 
-    `alpha`: its two-sided level, where the caller knows what it has to pay for. Raises ConfigError where they share none.
+    `alpha`: its two-sided level, where the caller knows what it owes. Raises ConfigError where none are shared.
     """
     known = dict(zip(first.examples, first.scores, strict=True))
     both = [(each, known[each].value, score.value)
