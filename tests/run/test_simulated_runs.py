@@ -55,9 +55,10 @@ def task(scenarios: int = 18) -> Task:
 
 def user(request: Request) -> str:
     """Leaves after a message or two, by the number of the order."""
-    scene, messages = str(request.content[0]), len(request.content)
+    scene = str(request.content)
+    said = scene.count("<<<assistant")
     number = int(re.findall(r"cancel order (\d+)", scene)[0])
-    return "Thanks. [END]" if messages > 2 + 2 * (number % 3) else f"Order {number}, please."
+    return "Thanks. [END]" if said > number % 3 else f"Order {number}, please."
 
 
 def bot(request: Request) -> str:
@@ -103,7 +104,11 @@ def test_the_proposer_plays_where_nobody_is_named_and_the_user_is_told(tmp_path:
 
     def anyone(request: Request) -> str:
         return (
-            judge(request) if request.schema else user(request) if "You play" in str(request.content) else bot(request)
+            judge(request)
+            if request.schema
+            else user(request)
+            if "part of a customer" in str(request.content)
+            else bot(request)
         )
 
     bots = Scripted(anyone, name="one")
