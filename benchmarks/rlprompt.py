@@ -175,7 +175,7 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
                     evaluator="labels" if way == "apo" else None, store=chosen.store,
                 )  # fmt: skip
                 assert result.best.test is not None
-                yield Row(name, seed, way, result.best.test.score, result.paid.calls,
+                yield Row(name, seed, way, result.best.test.score, result.spent.calls,
                           (time.monotonic() - begun) / 60, result.best.text,
                           tuple(step.note for step in result.steps))  # fmt: skip
 

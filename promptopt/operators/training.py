@@ -141,10 +141,11 @@ class Training:
             self._fresh = opened()
             return self._fresh.name
 
-        self._name = run.memo("policy", named, spec, str(run.seed), *map(spoken, settings))
+        made_from = [spec, str(run.seed), *map(spoken, settings)]
+        self._name = run.memo("policy", named, *made_from)
         self._events: list[_Event] = []
         self._applied = 0
-        self._marks: dict[int, str] = {0: digest([self._name, run.seed])}
+        self._marks: dict[int, str] = {0: digest([self._name, *made_from])}
         self._good = b""
 
     def sample(self, count: int, seed: int, contexts: Sequence[str] = ()) -> list[Sample]:

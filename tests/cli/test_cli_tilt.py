@@ -52,3 +52,10 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     result = invoke("runs", "tilt", optimized["run_id"], *options)
     assert result.exit_code == 2
     assert says in " ".join(result.stderr.split())
+
+
+def test_a_run_that_trained_no_prompter_has_none_to_take_away(optimized: dict[str, Any], invoke: Invoke) -> None:
+    pytest.importorskip("torch", reason="needs the extra `hf`: pip install 'promptopt-engine[hf]'")
+    result = invoke("runs", "prompter", optimized["run_id"], "--out", "mine")
+    assert result.exit_code == 2
+    assert "trained no prompter; train one with `promptopt optimize --method align-pro" in result.stderr

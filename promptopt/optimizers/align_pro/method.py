@@ -24,6 +24,7 @@ from typing import ClassVar, Literal
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
+from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw
@@ -198,6 +199,10 @@ class AlignPro:
             for prompt in rewrites(run, asked, self.sampling, who=_WHO, longest=self.longest, form=FORM)
             if prompt is not None
         ]
+        instead = sum(answers(run, prompt[editable]) for prompt in found)
+        if instead:
+            run.reject(f"{_WHO}: {ANSWERS}", instead)
+        found = [prompt for prompt in found if not answers(run, prompt[editable])]
         known = {source, *run.admit([Proposal(prompt, (source,), _WHO) for prompt in found if prompt != source])}
         return Counter([source, *[prompt for prompt in found if prompt in known]])
 

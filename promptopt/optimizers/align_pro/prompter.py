@@ -59,9 +59,15 @@ class Prompter:
         wanted = self._peft.LoraConfig(
             r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"
         )
-        with self._torch.random.fork_rng(devices=[]), quiet():
-            self._torch.manual_seed(settings.seed)
-            self._adapted = self._peft.get_peft_model(self._model, wanted).eval()
+        try:
+            with self._torch.random.fork_rng(devices=[]), quiet():
+                self._torch.manual_seed(settings.seed)
+                self._adapted = self._peft.get_peft_model(self._model, wanted).eval()
+        except ValueError as error:
+            why = str(error).splitlines()[0][:90]
+            raise ConfigError(
+                f"peft has no low-rank adapters for the prompter {self._called!r} ({why}); take another model"
+            ) from error
         self._trained: dict[str, Tensor] = {
             name: value for name, value in self._adapted.named_parameters() if value.requires_grad
         }
@@ -216,9 +222,12 @@ class Prompter:
         return chosen, (entropy, kl)
 
     def _logs(self, ids: Tensor, spans: Sequence[tuple[int, int]]) -> list[Tensor]:
-        states = self._model.base_model(input_ids=ids).last_hidden_state
-        head = self._model.get_output_embeddings()
-        return [head(row[first:last]).log_softmax(-1) for row, (first, last) in zip(states, spans, strict=True)]
+        """By the model's own last step: some scale or cap what their output layer gives."""
+        begun = min(first for first, _ in spans)
+        logits = self._model(input_ids=ids, logits_to_keep=ids.shape[1] - begun).logits
+        return [
+            row[first - begun : last - begun].log_softmax(-1) for row, (first, last) in zip(logits, spans, strict=True)
+        ]
 
     def _step(self, loss: float) -> float:
         """The loss, after a step by the gradient; NaN, and no step, where something is no number."""

@@ -9,14 +9,12 @@ from typing import Literal
 from promptopt.errors import ConfigError
 from promptopt.ranges import within
 
-Stages = Literal["both", "weights", "gradient"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
     """The paper's own numbers are not published, so all of these are ours."""
 
-    stages: Stages = "both"
+    stages: Literal["both", "weights", "gradient"] = "both"
     """Fit the first draws by their weights, then follow the gradient of reward less KL; or one of the two alone."""
     fit: int = 10
     """Steps of the first stage, on all draws at once."""

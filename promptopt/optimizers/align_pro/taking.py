@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from promptopt.errors import ConfigError
 from promptopt.operators.frozen import usable_device
@@ -21,8 +21,9 @@ def take_prompter(store: Store, run: str, fingerprint: Mapping[str, Any], folder
     `fingerprint`: the run's own (`RunRecord.fingerprint`). Raises ConfigError where the run trained none, or its
     weights are gone.
     """
-    method: Any = fingerprint.get("method")
-    if not isinstance(method, dict) or method.get("is") != MADE_BY or not method.get("prompter"):
+    found: Any = fingerprint.get("method")
+    method = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if method.get("is") != MADE_BY or not method.get("prompter"):
         raise ConfigError(
             f"run {run} trained no prompter; train one with `promptopt optimize --method align-pro --set prompter=hf/…`"
         )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 LEAST, MOST = 1e-9, 1e9
 """Of lambda, in the reward's unit, between which a bound on KL is solved."""
+EQUAL = 1e-200
+"""Rewards that differ by less are equal: a lambda for them would be no number."""
 HALVINGS = 200
 
 
@@ -65,9 +67,9 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
     Where all rewards are equal nothing is tilted, and lambda is infinite. Where the bound is above what any weights
     have, all weight is on the best.
     """
-    if max(rewards) == min(rewards):
-        return tilted(rewards, counts, math.inf)
     spread = max(rewards) - min(rewards)
+    if spread < EQUAL:
+        return tilted(rewards, counts, math.inf)
     low, high = math.log(LEAST * spread), math.log(MOST * spread)
     sharpest = tilted(rewards, counts, math.exp(low))
     if sharpest.kl <= bound:

@@ -21,6 +21,7 @@ from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.reflect import SAME, refuses, room, unusable
 from promptopt.operators.replies import Form, tidy
 from promptopt.operators.training import Batch, Learned, Policy, Sample, Tokens, Training
+from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
 from promptopt.run import Run
@@ -251,6 +252,7 @@ class Trained:
             text = tidy(sample.text, section)
             why = unusable(text, section, most=most, tags=(), count_tokens=run.count_tokens, form=FORM)
             why = "refusal" if why is None and refuses(text) and not refuses(section) else why
+            why = ANSWERS if why is None and answers(run, text) else why
             if why == SAME:
                 found.append(Draw(sample, source))
                 continue

@@ -94,7 +94,7 @@ class AdapterPolicy:
         if settings.algorithm == "sql":
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
-        read = [self._read(each, everything=False)[0] for each in (batch.samples if rows else (), batch.others) if each]
+        read = [self._states(each) for each in (batch.samples if rows else (), batch.others) if each]
         if not read:
             return Learned(0.0, 0.0, 0.0)
         self._revive(read, batch.seed)
@@ -231,7 +231,7 @@ class AdapterPolicy:
         """Whether the filter lets all of these tokens through."""
         if not self._settings.fluent:
             return True
-        states, _ = self._read([tuple(places)], everything=False)
+        states = self._states([tuple(places)])
         wanted = self._torch.tensor(places, device=self._device)[None, :, None]
         return bool(self._fluent(states).gather(-1, wanted).all())
 
@@ -283,9 +283,7 @@ class AdapterPolicy:
 
     def _samples(self, places: Tensor) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]
-        with self._torch.no_grad():
-            _, frozen = self._read(tokens, everything=True)
-        fluency = frozen.mean(-1)
+        fluency = self._likelihoods(tokens).mean(-1)
         return [
             Sample(row, text_of(self._tokenizer, [int(self._ids[each]) for each in row]), float(fluent))
             for row, fluent in zip(tokens, fluency, strict=True)
@@ -293,19 +291,25 @@ class AdapterPolicy:
 
     # --- learning ---
 
-    def _read(self, rows: Sequence[Tokens], *, everything: bool) -> tuple[Tensor, Tensor]:
-        """The frozen states before each token of given rows; with `everything`, each token's frozen log-probability."""
+    def _before(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Given rows as the model's own ids, and all that it reads before the last of each, from the start."""
         torch = self._torch
-        places = torch.tensor(rows, device=self._device)
-        ids = self._ids[places]
+        ids = self._ids[torch.tensor(rows, device=self._device)]
         start = torch.tensor([self._start] * len(rows), device=self._device)
-        with torch.no_grad(), quiet():
-            states = self._body(input_ids=torch.cat([start, ids[:, :-1]], dim=1)).last_hidden_state
-            states = states[:, len(self._start) - 1 :]
-            if not everything:
-                return states, states
-            logs = self._model.get_output_embeddings()(states).log_softmax(-1)
-            return states, logs.gather(-1, ids[..., None])[..., 0]
+        return ids, torch.cat([start, ids[:, :-1]], dim=1)
+
+    def _states(self, rows: Sequence[Tokens]) -> Tensor:
+        """The frozen states before each token of given rows."""
+        with self._torch.no_grad(), quiet():
+            states = self._body(input_ids=self._before(rows)[1]).last_hidden_state
+        return states[:, len(self._start) - 1 :]
+
+    def _likelihoods(self, rows: Sequence[Tokens]) -> Tensor:
+        """The frozen log-probability of each token, by the model's own last step: some scale or cap their logits."""
+        ids, read = self._before(rows)
+        with self._torch.no_grad(), quiet():
+            logs = self._model(input_ids=read).logits[:, len(self._start) - 1 :].log_softmax(-1)
+        return logs.gather(-1, ids[..., None])[..., 0]
 
     def _logits_of(self, rows: Sequence[Tokens], states: Tensor) -> list[Tensor]:
         """Online, target and frozen logits before each token of given rows; only the first has a graph."""

@@ -110,6 +110,13 @@ def test_refusals_are_left_out_and_without_rewrites_the_prompt_stays(tmp_path: P
     assert result.status != "suspended"
 
 
+@pytest.mark.parametrize("reply", ["yes", "Yes.", ' "YES" '])
+def test_an_answer_is_no_rewrite(tmp_path: Path, reply: str) -> None:
+    result = search(tmp_path, AlignPro(rewrites=4), propose=lambda _: f"<prompt>{reply}</prompt>")
+    assert result.rejected == {"rewriter: answers instead of rewriting": 4}
+    assert result.best.text == "Answer the question."
+
+
 def test_a_budget_that_ends_inside_a_round_weighs_what_was_fully_rewarded(tmp_path: Path) -> None:
     def numbered(request: Request) -> str:
         return f"<prompt>Answer exactly {request.seed}.</prompt>"

@@ -12,12 +12,16 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch
-from tests.optimizers.rlprompt.tiny_policy import byte_folder, tiny_folder
+from tests.models.hf.tiny_transformers import SMALL, save
+from tests.optimizers.rlprompt.tiny_policy import SETTINGS as ADAPTER
+from tests.optimizers.rlprompt.tiny_policy import WORDS, byte_folder, tiny_folder, word_tokenizer
 
 pytest.importorskip("peft", reason="needs the extra `train`: pip install 'promptopt-engine[hf,train]'")
 import torch  # isort: skip  # after the helper, which skips where there is none
+from transformers import AutoModelForCausalLM, Gemma2Config, GraniteConfig, MambaConfig  # isort: skip
 
 from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings  # isort: skip
+from promptopt.optimizers.rlprompt.adapter import AdapterPolicy  # isort: skip
 
 pytestmark = pytest.mark.hf
 SETTINGS = PrompterSettings(rank=4, rate=2e-2, clip=5.0, longest=6, seed=0)
@@ -109,6 +113,36 @@ def test_log_likelihoods_do_not_depend_on_the_company_of_a_row() -> None:
         together, _ = policy._read(rows, asked)
         for row, context, found in zip(rows, asked, together, strict=True):
             assert torch.allclose(policy._read([row], [context])[0][0], found, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["granite", "gemma2"])
+def test_likelihoods_are_those_of_the_models_own_last_step(tmp_path: Path, kind: str) -> None:
+    sizes = {**SMALL, "vocab_size": len(WORDS) + 2, "intermediate_size": 64, "num_key_value_heads": 2}
+    # The one divides its logits, the other caps them: its output layer alone says something else.
+    config = (
+        GraniteConfig(logits_scaling=4.0, **sizes)
+        if kind == "granite"
+        else Gemma2Config(head_dim=8, final_logit_softcapping=1.0, **sizes)
+    )
+    folder = save(tmp_path / kind, config, word_tokenizer())
+    policy, plain = tiny(folder=folder), AutoModelForCausalLM.from_pretrained(folder)
+    row, prefix = (2, 3, 0), policy._prefix(ASKED)
+    with torch.no_grad():
+        logs = plain(input_ids=torch.tensor([[*prefix, *row]])).logits[0, len(prefix) - 1 : -1].log_softmax(-1)
+    expected = float(logs.gather(-1, torch.tensor(row)[:, None]).mean())
+    assert policy._samples([row], ASKED)[0].fluency == pytest.approx(expected, abs=1e-5)
+    adapter = AdapterPolicy(str(folder), replace(ADAPTER, length=2))
+    ids = torch.tensor([[adapter._start[0], *adapter._ids[[4, 9]].tolist()]])
+    with torch.no_grad():
+        logs = plain(input_ids=ids).logits[0, :-1].log_softmax(-1)
+    found = float(adapter._likelihoods([(4, 9)]).mean())
+    assert found == pytest.approx(float(logs.gather(-1, ids[0, 1:, None]).mean()), abs=1e-5)
+
+
+def test_a_model_that_peft_cannot_adapt_is_refused(tmp_path: Path) -> None:
+    config = MambaConfig(vocab_size=len(WORDS) + 2, hidden_size=32, num_hidden_layers=2, state_size=4)
+    with pytest.raises(ConfigError, match=r"no low-rank adapters for the prompter 'mamba' .*; take another model"):
+        tiny(folder=save(tmp_path / "mamba", config, word_tokenizer()))
 
 
 def test_a_state_that_is_restored_goes_on_as_if_nothing_had_been() -> None:

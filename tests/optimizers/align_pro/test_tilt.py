@@ -92,6 +92,12 @@ def test_pairs_for_training_are_ordered_and_clear() -> None:
     assert all(each["beta"] == 0.25 and each["prompt"] == "x" for each in found)
 
 
+def test_rewards_that_differ_by_next_to_nothing_are_equal() -> None:
+    for tiny in (5e-324, 1e-310, 1e-250):
+        assert within_bound([0.0, tiny], [1, 1], 0.5).weights == (0.5, 0.5)
+    assert within_bound([0.0, 1e-190], [1, 1], 5.0).weights == pytest.approx((0.0, 1.0))
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 5)), min_size=2, max_size=9), st.floats(0.0, 3.0))
 def test_weights_add_up_and_keep_to_the_bound(rows: list[tuple[float, int]], bound: float) -> None:
     found = within_bound([each for each, _ in rows], [count for _, count in rows], bound)

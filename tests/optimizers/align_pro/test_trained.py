@@ -109,9 +109,10 @@ def test_upper_bounds_hold(tmp_path: Path) -> None:
 
 
 def test_rewards_that_all_tie_end_the_training_and_it_is_said(tmp_path: Path) -> None:
-    result = search(tmp_path, model=planted_model(feature_accuracy([], base=1.0)), method=replace(SMALL, strength=0.1))
-    told = [warning for warning in result.warnings if "earned the same (" in warning]
-    assert not told or "nothing to learn from" in told[0]
+    alike = replace(SMALL, strength=0.1, writer=Books(TEXTS[:4]))
+    result = search(tmp_path, alike, model=planted_model(feature_accuracy([], base=1.0)))
+    assert any("last 5 steps earned the same (1)" in warning for warning in result.warnings)
+    assert MADE[-1].log.count("learn") == 3 + 5
     bounded = replace(SMALL, strength=None, bound=1.0, writer=Books(TEXTS[:4]))
     result = search(tmp_path / "bound", bounded, model=planted_model(feature_accuracy([], base=1.0)))
     assert any("nothing to train by" in warning for warning in result.warnings)

@@ -66,7 +66,7 @@ def test_updates_change_the_adapter_alone_and_there_is_one_backbone() -> None:
 def test_an_untrained_policy_is_even(length: int) -> None:
     policy = tiny(replace(SETTINGS, length=length))
     rows = [each.tokens for each in policy.sample(0, 4)]
-    states, _ = policy._read(rows, everything=False)
+    states = policy._states(rows)
     shares = policy._logits_of(rows, states)[0].softmax(-1)
     assert float(shares.detach().max()) < 1.05 / shares.shape[-1]
 
@@ -84,7 +84,7 @@ def test_top_k_bounds_what_is_drawn_and_nothing_else(monkeypatch: pytest.MonkeyP
     assert set(drawn) == {48, 49}
     assert drawn.count(49) / len(drawn) == pytest.approx(1 / (1 + 2.718 ** -float(scripted[1])), abs=0.02)
     # What the loss reads is not cut.
-    states, _ = policy._read([(0,)], everything=False)
+    states = policy._states([(0,)])
     assert policy._logits_of([(0,)], states)[0].shape == (1, 1, len(WORDS))
 
 
@@ -111,7 +111,7 @@ def test_states_while_drawing_are_those_of_one_pass_over_the_ids() -> None:
     drawn = policy.sample(5, 64)
     stepwise = torch.stack(seen[: policy._settings.length], dim=1)
     policy._body = body
-    states, _ = policy._read([each.tokens for each in drawn], everything=False)
+    states = policy._states([each.tokens for each in drawn])
     assert torch.allclose(stepwise, states, atol=1e-5)
 
 

@@ -232,6 +232,18 @@ def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves
             assert [row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs")] == runs[1:]
 
 
+def test_runs_of_one_store_that_differ_in_a_setting_train_policies_of_their_own(tmp_path: Path) -> None:
+    others = [
+        replace(SMALL, algorithm="rloo"),
+        replace(SMALL, length=3),
+        replace(SMALL, writer=Tables(rate=0.0)),
+    ]
+    for number, method in enumerate([SMALL, *others]):
+        together, alone = search(tmp_path / "one", method), search(tmp_path / str(number), method)
+        assert drawn(together) == drawn(alone)
+        assert [step.note for step in together.steps] == [step.note for step in alone.steps]
+
+
 def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = target(WORTH)
     model.fail_at = 120
