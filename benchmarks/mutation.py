@@ -42,6 +42,7 @@ TESTS = {
     "operators/training": ["tests/optimizers/rlprompt", f"{GOLDEN}[rlprompt]"],
     "operators/bootstrapping": [f"{GOLDEN}[bootstrap]", "tests/optimizers/bootstrap", "tests/optimizers/mipro"],
     "operators/demand": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
+    "operators/frozen": ["tests/optimizers/rlprompt", "tests/optimizers/align_pro"],
     "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
     "operators/suggestions": [f"{GOLDEN}[optoprime]", "tests/optimizers/optoprime"],
     "operators/traces": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -133,7 +134,8 @@ def _begin(ray: Any, where: str) -> None:
         if not address.hostname or not address.port:
             raise ConfigError(f"--on {where!r} lacks a host or a port: write ray://HOST:PORT (Ray's client, 10001)")
         _knock(address.hostname, address.port)
-        ray.init(where, **quiet)
+        with warnings.catch_warnings(action="ignore"):
+            ray.init(where, **quiet)
     except (OSError, ValueError) as cause:
         raise ConfigError(
             f"--on {where!r}: no head of Ray answers there ({cause}); start it, or correct it, or set "

@@ -266,7 +266,10 @@ def prompter(
     run: RunName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
 ) -> None:
-    """Write the prompter that align-pro trained as a model: hf/FOLDER, and rewritten/hf/FOLDER::MODEL."""
+    """Write the prompter that align-pro trained, as a model of its own.
+
+    It is called hf/FOLDER, and rewritten/hf/FOLDER::MODEL before another.
+    """
     from promptopt.optimizers.align_pro.taking import take_prompter
     from promptopt.store.runs import Store
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from promptopt.types import Prompt
 
 DEFAULT_METHOD = "metaspo"
-ADAPTING = "frozen_system"
-"""The setting of that method by which it searches user prompts alone."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -43,7 +41,7 @@ class Judged:
         return {
             "start": asdict(self.before.measured),
             "found": asdict(self.after.measured),
-            "gain": self.against.to_json(),
+            "gain": {**self.against.to_json(), "alpha": self.against.gain.alpha},
             "look": None if look is None else look.number,
             "runs": list(self.runs),
         }
@@ -187,8 +185,7 @@ def _loaded(config: RunConfig, name: str) -> Task:
 
 def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> Judged:
     """User prompts searched under either system prompt, at the same caps, and held against each other."""
-    own = {ADAPTING: True} if config.method == DEFAULT_METHOD else {}
-    asked = replace(config, task=target, objective=None, weights=None, settings={**config.settings, **own})
+    asked = replace(config, task=target, objective=None, weights=None)
     found = [_searched(replace(asked, system=system), quiet) for system in systems]
     return _judged(config, [(task, best) for task, _, best in found], rivals, tuple(run for _, run, _ in found), quiet)
 

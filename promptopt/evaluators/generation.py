@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
@@ -185,7 +186,7 @@ class Generation:
                 raise _failed("metric", self.metric, cell, f"gave {pair!r}: expected a pair of a number and a feedback")
             value, score = pair[0], Score(0.0, feedback=pair[1])
         if type(value) is not float:
-            if not isinstance(value, Real) and type(value).__name__ not in {"bool", "bool_"}:
+            if not isinstance(value, Real | Decimal) and type(value).__name__ not in {"bool", "bool_"}:
                 raise _failed(
                     "metric",
                     self.metric,

@@ -53,6 +53,8 @@ class Scripted:
                 return
             self._count(request)
             answer = self._answers(request) if callable(self._answers) else self._answers[self.calls - 1]
+            if not isinstance(answer, str | Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigError(f"the scripted model answered {answer!r}; give a text or a Reply")
             yield index, answer if isinstance(answer, Reply) else self._reply(request, answer)
 
     def can_score(self) -> bool:

@@ -30,7 +30,9 @@ def load_result(path: str | Path) -> Result:
     try:
         value: object = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as cause:
-        raise DataError(f"the result {str(path)!r} cannot be read: {cause.strerror}; check its name") from cause
+        raise DataError(
+            f"the result {str(path)!r} cannot be read: {cause.strerror}; give a file that `Result.save` wrote"
+        ) from cause
     except ValueError as cause:
         raise DataError(f"{str(path)!r} is not valid JSON ({cause}); save the result again") from cause
     if not isinstance(value, dict):

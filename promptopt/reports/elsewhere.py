@@ -91,7 +91,10 @@ def _doubled(text: str) -> str:
 
 
 def as_promptfoo(exported: Exported) -> str:
-    """A promptfoo config (JSON, which its YAML reader takes) with this prompt and the model that it was measured on."""
+    """A promptfoo config (JSON, which its YAML reader takes) with this prompt and the model that it was measured on.
+
+    What an input holds is promptfoo's own affair: it looks for templates in there, too.
+    """
     spelt = {name: f"{{{{{own}}}}}" for name, own in _names(exported).items()}
     if exported.pieces[0].role == "":
         raw = exported.pieces[0].show(spelt, _unbraced)
@@ -107,8 +110,11 @@ def as_promptfoo(exported: Exported) -> str:
 
 
 def _unbraced(text: str) -> str:
-    """A text in which Nunjucks finds nothing to do: each opening brace, percent or hash in pairs becomes a literal."""
-    return re.sub(r"\{(?=[{%#]|\Z)", "{{ '{' }}", text)
+    """A text in which Nunjucks finds nothing to do: what opens a pair of marks becomes a literal, and so does `#}`.
+
+    That one ends a comment, and is an error where none was begun, other than in Jinja.
+    """
+    return re.sub(r"\{(?=[{%#]|\Z)|#(?=\})", lambda found: f"{{{{ '{found[0]}' }}}}", text)
 
 
 def as_llm(exported: Exported) -> str:

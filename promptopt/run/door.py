@@ -13,6 +13,7 @@ from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
+from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.claimed import in_turns
 from promptopt.run.served import Served
@@ -127,7 +128,9 @@ class Door:
         if model.name not in self._scorers:
             try:
                 # As text in the journal: a replay has to go the same way where the server is gone.
-                answer = self.memo("can score", [model.name], lambda: str(model.can_score()))
+                answer = self.memo(
+                    "can score", [model.name], lambda: beside(lambda: str(model.can_score()), self._stopping)
+                )
             except BackendError as outage:
                 raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)

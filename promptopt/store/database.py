@@ -122,7 +122,9 @@ def _advice(where: str, detail: str) -> str:
     told = next((said for sign, said in _SERVER.items() if sign in detail), None)
     if told is not None:
         return f"{told} ({detail})"
-    if any(sign in detail for sign in ("malformed", "not a database", "Could not decode", "unsupported file format")):
+    foreign = ("no such column", "no such table", "has no column")
+    signs = ("malformed", "not a database", "Could not decode", "unsupported file format", *foreign)
+    if any(sign in detail for sign in signs):
         return _DAMAGED
     if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
         return "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
@@ -188,7 +190,7 @@ def url_of(location: str | Path | None) -> sql.URL:
         try:
             url = sql.make_url(location)
             # The driver of the extra `postgres`, where none is named.
-            url = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+            url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
         if url.get_backend_name() == "sqlite" and _is_in_memory(url):

@@ -43,13 +43,12 @@ class Contract:
         for part in editables:
             text, before = given.get(part, ""), start.get(part, "")
             clauses = own.get(part, self)
-            shared = len(editables) - len(own) if clauses is self else 1
             broken = (
                 ("empty" if not text.strip() else _unprintable(text))
                 or self._changed_part(start, given)
                 or clauses._placeholder(before, text)
                 or clauses._template(before, text)
-                or clauses._of_part(before, shared)._spans(text)
+                or clauses._of_part(before, len(editables))._spans(text)
             )
             if broken is not None:
                 return broken

@@ -31,10 +31,11 @@ def _users_of(task: Task) -> Mapping[str, UserPrompt]:
     return layout.users if isinstance(layout, Layout) else {}
 
 
-def counts_of(task: Task) -> tuple[int, int]:
-    """(tasks that this one is made of, prompt parts that may be edited)."""
+def counts_of(task: Task) -> tuple[int, int, int]:
+    """(tasks that this one is made of, prompt parts that may be edited, those of them that one task alone shows)."""
     members: tuple[str, ...] = getattr(task, "members", ())
-    return max(1, len(members)), len(editables_of(task))
+    parts = editables_of(task)
+    return max(1, len(members)), len(parts), sum(bool(shown_to(task, part)) for part in parts)
 
 
 def with_user_prompts(task: AnyTask) -> AnyTask:

@@ -114,7 +114,8 @@ class Room:
 
     `evaluations`: (prompt, example) cells that the search may score by the caps on evaluations, tokens and dollars;
     the last two are estimates. `calls`: what it may ask of all models together. None: no cap. `train`, `dev`: examples.
-    `tasks`: how many the task is made of; `parts`: how many prompt parts may be edited.
+    `tasks`: how many the task is made of; `parts`: how many prompt parts may be edited, `users`: how many of them are
+    the user prompt of one of the tasks.
     """
 
     evaluations: int | None
@@ -124,6 +125,7 @@ class Room:
     dev: int
     tasks: int = 1
     parts: int = 1
+    users: int = 0
 
     def cells(self, proposer_calls_per_cell: float = 0.0) -> int | None:
         """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""

@@ -143,6 +143,7 @@ def test_the_user_prompts_of_tasks_become_parts_that_render_the_start_byte_for_b
         plain.render(plain.initial, each) for each in plain.test
     ]
     assert parted.fingerprint() != plain.fingerprint()
+    assert parted.fingerprint()["layout"] != plain.fingerprint()["layout"]
     assert [each.id for each in parted.test] == [each.id for each in plain.test]
 
 

@@ -23,7 +23,7 @@ def model() -> Scripted:
     """Right in half of the examples, and in all of them under a system prompt that says `carefully`."""
 
     # The first breaks the contract, the second is said twice.
-    written = chain(("Tell {other}.", "Name it.", "Name it.", "Name it slowly.", "Speak thoroughly."), repeat("Say."))
+    written = chain(("Tell me of it.", "Name it.", "Name it.", "Name it slowly.", "Speak thoroughly."), repeat("Say."))
 
     def answer(request: Any) -> str:
         text = text_of(request)
@@ -51,10 +51,18 @@ def tasks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows = [{"text": f"{name} item {number} {('good', 'bad')[number % 2]}", "label": ("good", "bad")[number % 2]}
                 for number in range(120)]  # fmt: skip
         (workplace / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        (workplace / f"{name}.toml").write_text(
-            f'labels = ["bad", "good"]\ninstruction = "Say what the {name} text is."\nmax_tokens = 4\n'
-            f'[data]\nfile = "{name}.jsonl"\ninput = "text"\ntarget = "label"\n', encoding="utf-8",
-        )  # fmt: skip
+        said = f"""
+labels = ["bad", "good"]
+instruction = "Say what the {name} text is."
+max_tokens = 4
+[data]
+file = "{name}.jsonl"
+input = "text"
+target = "label"
+[contract]
+must_not_contain = ["Tell me"]
+"""
+        (workplace / f"{name}.toml").write_text(said, encoding="utf-8")
     return workplace
 
 
@@ -83,6 +91,7 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
         assert each["found"]["score"] == 1.0 > each["start"]["score"]
         assert each["gain"]["verdict"] == "better"
         assert each["gain"]["n"] == 48
+        assert each["gain"]["alpha"] == pytest.approx(0.05 / 3)
         assert each["adapted"] is None
     assert told["summary"]["n"] == 3
     assert told["summary"]["min"] <= told["summary"]["mean"] <= told["summary"]["max"]
@@ -105,6 +114,14 @@ def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tas
     assert all("red item" in text for text in rest)
     assert len(rest) == 2 * 48
     assert [each["task"] for each in told["unseen"]] == ["red"]
+
+
+def test_the_caps_are_those_of_the_search_and_all_test_examples_of_the_unseen_task_are_scored(
+    invoke: Invoke, tasks: Path
+) -> None:
+    (each,) = unseen(invoke, "--task", "green.toml,blue.toml", "--on", "red.toml", "--max-evaluations", "40")["unseen"]
+
+    assert each["gain"]["n"] == 48
 
 
 def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which_stays(
@@ -168,7 +185,7 @@ def test_what_cannot_be_judged_is_refused_before_any_call(
 def test_one_task_is_adapted_to_a_system_prompt_that_stays(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     (tasks / "found.md").write_text("You are terse.\n", encoding="utf-8")
     out = tasks / "winner.json"
-    adapted = ("--system", "found.md", "--method", "metaspo", "--set", "frozen_system=true")
+    adapted = ("--system", "found.md", "--method", "metaspo")
     result = invoke("optimize", "--task", "red.toml", *adapted, *CAPS[:4], "--json", "--out", str(out))
     assert result.exit_code == 0, result.output
     parts = json.loads(out.read_text("utf-8"))["parts"]

@@ -185,6 +185,8 @@ def test_the_best_user_prompt_of_each_task_is_found_and_the_winner_holds_all_of_
 
     assert result.best.prompt["user prompt of a"] == "Answer the thing one."
     assert result.best.prompt["user prompt of b"] == "Answer the thing four."
+    # The start; two user prompts of each task on its own 8; the best together, which b's examples have seen already.
+    assert result.steps[0].spent.evaluations == 16 + 2 * 2 * 8 + 8
     assert result.best.test is not None
     assert result.best.test.score == 1.0
 
@@ -266,6 +268,34 @@ def test_a_budget_that_ends_within_an_inner_loop_leaves_the_other_tasks_as_they_
     assert result.best.prompt["user prompt of b"] == "Do b."
 
 
+def test_in_the_search_for_a_system_prompt_a_user_prompt_is_rewritten_from_the_best_one_alone(tmp_path: Path) -> None:
+    method = MetaSPO(preset="paper", rounds=3, users=1, systems=1, examples=4)
+    words = [f"w{number}" for number in range(20)]
+    _, _, proposer = search(tmp_path, method, both(), lambda _: "no", writer(*words))
+    rewritten = [text for text in map(read, proposer.log) if USER in text and "<prompt>" in text]
+
+    assert len(rewritten) == 3 * 2
+    assert {text.rpartition("User prompt:")[2].split('"""')[1].strip() for text in rewritten} == {"Do a.", "Do b."}
+
+
+def test_a_text_that_quotes_a_short_input_of_a_task_is_never_scored(tmp_path: Path) -> None:
+    said = [f"{colour} elephants dance {n}" for colour in ("purple", "orange") for n in range(12)]
+    quoting = Task.from_examples([Example.of("yes", text=text) for text in said], prompt="Do c.", name="c",
+                                 splits=Splits(8, 8, 8))  # fmt: skip
+    task = several_tasks([quoting, *both_alone()[:1]], system="Answer.")
+    held = [f"Say yes to {example.source['text']}." for example in task.train if example.source is not None]
+    quoted = next(text for text in held if "elephants" in text)
+
+    def propose(request: Request) -> str:
+        return "<critique>Vague.</critique>" if "<critique>" in read(request) else f"<prompt>{quoted}</prompt>"
+
+    method = MetaSPO(preset="paper", rounds=1, users=1, systems=1, examples=4)
+    result, _, _ = search(tmp_path, method, task, lambda _: "no", propose)
+
+    assert len(result.candidates()) == 1
+    assert any("quotes an example" in why for why in result.rejected)
+
+
 def test_a_user_prompt_that_loses_its_input_is_never_scored(tmp_path: Path) -> None:
     slotted = Task.from_examples([Example.of("yes", text=f"c {n}") for n in range(24)], prompt="Say {text} again.",
                                  name="c", splits=Splits(8, 8, 8))  # fmt: skip
@@ -284,6 +314,8 @@ def test_the_outer_loop_alone_has_twice_as_many_rounds_and_adaptation_one_and_si
     assert paper.plan(Room(None, None, 1, 400, 100, tasks=4, parts=1)).rounds == 6
     assert MetaSPO(preset="paper", frozen_system=True).plan(Room(None, None, 1, 50, 50, parts=2)).rounds == 7
     assert paper.plan(Room(None, None, 1, 400, 100, tasks=4, parts=5)).examples == 200
+    adapting = paper.plan(Room(None, None, 1, 50, 50, parts=1, users=1))
+    assert (adapting.rounds, adapting.users, adapting.systems) == (7, 3, 0)
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 5])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from promptopt.reports.export import Format, export, export_of, format_for
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Prompt
+from tests.servers import FakeServer, reply
 
 CHAT = Layout("chat", messages=(("system", "{instruction}"), ("user", "{demos}{name}: {text}\nAnswer:")),
               demo="{name}: {text}\nAnswer: {target}\n\n")  # fmt: skip
@@ -102,6 +106,40 @@ def test_langchain_loads_what_was_measured(task: Task, layout: str) -> None:
         return render
 
     holds(task, "langchain", layout, load)
+
+
+@pytest.mark.slow
+def test_the_real_promptfoo_sends_what_was_measured(task: Task, tmp_path: Path) -> None:
+    """Inputs in which it finds templates of its own are left out: it fills in inputs too, whatever the prompt."""
+    promptfoo = shutil.which("promptfoo")
+    if promptfoo is None:
+        pytest.skip("needs promptfoo (npm install -g promptfoo)")
+    inputs = [
+        ("plain", "Ann"),
+        ("", "line\nbreak ${x}"),
+        ('{a} # b %} $1 "q" \\n <b> \u05e9\u05dc', "it's $name"),
+        ("{", "}"),
+    ]
+    (tmp_path / "tests.json").write_text(json.dumps([{"vars": {"text": text, "name": name}} for text, name in inputs]))
+    files, wanted = list[str](), list[Any]()
+    for layout in ("chat", "text", "one", "turns"):
+        laid_out = task.with_layout(layout)
+        demos = [EXAMPLES[0], Example.of("no", text="a {text} $text", name="{{b}}")] if layout == "turns" else []
+        for number, text in enumerate(("Say yes or no.", NASTY, "{{{#}}} {#} {%- -%} {{- x -}} {{{{ {% raw %} #")):
+            prompt = task.initial.replace("instruction", text).with_demos(demos)
+            files.append(str(tmp_path / f"{layout}{number}.json"))
+            Path(files[-1]).write_text(export(export_of(laid_out, prompt, "openai/small"), "promptfoo"))
+            read = [laid_out.render(prompt, Example.of("", text=each, name=name))[0] for each, name in inputs]
+            wanted += [as_user(each) if isinstance(each, str) else sent(each) for each in read]
+    with FakeServer(lambda _: reply("yes")) as server:
+        told = {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": server.url, "PROMPTFOO_CONFIG_DIR": str(tmp_path)}
+        quiet = {f"PROMPTFOO_DISABLE_{name}": "1" for name in ("TELEMETRY", "UPDATE", "REMOTE_GENERATION")}
+        subprocess.run(
+            [promptfoo, "eval", "-c", *files, "-t", str(tmp_path / "tests.json"), "--no-cache", "--no-write"],
+            cwd=tmp_path, env={**os.environ, **told, **quiet}, check=False, capture_output=True, timeout=120,
+        )  # fmt: skip
+        got = [json.dumps(asked.payload["messages"]) for asked in server.asked]
+    assert sorted(got) == sorted(map(json.dumps, wanted))
 
 
 @pytest.mark.parametrize("layout", ["chat", "text", "one", "turns"])

@@ -36,8 +36,9 @@ def rows(store: Store) -> list[tuple[bytes, str]]:
         return [(bytes(key), run) for key, run in connection.execute(sql.select(CLAIMS))]
 
 
+@pytest.mark.slow  # two whole runs; claims by themselves are tested below
 def test_two_runs_at_one_moment_pay_once_for_what_both_want(schema: str) -> None:
-    """Both score the same prompts on the same examples; each call of the model waits until both runs have begun."""
+    """Both score the same prompts on the same examples, and begin together."""
     together = threading.Barrier(2)
     asked: list[Request] = []
     whole = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))

@@ -57,6 +57,8 @@ class Hall:
         if accelerated not in self._fleets:
             count = int(has.get("GPU" if accelerated else "CPU", 0))
             kind = "accelerator" if accelerated else "core"
+            if not count:
+                raise ConfigError(f"the cluster has no core to hold {spec!r}: start it with some (--num-cpus)")
             names = [f"promptopt-{kind}-{place}" for place in range(count)]
             self._fleets[accelerated] = self._joined(names) if self._joining else self._begun(names, kind)
         return self._fleets[accelerated]

@@ -116,11 +116,33 @@ class LocalTransport:
         return self._session
 
 
+def _only_needed(key: str, azure_deployment: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """What leaves no header but those that a request cannot do without, and its key.
+
+    No method of the transport: the client lives as long as the event loop, and would keep the model with it.
+    """
+
+    async def bare(request: httpx2.Request) -> None:
+        token, given = os.environ.get("AZURE_OPENAI_AD_TOKEN", ""), request.headers.get("authorization", "")
+        kept = {name: request.headers[name] for name in _NEEDED if name in request.headers}
+        kept |= {"host": request.url.netloc.decode(), "content-type": "application/json", "accept": "application/json"}
+        if not azure_deployment:
+            kept["authorization"] = f"Bearer {key}"
+        elif key:
+            kept["api-key"] = key
+        elif token and given == f"Bearer {token}":
+            kept["authorization"] = given
+        request.headers.clear()
+        request.headers.update(kept)
+
+    return bare
+
+
 class OfficialTransport:
     """OpenAI's client over aiohttp, for every server that is not on this machine.
 
     The client reads OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, whatever server it is given. They may
-    hold a key, and go where OPENAI_API_KEY goes; every other server gets the headers of `_bare`. For Azure it reads
+    hold a key, and go where OPENAI_API_KEY goes; other servers get the headers of `_only_needed`. For Azure it reads
     OPENAI_API_VERSION and AZURE_OPENAI_AD_TOKEN. Proxies and certificates are those of `surroundings`.
     """
 
@@ -179,20 +201,6 @@ class OfficialTransport:
         found = next((link for link in _causes(failed) if isinstance(link, _network_errors())), failed)
         raise _outage(found, self._timeout_s, self._scrub, self._proxy)
 
-    async def _bare(self, request: httpx2.Request) -> None:
-        """Leave no header but those that a request cannot do without, and its key."""
-        token, given = os.environ.get("AZURE_OPENAI_AD_TOKEN", ""), request.headers.get("authorization", "")
-        kept = {name: request.headers[name] for name in _NEEDED if name in request.headers}
-        kept |= {"host": request.url.netloc.decode(), "content-type": "application/json", "accept": "application/json"}
-        if not self._azure_deployment:
-            kept["authorization"] = f"Bearer {self._key}"
-        elif self._key:
-            kept["api-key"] = self._key
-        elif token and given == f"Bearer {token}":
-            kept["authorization"] = given
-        request.headers.clear()
-        request.headers.update(kept)
-
     async def _connect(self) -> openai.AsyncOpenAI:
         import openai
 
@@ -206,7 +214,7 @@ class OfficialTransport:
                 proxy=None if proxy is None else proxy.url,
                 verify=True if trusted is None else trusted,
                 trust_env=False,
-                event_hooks={} if self._openais else {"request": [self._bare]},
+                event_hooks={} if self._openais else {"request": [_only_needed(self._key, self._azure_deployment)]},
             )
             if self._azure_deployment:
                 client: openai.AsyncOpenAI = openai.AsyncAzureOpenAI(

@@ -107,7 +107,7 @@ class MetaSPO:
         """By the budget where there is one."""
         cells = None if self.preset == "paper" else room.cells()
         most = (PAPER_SYSTEMS if cells is None else 4) if self.systems is None else self.systems
-        users, systems = self.users if self._parts(room) else 0, 0 if self.frozen_system else most
+        users, systems = self.users if self._parts(room) else 0, 0 if self._adapts(room) else most
         if self.examples is not None or cells is None:
             examples = (PAPER_EXAMPLES if self.examples is None else self.examples) * room.tasks
         else:
@@ -125,7 +125,13 @@ class MetaSPO:
 
     def _parts(self, room: Room) -> int:
         """The user prompts there are: all editable parts but the system prompt, which may be no editable one."""
+        if room.users == room.parts:
+            return room.parts
         return max(1, room.parts - 1) if self.frozen_system else room.parts - 1
+
+    def _adapts(self, room: Room) -> bool:
+        """Whether the system prompt stays: by the setting, or as none of the editable parts is one."""
+        return self.frozen_system or room.users == room.parts
 
     def _round(self, room: Room, users: int, systems: int) -> float:
         """What a round takes, in evaluations of all examples: each task scores its own user prompts alone."""

@@ -1,7 +1,7 @@
 """SPRIG: a system prompt out of components, by beam search over all edits, with bounds on what is worth adding.
 
 Source   Zhang, Ergen, Logeswaran, Lee, Jurgens 2024, SPRIG, arXiv:2410.14826 (version 1 and 2: beam search with UCB
-         pruning; the surrogate and the population of version 3 are not here).
+         pruning; version 3, a population behind a surrogate, is `search="population"`: `sprig/population.py`).
 Step     every edit of every prompt of the beam: each component of the pool at each place, each one out, each two
          swapped, each rephrased; all scored on one draw of examples; the best B go on. An addition is credited with the
          change of the score, a deletion with its negative, and the pool of the next step is the A components with the
@@ -19,24 +19,24 @@ Departs  it begins at the user's prompt, which stays whole and first, and not at
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import ClassVar, Literal
 
 from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
-from promptopt.protocols import SeveralTasks
+from promptopt.optimizers.sprig.population import MOST_COMPONENTS, ROUND, Population, PopulationPlan, Settings, planned
+from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
+from promptopt.optimizers.sprig.surrogate import RewardModel, Surrogate
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
-from promptopt.text import Pattern, strip_fence
-from promptopt.thoughts import spoken
-from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, UpperBounds
+from promptopt.text import Pattern
+from promptopt.types import Estimate, Message, Prompt, Proposal, Room, Sampling, UpperBounds
 
 REQUEST = Pattern(
     '''Say the following sentence of a system prompt in {count} other ways. Each has to mean the same, stand for \
@@ -62,10 +62,12 @@ class Sprig:
 
     name: ClassVar[str] = "sprig"
 
+    search: Literal["beam", "population"] = "beam"
+    """`population`: the paper's later form, where a surrogate ranks many prompts and few are scored."""
     preset: Preset = "budget"
     """What fills in the settings that are not given."""
     steps: int | None = None
-    """Rounds. None: by the budget, 10 without one, as is reported of the paper's runs."""
+    """Rounds. None: by the budget, 10 without one, as is reported of the paper's runs; 25 of a population."""
     beam: int | None = None
     """B, prompts that go on. None: 4 under a budget (ours), 10 without one."""
     pool: int | None = None
@@ -86,6 +88,8 @@ class Sprig:
     """A file of components, a JSON object a line (id, text, category). Empty: the one that comes along."""
     components: tuple[str, ...] = ()
     """Components of one's own, as texts. Any given, or a file, take the place of those that come along."""
+    surrogate: Surrogate = field(default_factory=RewardModel)
+    """Of a population: what ranks it."""
     sampling: Sampling = field(default=SAMPLING)
     """How the proposer is asked. Ours."""
 
@@ -94,8 +98,15 @@ class Sprig:
         within(self, rephrasings=(0, math.inf), ucb=(0, math.inf), **limits)
         corpus_of(self.corpus, self.components)
 
-    def plan(self, room: Room) -> SprigPlan:
+    def plan(self, room: Room) -> SprigPlan | PopulationPlan:
         """By the budget where there is one."""
+        return self._of_beam(room) if self.search == "beam" else self._of_population(room)
+
+    def _of_population(self, room: Room) -> PopulationPlan:
+        cells = None if self.preset == "paper" else room.cells()
+        return planned(room, cells, self.examples, self.steps, writes=self.rephrasings != 0)
+
+    def _of_beam(self, room: Room) -> SprigPlan:
         cells = None if self.preset == "paper" else room.cells()
         by_budget = cells is not None
         beam, pool, rephrasings = (
@@ -109,21 +120,32 @@ class Sprig:
         steps = steps if self.steps is None else self.steps
         return SprigPlan(steps, beam, pool, rephrasings, examples, candidates, cells)
 
-    def components_in(self, plan: SprigPlan) -> int:
-        """The most components of a prompt: a step adds one, so without a cap as many as there are steps."""
+    def components_in(self, plan: SprigPlan | PopulationPlan) -> int:
+        """The most components of a prompt: a step adds one, so without a cap as many as there are steps.
+
+        Of a population without a cap the paper's 30.
+        """
         if self.most_components is not None:
             return self.most_components
+        if isinstance(plan, PopulationPlan):
+            return MOST_COMPONENTS if plan.evaluations is None else BUDGET_COMPONENTS
         return plan.steps if plan.evaluations is None else BUDGET_COMPONENTS
 
     def least(self, room: Room) -> int:
-        """The start and eight additions on four examples."""
-        return 9 * min(4, room.train)
+        """The start and eight additions on four examples; of a population twice as many, and a step."""
+        return (9 if self.search == "beam" else 18 + ROUND) * min(4, room.train)
 
     def optimize(self, run: Run) -> None:
         """Search step by step."""
         # What is learnt is of one text: of several editable parts, the first.
         run.edit(run.task.editable, hold=True)
-        plan, corpus = self.plan(run.room), corpus_of(self.corpus, self.components)
+        corpus = corpus_of(self.corpus, self.components)
+        if self.search == "population":
+            wide = self._of_population(run.room)
+            settings = Settings(self.components_in(wide), self.longest, self.sampling, self.surrogate)
+            Population(settings, run, wide, corpus).search()
+            return
+        plan = self._of_beam(run.room)
         search = _Search(self, run, plan, corpus)
         beam: list[Parts] = [()]
         for _ in range(plan.steps):
@@ -135,7 +157,12 @@ class Sprig:
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """In that room."""
-        plan = self.plan(room)
+        if self.search == "population":
+            most = self._of_population(room)
+            prompts = most.data + 1 + most.steps * (most.tried + most.best + 1)
+            asked = most.steps * most.written
+            return UpperBounds(prompts * most.examples, asked, asked * self.sampling.max_tokens)
+        plan = self._of_beam(room)
         longest = min(self.components_in(plan), plan.steps)
         corpus = len(corpus_of(self.corpus, self.components))
         edits = [0 if plan.candidates is None else plan.candidates] * plan.steps
@@ -163,7 +190,7 @@ class _Search:
     def step(self, beam: list[Parts]) -> list[Parts]:
         """The beam after one step."""
         run, plan = self._run, self._plan
-        examples = self._drawn()
+        examples = drawn(run, plan.examples, shared=plan.evaluations is not None)
         pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
         found = Candidates()
         for parent in beam:
@@ -171,12 +198,13 @@ class _Search:
                 found.add(parts, edit)
         known = {joined(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known])
-        prompts = {text: self._prompt(parts) for text, parts in ((joined(parent), parent) for parent in beam)}
+        prompts = {text: prompt_of(run, parts) for text, parts in ((joined(parent), parent) for parent in beam)}
         children = self._admitted(found, fresh)
         prompts |= children
         matrix = run.evaluate(list(prompts.values()), examples)
         worth = {
-            text: self._worth(examples, [score.value for score in matrix[prompt]]) for text, prompt in prompts.items()
+            text: worth_of(run.task, examples, [score.value for score in matrix[prompt]])
+            for text, prompt in prompts.items()
         }
         self._credit(found.edits, worth, [text for text in prompts if text in found.edits])
         parts = {**found.parts, **{joined(parent): parent for parent in beam}}
@@ -184,28 +212,6 @@ class _Search:
         run.record([Estimate(prompts[text], worth[text], len(examples)) for text in prompts],
                    [prompts[text] for text in kept])  # fmt: skip
         return [parts[text] for text in kept]
-
-    def _drawn(self) -> list[Example]:
-        """The examples of a step: as many of each task."""
-        rng, train = self._run.rng("examples"), self._run.train
-        groups: dict[str, list[Example]] = {}
-        task = self._run.task
-        for example in train:
-            groups.setdefault(task.member_of(example) if isinstance(task, SeveralTasks) else "", []).append(example)
-        count = (
-            max(1, self._plan.examples // len(groups)) if self._plan.evaluations is not None else self._plan.examples
-        )
-        return [example for group in groups.values() for example in rng.sample(group, min(count, len(group)))]
-
-    def _worth(self, examples: Sequence[Example], values: Sequence[float]) -> float:
-        """What a prompt is worth: the mean, or what the tasks' objective makes of their means."""
-        task = self._run.task
-        if not isinstance(task, SeveralTasks):
-            return math.fsum(values) / len(values)
-        by_task: dict[str, list[float]] = {}
-        for example, value in zip(examples, values, strict=True):
-            by_task.setdefault(task.member_of(example), []).append(value)
-        return task.worth({name: math.fsum(own) / len(own) for name, own in by_task.items()})
 
     def _sampled(self, texts: list[str]) -> list[str]:
         most = self._plan.candidates
@@ -222,9 +228,9 @@ class _Search:
             if run.count_tokens(text) > self._method.longest:
                 run.reject(f"sprig: more than {self._method.longest} tokens added")
                 continue
-            made[text] = self._prompt(found.parts[text])
+            made[text] = prompt_of(run, found.parts[text])
         proposals = [
-            Proposal(prompt, tuple(dict.fromkeys(self._prompt(edit.parent) for edit in found.edits[text])),
+            Proposal(prompt, tuple(dict.fromkeys(prompt_of(run, edit.parent) for edit in found.edits[text])),
                      found.edits[text][0].kind, found.edits[text][0].family)
             for text, prompt in made.items()
         ]  # fmt: skip
@@ -240,14 +246,6 @@ class _Search:
                     self._credits.add(edit.family, change)
                 elif edit.kind == "delete":
                     self._credits.add(edit.family, -change)
-
-    def _prompt(self, parts: Parts) -> Prompt:
-        run = self._run
-        start = run.initial[run.task.editable]
-        if not parts:
-            return run.initial
-        between = "\n\n" if "\n" in start else " "
-        return run.initial.replace(run.task.editable, f"{start}{between}{joined(parts)}")
 
     def _rephrasings(self, parent: Parts) -> Mapping[str, Sequence[Component]]:
         """Other wordings of the components of a prompt, asked for once; they count to the family of the first."""
@@ -278,16 +276,3 @@ class _Search:
             Component(f"{component.id}/{number}", text, component.category, component.family)
             for number, text in enumerate(kept, start=1)
         )
-
-
-def listed(reply: str) -> list[str]:
-    """The texts of the JSON list in a reply, from its first to its last bracket; none where there is no such list."""
-    said = spoken(reply)
-    text = strip_fence("" if said is None else said)
-    begin, end = text.find("["), text.rfind("]")
-    try:
-        found: object = json.loads(text[begin : end + 1]) if 0 <= begin < end else None
-    except (ValueError, RecursionError):
-        return []
-    entries = cast("list[object]", found) if isinstance(found, list) else []
-    return [entry for entry in entries if isinstance(entry, str)]

@@ -17,6 +17,8 @@ from promptopt.types import Example, canonical
 Row = Mapping[str, object]
 LISTED = (".csv", ".tsv", ".xlsx")
 """Endings of files whose cells hold lists as JSON."""
+DEEPER = 50
+"""Levels of nesting that a value has to leave free, for whoever writes it later may stand deeper in the stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class ColumnRoles:
         for column in (*columns, None if self.solution is None else self.solution.column):
             value = None if column is None else row.get(column)
             try:
-                text_of(value)
+                text_of(value if value is None or isinstance(value, (str, float)) else _deeper(value))
             except (TypeError, ValueError, RecursionError) as cause:
                 what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)
                 raise DataError(
@@ -247,6 +249,12 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else canonical(value)
+
+
+def _deeper(value: object) -> object:
+    for _ in range(DEEPER):
+        value = [value]
+    return value
 
 
 def _kind(value: object) -> str:

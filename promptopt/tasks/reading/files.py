@@ -171,9 +171,10 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
 
 def _object(path: Path, where: str, value: object) -> Row:
     if not isinstance(value, dict):
-        lines = isinstance(value, list) and where.startswith("line")
+        found = type(value).__name__
+        lines = found == "list" and where.startswith("line")
         hint = "; a file that is one JSON list has a name that ends in .json" if lines else ""
-        raise DataError(f"{path}, {where}: found {type(value).__name__}, expected an object with named values{hint}")
+        raise DataError(f"{path}, {where}: found {found}, expected an object with named values{hint}")
     return cast("dict[str, object]", value)
 
 

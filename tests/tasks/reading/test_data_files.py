@@ -79,7 +79,8 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
         ("short.csv", "text,label\na\n", "has 1 values where the header has 2"),
         ("quote.csv", 'text,label\n"' + "x" * 140_000, "look for a quotation mark that is never closed"),
         ("latin.csv", "text,label\nok,yes\ncaf\xe9,no\n".encode("latin-1"),
-         r"is not UTF-8: byte 0xe9 at offset 21 \(line 3\); convert it, for example with `iconv"),
+         r"is not UTF-8: byte 0xe9 at offset 21 \(line 3\); save it as UTF-8 \(in Excel: CSV UTF-8\), or convert it, "
+         r"for example with `iconv"),
         ("cut.csv", b"text,label\nok\xe2\x82", r"is not UTF-8: byte 0xe2 at offset 13 \(line 2\)"),
         ("odd.csv", "text,label\na,b".encode("utf-16")[:-1], "is not UTF-16"),
         ("utf16.csv", "text,label\na,b\n".encode("utf-16-le"), "looks like UTF-16; convert it"),
