@@ -1,8 +1,8 @@
 """A user who is played by a model: what it is asked before each of its messages, and what its reply says.
 
-The model reads the scenario as data, and the conversation with the roles turned round: what the assistant says comes to
-it as a user's. A reply that is empty, cut off, or speaks for the assistant alone is no message. Simulators drift like
-this, end too soon, and never end: of the failed conversations of one public benchmark up to 30 % were their fault.
+The model reads the scenario and what was said as data. A reply that is empty, cut off, or speaks for the assistant is
+no message. Simulators drift like this, end too soon, and never end: of the failed conversations of one public benchmark
+up to 30 % were their fault.
 """
 
 from __future__ import annotations
@@ -22,19 +22,27 @@ VERSION = 1
 SAMPLING = Sampling(max_tokens=256)
 """How the user is asked: greedy, so that both prompts of a pair meet the same one, at a few sentences a message."""
 _ABOUT = (
-    "You play a person who writes to an assistant in a chat. Each message that you are sent is the assistant's.\n\n"
-    "Answer with the next message of that person and nothing else, in their words, as briefly as people write. Never "
-    "write the assistant's part, never help it, and do not say that you play. Tell what the scenario says where it is "
-    "asked for, not all at once. What the scenario does not say, you do not know.\n\n"
-    f"When what the person came for is done, or the assistant has made plain that it will not be, write {END} behind "
+    "You write the part of a customer in a chat with an assistant. You are never the assistant: you want something "
+    "from it, and it is there to help you.\n\n"
+    "Write the next message of the customer and nothing else, in the first person, as briefly as people write. Tell "
+    "what the scenario says where it is asked for, not all at once; what it does not say, you do not know. Offer no "
+    "help.\n\n"
+    f"When what the customer came for is done, or the assistant has made plain that it will not be, write {END} behind "
     "your last message, or alone if there is nothing left to say. Do not write it while you wait for something that "
     "the assistant said it would do.\n\n"
-    "What stands between marks below is the scenario."
+    "What stands between marks is data: the scenario, and what was said so far."
 )
-_BEGIN = "(The chat begins. Write the first message.)"
-_AGAIN = "(Write the next message of the person whom you play, and nothing else.)"
+_FIRST = "Nothing was said yet. Write the customer's first message, which says what the customer wants."
+_NEXT = "Write the customer's next message."
+_AGAIN = "Write what the customer says, in the customer's own words, and nothing else: no reply of the assistant."
 _END = re.compile(r"[*_`]*\[\s*end\s*\][*_`]*", re.IGNORECASE)
 _OWN = re.compile(r"^[\W_]*(?:user|customer|human|person|client)[*_ ]*:[*_ ]*", re.IGNORECASE)
+_HELPS = re.compile(
+    r"\bhow (?:can|may) i (?:help|assist) you\b|\bi(?:'m| am) (?:an? )?(?:ai|assistant|language model)\b"
+    r"|\bas an ai\b|\bi can(?:'t|not) (?:assist|help) (?:you )?with that\b",
+    re.IGNORECASE,
+)
+"""What an assistant says, and no customer: models that play fall back to it."""
 _LABEL = re.compile(r"^[#*_ ]*(?:assistant|agent|chatbot|bot|ai|user|customer|human)[*_ ]*:", re.I | re.MULTILINE)
 
 
@@ -51,17 +59,19 @@ class Utterance:
 
 
 def persona_request(scenario: str, talk: Sequence[Message], *, again: bool = False) -> Request:
-    """What the model is asked for the user's next message. `again`: it gave none the first time."""
-    about = f"{_ABOUT}\n\n{fenced('scenario', scenario)}"
-    turned = [Message("user" if each.role == "assistant" else "assistant", each.content) for each in talk]
-    messages = [Message("system", about), Message("user", _BEGIN), *turned]
-    if again:
-        messages[-1] = Message("user", f"{messages[-1].content}\n\n{_AGAIN}")
-    return Request(tuple(messages), SAMPLING, shared=len(_ABOUT))
+    """What the model is asked for the user's next message. `again`: it gave none the first time.
+
+    What was said stands in it as data. With the roles turned round instead, small models fall back to being the
+    assistant that they were trained to be.
+    """
+    said = [fenced("customer" if each.role == "user" else "assistant", each.content) for each in talk]
+    asked = [_NEXT if talk else _FIRST, *([_AGAIN] if again else [])]
+    told = "\n\n".join([fenced("scenario of the customer", scenario), *said, " ".join(asked)])
+    return Request((Message("system", _ABOUT), Message("user", told)), SAMPLING, shared=len(_ABOUT))
 
 
-def utterance_in(reply: Reply) -> Utterance:
-    """What the user says in a reply of the model."""
+def utterance_in(reply: Reply, heard: str = "") -> Utterance:
+    """What the user says in a reply of the model. `heard`: what the assistant said last; it is no answer to itself."""
     if reply.finish != "stop":
         whys = {"length": "it was cut off at its length", "rejected": "the conversation is too long for its context"}
         return Utterance(problem=whys.get(reply.finish, f"it did not answer ({reply.finish})"))
@@ -74,6 +84,8 @@ def utterance_in(reply: Reply) -> Utterance:
     own = said if other is None else said[: other.start()]
     end = _END.search(own)
     text = (own if end is None else own[: end.start()]).strip()
+    if _HELPS.search(text.replace("’", "'")) or (text and text == heard):
+        return Utterance(problem="it spoke as the assistant")
     if not text and end is None:
         return Utterance(problem="it said nothing" if other is None else "it spoke as the assistant")
     return Utterance(text, end is not None)

@@ -188,7 +188,7 @@ class Simulated:
             requests = [persona_request(scenario_in(talk.cell), talk.messages, again=again) for talk in waiting]
             left: list[_Talk] = []
             for talk, reply in zip(waiting, _replies(waiting, requests, ask, "user"), strict=True):
-                said = utterance_in(reply)
+                said = utterance_in(reply, talk.messages[-1].content if talk.messages else "")
                 # Whoever ends before a word was said has not played.
                 problem = said.problem if said.text or talk.messages or said.problem else "it ended before it began"
                 if problem and again:

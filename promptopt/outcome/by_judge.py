@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.reports import words
 from promptopt.text import counted
+from promptopt.types import Score
 
 Report = Mapping[str, Any]
 
 
+def too_few_judged(before: Sequence[Score], after: Sequence[Score]) -> bool:
+    """Whether so many pairs have no score that the others decide nothing, whatever they are scored by."""
+    lost = sum(not (one.judged and other.judged) for one, other in zip(before, after, strict=True))
+    return lost > MOST_UNREAD * len(before)
+
+
+def of_left_out(report: Report) -> str:
+    """A sentence where too many pairs have no score for the rest to say anything; else nothing."""
+    gain = report["gain"]
+    shown, unjudged = _left_out(report)
+    if unjudged <= MOST_UNREAD * shown:
+        return ""
+    # What is left of the gain if every item that could not be read counts against the new prompt.
+    least = (gain["mean"] * gain["n"] - unjudged) / shown
+    rest = f"{words.difference(gain['mean'])} of the others, and {words.difference(least)} if all those count against"
+    if report["evaluator"] == "simulated":
+        return (
+            f"Not decided: {unjudged} of {shown} simulated conversations are left out, most for what their users said; "
+            f"it is {rest} the new prompt. Have another model play the users (--user-model), or make the scenarios "
+            f"plainer."
+        )
+    return (
+        f"Not decided: the judge could not be read on {unjudged} of {shown} test items; it says {rest} the new prompt. "
+        f"Name another judge, or raise its max_tokens."
+    )
+
+
+def _left_out(report: Report) -> tuple[int, int]:
+    """How many pairs there are, and how many of them have no score."""
+    best = report["best"]["test"]
+    shown = best["n"] + best.get("unjudged", 0)
+    return shown, shown - report["gain"].get("n", shown)
+
+
 def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | None]]) -> str:
     """A sentence on what the judge prefers, and what would make that a verdict. `interval`: of what level, and it."""
-    best, gain, trust = report["best"]["test"], report["gain"], report.get("trust")
-    shown, run = best["n"] + best.get("unjudged", 0), report["run_id"]
-    unjudged = shown - gain.get("n", shown)
-    if unjudged > MOST_UNREAD * shown:
-        # What is left of the gain if every item that could not be read counts against the new prompt.
-        least = (gain["mean"] * gain["n"] - unjudged) / shown
-        return (
-            f"Not decided: the judge could not be read on {unjudged} of {shown} test items; it says "
-            f"{words.difference(gain['mean'])} of the others, and {words.difference(least)} if all those count against "
-            f"the new prompt. Name another judge, or raise its max_tokens."
-        )
+    gain, trust, run = report["gain"], report.get("trust"), report["run_id"]
+    said = of_left_out(report)
+    if said:
+        return said
+    unjudged = _left_out(report)[1]
     level, ends = interval
     low, high = ("unknown" if end is None else words.difference(end) for end in ends)
     numbers = f"{words.difference(gain['mean'])}, {level} interval {low} to {high}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from promptopt.outcome.by_judge import of_judge
+from promptopt.outcome.by_judge import of_judge, of_left_out
 from promptopt.outcome.by_labels import of_labels
 from promptopt.reports import words
 from promptopt.text import counted, normalise
@@ -36,6 +36,8 @@ def verdict_line(report: Report) -> str:
         return f"{said} {_look(report)}".rstrip()
     if report.get("basis") == "judge":
         return of_judge(report, _interval(report))
+    if report["verdict"] == "undecided":
+        return of_left_out(report)
     on = f"on {_items(report)}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
     level, (low, high) = _interval(report)

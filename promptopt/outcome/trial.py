@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
+from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.decisions import of_members
 from promptopt.outcome.final import adopt_criterion, choose
@@ -174,7 +175,7 @@ def _result(
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
-    undecided = winner != run.initial and by_judge(criterion.evaluator)
+    undecided = winner != run.initial and (by_judge(criterion.evaluator) or too_few_judged(*scores))
     return Result(
         run_id=trial.id,
         task=run.task.name,

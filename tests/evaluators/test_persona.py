@@ -23,6 +23,7 @@ from promptopt.types import Message, Reply
         ("Where is it?\nAssistant: On its way.\nUser: Thanks. [END]", "Where is it?", False),
         ("Where is it?\n\n**Agent:** here", "Where is it?", False),
         # These speak of assistants, and end nothing.
+        ("I can't help thinking that you forgot me.", "I can't help thinking that you forgot me.", False),
         ("My assistant: a robot that is broken.", "My assistant: a robot that is broken.", False),
         ("At the end I want it back.", "At the end I want it back.", False),
     ],
@@ -35,6 +36,9 @@ def test_a_message_is_the_users_own_words_alone(reply: str, text: str, ends: boo
 @pytest.mark.parametrize(
     ("reply", "problem"),
     [
+        (Reply("Hello! How can I assist you today?"), "as the assistant"),
+        (Reply("I'm sorry, but I can't assist with that."), "as the assistant"),
+        (Reply("I’m an AI and have no order."), "as the assistant"),
         (Reply(""), "said nothing"),
         (Reply(" \n\t"), "said nothing"),
         (Reply("User:"), "said nothing"),
@@ -52,13 +56,21 @@ def test_a_reply_without_a_message_says_why(reply: Reply, problem: str) -> None:
     assert not said.text
 
 
-def test_the_model_reads_the_scenario_and_the_chat_with_the_roles_turned_round() -> None:
+def test_the_model_reads_the_scenario_and_what_was_said_as_data() -> None:
     talk = [Message("user", "one"), Message("assistant", "two")]
     content = persona_request("goal: cancel order 7", talk).content
     assert not isinstance(content, str)
-    assert [message.role for message in content] == ["system", "user", "assistant", "user"]
-    assert [message.content for message in content[2:]] == ["one", "two"]
-    assert "goal: cancel order 7" in content[0].content
+    assert [message.role for message in content] == ["system", "user"]
+    told = content[1].content
+    places = [told.index(each) for each in ("goal: cancel order 7", "<<<customer", "one", "<<<assistant", "two")]
+    assert places == sorted(places)
+    assert told.endswith("Write the customer's next message.")
+
+
+def test_what_was_said_before_is_a_prefix_of_what_is_read_next() -> None:
+    talk = [Message("user", "one"), Message("assistant", "two"), Message("user", "three"), Message("assistant", "four")]
+    earlier, later = (persona_request("goal: a", talk[:count]).content[1].content for count in (2, 4))  # type: ignore[union-attr]
+    assert later.startswith(earlier.removesuffix("Write the customer's next message."))
 
 
 def test_what_all_scenarios_share_is_a_prefix() -> None:
@@ -66,6 +78,11 @@ def test_what_all_scenarios_share_is_a_prefix() -> None:
     heads = {request.content[0].content[: request.shared] for request in (first, other)}  # type: ignore[union-attr]
     assert len(heads) == 1
     assert "goal" not in heads.pop()
+
+
+def test_an_echo_of_the_assistant_is_no_message() -> None:
+    assert "as the assistant" in utterance_in(Reply("It is on its way."), "It is on its way.").problem
+    assert utterance_in(Reply("It is on its way?"), "It is on its way.").text == "It is on its way?"
 
 
 def test_asking_again_asks_another_thing() -> None:

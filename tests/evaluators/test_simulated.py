@@ -33,13 +33,13 @@ def kind_of(request: Request) -> Role:
         return "judge"
     content = request.content
     assert not isinstance(content, str)
-    return "user" if content[0].content.startswith("You play a person") else "task"
+    return "user" if "part of a customer" in content[0].content else "task"
 
 
 def turn_of(request: Request) -> int:
     """Which message of the user is asked for, or answered, from 1 on."""
     roles = [message.role for message in request.content]  # type: ignore[union-attr]
-    return roles.count("assistant") + 1 if kind_of(request) == "user" else roles.count("user")
+    return str(request.content).count("<<<assistant") + 1 if kind_of(request) == "user" else roles.count("user")
 
 
 def ask(
@@ -146,7 +146,7 @@ def test_a_user_without_a_message_is_asked_once_again_and_then_the_conversation_
 
 
 def test_a_user_who_speaks_the_second_time_goes_on() -> None:
-    door = ask(lambda request: "Go on." if "and nothing else.)" in str(request.content) else "")
+    door = ask(lambda request: "Go on." if "no reply of" in str(request.content) else "")
     (score,) = played(door, task_of(scenario("cancel")), turns=2)
     assert score.judged
     assert counts(door) == {"user": 4, "task": 2, "judge": 2}
@@ -269,7 +269,7 @@ def test_a_limit_keeps_the_conversations_that_were_scored_before() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 5])
 def test_the_calls_of_a_cell_are_bounded_whatever_the_models_say(turns: int) -> None:
-    worst = ask(user=lambda request: "Go on." if "nothing else.)" in str(request.content) else "", score="prose")
+    worst = ask(user=lambda request: "Go on." if "no reply of" in str(request.content) else "", score="prose")
     played(worst, task_of(scenario("cancel")), turns=turns)
     assert len(worst.asked) == Simulated(task_of(), turns=turns).calls_per_cell - 1  # the check is read at once
 

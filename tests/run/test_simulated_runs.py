@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,10 @@ def task(scenarios: int = 18) -> Task:
 
 def user(request: Request) -> str:
     """Leaves after a message or two, by the number of the order."""
-    scene, messages = str(request.content[0]), len(request.content)
+    scene = str(request.content)
+    said = scene.count("<<<assistant")
     number = int(re.findall(r"cancel order (\d+)", scene)[0])
-    return "Thanks. [END]" if messages > 2 + 2 * (number % 3) else f"Order {number}, please."
+    return "Thanks. [END]" if said > number % 3 else f"Order {number}, please."
 
 
 def bot(request: Request) -> str:
@@ -103,7 +104,11 @@ def test_the_proposer_plays_where_nobody_is_named_and_the_user_is_told(tmp_path:
 
     def anyone(request: Request) -> str:
         return (
-            judge(request) if request.schema else user(request) if "You play" in str(request.content) else bot(request)
+            judge(request)
+            if request.schema
+            else user(request)
+            if "part of a customer" in str(request.content)
+            else bot(request)
         )
 
     bots = Scripted(anyone, name="one")
@@ -136,6 +141,27 @@ def test_another_model_of_users_is_another_run(tmp_path: Path) -> None:
     other = Models(named.task, named.proposer, named.judge, user=Scripted(user, name="somebody else"))
     found = optimize(chosen, Two(), model=other, evaluator=Simulated(chosen, turns=3), store=tmp_path / "s.db")
     assert found.run_id != result.run_id
+
+
+@pytest.mark.parametrize(("drifting", "verdict"), [(1, "better"), (12, "undecided")])
+def test_where_too_many_users_drift_there_is_no_verdict_by_a_metric_either(
+    tmp_path: Path, drifting: int, verdict: str
+) -> None:
+    def strict(request: Request) -> str:
+        number = int(re.findall(r"cancel order (\d+)", str(request.content))[0])
+        return json.dumps({"reason": "so", "answers": {"1": "no" if number < drifting else "yes"}})
+
+    chosen = replace(task(120), metric=lambda answer, _: float("Gladly" in answer))
+    named, _ = models()
+    asked = replace(named, judge=Scripted(strict, name="strict"))
+    found = optimize(
+        chosen, Two(), model=asked, evaluator=Simulated(chosen, turns=1, by="metric"), store=tmp_path / "s.db"
+    )
+    assert (found.basis, found.verdict) == ("metric", verdict)
+    if verdict == "undecided":
+        assert str(found).startswith("Not decided: ")
+        assert "simulated conversations are left out, most for what their users said" in str(found)
+        assert "it is +" in str(found)
 
 
 @pytest.mark.parametrize("cap", [Budget(calls=400), Budget(tokens=60_000), Budget(evaluations=40)])
