@@ -74,6 +74,21 @@ def test_another_evaluator_than_the_tasks_own_is_asked_wrongly(simulated: str, i
     assert "scenarios of simulated users" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "task", "said"),
+    [
+        (("judges", "check"), "sim.toml", "on a task of logged chats with the same [judge]"),
+        (("evaluate",), "sim.toml,word-problems", "check the prompt on it afterwards"),
+    ],
+)
+def test_what_does_not_go_with_played_users_says_what_does(
+    simulated: str, invoke: Invoke, command: tuple[str, ...], task: str, said: str
+) -> None:
+    done = invoke(*command, "--task", task, "--model", "scripted/task", "--judge", "scripted/judge")
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
 def test_the_turns_are_a_setting(simulated: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
     invoke("evaluate", "--task", simulated, *ASKED, "--set", "evaluator.turns=1")
     once = models["task"].calls
