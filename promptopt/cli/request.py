@@ -166,8 +166,16 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
 
 
 def names_of(config: RunConfig) -> list[str]:
-    """The tasks that are named; a file whose name has a comma in it is one."""
-    return [config.task] if Path(config.task).exists() else [name.strip() for name in config.task.split(",")]
+    """The tasks that are named; a file whose name has a comma in it is one. Raises ConfigError for an empty name."""
+    return [config.task] if Path(config.task).exists() else listed(config.task, "--task")
+
+
+def listed(text: str, option: str) -> list[str]:
+    """The names between the commas. Raises ConfigError where there is none between two."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ConfigError(f"{option} {text!r} has an empty name in it; name the tasks as A,B,C")
+    return names
 
 
 def system_of(config: RunConfig) -> str:

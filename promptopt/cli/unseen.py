@@ -107,6 +107,8 @@ def unseen(
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     folds = _folds(config, on)
     rivals = sum(len(targets) for _, targets in folds)
+    if not quiet and not json:
+        say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))
     found: list[Unseen] = []
     for fold in folds:
         found += _conducted(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
@@ -119,10 +121,10 @@ def unseen(
 
 def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
     """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
-    from promptopt.cli.request import names_of, task_of
+    from promptopt.cli.request import listed, names_of, task_of
 
     names = names_of(config)
-    targets = [] if on is None else [name.strip() for name in on.split(",")]
+    targets = [] if on is None else listed(on, "--on")
     both = next((name for name in targets if name in names), None)
     if both is not None:
         raise ConfigError(f"--on names {both!r}, which is searched on; leave it out of one of the two")
@@ -144,6 +146,16 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
         others = [*names[:place], *names[place + 1 :]]
         folds.append((replace(config, task=",".join(others), weights=",".join(rest) if rest else None), [name]))
     return folds
+
+
+def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) -> str:
+    """What it takes, in a sentence."""
+    count = searches + (2 * targets if adapt else 0)
+    each = 2 * (1 + user_prompts + (1 if adapt else 0))
+    return (
+        f"{counted(count, 'search', 'searches')}, each within the caps; then {each} evaluations for each test example "
+        f"of {counted(targets, 'unseen task')}"
+    )
 
 
 def _conducted(

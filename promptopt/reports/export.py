@@ -282,6 +282,8 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
             all(f"{{{name}}}" in each[task.editable] for name in task.fields) for each in (prompt, task.initial)
         )
         return inlined(task) if written and not own else task, prompt
+    if shown_to(task, task.editable):
+        return task, _as_user_prompt(task, text)
     spelt = respelt((text,), task.fields).texts[0]
     for layout in (task.layout, *task.layouts):
         if layout is None:
@@ -301,6 +303,18 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
             f"which it is; give a JSON file, as `promptopt runs export RUN --out prompt.json` writes it"
         )
     return task, task.starting_from(text)
+
+
+def _as_user_prompt(task: Task, text: str) -> Prompt:
+    """A text for the user prompt of a task behind a system prompt, which spells inputs as the start does."""
+    prompt = task.initial.replace(task.editable, text.strip())
+    slots = dict(task.contract.parts)[task.editable].broken_by(prompt, task.initial, task.editable, len)
+    if slots is not None and "placeholder" in slots:
+        raise ConfigError(
+            f"this text cannot stand for the {task.editable} ({slots}); write inputs as its start does: "
+            f"{task.initial[task.editable][:200]!r}"
+        )
+    return prompt
 
 
 def _from_json(task: Task, text: str) -> Prompt:

@@ -284,7 +284,9 @@ class Door:
         found = known(self._cache, keys, self._warn)
         if len(found) < len(keys):
             missing = {call.key: call for call in batch if call.key not in found}
-            self._dispatch(missing, role)
+            with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
+                for calls in turns:
+                    self._ask(calls, role)
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             found.update(known(self._cache, list(missing), self._warn))
             lost = [key for key in missing if key not in found]
@@ -294,12 +296,6 @@ class Door:
                     f"{counted(len(lost), 'call')} of the {role} model without an answer" if reason is None else reason
                 )
         return found
-
-    def _dispatch(self, missing: Mapping[bytes, _PendingCall], role: Role) -> None:
-        """Ask for what no other run asks for, and wait for the rest. Raises Suspended where model or store fails."""
-        with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
-            for calls in turns:
-                self._ask(calls, role)
 
     def _ask(self, missing: list[_PendingCall], role: Role) -> None:
         """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""

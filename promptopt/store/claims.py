@@ -1,7 +1,7 @@
 """Who asks for an answer that several runs want at one moment: one of them, and the others wait for it.
 
 A claim is a row with the run that asks. It holds while that run is held (`holding`), so one whose process died holds
-nothing. Only in PostgreSQL, where the server tells which runs are held; elsewhere every run asks for all it lacks.
+nothing. In a store that cannot tell which runs are held, every run asks for all it lacks.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Generator, Sequence
 
 import sqlalchemy as sql
 
-from promptopt.store.database import CLAIMS, sentences
-from promptopt.store.holding import lock_number
+from promptopt.store.database import sentences
+from promptopt.store.holding import held_of
 
 OTHERS_S = 0.1
 """Seconds between two looks for answers that another run asks for."""
@@ -20,14 +20,8 @@ AT_ONCE = 500
 """Keys in one statement."""
 
 TAKE = sql.text("INSERT INTO claims (key, run) VALUES (:key, :run) ON CONFLICT DO NOTHING")
-HOLDERS = sql.select(CLAIMS.c.key, CLAIMS.c.run).where(CLAIMS.c.key.in_(sql.bindparam("keys", expanding=True)))
+HOLDERS = sql.text("SELECT key, run FROM claims WHERE key IN :keys").bindparams(sql.bindparam("keys", expanding=True))
 GIVE = sql.text("DELETE FROM claims WHERE key = :key AND run = :run")
-HELD = sql.text(
-    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
-    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
-_MASK = (1 << 64) - 1
-"""What makes a lock's number the same with a sign and without."""
 
 
 class Claims:
@@ -70,8 +64,8 @@ class Claims:
         with sentences(self._where), self._engine.begin() as connection:
             connection.execute(TAKE, rows)
             others = self._others(connection, keys)
-            living = {number & _MASK for (number,) in connection.execute(HELD)} if others else set[int]()
-            dead = [(key, run) for key, run in others.items() if lock_number(run) & _MASK not in living]
+            living = held_of(self._engine, connection, sorted(set(others.values())))
+            dead = [(key, run) for key, run in others.items() if run not in living]
             if dead:
                 connection.execute(GIVE, [{"key": key, "run": run} for key, run in sorted(dead)])
                 connection.execute(TAKE, [{"key": key, "run": self._run} for key, _ in sorted(dead)])

@@ -84,14 +84,18 @@ LOOKED_AT = sql.Table(
 )
 """The examples of each opening, by a digest of their inputs."""
 
-CLAIMS = sql.Table(
-    "claims",
-    sql.MetaData(),
-    sql.Column("key", sql.LargeBinary(32), primary_key=True),
-    sql.Column("run", sql.String, nullable=False),
-    prefixes=["UNLOGGED"],
-)
-"""Answers that a run asks for just now, where several may want the same; on a server alone (`claims`)."""
+CLAIMS = {
+    kind: sql.Table(
+        "claims",
+        sql.MetaData(),
+        sql.Column("key", sql.LargeBinary(32), primary_key=True),
+        sql.Column("run", sql.String, nullable=False),
+        # Nobody misses a claim that a server has lost with its power.
+        prefixes=prefixes,
+    )
+    for kind, prefixes in (("sqlite", []), ("postgresql", ["UNLOGGED"]))
+}
+"""Answers that a run asks for just now, where several may want the same (`claims`), by the name of the dialect."""
 
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
@@ -278,7 +282,7 @@ def _creation(engine: sql.Engine) -> list[sql.TextClause]:
     kind = engine.dialect.name
     if kind not in _CREATE:
         made: list[CreateTable | CreateIndex] = []
-        for table in (*METADATA.sorted_tables, *([CLAIMS] if kind == "postgresql" else [])):
+        for table in (*METADATA.sorted_tables, *([CLAIMS[kind]] if kind in CLAIMS else [])):
             made.append(CreateTable(table, if_not_exists=True))
             made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
         _CREATE[kind] = [sql.text(str(each.compile(engine))) for each in made]

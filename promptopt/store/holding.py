@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,12 @@ PATIENCE_S = 1.0
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
+HELD = sql.text(
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_UNSIGNED = (1 << 64) - 1
+"""What makes a lock's number the same with a sign and without."""
 
 
 @contextmanager
@@ -56,7 +62,25 @@ def is_held(engine: sql.Engine, run_id: str) -> bool | None:
     return False
 
 
-def lock_number(run_id: str) -> int:
+def held_of(engine: sql.Engine, connection: sql.Connection, run_ids: Sequence[str]) -> Collection[str]:
+    """Which of these runs a process is at now; `connection`: one to that store."""
+    if not run_ids:
+        return ()
+    if engine.dialect.name != "postgresql":
+        return [each for each in run_ids if is_held(engine, each)]
+    numbers = {number & _UNSIGNED for (number,) in connection.execute(HELD)}
+    return [each for each in run_ids if _lock_number(each) & _UNSIGNED in numbers]
+
+
+def tells_held(engine: sql.Engine) -> bool:
+    """Whether a store can tell which runs are held."""
+    file = engine.url.database
+    return engine.dialect.name == "postgresql" or (
+        engine.dialect.name == "sqlite" and bool(file) and file != ":memory:" and not engine.url.query
+    )
+
+
+def _lock_number(run_id: str) -> int:
     """The number of a run's lock: a server's are of 64 bits, signed, for all users of the database."""
     return int.from_bytes(hashlib.sha256(f"promptopt {run_id}".encode()).digest()[:8], "big", signed=True)
 
@@ -83,7 +107,7 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
 @contextmanager
 def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     """On a connection of its own: the server lets go of it by itself where this process dies."""
-    key = {"key": lock_number(run_id)}
+    key = {"key": _lock_number(run_id)}
     with sentences(where):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:

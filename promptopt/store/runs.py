@@ -18,7 +18,7 @@ from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
-from promptopt.store.holding import held, is_held
+from promptopt.store.holding import held, is_held, tells_held
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.types import canonical
@@ -96,8 +96,8 @@ class Store:
             yield
 
     def claims(self, run_id: str) -> Claims | None:
-        """The claims of a run that this process holds; None where runs do not tell each other what they ask for."""
-        return Claims(self.engine, self.where, run_id) if self.engine.dialect.name == "postgresql" else None
+        """The claims of a run that this process holds; None in a store that cannot tell which are held."""
+        return Claims(self.engine, self.where, run_id) if tells_held(self.engine) else None
 
     def is_held(self, run_id: str) -> bool | None:
         """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""

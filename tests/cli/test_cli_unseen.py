@@ -99,6 +99,7 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
     asked = len(model.log)
     shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml")
     assert len(model.log) == asked
+    assert "3 searches, each within the caps; then 2 evaluations for each test example of 3 unseen" in shown.stderr
     assert "A verdict needs p below 0.05 / 3." in shown.stdout
     assert shown.stdout.count(f"\n{FOUND}") == 3
     assert "The mean over 3 unseen tasks: " in shown.stdout
@@ -169,6 +170,8 @@ def test_user_prompts_that_know_of_no_system_prompt_are_written_from_examples_an
         (("--task", "red.toml", "--on", "blue.toml"), "searched on two tasks or more"),
         (("--task", "red.toml,green.toml", "--on", "green.toml"), "--on names 'green.toml', which is searched on"),
         (("--task", "red.toml,green.toml", "--on", "blue.toml,blue.toml"), "two tasks are named 'blue'"),
+        (("--task", "red.toml,green.toml", "--on", ""), "--on '' has an empty name in it"),
+        (("--task", "red.toml,,green.toml", "--on", "blue.toml"), "has an empty name in it; name the tasks as A,B,C"),
         ((), "which task?"),
     ],
 )
@@ -212,6 +215,19 @@ def test_a_winner_over_several_tasks_is_exported_shown_and_measured_with_its_use
     assert sorted(parts) == ["instruction", "user prompt of green", "user prompt of red"]
     assert f"[user prompt of red]\n{parts['user prompt of red']}" in text.read_text("utf-8")
     assert json.loads(again.stdout)["layouts"][0]["score"] == result["best"]["test"]["score"]
+
+
+def test_a_user_prompt_is_measured_behind_a_system_prompt_and_one_that_spells_inputs_otherwise_is_refused(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    asked = ("evaluate", "--task", "red.toml", "--system", "Be terse.", "--model", "x", "--prompt")
+    measured, refused = invoke(*asked, "Say thoroughly."), invoke(*asked, "Say {text} thoroughly.")
+
+    assert measured.exit_code == 0, measured.output
+    assert {request.content[0].content for request in model.log} == {"Be terse."}
+    assert all(request.content[1].content.startswith("Say thoroughly.\n\nText: red item") for request in model.log)
+    assert refused.exit_code == 2
+    assert "cannot stand for the user prompt of red (added placeholder {text})" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize("name", ["found.md", "found.json", "found.txt"])

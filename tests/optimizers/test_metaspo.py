@@ -328,6 +328,12 @@ def test_a_plan_under_a_budget_affords_its_rounds(tasks: int, cells: int) -> Non
 
     assert plan.rounds == 1 or plan.examples + plan.rounds * (inner + outer) <= cells
     assert plan.examples >= 4 * tasks
+    assert plan.examples == 40 or cells < 3_000
+
+
+def test_a_small_budget_has_as_few_examples_as_eight_and_no_fewer() -> None:
+    assert MetaSPO().plan(Room(30, None, 1, 14, 3)).examples == 8
+    assert MetaSPO().plan(Room(30, None, 1, 5, 3)).examples == 5
 
 
 def test_adaptation_goes_on_from_every_user_prompt_that_stayed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from promptopt.errors import BackendError, ConfigError
@@ -88,7 +88,7 @@ class Fleet:
             said += pool.map(asked, range(1, self.workers))
         failure = next((each for each in said if isinstance(each, Failure)), None)
         if failure is not None:
-            raise _raised(failure)
+            raise _raised(replace(failure, said=f"on a worker: {failure.said}"))
         found = [each for each in said if isinstance(each, Facts)]
         first = found[0]
         other = next((each for each in found if each != first), first)

@@ -186,6 +186,13 @@ def _load(checkpoint: Checkpoint, kind: Any, **settings: Any) -> Any:
         raise ConfigError(
             f"transformers cannot load the model {checkpoint.called!r} through {kind.__name__}: {_first_line(error)}"
         ) from error
+    except Exception as error:
+        # safetensors' own error is a plain Exception, and importing it takes what may not be installed.
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ConfigError(
+            f"the weights of the model {checkpoint.called!r} are damaged ({_first_line(error)}); fetch them anew"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -118,8 +118,8 @@ class MetaSPO:
             return MetaSPOPlan(usual if self.rounds is None else self.rounds, users, systems, examples)
         each = self._round(room, users, systems)
         fewest = max(FEWEST, FEWEST * room.tasks // 2)
-        while self.examples is None and examples // 2 >= fewest and cells < examples * (1 + 2 * each):
-            examples //= 2
+        while self.examples is None and examples > fewest and cells < examples * (1 + 2 * each):
+            examples = max(fewest, examples // 2)
         afforded = max(1, int((cells - examples) / (examples * each)))
         return MetaSPOPlan(afforded if self.rounds is None else self.rounds, users, systems, examples)
 

@@ -14,6 +14,7 @@ from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
 from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, tied, z_scores
 from promptopt.run import Run
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ class Search:
         self._rank(Entry(baseline, Sample((), ""), -1, -math.inf))
         for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
             if not sample.tokens:
-                run.reject(f"seed: not {self._plan.length} of the policy's tokens")
-                run.warn(f"the seed {text!r} is not {self._plan.length} tokens of the policy, so it is left out")
+                wanted = counted(self._plan.length, "token")
+                run.reject(f"seed: not {wanted} that the policy can write")
+                run.warn(f"the seed {text!r} is not {wanted} that the policy can write, so it is left out")
                 continue
             entry = self._rewarded([sample], "seed", -1)[0]
             if entry is not None:

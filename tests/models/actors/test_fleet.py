@@ -205,7 +205,7 @@ def test_a_model_that_cannot_be_opened_says_why() -> None:
     def absent(spec: str) -> Model:
         raise ConfigError(f"the model {spec!r} is not there")
 
-    with pytest.raises(ConfigError, match="the model 'hf/none' is not there"):
+    with pytest.raises(ConfigError, match="on a worker: the model 'hf/none' is not there"):
         Spread(Fleet(InThreads([absent])), Named("hf/none"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.training import Batch
 from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
 from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, masked_tokenizer, save
-from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny
+from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny, tiny_folder
 
 import torch  # isort: skip  # after the helper, which skips where there is none
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # isort: skip
@@ -157,6 +158,16 @@ def test_a_tokenizer_without_an_end_or_a_beginning_is_refused(tmp_path: Path) ->
 def test_a_prompt_that_does_not_fit_the_policys_context_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"length is 64, and the policy model 'tiny' reads 64 tokens; set length low"):
         tiny(replace(SETTINGS, length=64))
+
+
+@pytest.mark.parametrize("kept", [0, 5, 2_000, 20_000])
+def test_damaged_weights_are_told_in_a_sentence(tmp_path: Path, kept: int) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_folder(), folder)
+    (weights,) = folder.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(ConfigError, match=r"the weights of the model 'cut' are damaged .*; fetch them anew"):
+        AdapterPolicy(str(folder), SETTINGS)
 
 
 def test_a_masked_model_is_no_policy(tmp_path: Path) -> None:
