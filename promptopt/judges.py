@@ -20,7 +20,7 @@ from promptopt.evaluation import looking
 from promptopt.evaluators.judging import DRAWN, drawn, unusable
 from promptopt.outcome.criterion import by_judge, name_of
 from promptopt.outcome.judge_trust import remember
-from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Task
+from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating, Task
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
@@ -205,6 +205,11 @@ def _asking(
     budget = Budget() if budget is None else budget
     task = bind_task(named, seed)
     chosen = bind_evaluator(evaluator, task)
+    if isinstance(chosen, Simulating):
+        raise ConfigError(
+            f"the conversations of task {task.name!r} are played anew each time; hold its judge to the test on a task "
+            f"of logged chats with the same [judge]"
+        )
     if not by_judge(chosen) or not isinstance(chosen, Grading):
         raise ConfigError(
             f"the evaluator {name_of(chosen)!r} has no judge that grades one reply; name rubric, checklist, panel or "

@@ -14,6 +14,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.generation import writes_decimal_commas
+from promptopt.evaluators.judging import options_of
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import UserPrompt
@@ -164,6 +165,11 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
     """The splits of a task as chats behind a system prompt that is still to come."""
     own = _own_system(task)
     slots = [name for name in task.fields if f"{{{name}}}" in task.initial[task.editable]]
+    if options_of(task, "simulated"):
+        raise ConfigError(
+            f"the users of task {task.name!r} are simulated, and its conversations are no examples of a task among "
+            f"several; leave it out, and check the prompt on it afterwards"
+        )
 
     def made(example: Example) -> Example:
         content, _ = task.render(task.initial, example)

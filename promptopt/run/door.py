@@ -71,7 +71,6 @@ class Door:
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
         # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
-        role = self._in_charge(role)
         draws = repetition > 0 and self.samples(role)
         asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
@@ -80,14 +79,12 @@ class Door:
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
-        role = self._in_charge(role)
         greedy = not (repetition > 0 and self.samples(role))
         asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
-        role = self._in_charge(role)
         asked: list[_PendingCall] = []
         for request in requests:
             text = canonical(request.to_json())
@@ -99,7 +96,6 @@ class Door:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""
-        role = self._in_charge(role)
         model = self._model(role)
         if not self.can_score(role):
             raise ConfigError(
@@ -121,7 +117,7 @@ class Door:
 
     def can_score(self, role: Role = "task") -> bool:
         """Whether the model of that role is a TextScorer that can. Asked of the engine once, then of the journal."""
-        model = self._model(self._in_charge(role))
+        model = self._model(role)
         if not isinstance(model, TextScorer):
             return False
         if model.name not in self._scorers:
@@ -135,7 +131,7 @@ class Door:
 
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
-        return self._served.samples(self._model(self._in_charge(role)).name)
+        return self._served.samples(self._model(role).name)
 
     def warn(self, message: str) -> None:
         """Tell the user a sentence, once."""
@@ -194,6 +190,7 @@ class Door:
 
     def _model(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where a panel has fewer judges than it asks."""
+        role = self._in_charge(role)
         if role not in self.models:
             raise ConfigError(f"no {role} is named, and the panel asks it: name them as --judge A,B,C, or set its size")
         return self.models[role]
@@ -213,7 +210,7 @@ class Door:
 
     def _settle(self, asked: Sequence[_PendingCall], role: Role) -> Iterator[Any]:
         """The stored replies as JSON values, in order, slice by slice."""
-        start = 0
+        start, role = 0, self._in_charge(role)
         while start < len(asked):
             reached = self.limits.reached(self.spent)
             if reached is not None:

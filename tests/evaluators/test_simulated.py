@@ -304,3 +304,14 @@ def test_a_sampled_task_model_is_drawn_anew_in_another_repetition() -> None:
     cells = [Cell(chosen.initial, chosen.train[0], repetition) for repetition in (0, 1)]
     assert len(Simulated(chosen, turns=1).score(cells, door)) == 2
     assert [repetition for _, role, repetition in door.asked if role == "task"] == [0, 1]
+
+
+def test_a_layout_of_one_message_shows_the_conversation_so_far_as_a_text() -> None:
+    one = Layout("one", messages=(("user", "{instruction}\n\n{history}\n\nassistant:"),))
+    chosen = replace(task_of(scenario("a secret goal")), layouts=(CHAT, one)).with_layout("one")
+    door = ask(lambda request: f"message {turn_of(request)}")
+    Simulated(chosen, turns=2, by="metric").score([Cell(chosen.initial, chosen.train[0])], door)
+    sent = [str(request.content[0].content) for request, role, _ in door.asked if role == "task"]  # type: ignore[union-attr]
+    assert "message 1" in sent[0]
+    assert "user: message 1\n\nassistant: Here it is.\n\nuser: message 2" in sent[1]
+    assert not any("secret" in text for text in sent)

@@ -1,0 +1,111 @@
+"""Simulated users on the command line: from a task file with `[simulation]` to a report, and a gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Invoke
+
+from promptopt.models.scripted import Scripted
+from promptopt.types import Request
+
+TOML = """
+instruction = "You are the assistant."
+[simulation]
+scenarios = "scenarios.csv"
+turns = 2
+"""
+
+
+def bot(request: Request) -> str:
+    text = str(request.content)
+    return f"{'Gladly' if 'kind' in text else 'Well'}, {len(text)}."
+
+
+def judge(request: Request) -> str:
+    if "answers" in request.schema:
+        return json.dumps({"reason": "so", "answers": {"1": "yes"}})
+    return json.dumps({"score": 5 if "Gladly" in str(request.content) else 2})
+
+
+def user(request: Request) -> str:
+    return f"I want it, {str(request.content).partition('order ')[2][:2].strip()}."
+
+
+@pytest.fixture
+def simulated(workplace: Path, models: dict[str, Scripted]) -> str:
+    rows = "\n".join(f"cancel order {number}" for number in range(60))
+    (workplace / "scenarios.csv").write_text(f"goal\n{rows}\n")
+    (workplace / "sim.toml").write_text(TOML)
+    models["task"] = Scripted(bot, name="scripted/task")
+    models["judge"] = Scripted(judge, name="scripted/judge")
+    models["judge-b"] = Scripted(user, name="scripted/judge-b")
+    return "sim.toml"
+
+
+ASKED = ("--model", "scripted/task", "--judge", "scripted/judge", "--user-model", "scripted/judge-b")
+
+
+def test_evaluate_plays_the_users_with_the_model_that_is_named(
+    simulated: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    done = invoke("evaluate", "--task", simulated, *ASKED)
+    assert done.exit_code == 0, done.stderr
+    assert models["judge-b"].calls > 0
+    assert "the users are played by 'scripted/judge-b'" in " ".join(done.stderr.split())
+
+
+def test_the_gate_holds_conversations_against_each_other(simulated: str, invoke: Invoke) -> None:
+    def outcome(prompt: str, *more: str) -> tuple[int, dict[str, str]]:
+        done = invoke("check", "--task", simulated, "--prompt", prompt, *ASKED, "--json", *more)
+        return done.exit_code, {each["name"]: each["outcome"] for each in json.loads(done.stdout)["decisions"]}
+
+    code, found = outcome("You are the kind assistant.")
+    assert (code, found["score"]) == (5, "inconclusive")
+    code, found = outcome("You are the kind assistant.", "--accept-judge")
+    assert (code, found["score"], found["leak of the prompt"]) == (0, "passed", "passed")
+
+
+def test_another_evaluator_than_the_tasks_own_is_asked_wrongly(simulated: str, invoke: Invoke) -> None:
+    done = invoke("evaluate", "--task", simulated, *ASKED, "--evaluator", "generation")
+    assert done.exit_code == 2
+    assert "scenarios of simulated users" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "task", "said"),
+    [
+        (("judges", "check"), "sim.toml", "on a task of logged chats with the same [judge]"),
+        (("evaluate",), "sim.toml,word-problems", "check the prompt on it afterwards"),
+    ],
+)
+def test_what_does_not_go_with_played_users_says_what_does(
+    simulated: str, invoke: Invoke, command: tuple[str, ...], task: str, said: str
+) -> None:
+    done = invoke(*command, "--task", task, "--model", "scripted/task", "--judge", "scripted/judge")
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_the_turns_are_a_setting(simulated: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
+    invoke("evaluate", "--task", simulated, *ASKED, "--set", "evaluator.turns=1")
+    once = models["task"].calls
+    invoke("evaluate", "--task", simulated, *ASKED)
+    assert models["task"].calls == 2 * once
+
+
+def test_people_are_shown_whole_conversations(simulated: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
+    def better(request: Request) -> str:
+        return "You are the kind assistant." if "Improve:" in str(request.content) else bot(request)
+
+    models["task"] = Scripted(better, name="scripted/task")
+    done = invoke("optimize", "--task", simulated, "--method", "climb", *ASKED, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["evaluator"]) == ("undecided", "simulated")
+    assert invoke("label", found["run_id"], "-n", "10", "--out", "sheet.csv").exit_code == 0
+    sheet = Path("sheet.csv").read_text()
+    assert "goal: cancel order" in sheet
+    assert "assistant: Gladly" in sheet
