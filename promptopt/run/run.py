@@ -7,12 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
 
-from promptopt.errors import BudgetSpent, ConfigError, CutShort, EvaluatorError
+from promptopt.errors import ConfigError, CutShort, EvaluatorError
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
 from promptopt.run.asks import Drawn, Otherwise
+from promptopt.run.batches import batches, exhausted, in_several_calls
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
@@ -27,7 +27,6 @@ from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import Turns
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
-from promptopt.text import counted
 from promptopt.types import (
     Abilities,
     Cell,
@@ -117,12 +116,8 @@ class Run:
         cells = self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition)
         if self.reserve is not None:
             self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
-        for cell in cells:
-            left = self.evaluations_left()
-            size = self._door.slice_size() if left is None else min(left, self._door.slice_size())
-            if size == 0:
-                raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
-            self._score([cell, *islice(cells, size - 1)])
+        for batch in batches(cells, (self._evaluator, self._door), self.evaluations_left, self.follow_budget):
+            self._score(batch)
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
     def rescore(
@@ -136,7 +131,9 @@ class Run:
         self._check_thread()
         cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
         if examples and not cells:
-            raise BudgetSpent(f"{counted(self._door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
+            raise exhausted(self._door.spent)
+        if len(cells) < len(examples) and in_several_calls(self._evaluator):
+            self.follow_budget()
         ask = Otherwise(self._door) if heat is None else Drawn(self._door, heat, role)
         calls = self._door.spent.calls
         return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
@@ -154,7 +151,7 @@ class Run:
         door.spent = door.spent.with_evaluations(len(requests))
         door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
         if len(requests) < len(examples):
-            raise BudgetSpent(f"{counted(door.spent.evaluations, 'evaluation is', 'evaluations are')} spent")
+            raise exhausted(door.spent)
         return replies
 
     def check_model(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import pytest
 from promptopt.api import optimize
 from promptopt.errors import ReplayDiverged
 from promptopt.outcome.result import Result
+from promptopt.protocols import Ask, Task
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Prompt
+from promptopt.types import Cell, Prompt, Request, Score
 
 
 def conduct(home: Path, optimizer: object, budget: Budget | None = None) -> Result:
@@ -51,6 +52,48 @@ def test_a_method_that_does_not_say_so_diverges(tmp_path: Path) -> None:
     conduct(tmp_path, Thrifty(says=False), Budget(evaluations=400))
     with pytest.raises(ReplayDiverged):
         conduct(tmp_path, Thrifty(says=False))
+
+
+@dataclass(frozen=True)
+class AskedTwice:
+    """Asks for all replies, and then for a second word on each, as a judge does."""
+
+    task: Task
+    calls_per_cell: int = 2
+
+    def fingerprint(self) -> Mapping[str, object]:
+        return {"evaluator": "asked twice"}
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        contents = [self.task.render(cell.prompt, cell.example)[0] for cell in cells]
+        replies = ask([Request(content) for content in contents])
+        ask(
+            [
+                Request(f"Is this right? {content} {reply.text}")
+                for content, reply in zip(contents, replies, strict=True)
+            ]
+        )
+        return [Score(float(reply.text == cell.example.target)) for reply, cell in zip(replies, cells, strict=True)]
+
+
+@pytest.mark.parametrize("small", [Budget(evaluations=130), Budget(calls=260), Budget(tokens=9_000)])
+def test_a_raised_cap_goes_on_where_cells_take_calls_one_after_the_other(tmp_path: Path, small: Budget) -> None:
+    @dataclass(frozen=True)
+    class Batch:
+        def optimize(self, run: Run) -> None:
+            prompts = [run.initial.replace("instruction", f"Answer, take {number}.") for number in range(4)]
+            run.evaluate(prompts, run.train)
+
+    def search(budget: Budget | None, home: Path) -> Result:
+        task, model = planted_task(), planted_model(feature_accuracy(["carefully"], base=0.4, each=0.2))
+        return optimize(task, Batch(), model=model, evaluator=AskedTwice(task), budget=budget, store=home / "store.db")
+
+    before = search(small, tmp_path / "raised")
+    assert before.status == "budget"
+    raised, whole = search(None, tmp_path / "raised"), search(None, tmp_path / "whole")
+    assert raised.spent == whole.spent
+    assert raised.paid.calls < whole.paid.calls
+    assert search(small, tmp_path / "raised").paid.calls == 0
 
 
 def test_what_is_left_counts_both_caps(tmp_path: Path) -> None:

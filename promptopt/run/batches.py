@@ -1,0 +1,47 @@
+"""Cells in the batches that caps let through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+
+from promptopt.errors import BudgetSpent
+from promptopt.protocols import CallsVary, Evaluator
+from promptopt.run.budget import Ledger
+from promptopt.run.door import SLICE, Door
+from promptopt.text import counted
+from promptopt.types import Cell
+
+
+def batches(
+    cells: Iterable[Cell],
+    through: tuple[Evaluator, Door],
+    left: Callable[[], int | None],
+    follow_budget: Callable[[], None],
+) -> Iterator[list[Cell]]:
+    """The cells in order, as many at a time as the door takes and `left()` allows.
+
+    `follow_budget` is called before a batch that a cap made smaller, where a larger cap would give another order of
+    calls. Raises BudgetSpent where nothing is left.
+    """
+    evaluator, door = through
+    waiting = iter(cells)
+    while batch := list(islice(waiting, SLICE)):
+        affordable = left()
+        if affordable == 0:
+            raise exhausted(door.spent)
+        size = door.slice_size() if affordable is None else min(affordable, door.slice_size())
+        if size < len(batch) and in_several_calls(evaluator):
+            follow_budget()
+        yield batch[:size]
+        waiting = chain(batch[size:], waiting)
+
+
+def in_several_calls(evaluator: Evaluator) -> bool:
+    """Whether a cell takes calls one after the other: those of all cells in a batch are then asked step by step."""
+    return evaluator.calls_per_cell > 1 or (isinstance(evaluator, CallsVary) and evaluator.calls_vary)
+
+
+def exhausted(spent: Ledger) -> BudgetSpent:
+    """What ends a search that has no evaluation left."""
+    return BudgetSpent(f"{counted(spent.evaluations, 'evaluation is', 'evaluations are')} spent")
