@@ -97,6 +97,20 @@ def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], lay
         raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
 
 
+def _with_judge(config: RunConfig, task: Task) -> RunConfig:
+    """With the judge that `optimize` would ask, where one is asked and none is named."""
+    from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.binding.models import default_proposer
+    from promptopt.cli.request import evaluator_of
+    from promptopt.protocols import Judging, Simulating
+
+    if config.judge is not None or config.judge_base_url is not None:
+        return config
+    guide = bind_evaluator(evaluator_of(config, task), task)
+    judged = isinstance(guide, Simulating) or (isinstance(guide, Judging) and len(guide.judges) > 0)
+    return replace(config, judge=default_proposer(config.model)) if judged else config
+
+
 def _beside(config: RunConfig) -> list[str]:
     """The models, by name, that are asked beside the one that answers."""
     from promptopt.binding.models import judge_specs
@@ -119,7 +133,7 @@ def scored(
     from promptopt.evaluation import evaluate as score
     from promptopt.protocols import JUDGES
 
-    budget = budget_of(config)
+    budget, config = budget_of(config), _with_judge(config, tasks[0][1])
     if where is None:
         make_ready([config.model, *_beside(config)], quiet=quiet)
     # Opened once for all layouts; nobody writes prompts here.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from command_line import BETTER, START, Invoke
 
+from promptopt.binding.models import Models
+from promptopt.errors import ConfigError
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 
@@ -193,3 +196,27 @@ def test_models_that_cannot_be_compared_are_refused(
     result = invoke(*BASE, task_file, *given)
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "judge"),
+    [
+        ((), "embedded/qwen2.5-coder-1.5b"),
+        (("--judge", "openai/large"), "openai/large"),
+        (("--model", "openai/small"), None),
+        (("--evaluator", "generation"), None),
+    ],
+)
+def test_the_judge_is_the_one_that_optimize_would_ask(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], judge: str | None
+) -> None:
+    named: list[object] = []
+
+    def opened(models: Models) -> NoReturn:
+        named.append(models.judge)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("promptopt.binding.models.open_models", opened)
+    monkeypatch.setattr("promptopt.cli.models.make_ready", lambda specs, quiet: None)
+    assert invoke("evaluate", "--task", "support-chat", *given).exit_code == 2
+    assert named == [judge]
