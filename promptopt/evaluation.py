@@ -17,6 +17,8 @@ from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
+from promptopt.evaluators.judging import UNREAD
+from promptopt.evaluators.simulated import DRIFTED, FAILED
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion, by_judge
@@ -31,6 +33,7 @@ from promptopt.run.door import Door
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.layout import USER_PROMPT
 from promptopt.tasks.parts import shown_to
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
@@ -114,10 +117,19 @@ def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
     result = measured(matrix[prompt], [example.group for example in matrix.examples])
     if result is None:
         raise ConfigError(
-            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); see that its targets fit "
-            f"the model's context, and that the model is whole"
+            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); {_advice(matrix[prompt])}"
         )
     return result
+
+
+def _advice(scores: Sequence[Score]) -> str:
+    """What to do where no example has a score, by what failed on the first."""
+    feedback = scores[0].feedback
+    if feedback.startswith((FAILED, DRIFTED)):
+        return "have another model play the users (--user-model), or correct the scenarios"
+    if feedback.startswith(UNREAD) or feedback.startswith("whether the simulated user"):
+        return "name another judge (--judge), one that answers in the form it is asked for"
+    return "see that its targets fit the model's context, and that the model is whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +214,12 @@ def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
         return task.initial
     beside = [part for part in prompt.parts if part not in task.initial.parts and not shown_to(task, part)]
     if beside or any(part not in prompt.parts for part in task.initial.parts):
+        users = [part for part in beside if part.startswith(USER_PROMPT)]
+        if users and len(users) == len(beside):
+            raise ConfigError(
+                f"the prompt holds the {', '.join(users)}, and task {task.name!r} has no place for it; score it on all "
+                f"tasks that it was searched on (--task A,B), or on one behind the system prompt (--system FILE)"
+            )
         raise ConfigError(
             f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
             f"{', '.join(task.initial.parts)}; make it from the task's own, as "

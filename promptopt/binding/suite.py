@@ -17,7 +17,7 @@ from promptopt.evaluators.generation import writes_decimal_commas
 from promptopt.evaluators.judging import options_of
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.gate import EVERY, Gate
-from promptopt.tasks.layout import UserPrompt
+from promptopt.tasks.layout import USER_PROMPT, UserPrompt
 from promptopt.tasks.parts import with_user_prompts
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.sealing import without_test
@@ -205,7 +205,7 @@ def _users(tasks: Sequence[Task]) -> Mapping[str, UserPrompt]:
     for task in tasks:
         if _own_system(task) is None:
             found[task.name] = UserPrompt(
-                part=f"user prompt of {task.name}",
+                part=f"{USER_PROMPT}{task.name}",
                 start=task.initial[task.editable],
                 contract=replace(task.contract, frozen_parts=()),
                 written=_Written(without_test(task)),

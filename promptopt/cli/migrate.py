@@ -53,14 +53,14 @@ def migrate(
     The old model with the old prompt is the reference, with the labels there are, or with its own replies as targets.
     The old prompt stays where it is no worse on the new model; else another is searched there, and tested too.
     """
-    from promptopt.cli.request import DEFAULT_METHOD, merged, prompt_from, settings_of, task_of, with_task
+    from promptopt.cli.request import DEFAULT_METHOD, listed, merged, prompt_from, settings_of, task_of, with_task
 
     config = with_task(merged(RunConfig(), given))
     config = config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
     task, start = prompt_from(task_of(config, trust=trust), prompt)
     task = dataclasses.replace(task, initial=start)
     old = _source(source, reference)
-    names = [name.strip() for name in target.split(",") if name.strip()]
+    names = listed(target, "--to", "models") if target.strip() else []
     if freeze is not None:
         _freeze(config, task, old, freeze, quiet=quiet)
         return
@@ -95,6 +95,9 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
 
     if path.exists():
         raise ConfigError(f"{str(path)!r} is there already; name another file, or move it away")
+    if not path.parent.is_dir():
+        # Before the replies are paid for.
+        raise ConfigError(f"--freeze {str(path)!r} cannot be written: there is no folder {str(path.parent)!r}; make it")
     make_ready([old] if isinstance(old, str) else [], quiet=quiet)
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
         models = dataclasses.replace(models_of(config), task=old)

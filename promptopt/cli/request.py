@@ -170,11 +170,11 @@ def names_of(config: RunConfig) -> list[str]:
     return [config.task] if Path(config.task).exists() else listed(config.task, "--task")
 
 
-def listed(text: str, option: str) -> list[str]:
+def listed(text: str, option: str, what: str = "tasks") -> list[str]:
     """The names between the commas. Raises ConfigError where there is none between two."""
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise ConfigError(f"{option} {text!r} has an empty name in it; name the tasks as A,B,C")
+        raise ConfigError(f"{option} {text!r} has an empty name in it; name the {what} as A,B,C")
     return names
 
 

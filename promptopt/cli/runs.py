@@ -227,7 +227,12 @@ def export(
     chosen = exports.format_for(out, form)
     task = _task_as_measured(record, result)
     prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
-    text = exports.export(exports.export_of(task, prompt, result["model"]), chosen)
+    exported = exports.export_of(task, prompt, result["model"])
+    text = exports.export(exported, chosen)
+    if exported.users and chosen not in ("txt", "json", "toml"):
+        # Requests show the system prompt with a place for the messages; what a user prompt is for is not theirs to say.
+        parts = ", ".join(part for part, _ in exported.users)
+        say(f"only the system prompt is in this form, without {parts}; export as json, toml or text for these")
     if out is None:
         hand_over(text.rstrip("\n"))
         return

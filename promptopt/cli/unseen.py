@@ -137,6 +137,8 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
         raise ConfigError("a system prompt is searched on two tasks or more; name them as --task a,b")
     # Before anything is paid for: two of one name, tasks that ask the same, and those that can stand under no prompt.
     task_of(replace(config, task=",".join([*names, *targets]), objective=None, weights=None))
+    # Weights are counted and read as they were given, before each search gets those of its own tasks.
+    task_of(config)
     if on is not None:
         return [(config, targets)]
     weights = config.weights.split(",") if config.weights else []

@@ -31,6 +31,10 @@ class Turns:
     assistant: str = ""
 
 
+USER_PROMPT = "user prompt of "
+"""How the names of such parts begin; the name of the task follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserPrompt:
     """The user prompt of one of several tasks under one system prompt, as a prompt part that its examples alone show.

@@ -150,3 +150,14 @@ def test_a_file_of_two_models_is_refused(
     (workplace / "two.jsonl").write_text("\n".join(lines), encoding="utf-8")
     done = invoke("migrate", "--task", task_file, *OPTIONS, "--reference", "two.jsonl", "--to", "x/new")
     assert (done.exit_code, "x/old and of x/older" in done.stderr) == (2, True)
+
+
+def test_a_place_that_is_none_and_a_model_without_a_name_are_refused_before_anything_is_asked(
+    task_file: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    frozen = invoke("migrate", "--task", task_file, "--from", "x/old", "--freeze", "none/replies.jsonl")
+    unnamed = invoke("migrate", "--task", task_file, "--from", "x/old", "--to", "x/new,,x/same")
+    assert (frozen.exit_code, unnamed.exit_code) == (2, 2)
+    assert "there is no folder 'none'; make it" in " ".join(frozen.stderr.split())
+    assert "name the models as A,B,C" in " ".join(unnamed.stderr.split())
+    assert not any(model.calls for model in models.values())

@@ -109,3 +109,16 @@ def test_people_are_shown_whole_conversations(simulated: str, invoke: Invoke, mo
     sheet = Path("sheet.csv").read_text()
     assert "goal: cancel order" in sheet
     assert "assistant: Gladly" in sheet
+
+
+@pytest.mark.parametrize(
+    ("who", "said", "help_"),
+    [("judge-b", "", "have another model play the users"), ("judge", "well", "name another judge")],
+)
+def test_where_no_conversation_has_a_score_the_model_that_failed_is_to_be_exchanged(
+    who: str, said: str, help_: str, simulated: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    models[who] = Scripted(lambda _: said, name=f"scripted/{who}")
+    done = invoke("evaluate", "--task", simulated, *ASKED)
+    assert done.exit_code == 2
+    assert help_ in " ".join(done.stderr.split())

@@ -257,3 +257,29 @@ def test_a_file_that_holds_no_system_prompt_and_a_task_without_a_user_prompt_are
     assert "holds no system prompt under 'parts'" in " ".join(none.stderr.split())
     assert chat.exit_code == 2
     assert "has no user prompt to be searched" in " ".join(chat.stderr.split())
+
+
+@pytest.mark.parametrize(("weights", "said"), [("1,2", "2 numbers for 3 tasks"), ("1,x,2", "'1,x,2' are no numbers")])
+def test_weights_that_do_not_fit_are_told_as_they_were_given(
+    weights: str, said: str, invoke: Invoke, tasks: Path
+) -> None:
+    named = ("--task", "red.toml,green.toml,blue.toml", "--objective", "weighted", "--weights", weights)
+    refused = invoke("unseen", *CAPS, *named)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.stderr.split())
+
+
+def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, tasks: Path) -> None:
+    caps = ("--max-evaluations", "150", "--model", "x", "--quiet")
+    invoke("optimize", *caps, "--method", "climb", "--task", "blue.toml", "--system", "Be terse.", "--out", "b.json")
+    run = json.loads(invoke("runs", "list", "--json").stdout)["runs"][0]["run_id"]
+    exported = {form: invoke("runs", "export", run, "--to", form).stderr for form in ("json", "text", "openai", "llm")}
+    scored = invoke("evaluate", "--task", "blue.toml", "--prompt", "b.json", "--model", "x")
+
+    lost = "without user prompt of blue"
+    assert {form: lost in said for form, said in exported.items()} == {
+        "json": False, "text": False, "openai": True, "llm": True,
+    }  # fmt: skip
+    assert scored.exit_code == 2
+    assert "behind the system prompt (--system FILE)" in " ".join(scored.stderr.split())
+    assert invoke("evaluate", *caps[2:], "--task", "blue.toml", "--prompt", "b.json", "--system", "x").exit_code == 0
