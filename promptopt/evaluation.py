@@ -17,8 +17,7 @@ from promptopt.binding.models import Models, open_models, prices
 from promptopt.binding.session import opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
-from promptopt.evaluators.judging import UNREAD
-from promptopt.evaluators.simulated import DRIFTED, FAILED
+from promptopt.evaluators.simulated import remedy
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion, by_judge
@@ -116,20 +115,9 @@ def evaluate(
 def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
     result = measured(matrix[prompt], [example.group for example in matrix.examples])
     if result is None:
-        raise ConfigError(
-            f"no example has a finite score under this prompt ({matrix[prompt][0].feedback}); {_advice(matrix[prompt])}"
-        )
+        first = matrix[prompt][0]
+        raise ConfigError(f"no example has a finite score under this prompt ({first.feedback}); {remedy(first)}")
     return result
-
-
-def _advice(scores: Sequence[Score]) -> str:
-    """What to do where no example has a score, by what failed on the first."""
-    feedback = scores[0].feedback
-    if feedback.startswith((FAILED, DRIFTED)):
-        return "have another model play the users (--user-model), or correct the scenarios"
-    if feedback.startswith(UNREAD) or feedback.startswith("whether the simulated user"):
-        return "name another judge (--judge), one that answers in the form it is asked for"
-    return "see that its targets fit the model's context, and that the model is whole"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,24 @@ DRIFTED = "the simulated user did not keep to the scenario"
 """How the feedback begins on a conversation that is left out for what its user said."""
 FAILED = "the simulated user failed"
 """The same, where it could not be played to its end."""
+UNSURE = "whether the simulated user kept to the scenario could not be read"
+"""The same, where the judge did not say."""
 NOTE = (
     "What is called the reply below is a whole conversation. A user with this scenario had it with an assistant, which "
     "does not know the scenario. Only what the assistant says and leads to counts."
 )
 _GRADERS: Mapping[str, Any] = {"rubric": Rubric, "checklist": Checklist, "panel": Panel, "weighted": Weighted}
 _Grader = Rubric | Checklist | Panel | Weighted
+
+
+def remedy(score: Score) -> str:
+    """What to do where no example has a score, by what failed on one of them."""
+    if score.judged:
+        return "see that its targets fit the model's context, and that the model is whole"
+    if score.feedback.startswith((FAILED, DRIFTED)):
+        return "have another model play the users (--user-model), or correct the scenarios"
+    return "name another judge, one that answers in the form it is asked for"
+
 
 _ABOUT = (
     "A model played a user in a chat with an assistant, by a scenario. You check the user alone; how well the "
@@ -227,7 +239,7 @@ class Simulated:
                 continue
             why = f"{DRIFTED}: {word.reason}".removesuffix(": ")
             if word.read is None:
-                why = f"whether the simulated user kept to the scenario could not be read: {word.problem}"
+                why = f"{UNSURE}: {word.problem}"
             talk.settle(Score(0.0, parsed=False, feedback=why, judged=False))
 
     def _grade(self, talks: Sequence[_Talk], ask: Ask) -> None:

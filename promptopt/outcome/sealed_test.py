@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
+from promptopt.evaluators.simulated import remedy
 from promptopt.outcome.result import Contender, Measured, written
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -46,6 +47,9 @@ def sealed_test(
         # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
+    unjudged = next((score for score in (*before, *after) if not score.judged), None)
+    if unjudged is not None and not any(one.judged and other.judged for one, other in zip(before, after, strict=True)):
+        run.warn(f"no item of the sealed test was judged ({unjudged.feedback}); {remedy(unjudged)}")
     return before, after
 
 

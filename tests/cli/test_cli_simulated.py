@@ -45,6 +45,7 @@ def simulated(workplace: Path, models: dict[str, Scripted]) -> str:
     return "sim.toml"
 
 
+KIND = "You are the kind assistant."
 ASKED = ("--model", "scripted/task", "--judge", "scripted/judge", "--user-model", "scripted/judge-b")
 
 
@@ -122,3 +123,15 @@ def test_where_no_conversation_has_a_score_the_model_that_failed_is_to_be_exchan
     done = invoke("evaluate", "--task", simulated, *ASKED)
     assert done.exit_code == 2
     assert help_ in " ".join(done.stderr.split())
+
+
+def test_a_check_judge_that_cannot_be_read_is_said_to_be_why_there_is_no_verdict(
+    simulated: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    models["task"] = Scripted(lambda request: KIND if "Improve:" in str(request.content) else bot(request), name="t")
+    models["prose"] = Scripted(lambda _: "well", name="scripted/prose")
+    asked = ("optimize", "--task", simulated, "--method", "climb", "--max-evaluations", "100", *ASKED)
+    said = " ".join(invoke(*asked, "--check-judge", "scripted/prose").stdout.split())
+    assert "No verdict: nothing was scored on the sealed test" in said
+    assert "no item of the sealed test was judged" in said
+    assert "name another judge" in said
