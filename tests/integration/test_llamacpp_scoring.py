@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,9 +133,9 @@ def test_shared_text_is_evaluated_once(path: Path, monkeypatch: pytest.MonkeyPat
     evaluated: list[int] = []
     evaluate = LlamaCppEngine._evaluate
 
-    def count(self: LlamaCppEngine, prefix: list[int]) -> None:
+    def count(self: LlamaCppEngine, prefix: Sequence[int], *, after: bool = False) -> list[dict[str, Any]]:
         evaluated.append(len(prefix))
-        evaluate(self, prefix)
+        return evaluate(self, prefix, after=after)
 
     model = LlamaCpp(path, engines=1)
     try:
