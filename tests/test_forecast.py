@@ -20,15 +20,10 @@ from promptopt.tasks import catalogue
 
 FACTOR = 1.5
 QUICK = ("apo", "random")
-LUCK = {
-    "metaspo": [pytest.mark.xfail(strict=False, reason="0.8 to 2.7 times the tokens, by how often a rewrite is kept")]
-}
-"""What is foreseen, of what is spent, where another wording of a request decides which of the two is nearer."""
-
 
 # A method that trains a policy has to be told which.
 METHODS = [
-    pytest.param(name, marks=[*([] if name in QUICK else [pytest.mark.slow]), *LUCK.get(name, [])])
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in registry.names("optimizers")
     if name != "rlprompt"
 ]

@@ -10,6 +10,7 @@ from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.stats import Gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Named:
     heading: str
     names: Sequence[str]
     texts: Sequence[str] = ()
+
+
+def gain_cells(gain: Gain, verdict: str) -> list[str]:
+    """A paired difference as cells: the difference, its interval, p, and the verdict."""
+    from promptopt.reports import words
+
+    bounds = map(words.difference, gain.ci95)
+    return [words.difference(gain.mean), *bounds, words.p_cell(gain.p_value), verdict.replace("_", " ")]
 
 
 def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: str, named: Named) -> str:
@@ -37,8 +46,7 @@ def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: 
         row = [name, words.score(measured.score), *map(words.score, measured.ci95), words.count(measured.unreadable)]
         if place:
             gain, verdict = against[place - 1].gain, against[place - 1].verdict
-            row += [words.difference(gain.mean), *map(words.difference, gain.ci95),
-                    words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " ")]  # fmt: skip
+            row += gain_cells(gain, verdict)
         else:
             row += [""] * 5
         rows.append([*row, *([words.one_line(named.texts[place], 40)] if named.texts else [])])

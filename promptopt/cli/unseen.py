@@ -11,6 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.cli.side_by_side import gain_cells
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -243,11 +244,14 @@ def _judged(
 ) -> Judged:
     from promptopt.cli.evaluate import scored
     from promptopt.evaluation import compare
-    from promptopt.stats import ALPHA
+    from promptopt.stats import level
 
     asked = _scoring(config)
     before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
-    return Judged(before, after, compare(before, after, rivals=rivals, alpha=ALPHA / rivals), runs)
+    looks = [each.look.number for each in (before, after) if each.look is not None]
+    # The two were entered as a look each, and have one verdict: the number before the last is nobody else's.
+    owed = level(max(1, max(looks) - 1)) / rivals
+    return Judged(before, after, compare(before, after, rivals=rivals, alpha=owed), runs)
 
 
 def _summary(found: Sequence[Unseen]) -> dict[str, Any]:
@@ -260,7 +264,7 @@ def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
     from promptopt.reports import words
     from promptopt.stats import verdict
 
-    rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "verdict", "run"]]
+    rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "level", "verdict", "run"]]
     for each in found:
         kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
         for kind, judged in kinds:
@@ -274,12 +278,12 @@ def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
     lines = [
         f"System prompts by {config.method} on {config.model}, judged on the test examples of tasks that were not seen",
         "",
-        words.columns(rows, right=tuple(range(2, 8))),
+        words.columns(rows, right=tuple(range(2, 9))),
         "",
         f"The mean over {counted(len(found), 'unseen task')}: {words.difference(summary['mean'])} (from "
         f"{words.difference(summary['min'])} to {words.difference(summary['max'])}).",
-        "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below 0.05 / "
-        f"{len(found)}.",
+        "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below its level: "
+        f"0.05 / {len(found)} where nobody looked at the test before, and less with each look.",
     ]
     if any(each.adapted is not None for each in found):
         lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
@@ -296,8 +300,8 @@ def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
 def _row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
     from promptopt.reports import words
 
-    return [task, kind, *map(words.score, scores), words.difference(gain.mean), *map(words.difference, gain.ci95),
-            words.p_value(gain.p_value).removeprefix("p "), verdict.replace("_", " "), run]  # fmt: skip
+    *cells, decided = gain_cells(gain, verdict)
+    return [task, kind, *map(words.score, scores), *cells, words.p_cell(gain.alpha), decided, run]
 
 
 def _range(spread: Spread) -> str:

@@ -65,7 +65,7 @@ def _pairs(found: Comparison) -> str:
             continue
         gain = pair.gain
         rows.append([pair.first, pair.second, words.difference(gain.mean), *map(words.difference, gain.ci95),
-                     _p(gain.p_value), _p(pair.adjusted), words.count(gain.n),
+                     words.p_cell(gain.p_value), words.p_cell(pair.adjusted), words.count(gain.n),
                      "differ" if pair.adjusted < ALPHA else ""])  # fmt: skip
     if len(rows) == 1:
         return ""
@@ -73,10 +73,6 @@ def _pairs(found: Comparison) -> str:
         f"Methods against each other, on the same items of the same seeds:\n\n{words.columns(rows, right=range(2, 8))}"
         f"\n\nThese tests say what these winners are worth; how much another seed would change, the seeds show."
     )
-
-
-def _p(value: float) -> str:
-    return words.p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 def _ranks(found: Comparison) -> str:

@@ -25,7 +25,7 @@ from promptopt.operators.replies import Form, tidy
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.stats import ALPHA, Gain, paired_gain, verdict
+from promptopt.stats import Gain, level, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.text import Pattern
@@ -154,8 +154,10 @@ def under_user_prompts(
     An example counts once, by its mean over the user prompts: what it is scored under several of them is no more data.
     """
     examples = start[0].examples
+    # Each was entered as a look, and they have one verdict: the first of those that showed something new pays for it.
+    owed = level(min(each.look.number for each in found if each.look is not None)) / rivals
     before, after = (_means(each) for each in (start, found))
-    gain = paired_gain(before, after, seed, alpha=ALPHA / rivals, groups=[example.group for example in examples])
+    gain = paired_gain(before, after, seed, alpha=owed, groups=[example.group for example in examples])
     return UnderUserPrompts(tuple(texts), _spread(start), _spread(found), gain)
 
 

@@ -57,6 +57,11 @@ def p_value(value: float) -> str:
     return f"p = {value:.{digits}f}"
 
 
+def p_cell(value: float) -> str:
+    """The same under a heading that says `p`: `0.012`, or `< 0.000001`."""
+    return p_value(value).removeprefix("p ").removeprefix("= ")
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
     r"""Rows of cells as aligned lines; the columns numbered in `right` end on one edge, as numbers should.
 

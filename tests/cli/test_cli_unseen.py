@@ -13,6 +13,7 @@ from command_line import Invoke, text_of
 from promptopt import registry
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.metaspo.method import MetaSPO
+from promptopt.stats import level
 
 FOUND = "Answer carefully what you are asked."
 CAPS = ("--max-evaluations", "200", "--model", "x", "--method", "climb")
@@ -91,8 +92,9 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
         assert each["found"]["score"] == 1.0 > each["start"]["score"]
         assert each["gain"]["verdict"] == "better"
         assert each["gain"]["n"] == 48
-        assert each["gain"]["alpha"] == pytest.approx(0.05 / 3)
         assert each["adapted"] is None
+    # The searches of the folds before have opened the tests of the tasks that were among theirs.
+    assert [each["gain"]["alpha"] for each in told["unseen"]] == pytest.approx([level(look) / 3 for look in (1, 2, 3)])
     assert told["summary"]["n"] == 3
     assert told["summary"]["min"] <= told["summary"]["mean"] <= told["summary"]["max"]
 
@@ -100,9 +102,25 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
     shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml")
     assert len(model.log) == asked
     assert "3 searches, each within the caps; then 2 evaluations for each test example of 3 unseen" in shown.stderr
-    assert "A verdict needs p below 0.05 / 3." in shown.stdout
+    assert "A verdict needs p below its level: 0.05 / 3 where nobody looked at the test before" in shown.stdout
+    assert " 0.017 " in shown.stdout
     assert shown.stdout.count(f"\n{FOUND}") == 3
     assert "The mean over 3 unseen tasks: " in shown.stdout
+
+
+def test_another_search_pays_for_the_looks_before_it_and_the_same_one_again_does_not(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    def alpha(seed: int) -> float:
+        asked = ("--task", "green.toml,blue.toml", "--on", "red.toml", "--seed", str(seed), "--test", "40")
+        (each,) = unseen(invoke, *asked)["unseen"]
+        return each["gain"]["alpha"]
+
+    first, second = alpha(0), alpha(1)
+    assert first == pytest.approx(0.05)
+    # Start and found were a look each, at other examples of the same test.
+    assert second == pytest.approx(level(3))
+    assert (alpha(0), alpha(1)) == (first, second)
 
 
 def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tasks: Path, model: Scripted) -> None:

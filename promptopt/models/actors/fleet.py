@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.actors.worker import Answer, Asked, Facts, Failure, Job, Named, Settled
 from promptopt.models.prefixes import PrefixQueue
 from promptopt.text import counted
@@ -217,7 +217,8 @@ class _Asking:
 
 
 def _raised(failure: Failure) -> ConfigError | BackendError:
-    return ConfigError(failure.said) if failure.setting else BackendError(failure.said)
+    kinds = {"setting": ConfigError, "request": RequestRefused, "engine": BackendError}
+    return kinds[failure.kind](failure.said)
 
 
 def _first_line(cause: BaseException) -> str:

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from promptopt.errors import ConfigError, PromptoptError
+from promptopt.errors import ConfigError, PromptoptError, RequestRefused
 from promptopt.models.cores import grant
 from promptopt.protocols import (
     Bounded,
@@ -63,10 +63,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a model failed, in a sentence. `setting`: by what was asked of it, which another try does not mend."""
+    """Why a model failed, in a sentence. `kind`: a setting or a refused request is not mended by another try."""
 
     said: str
-    setting: bool
+    kind: Literal["setting", "request", "engine"]
 
 
 _Arrival = tuple[int, Answer] | Failure | None
@@ -223,4 +223,5 @@ def _facts(model: Model) -> Facts:
 
 def _failure(error: Exception) -> Failure:
     said = str(error) if isinstance(error, PromptoptError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-    return Failure(said, isinstance(error, ConfigError))
+    refused = "request" if isinstance(error, RequestRefused) else "engine"
+    return Failure(said, "setting" if isinstance(error, ConfigError) else refused)

@@ -100,13 +100,10 @@ def _pairs(found: Sequence[Table]) -> list[list[str]]:
             rows.append([pair["first"], pair["second"], "-", "-", "-", "-", "0", "no common test items"])
             continue
         ends = " to ".join("unknown" if end is None else words.difference(end) for end in gain["ci95"])
-        rows.append([pair["first"], pair["second"], words.difference(gain["mean"]), ends, _p(gain["p_value"]),
-                     _p(pair["adjusted"]), words.count(gain["n"]), "differ" if pair["differ"] else ""])  # fmt: skip
+        values = map(words.p_cell, (gain["p_value"], pair["adjusted"]))
+        rows.append([pair["first"], pair["second"], words.difference(gain["mean"]), ends, *values,
+                     words.count(gain["n"]), "differ" if pair["differ"] else ""])  # fmt: skip
     return rows
-
-
-def _p(value: float) -> str:
-    return words.p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 def _ranks(found: Table | None) -> str:

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 import promptopt.models.actors.fleet as fleets
 from promptopt.api import optimize
 from promptopt.binding.models import Models
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.actors.fleet import Fleet
 from promptopt.models.actors.model import Spread
 from promptopt.models.actors.worker import Named, Worker
@@ -207,6 +207,15 @@ def test_a_model_that_cannot_be_opened_says_why() -> None:
 
     with pytest.raises(ConfigError, match="on a worker: the model 'hf/none' is not there"):
         Spread(Fleet(InThreads([absent])), Named("hf/none"))
+
+
+def test_a_refused_request_is_one_here_too_so_that_another_layout_may_do(quick: None) -> None:
+    class Refusing(Scripted):
+        def generate(self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False) -> NoReturn:
+            raise RequestRefused("no system message is taken")
+
+    with pytest.raises(RequestRefused, match="no system message is taken"):
+        list(Spread(Fleet(InThreads([lambda _: Refusing([], name="m")])), Named("m")).generate(asked(1)))
 
 
 def test_a_failure_comes_after_what_could_be_had(quick: None) -> None:
