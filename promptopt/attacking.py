@@ -9,8 +9,8 @@ from pathlib import Path
 
 from promptopt.arguments import checked
 from promptopt.binding.models import Models, open_models
-from promptopt.binding.session import opened, stopping
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.binding.session import no_search, opened, stopping
+from promptopt.errors import ConfigError
 from promptopt.evaluation import looking
 from promptopt.evaluators.attacked import Attacked
 from promptopt.evaluators.attacks import attacks_on
@@ -53,13 +53,9 @@ def attack(
         evaluator = Attacked(task)
         run, _ = looking(task, evaluator, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples = tuple(example for held in kinds.values() for example in held)
-        try:
+        with no_search():
             # Both at once, so that an engine is kept busy.
             matrix = run.evaluate(list(dict.fromkeys([old, new])), examples)
-        except BudgetSpent as stop:
-            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
-        except Suspended as stop:
-            raise BackendError(f"{stop}; run the same command again to go on") from stop
     known = {example: Pair(example, *each) for example, *each in zip(examples, matrix[old], matrix[new], strict=True)}
     return tuple(_decided(name, held, [known[example] for example in held]) for name, held in kinds.items())
 

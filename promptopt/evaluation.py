@@ -14,9 +14,9 @@ from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, suited, without_misfits
 from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, open_models, prices
-from promptopt.binding.session import opened, stopping
+from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
+from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
@@ -217,22 +217,14 @@ def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
 
 
 def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:
-    try:
-        return run.evaluate([prompt], examples)
-    except BudgetSpent:
-        scored = run.estimate(prompt, examples).count
-        if scored == 0:
-            raise ConfigError("the budget does not allow a single evaluation; raise it") from None
-        return run.evaluate([prompt], examples[:scored])
-    except Suspended as stop:
-        if isinstance(stop.__cause__, RequestRefused):
-            raise RequestRefused(str(stop)) from stop
-        raise BackendError(_with_advice(stop)) from stop
-
-
-def _with_advice(stop: Suspended) -> str:
-    """What stopped it, and to run it again, where it does not say so itself."""
-    return str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
+    with no_search():
+        try:
+            return run.evaluate([prompt], examples)
+        except BudgetSpent:
+            scored = run.estimate(prompt, examples).count
+            if scored == 0:
+                raise ConfigError("the budget does not allow a single evaluation; raise it") from None
+            return run.evaluate([prompt], examples[:scored])
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,16 +298,12 @@ def explain(
             watch(run)
         chosen = _prompt_of(task, prompt)
         drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
-        try:
+        with no_search():
             kept = scorable(run, chosen, drawn)
             values = run.evaluate([chosen], kept).values(chosen)
             named = isinstance(model, Models) and model.proposer is not None
             sampling = SEGMENTER if named else None
             effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
-        except BudgetSpent as stop:
-            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
-        except Suspended as stop:
-            raise BackendError(_with_advice(stop)) from stop
         mean, error = paired([-value for value in values])
         name = Criterion(search, models["task"], None).name
         return Explanation(

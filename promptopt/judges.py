@@ -13,9 +13,9 @@ from typing import Any
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.models import Models, open_models
-from promptopt.binding.session import opened, stopping
+from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, DataError, Suspended
+from promptopt.errors import ConfigError, DataError
 from promptopt.evaluation import looking
 from promptopt.evaluators.judging import DRAWN, drawn, unusable
 from promptopt.outcome.criterion import by_judge, name_of
@@ -218,12 +218,8 @@ def _asking(
     with opened(place) as store:
         models = open_models(model).by_role
         run, door = looking(task, chosen, models, store, budget, seed, stopping(budget, begun, interrupt))
-        try:
+        with no_search():
             yield chosen, _Asked(task, chosen, door, run.warnings)
-        except BudgetSpent as stop:
-            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
-        except Suspended as stop:
-            raise BackendError(f"{stop}; run the same command again to go on") from stop
 
 
 def _steady(judging: Grading, replies: Sequence[tuple[Example, str]], first: Sequence[Score], ask: Ask) -> float | None:

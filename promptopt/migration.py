@@ -16,8 +16,8 @@ from typing import Any, Literal
 from promptopt.api import optimize
 from promptopt.arguments import checked
 from promptopt.binding.models import Models, open_models, price_for
-from promptopt.binding.session import Session, opened, stopping
-from promptopt.errors import BackendError, ConfigError, Suspended
+from promptopt.binding.session import Session, no_search, opened, stopping
+from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Evaluation, evaluate, looking
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
@@ -260,10 +260,8 @@ def _answers(
     for example in examples:
         content, shared = task.render(task.initial, example)
         requests.append(Request(content, task.sampling, shared=shared))
-    try:
+    with no_search():
         return requests, door(requests)
-    except Suspended as stop:
-        raise BackendError(f"{stop}; run the same command again to go on") from stop
 
 
 def _paired(reference: Evaluation, found: Evaluation) -> Gain:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.arguments import check_fields
-from promptopt.errors import ConfigError
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event
@@ -64,3 +64,20 @@ def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) ->
         return None
 
     return reason
+
+
+@contextmanager
+def no_search() -> Generator[None]:
+    """What ends a look, which has nothing to suspend, as BackendError that says how to go on.
+
+    A request that is refused for good stays RequestRefused: another layout may do.
+    """
+    try:
+        yield
+    except BudgetSpent as stop:
+        raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
+    except Suspended as stop:
+        if isinstance(stop.__cause__, RequestRefused):
+            raise RequestRefused(str(stop)) from stop
+        said = str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
+        raise BackendError(said) from stop

@@ -15,9 +15,9 @@ from typing import Any
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.models import Models, open_models
-from promptopt.binding.session import opened, stopping
+from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
 from promptopt.operators.demos import bare, draw, fitting, shows_demos
 from promptopt.operators.rewrite import rewrites
@@ -120,13 +120,12 @@ def headroom(
             doors.append(door)
             return run
 
-        try:
-            found = _looked(bound, on)
-        except BudgetSpent as stop:
-            too_little = f"{stop}, which is too little to say anything; some 400 evaluations are enough; raise it"
-            raise ConfigError(too_little) from stop
-        except Suspended as stop:
-            raise BackendError(f"{stop}; run the same command again to go on") from stop
+        with no_search():
+            try:
+                found = _looked(bound, on)
+            except BudgetSpent as stop:
+                too_little = f"{stop}, which is too little to say anything; some 400 evaluations are enough; raise it"
+                raise ConfigError(too_little) from stop
         spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))
         start, layouts, voted, anyone, picked = found
         units = units_of(bound.test)

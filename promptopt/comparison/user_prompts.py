@@ -16,8 +16,8 @@ from typing import Any
 
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.models import Models, open_models
-from promptopt.binding.session import opened, stopping
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Suspended
+from promptopt.binding.session import no_search, opened, stopping
+from promptopt.errors import ConfigError
 from promptopt.evaluation import Evaluation, looking
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import ask_whole, show_example, unusable
@@ -105,13 +105,9 @@ def induced(
         opened_models = open_models(models).by_role
         guide = bind_evaluator(evaluator, task)
         run, _ = looking(task, guide, opened_models, opened_store, limits, seed, stopping(limits, begun, interrupt))
-        try:
+        with no_search():
             texts = _written(run, task, count)
             texts += _written(run, task, count - len(texts))
-        except BudgetSpent as stop:
-            raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
-        except Suspended as stop:
-            raise BackendError(f"{stop}; run the same command again to go on") from stop
     found = list(dict.fromkeys(texts))
     if not found:
         why = ", ".join(run.rejected) if run.rejected else "no reply"
