@@ -112,6 +112,7 @@ def test_where_nothing_fails_nothing_is_asked_and_the_search_ends(tmp_path: Path
     assert proposer.calls == 0
     assert result.best.prompt == result.start.prompt
     assert any("nothing to learn from" in said for said in result.warnings)
+    assert len(result.steps) == 1
 
 
 def parts() -> Task:
@@ -345,6 +346,15 @@ def test_adaptation_goes_on_from_every_user_prompt_that_stayed(tmp_path: Path) -
     # Requests of one batch go out in another order than they were made in.
     assert sorted(parents) == ["Answer the thing one.", "Do it.", "Do it."]
     assert all('"""\nAnswer.\n"""' in text for text in rewritten)
+
+
+def test_the_record_of_an_adaptation_holds_every_user_prompt_that_was_scored_best_first(tmp_path: Path) -> None:
+    method = MetaSPO(preset="paper", rounds=1, users=2, examples=8, frozen_system=True)
+    result, _, _ = search(tmp_path, method, parts(), says(1, "two"), writer("one", "two"))
+    compared = {each.prompt["instruction"]: each.mean for each in result.steps[0].pool}
+
+    assert compared == {"Answer the thing two.": 1.0, "Answer the thing one.": 0.0, "Do it.": 0.0}
+    assert next(iter(compared)) == "Answer the thing two." == result.steps[0].kept[0]["instruction"]
 
 
 def test_a_task_whose_one_editable_part_is_its_user_prompt_is_adapted_to_the_system_prompt_that_stays(

@@ -13,9 +13,10 @@ Modes    without user prompts every round is an outer loop, and there are twice 
 Cost     n evaluations of its task for each user prompt, n * (user prompts kept) of each task for each system prompt, n
          of each task for the best ones together; 2 (c_u parts + c_s) calls of the proposer a round.
 Departs  a reply that cannot be used is asked for once more and then dropped, where the code takes the error's text for
-         a prompt; means are over tasks, not over prompts; without failures nothing is asked, and two such loops end the
-         search; a request shows the prompts once and not again with every failure; one draw of training examples is
+         a prompt; means are over tasks, not over prompts; without failures nothing is asked, and a round of that
+         kind is the last; a request shows the prompts once and not again with every failure; one draw of training examples is
          used by all rounds, as in the code, but the final choice is on dev.
+Left out the paper's two other writers, from pairs of input and output and by evolution, which it found worse.
 """
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ OUTER_ROUNDS, ADAPTING_ROUNDS = 2 * PAPER_ROUNDS, 1 + 6
 """Rounds of the code's other two modes: the outer loop alone; and adaptation, one from the start and six from all."""
 BUDGET_EXAMPLES, FEWEST = 40, 8
 """Examples of all tasks under a budget, at most and at least; of several tasks 4 each at least. Ours."""
-_DRY = 2
-"""Loops without a failure that end the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +148,14 @@ class MetaSPO:
         """Search until the rounds are done or nothing fails any more."""
         plan = self.plan(run.room)
         search = Search(self, run, plan)
-        dry = 0
         try:
             for _ in range(plan.rounds):
                 failed = search.inner() if search.users else False
                 if search.system is not None:
                     failed |= search.outer()
                 search.record()
-                dry = 0 if failed else dry + 1
-                if dry == _DRY:
+                if not failed:
+                    # Nothing was asked, so the next round would be this one again.
                     run.warn("every example is answered right, so there was nothing to learn from and the search ended")
                     break
         except BudgetSpent:

@@ -251,6 +251,9 @@ class Search:
         if key not in self._scores:
             group = self._groups[member]
             self._scores[key] = list(self._run.evaluate([prompt], group)[prompt])
+            if len(self._groups) == 1:
+                # Of one task its examples are the whole sample.
+                self._whole[prompt] = self._over_tasks({member: self._mean(prompt, member)})
         return self._scores[key]
 
     def _key(self, prompt: Prompt, member: str) -> tuple[str, ...]:
