@@ -2,7 +2,7 @@
 
 The model reads the scenario and what was said as data. A reply that is empty, cut off, or speaks for the assistant is
 no message. Simulators drift like this, end too soon, and never end: of the failed conversations of one public benchmark
-up to 30 % were their fault.
+up to 30 % were their fault (sierra-research/tau2-bench, pull request 392).
 """
 
 from __future__ import annotations
