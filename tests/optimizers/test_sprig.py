@@ -140,6 +140,29 @@ def test_the_bound_by_hand() -> None:
     assert [each.family for each in credits.select([component("b"), component("c"), component("a")], 2)] == ["c", "a"]
 
 
+def test_equal_bounds_go_by_the_place_in_the_corpus() -> None:
+    credits = Credits()
+    for name in "ab":
+        credits.add(name, 0.1)
+
+    assert [each.family for each in credits.select([component(name) for name in "bdac"], 3)] == ["d", "c", "b"]
+
+
+def test_what_a_small_budget_tries_is_of_all_categories(tmp_path: Path) -> None:
+    """By id all that is added after the first step would be of the category that comes first."""
+    result, _ = search(tmp_path, Sprig(rephrasings=0, pool=4, beam=2), 600)
+    category = {each.family: each.category for each in own_corpus()}
+    first = {estimate.prompt for estimate in result.steps[0].pool}
+    later = {
+        category[each.proposal.note]
+        for each in result.candidates()
+        if each.prompt not in first and each.proposal and each.proposal.operator == "add"
+    }
+
+    assert len(result.steps) > 2
+    assert len(later) > 2
+
+
 def test_before_any_credit_every_family_is_in_the_pool() -> None:
     corpus = [component(name) for name in "abcde"]
 

@@ -30,16 +30,24 @@ class Credits:
 
     def index(self, family: str, c: float = 1.0) -> float:
         """M + c * sqrt(2 ln(N + 0.001) / n): the mean and number of a family's credits, N of all; untried, infinite."""
-        own = self.given.get(family, [])
-        if not own:
-            return math.inf
-        total = sum(map(len, self.given.values()))
-        scale = pstdev([change for changes in self.given.values() for change in changes]) if self.scaled else 1.0
-        mean = math.fsum(own) / len(own) / (scale if scale > 0 else 1.0)
-        return mean + c * math.sqrt(2 * math.log(total + 0.001) / len(own))
+        return self._indices([family], c)[0]
 
     def select(self, corpus: Sequence[Component], most: int, c: float = 1.0) -> list[Component]:
-        """The `most` families with the highest index, ties by id; before any credit is given, all."""
+        """The `most` families with the highest index, ties by their place in `corpus`; before any credit, all."""
         if not self.given:
             return list(corpus)
-        return sorted(corpus, key=lambda each: (-self.index(each.family, c), each.family))[:most]
+        indices = self._indices([each.family for each in corpus], c)
+        return [corpus[place] for place in sorted(range(len(corpus)), key=lambda place: -indices[place])[:most]]
+
+    def _indices(self, families: Sequence[str], c: float) -> list[float]:
+        every = [change for changes in self.given.values() for change in changes]
+        scale = pstdev(every) if self.scaled and every else 1.0
+        found: list[float] = []
+        for family in families:
+            own = self.given.get(family, [])
+            if not own:
+                found.append(math.inf)
+                continue
+            mean = math.fsum(own) / len(own) / (scale if scale > 0 else 1.0)
+            found.append(mean + c * math.sqrt(2 * math.log(len(every) + 0.001) / len(own)))
+        return found

@@ -7,14 +7,16 @@ Step     every edit of every prompt of the beam: each component of the pool at e
          change of the score, a deletion with its negative, and the pool of the next step is the A components with the
          highest upper confidence bound.
 Cost     (A (L + 1) + L + L (L - 1) / 2 + r L) evaluations of the draw for a beam prompt of L components. Under a budget
-         candidates are a uniform sample of the edits, as many as it affords. Proposer: a call for each component of
-         the beam that is rephrased for the first time.
+         candidates are a uniform sample of the edits, as many as it affords, so that the first step tries a part of
+         the corpus and the next pools are of what was never tried. Proposer: a call for each component of the beam that
+         is rephrased for the first time.
 Several  tasks under one prompt: the draw has as many examples of each, and a candidate is worth what the tasks'
          objective makes of the means.
 Departs  it begins at the user's prompt, which stays whole and first, and not at an empty one; parents are scored on the
          step's draw and compete, where the reference compares a child with its parent's score of the last step and
-         drops the parents; credits are divided by their standard deviation; a family stands in a prompt once; the best
-         is chosen on dev with the start among the finalists, where the reference leaves a table.
+         drops the parents; credits are divided by their standard deviation, and of equal bounds chance decides; a family
+         stands in a prompt once; the best is chosen on dev with the start among the finalists, where the reference
+         leaves a table.
 """
 
 from __future__ import annotations
@@ -183,7 +185,9 @@ class _Search:
     """One search: what is known of components, and the prompts that they make."""
 
     def __init__(self, method: Sprig, run: Run, plan: SprigPlan, corpus: Sequence[Component]) -> None:
-        self._method, self._run, self._plan, self._corpus = method, run, plan, corpus
+        self._method, self._run, self._plan = method, run, plan
+        # Ties go by place, and all that was never tried ties: by id a small budget would try one category alone.
+        self._corpus = run.rng("corpus").sample(list(corpus), len(corpus))
         self._credits = Credits(method.scaled)
         self._rephrased: dict[str, tuple[Component, ...]] = {}
 

@@ -34,15 +34,17 @@ SHARES: dict[Operation, float] = {
     "crossover": 0.815, "delete": 0.05, "swap": 0.05, "rephrase": 0.025, "merge": 0.025, "useful": 0.025,
     "useless": 0.01,
 }  # fmt: skip
-"""How often each is drawn."""
+"""How often each is drawn; the paper's."""
 WRITTEN: tuple[Operation, ...] = ("rephrase", "merge", "useful", "useless")
 """Those that the proposer writes."""
 FALL = 0.8
-"""A prompt of i components is drawn as often as i to the power of minus this: short ones are the good ones."""
+"""A prompt of i components is drawn as often as i to the power of minus this (the paper's): short ones are the
+good ones."""
 PARENTS, PARTNERS, SURVIVORS = 0.1, 0.5, 0.5
-"""Shares: of the survivors that are parents, and partners; of the population that survives."""
+"""Shares: of the survivors that are parents, and partners; of the population that survives. The paper's; partners are
+the code's, for in the paper's text any survivor is one."""
 MERGED = 5
-"""Components that are merged into one, at most; at least two are."""
+"""Components that are merged into one, at most; at least two are (the code's)."""
 DATA = 0.4
 """Share of a budget that goes into what the surrogate learns from before the first step. Ours."""
 STEPS, TRIED, BEST = 25, 100, 10
@@ -272,7 +274,10 @@ class Population:
 
 
 def crossed(parent: Parts, partner: Parts, most: int, rng: random.Random) -> Parts:
-    """Some components of both, shuffled: as many as a normal draw about the mean of their lengths says."""
+    """Some components of both, shuffled: as many as a normal draw says.
+
+    Its mean is that of their lengths, and its deviation a quarter of their difference, as in the paper's text.
+    """
     pooled = list({each.family: each for each in (*parent, *partner)}.values())
     rng.shuffle(pooled)
     one, other = len(parent), len(partner)

@@ -4,7 +4,9 @@ Source   Zhang et al. 2024, SPRIG, version 3 (arXiv:2410.14826): a reward model 
          -log sigmoid(r_winner - r_loser - margin) with the gap of their scores as the margin.
 Departs  the reference trains an encoder (ModernBERT) on 10,000 scored prompts. This one is linear in the components,
          their categories and their number: it needs no training library, learns from dozens of prompts, and knows no
-         interplay of two components. Pairs are of one draw of examples, so that luck in the draw is in neither.
+         interplay of two components. It is fitted to all pairs until it converges, where the reference trains one epoch
+         and keeps the checkpoint that ranks a held-out fifth best. Pairs are of one draw of examples, so that luck in
+         the draw is in neither.
 """
 
 # scipy ships no types.
