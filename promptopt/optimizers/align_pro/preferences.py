@@ -24,7 +24,7 @@ def preference_lines(source: str, rewrites: Sequence[Rewarded], strength: float)
     """A JSON record for each pair whose rewards differ by more than two standard errors, the better one chosen.
 
     Inverting the optimum, R = lambda * log(optimum / reference) + lambda * log Z, so that DPO with beta = lambda trains
-    it; `beta` stands in every record.
+    it (Rafailov et al. 2023, arXiv:2305.18290); `beta` stands in every record.
     """
     lines: list[str] = []
     for one, other in combinations(rewrites, 2):

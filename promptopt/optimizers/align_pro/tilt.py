@@ -36,7 +36,7 @@ class Tilt:
 
     @property
     def effective(self) -> float:
-        """How many rewrites the weights are spread over: 1 / the sum of their squares."""
+        """How many rewrites the weights are spread over: 1 / the sum of their squares (Kish 1965)."""
         return 1 / math.fsum(each * each for each in self.weights)
 
     def told_by(self, rewards: Sequence[float], counts: Sequence[int]) -> Tilt:
@@ -85,6 +85,9 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
 
 def corrected(rewards: Sequence[float], deviations: Sequence[float], answers: int, strength: float) -> list[float]:
     """Mean rewards less the bias that the exponential of a noisy mean has: s^2 / (2 m lambda).
+
+    As if the mean of m answers were normal about its truth: the log of E exp(X) is then the mean of X and half its
+    variance, here of X = R / lambda. Ours.
 
     `deviations`: of single answers; of fewer than four answers they say little, and the pooled one stands for all.
     """

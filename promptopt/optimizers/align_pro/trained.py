@@ -112,9 +112,8 @@ class Trained:
         first = self._first()
         if first is None:
             return self._source
-        if method.train.stages != "gradient":
-            self._fit(first)
-        cut = method.train.stages != "weights" and self._climb(first.strength)
+        ended = method.train.stages != "gradient" and self._fit(first)
+        cut = method.train.stages != "weights" and not ended and self._climb(first.strength)
         # What was learned last is kept too: it can be taken away as a model.
         self._training.mark()
         if cut:
@@ -160,8 +159,8 @@ class Trained:
             return None
         return First(tilt.strength, draws, dict(zip(counts, tilt.weights, strict=True)))
 
-    def _fit(self, first: First) -> None:
-        """Towards the weights, without that of the start: it needs no prompter."""
+    def _fit(self, first: First) -> bool:
+        """Towards the weights, without that of the start: it needs no prompter. True where this ended the training."""
         times = Counter(each.prompt for each in first.draws)
         shares: dict[Tokens, float] = {}
         for each in first.draws:
@@ -170,17 +169,19 @@ class Trained:
                 shares[each.sample.tokens] = shares.get(each.sample.tokens, 0.0) + share
         kept = {tokens: share for tokens, share in shares.items() if share >= LEAST_WEIGHT}
         if not kept:
-            return
+            return False
         total = sum(kept.values())
         rows, weights = tuple(kept), tuple(share / total for share in kept.values())
         batch = Batch(0, (), (), rows, weights, (self._context,) * len(rows))
-        learned = Learned(0.0, 0.0, 0.0)
-        for _ in range(self._method.train.fit):
+        learned, taken, ended = Learned(0.0, 0.0, 0.0), 0, False
+        for taken in range(1, self._method.train.fit + 1):
             learned = self._training.learn(batch)
-            if learned.diverged and not self._retreated():
+            ended = learned.diverged and not self._retreated()
+            if ended:
                 break
         self._training.mark()
-        self._tell(f"{counted(self._method.train.fit, 'step')} of fitting {len(rows)} rewrites", [], learned)
+        self._tell(f"{counted(taken, 'step')} of fitting {counted(len(rows), 'rewrite')}", [], learned)
+        return ended
 
     def _climb(self, strength: float) -> bool:
         """Steps up the gradient; True where the budget ended them."""

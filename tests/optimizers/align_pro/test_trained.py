@@ -136,6 +136,14 @@ def test_a_loss_that_is_no_number_goes_back_at_half_the_rate_once(tmp_path: Path
     assert twice.best.test is not None
 
 
+def test_a_fit_whose_loss_is_no_number_twice_ends_the_training_and_tells_the_steps_it_took(tmp_path: Path) -> None:
+    result = search(tmp_path, replace(SMALL, writer=Books(fails_at=(1, 2))))
+    assert any("so training ended" in warning for warning in result.warnings)
+    assert MADE[-1].log.count("learn") == 2
+    assert any(step.note.startswith("2 steps of fitting") for step in result.steps)
+    assert not any(step.note.startswith("step ") for step in result.steps)
+
+
 def test_a_replay_opens_no_prompter_and_pays_nothing(tmp_path: Path) -> None:
     first = search(tmp_path)
     opened = len(MADE)
