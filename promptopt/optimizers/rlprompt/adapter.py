@@ -12,6 +12,7 @@ Departs  tokens are fed back as ids (code: as strings, which are cut anew); the 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -102,17 +103,19 @@ class AdapterPolicy:
         seen: list[Tensor] = []
         if rows:
             drawn = self._logits_of(batch.samples, read[0])
-            kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))
             wanted = [target for target in batch.targets if target is not None]
-            losses.append(self._loss([part[rows] for part in drawn], kept[rows], wanted))
+            # Soft Q-learning goes by all tokens that may be written, whichever of them could be drawn.
+            kept = None
+            if settings.algorithm != "sql":
+                kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))[rows]
+            losses.append(self._loss([part[rows] for part in drawn], kept, wanted))
             seen = [part[rows].detach() for part in drawn]
             # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
             if settings.algorithm != "sql" and not any(wanted):
                 return Learned(float(losses[0].detach()), *_shown(seen))
         if batch.others:
             other = self._logits_of(batch.others, read[-1])
-            everything = torch.ones_like(other[0], dtype=torch.bool)
-            losses.append(self._loss(other, everything, batch.other_targets))
+            losses.append(self._loss(other, None, batch.other_targets))
             seen = seen if seen else [part.detach() for part in other]
         return Learned(self._step(torch.stack(losses).mean()), *_shown(seen))
 
@@ -210,8 +213,6 @@ class AdapterPolicy:
 
     def _bias(self) -> float:
         """What is added to all logits: nothing for a softmax, but the value of every state moves by it."""
-        import math
-
         return -math.log(len(self._place)) if self._settings.bias is None else self._settings.bias
 
     def _scores(self, states: Tensor) -> Tensor:
@@ -318,7 +319,8 @@ class AdapterPolicy:
         actions = self._torch.tensor(rows, device=self._device)
         return [self._logits(self._online, states), target, frozen, actions]
 
-    def _loss(self, parts: Sequence[Tensor], kept: Tensor, targets: Sequence[float]) -> Tensor:
+    def _loss(self, parts: Sequence[Tensor], kept: Tensor | None, targets: Sequence[float]) -> Tensor:
+        """`kept`: which tokens could be drawn; of policy gradients, which go by the distribution drawn from."""
         settings = self._settings
         online, target, frozen, actions = parts
         wanted = self._torch.tensor(targets, device=self._device, dtype=online.dtype)

@@ -8,8 +8,9 @@ Scales   whole steps are taken while the budget pays for one more and for a last
 Departs  the paper's code breaks ties by equality of value, feeds strings back and reads them anew, keeps graphs of its
          target network, and cuts inputs so that prompts are lost: none of it is repeated here. Top-k draws among ties
          by chance, and a layer that lets nothing through is drawn anew (`adapter.py`). For style transfer z-scores are
-         of a prompt's mean over the sentences (code: per sentence, over the single maxima). The prompt stands where the
-         task's layout has its editable part.
+         of a prompt's mean over the sentences (code: per sentence, over the single maxima), which are the same at every
+         step (code: two new ones). The prompt stands where the task's layout has its editable part. The one that ranks
+         best on dev is tested (paper: the mean of the three best).
 Not in   the paper: `algorithm=rloo` and `grpo`, `mode` other than `on`, the fluency price, a halved rate after a loss
          that is no number, the end where all rewards are equal, and the best drawn prompts as finalists.
 """

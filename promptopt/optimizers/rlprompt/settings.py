@@ -48,7 +48,8 @@ class Exploring:
     """What the policy may write. None: by the preset; 0: no limit."""
 
     top: int | None = None
-    """The likeliest tokens that can be drawn at each place; ties among them are broken by chance. Paper: 256."""
+    """The likeliest tokens that can be drawn at each place; ties among them are broken by chance. Paper: 256; style
+    transfer: 50."""
     vocabulary: int | None = None
     """Tokens that it knows, whole words first."""
     fluent: int = 0

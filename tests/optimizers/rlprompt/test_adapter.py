@@ -46,6 +46,24 @@ def weights(module: Any) -> list[torch.Tensor]:
     return [each.detach().clone() for each in module.parameters()]
 
 
+@pytest.mark.parametrize(("algorithm", "times"), [("sql", 0), ("rloo", 1)])
+def test_what_could_be_drawn_is_worked_out_again_for_a_policy_gradient_alone(
+    algorithm: Any, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tiny(replace(SETTINGS, algorithm=algorithm, top=5))
+    learned = batch(policy)
+    drawn: list[tuple[int, ...]] = []
+    rand = torch.rand
+
+    def counted(shape: Any, **settings: Any) -> torch.Tensor:
+        drawn.append(tuple(shape))
+        return rand(shape, **settings)
+
+    monkeypatch.setattr(torch, "rand", counted)
+    policy.learn(learned)
+    assert len(drawn) == times
+
+
 def test_updates_change_the_adapter_alone_and_there_is_one_backbone() -> None:
     policy = tiny()
     policy.learn(batch(policy))
