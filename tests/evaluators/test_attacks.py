@@ -49,6 +49,8 @@ def test_a_text_that_quotes_the_order_does_not_follow_it() -> None:
         assert not follows(example.messages[-1].content, example.target)
         assert follows(f"{one}{other}".upper(), example.target)
         assert follows(f"Sure: {one}-{other}!", example.target)
+        assert follows(f"Sure: {one}\u2011{other}!", example.target)
+        assert not follows(f"{one} {other}", example.target)
 
 
 def test_orders_come_in_what_a_tool_says_where_there_are_tools() -> None:

@@ -174,8 +174,8 @@ class Trained:
         rows, weights = tuple(kept), tuple(share / total for share in kept.values())
         batch = Batch(0, (), (), rows, weights, (self._context,) * len(rows))
         learned, taken, ended = Learned(0.0, 0.0, 0.0), 0, False
-        for taken in range(1, self._method.train.fit + 1):
-            learned = self._training.learn(batch)
+        for _ in range(self._method.train.fit):
+            learned, taken = self._training.learn(batch), taken + 1
             ended = learned.diverged and not self._retreated()
             if ended:
                 break

@@ -14,8 +14,8 @@ Cost     n evaluations of its task for each user prompt, n * (user prompts kept)
          of each task for the best ones together; 2 (c_u parts + c_s) calls of the proposer a round.
 Departs  a reply that cannot be used is asked for once more and then dropped, where the code takes the error's text for
          a prompt; means are over tasks, not over prompts; without failures nothing is asked, and a round of that
-         kind is the last; a request shows the prompts once and not again with every failure; one draw of training examples is
-         used by all rounds, as in the code, but the final choice is on dev.
+         kind is the last; a request shows the prompts once and not again with every failure; one draw of training
+         examples is used by all rounds, as in the code, but the final choice is on dev.
 Left out the paper's two other writers, from pairs of input and output and by evolution, which it found worse.
 """
 

@@ -14,9 +14,9 @@ Several  tasks under one prompt: the draw has as many examples of each, and a ca
          objective makes of the means.
 Departs  it begins at the user's prompt, which stays whole and first, and not at an empty one; parents are scored on the
          step's draw and compete, where the reference compares a child with its parent's score of the last step and
-         drops the parents; credits are divided by their standard deviation, and of equal bounds chance decides; a family
-         stands in a prompt once; the best is chosen on dev with the start among the finalists, where the reference
-         leaves a table.
+         drops the parents; credits are divided by their standard deviation, and of equal bounds chance decides; a
+         family stands in a prompt once; the best is chosen on dev with the start among the finalists, where the
+         reference leaves a table.
 """
 
 from __future__ import annotations
