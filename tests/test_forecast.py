@@ -62,6 +62,24 @@ def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path, monkeypatc
         assert real / FACTOR <= foreseen[what] <= real * FACTOR, f"{what}: {foreseen[what]:,} foreseen, {real:,} spent"
 
 
+def test_a_judge_is_foreseen_to_be_asked_of_nearly_every_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    rows = "\n".join(f"what is {number} and 1,{number + 1}" for number in range(40))
+    (tmp_path / "rows.csv").write_text(f"text,answer\n{rows}\n")
+    path = tmp_path / "judged.toml"
+    path.write_text(
+        'instruction = "Answer."\n[data]\nfile = "rows.csv"\ninput = "text"\ntarget = "answer"\n'
+        '[judge]\ncriteria = "Is it right?"\n'
+    )
+    config = RunConfig(task=str(path), method="random", model="scripted/x", judge="scripted/y", max_evaluations=60)
+    roles = {role.role: role for role in forecast(config).roles}
+    assert roles["judge"].calls == roles["task"].calls
+    # A cap of thousands on the reply is no reason to foresee thousands.
+    path.write_text(f"max_tokens = 4000\n{path.read_text()}")
+    written = next(role for role in forecast(config).roles if role.role == "task")
+    assert (written.completion_tokens or 0) < 600 * (written.calls or 0)
+
+
 def test_a_dry_run_counts_those_who_play_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
     rows = "\n".join(f"cancel order {number}" for number in range(30))

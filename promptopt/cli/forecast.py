@@ -12,7 +12,7 @@ from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli.display import looked_at, smallest
 from promptopt.cli.rehearsal import played
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known, usd_of
-from promptopt.cli.speed import speed_of
+from promptopt.cli.speed import ENOUGH_CALLS, speed_of
 from promptopt.models.prices import SCRIPTED, Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.models.server.address import is_this_machine
@@ -91,7 +91,10 @@ class Forecast:
 
     def _time(self) -> str:
         if self.minutes is None:
-            return "Time: unknown (no earlier run with this model says how fast it is, or the calls are unknown)."
+            return (
+                f"Time: unknown (no earlier run with this model paid for {ENOUGH_CALLS} calls or more, which would say "
+                f"how fast it is, or the calls are unknown)."
+            )
         runs = counted(self.speed_from, "earlier run")
         return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
 

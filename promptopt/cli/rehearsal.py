@@ -55,7 +55,7 @@ def rehearse(
     `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users and of the
     check judge, where there are such.
     """
-    world = World(task)
+    world = World(task, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
     judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
     last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)

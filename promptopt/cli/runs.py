@@ -138,13 +138,14 @@ def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
 @app.command("show")
 def show_run(run: RunName, json: options.AsJson = False) -> None:
     """Show what a run found, as it was shown at its end."""
-    result = result_of(_find(run))
+    record = _find(run)
+    result = result_of(record)
     if json:
         show_json(result)
         return
     from promptopt.reports.summary import summarise
 
-    show(summarise(result))
+    show(summarise(result, exports=_is_found_again(record, result)))
 
 
 @app.command()
@@ -172,6 +173,13 @@ def delete(run: RunName) -> None:
     say(f"run {record.id} is forgotten; until `promptopt cache gc`, running its command again costs nothing")
 
 
+def _is_found_again(record: RunRecord, result: Mapping[str, Any]) -> bool:
+    """Whether a command can find the run's task: it was named, and no object of a Python program."""
+    from promptopt.tasks.catalogue import task_names
+
+    return bool(record.config) or result["task"] in task_names()
+
+
 def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     """The task of a run. Raises ConfigError where it lays a prompt out in another way than then."""
     from promptopt.binding.config import config_from
@@ -181,6 +189,11 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     from promptopt.tasks.parts import with_user_prompts
     from promptopt.tasks.splits import Splits
 
+    if not _is_found_again(record, result):
+        raise ConfigError(
+            f"the task {result['task']!r} of run {record.id} is an object of a Python program, which no command finds; "
+            f"take the prompt there, as result.best.prompt, or a DSPy program by its save"
+        )
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]

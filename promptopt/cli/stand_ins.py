@@ -16,6 +16,8 @@ from promptopt.types import Content, Example, Likelihoods, Reply, Request, Score
 
 LONG_REPLY = 64
 """A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
+LONGEST_THOUGHT = 512
+"""Tokens of that, at most: a cap of thousands is there to be safe, and is hardly ever used."""
 REPEATS = 0.25
 """How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 GROWTH = 24
@@ -59,7 +61,8 @@ class StandIn:
             text = self.answer(request)
             most = request.sampling.max_tokens
             # Only its length says that a model reasons before it answers.
-            used = min(most, self.count_tokens(text) + (most // 2 if self.scored and most >= LONG_REPLY else 0))
+            thought = min(LONGEST_THOUGHT, most // 2) if self.scored and most >= LONG_REPLY else 0
+            used = min(most, self.count_tokens(text) + thought)
             read = self.count_tokens(flat(request.content))
             self._count(read, used)
             yield index, Reply(text, "stop", read, used, served=self.name)
@@ -116,7 +119,9 @@ def _asked(example: Example) -> str:
 class World:
     """What is right, and how often a prompt gets it: a landscape that additions climb, and some cuts too."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, judged: bool = False) -> None:
+        """`judged`: replies are read by a judge, and hardly one is as another."""
+        self._judged = judged
         splits = (task.train, task.dev, task.test)
         self.known = {_asked(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
@@ -132,10 +137,11 @@ class World:
     def answer(self, request: Request) -> str:
         """Right in that share of all examples, most of them the same for all prompts."""
         text = flat(request.content)
+        if self._judged:
+            return f"A reply of some words, number {random.Random(text).randrange(10**6)}."
         target, share = self.asked(text)
         hard = random.Random(text[-40:]).random()
         said = target if target and hard < share else random.Random(f"{text}{request.seed}").choice(self.targets)
-        # Tasks of a judge have no targets, and an empty reply is shown to none.
         return said if said else f"A reply of some words, number {int(1000 * hard)}."
 
     def _share(self, head: str) -> float:

@@ -10,8 +10,11 @@ from promptopt.reports import words
 from promptopt.text import counted, normalise
 
 
-def summarise(report: Report) -> str:
-    """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns."""
+def summarise(report: Report, *, exports: bool = True) -> str:
+    """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns.
+
+    `exports`: whether a command can find the run's task again; that of a Python object it cannot.
+    """
     sections = [
         _verdict(report),
         _scores(report),
@@ -19,7 +22,7 @@ def summarise(report: Report) -> str:
         _front(report),
         _costs(report),
         _notes(report),
-        _use(report),
+        _use(report, exports=exports),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -168,13 +171,16 @@ def _guide(report: Report) -> list[str]:
     ]
 
 
-def _use(report: Report) -> str:
+def _use(report: Report, *, exports: bool) -> str:
     run = report["run_id"]
     if report["status"] == "suspended":
         return f"Run {run}"
+    seen = ["See it:", f"promptopt runs show {run}", "this again"]
+    # Nothing is to be used where the start stays, and nobody is told to use what was not shown to be better.
+    use = "Use it:" if report["verdict"] == "better" else "Take it:"
     rows = [
-        ["Use it:", f"promptopt runs export {run} --out prompt.txt", "the whole pattern, with the place of the input"],
+        [use, f"promptopt runs export {run} --out prompt.txt", "the whole pattern, with the place of the input"],
         ["", f"promptopt runs export {run} --out prompt.py", "then in Python: from prompt import messages"],
-        ["See it:", f"promptopt runs show {run}", "this again"],
     ]
-    return words.columns(rows)
+    found = exports and report["best"]["prompt_id"] != report["start"]["prompt_id"]
+    return words.columns([*(rows if found else []), seen])

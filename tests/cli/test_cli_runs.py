@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from command_line import BETTER, START, Invoke
 
+from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
+from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
+from promptopt.testing import feature_accuracy, planted_model, planted_task
 
 
 def test_an_empty_store_says_how_to_begin(invoke: Invoke) -> None:
@@ -149,3 +152,19 @@ def test_a_file_given_as_a_form_is_told_of_out(optimized: dict[str, Any], invoke
     done = invoke("runs", "export", optimized["run_id"], "--to", "best.txt")
     assert done.exit_code == 2
     assert "a file is named with --out" in done.stderr
+
+
+def test_a_run_of_a_python_object_is_shown_and_not_said_to_be_exported(invoke: Invoke) -> None:
+    with Store() as store:
+        result = optimize(
+            planted_task(), "climb", model=planted_model(feature_accuracy(["carefully"], base=0.4, each=0.2)),
+            budget=Budget(evaluations=150), store=store,
+        )  # fmt: skip
+    shown = invoke("runs", "show", result.run_id)
+    assert shown.exit_code == 0
+    assert "runs export" not in shown.stdout
+    assert f"promptopt runs show {result.run_id}" in shown.stdout
+
+    refused = invoke("runs", "export", result.run_id)
+    assert refused.exit_code == 2
+    assert "is an object of a Python program, which no command finds" in refused.stderr

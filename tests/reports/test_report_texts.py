@@ -126,6 +126,16 @@ def test_a_suspended_run_without_scores() -> None:
     assert "export" not in text
 
 
+def test_a_winner_is_to_be_used_one_without_evidence_can_be_taken_and_a_start_stays() -> None:
+    assert "Use it:  promptopt runs export" in summarise(BETTER)
+    unproven = summarise(changed(verdict="no_evidence"))
+    assert "Use it:" not in unproven
+    assert "Take it: promptopt runs export" in unproven
+    kept = summarise(changed(verdict="no_evidence", best={**BETTER["best"], "prompt_id": BETTER["start"]["prompt_id"]}))
+    assert "runs export" not in kept
+    assert "See it:" in kept
+
+
 def test_calls_of_a_batch_that_was_broken_off_are_explained() -> None:
     ledgers = {"spent": {**BETTER["spent"], "calls": 82}, "paid": {**BETTER["paid"], "calls": 188}}
     text = summarise(changed(status="suspended", gain=None, **ledgers))
