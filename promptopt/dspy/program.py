@@ -134,7 +134,8 @@ class AsyncDspyProgram:
 def is_async(module: Module) -> bool:
     """Whether a module can only be awaited."""
     # Asked of the class: DSPy takes a look at an object's own `forward` for a call of it, and warns.
-    return hasattr(type(module), "aforward") and not hasattr(type(module), "forward")
+    made_of: type[object] = type(module)
+    return hasattr(made_of, "aforward") and not hasattr(made_of, "forward")
 
 
 def copied(module: Module) -> Module:
