@@ -134,7 +134,7 @@ class AsyncDspyProgram:
 def is_async(module: Module) -> bool:
     """Whether a module can only be awaited."""
     # Asked of the class: DSPy takes a look at an object's own `forward` for a call of it, and warns.
-    made_of: type[object] = type(module)
+    made_of = cast("type[object]", type(module))
     return hasattr(made_of, "aforward") and not hasattr(made_of, "forward")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from promptopt.run.budget import Budget
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
 from promptopt.dspy import PromptOpt  # noqa: E402
+from promptopt.dspy.program import is_async  # noqa: E402
 from tests.inside_dspy.scripted import Engine, examples, lm, right, text_of  # noqa: E402
 
 
@@ -29,6 +31,23 @@ def compiled(home: Path, student, engine, metric=right, *, data=None, method="ap
 def whole(tmp_path_factory: pytest.TempPathFactory):
     home, engine, student = tmp_path_factory.mktemp("whole"), Engine(), dspy.ChainOfThought("question -> answer")
     return home, engine, student, compiled(home, student, engine)
+
+
+def test_a_module_is_looked_at_without_a_warning_of_dspys_that_it_is_called_wrongly() -> None:
+    class Waits(dspy.Module):
+        async def aforward(self, question):
+            return question
+
+    seen: list[str] = []
+    told = logging.Handler()
+    told.emit = lambda record: seen.append(record.getMessage())
+    logging.getLogger("dspy.primitives.module").addHandler(told)
+    try:
+        assert not is_async(dspy.ChainOfThought("question -> answer"))
+        assert is_async(Waits())
+    finally:
+        logging.getLogger("dspy.primitives.module").removeHandler(told)
+    assert seen == []
 
 
 def test_the_instructions_become_better_and_a_verdict_says_so(whole) -> None:
