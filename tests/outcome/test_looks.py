@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from promptopt.api import optimize
 from promptopt.binding.session import Session
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
-from promptopt.outcome.looks import look_ahead, look_at
+from promptopt.outcome.looks import example_keys, look_ahead, look_at
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -99,6 +101,41 @@ def test_renamed_columns_and_other_targets_do_not_make_examples_new(tmp_path: Pa
         ):
             assert look_ahead(store.looks, other).number == 2
         assert look_ahead(store.looks, [Example.of("yes", text="new")]).number == 1
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        str.upper,
+        "{}.".format,
+        "{} !".format,
+        " {}\t".format,
+        lambda text: text.replace(" ", "\u00a0"),
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.replace("o", "\uff4f"),
+        lambda text: text.replace("-", "\u2013"),
+        "\u200b{}".format,
+    ],
+)
+def test_an_edited_copy_of_the_data_is_looked_at_again(tmp_path: Path, copied: Callable[[str], str]) -> None:
+    texts = [f"café-number {number}" for number in range(4)]
+    rows = [(Prompt.of("a"), [Score(1.0)] * 4)]
+    with Store(tmp_path / "s.db") as store:
+        examples = [Example.of("yes", text=text) for text in texts]
+        look_at(store.looks, ("model", "exact"), examples, rows)
+        edited = [Example.of("yes", text=copied(text)) for text in texts]
+        ahead = look_ahead(store.looks, edited)
+        assert (ahead.number, ahead.shared) == (2, 4)
+        assert look_at(store.looks, ("model", "exact"), edited, [(Prompt.of("b"), rows[0][1])]).number == 2
+        assert look_ahead(store.looks, examples).number == 3
+
+
+def test_looks_that_an_earlier_version_entered_still_count(tmp_path: Path) -> None:
+    examples = [Example.of("yes", text=f"Number {number}.") for number in range(4)]
+    with Store(tmp_path / "s.db") as store:
+        store.looks.enter("shown", example_keys(examples))
+        ahead = look_ahead(store.looks, examples)
+        assert (ahead.number, ahead.shared) == (2, 4)
 
 
 def test_deleting_a_run_takes_no_look_back(tmp_path: Path) -> None:
