@@ -12,7 +12,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.types import HISTORY
 
@@ -54,6 +54,7 @@ def check(
         bool, typer.Option("--no-examples", help="Keep texts of the data out of --summary.")
     ] = False,
     trust: options.Trust = False,
+    dry_run: options.DryRun = False,
     json: options.AsJson = False,
 ) -> None:
     """Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.
@@ -75,6 +76,11 @@ def check(
     others, new = _new_prompt(task, prompt, laid_out)
     if laid_out.layout != others.layout:
         raise ConfigError("the two prompts are in different layouts of the task; export both in one")
+    if dry_run:
+        from promptopt.cli.foresight import foresee_check
+
+        show_foreseen(foresee_check(config, _with_must_pass(laid_out), (old, new)), as_json=json)
+        return
     checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
     _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))

@@ -20,6 +20,7 @@ Trust = Annotated[
     bool,
     Option("--trust", help="Let this very task file or module run, import and download what it names, from now on."),
 ]
+DryRun = Annotated[bool, Option("--dry-run", help="Say what it would take, and ask no model.")]
 OnRay = Annotated[
     str | None,
     Option("--on", metavar="ray[://HOST:PORT]", help="Spread models that run in a process over a Ray cluster."),
