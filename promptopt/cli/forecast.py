@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from promptopt.binding.config import RunConfig, build_optimizer
-from promptopt.cli.display import looked_at, smallest
+from promptopt.binding.evaluator import recast, verdict_evaluator
+from promptopt.binding.plan import room_for, too_little
+from promptopt.binding.task import bind_task
+from promptopt.cli.display import smallest
 from promptopt.cli.foreseen import (
     closing,
     minutes_of,
@@ -20,13 +23,15 @@ from promptopt.cli.foreseen import (
     without_price,
 )
 from promptopt.cli.rehearsal import played
+from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
+from promptopt.outcome.looks import looked_at, units_of
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
 from promptopt.run.budget import Allocation, allocate
-from promptopt.stats import ALPHA
+from promptopt.stats import ALPHA, smallest_detectable
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
@@ -95,13 +100,6 @@ class Forecast:
 
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
-    from promptopt.binding.evaluator import recast, verdict_evaluator
-    from promptopt.binding.plan import room_for, too_little
-    from promptopt.binding.task import bind_task
-    from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
-    from promptopt.outcome.looks import units_of
-    from promptopt.stats import smallest_detectable
-
     given = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, given))
     own = recast(given, optimizer)
@@ -111,8 +109,8 @@ def forecast(config: RunConfig) -> Forecast:
     checked = config.model if config.check_model is None else config.check_model
     proposer = proposer_of(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
-    named = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge}
-    specs = {**named, **_others(config, evaluator, proposer)}
+    specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
+             **_others(config, evaluator, proposer)}  # fmt: skip
     prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
     searching = CellCost.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
@@ -133,7 +131,7 @@ def forecast(config: RunConfig) -> Forecast:
     roles.append(proposing(proposer, proposals, shown, written, prices[proposer]))
     roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
     roles += players(specs, prices)
-    evaluations, winner = None if cells is None else cells + arranged.reserve.evaluations, own.initial
+    winner, evaluations = own.initial, None if cells is None else cells + arranged.reserve.evaluations
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.model]) for role in roles], budget.usd)
         evaluations, winner = taken.evaluations, taken.winner

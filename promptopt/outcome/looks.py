@@ -9,12 +9,14 @@ and a copy in other letters, marks or Unicode forms do not make them new.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptopt.stats import level
 from promptopt.store.looks import Looks, Opening
 from promptopt.tasks.splits import alike_input, same_input
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, digest
 
 
@@ -30,6 +32,30 @@ class Look:
     shared: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an earlier execution of a run has shown of its test: a winner (its id) on so many examples, as which look.
+
+    A run that is finished, executed again, shows just that, and opens nothing.
+    """
+
+    best: str
+    examples: int
+    look: Look
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any] | None) -> Shown | None:
+        """From a stored result; None where the test was not opened, or where it cannot be read."""
+        try:
+            if result is None or result["look"] is None:
+                return None
+            best, look = result["best"], result["look"]
+            found = Look(int(look["number"]), float(look["alpha"]), int(look["shared"]))
+            return cls(best["prompt_id"], int(best["test"]["n"]), found)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
 def example_keys(examples: Sequence[Example]) -> list[str]:
     """What tells examples apart: the texts of their inputs, but for white space and order."""
     return [digest(sorted(same_input(example))) for example in examples]
@@ -38,6 +64,14 @@ def example_keys(examples: Sequence[Example]) -> list[str]:
 def ledger_keys(examples: Sequence[Example]) -> list[str]:
     """What the ledger tells examples apart by: the texts of their inputs as a reader takes them, but for order."""
     return [digest(sorted(alike_input(example))) for example in examples]
+
+
+def looked_at(look: int, alpha: float) -> str:
+    """What a further look at the same test examples costs."""
+    return (
+        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
+        f"is look {look}, and needs p below {alpha:.2g}"
+    )
 
 
 def units_of(examples: Sequence[Example]) -> int:
