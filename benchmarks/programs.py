@@ -110,10 +110,7 @@ def timed(count: int, repeats: int) -> None:
     print(f"{count:,} cells of {CALLS} calls, {1000 * LATENCY_S:.0f} ms, {IN_FLIGHT} in flight, best of {repeats}")
     print(f"  arithmetic {ideal:.2f} s, bare {best_bare:.2f} s, programs {best:.2f} s")
     print(f"  programs / bare: {best / best_bare:.2f}")
-    print(
-        f"  with nothing out: {idle:.3f} s, and {idle_cpu:.3f} s of CPU; at the ends of batches {asked[0].short_s:.3f} s"
-    )
-    print(f"  CPU of all of it: {min(cpu):.2f} s")
+    print(f"  with nothing out: {idle:.3f} s, of which {idle_cpu:.3f} s of CPU (all of it: {min(cpu):.2f} s of CPU)")
 
 
 def memory(calls: int) -> None:
