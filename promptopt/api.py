@@ -147,7 +147,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     level = look.alpha if trial.shown is None else trial.shown.look.alpha
     gain = smallest_detectable(units, alpha=level)
     again = trial.shown is not None
-    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again))
+    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again, len(trial.test)))
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)

@@ -204,13 +204,16 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
+    from promptopt.tasks.splits import is_of_test_size
+
     if quiet:
         return
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
-    for warning in task.warnings:
+    # What the test can show is said with the plan, of as many examples as that pays for.
+    for warning in (each for each in task.warnings if not is_of_test_size(each)):
         say(f"warning: {warning}")
     if unasked:
         say(unasked)
