@@ -31,7 +31,7 @@ ASYNC_WINDOW = 64
 FIRST = 64
 """Cells of the first batch where there are more than one cohort takes: an engine need not wait for all of its programs.
 The next batches have twice as many each, up to a cohort."""
-AT_ONCE = 2
+AT_ONCE = 4
 """Programs that compute side by side where they do nothing but compute."""
 PATIENCE_S = 0.01
 """Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
@@ -92,9 +92,8 @@ class _Cohort:
         return [worker for worker, _ in released]
 
     def _patience(self, left: Iterable[Worker], seconds: float) -> float:
-        if self.held:
-            return PATIENCE_S
-        return max(0.0, min(worker.began for worker in left) + seconds - time.monotonic())
+        # Who was let go on first stands first.
+        return PATIENCE_S if self.held else max(0.0, next(iter(left)).began + seconds - time.monotonic())
 
     def waiting(self) -> list[Waiting]:
         """What all of them wait for, in cell order."""
