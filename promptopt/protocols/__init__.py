@@ -23,6 +23,9 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `AskEach`: A door that can tell the draws of equal requests apart.
+- `AskAhead`: A door that can begin a batch while another is out.
+- `Line`: Batches, one behind the other.
+- `Batch`: Requests that are asked together, on their way.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
@@ -85,7 +88,9 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     Ask,
+    AskAhead,
     AskEach,
+    Batch,
     BringsEvaluator,
     CallsVary,
     Contrasting,
@@ -94,6 +99,7 @@ from promptopt.protocols.tasks import (
     Grading,
     JudgedTask,
     Judging,
+    Line,
     Metric,
     Reader,
     Reducing,
@@ -110,7 +116,9 @@ __all__ = [
     "METRICS",
     "READERS",
     "Ask",
+    "AskAhead",
     "AskEach",
+    "Batch",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",
@@ -127,6 +135,7 @@ __all__ = [
     "Inexact",
     "JudgedTask",
     "Judging",
+    "Line",
     "LocalAware",
     "Metric",
     "Model",
