@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 from promptopt.text import strip_fence
-from promptopt.types import Example, Reply, ToolCall
+from promptopt.types import Example, Reply, ToolCall, tool_names
 
 _WRITTEN = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 """How the templates of Hermes and Qwen have a model write a call; engines in this process hand it on as text."""
@@ -26,20 +26,8 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     if bare.startswith("{"):
         # Small models leave the tags out. Only a tool on offer is one, for a reply may be JSON of its own.
         call = _call(bare, text)
-        text = call if any(call.startswith(f"{name}(") for name in offered(example)) else text
+        text = call if any(call.startswith(f"{name}(") for name in tool_names(example.tools)) else text
     return replace(reply, text=replace(reply, text=text).written, tool_calls=())
-
-
-def offered(example: Example) -> list[str]:
-    """The names of the tools on offer."""
-    found: list[str] = []
-    for tool in example.tools:
-        value: object = json.loads(tool)
-        table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-        inner = table.get("function")
-        name = cast("dict[str, object]", inner).get("name") if isinstance(inner, dict) else None
-        found += [name] if isinstance(name, str) else []
-    return found
 
 
 def _call(inner: str, whole: str) -> str:

@@ -105,7 +105,7 @@ class Task:
         object.__setattr__(self, "_placeholders", placeholders)
         check_answers(self)
         check_prompt(self, placeholders)
-        check_targets(self.name, self._everything(), self.labels)
+        check_targets(self, self._everything())
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod
