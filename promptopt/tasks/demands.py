@@ -31,9 +31,8 @@ def are_demands(value: object) -> bool:
         listed = _unpacked(value, "")
     except DataError:
         return False
-    tables = (
-        [each for each in cast("list[object]", listed) if isinstance(each, dict)] if isinstance(listed, list) else []
-    )
+    entries = cast("list[object]", listed) if isinstance(listed, list) else []
+    tables = [cast("dict[str, object]", each) for each in entries if isinstance(each, dict)]
     return any(kind in table for table in tables for kind in _KINDS)
 
 

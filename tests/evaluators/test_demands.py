@@ -109,7 +109,9 @@ def test_replies_that_are_equal_are_judged_by_the_demands_of_their_own_example()
 
 def test_calls_of_a_servers_tools_are_seen() -> None:
     example = replace(Example.of(q="?"), tools=(TOOL,), demands=demands_of([{"calls": "find_order"}], ""))
-    task = Task.from_examples([replace(example, fields=(("q", str(n)),)) for n in range(40)], metric="demands")
+    task = Task.from_examples(
+        [replace(example, fields=(("q", str(n)),)) for n in range(40)], prompt="{q}", metric="demands"
+    )
 
     judge = Generation.for_task(task).judge
     called = Reply("", tool_calls=(ToolCall.of("find_order", {"order": 1}),))
