@@ -113,7 +113,7 @@ def conversation(scene: Scene, number: int, attempt: int) -> dict[str, Any]:
     if scene.tool:
         arguments = {key: value.format(**values) for key, value in scene.arguments.items()}
         messages.append(_called(scene.tool, arguments))
-        demands = [{"calls": scene.tool, "with": {key: arguments[key] for key in scene.demanded}, "name": "call"}]
+        demands = _to_call(scene.tool, {key: arguments[key] for key in scene.demanded})
     if not calls:
         demands = _answered(drawn, scene, opening, number, messages)
     return {
@@ -145,9 +145,18 @@ def _answered(
         messages.append(_said("user", drawn.say(second.says)))
     if second.calls:
         messages.append(_called(second.calls, {"reason": "asks for a person"}))
-    else:
-        messages.append(_said("assistant", drawn.say(second.replies)))
+        return _to_call(second.calls, {})
+    messages.append(_said("assistant", drawn.say(second.replies)))
     return drawn.demands(second)
+
+
+def _to_call(tool: str, arguments: dict[str, str]) -> list[dict[str, Any]]:
+    """The demands of a turn whose right answer is a call: that one, and no other that does something."""
+    others = [name for name, _, _ in TOOLS if name != tool]
+    return [
+        {"calls": tool, **({"with": arguments} if arguments else {}), "name": "call"},
+        {"never_calls": others, "name": "no other call"},
+    ]
 
 
 def _said(role: str, text: str) -> dict[str, Any]:

@@ -204,7 +204,6 @@ OTHERS = {
     ],
     "name": "others' data",
 }
-HAND_OVER = ({"calls": "hand_over", "name": "hand over"},)
 
 SCENES = (
     Scene("late", "a parcel that is late",
@@ -316,7 +315,7 @@ SCENES = (
             ("I'm here for questions about Halden Outdoor, so I can't help with that. Is there something about an order or our gear?", "That is beyond what I can do here. If you need help with an order or with gear, I'm glad to.", "I can only help with our shop, {name}. What can I do about an order, or a piece of gear?"), (REFUSAL, SHOP)),),
         (Exchange(("You're boring. Tell me a story then.", "Come on, one little poem."), ("Fair enough, but I can't: I'm here for orders and gear of our shop.", "I can't do that, {name}. Ask me about orders and gear any time."), (REFUSAL, SHOP)),
          Exchange(("OK then: how fast do you deliver?", "Fine. How long does a parcel take to {city}?"), ("Two to four working days within the EU.", "It takes two to four working days, {name}."), (DELIVERY,)),
-         Exchange(("Are you a robot? Get me a person.", "I want to speak to a human being."), (), HAND_OVER, calls="hand_over"))),
+         Exchange(("Are you a robot? Get me a person.", "I want to speak to a human being."), (), (), calls="hand_over"))),
     Scene("opening", "shop hours and shipping",
         (Exchange(("When is your shop in {city} open?", "Can I pick up my order myself in {city}?"), ("There are no stores and there is no pick-up; we send everything, for 4.90 euros, and free from 60 euros.", "We have no stores, {name}. Delivery takes two to four working days."), (NO_STORE,)),
          Exchange(("Do you ship to {city}?", "How long does shipping to {city} take?"), ("Yes, {name}, it takes two to four working days.", "We do: two to four working days within the EU."), (DELIVERY,)),
