@@ -49,7 +49,7 @@ class Worker:
     program: Program
     record: Record
     rules: Rules
-    reports: SimpleQueue[Worker]
+    reports: SimpleQueue[Worker | None]
     result: Finished = field(init=False)
     waiting: list[Asked] = field(default_factory=list[Asked])
     replies: list[Reply] = field(default_factory=list[Reply])

@@ -23,6 +23,9 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `AskEach`: A door that can tell the draws of equal requests apart.
+- `AskAhead`: A door that can begin a batch while another is out.
+- `Line`: Batches, one behind the other.
+- `Batch`: Requests that are asked together, on their way.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
@@ -83,7 +86,9 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     Ask,
+    AskAhead,
     AskEach,
+    Batch,
     BringsEvaluator,
     CallsVary,
     Contrasting,
@@ -92,6 +97,7 @@ from promptopt.protocols.tasks import (
     Grading,
     JudgedTask,
     Judging,
+    Line,
     Metric,
     Reader,
     Reducing,
@@ -108,7 +114,9 @@ __all__ = [
     "METRICS",
     "READERS",
     "Ask",
+    "AskAhead",
     "AskEach",
+    "Batch",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",
@@ -124,6 +132,7 @@ __all__ = [
     "Inexact",
     "JudgedTask",
     "Judging",
+    "Line",
     "LocalAware",
     "Metric",
     "Model",
