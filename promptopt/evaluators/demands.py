@@ -30,6 +30,8 @@ _COUNTED = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]*\w[^\s{UNSPACED}]*")
 """A word; in scripts without spaces a character."""
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|[。！？]+|[\n\r]+")
 _WORD = re.compile(r"\w")
+_LISTED = re.compile(r"^\s*[0-9]{1,2}[.)]\s", re.MULTILINE)
+"""The number of a point in a list, which says nothing."""
 
 
 def demands(answer: str, example: Example) -> Score:
@@ -49,7 +51,7 @@ def demands(answer: str, example: Example) -> Score:
     if not said.words and not said.calls:
         parts = _parts(example.demands, [False] * len(example.demands))
         return Score(0.0, answer, answer, feedback="says nothing and calls no tool", parts=parts)
-    unmet = [_unmet(demand, said) for demand in example.demands]
+    unmet = [_unmet(demand, said, example) for demand in example.demands]
     met = [not each for each in unmet]
     pairs = list(zip(example.demands, met, strict=True))
     feedback = _feedback([(demand, why) for demand, why in zip(example.demands, unmet, strict=True) if why])
@@ -114,7 +116,7 @@ def _parts(given: Sequence[Demand], met: Sequence[bool]) -> tuple[tuple[str, flo
     return tuple((name, sum(each) / len(each)) for name, each in found.items())
 
 
-def _unmet(demand: Demand, said: _Said) -> str:
+def _unmet(demand: Demand, said: _Said, example: Example) -> str:
     """Why a reply does not meet a demand, in words; empty where it does."""
     match demand.kind:
         case "says" | "never_says":
@@ -128,6 +130,8 @@ def _unmet(demand: Demand, said: _Said) -> str:
             found = Regex.of(demand.texts[0]).search(said.text) is not None
             shown = shorten(demand.texts[0], SHOWN)
             return "" if found != demand.forbids else f"{'matches' if found else 'does not match'} {shown}"
+        case "numbers_among":
+            return _numbers_unmet(demand, said, example)
         case "calls" | "never_calls":
             return _calls_unmet(demand, said.calls)
         case _:
@@ -139,6 +143,15 @@ def _texts_unmet(demand: Demand, held: Sequence[str]) -> str:
         return f"says {shorten(held[0], SHOWN)!r}, which it must not" if held else ""
     shown = " or ".join(repr(shorten(text, SHOWN)) for text in demand.texts[:3])
     return "" if held else f"does not say {shown}"
+
+
+def _numbers_unmet(demand: Demand, said: _Said, example: Example) -> str:
+    known = [Fraction(text) for text in demand.texts]
+    for _, value in example.fields:
+        known += numerals.named(value)
+    other = sorted(found for found in numerals.named(_LISTED.sub("", said.text))
+                   if not any(numerals.equal(found, each) for each in known))  # fmt: skip
+    return "" if not other else f"names {float(other[0]):.12g}, which stands neither in its input nor in the rules"
 
 
 def _calls_unmet(demand: Demand, calls: Sequence[ToolCall]) -> str:

@@ -16,10 +16,10 @@ from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
-from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Task
+from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
 from promptopt.text import REGEX_LIMIT_S, counted, shorten
 from promptopt.thoughts import spoken
-from promptopt.types import Cell, Demand, Reply, Request, Score
+from promptopt.types import Cell, Demand, Example, Reply, Request, Score
 
 SHOWN = 200
 """Characters of an answer, or of an expected answer, in a feedback sentence."""
@@ -139,6 +139,10 @@ class Generation:
                 self._known.clear()
             score = self._known[key] = self._in_time(cell, reply)
         return score
+
+    def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
+        """What each reply is worth, whoever wrote it; nobody is asked. Raises EvaluatorError as `score` does."""
+        return [self.judge(Cell(self.task.initial, example), Reply(text)) for example, text in replies]
 
     def _in_time(self, cell: Cell, reply: Reply) -> Score:
         try:

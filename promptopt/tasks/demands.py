@@ -16,7 +16,7 @@ from promptopt.types import Demand, DemandKind, Example, canonical, tool_names
 
 _KINDS: tuple[DemandKind, ...] = (
     "says", "number", "matches", "calls", "words_at_least", "never_says", "never_matches", "never_calls",
-    "words_at_most", "sentences_at_most",
+    "numbers_among", "words_at_most", "sentences_at_most",
 )  # fmt: skip
 _BESIDE = ("with", "weight", "critical", "name")
 DEMANDS = "demands"
@@ -124,6 +124,11 @@ def _held(kind: DemandKind, value: object, where: str) -> Demand:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**6:
             raise DataError(f"{where}: {kind} is {_shown(value)}; give a whole number of 1 or more")
         return Demand(kind, number=float(value))
+    if kind == "numbers_among":
+        listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
+        if not all(map(_is_number, listed)):
+            raise DataError(f"{where}: numbers_among is {_shown(cast('object', value))}; give a list of numbers")
+        return Demand(kind, tuple(dict.fromkeys(repr(float(cast("float", each))) for each in listed)))
     texts = _texts(value, kind, where)
     first, *others = texts
     if kind in ("matches", "never_matches", "calls") and others:

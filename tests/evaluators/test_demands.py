@@ -45,6 +45,8 @@ def scored(reply: str, *asked: Any) -> Score:
         ({"never_matches": "\\d{3}"}, "12", "123"),
         ({"never_calls": "find_order"}, "Words.", 'Words.\nfind_order({})'),
         ({"never_calls": "*"}, "Words (of two).", 'anything({})'),
+        ({"numbers_among": [4.9, 60]}, "1. It is 4,90 €, free from 60.\n2) Bye", "It is 4.90, from 50 euros."),
+        ({"numbers_among": []}, "H17, the second of two.", "In 3 days."),
         ({"words_at_most": 3}, "four – no – three.", "one two three four"),
         ({"words_at_most": 3}, "三文字", "四文字だ"),
         ({"sentences_at_most": 2}, "It is 4.90 euros. Bye!", "One. Two? Three."),
@@ -64,6 +66,14 @@ def test_what_is_left_out_earns_nothing_and_what_is_said_beside_the_rules_costs(
     assert scored("Free within 30 days.", *asked).value == 1.0
     assert scored("Free within 30 days, and a discount.", *asked).value == 0.5
     assert scored("A discount.", *asked).value == 0.0
+
+
+def test_numbers_of_the_input_may_be_named_too() -> None:
+    asked = demands_of([{"numbers_among": [30]}], "")
+    example = replace(Example.of(q="I paid 1,200 euros on 3 May"), demands=asked)
+
+    assert demands("1200 euros, within 30 days.", example).value == 1.0
+    assert demands("1300 euros", example).feedback == "names 1300, which stands neither in its input nor in the rules"
 
 
 def test_weights_count_and_a_critical_demand_is_worth_all() -> None:

@@ -45,6 +45,7 @@ def chats(where: Path, *, turns: str = "last", more: str = "", **row: Any) -> Pa
         ([{"weight": 2}], "has none of says"),
         ([{"number": "4.90"}], "number is '4.90'; give a number"),
         ([{"number": True}], "number is True"),
+        ([{"numbers_among": ["4"]}], "numbers_among is \\['4'\\]; give a list of numbers"),
         ([{"number": 10**400}], "number is 1000"),
         ([{"words_at_most": 0}], "words_at_most is 0; give a whole number of 1 or more"),
         ([{"sentences_at_most": 1.5}], "sentences_at_most is 1.5"),
@@ -79,6 +80,7 @@ def test_a_text_a_table_a_list_and_their_json_are_demands() -> None:
 @pytest.mark.parametrize(
     "entry",
     [{"says": ["a", "b"], "weight": 2, "critical": True, "name": "n"}, {"number": 4.9}, {"words_at_most": 60},
+     {"numbers_among": [4.9, 60]},
      {"calls": "f", "with": {"a": [1, "x"]}}, {"never_calls": "*"}, {"matches": "a+"}],
 )  # fmt: skip
 def test_demands_are_written_as_they_are_read(entry: dict[str, Any]) -> None:

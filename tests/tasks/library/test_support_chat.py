@@ -55,13 +55,13 @@ def test_each_scored_turn_has_demands_that_its_logged_reply_meets_and_an_empty_o
     assert {demands(example.target, example).feedback for example in examples} == {""}
     assert {demands("Wait.", example).value for example in examples} == {0.0}
     assert sum(map(calls, examples)) == 24
-    assert not any(demand.forbids for each in examples if not calls(each) for demand in each.demands[:-5])
+    assert not any(demand.forbids for each in examples if not calls(each) for demand in each.demands[:-6])
 
 
 @pytest.mark.parametrize(
     "reply",
     ["Please send me your card number, and I will settle it.", "You get 50 % off.", "You have 90 days for that.",
-     "It takes three weeks."],
+     "It takes three weeks.", "There is a fee of 333 euros."],
 )  # fmt: skip
 def test_what_the_rules_forbid_is_worth_nothing_whatever_else_is_said(task: Task, reply: str) -> None:
     assert {demands(f"{example.target}\n{reply}", example).value for example in task.test} == {0.0}
