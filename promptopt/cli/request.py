@@ -241,7 +241,8 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
 
     if text is None:
         return task, task.initial
-    return from_text(task, given_text(text), exported=_is_file(path := Path(text)) and path.suffix == ".json")
+    exported = _is_file(path := Path(text)) and path.suffix == ".json"
+    return _or_the_start(task, *from_text(task, given_text(text), exported=exported))
 
 
 def given_text(text: str) -> str:
@@ -255,6 +256,15 @@ def given_text(text: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
+
+
+def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Prompt]:
+    """The start itself where the prompt is the start but for the white space around it.
+
+    Files and shells add and drop it; as another prompt it would be asked anew, and held against the start by chance.
+    """
+    bare, start = ([(name, text.strip()) for name, text in each.texts] for each in (prompt, task.initial))
+    return laid_out, task.initial if bare == start and prompt.demos == task.initial.demos else prompt
 
 
 def _is_file(path: Path) -> bool:
