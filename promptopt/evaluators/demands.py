@@ -127,9 +127,10 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
             known = any(numerals.equal(found, wanted) for found in numerals.named(said.text))
             return "" if known else f"does not give the number {demand.number:.12g}"
         case "matches" | "never_matches":
-            found = Regex.of(demand.texts[0]).search(said.text) is not None
-            shown = shorten(demand.texts[0], SHOWN)
-            return "" if found != demand.forbids else f"{'matches' if found else 'does not match'} {shown}"
+            found = Regex.of(demand.texts[0]).search(said.text)
+            if demand.forbids:
+                return "" if found is None else f"says {shorten(found[0], SHOWN)!r}, which it must not"
+            return f"does not match {shorten(demand.texts[0], SHOWN)}" if found is None else ""
         case "numbers_among":
             return _numbers_unmet(demand, said, example)
         case "calls" | "never_calls":

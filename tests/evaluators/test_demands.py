@@ -104,6 +104,14 @@ def test_the_feedback_names_what_is_missed_by_its_name_the_critical_first() -> N
     assert dict(found.parts) == {"says": 0.0, "calls": 0.0, "more than a word": 0.0}
 
 
+def test_what_a_forbidden_pattern_found_is_said_and_not_the_pattern() -> None:
+    asked = {"never_matches": r"(?i)send[^.]*card", "name": "no secrets"}
+
+    assert (
+        scored("Please send me your card.", asked).feedback == "no secrets: says 'send me your card', which it must not"
+    )
+
+
 def test_a_call_is_no_part_of_what_is_said() -> None:
     assert scored('find_order({"order":"H1"})', {"says": "H1"}).value == 0.0
 
