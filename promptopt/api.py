@@ -22,7 +22,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.looks import units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
-from promptopt.protocols import Evaluator, Model, Optimizer, Planning, Task
+from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -31,6 +31,7 @@ from promptopt.run.events import Planned, Warned
 from promptopt.stats import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.layouts import layouts_said
 from promptopt.tasks.sealing import without_test
 
 UNWATCHED = Session()
@@ -183,6 +184,8 @@ class _BoundSearch:
         }
         if models.check is not models.by_role["task"] or self.check is not self.evaluator:
             said["check"] = {"model": models.check.name, "evaluator": self.check.fingerprint()}
+        if isinstance(self.optimizer, ChoosesLayout) and self.optimizer.layouts:
+            said["layouts"] = layouts_said(self.task)
         return said
 
 

@@ -233,6 +233,11 @@ def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
             f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
             f"beats the start by what the verdict is by: the {guide} does not stand for it here"
         )
+    if winner.layout != run.initial.layout:
+        run.warn(
+            f"the winner is read in the layout {winner.layout!r} of the task, not in the one in use: its text alone is "
+            f"not what was measured (`promptopt runs export` writes all of it)"
+        )
     if winner != run.initial:
         for part in editables_of(run.task):
             for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):

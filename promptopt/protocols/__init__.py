@@ -45,6 +45,7 @@ Tasks and evaluators (`protocols.tasks`):
 Methods and selectors (`protocols.searches`):
 - `Optimizer`: A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run.
 - `ChoosesEvaluator`: A method that searches by an evaluator of its own choice where the user names none.
+- `ChoosesLayout`: A method whose candidates may be read in any of the task's layouts.
 - `RecastsTask`: A method that needs the task in another form, which renders the start prompt byte for byte as it was.
 - `BoundsCost`: A method that knows from its settings alone what a search can take at most.
 - `SearchPlan`: What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint.
@@ -75,6 +76,7 @@ from promptopt.protocols.searches import (
     BoundsCostInRoom,
     CapsEvaluations,
     ChoosesEvaluator,
+    ChoosesLayout,
     Chunker,
     Optimizer,
     Planning,
@@ -124,6 +126,7 @@ __all__ = [
     "CallsVary",
     "CapsEvaluations",
     "ChoosesEvaluator",
+    "ChoosesLayout",
     "Chunker",
     "Contrasting",
     "Evaluator",

@@ -118,17 +118,21 @@ def _check_texts(maker: str, texts: Iterable[tuple[str, object]]) -> None:
 class Prompt:
     """A candidate: named texts (parts) and the demonstrations shown with them.
 
-    `texts` is sorted by part name; one part named "instruction" is the common case. Equality and id are content;
-    who made a prompt, and from which parent, is the run's knowledge.
+    `texts` is sorted by part name; one part named "instruction" is the common case. `layout`: the one of its task's
+    that it is read in; empty: the task's own. Equality and id are content; who made a prompt, and from which parent, is
+    the run's knowledge.
     """
 
     texts: tuple[tuple[str, str], ...]
     demos: tuple[Example, ...] = ()
+    layout: str = ""
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "texts", tuple(sorted(self.texts)))
-        object.__setattr__(self, "id", digest([self.texts, [demo.id for demo in self.demos]]))
+        # Only where there is one: prompts in the task's own layout keep the id that they always had.
+        named = [self.layout] if self.layout else []
+        object.__setattr__(self, "id", digest([self.texts, [demo.id for demo in self.demos], *named]))
 
     @classmethod
     def of(cls, instruction: str = "", /, demos: Iterable[Example] = (), **parts: str) -> Prompt:
@@ -149,11 +153,15 @@ class Prompt:
 
     def replace(self, part: str, text: str) -> Prompt:
         """The same prompt with one part's text exchanged (or added)."""
-        return Prompt((*((name, old) for name, old in self.texts if name != part), (part, text)), self.demos)
+        return replace(self, texts=(*((name, old) for name, old in self.texts if name != part), (part, text)))
 
     def with_demos(self, demos: Iterable[Example]) -> Prompt:
         """The same texts shown with other demonstrations."""
-        return Prompt(self.texts, tuple(demos))
+        return replace(self, demos=tuple(demos))
+
+    def in_layout(self, name: str) -> Prompt:
+        """The same prompt read in another layout of its task; empty: in the task's own."""
+        return replace(self, layout=name)
 
     def __hash__(self) -> int:
         return hash(self.id)

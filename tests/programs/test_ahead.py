@@ -19,6 +19,7 @@ from promptopt.run.door import Door
 from promptopt.store.journal import Journal
 from promptopt.store.runs import Store
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
+from tests.evaluators.fake_task import FakeAsk
 
 PROMPT = Prompt((("plan", "Plan it."),))
 SEQUENTIAL = Limits(tokens=10**9)
@@ -209,3 +210,32 @@ def test_an_interrupt_of_the_model_ends_all_programs_and_what_sees_to_them(call:
         desk.score(chain, 5)
     assert until(lambda: alive() == [])
     assert not [thread for thread in threading.enumerate() if thread.name == "promptopt lockstep"]
+
+
+def test_programs_that_wait_for_something_else_than_the_model_do_so_side_by_side() -> None:
+    there: list[str] = []
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        there.append(example["question"])
+        return ask("all there?").text if until(lambda: len(there) >= 30) else "no"
+
+    found = ProgramEvaluator(program, metric="contains").score(cells(30), FakeAsk(lambda request: "yes"))
+    assert [each.value for each in found] == [1.0] * 30
+
+
+def test_the_first_of_many_batches_is_small_and_the_next_ones_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockstep, "WINDOW", 8)
+    monkeypatch.setattr(lockstep, "FIRST", 2)
+    sizes: list[int] = []
+
+    class Counting(FakeAsk):
+        def __call__(self, requests, *, role="task", repetition=0):
+            sizes.append(len(requests))
+            return super().__call__(requests, role=role, repetition=repetition)
+
+    ProgramEvaluator(chain).score(cells(40), Counting(echo))
+    assert sizes[:4] == [2, 4, 8, 8]
+    assert max(sizes) == 8
+    sizes.clear()
+    ProgramEvaluator(chain).score(cells(8), Counting(echo))
+    assert sizes == [8, 8]
