@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -110,6 +111,13 @@ def test_what_a_forbidden_pattern_found_is_said_and_not_the_pattern() -> None:
     assert (
         scored("Please send me your card.", asked).feedback == "no secrets: says 'send me your card', which it must not"
     )
+
+
+@pytest.mark.parametrize("bit", ["*", "_", "f(", "f({", "1", "9.", ".'", "a", "三", "-"])
+def test_a_long_reply_of_one_sign_is_judged_at_once(bit: str) -> None:
+    begun = time.thread_time()
+    scored(bit * 30_000, {"says": "x y"}, {"number": 7}, {"words_at_most": 9}, {"sentences_at_most": 9}, {"calls": "f"})
+    assert time.thread_time() - begun < 2.0
 
 
 def test_a_call_is_no_part_of_what_is_said() -> None:
