@@ -123,6 +123,7 @@ def test_each_seed_deals_the_parts_anew_and_the_same_seed_alike() -> None:
     assert len(plant("interacting", 1).together) == 3
 
 
+@pytest.mark.slow
 def test_measured_accuracy_is_the_true_one_by_either_evaluator(tmp_path: Path) -> None:
     land = plant("additive", 0)
     task = land.task(train=2, dev=2, test=1000)
@@ -223,12 +224,14 @@ def test_it_lists_variants_of_the_phrase_and_not_of_its_sentence() -> None:
     assert any("marsh" in variant and variant != "Mind the marsh" for variant in variants)
 
 
-def rows_that_exist() -> list[search_planted.Arm]:
+def rows_that_exist() -> list[Any]:
     found, _ = search_planted.arms(arena())
-    return list({arm.method: arm for arm in found}.values())
+    quick = ("align-pro", "metaspo", "mipro", "random", "simba", "sprig", "tapruning")
+    arms = {arm.method: arm for arm in found}
+    return [pytest.param(arm, id=name, marks=() if name in quick else pytest.mark.slow) for name, arm in arms.items()]
 
 
-@pytest.mark.parametrize("arm", rows_that_exist(), ids=lambda arm: arm.method)
+@pytest.mark.parametrize("arm", rows_that_exist())
 def test_every_method_is_answered_in_the_form_it_asks_for(arm: search_planted.Arm, tmp_path: Path) -> None:
     land = plant("cluttered", 1)
     proposer = Scripted(Proposer(land.good), name="proposer")

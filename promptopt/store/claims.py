@@ -51,9 +51,10 @@ class Claims:
                     yield asked
             finally:
                 self._give(mine)
-            mine_now = set(mine)
-            done = mine_now | set(stored([key for key in left if key not in mine_now]))
-            left = [key for key in left if key not in done]
+            settled = {*mine}
+            others = [key for key in left if key not in settled]
+            have = stored(others)
+            left = [key for key in others if key not in have]
             if left and not asked:
                 look()
                 time.sleep(OTHERS_S)
