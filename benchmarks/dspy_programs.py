@@ -34,13 +34,15 @@ class Engine:
     """Answers after `latency` seconds."""
 
     def __init__(self, latency: float) -> None:
-        self.latency, self.calls, self._lock = latency, 0, threading.Lock()
+        self.latency, self.calls, self.out_s, self._lock = latency, 0, 0.0, threading.Lock()
 
     def complete(self, request: lm15.Request) -> lm15.Response:
         """One reply."""
+        begun = time.perf_counter()
+        time.sleep(self.latency)
         with self._lock:
             self.calls += 1
-        time.sleep(self.latency)
+            self.out_s += time.perf_counter() - begun
         text = REPLIES["answer" if "1. `answer`" in str(request.system) else "plan"]
         return lm15.Response(
             id="1",

@@ -33,17 +33,32 @@ class Slow:
 
     def __init__(self, latency: float = LATENCY_S, in_flight: int = IN_FLIGHT) -> None:
         self.latency, self.in_flight, self.calls = latency, in_flight, 0
+        self.idle_s = self.idle_cpu_s = 0.0
+        """Seconds, and CPU seconds of this process, in which nothing was out."""
+        self.rest()
+
+    def rest(self) -> None:
+        """From now on nothing is out."""
+        self._rested = time.perf_counter(), time.process_time()
+
+    def wake(self) -> None:
+        """From now on something is out, or nothing is left to do."""
+        self.idle_s += time.perf_counter() - self._rested[0]
+        self.idle_cpu_s += time.process_time() - self._rested[1]
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """Replies settle so many at a time; what is done with them meanwhile delays none."""
+        self.wake()
         self.calls += len(requests)
         begun = time.perf_counter()
         for place in range(len(requests)):
             if self.latency and place % self.in_flight == 0:
                 settles = begun + (place // self.in_flight + 1) * self.latency
                 time.sleep(max(0.0, settles - time.perf_counter()))
+                if place + self.in_flight >= len(requests):
+                    self.rest()
             yield place, Reply("yes", prompt_tokens=20, completion_tokens=1, served=self.name)
 
 
@@ -65,32 +80,37 @@ def bare(model: Slow, count: int) -> float:
     return time.perf_counter() - begun
 
 
-def in_lockstep(model: Slow, home: Path, batches: Sequence[int]) -> float:
-    """Seconds that batches of so many cells take, through a door with a store of its own."""
+def in_lockstep(model: Slow, home: Path, count: int) -> float:
+    """Seconds that so many cells take, through a door with a store of its own."""
     with Store(home / "store.db") as store:
         door = Door(
             models={"task": model, "proposer": model, "judge": model}, prices={}, cache=store.cache, journal=None,
             limits=Limits(), seed=0, stopping=lambda: None, warn=print,
         )  # fmt: skip
-        evaluator = ProgramEvaluator(program)
-        begun, done = time.perf_counter(), 0
-        for count in batches:
-            scores = evaluator.score(cells(done, count), door)
-            assert all(score.value == 1.0 for score in scores)
-            done += count
+        evaluator, given = ProgramEvaluator(program), cells(0, count)
+        begun = time.perf_counter()
+        model.rest()
+        scores = evaluator.score(given, door)
+        model.wake()
+        assert all(score.value == 1.0 for score in scores)
         return time.perf_counter() - begun
 
 
 def timed(count: int, repeats: int) -> None:
     ideal = count * CALLS / IN_FLIGHT * LATENCY_S
     pairs: list[tuple[float, float]] = []
-    for _ in range(repeats):
+    asked, cpu = [Slow() for _ in range(repeats)], list[float]()
+    for model in asked:
         with tempfile.TemporaryDirectory() as home:
-            pairs.append((bare(Slow(), count), in_lockstep(Slow(), Path(home), [count])))
+            alone, begun = bare(Slow(), count), time.process_time()
+            pairs.append((alone, in_lockstep(model, Path(home), count)))
+            cpu.append(time.process_time() - begun)
     best_bare, best = (min(each) for each in zip(*pairs, strict=True))
+    idle, idle_cpu = min(each.idle_s for each in asked), min(each.idle_cpu_s for each in asked)
     print(f"{count:,} cells of {CALLS} calls, {1000 * LATENCY_S:.0f} ms, {IN_FLIGHT} in flight, best of {repeats}")
     print(f"  arithmetic {ideal:.2f} s, bare {best_bare:.2f} s, programs {best:.2f} s")
     print(f"  programs / bare: {best / best_bare:.2f}")
+    print(f"  with nothing out: {idle:.3f} s, of which {idle_cpu:.3f} s of CPU (all of it: {min(cpu):.2f} s of CPU)")
 
 
 def memory(calls: int) -> None:

@@ -94,29 +94,25 @@ def run_real(chosen: argparse.Namespace, command: str) -> None:
     )  # fmt: skip
     if chosen.part == "real":
         real.conduct(plan, chosen.rows, chosen.store, lambda said: print(said, flush=True))
-    rows = real.selected(plan, real.read(chosen.rows))
-    if not rows:
+    found = real.selected(plan, real.read(chosen.rows))
+    if not found:
         print(f"no runs of these methods and tasks are in {chosen.rows} yet")
         return
-    minutes = sum(row["minutes"] for row in rows)
+    minutes = sum(line.row.seconds for line in found) / 60
     lines = [
         "# Searches with small local models",
         "",
-        f"`{command}`, {datetime.date.today()}: {len(rows)} runs, {minutes:.0f} minutes of {os.cpu_count()} cores in "
+        f"`{command}`, {datetime.date.today()}: {len(found)} runs, {minutes:.0f} minutes of {os.cpu_count()} cores in "
         f"all. Task model {plan.model}, proposer {plan.proposer}. {plan.budget} evaluations a run, test and final "
         f"choice included; up to {plan.test} test examples. Every verdict is by label accuracy ({real.CHECK}). "
-        "Dollars: none.",
+        "Dollars: none. Answers that an earlier run had paid for took no time in a later one, so minutes depend on the "
+        "order.",
         "",
-        "Mean ± standard error over tasks and seeds. Over random: winner's test accuracy minus random's, same task and "
-        "seed. better : worse: verdicts. Tokens read and written are those of the run, prompt tokens those of the "
-        "winner without the input. Answers that an earlier run had paid for took no time in a later one, so minutes "
-        "depend on the order.",
+        "```",
+        str(real.comparison(found)),
+        "```",
         "",
-        *tables.real_tables(rows),
-        "",
-        *tables.floor(rows),
-        "",
-        *tables.patterns(rows),
+        *tables.patterns(found),
     ]
     write(lines, chosen.out if chosen.out is not None else RESULTS / "search-real.md")
 

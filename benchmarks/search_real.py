@@ -1,4 +1,4 @@
-"""Searches with small local models on public tasks: one JSON line a finished run, and the tables that are made of them.
+"""Searches with small local models on public tasks: the rows of `promptopt.comparison`, one JSON line a finished run.
 
 A run that is interrupted goes on from the store when the same command is given again; one that is in the file is not
 run a second time. All runs share one store, so answers that several methods need are computed once: the ledgers count
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,31 +20,68 @@ from promptopt.binding.config import build_optimizer
 from promptopt.binding.evaluator import recast
 from promptopt.binding.identity import identity_of
 from promptopt.binding.models import Models
+from promptopt.comparison import cells
+from promptopt.comparison.cells import Cell, Row
+from promptopt.comparison.compare import compared
+from promptopt.comparison.table import Comparison
+from promptopt.comparison.text import said_of
 from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
 from promptopt.outcome.result import Result
+from promptopt.outcome.sentence import Report
 from promptopt.protocols import ChoosesEvaluator, Model, Optimizer, Tokenizer
 from promptopt.run.budget import Budget
-from promptopt.stats import ALPHA, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.catalogue import load_task
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Prompt, digest
 
-TASKS = ("sst-2", "agnews", "cr", "bbh/boolean_expressions", "bbh/navigate", "bbh/sports_understanding")
-"""Short inputs and answers of one word: an evaluation takes a quarter of a second or less on two cores."""
+TASKS = ("sst-2", "agnews", "cr", "mr", "sst-5", "support-intent")
+"""Short inputs, labels, and a start that a better prompt beats even on a model of 135M parameters."""
 MODEL = "embedded/qwen2.5-coder-0.5b"
 PROPOSER = "embedded/qwen2.5-coder-0.5b"
 BUDGET = 1000
-TEST = 100
+TEST = 300
 TRAIN, DEV = 60, 30
 """What is drawn of tasks whose data has no splits of its own."""
 CHECK = "labels"
 """What every verdict is by, and every search that has no evaluator of its own: the label of highest probability. A
 reply of a model this small is often no label at all, and would measure its manners."""
 
-Row = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The best pruned prompt beside the one it was pruned from: test scores, tokens, and whether the pruned one won."""
+
+    unpruned: float
+    pruned: float
+    unpruned_tokens: int
+    pruned_tokens: int
+    won: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A finished run as the file has it. `key`: all that could change its numbers, and a run has one line for each."""
+
+    key: str
+    budget: int
+    proposer: str
+    row: Row
+    pruned: Pruned | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        pruned = None if self.pruned is None else asdict(self.pruned)
+        return {"key": self.key, "budget": self.budget, "proposer": self.proposer, "pruned": pruned,
+                "row": self.row.to_json()}  # fmt: skip
+
+
+def line_from(data: Mapping[str, Any]) -> Line:
+    """What `Line.to_json` wrote. Raises KeyError, TypeError and ValueError for anything else."""
+    pruned = None if data["pruned"] is None else Pruned(**data["pruned"])
+    return Line(data["key"], data["budget"], data["proposer"], cells.row_from(data["row"]), pruned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +96,11 @@ class Plan:
     model: str = MODEL
     proposer: str = PROPOSER
 
+    def cells(self) -> list[Cell]:
+        """Seeds outermost: a table of some seeds compares all methods."""
+        return [Cell(task, method, self.model, seed) for seed in self.seeds for task in self.tasks
+                for method in self.methods]  # fmt: skip
+
 
 def load(task: str, seed: int, test: int) -> Task:
     """The task with a test split of `test` examples at most. Raises ConfigError and DataError."""
@@ -68,100 +109,78 @@ def load(task: str, seed: int, test: int) -> Task:
     return load_task(task, splits=splits)
 
 
-def conduct(plan: Plan, rows: Path, store: Path, say: Callable[[str], None]) -> bool:
-    """Run what is not in `rows` yet, adding a line a run. False where it was stopped; run again to go on."""
-    known = {row["key"] for row in read(rows)}
+def method(name: str) -> Optimizer:
+    """A method of the arena with its settings. Raises ConfigError."""
+    return build_optimizer(VARIANTS.get(name, name), REAL.get(name, {}))
+
+
+def key_of(plan: Plan, cell: Cell, optimizer: Optimizer) -> str:
+    """What a line is known by: everything that could change its numbers."""
+    return digest([cell.method, cell.task, cell.seed, plan.budget, plan.test, cell.model, plan.proposer, CHECK,
+                   identity_of(optimizer)])  # fmt: skip
+
+
+def conduct(plan: Plan, path: Path, store: Path, say: Callable[[str], None]) -> bool:
+    """Run what is not in the file yet, adding a line a run. False where it was stopped; run again to go on."""
+    known = {line.key for line in read(path)}
     model = open_model(plan.model)
-    proposer = model if plan.proposer == plan.model else open_model(plan.proposer)
+    models = Models(model, proposer=model if plan.proposer == plan.model else open_model(plan.proposer))
+    keys: dict[Cell, str] = {}
+    extras: dict[Cell, Pruned | None] = {}
     with Store(store) as opened:
-        # Seeds outermost: a table of some seeds compares all methods.
-        for seed in plan.seeds:
-            for name in plan.tasks:
-                for method in plan.methods:
-                    try:
-                        optimizer = build_optimizer(VARIANTS.get(method, method), REAL.get(method, {}))
-                        key = key_of(plan, method, name, seed, optimizer)
-                        if key in known:
-                            continue
-                        row = one(plan, load(name, seed, plan.test), optimizer, model, proposer, seed, opened)
-                    # One method's defect must not end a night of runs.
-                    except Exception as why:  # noqa: BLE001
-                        say(f"skipped: {method} on {name}, seed {seed}: {type(why).__name__}: {why}")
-                        continue
-                    if row is None:
-                        say(f"stopped during {method} on {name}, seed {seed}; run the same command again to go on")
-                        return False
-                    bound = {"budget": plan.budget, "model": plan.model, "proposer": plan.proposer}
-                    append(rows, {"key": key, "method": method, "task": name, "seed": seed, **bound, **row})
-                    say(f"{method}, {name}, seed {seed}: {row['start']:.3f} to {row['best']:.3f}, {row['minutes']} min")
-    return True
+
+        def run(cell: Cell) -> Report:
+            optimizer, task = method(cell.method), load(cell.task, cell.seed, plan.test)
+            keys[cell] = key_of(plan, cell, optimizer)
+            result = one(plan, task, optimizer, models, cell.seed, opened)
+            extras[cell] = pruning(result, cast("Task", recast(task, optimizer)), model, opened)
+            return result.to_json()
+
+        def keep(row: Row) -> None:
+            if row.measured:
+                append(path, Line(keys[row.cell], plan.budget, plan.proposer, row, extras[row.cell]))
+            say(f"{row.cell}: {said_of(row)}, {row.seconds / 60:.1f} min")
+
+        wanted = [cell for cell in plan.cells() if not _known(plan, cell, known)]
+        done = list(cells.conduct(wanted, run, tell=keep))
+    return not any(row.status == "suspended" for row in done)
 
 
-def key_of(plan: Plan, method: str, task: str, seed: int, optimizer: Optimizer) -> str:
-    """What a row is known by: everything that could change its numbers."""
-    return digest(
-        [method, task, seed, plan.budget, plan.test, plan.model, plan.proposer, CHECK, identity_of(optimizer)]
-    )  # fmt: skip
+def _known(plan: Plan, cell: Cell, keys: set[str]) -> bool:
+    try:
+        return key_of(plan, cell, method(cell.method)) in keys
+    except ValueError:
+        # Run, and thereby shown as what fails.
+        return False
 
 
-def one(
-    plan: Plan, task: Task, optimizer: Optimizer, model: Model, proposer: Model, seed: int, store: Store
-) -> dict[str, Any] | None:
-    """One run as a row, or None where it was suspended."""
-    begun = time.perf_counter()
-    result = optimize(
+def one(plan: Plan, task: Task, optimizer: Optimizer, models: Models, seed: int, store: Store) -> Result:
+    """One run."""
+    return optimize(
         task,
         optimizer,
-        model=Models(model, proposer=proposer),
+        model=models,
         evaluator=None if isinstance(optimizer, ChoosesEvaluator) else CHECK,
         check_evaluator=CHECK,
         budget=Budget(evaluations=plan.budget),
         seed=seed,
         store=store,
     )
-    if result.status == "suspended" or result.start.test is None or result.best.test is None:
-        return None
-    form = recast(task, optimizer)
-    assert isinstance(form, Task)
-    row = as_row(result, form, model)
+
+
+def pruning(result: Result, task: Task, model: Model, store: Store) -> Pruned | None:
+    """What pruning did, where the method prunes a prompt with demonstrations. `task`: in the form it worked on."""
     shown = in_context_prompt(result)
-    if shown is not None:
-        pruned = best_pruned(result)
-        row["pruned_won"] = result.best.prompt == pruned
-        for name, prompt in (("unpruned", shown), ("pruned", pruned)):
-            row[name] = _tested(form, prompt, model, store, result.best.test.n)
-            row[f"{name}_tokens"] = prompt_tokens(form, prompt, model)
-    row["minutes"] = round((time.perf_counter() - begun) / 60, 2)
-    return row
-
-
-def as_row(result: Result, task: Task, model: Model) -> dict[str, Any]:
-    """What of a result goes into the file. `task`: in the form the method worked on."""
-    assert result.start.test is not None
-    assert result.best.test is not None
-    spent, gain = result.spent, result.gain
-    # All runs share one store and its ledger of looks; here each is judged as if it were alone, or the later methods
-    # of the table would stand before a higher bar than the first.
-    alone = None if gain is None else replace(gain, alpha=ALPHA, interval=gain.ci95)
-    return {
-        "run": result.run_id,
-        "start": result.start.test.score,
-        "best": result.best.test.score,
-        "test": result.best.test.n,
-        "gain": None if gain is None else [gain.mean, *gain.ci95, gain.p_value],
-        "verdict": None if alone is None else verdict(alone),
-        "evaluations": spent.evaluations,
-        "proposer_calls": spent.proposer_calls,
-        "read": spent.prompt_tokens,
-        "written": spent.completion_tokens,
-        "paid": result.paid.evaluations,
-        "start_tokens": prompt_tokens(task, result.start.prompt, model),
-        "best_tokens": prompt_tokens(task, result.best.prompt, model),
-        "demos": len(result.best.prompt.demos),
-        "winner": result.best.text,
-        "rejected": sum(result.rejected.values()),
-        "warnings": list(result.warnings),
-    }
+    if shown is None or result.best.test is None:
+        return None
+    pruned, count = best_pruned(result), result.best.test.n
+    return Pruned(
+        _tested(task, shown, model, store, count),
+        _tested(task, pruned, model, store, count),
+        prompt_tokens(task, shown, model),
+        prompt_tokens(task, pruned, model),
+        result.best.prompt == pruned,
+    )
 
 
 def in_context_prompt(result: Result) -> Prompt | None:
@@ -204,33 +223,34 @@ def prompt_tokens(task: Task, prompt: Prompt, model: Model) -> int:
     return cast("Tokenizer", model).count_tokens(text) if isinstance(model, Tokenizer) else len(text.split())
 
 
-def append(path: Path, row: Row) -> None:
+def append(path: Path, line: Line) -> None:
     """Add a line at once, so that nothing is lost where the next run dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(json.dumps(line.to_json(), ensure_ascii=False) + "\n")
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file; a last line that was cut short is left out, and its run is run again."""
+def read(path: Path) -> list[Line]:
+    """The lines of a file; a last one that was cut short is left out, and its run is run again."""
     if not path.exists():
         return []
-    rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    found: list[Line] = []
+    for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            rows.append(json.loads(line))
+            found.append(line_from(json.loads(text)))
         except ValueError:
             continue
-    return rows
+    return found
 
 
-def selected(plan: Plan, rows: Sequence[Row]) -> list[Row]:
-    """The rows that belong to the plan, the newest of each method, task and seed, in the plan's order."""
-    bound = {"budget": plan.budget, "model": plan.model, "proposer": plan.proposer}
+def selected(plan: Plan, lines: Sequence[Line]) -> list[Line]:
+    """The lines that belong to the plan, the newest of each cell, in the plan's order."""
     found = {
-        (row["method"], row["task"], row["seed"]): row
-        for row in rows
-        if all(row[name] == value for name, value in bound.items())
-    }
-    wanted = [(method, task, seed) for method in plan.methods for task in plan.tasks for seed in plan.seeds]
-    return [found[each] for each in wanted if each in found]
+        line.row.cell: line for line in lines if (line.budget, line.proposer) == (plan.budget, plan.proposer)
+    }  # fmt: skip
+    return [found[cell] for cell in plan.cells() if cell in found]
+
+
+def comparison(lines: Sequence[Line]) -> Comparison:
+    """The lines as what `promptopt compare` makes of them."""
+    return compared([line.row.cell for line in lines], [line.row for line in lines])

@@ -1,4 +1,4 @@
-"""The tables of real searches, and the published patterns that they are held against."""
+"""Published patterns, and whether the rows of real searches show them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
-Row = Mapping[str, Any]
-CONTROL = "random"
-COUNTS = ("evaluations", "proposer_calls", "read", "written", "best_tokens")
-ERRORS = 2.0
-"""Standard errors that a mean difference must be away from zero, to be called one."""
+from benchmarks.search_real import Line
+from promptopt.comparison.cells import FLOOR, Row
+from promptopt.comparison.statistics import ERRORS, Lead, gain_of, leads_of
+
+CONTROL = FLOOR
 
 
 def mean(values: Iterable[float]) -> float:
@@ -36,95 +35,35 @@ def above_zero(values: Sequence[float]) -> bool:
     return len(values) > 1 and mean(values) > ERRORS * standard_error(values)
 
 
+def patterns(lines: Sequence[Line]) -> list[str]:
+    """One published pattern each of Plum, PromptQuine and CAPO, and whether these runs show it."""
+    rows = by_method([line.row for line in lines])
+    return ["## Published patterns", "", *plum(rows), "", *promptquine(lines), "", *capo(rows)]
+
+
 def by_method(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each method, in order."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row["method"], []).append(row)
+        groups.setdefault(row.cell.method, []).append(row)
     return groups
 
 
-def paired(rows: Sequence[Row], others: Sequence[Row], difference: Callable[[Row, Row], float]) -> list[float]:
-    """`difference` of every two rows of the same task and seed."""
-    known = {(row["task"], row["seed"]): row for row in others}
-    return [
-        difference(row, known[row["task"], row["seed"]]) for row in rows if (row["task"], row["seed"]) in known
-    ]  # fmt: skip
+def gains(rows: Sequence[Row]) -> list[float]:
+    """What each winner gains on its start."""
+    return [gain_of([row]).mean for row in rows]
 
 
-def better_by(row: Row, other: Row) -> float:
-    """Test score over test score."""
-    return row["best"] - other["best"]
+def lead_of(rows: Sequence[Row], others: Sequence[Row]) -> Lead | None:
+    """How far one method is above another; None where no run of theirs shares task and seed."""
+    if not rows or not others:
+        return None
+    return next(iter(leads_of([*rows, *others], [rows[0].cell.method], others[0].cell.method)), None)
 
 
-def real_tables(rows: Sequence[Row]) -> list[str]:
-    """One table over all tasks, and one of the winners by task."""
-    groups = by_method(rows)
-    heads = (
-        "search", "runs", "start", "winner", "gain", f"over {CONTROL}", "better : worse", "evaluations",
-        "proposer calls", "tokens read", "written", "prompt tokens", "minutes",
-    )  # fmt: skip
-    lines = ["## All tasks", "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    ranked = sorted(groups.items(), key=lambda group: -mean(row["best"] - row["start"] for row in group[1]))
-    for method, found in ranked:
-        over = paired(found, groups.get(CONTROL, ()), better_by) if method != CONTROL else []
-        verdicts = [row["verdict"] for row in found]
-        cells = [
-            method,
-            f"{len(found)}",
-            f"{mean(row['start'] for row in found):.3f}",
-            f"{mean(row['best'] for row in found):.3f}",
-            with_error([row["best"] - row["start"] for row in found], "+"),
-            with_error(over, "+"),
-            f"{verdicts.count('better')} : {verdicts.count('worse')}",
-            *(f"{mean(row[name] for row in found):,.0f}" for name in COUNTS),
-            f"{mean(row['minutes'] for row in found):.1f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    lines += ["", "## Winners by task: test accuracy, mean over seeds", ""]
-    lines += [f"| search | {' | '.join(tasks)} |", f"|{' --- |' * (len(tasks) + 1)}"]
-    starts = [mean(row["start"] for row in rows if row["task"] == task) for task in tasks]
-    lines.append(f"| (the start) | {' | '.join(map(_score, starts))} |")
-    for method, found in ranked:
-        cells = [mean(row["best"] for row in found if row["task"] == task) for task in tasks]
-        lines.append(f"| {method} | {' | '.join(map(_score, cells))} |")
-    return lines
-
-
-def floor(rows: Sequence[Row]) -> list[str]:
-    """Which searches are above random on average at equal budget, and which are not."""
-    groups = by_method(rows)
-    over = {
-        method: paired(found, groups.get(CONTROL, ()), better_by)
-        for method, found in groups.items()
-        if method != CONTROL
-    }
-    over = {method: differences for method, differences in over.items() if differences}
-    above = [method for method, differences in over.items() if mean(differences) > 0]
-    sure = [method for method in above if above_zero(over[method])]
-    rest = [method for method in over if method not in above]
-    return [
-        f"## Beside {CONTROL}",
-        "",
-        f"- Above it on average over tasks and seeds: {_listed(above)}.",
-        f"- Above it by more than {ERRORS:g} standard errors: {_listed(sure)}.",
-        f"- Not above it: {_listed(rest)}.",
-    ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "none"
-
-
-def _score(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def patterns(rows: Sequence[Row]) -> list[str]:
-    """One published pattern each of Plum, PromptQuine and CAPO, and whether these rows show it."""
-    groups = by_method(rows)
-    return ["## Published patterns", "", *plum(groups), "", *promptquine(groups), "", *capo(groups)]
+def said_lead(lead: Lead | None) -> str:
+    """Mean ± standard error; a dash for none."""
+    return "-" if lead is None else f"{lead.mean:+.3f} ± {math.nan if lead.error is None else lead.error:.3f}"
 
 
 def plum(groups: Mapping[str, Sequence[Row]]) -> list[str]:
@@ -136,10 +75,9 @@ def plum(groups: Mapping[str, Sequence[Row]]) -> list[str]:
     lines += ["| search | runs | over the start | over random, same task and seed |", "| --- | --- | --- | --- |"]
     shown: list[str] = []
     for method, rows in found.items():
-        gains = [row["best"] - row["start"] for row in rows]
-        over = paired(rows, groups.get(CONTROL, ()), better_by)
-        lines.append(f"| {method} | {len(rows)} | {with_error(gains, '+')} | {with_error(over, '+')} |")
-        if above_zero(gains) and above_zero(over):
+        lead = lead_of(rows, groups.get(CONTROL, ()))
+        lines.append(f"| {method} | {len(rows)} | {with_error(gains(rows), '+')} | {said_lead(lead)} |")
+        if above_zero(gains(rows)) and lead is not None and lead.sure:
             shown.append(method)
     said = (
         f"Shown by {', '.join(shown)}." if shown
@@ -148,13 +86,13 @@ def plum(groups: Mapping[str, Sequence[Row]]) -> list[str]:
     return [*lines, "", said]
 
 
-def promptquine(groups: Mapping[str, Sequence[Row]]) -> list[str]:
+def promptquine(runs: Sequence[Line]) -> list[str]:
     """Pruned demonstrations beat the unpruned ones, on average over seeds."""
     lines = ["### PromptQuine: pruned demonstrations beat unpruned ones, on average over seeds", ""]
     found = {
         method: measured
         for method in ("promptquine", "tapruning")
-        if (measured := [row for row in groups.get(method, ()) if "pruned" in row])
+        if (measured := [line.pruned for line in runs if line.row.cell.method == method and line.pruned is not None])
     }
     if not found:
         return [*lines, "No runs with demonstrations to prune yet."]
@@ -167,12 +105,12 @@ def promptquine(groups: Mapping[str, Sequence[Row]]) -> list[str]:
     ]
     shown: list[str] = []
     for method, rows in found.items():
-        over = [row["pruned"] - row["unpruned"] for row in rows]
-        won = sum(row["pruned_won"] for row in rows)
+        over = [each.pruned - each.unpruned for each in rows]
+        won = sum(each.won for each in rows)
         lines.append(
-            f"| {method} | {len(rows)} | {mean(row['unpruned'] for row in rows):.3f} "
-            f"| {mean(row['pruned'] for row in rows):.3f} | {with_error(over, '+')} "
-            f"| {mean(row['unpruned_tokens'] for row in rows):.0f} | {mean(row['pruned_tokens'] for row in rows):.0f} "
+            f"| {method} | {len(rows)} | {mean(each.unpruned for each in rows):.3f} "
+            f"| {mean(each.pruned for each in rows):.3f} | {with_error(over, '+')} "
+            f"| {mean(each.unpruned_tokens for each in rows):.0f} | {mean(each.pruned_tokens for each in rows):.0f} "
             f"| {won} |"
         )
         if above_zero(over):
@@ -198,27 +136,31 @@ def capo(groups: Mapping[str, Sequence[Row]]) -> list[str]:
         f"|{' --- |' * 7}",
     ]
     for method, rival in itertools.product(own, rivals):
-        scores = paired(groups[method], groups[rival], better_by)
-        if not scores:
+        lead = lead_of(groups[method], groups[rival])
+        if lead is None:
             lines.append(f"| {method} | {rival} | 0 | - | - | - | no pair of runs |")
             continue
-        prompts = _ratio(groups[method], groups[rival], lambda row: row["best_tokens"])
-        tokens = _ratio(groups[method], groups[rival], lambda row: row["read"] + row["written"])
+        prompts = _ratio(groups[method], groups[rival], lambda row: row.tokens or 1)
+        tokens = _ratio(groups[method], groups[rival], lambda row: row.spent.tokens)
         # As good: not below by more than its error explains.
-        good = not above_zero([-score for score in scores])
+        below = lead.error is not None and -lead.mean > ERRORS * lead.error
         missing = [
-            *([] if good else ["lower score"]),
+            *(["lower score"] if below else []),
             *([] if prompts < 1 else ["prompts not shorter"]),
             *([] if tokens < 1 else ["not fewer tokens"]),
         ]
         lines.append(
-            f"| {method} | {rival} | {len(scores)} | {with_error(scores, '+')} | {prompts:.2f} | {tokens:.2f} "
+            f"| {method} | {rival} | {lead.blocks} | {said_lead(lead)} | {prompts:.2f} | {tokens:.2f} "
             f"| {'yes' if not missing else 'no: ' + ', '.join(missing)} |"
         )
     return lines
 
 
 def _ratio(rows: Sequence[Row], others: Sequence[Row], value: Callable[[Row], float]) -> float:
-    """The geometric mean of the ratios of paired rows."""
-    logs = paired(rows, others, lambda row, other: math.log(max(1.0, value(row)) / max(1.0, value(other))))
+    """The geometric mean of the ratios of two runs on the same task with the same seed."""
+    known = {(row.cell.task, row.cell.seed): row for row in others}
+    logs = [
+        math.log(max(1.0, value(row)) / max(1.0, value(known[row.cell.task, row.cell.seed])))
+        for row in rows if (row.cell.task, row.cell.seed) in known
+    ]  # fmt: skip
     return math.exp(mean(logs))

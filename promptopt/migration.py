@@ -29,6 +29,7 @@ from promptopt.protocols import Evaluator, Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.stats import Gain, paired_gain
 from promptopt.store.runs import Store
+from promptopt.tasks.layouts import named_layout
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Reply, Request
 
@@ -294,7 +295,8 @@ def migration_json(found: Migration) -> dict[str, Any]:
         "targets": [
             {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
              "verdict": target.search.verdict if target.search else None,
-             "prompt": dict(target.chosen.prompt.texts), **_placed_json(target.chosen)}
+             "prompt": dict(target.chosen.prompt.texts), **named_layout(target.chosen.prompt),
+             **_placed_json(target.chosen)}
             for target in found.targets
         ],
         "matrix": [{"prompt_id": name, "cells": [_placed_json(cell) for cell in row]}

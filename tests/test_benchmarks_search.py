@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,20 @@ from benchmarks.search_settings import PLANTED, REAL, TRAINED, VARIANTS, arena
 from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
+from promptopt.binding.evaluator import recast
 from promptopt.binding.models import Models
+from promptopt.comparison.cells import Row, row_of
+from promptopt.comparison.statistics import mean_of
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.operators.masks import SEGMENT, read_segments
 from promptopt.optimizers.plum.paraphrases import PARAPHRASE, read_variants
-from promptopt.run.budget import Budget
+from promptopt.run.budget import Budget, Ledger
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.store.runs import Store
 from promptopt.types import Message, Prompt, Reply, Request, Sampling
+from tests.comparison.rows import row
 
 PACKAGE = Path(__file__).parents[1] / "promptopt"
 GOOD = NOUNS[:6]
@@ -294,40 +299,41 @@ def test_a_race_that_scores_everything_has_the_same_winner() -> None:
     assert race == search_racing.Race(True, 1.0, 0.0)
 
 
-def real_row(tmp_path: Path, method: str, budget: int) -> dict[str, Any]:
+def real_run(tmp_path: Path, method: str, budget: int) -> tuple[Row, search_real.Pruned | None]:
     land = plant("cluttered", 0)
-    plan = search_real.Plan((method,), budget=budget)
+    plan = search_real.Plan((method,), ("planted",), (0,), budget)
+    settings = {"promptquine": {"evolve.population": 4, "evolve.offspring": 6, "rerank.examples": 10}}
+    optimizer = build_optimizer(method, settings.get(method, {}))
+    models = Models(land.model(), proposer=Scripted(Proposer(land.good), name="proposer"))
     with Store(tmp_path / "store.db") as store:
-        proposer = Scripted(Proposer(land.good), name="proposer")
-        settings = {"promptquine": {"evolve.population": 4, "evolve.offspring": 6, "rerank.examples": 10}}
-        optimizer = build_optimizer(method, settings.get(method, {}))
-        row = search_real.one(plan, land.task(test=40), optimizer, land.model(), proposer, 0, store)
-    assert row is not None
-    return row
+        task = land.task(test=40)
+        result = search_real.one(plan, task, optimizer, models, 0, store)
+        pruned = search_real.pruning(result, recast(task, optimizer), models.task, store)
+    return row_of(plan.cells()[0], result.to_json()), pruned
 
 
 def test_a_real_run_gives_a_row_that_can_be_kept(tmp_path: Path) -> None:
-    row = real_row(tmp_path, "random", 300)
-    assert row["evaluations"] <= 300
-    assert row["proposer_calls"] > 0
-    assert row["best_tokens"] > 0
-    assert "unpruned" not in row
+    row, pruned = real_run(tmp_path, "random", 300)
+    assert row.spent.evaluations <= 300
+    assert row.spent.proposer_calls > 0
+    assert row.tokens is not None
+    assert pruned is None
     path = tmp_path / "folder" / "rows.jsonl"
-    search_real.append(path, row)
+    line = search_real.Line("key", 300, "p", row, search_real.Pruned(0.5, 0.6, 9, 8, True))
+    search_real.append(path, line)
     with path.open("a") as file:
         file.write('{"key": "cut sho')
-    assert search_real.read(path) == [row]
+    assert search_real.read(path) == [line]
 
 
 def test_where_demonstrations_are_pruned_the_unpruned_prompt_is_scored_too(tmp_path: Path) -> None:
-    row = real_row(tmp_path, "promptquine", 800)
-    assert 0.0 <= row["unpruned"] <= 1.0
-    assert 0.0 <= row["pruned"] <= 1.0
-    assert row["unpruned_tokens"] > row["start_tokens"]
-    assert row["pruned_tokens"] < row["unpruned_tokens"]
+    row, pruned = real_run(tmp_path, "promptquine", 800)
+    assert pruned is not None
+    assert 0.0 <= pruned.unpruned <= 1.0
+    assert pruned.pruned_tokens < pruned.unpruned_tokens
     # Others can tie with the winner on dev.
-    assert row["pruned_won"]
-    assert row["pruned"] == row["best"]
+    assert pruned.won
+    assert pruned.pruned == mean_of([each.best for each in row.items])
 
 
 def test_real_runs_go_on_after_one_that_fails_and_are_not_repeated(
@@ -340,41 +346,38 @@ def test_real_runs_go_on_after_one_that_fails_and_are_not_repeated(
     plan = search_real.Plan(("no-such-method", "random"), ("planted",), (0,), 200, 20, "task", "other")
     rows, store = tmp_path / "rows.jsonl", tmp_path / "store.db"
     assert search_real.conduct(plan, rows, store, said.append)
-    assert "skipped: no-such-method on planted, seed 0" in said[0]
-    assert [each["method"] for each in search_real.selected(plan, search_real.read(rows))] == ["random"]
+    assert "no-such-method on planted, task, seed 0: failed" in said[0]
+    found = search_real.selected(plan, search_real.read(rows))
+    assert [line.row.cell.method for line in found] == ["random"]
     calls = proposer.calls
     assert search_real.conduct(plan, rows, store, said.append)
     assert proposer.calls == calls > 0
     assert len(search_real.read(rows)) == 1
+    assert [each.name for each in search_real.comparison(found).table()] == ["random"]
 
 
-def row(method: str, seed: int, best: float, **more: Any) -> dict[str, Any]:
-    plain = {"start": 0.5, "verdict": "better", "evaluations": 900, "proposer_calls": 20, "read": 1000, "written": 100,
-             "best_tokens": 50, "minutes": 1.0}  # fmt: skip
-    return {"method": method, "task": "cr", "seed": seed, "best": best, **plain, **more}
+def line(
+    method: str, seed: int, best: float, pruned: search_real.Pruned | None = None, **more: Any
+) -> search_real.Line:
+    made = row(method, [best] * 2, [0.5] * 2, seed=seed, task="cr", **{"tokens": 50, **more})
+    return search_real.Line("key", 1000, "p", made, pruned)
 
 
 def test_patterns_are_called_shown_only_where_the_rows_show_them() -> None:
-    rows = [row("random", seed, 0.55 + 0.01 * seed) for seed in range(4)]
-    rows += [row("plum-hs", seed, 0.65 + 0.01 * seed) for seed in range(4)]
-    rows += [row("plum-hc", seed, 0.55 - 0.01 * seed) for seed in range(4)]
-    cut = {"unpruned_tokens": 80, "pruned": 0.6, "pruned_tokens": 50, "pruned_won": True}
-    rows += [row("promptquine", seed, 0.6, unpruned=0.6 + 0.1 * (-1) ** seed, **cut) for seed in range(4)]
-    rows += [row("capo", seed, 0.6, best_tokens=25, read=700) for seed in range(4)]
-    rows += [row("evoprompt-ga", seed, 0.6 + 0.01 * (-1) ** seed) for seed in range(4)]
-    rows += [row("evoprompt-de", seed, 0.7 + 0.01 * (-1) ** seed) for seed in range(4)]
-    said = "\n".join(search_tables.patterns(rows))
+    found = [line("random", seed, 0.55 + 0.01 * seed) for seed in range(4)]
+    found += [line("plum-hs", seed, 0.65 + 0.01 * seed) for seed in range(4)]
+    found += [line("plum-hc", seed, 0.55 - 0.01 * seed) for seed in range(4)]
+    cuts = [search_real.Pruned(0.6 + 0.1 * (-1) ** seed, 0.6, 80, 50, True) for seed in range(4)]
+    found += [line("promptquine", seed, 0.6, cut) for seed, cut in enumerate(cuts)]
+    found += [line("capo", seed, 0.6, tokens=25, spent=Ledger(900, 900, 20, 700, 70)) for seed in range(4)]
+    found += [line("evoprompt-ga", seed, 0.6 + 0.01 * (-1) ** seed) for seed in range(4)]
+    found += [line("evoprompt-de", seed, 0.7 + 0.01 * (-1) ** seed) for seed in range(4)]
+    said = "\n".join(search_tables.patterns(found))
     assert "Shown by plum-hs." in said
+    assert "| plum-hs | 4 | +0.165 ± 0.006 | +0.100 ± 0.000 |" in said
     assert "Not shown: no gain over the unpruned prompt" in said
-    assert "| capo | evoprompt-ga | 4 | +0.000 ± 0.006 | 0.50 | 0.73 | yes |" in said
+    assert "| capo | evoprompt-ga | 4 | +0.000 ± 0.006 | 0.50 | 0.70 | yes |" in said
     assert "no: lower score" in said
-    table = "\n".join(search_tables.real_tables(rows))
-    assert "| plum-hs | 4 | 0.500 | 0.665 | +0.165 ± 0.006 | +0.100 ± 0.000 | 4 : 0 |" in table
-    assert search_tables.floor(rows)[2:] == [
-        "- Above it on average over tasks and seeds: plum-hs, promptquine, capo, evoprompt-ga, evoprompt-de.",
-        "- Above it by more than 2 standard errors: plum-hs, promptquine, capo, evoprompt-ga, evoprompt-de.",
-        "- Not above it: plum-hc.",
-    ]
     assert search_tables.patterns([])[2:5] == [
         "### Plum: a metaheuristic beats the start and random search under the same budget",
         "",
@@ -382,13 +385,13 @@ def test_patterns_are_called_shown_only_where_the_rows_show_them() -> None:
     ]
 
 
-def test_a_row_belongs_to_a_plan_by_its_budget_and_models() -> None:
-    plan = search_real.Plan(("random",), ("cr",), (0, 1))
-    bound = {"budget": plan.budget, "model": plan.model, "proposer": plan.proposer}
-    kept, other = row("random", 0, 0.6, **bound), row("random", 1, 0.6, **{**bound, "budget": 1})
-    assert search_real.selected(plan, [row("random", 0, 0.1, **bound), kept, other]) == [kept]
-    assert search_real.key_of(plan, "random", "cr", 0, build_optimizer("random", {})) != search_real.key_of(
-        plan, "random", "cr", 0, build_optimizer("random", {"breadth": 3})
+def test_a_line_belongs_to_a_plan_by_its_budget_and_models() -> None:
+    plan = search_real.Plan(("random",), ("cr",), (0, 1), model="m", proposer="p")
+    kept, other = line("random", 0, 0.6), replace(line("random", 1, 0.6), budget=1)
+    assert search_real.selected(plan, [line("random", 0, 0.1), kept, other]) == [kept]
+    cell = plan.cells()[0]
+    assert search_real.key_of(plan, cell, build_optimizer("random", {})) != search_real.key_of(
+        plan, cell, build_optimizer("random", {"breadth": 3})
     )
 
 

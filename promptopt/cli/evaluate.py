@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from promptopt.cli.on_ray import Elsewhere
     from promptopt.evaluation import Evaluation
     from promptopt.tasks.task import Task
-    from promptopt.types import Content, Prompt
+    from promptopt.types import Prompt
 
 Scoring = Callable[[RunConfig, "Sequence[tuple[str, Task, Prompt]]", str, bool], "list[tuple[str, Evaluation]]"]
 """Scores each prompt on its task, by the name of the layout that the task is in."""
@@ -207,13 +207,16 @@ def _compare(
 
 def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:
     """The layouts in which the model reads this prompt differently: without demonstrations, some are the same."""
-    read: dict[Content, str] = {}
+    from promptopt.tasks.layouts import read_apart
+
+    read = read_apart(task, prompt)
     for layout in task.layouts:
-        content, _ = task.with_layout(layout.name).render(prompt, task.train[0])
-        first = read.setdefault(content, layout.name)
-        if first != layout.name and not quiet:
-            say(f"layout {layout.name!r} reads as {first!r} does where a prompt has no demonstrations: left out")
-    return list(read.values())
+        if layout.name not in read and not quiet:
+            say(f"layout {layout.name!r} has no place for the prompt's demonstrations: left out")
+    for layout, first in read.items():
+        if first != layout and not quiet:
+            say(f"layout {layout!r} reads as {first!r} does where a prompt has no demonstrations: left out")
+    return list(dict.fromkeys(read.values()))
 
 
 def _as_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, Any]:

@@ -165,6 +165,19 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 
+def alone(config: RunConfig, name: str) -> Task:
+    """One of several tasks as it stands by itself, with the same splits."""
+    return task_of(dataclasses.replace(config, task=name, system=None, objective=None, weights=None))
+
+
+def of_scoring(config: RunConfig) -> RunConfig:
+    """The options of scoring after a search: the caps are those of the search, and its settings are no evaluator's."""
+    own = {name: value for name, value in config.settings.items() if name.startswith(_EVALUATOR)}
+    return dataclasses.replace(
+        config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own
+    )
+
+
 def names_of(config: RunConfig) -> list[str]:
     """The tasks that are named; a file whose name has a comma in it is one. Raises ConfigError for an empty name."""
     return [config.task] if Path(config.task).exists() else listed(config.task, "--task")
@@ -223,12 +236,21 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
     if not _is_file(path):
         if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
             raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
-        return from_text(task, text)
+        return _or_the_start(task, *from_text(task, text))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
-    return from_text(task, text, exported=path.suffix == ".json")
+    return _or_the_start(task, *from_text(task, text, exported=path.suffix == ".json"))
+
+
+def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Prompt]:
+    """The start itself where the prompt is the start but for the white space around it.
+
+    Files and shells add and drop it; as another prompt it would be asked anew, and held against the start by chance.
+    """
+    bare, start = ([(name, text.strip()) for name, text in each.texts] for each in (prompt, task.initial))
+    return laid_out, task.initial if bare == start and prompt.demos == task.initial.demos else prompt
 
 
 def _is_file(path: Path) -> bool:

@@ -239,7 +239,8 @@ def export(
     result = result_of(record)
     chosen = exports.format_for(out, form)
     task = _task_as_measured(record, result)
-    prompt = exports.prompt_of(result["best"]["parts"], result["best"]["demos"])
+    best = result["best"]
+    prompt = exports.prompt_of(best["parts"], best["demos"], best.get("layout", ""))
     exported = exports.export_of(task, prompt, result["model"])
     text = exports.export(exported, chosen)
     if exported.users and chosen not in ("txt", "json", "toml"):

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.comparison.cells import Row
+from promptopt.comparison.cells import FLOOR, Row
 from promptopt.outcome.result import Verdict as Ruling
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
+
+ERRORS = 2.0
+"""Standard errors that a mean must be away from zero, to be called above or below it."""
 
 
 def levels(rows: Sequence[Row]) -> dict[str, float]:
@@ -139,11 +143,7 @@ class Ranks:
 
 def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
     """Ranks of the winners' test scores; None for fewer than two methods with a test, or no block that all have."""
-    scores: dict[tuple[str, str, int], dict[str, float]] = {}
-    for row in rows:
-        if row.measured:
-            block = (row.cell.task, row.cell.model, row.cell.seed)
-            scores.setdefault(block, {})[row.cell.method] = mean_of([each.best for each in row.items])
+    scores = scores_of(rows)
     ranked = [method for method in methods if any(method in each for each in scores.values())]
     blocks = [each for each in scores.values() if len(each) == len(ranked)]
     if len(ranked) < 2 or not blocks:
@@ -162,6 +162,50 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
             columns = [[each[method] for each in blocks] for method in ranked]
             p_value = 1.0 if tied else float(friedmanchisquare(*columns).pvalue)
     return Ranks(tuple(sorted(means, key=lambda pair: pair[1])), number, critical, p_value)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How far a method's winners score above the floor's, over the blocks that both have.
+
+    A block is a task, a model and a seed. `mean`: of the differences of test scores. `error`: its standard error, over
+    blocks, so that what another task or seed would have changed is in it; None for one block.
+    """
+
+    method: str
+    blocks: int
+    mean: float
+    error: float | None
+
+    @property
+    def sure(self) -> bool:
+        """Whether the mean is above zero by more than its error explains (`ERRORS`)."""
+        return self.error is not None and self.mean > ERRORS * self.error
+
+
+def leads_of(rows: Sequence[Row], methods: Sequence[str], floor: str = FLOOR) -> tuple[Lead, ...]:
+    """The lead of every method that shares a block with `floor`, the largest first."""
+    scores = scores_of(rows).values()
+    found: list[Lead] = []
+    for method in methods:
+        over = [each[method] - each[floor] for each in scores if method in each and floor in each]
+        # A winner that is impossible on every item has no distance that could be averaged.
+        over = [each for each in over if math.isfinite(each)]
+        if method == floor or not over:
+            continue
+        error = statistics.stdev(over) / math.sqrt(len(over)) if len(over) > 1 else None
+        found.append(Lead(method, len(over), math.fsum(over) / len(over), error))
+    return tuple(sorted(found, key=lambda each: -each.mean))
+
+
+def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float]]:
+    """The test score of each method's winner, by task, model and seed."""
+    scores: dict[tuple[str, str, int], dict[str, float]] = {}
+    for row in rows:
+        if row.measured:
+            block = (row.cell.task, row.cell.model, row.cell.seed)
+            scores.setdefault(block, {})[row.cell.method] = mean_of([each.best for each in row.items])
+    return scores
 
 
 def ranks_in(block: Mapping[str, float]) -> dict[str, float]:

@@ -10,10 +10,12 @@ from typing import Any
 from promptopt.comparison.cells import Row
 from promptopt.comparison.statistics import (
     Chance,
+    Lead,
     Pair,
     Ranks,
     chance_of,
     gain_of,
+    leads_of,
     levels,
     mean_of,
     pairs_of,
@@ -22,6 +24,8 @@ from promptopt.comparison.statistics import (
 )
 from promptopt.stats import ALPHA, Gain, mean_interval
 
+START = "(start)"
+"""What the start's scores stand under, beside those of methods."""
 GRID = 20
 """Budgets at which a curve has a point."""
 
@@ -78,6 +82,21 @@ class Comparison:
         """Average ranks over tasks, models and seeds."""
         return ranks_of(self.rows, self.methods)
 
+    def leads(self) -> tuple[Lead, ...]:
+        """How far each method is above the floor, by task, model and seed; the largest lead first."""
+        return leads_of(self.rows, self.methods)
+
+    def by_task(self) -> dict[str, dict[str, float]]:
+        """The mean test score of each method's winners, by task; under `START`, what they began with."""
+        found: dict[str, dict[str, float]] = {}
+        for task in self.tasks:
+            own = [row for row in self.rows if row.cell.task == task and row.measured]
+            scores = {START: [mean_of([each.start for each in row.items]) for row in own]}
+            for row in own:
+                scores.setdefault(row.cell.method, []).append(mean_of([each.best for each in row.items]))
+            found[task] = {name: _mean(values) for name, values in scores.items() if values}
+        return found
+
     def chance(self) -> Chance:
         """What chance alone would have called better."""
         return chance_of(self.rows, self.alphas)
@@ -120,6 +139,8 @@ class Comparison:
             "cells": [_cell_json(row, alphas) for row in self.rows],
             "pairs": [_pair_json(pair) for pair in self.pairs()],
             "ranks": None if ranks is None else {**asdict(ranks), "ranks": dict(ranks.ranks)},
+            "leads": [asdict(each) for each in self.leads()],
+            "by_task": self.by_task(),
             "chance": asdict(self.chance()),
             "levels": alphas,
             "curves": {budget: self.curves(budget) for budget in ("evaluations", "tokens", "usd")},

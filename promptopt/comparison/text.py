@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptopt.comparison.cells import FLOOR, Row
-from promptopt.comparison.statistics import gain_of
-from promptopt.comparison.table import Comparison, Method
+from promptopt.comparison.statistics import ERRORS, gain_of
+from promptopt.comparison.table import START, Comparison, Method
 from promptopt.reports import words
 from promptopt.stats import ALPHA
 from promptopt.text import counted, normalise
@@ -15,8 +15,8 @@ from promptopt.text import counted, normalise
 def as_text(found: Comparison) -> str:
     """All of it, for a terminal."""
     table = found.table()
-    sections = [_head(found), _table(table), _pairs(found), _ranks(found), _chance(found, table),
-                _fronts(found, table), _left(found)]  # fmt: skip
+    sections = [_head(found), _table(table), _by_task(found, table), _pairs(found), _leads(found), _ranks(found),
+                _chance(found, table), _fronts(found, table), _left(found)]  # fmt: skip
     return "\n\n".join(section for section in sections if section)
 
 
@@ -71,7 +71,31 @@ def _pairs(found: Comparison) -> str:
         return ""
     return (
         f"Methods against each other, on the same items of the same seeds:\n\n{words.columns(rows, right=range(2, 8))}"
-        f"\n\nThese tests say what these winners are worth; how much another seed would change, the seeds show."
+        f"\n\nThese tests say what these winners are worth, not how much another seed would change."
+    )
+
+
+def _by_task(found: Comparison, table: Sequence[Method]) -> str:
+    if len(found.tasks) < 2:
+        return ""
+    scores = found.by_task()
+    names = [START, *(each.name for each in table if each.score is not None)]
+    rows = [["by task", *found.tasks], *([name, *(words.score(scores[task].get(name)) for task in found.tasks)]
+            for name in names)]  # fmt: skip
+    return words.columns(rows, right=range(1, len(found.tasks) + 1))
+
+
+def _leads(found: Comparison) -> str:
+    leads = found.leads()
+    if not leads:
+        return ""
+    rows = [["method", f"over {FLOOR}", "standard error", "blocks", ""]]
+    for each in leads:
+        error = "-" if each.error is None else words.score(each.error)
+        rows.append([each.method, words.difference(each.mean), error, str(each.blocks), "above" if each.sure else ""])
+    return (
+        f"Over {FLOOR}, the floor, at the same budget. A block is a task, a model and a seed; above: by more than "
+        f"{ERRORS:g} standard errors over blocks:\n\n{words.columns(rows, right=range(1, 4))}"
     )
 
 
@@ -116,10 +140,6 @@ def _fronts(found: Comparison, table: Sequence[Method]) -> str:
         front = found.front(cost)
         if front:
             said.append(f"Not beaten in score at fewer {name}: {', '.join(front)}.")
-    scores = {each.name: each.score for each in table if each.score is not None}
-    if FLOOR in scores:
-        above = [name for name, score in scores.items() if score > scores[FLOOR]]
-        said.append(f"Above {FLOOR}, the floor, at the same budget: {', '.join(above) if above else 'none'}.")
     return "\n".join(said)
 
 

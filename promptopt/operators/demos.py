@@ -20,11 +20,11 @@ POOL_SHARE, POOL_MOST = 0.1, 200
 """Training examples kept for demonstrations: a tenth (promptolution), or what the blocks leave, up to 200 (code)."""
 
 
-def shows_demos(task: Task) -> bool:
-    """Whether the task's layout has a place for demonstrations, as turns or in the text."""
+def shows_demos(task: Task, layout: str = "") -> bool:
+    """Whether the layout (empty: the task's own) has a place for demonstrations, as turns or in the text."""
     example = task.train[0]
     try:
-        task.render(task.initial.with_demos([example]), example)
+        task.render(_in(task, layout).with_demos([example]), example)
     except ConfigError:
         return False
     return True
@@ -84,11 +84,15 @@ def said(score: Score) -> str:
     return written(score.output).strip()
 
 
-def shows_turns(task: Task) -> bool:
+def shows_turns(task: Task, layout: str = "") -> bool:
     """Whether demonstrations stand as turns of the conversation, each with a message of the assistant."""
     example = task.train[0]
-    content, _ = task.render(task.initial.with_demos([bare(example)]), example)
+    content, _ = task.render(_in(task, layout).with_demos([bare(example)]), example)
     return not isinstance(content, str) and any(message.role == "assistant" for message in content)
+
+
+def _in(task: Task, layout: str) -> Prompt:
+    return task.initial.in_layout(layout) if layout else task.initial
 
 
 def inherit(rng: random.Random, first: Prompt, second: Prompt, most: int) -> list[Example]:

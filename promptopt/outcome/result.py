@@ -18,6 +18,7 @@ from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
 from promptopt.stats import Gain
 from promptopt.tasks.demos import demo_to_json
+from promptopt.tasks.layouts import named_layout
 from promptopt.types import Estimate, Prompt
 from promptopt.types.identity import without_surrogates
 
@@ -64,6 +65,7 @@ class Contender:
             "prompt_id": self.prompt.id,
             "parts": dict(self.prompt.texts),
             "demos": [demo_to_json(demo) for demo in self.prompt.demos],
+            **named_layout(self.prompt),
             "tokens": self.tokens,
             "dev": None
             if dev is None
@@ -265,6 +267,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
         "prompt_id": candidate.prompt.id,
         "parts": dict(candidate.prompt.texts),
         "demos": [demo_to_json(demo) for demo in candidate.prompt.demos],
+        **named_layout(candidate.prompt),
         "parents": [parent.id for parent in proposal.parents],
         "operator": proposal.operator,
         "note": proposal.note,

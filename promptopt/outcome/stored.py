@@ -89,7 +89,8 @@ def _gain(data: Table, look: Table | None, count: int) -> Gain:
 
 
 def _prompt(data: Table) -> Prompt:
-    return Prompt(tuple(data["parts"].items()), tuple(map(demo_from_json, data.get("demos", ()))))
+    demos = tuple(map(demo_from_json, data.get("demos", ())))
+    return Prompt(tuple(data["parts"].items()), demos, data.get("layout", ""))
 
 
 def _contender(data: Table) -> Contender:

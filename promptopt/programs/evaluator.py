@@ -9,10 +9,11 @@ from typing import Any, cast
 from promptopt.errors import ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
+from promptopt.programs.asking import OneByOne, Waiting, through
 from promptopt.programs.handle import Program
-from promptopt.programs.lockstep import Waiting, in_lockstep
+from promptopt.programs.lockstep import in_lockstep
 from promptopt.programs.worker import Finished, Rules
-from promptopt.protocols import Ask, AskEach, Metric, Reader, Task
+from promptopt.protocols import Ask, Metric, Reader, Task
 from promptopt.text import shorten
 from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
 
@@ -82,7 +83,8 @@ class ProgramEvaluator:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch."""
         rules = Rules(self.most_calls, self.seconds, self.sampling)
-        finished, cut = in_lockstep(self.program, cells, rules, lambda asked: _replies(asked, ask))
+        with through(ask, cells[0].repetition if cells else 0) as replier:
+            finished, cut = in_lockstep(self.program, cells, rules, replier)
         scores = {place: self._scored(cells[place], each) for place, each in finished.items()}
         if cut is not None:
             raise CutShort(str(cut), scores)
@@ -126,7 +128,7 @@ class ProgramEvaluator:
         if self._checked or not first:
             return
         self._checked.append(None)
-        again, cut = in_lockstep(self.program, [each.record.cell for each in first], rules, _Recalled(first))
+        again, cut = in_lockstep(self.program, [each.record.cell for each in first], rules, OneByOne(_Recalled(first)))
         same = cut is None and all(_same(one, again[place]) for place, one in enumerate(first))
         if not same:
             warn(
@@ -159,16 +161,6 @@ def _same(one: Finished, other: Finished) -> bool:
 
 def _text(ended: Finished) -> object:
     return ended.output[0] if isinstance(ended.output, tuple) else ended.output
-
-
-def _replies(asked: Sequence[Waiting], ask: Ask) -> Sequence[Reply] | Any:
-    """The replies to a batch. Of equal sampled requests of a cell each is a draw, the same for every prompt."""
-    requests = [call.request for _, call in asked]
-    repetition = asked[0][0].cell.repetition
-    if not isinstance(ask, AskEach):
-        return ask(requests, repetition=repetition)
-    draws = [f"evaluate {record.cell.repetition} {record.cell.example.id} {call.number}" for record, call in asked]
-    return ask.each(requests, draws, repetition=repetition)
 
 
 def _kept(call: TracedCall) -> TracedCall:

@@ -2,85 +2,200 @@
 
 So an engine gets full batches, and what is asked is a function of the cells and of what was answered: cells begin in
 their order, and a batch has the waiting calls in cell order. Where there are more cells than a batch should have, they
-go in two cohorts by turns: while the batch of one is out, the programs of the other run.
+go in two cohorts by turns. While the batch of one is out, the other is seen to: its last batch is handed on, its
+programs run, and its next batch is begun, so that it goes out as soon as the first is back.
 """
 
 from __future__ import annotations
 
+import contextvars
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from promptopt.errors import BudgetSpent
-from promptopt.programs.handle import Asked, Program, Record
+from promptopt.programs.asking import Replier, Waiting
+from promptopt.programs.handle import Program, Record
 from promptopt.programs.worker import REFUSED, Finished, Rules, Worker, is_async
+from promptopt.protocols import Batch
 from promptopt.types import Cell, Reply
 
 WINDOW = 256
 """Cells of a cohort: several times what an engine has in flight, at a thread each."""
 ASYNC_WINDOW = 64
 """The same for async programs, whose event loops hold three files each."""
+FIRST = 64
+"""Cells of the first batch where there are more than one cohort takes: an engine need not wait for all of its programs.
+The next batches have twice as many each, up to a cohort."""
+AT_ONCE = 4
+"""Programs that compute side by side where they do nothing but compute."""
+PATIENCE_S = 0.01
+"""Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
 ENDING_S = 2.0
 """Seconds in which a program that was told to end is waited for."""
 
-Waiting = tuple[Record, Asked]
-Replier = Callable[[Sequence[Waiting]], Iterable[Reply]]
-"""Gives the replies to a batch in order; what it raises ends all cells."""
+
+class _Over(Exception):
+    """All cells were told to end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Cohort:
-    """Cells whose calls go out together; of two, one computes while the batch of the other is out."""
+    """Cells whose calls go out together."""
 
-    reports: SimpleQueue[Worker] = field(default_factory=SimpleQueue[Worker])
+    reports: SimpleQueue[Worker | None] = field(default_factory=SimpleQueue["Worker | None"])
     active: list[Worker] = field(default_factory=list[Worker])
-    running: list[Worker] = field(default_factory=list[Worker])
+    held: deque[tuple[Worker, Sequence[Reply] | None]] = field(default_factory=deque[Any])
+    """Who is to go on, with the replies to what it waits for; or to begin."""
 
     def settle(self, seconds: float) -> None:
-        """Wait until everyone who runs waits or has ended; who takes longer than `seconds` ends there.
+        """Let all go on who are held, until each of them waits or has ended; it ends where it takes `seconds`.
 
+        A few at a time, and more where none of them gets anywhere: of many that compute side by side each waits for all
+        others, and so does what is to answer the other cohort.
         Raises EvaluatorError where a program raised one: it ends the run.
         """
-        left = dict.fromkeys(self.running)
-        first = min((worker.began for worker in left), default=0.0)
+        ran = [worker for worker, _ in self.held]
+        left = dict.fromkeys(self._release(AT_ONCE))
+        more = AT_ONCE
         while left:
             try:
-                reported = self.reports.get(timeout=max(0.0, first + seconds - time.monotonic()))
+                reported = self.reports.get(timeout=self._patience(left, seconds))
             except Empty:
                 for worker in [each for each in left if time.monotonic() - each.began >= seconds]:
                     worker.stop(f"it went on for {seconds:g} seconds without asking the model or coming to an end")
                     worker.ended = True
                     worker.result = Finished(worker.record, failure=worker.over)
                     del left[worker]
-                first = min((worker.began for worker in left), default=0.0)
+                left.update(dict.fromkeys(self._release(more)))
+                more *= 2
                 continue
+            if reported is None:
+                raise _Over
             left.pop(reported, None)
+            left.update(dict.fromkeys(self._release(1)))
             if reported.ended and reported.over:
                 reported.result = Finished(reported.record, failure=reported.over)
-        error = next((each.result.error for each in self.running if each.ended and each.result.error), None)
+        error = next((each.result.error for each in ran if each.ended and each.result.error), None)
         if error is not None:
             raise error
-        self.running = []
         self.active = [worker for worker in self.active if not worker.ended]
 
-    def answer(self, replier: Replier) -> BudgetSpent | None:
-        """Ask for what all of them wait for, and let those go on whose replies came; the limit that cut the others."""
-        asked = [(worker.record, call) for worker in self.active for call in worker.waiting]
+    def _release(self, count: int) -> list[Worker]:
+        released = [self.held.popleft() for _ in range(min(count, len(self.held)))]
+        for worker, replies in released:
+            worker.go_on(replies)
+        return [worker for worker, _ in released]
+
+    def _patience(self, left: Iterable[Worker], seconds: float) -> float:
+        # Who was let go on first stands first.
+        return PATIENCE_S if self.held else max(0.0, next(iter(left)).began + seconds - time.monotonic())
+
+    def waiting(self) -> list[Waiting]:
+        """What all of them wait for, in cell order."""
+        return [(worker.record, call) for worker in self.active for call in worker.waiting]
+
+    def answer(self, batch: Batch) -> BudgetSpent | None:
+        """Have those go on whose replies came; the limit that cut the others."""
         replies: list[Reply] = []
         cut = None
         try:
-            replies.extend(replier(asked))
+            replies.extend(batch.replies())
         except BudgetSpent as spent:
             cut = spent
         begin = 0
         for worker in self.active:
             end = begin + len(worker.waiting)
             if end <= len(replies):
-                worker.resume(replies[begin:end])
-                self.running.append(worker)
+                self.held.append((worker, replies[begin:end]))
             begin = end
         return cut
+
+
+@dataclass(slots=True, eq=False)
+class _Course:
+    """Both cohorts by turns, in a thread beside the one that asks the model."""
+
+    program: Program
+    cells: Sequence[Cell]
+    rules: Rules
+    replier: Replier
+    cohorts: Sequence[_Cohort] = field(default_factory=lambda: [_Cohort(), _Cohort()])
+    begun: list[Worker] = field(default_factory=list[Worker])
+    """In the order of the cells."""
+    out: SimpleQueue[Batch | None] = field(default_factory=SimpleQueue["Batch | None"])
+    """Batches to be asked, in order; None: there are no more."""
+    back: SimpleQueue[bool] = field(default_factory=SimpleQueue[bool])
+    """A word for every batch that was asked; False: there will be no more."""
+    cut: BudgetSpent | None = None
+    error: BaseException | None = None
+    over: bool = False
+
+    def run(self) -> None:
+        """All cells to their end, or to where a limit cuts them off. What it raises is kept in `error`."""
+        try:
+            self._take_turns()
+            for cohort in self.cohorts:
+                cohort.settle(self.rules.seconds)
+        except BaseException as cause:  # noqa: BLE001 - whoever asks the model is told
+            self.error = cause
+        self.out.put(None)
+
+    def end(self, thread: threading.Thread) -> None:
+        """End what still runs, and wait for it."""
+        self.over = True
+        self.back.put(False)
+        for cohort in self.cohorts:
+            cohort.reports.put(None)
+        if thread.ident is not None:
+            thread.join(ENDING_S)
+        _end(self.begun)
+
+    def _take_turns(self) -> None:
+        before: tuple[_Cohort, Batch] | None = None
+        turn, empty, whole = 0, 0, True
+        room = ASYNC_WINDOW if is_async(self.program) else WINDOW
+        first = FIRST if len(self.cells) > room else room
+        # A cohort that has nothing to ask never will again, and the other has its turn first.
+        while self.cut is None and empty < len(self.cohorts):
+            cohort, other = self.cohorts[turn % 2], self.cohorts[1 - turn % 2]
+            following = None
+            if whole:
+                self._fill(cohort, min(room, first << min(turn, 8)))
+                if cohort.active:
+                    batch = self.replier.begin(cohort.waiting())
+                    self.out.put(batch)
+                    following, whole = (cohort, batch), batch.whole
+            if before is not None:
+                self._hand_on(*before)
+            before, empty = following, 0 if following else empty + 1
+            if before is not None and not self.replier.ahead:
+                other.settle(self.rules.seconds)
+                self._hand_on(*before)
+                before = None
+            turn += 1
+
+    def _fill(self, cohort: _Cohort, room: int) -> None:
+        """Settle a cohort, and begin others in place of those that have ended, which come to their first call too."""
+        cohort.settle(self.rules.seconds)
+        while len(cohort.active) < room and len(self.begun) < len(self.cells) and not self.over:
+            fresh = self.cells[len(self.begun) : len(self.begun) + room - len(cohort.active)]
+            for cell in fresh:
+                worker = Worker(self.program, Record(cell), self.rules, cohort.reports)
+                self.begun.append(worker)
+                cohort.active.append(worker)
+                cohort.held.append((worker, None))
+            cohort.settle(self.rules.seconds)
+
+    def _hand_on(self, cohort: _Cohort, batch: Batch) -> None:
+        if not self.back.get():
+            raise _Over
+        cut = cohort.answer(batch)
+        self.cut = cut if self.cut is None else self.cut
 
 
 def in_lockstep(
@@ -88,41 +203,23 @@ def in_lockstep(
 ) -> tuple[dict[int, Finished], BudgetSpent | None]:
     """The cells that came to their end, by place, in order; and the limit that cut the others off, if one did.
 
-    Passes on what else `replier` raises. No thread is left behind but those of programs that nothing can end.
+    The model is asked in the thread that calls this. Passes on what else `replier` and its batches raise. No thread is
+    left behind but those of programs that nothing can end.
     """
-    size = _window(program)
-    cohorts = [_Cohort(), _Cohort()]
-    workers = [
-        Worker(program, Record(cell), rules, cohorts[place // size % 2].reports) for place, cell in enumerate(cells)
-    ]
-    queues = [iter([each for each in workers if each.reports is cohort.reports]) for cohort in cohorts]
-    begun: list[Worker] = []
-    cut: BudgetSpent | None = None
+    course = _Course(program, cells, rules, replier)
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(course.run,), daemon=True, name="promptopt lockstep"
+    )
     try:
-        turn = 0
-        while cut is None and (turn % 2 or len(begun) < len(workers) or any(each.active for each in cohorts)):
-            # The other cohort's too: they get to their first call while this one's batch is out.
-            for cohort, fresh in zip(cohorts, queues, strict=True):
-                started = list(_begin(fresh, size - len(cohort.active)))
-                cohort.active += started
-                cohort.running += started
-                begun += started
-            cohort = cohorts[turn % 2]
-            cohort.settle(rules.seconds)
-            if cohort.active:
-                cut = cohort.answer(replier)
-            turn += 1
-        for cohort in cohorts:
-            cohort.settle(rules.seconds)
-        return {place: worker.result for place, worker in enumerate(workers) if worker.ended}, cut
+        thread.start()
+        while (batch := course.out.get()) is not None:
+            batch.ask()
+            course.back.put(True)
+        if course.error is not None:
+            raise course.error
+        return {place: worker.result for place, worker in enumerate(course.begun) if worker.ended}, course.cut
     finally:
-        _end(begun)
-
-
-def _begin(fresh: Iterator[Worker], count: int) -> Iterator[Worker]:
-    for _, worker in zip(range(count), fresh, strict=False):
-        worker.start()
-        yield worker
+        course.end(thread)
 
 
 def _end(begun: Sequence[Worker]) -> None:
@@ -135,7 +232,3 @@ def _end(begun: Sequence[Worker]) -> None:
         while worker.thread.is_alive() and time.monotonic() < deadline and worker.refused <= REFUSED:
             worker.thread.join(0.05)
             worker.stop("")
-
-
-def _window(program: Program) -> int:
-    return ASYNC_WINDOW if is_async(program) else WINDOW

@@ -23,6 +23,9 @@ Models (`protocols.models`):
 Tasks and evaluators (`protocols.tasks`):
 - `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
 - `AskEach`: A door that can tell the draws of equal requests apart.
+- `AskAhead`: A door that can begin a batch while another is out.
+- `Line`: Batches, one behind the other.
+- `Batch`: Requests that are asked together, on their way.
 - `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
 - `SeveralParts`: A task that may have several editable parts.
 - `BringsEvaluator`: A task that is scored by an evaluator of its own.
@@ -42,6 +45,7 @@ Tasks and evaluators (`protocols.tasks`):
 Methods and selectors (`protocols.searches`):
 - `Optimizer`: A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run.
 - `ChoosesEvaluator`: A method that searches by an evaluator of its own choice where the user names none.
+- `ChoosesLayout`: A method whose candidates may be read in any of the task's layouts.
 - `RecastsTask`: A method that needs the task in another form, which renders the start prompt byte for byte as it was.
 - `BoundsCost`: A method that knows from its settings alone what a search can take at most.
 - `SearchPlan`: What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint.
@@ -72,6 +76,7 @@ from promptopt.protocols.searches import (
     BoundsCostInRoom,
     CapsEvaluations,
     ChoosesEvaluator,
+    ChoosesLayout,
     Chunker,
     Optimizer,
     Planning,
@@ -83,7 +88,9 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     Ask,
+    AskAhead,
     AskEach,
+    Batch,
     BringsEvaluator,
     CallsVary,
     Contrasting,
@@ -92,6 +99,7 @@ from promptopt.protocols.tasks import (
     Grading,
     JudgedTask,
     Judging,
+    Line,
     Metric,
     Reader,
     Reducing,
@@ -108,7 +116,9 @@ __all__ = [
     "METRICS",
     "READERS",
     "Ask",
+    "AskAhead",
     "AskEach",
+    "Batch",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",
@@ -116,6 +126,7 @@ __all__ = [
     "CallsVary",
     "CapsEvaluations",
     "ChoosesEvaluator",
+    "ChoosesLayout",
     "Chunker",
     "Contrasting",
     "Evaluator",
@@ -124,6 +135,7 @@ __all__ = [
     "Inexact",
     "JudgedTask",
     "Judging",
+    "Line",
     "LocalAware",
     "Metric",
     "Model",

@@ -36,6 +36,16 @@ class ChoosesEvaluator(Protocol):
 
 
 @runtime_checkable
+class ChoosesLayout(Protocol):
+    """A method whose candidates may be read in any of the task's layouts; they are then part of what is searched."""
+
+    @property
+    def layouts(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+@runtime_checkable
 class RecastsTask(Protocol):
     """A method that needs the task in another form, which renders the start prompt byte for byte as it was."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from promptopt.protocols.models import Model, Role
@@ -16,7 +17,7 @@ Reader = Callable[[str], str | None]
 """Reads the answer out of a reply; None where there is none to be read."""
 
 
-METRICS = ("bleu", "choice", "contains", "exact", "f1", "json", "number", "regex", "rouge_l", "set_f1")
+METRICS = ("bleu", "choice", "contains", "demands", "exact", "f1", "json", "number", "regex", "rouge_l", "set_f1")
 """The metrics that have a name; another is a function, or the `module:function` that is one."""
 
 READERS = ("choice", "label", "line", "number", "text")
@@ -54,6 +55,43 @@ class AskEach(Protocol):
 
         `draws`: what names each draw where a reply is sampled; two requests that are equal in it share their reply.
         """
+        ...
+
+
+class Batch(Protocol):
+    """Requests that are asked together, on their way: first `ask`, then `replies`, each once."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether no limit keeps any of it back, as far as is known."""
+        ...
+
+    def ask(self) -> None:
+        """Ask the model for what is not known yet, in the thread of the run. Raises Suspended."""
+        ...
+
+    def replies(self) -> Iterable[Reply]:
+        """The replies in order, as far as a limit lets them through, then BudgetSpent where it cut the others."""
+        ...
+
+
+class Line(Protocol):
+    """Batches, one behind the other, from one thread."""
+
+    def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Batch:
+        """The next batch, keyed, recorded and looked up while those before it may still be out; `draws`: as `each`.
+
+        Batches are asked, and their replies taken, in the order in which they were begun.
+        """
+        ...
+
+
+@runtime_checkable
+class AskAhead(Protocol):
+    """A door that can begin a batch while another is out, so that a model need not wait between them."""
+
+    def ahead(self, *, role: Role = "task", repetition: int = 0) -> AbstractContextManager[Line | None]:
+        """A line of batches; None where a limit depends on what is answered, so that nothing can be begun ahead."""
         ...
 
 

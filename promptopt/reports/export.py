@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demos import demo_from_json, demo_to_json
 from promptopt.tasks.inline import inlined
+from promptopt.tasks.layouts import named_layout
 from promptopt.tasks.parts import editables_of, shown_to
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
@@ -190,6 +191,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
         },
         "parts": dict(prompt.texts),
         "demos": [demo_to_json(demo) for demo in prompt.demos],
+        **named_layout(prompt),
     }
 
 
@@ -265,9 +267,9 @@ def identifiers(names: Sequence[str]) -> list[str]:
     return found
 
 
-def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]]) -> Prompt:
-    """A prompt from the parts and demonstrations of a stored result or an exported JSON file."""
-    return Prompt(tuple(parts.items()), tuple(map(demo_from_json, demos)))
+def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]], layout: str = "") -> Prompt:
+    """A prompt from the parts, demonstrations and layout of a stored result or an exported JSON file."""
+    return Prompt(tuple(parts.items()), tuple(map(demo_from_json, demos)), layout)
 
 
 def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, Prompt]:
@@ -276,7 +278,7 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
     Returns the task in the layout that the pattern has, and the prompt. Raises ConfigError and DataError.
     """
     if exported:
-        prompt = _from_json(task, text)
+        task, prompt = _from_json(task, text)
         # Written by a method that edits the whole text, slots and all.
         written, own = (
             all(f"{{{name}}}" in each[task.editable] for name in task.fields) for each in (prompt, task.initial)
@@ -317,7 +319,7 @@ def _as_user_prompt(task: Task, text: str) -> Prompt:
     return prompt
 
 
-def _from_json(task: Task, text: str) -> Prompt:
+def _from_json(task: Task, text: str) -> tuple[Task, Prompt]:
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as cause:
@@ -327,7 +329,9 @@ def _from_json(task: Task, text: str) -> Prompt:
     lost = next((part for part in editables_of(task) if not isinstance(parts, dict) or part not in parts), None)
     if lost is not None:
         raise DataError(f"the prompt file lacks 'parts' with {lost!r}; write it with `promptopt runs export`")
-    return prompt_of(cast("dict[str, str]", parts), data.get("demos", []))
+    layout = str(data.get("layout", ""))
+    laid_out = task.with_layout(layout) if layout else task
+    return laid_out, prompt_of(cast("dict[str, str]", parts), data.get("demos", []))
 
 
 def _inside(task: Task, text: str) -> str | None:

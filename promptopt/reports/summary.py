@@ -78,6 +78,7 @@ def _prompts(report: Report) -> str:
         return first
     demos = len(best.get("demos", ()))
     shown = f", shown with {counted(demos, 'worked example')}" if demos else ""
+    shown += f", in the task's layout {best['layout']!r}" if best.get("layout") else ""
     return f"{first}\n\nBest prompt ({best['prompt_id']}{shown}):\n{words.block(best['prompt'])}"
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from promptopt.errors import BackendError, BudgetSpent, ConfigError, Refused, StoreError, Suspended
+from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
-from promptopt.run.arrivals import seen_through
+from promptopt.run.ahead import Line, Way
 from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
-from promptopt.run.claimed import in_turns
+from promptopt.run.fetching import Call, Fetch, Through
 from promptopt.run.served import Served
-from promptopt.run.stored import known, usage
+from promptopt.run.stored import usage
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -26,15 +28,6 @@ from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 SLICE = 2048
 """Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
-
-
-@dataclass(frozen=True, slots=True)
-class _PendingCall:
-    """One call: what is asked, its canonical text, its draw, its key."""
-
-    request: Request | ScoreRequest
-    text: str
-    key: bytes
 
 
 class Door:
@@ -64,7 +57,8 @@ class Door:
         self._stopping, self._warn, self._claims = stopping, warn, claims
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
-        self._served = Served(warn)
+        self._owner, self._unsaid = 0, list[str]()
+        self._served = Served(self._say)
         self._scorers: dict[str, bool] = {}
         self._checking = False
 
@@ -83,9 +77,34 @@ class Door:
         asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
+    @contextmanager
+    def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[Line | None]:
+        """As `protocols.AskAhead`."""
+        if self.limits.metered:
+            yield None
+            return
+        greedy, charged = not (repetition > 0 and self.samples(role)), self._in_charge(role)
+
+        def calls(requests: Sequence[Request], draws: Sequence[str]) -> list[Call]:
+            return [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
+
+        def charge(batch: Sequence[Call], values: Sequence[Any]) -> str:
+            self._charge(batch, values, charged)
+            return self._calls_spent()
+
+        self._owner = threading.get_ident()
+        line = Line(Way(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
+        try:
+            yield line
+        finally:
+            line.close()
+            unsaid, self._unsaid, self._owner = self._unsaid, [], 0
+            for message in unsaid:
+                self._warn(message)
+
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
-        asked: list[_PendingCall] = []
+        asked: list[Call] = []
         for request in requests:
             text = canonical(request.to_json())
             count = self._draws[role, text]
@@ -103,7 +122,7 @@ class Door:
                 f"{scoring_forms()}; a search by what the model writes, with --evaluator generation, needs none"
             )
         asked = [
-            _PendingCall(request, text, call_key(model.name, text, "score"))
+            Call(request, text, call_key(model.name, text, "score"))
             for request in requests
             for text in (canonical(request.to_json()),)
         ]
@@ -195,9 +214,7 @@ class Door:
             raise ConfigError(f"no {role} is named, and the panel asks it: name them as --judge A,B,C, or set its size")
         return self.models[role]
 
-    def _asked(
-        self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True
-    ) -> _PendingCall:
+    def _asked(self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True) -> Call:
         if text is None:
             text = canonical(request.to_json())
         if request.sampling.temperature == 0 and greedy:
@@ -206,9 +223,9 @@ class Door:
         if draw != "greedy":
             # The seed follows from the key, so it need not be part of it. 31 bits: engines take signed numbers.
             request = replace(request, seed=int.from_bytes(key[:4], "big") >> 1)
-        return _PendingCall(request, text, key)
+        return Call(request, text, key)
 
-    def _settle(self, asked: Sequence[_PendingCall], role: Role) -> Iterator[Any]:
+    def _settle(self, asked: Sequence[Call], role: Role) -> Iterator[Any]:
         """The stored replies as JSON values, in order, slice by slice."""
         start, role = 0, self._in_charge(role)
         while start < len(asked):
@@ -217,21 +234,26 @@ class Door:
                 raise BudgetSpent(f"{reached} are spent")
             batch = asked[start : start + self.slice_size()]
             admitted = self._admit(batch)
-            replies = self._fetch(batch[:admitted], role)
+            fetch = self._fetch(batch[:admitted], role)
+            fetch.ask()
+            replies = fetch.replies()
             values = [replies[call.key] for call in batch[:admitted]]
             # Before anything is handed on: whoever stops reading here has had the replies all the same.
             self._charge(batch, values, role)
             yield from values
             if admitted < len(batch):
-                raise BudgetSpent(f"{counted(self.spent.calls, 'call is', 'calls are')} spent")
+                raise BudgetSpent(self._calls_spent())
             start += admitted
 
-    def _admit(self, batch: Sequence[_PendingCall]) -> int:
-        """How many of the batch, from its start, the cap on calls lets through."""
+    def _calls_spent(self) -> str:
+        return f"{counted(self.spent.calls, 'call is', 'calls are')} spent"
+
+    def _admit(self, batch: Sequence[Call], under_way: Collection[bytes] = ()) -> int:
+        """How many of the batch, from its start, the cap on calls lets through; what is under way is let through."""
         left = self.limits.calls_left(self.spent)
         if left is None:
             return len(batch)
-        fresh: set[int] = set()
+        fresh = {short for short in map(_short, under_way) if short not in self._used}
         for position, call in enumerate(batch):
             short = _short(call.key)
             if short not in self._used:
@@ -240,7 +262,7 @@ class Door:
                 return position
         return len(batch)
 
-    def _charge(self, batch: Sequence[_PendingCall], replies: Sequence[Any], role: Role) -> None:
+    def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
         calls = prompt_tokens = completion_tokens = 0
         # A cap on calls may have let only the first of the batch through.
@@ -272,70 +294,25 @@ class Door:
             return None
         return prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
 
-    def _fetch(self, batch: Sequence[_PendingCall], role: Role) -> dict[bytes, Any]:
-        """Every reply of the batch as JSON, from the store; what it lacks is asked, stored, and read back."""
-        keys = list(dict.fromkeys(call.key for call in batch))
-        # Before anything is asked: a replay that goes another way must be told before it pays for it.
-        if self.journal is not None:
-            self.journal.follow([call.key for call in batch], self._cache.request, [call.text for call in batch])
-        found = known(self._cache, keys, self._warn)
-        if len(found) < len(keys):
-            missing = {call.key: call for call in batch if call.key not in found}
-            with in_turns(self._claims, missing, self._cache, self._stopping) as turns:
-                for calls in turns:
-                    self._ask(calls, role)
-            # Read back instead of passed on: the program sees what a replay will see, byte for byte.
-            found.update(known(self._cache, list(missing), self._warn))
-            lost = [key for key in missing if key not in found]
-            if lost:
-                reason = self._stopping()
-                raise Suspended(
-                    f"{counted(len(lost), 'call')} of the {role} model without an answer" if reason is None else reason
-                )
-        return found
+    def _fetch(self, batch: Sequence[Call], role: Role, flying: Collection[bytes] = ()) -> Fetch:
+        def pay(value: Mapping[str, Any]) -> None:
+            reading, writing = usage(value)
+            self.paid = self.paid.with_calls(
+                1, proposer=role == "proposer", prompt_tokens=reading, completion_tokens=writing,
+                usd=self._usd(role, reading, writing),
+            )  # fmt: skip
 
-    def _ask(self, missing: list[_PendingCall], role: Role) -> None:
-        """Ask the model, storing each reply as it settles. Raises Suspended where the model fails."""
-        reason = self._stopping()
-        if reason is not None:
-            raise Suspended(reason)
-        # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
-        missing.sort(key=lambda call: call.text)
-        model = self.models[role]
-        try:
-            try:
-                asked = [call.request for call in missing]
-                for index, reply in seen_through(self._replies(model, missing), asked, model.name, self._warn):
-                    call = missing[index]
-                    value = reply.to_json()
-                    self._cache.put(call.key, model.name, call.text, canonical(value))
-                    prompt_tokens, completion_tokens = usage(value)
-                    self.paid = self.paid.with_calls(
-                        1,
-                        proposer=role == "proposer",
-                        prompt_tokens=prompt_tokens,
-                        completion_tokens=completion_tokens,
-                        usd=self._usd(role, prompt_tokens, completion_tokens),
-                    )
-            # Where the model fails, too: what was answered is paid for.
-            finally:
-                self._cache.flush()
-        except Refused as refusal:
-            raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
-        except (BackendError, StoreError) as outage:
-            raise Suspended(str(outage)) from outage
+        through = Through(
+            role, self.models[role], self._cache, self.journal, self._claims, self._stopping, self._say, pay
+        )
+        return Fetch(batch, through, flying)
 
-    def _replies(self, model: Model, missing: Sequence[_PendingCall]) -> Iterator[tuple[int, Reply | Likelihoods]]:
-        def stopping() -> bool:
-            return self._stopping() is not None
-
-        if isinstance(missing[0].request, ScoreRequest):
-            assert isinstance(model, TextScorer)
-            texts = [call.request for call in missing if isinstance(call.request, ScoreRequest)]
-            yield from model.score(texts, stopping)
+    def _say(self, message: str) -> None:
+        """Tell the user a sentence, once: in the thread of the run, where whoever looks on expects it."""
+        if self._owner in (0, threading.get_ident()):
+            self._warn(message)
         else:
-            requests = [call.request for call in missing if isinstance(call.request, Request)]
-            yield from model.generate(requests, stopping)
+            self._unsaid.append(message)
 
 
 def _short(key: bytes) -> int:

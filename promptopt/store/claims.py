@@ -40,7 +40,7 @@ class Claims:
         called while others ask for all that is left; what it raises ends it. Close it where it is left. Raises
         StoreError.
         """
-        left = list(keys)
+        left: list[bytes] = list(keys)
         while left:
             mine = self._take(left)
             try:
@@ -51,10 +51,9 @@ class Claims:
                     yield asked
             finally:
                 self._give(mine)
-            settled = {*mine}
-            others = [key for key in left if key not in settled]
-            have = stored(others)
-            left = [key for key in others if key not in have]
+            done = set(mine)
+            done |= set(stored([key for key in left if key not in done]))
+            left = [key for key in left if key not in done]
             if left and not asked:
                 look()
                 time.sleep(OTHERS_S)

@@ -15,6 +15,7 @@ from promptopt import protocols
 from promptopt.errors import ConfigError
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import RESERVED, ChatRole, Layout
+from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.task import Task
 from promptopt.text import Pattern
 from promptopt.types import Example, Prompt, digest
@@ -48,7 +49,7 @@ def inlined(task: protocols.Task) -> Task:
                 f"demonstration, say), which would read as the input once all of it is one text; write it another way"
             )
     names = _names(passages, task.editable, task.fields)
-    used = _used(task)
+    used = layout_of(task, task.initial)
     patterns = [f"{{{part}}}" for part in names]
     if whole.role is None:
         layout = Layout(used.name, text=patterns[0])
@@ -90,7 +91,7 @@ def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
         if origin.initial.demos:
             return None
         pattern = next((layout.demo for layout in origin.layouts if layout.demo), "")
-        origin = replace(origin, layout=replace(_used(origin), demo=pattern, demos=None))
+        origin = replace(origin, layout=replace(layout_of(origin, origin.initial), demo=pattern, demos=None))
     try:
         passages = _passages(origin, origin.initial.with_demos([*origin.initial.demos, *demos]))
     except ConfigError:
@@ -103,10 +104,6 @@ def mentions(example: Example, fields: Collection[str]) -> bool:
     """Whether a text of the example holds what would read as a slot, so that it cannot be written into a prompt."""
     texts = (*(value for _, value in example.fields), example.target)
     return any(f"{{{name}}}" in text for text in texts for name in fields)
-
-
-def _used(task: Task) -> Layout:
-    return task.layouts[0] if task.layout is None else task.layout
 
 
 def _passages(task: Task, prompt: Prompt) -> list[_Passage]:

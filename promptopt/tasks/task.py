@@ -16,6 +16,7 @@ from promptopt.tasks.consistency import check_answers, check_prompt, check_targe
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import Layout, Rendering
+from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
@@ -49,7 +50,8 @@ class Task:
 
     `editable`: the prompt part that methods edit, or several; what is read is the one edited now, and `editables` are
     all of them, in order. `layout` is the one in use, `layouts` all the task ships, the default first. `fields`: the
-    names of the inputs that every example has. `settings`: by method, what the command line uses for this task where
+    names of the inputs that every example has; `placeholders`: by part, those that are slots inside the start's text.
+    `settings`: by method, what the command line uses for this task where
     the user says nothing. `scored_by`: the evaluator that belongs to it, where a program runs its
     cells. `pool`: where `with_splits` takes examples from. `warnings`: what a user should know about
     the data. `origin`: the task that this one says in another form (`tasks/inline.py`). `marks`: how the user spells
@@ -87,7 +89,7 @@ class Task:
     objective: str = "mean"
     weights: tuple[float, ...] = ()
     fields: tuple[str, ...] = field(init=False, repr=False)
-    _placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
+    placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])
 
     def __post_init__(self) -> None:
@@ -102,10 +104,10 @@ class Task:
             object.__setattr__(self, "layout", self.layouts[0])
         object.__setattr__(self, "fields", common_fields(self.name, self._everything()))
         placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
-        object.__setattr__(self, "_placeholders", placeholders)
+        object.__setattr__(self, "placeholders", placeholders)
         check_answers(self)
         check_prompt(self, placeholders)
-        check_targets(self.name, self._everything(), self.labels)
+        check_targets(self, self._everything())
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod
@@ -205,7 +207,7 @@ class Task:
         """What the model reads, and how many leading characters of it do not depend on the example."""
         rendering = self._renderings.get(prompt.id)
         if rendering is None:
-            rendering = self._in_use.compile(prompt, self.fields, self._placeholders)
+            rendering = layout_of(self, prompt).compile(prompt, self.fields, self.placeholders)
             if len(self._renderings) >= _RENDERINGS:
                 self._renderings.pop(next(iter(self._renderings)), None)
             self._renderings[prompt.id] = rendering
@@ -234,7 +236,7 @@ class Task:
     @property
     def demos_as_turns(self) -> bool:
         """Whether demonstrations stand before the input as turns of the conversation, and not in its text."""
-        return self._in_use.demos is not None
+        return layout_of(self, self.initial).demos is not None
 
     @property
     def frozen_parts(self) -> tuple[str, ...]:
@@ -277,7 +279,7 @@ class Task:
         A text with slots must lay the input out as one of the task's layouts does. Raises ConfigError.
         """
         text = respelt((text.replace("\r\n", "\n"),), self.fields).texts[0]
-        placeholders = self._placeholders.get(self.editable, ())
+        placeholders = self.placeholders.get(self.editable, ())
         if placeholders:
             lost = [name for name in placeholders if f"{{{name}}}" not in text]
             if lost:
@@ -306,7 +308,7 @@ class Task:
             "initial": self.initial.id,
             # One part is written as it always was; which of several is edited now is no part of what the task is.
             "editable": list(self.editables) if len(self.editables) > 1 else self.editable,
-            "layout": digest(self._in_use.to_json(self.editables)),
+            "layout": digest(layout_of(self, self.initial).to_json(self.editables)),
             "labels": list(self.labels),
             "metric": _named(self.metric),
             "answer": _named(self.answer),
@@ -317,10 +319,6 @@ class Task:
                 for name, split in (("train", self.train), ("dev", self.dev), ("test", self.test))
             },
         }
-
-    @property
-    def _in_use(self) -> Layout:
-        return self.layouts[0] if self.layout is None else self.layout
 
     def _everything(self) -> Iterable[Example]:
         pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)

@@ -8,6 +8,7 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
 [data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
+[[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [simulation]  in the place of [data]: scenarios, whose users a model plays, turns, model, variables
@@ -30,6 +31,7 @@ from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric
 from promptopt.tasks.clauses import contract_of, gate_of
+from promptopt.tasks.demands import common_demands, with_demands
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
@@ -60,7 +62,8 @@ class Source:
     what its file must be. `generator`: a registered name, called with (`count`, 0). `input`: a column, a list of
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
-    `tasks.reading.columns.ColumnRoles` and `Solution`. `turns`: the file is a log of chats, and which replies in it are
+    `tasks.reading.columns.ColumnRoles` and `Solution`. `demands`: of a log of chats, the member of rows and messages.
+    `turns`: the file is a log of chats, and which replies in it are
     scored; `variables`: the members of its rows that are inputs beside the conversation. `scenarios`: the file of
     `[simulation]`, in the place of all others.
     """
@@ -85,6 +88,7 @@ class Source:
     turns: Scored | None = None
     variables: Sequence[str] = ()
     scenarios: str = ""
+    demands: str | None = None
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -101,6 +105,7 @@ class Source:
             tuple(self.drop),
             self.group,
             self.slice,
+            self.demands,
         )
 
 
@@ -215,7 +220,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
     labels = tuple(cast("list[str]", table.get("labels", [])))
     metric = str(table.get("metric", "exact")) if own is None else own
     pool = several_right(pool, metric)
-    pool = replace(pool, warnings=(*pool.warnings, *said))
+    pool = with_demands(replace(pool, warnings=(*pool.warnings, *said)), common_demands(path, table))
     named: str | list[str] = table.get("editable", "instruction")
     editable = cast("str", (named,) if isinstance(named, str) else tuple(named))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
@@ -337,6 +342,8 @@ def _read(path: Path, source: Source, seed: int) -> FileContents:
         found, said = read_scenarios(path, read_rows(path), source.variables)
         return FileContents(found, None, said)
     if source.turns is not None:
-        examples, warnings = read_chats(path, read_rows(path), source.variables, source.turns, seed, source.slice)
+        examples, warnings = read_chats(
+            path, read_rows(path), source.variables, source.turns, seed, source.slice, source.demands
+        )
         return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from promptopt.errors import ConfigError
+from promptopt.types.demands import Demand
 from promptopt.types.identity import digest
 from promptopt.types.messages import Message, content_to_json, transcript
 
@@ -24,7 +25,8 @@ class Example:
     `messages`: the conversation up to the reply that is asked for, without the prompt under search. Its transcript is
     then the field `history`, the last one, unless the fields hold one already. `tools`: schemas, as JSON, of the tools
     that the reply may call; a call that is right is written in the target as `name(arguments)`. `slice`: the part of
-    the data that it belongs to, which may have a number of its own; no part of what the example is.
+    the data that it belongs to, which may have a number of its own; no part of what the example is. `demands`: what a
+    reply has to say, to do and to leave out, for the metric `demands`.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -37,6 +39,7 @@ class Example:
     tools: tuple[str, ...] = ()
     slice: str = field(default="", compare=False)
     source: Example | None = field(default=None, compare=False, repr=False)
+    demands: tuple[Demand, ...] = ()
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +47,12 @@ class Example:
             object.__setattr__(self, "fields", (*self.fields, (HISTORY, transcript(self.messages))))
         taught = [self.rejected, self.solution] if self.rejected or self.solution else []
         # Each only where there is one: what was stored before there were such members keeps its id.
-        further = {"group": self.group, "messages": content_to_json(self.messages), "tools": self.tools}
+        further = {
+            "group": self.group,
+            "messages": content_to_json(self.messages),
+            "tools": self.tools,
+            "demands": [demand.to_json() for demand in self.demands],
+        }
         known = [{name: value} for name, value in further.items() if value]
         object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *known]))
 
@@ -110,17 +118,21 @@ def _check_texts(maker: str, texts: Iterable[tuple[str, object]]) -> None:
 class Prompt:
     """A candidate: named texts (parts) and the demonstrations shown with them.
 
-    `texts` is sorted by part name; one part named "instruction" is the common case. Equality and id are content;
-    who made a prompt, and from which parent, is the run's knowledge.
+    `texts` is sorted by part name; one part named "instruction" is the common case. `layout`: the one of its task's
+    that it is read in; empty: the task's own. Equality and id are content; who made a prompt, and from which parent, is
+    the run's knowledge.
     """
 
     texts: tuple[tuple[str, str], ...]
     demos: tuple[Example, ...] = ()
+    layout: str = ""
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "texts", tuple(sorted(self.texts)))
-        object.__setattr__(self, "id", digest([self.texts, [demo.id for demo in self.demos]]))
+        # Only where there is one: prompts in the task's own layout keep the id that they always had.
+        named = [self.layout] if self.layout else []
+        object.__setattr__(self, "id", digest([self.texts, [demo.id for demo in self.demos], *named]))
 
     @classmethod
     def of(cls, instruction: str = "", /, demos: Iterable[Example] = (), **parts: str) -> Prompt:
@@ -141,11 +153,15 @@ class Prompt:
 
     def replace(self, part: str, text: str) -> Prompt:
         """The same prompt with one part's text exchanged (or added)."""
-        return Prompt((*((name, old) for name, old in self.texts if name != part), (part, text)), self.demos)
+        return replace(self, texts=(*((name, old) for name, old in self.texts if name != part), (part, text)))
 
     def with_demos(self, demos: Iterable[Example]) -> Prompt:
         """The same texts shown with other demonstrations."""
-        return Prompt(self.texts, tuple(demos))
+        return replace(self, demos=tuple(demos))
+
+    def in_layout(self, name: str) -> Prompt:
+        """The same prompt read in another layout of its task; empty: in the task's own."""
+        return replace(self, layout=name)
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -114,7 +114,7 @@ def test_the_text_says_what_chance_gives_and_what_was_left_out(
 ) -> None:
     text = (workplace / "found" / "table.txt").read_text(encoding="utf-8")
     for part in ("3 methods on mood with scripted, 2 seeds: 6 runs", "chance alone would give", "Average ranks",
-                 "no common test items", "0 of 2", "no more ideas", "Above random, the floor"):  # fmt: skip
+                 "no common test items", "0 of 2", "no more ideas", "Over random, the floor"):  # fmt: skip
         assert part in text, part
 
 

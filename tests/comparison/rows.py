@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from promptopt.comparison.cells import Cell, Row, Tested
 from promptopt.comparison.compare import compared
 from promptopt.comparison.table import Comparison
 from promptopt.reports.curves import Point
 from promptopt.run.budget import Ledger
+
+SPENT = Ledger(100, 110, 10, 1000, 100)
 
 
 def row(
@@ -24,6 +27,7 @@ def row(
     tokens: int = 10,
     usd: float | None = 1.0,
     curve: Sequence[Point] = (),
+    spent: Ledger = SPENT,
 ) -> Row:
     """A finished run: what its winner scored on each item, named k0, k1, … where nothing else is said."""
     names = [f"k{place}" for place in range(len(best))] if keys is None else keys
@@ -31,7 +35,7 @@ def row(
     items = tuple(Tested(key, "", old, new) for key, old, new in zip(names, before, best, strict=True))
     return Row(
         Cell(task, method, "m", seed), "finished", run_id=f"{method}{seed}", prompt="p", prompt_id="i", kept=kept,
-        tokens=tokens, look=look, items=items, spent=Ledger(100, 110, 10, 1000, 100, usd), seconds=60.0,
+        tokens=tokens, look=look, items=items, spent=replace(spent, usd=usd), seconds=60.0,
         curve=tuple(curve),
     )  # fmt: skip
 

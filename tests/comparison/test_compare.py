@@ -69,7 +69,7 @@ def test_the_best_method_leads_the_failed_one_ends_and_the_rest_went_on(found: C
     assert {each.name: each.left for each in found.table()} == {"good": 0, "idle": 0, "random": 0, "fails": 2}
     text = str(found)
     assert "fails on planted, planted, seed 1: failed (ValueError: no more ideas)" in text
-    assert "Above random, the floor, at the same budget: good" in text
+    assert "Over random, the floor, at the same budget" in text
 
 
 def test_each_is_charged_all_it_used_though_answers_are_shared(found: Comparison) -> None:
@@ -178,3 +178,14 @@ def test_a_run_whose_server_is_down_from_the_start_is_no_end(tmp_path: Path) -> 
                               store=tmp_path / "s.db")  # fmt: skip
     assert found.rows[0].status == "suspended"
     assert found.rows[-1].cell.model == "planted"
+
+
+def test_several_tasks_have_a_row_each_way_and_one_has_none() -> None:
+    rows = [row("a", [1.0, 0.0], task="t"), row("a", [1.0, 1.0], [0.0, 1.0], task="u"), row("random", [0.0], task="t")]
+    assert table(*rows).by_task() == {"t": {"(start)": 0.0, "a": 0.5, "random": 0.0}, "u": {"(start)": 0.5, "a": 1.0}}
+    lines = str(table(*rows)).splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("by task"))
+    assert [line.split() for line in lines[place : place + 4]] == [
+        ["by", "task", "t", "u"], ["(start)", "0.000", "0.500"], ["a", "0.500", "1.000"], ["random", "0.000", "-"],
+    ]  # fmt: skip
+    assert "by task" not in str(table(rows[0], rows[2]))

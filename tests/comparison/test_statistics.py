@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.comparison.statistics import chance_of, holm, levels, pairs_of, ranks_of
+from promptopt.comparison.statistics import chance_of, holm, leads_of, levels, pairs_of, ranks_of
 from promptopt.stats import ALPHA, level
 from tests.comparison.rows import failed, row
 
@@ -126,3 +126,20 @@ def test_false_betters_of_a_whole_comparison_stay_rare() -> None:
         alpha = levels(rows)["t"]
         wrong += any(verdict(gain_of([each], alpha)) == "better" for each in rows)
     assert wrong / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
+
+
+def test_a_lead_is_the_mean_over_blocks_and_sure_where_it_is_more_than_two_standard_errors() -> None:
+    blocks = [("t", 0), ("t", 1), ("u", 0), ("u", 1)]
+    rows = [row("random", [0.5, 0.5], task=task, seed=seed) for task, seed in blocks]
+    rows += [row("high", [0.6 + seed * 0.1] * 2, task=task, seed=seed) for task, seed in blocks]
+    rows += [row("noisy", [0.5 + 0.4 * seed, 0.3 + 0.4 * seed], task=task, seed=seed) for task, seed in blocks]
+    rows += [row("once", [0.9, 0.9], task="t"), failed("gone"), row("elsewhere", [1.0], task="v")]
+    once, high, noisy = leads_of(rows, ["noisy", "high", "once", "random", "gone", "elsewhere"])
+    assert (once.method, once.blocks, once.error, once.sure) == ("once", 1, None, False)
+    assert once.mean == pytest.approx(0.4)
+    assert (high.blocks, high.sure) == (4, True)
+    # 0.1, 0.2, 0.1, 0.2: their deviation is 0.0577, and half of that the error of their mean.
+    assert (high.mean, high.error) == (pytest.approx(0.15), pytest.approx(0.02887, abs=1e-5))
+    assert noisy.mean == pytest.approx(0.1)
+    assert not noisy.sure
+    assert leads_of([], ["a"]) == ()

@@ -137,8 +137,8 @@ def with_demos(prompt: Prompt) -> str:
 
 def auto(home: Path) -> list[str]:
     """The default method on a small budget: generations, then candidates."""
-    # A model that reads the first message alone: demonstrations shown as turns are lost on it.
-    model = counting(lambda content: content if isinstance(content, str) else content[0].content)
+    # A model that reads the user's first message alone: demonstrations as turns and the system's are lost on it.
+    model = counting(lambda said: said if isinstance(said, str) else next(m.content for m in said if m.role == "user"))
     budget = Budget(evaluations=200)
     played = play(home, Auto(), model, one_word_more, task=numbers(), name=with_demos, budget=budget)
     return [*asks(played), *rounds(played, "generation"), *candidates(played), *ending(played)]

@@ -178,8 +178,8 @@ def test_the_best_is_found_and_known_cells_are_not_asked_again(tmp_path: Path) -
     model = planted_model(feature_accuracy(WORDS[:3], base=0.4, each=0.15))
     result = search(tmp_path, model=model)
     assert sum(word in result.best.text for word in WORDS[:3]) >= 2
-    texts = [said(request.content) for request in model.log]
-    assert len(texts) == len(dict.fromkeys(texts)) == result.spent.evaluations
+    contents = [request.content for request in model.log]
+    assert len(contents) == len(dict.fromkeys(contents)) == result.spent.evaluations
     assert result.status == "finished"
     assert 480 <= result.spent.evaluations <= 500
 
@@ -268,7 +268,7 @@ def test_a_child_that_quotes_what_its_request_showed_is_dropped(tmp_path: Path) 
 
 
 def test_a_repeated_prompt_is_not_scored_again_whatever_its_case_and_spaces(tmp_path: Path) -> None:
-    result = search(tmp_path, Auto(demos=0), proposer=lambda _: f"<prompt>{START.upper()}  </prompt>")
+    result = search(tmp_path, Auto(demos=0, layouts=False), proposer=lambda _: f"<prompt>{START.upper()}  </prompt>")
     assert [each.prompt["instruction"] for each in result.candidates()] == [START]
     assert result.rejected["seen before"] > 5
 
@@ -330,7 +330,7 @@ def test_operators_that_cannot_work_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reply", ["", "I cannot help with that.", "<prompt></prompt>"])
 def test_a_proposer_that_always_refuses_ends_in_a_sentence(tmp_path: Path, reply: str) -> None:
-    result = search(tmp_path, Auto(demos=0), proposer=lambda _: reply)
+    result = search(tmp_path, Auto(demos=0, layouts=False), proposer=lambda _: reply)
     assert result.best.text == START
     assert result.status == "finished"
     assert any(warning.startswith("10 generations in a row gave nothing new, twice") for warning in result.warnings)

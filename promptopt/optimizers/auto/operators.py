@@ -54,23 +54,27 @@ class ChildRequest:
 class Operators:
     """What there is to draw from in this run, and the children it makes."""
 
-    def __init__(self, run: Run, longest: int, most_demos: int | None) -> None:
-        """`longest`: tokens of a new text. `most_demos`: demonstrations of a prompt; None: as many as pay in places."""
+    def __init__(self, run: Run, longest: int, most_demos: int | None, starts: Sequence[Prompt]) -> None:
+        """`longest`: tokens of a new text. `most_demos`: demonstrations of a prompt; None: as many as pay in places.
+
+        `starts`: the start in each layout that children may be read in.
+        """
         self._run, self._longest = run, longest
         self._requests = Requests(run, longest)
         self._known: dict[tuple[str, tuple[str, ...]], None] = {}
-        self._doubles = shows_demos(run.task) and shows_turns(run.task)
-        self._most = (AS_TURNS if self._doubles else IN_TEXT) if most_demos is None else most_demos
-        self._pool = self._showable()
+        self._most_demos = most_demos
+        self._places: dict[str, tuple[int, bool]] = {}
+        self._pool = self._showable(starts)
         left_out: list[str] = []
-        if self._most and not self._pool:
+        if most_demos != 0 and not self._pool:
             left_out.append("demo (the layout has no place for demonstrations, or no right answer is short enough)")
         self._guesses = sorted(map(_length, run.train))[len(run.train) // 2] <= SHOWABLE
         if not self._guesses:
             left_out.append("guess (the inputs are too long to be shown)")
         if left_out:
             run.warn(f"auto searches without {' and '.join(left_out)}")
-        self.remember(run.initial)
+        for start in starts:
+            self.remember(start)
 
     def applicable(self, elite: Sequence[Prompt], found: Iterable[Prompt]) -> list[str]:
         """The operators that can make a child of these prompts."""
@@ -80,9 +84,9 @@ class Operators:
             "cross": len(elite) > 1,
             "history": len(self._different(found)) > 1,
             # From nothing: it finds another hill while nothing is known, and only costs on the way up of one.
-            "guess": self._guesses and len(elite) == 1,
+            "guess": self._guesses and len({prompt.in_layout("").id for prompt in elite}) == 1,
             "prune": any(len(pieces(prompt[self._run.task.editable])) > 1 for prompt in elite),
-            "demo": bool(self._pool),
+            "demo": bool(self._pool) and any(self._place(prompt)[0] for prompt in elite),
         }
         return [operator for operator, applies in listed.items() if applies]
 
@@ -111,7 +115,7 @@ class Operators:
 
     def remember(self, prompt: Prompt) -> bool:
         """Whether the prompt says something new, but for white space and case; it is no more from here on."""
-        key = wording(self._run.task, prompt).casefold(), tuple(demo.id for demo in prompt.demos)
+        key = wording(self._run.task, prompt).casefold(), (prompt.layout, *(demo.id for demo in prompt.demos))
         if key in self._known:
             self._run.reject("seen before")
             return False
@@ -141,7 +145,7 @@ class Operators:
                 if len(self._different([parent, other])) == 1:
                     return ChildRequest("rewrite", (parent,), requests.rewrite(parent))
                 both = unlike([*parent.demos, *other.demos])
-                demos = draw(run.rng("demonstrations"), both, len(both) // 2)
+                demos = draw(run.rng("demonstrations"), both, min(len(both) // 2, self._place(parent)[0]))
                 return ChildRequest(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
             case "history":
                 best = self._different(sorted(worth, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
@@ -200,10 +204,19 @@ class Operators:
         prompt = parent.replace(editable, "".join(parts).strip())
         return Proposal(prompt, (parent,), "prune", f"without {left_out.strip()!r}")
 
-    def _showable(self) -> list[Example]:
+    def _place(self, prompt: Prompt) -> tuple[int, bool]:
+        """How many demonstrations the layout of `prompt` may show, and whether as turns of the conversation."""
+        task, layout = self._run.task, prompt.layout
+        if layout not in self._places:
+            turns = shows_demos(task, layout) and shows_turns(task, layout)
+            most = (AS_TURNS if turns else IN_TEXT) if self._most_demos is None else self._most_demos
+            self._places[layout] = most if shows_demos(task, layout) else 0, turns
+        return self._places[layout]
+
+    def _showable(self, starts: Sequence[Prompt]) -> list[Example]:
         """The half of the training examples that demonstrations come from: what is shown cannot be scored on."""
         run = self._run
-        if not self._most or not shows_demos(run.task):
+        if not any(self._place(start)[0] for start in starts):
             return []
         half = draw(run.rng("demonstrations"), run.train, len(run.train) // 2)
         return [each for each in half if each.target and run.count_tokens(each.target) <= LONGEST_TARGET]
@@ -211,28 +224,31 @@ class Operators:
     def _demonstrated(self, parent: Prompt) -> Proposal | None:
         """One demonstration more (half of the time), another one, or one less; as turns, twice or half as many."""
         rng, demos = self._run.rng("demonstrations"), list(parent.demos)
+        most, turns = self._place(parent)
+        if not most:
+            return None
         unused = [example for example in self._pool if example.fields not in [demo.fields for demo in demos]]
         action = rng.choice(("add", "add", "exchange", "drop")) if demos else "add"
-        if action == "add" and (len(demos) >= self._most or not unused):
+        if action == "add" and (len(demos) >= most or not unused):
             action = "exchange"
         if action == "exchange" and not unused:
             action = "drop"
         if action == "add":
-            more = min(self._step(len(demos)), self._most - len(demos))
+            more = min(self._step(len(demos), turns), most - len(demos))
             demos += self._shown(parent, evenly(rng, unused, demos, more))
         elif action == "exchange":
             demos.pop(rng.randrange(len(demos)))
             demos += self._shown(parent, evenly(rng, unused, demos, 1))
         else:
-            kept = len(demos) // 2 if self._doubles else len(demos) - 1
-            demos = demos[: max(0, kept)] if self._doubles else rng.sample(demos, kept)
+            kept = len(demos) // 2 if turns else len(demos) - 1
+            demos = demos[: max(0, kept)] if turns else rng.sample(demos, kept)
         prompt = parent.with_demos(demos)
         return None if prompt == parent else Proposal(prompt, (parent,), "demo", f"{action}: {len(demos)} shown")
 
-    def _step(self, shown: int) -> int:
+    def _step(self, shown: int, turns: bool) -> int:
         """How many demonstrations come to those that are shown."""
-        if not self._doubles or shown:
-            return max(1, shown) if self._doubles else 1
+        if not turns or shown:
+            return max(1, shown) if turns else 1
         # As turns a first set has one for every answer, fewer would lean towards those that are shown; or two, or four.
         # What is learned from more of them is so much that small searches have no time to double their way there.
         return max(1, len(self._run.task.labels)) * self._run.rng("demonstrations").choice((1, 2, 4))

@@ -38,9 +38,9 @@ class Generations:
     def describe(self) -> str:
         """Half a sentence for the user."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
-        rounds = counted(self.rounds, "generation")
+        rounds, children = counted(self.rounds, "generation"), counted(self.children, "child", "children")
         return (
-            f"{rounds} of {counted(self.children, 'child', 'children')}, each shown {first} to "
+            f"a look at the start and the task's layouts, then {rounds} of {children}, each shown {first} to "
             f"{counted(last, 'fresh example')}"
         )
 

@@ -21,7 +21,8 @@ from typing import ClassVar
 
 from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
-from promptopt.optimizers.auto.operators import Operators, with_answer_line
+from promptopt.optimizers.auto.opening import opened
+from promptopt.optimizers.auto.operators import Operators
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -30,14 +31,8 @@ from promptopt.selection.depth import depth_at
 from promptopt.selection.fresh import FreshRejects
 from promptopt.selection.lineage import OPTIMISM, LineageBounds
 from promptopt.text import counted
-from promptopt.types import Estimate, Example, Prompt, Proposal, Room
+from promptopt.types import Estimate, Example, Prompt, Room
 
-FAULTLESS = 0.98
-"""A start that scores so much leaves nothing to be found."""
-CONFIRMED = 60
-"""Training examples, at most, that a start must be faultless on before the search ends for it."""
-UNREADABLE = 0.2
-"""Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
 IDLE = 10
 """Generations in a row without a usable child that end a search, or restart it the first time."""
 USUAL_COST = 5.0
@@ -63,6 +58,9 @@ class Auto:
     """Mean examples that a prompt of a generation is shown. None: by the budget."""
     demos: int | None = None
     """Demonstrations of a prompt at most; 0: none. None: 4, and 32 where they stand as turns of the conversation."""
+    layouts: bool = True
+    """Whether candidates may be read in other layouts of the task than the one in use, if the start does better there.
+    """
     longest: int = 400
     """Tokens an instruction may have; one whose parent is longer may have a quarter more than that."""
     call_cost: float = USUAL_COST
@@ -90,16 +88,16 @@ class Auto:
     def optimize(self, run: Run) -> None:
         """Search until what was granted is spent, or nothing new comes any more."""
         plan = self.plan(run.room)
-        operators = Operators(run, self.longest, self.demos)
         credit = Credit(_weights(run, plan, self._dearness))
-        first = _look(run, plan)
-        if first is None:
+        opening = opened(run, plan, layouts=self.layouts)
+        if opening is None:
             return
-        elite, idle, restarted = [run.initial], 0, False
-        belief: Posterior = run.posterior(elite)
+        operators = Operators(run, self.longest, self.demos, opening.elite)
+        elite, first, idle, restarted = opening.elite, opening.first, 0, False
+        belief: Posterior = run.posterior([run.initial, *elite])
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
-            count = plan.children * (2 if len(belief.mean) == 1 and plan.evaluations < SMALL else 1)
+            count = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
             made = [*first, *operators.children(credit, count - len(first), elite, belief.mean)]
             first = []
             admitted = run.admit(made)
@@ -140,27 +138,6 @@ def _by_size(run: Run, plan: Generations) -> dict[str, float]:
     # As turns of the conversation demonstrations pay more than any instruction.
     turns = shows_demos(run.task) and shows_turns(run.task)
     return {**dict.fromkeys(names, 1.0), **small, "demo": 1.0 if turns else SHORTENING}
-
-
-def _look(run: Run, plan: Generations) -> list[Proposal] | None:
-    """What the start does on a few examples: proposals that follow from it; None where nothing is to be found."""
-    sample = run.rng("look").sample(run.train, len(run.train))
-    scores = run.evaluate([run.initial], sample[: plan.look])[run.initial]
-    if plan.look and math.fsum(score.value for score in scores) >= FAULTLESS * plan.look:
-        sure = max(plan.look, min(len(sample), CONFIRMED, plan.evaluations // 4))
-        mean = run.evaluate([run.initial], sample[:sure]).means()[run.initial]
-        if mean >= FAULTLESS:
-            run.warn(
-                f"the start is right on {mean:.0%} of {counted(sure, 'training example')}: there is nothing to be "
-                "found here"
-            )
-            return None
-    unreadable = sum(not score.parsed for score in scores)
-    if unreadable <= UNREADABLE * plan.look:
-        return []
-    run.warn(f"{unreadable} of the first {counted(plan.look, 'reply', 'replies')} hold no readable answer")
-    prompt = with_answer_line(run.task.labels, run.initial, run.task.editable)
-    return [Proposal(prompt, (run.initial,), "rewrite", "says what an answer looks like")]
 
 
 def _left(run: Run, plan: Generations) -> float:

@@ -162,7 +162,8 @@ def _facts(asked: Asked) -> tuple[tuple[str, str], ...]:
     search: Any = report.get("search") or {}
     known = [("task", report["task"]), ("method", report["method"]), ("seed", report["seed"]),
              ("model", report["model"]), ("proposer", report["proposer"]), ("verdict by", report["evaluator"]),
-             ("search by", search.get("evaluator", "-")), ("status", report["status"]), ("why", report["reason"]),
+             ("search by", search.get("evaluator", "-")), ("read in layout", report["best"].get("layout", "")),
+             ("status", report["status"]), ("why", report["reason"]),
              ("time, last session", words.duration(report["wall_s"])), ("promptopt", asked.version)]  # fmt: skip
     return tuple((name, visible(str(value))) for name, value in [*known, *asked.settings] if value not in ("", None))
 
@@ -218,6 +219,7 @@ def _candidates(report: Report) -> tuple[CandidateRow, ...]:
         known, dev = each["search"], each["dev"]
         demos = len(each.get("demos", ()))
         shown = f"{text}\n[{demos} demonstrations]" if demos else text
+        shown += f"\n[layout {each['layout']}]" if each.get("layout") else ""
         rows.append(
             CandidateRow(
                 place, each["prompt_id"], visible(each["operator"]),

@@ -1,0 +1,106 @@
+"""What is looked at before the first generation: the start on a few examples, the task's other layouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.optimizers.auto.operators import with_answer_line
+from promptopt.optimizers.auto.plan import Generations
+from promptopt.run import Run
+from promptopt.run.forms import refused
+from promptopt.tasks.layouts import read_apart
+from promptopt.tasks.task import Task
+from promptopt.text import counted
+from promptopt.types import Example, Prompt, Proposal
+
+FAULTLESS = 0.98
+"""A start that scores so much leaves nothing to be found."""
+CONFIRMED = 60
+"""Training examples, at most, that a start must be faultless on before the search ends for it."""
+UNREADABLE = 0.2
+"""Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
+LEAST_PAIRS = 3
+"""Examples that a layout is looked at on, at least: with fewer, one that is far better is missed too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the first look leaves: the prompts that go on, and children of them that it suggests."""
+
+    elite: list[Prompt]
+    first: list[Proposal]
+
+
+def opened(run: Run, plan: Generations, *, layouts: bool) -> Opening | None:
+    """Look at the start, and where `layouts` at those of its task; None where nothing is to be found."""
+    sample = run.rng("look").sample(run.train, len(run.train))
+    seen = sample[: plan.look]
+    scores = run.evaluate([run.initial], seen)[run.initial]
+    if plan.look and math.fsum(score.value for score in scores) >= FAULTLESS * plan.look:
+        sure = max(plan.look, min(len(sample), CONFIRMED, plan.evaluations // 4))
+        mean = run.evaluate([run.initial], sample[:sure]).means()[run.initial]
+        if mean >= FAULTLESS:
+            run.warn(
+                f"the start is right on {mean:.0%} of {counted(sure, 'training example')}: there is nothing to be "
+                "found here"
+            )
+            return None
+    others = _others(run) if layouts and plan.look >= LEAST_PAIRS else []
+    pairs = min(plan.look, max(LEAST_PAIRS, plan.look // max(1, len(others))))
+    laid_out = _taken(run, others, seen[:pairs])
+    elite = _better(run, laid_out, seen[:pairs], plan.keep)
+    unreadable = sum(not score.parsed for score in scores)
+    first: list[Proposal] = []
+    if unreadable > UNREADABLE * plan.look:
+        run.warn(f"{unreadable} of the first {counted(plan.look, 'reply', 'replies')} hold no readable answer")
+        first = [
+            Proposal(
+                with_answer_line(run.task.labels, each, run.task.editable), (each,), "rewrite",
+                "says what an answer looks like",
+            )
+            for each in elite
+        ]  # fmt: skip
+    return Opening(elite, first)
+
+
+def _others(run: Run) -> list[Prompt]:
+    """The start in the other layouts of its task in which the model reads it differently."""
+    if not isinstance(run.task, Task) or run.initial.layout:
+        return []
+    _, *others = dict.fromkeys(read_apart(run.task, run.initial).values())
+    laid_out = [run.initial.in_layout(name) for name in others]
+    return run.admit([Proposal(each, (run.initial,), "layout", f"read as {each.layout!r}") for each in laid_out])
+
+
+def _taken(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> tuple[Prompt, ...]:
+    """Those whose requests the task model takes, scored on `examples`."""
+    taken: list[Prompt] = []
+    for prompt in prompts:
+        why = refused(run, prompt, examples[0])
+        if why is None:
+            taken.append(prompt)
+        else:
+            run.warn(f"layout {prompt.layout!r} is left out: {why}")
+    run.evaluate(taken, examples)
+    return tuple(taken)
+
+
+def _better(run: Run, laid_out: Sequence[Prompt], examples: Sequence[Example], keep: int) -> list[Prompt]:
+    """The start, and the layouts that do better on the same examples; the `keep` most hopeful of them.
+
+    What does as well is no reason to read the prompt in another way than its user does.
+    """
+    scores = run.evaluate([run.initial, *laid_out], examples)
+    sums = {each: math.fsum(score.dense for score in scores[each]) for each in (run.initial, *laid_out)}
+    hopeful = [run.initial, *(each for each in laid_out if sums[each] > sums[run.initial])]
+    if len(hopeful) == 1:
+        return hopeful
+    shown = ", ".join(f"{each.layout!r} {scores.means()[each]:.2f}" for each in hopeful[1:])
+    run.warn(
+        f"on {counted(len(examples), 'training example')} the start scores {scores.means()[run.initial]:.2f} in the "
+        f"layout in use, and more in others of the task ({shown}): the search tries these too"
+    )
+    belief = run.posterior(hopeful)
+    return sorted(hopeful, key=lambda each: -belief.mean[each])[:keep]

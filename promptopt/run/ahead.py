@@ -1,0 +1,91 @@
+"""Batches begun ahead: while one is out, the next is recorded and looked up, and the one before is handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptopt.errors import BudgetSpent
+from promptopt.run.fetching import Call, Fetch
+from promptopt.types import Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a door does for a line, of one role and repetition.
+
+    `calls`: requests and their draws as calls. `admit`: how many calls a cap lets through, from the first, where so
+    many others, by their keys, are on their way. `fetch`: a batch that lacks no keys which are flying. `charge`: enter
+    calls and their replies into the ledger; it gives the sentence for a cap that cut them.
+    """
+
+    calls: Callable[[Sequence[Request], Sequence[str]], list[Call]]
+    admit: Callable[[Sequence[Call], Collection[bytes]], int]
+    fetch: Callable[[Sequence[Call], Collection[bytes]], Fetch]
+    charge: Callable[[Sequence[Call], Sequence[Any]], str]
+
+
+@dataclass(slots=True, eq=False)
+class Begun:
+    """A batch on its way. `whole`: no cap keeps any of it back."""
+
+    whole: bool
+    _calls: Sequence[Call]
+    _fetch: Fetch
+    _done: Callable[[Begun, Sequence[Call], Sequence[Any]], str]
+
+    @property
+    def keys(self) -> Collection[bytes]:
+        """Of all its calls."""
+        return [call.key for call in self._calls]
+
+    @property
+    def asked(self) -> Collection[bytes]:
+        """The keys that it asks for."""
+        return self._fetch.asked
+
+    def ask(self) -> None:
+        """As `protocols.Batch`."""
+        self._fetch.ask()
+
+    def close(self) -> None:
+        """Let go of what it asked for."""
+        self._fetch.close()
+
+    def replies(self) -> Iterator[Reply]:
+        """As `protocols.Batch`."""
+        found = self._fetch.replies()
+        values = [found[call.key] for call in self._calls]
+        said = self._done(self, self._calls, values)
+        for value in values:
+            yield Reply.from_json(value)
+        if not self.whole:
+            raise BudgetSpent(said)
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """Batches in their order: each begun after the one before, asked in turn, and handed on in turn."""
+
+    _way: Way
+    _begun: list[Begun] = field(default_factory=list[Begun])
+
+    def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Begun:
+        """As `protocols.Line`."""
+        calls, before = self._way.calls(requests, draws), self._begun
+        admitted = calls[: self._way.admit(calls, [key for each in before for key in each.keys])]
+        fetch = self._way.fetch(admitted, {key for each in before for key in each.asked})
+        begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
+        self._begun.append(begun)
+        return begun
+
+    def close(self) -> None:
+        """Let go of what was asked and will not be handed on."""
+        for begun in self._begun:
+            begun.close()
+
+    def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
+        # From here on what it asked for is found in the store.
+        self._begun.remove(begun)
+        return self._way.charge(calls, values)

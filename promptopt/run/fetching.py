@@ -1,0 +1,147 @@
+"""A batch of calls: recorded and looked up, then asked and stored, then read back. A step each, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptopt.errors import BackendError, Refused, StoreError, Suspended
+from promptopt.protocols import Model, Role, TextScorer
+from promptopt.run.arrivals import seen_through
+from promptopt.run.claimed import Turns
+from promptopt.run.stored import known
+from promptopt.store.cache import Cache
+from promptopt.store.claims import Claims
+from promptopt.store.journal import Journal
+from promptopt.text import counted
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: what is asked, its canonical text, its key."""
+
+    request: Request | ScoreRequest
+    text: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """What the calls of a role go through. `pay` is told of every stored reply that was asked for now."""
+
+    role: Role
+    model: Model
+    cache: Cache
+    journal: Journal | None
+    claims: Claims | None
+    stopping: Callable[[], str | None]
+    warn: Callable[[str], None]
+    pay: Callable[[Mapping[str, Any]], None]
+
+
+class Fetch:
+    """One batch. Made, it is recorded and looked up; then `ask`, in the thread of the run; then `replies`."""
+
+    def __init__(self, calls: Sequence[Call], through: Through, flying: Collection[bytes] = ()) -> None:
+        """`flying`: keys that a batch before this one asks for, and has read back before this one is.
+
+        Raises ReplayDiverged before anything is asked: a replay that goes another way must be told before it pays.
+        """
+        self._through = through
+        keys = list(dict.fromkeys(call.key for call in calls))
+        if through.journal is not None:
+            through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
+        self._found = known(through.cache, keys, through.warn)
+        self._lacking = [key for key in keys if key not in self._found]
+        missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
+        # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
+        self._missing = dict(sorted(missing.items(), key=lambda each: each[1].text))
+        self._turns = Turns(through.claims, self._missing, through.cache, through.stopping) if missing else None
+
+    @property
+    def asked(self) -> Collection[bytes]:
+        """The keys that it asks for."""
+        return self._missing.keys()
+
+    def ask(self) -> None:
+        """Ask for what the store lacks, and store each reply as it settles. Raises Suspended where the model fails."""
+        if self._turns is None:
+            return
+        try:
+            asked = 0
+            while calls := self._turns.following():
+                self._ask(calls)
+                asked += len(calls)
+                # Then `replies` lets go of them: it has the time.
+                if asked == len(self._missing):
+                    return
+                self._flush()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of what it asked for."""
+        if self._turns is not None:
+            self._turns.close()
+
+    def replies(self) -> dict[bytes, Any]:
+        """Every reply of the batch as JSON. Raises Suspended where one was not to be had."""
+        through = self._through
+        if self._lacking:
+            self._flush()
+            self.close()
+            # Read back instead of passed on: the program sees what a replay will see, byte for byte.
+            self._found.update(known(through.cache, self._lacking, through.warn))
+            lost = sum(key not in self._found for key in self._lacking)
+            if lost:
+                reason = through.stopping()
+                raise Suspended(
+                    f"{counted(lost, 'call')} of the {through.role} model without an answer"
+                    if reason is None
+                    else reason
+                )
+        return self._found
+
+    def _ask(self, missing: Sequence[Call]) -> None:
+        through = self._through
+        reason = through.stopping()
+        if reason is not None:
+            raise Suspended(reason)
+        try:
+            try:
+                asked = [call.request for call in missing]
+                for index, reply in seen_through(_generated(missing, through), asked, through.model.name, through.warn):
+                    call = missing[index]
+                    value = reply.to_json()
+                    through.cache.put(call.key, through.model.name, call.text, canonical(value))
+                    through.pay(value)
+            except BaseException:
+                # Where the model fails, too: what was answered is paid for.
+                through.cache.flush()
+                raise
+        except Refused as refusal:
+            raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
+        except (BackendError, StoreError) as outage:
+            raise Suspended(str(outage)) from outage
+
+    def _flush(self) -> None:
+        try:
+            self._through.cache.flush()
+        except StoreError as outage:
+            raise Suspended(str(outage)) from outage
+
+
+def _generated(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, Reply | Likelihoods]]:
+    def stopping() -> bool:
+        return through.stopping() is not None
+
+    if isinstance(missing[0].request, ScoreRequest):
+        assert isinstance(through.model, TextScorer)
+        texts = [call.request for call in missing if isinstance(call.request, ScoreRequest)]
+        yield from through.model.score(texts, stopping)
+    else:
+        requests = [call.request for call in missing if isinstance(call.request, Request)]
+        yield from through.model.generate(requests, stopping)

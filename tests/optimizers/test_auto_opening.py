@@ -1,0 +1,141 @@
+"""What `auto` looks at before its first generation: the start, and the other layouts of its task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.errors import RequestRefused
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.auto.search import Auto
+from promptopt.outcome.result import Result
+from promptopt.reports.export import export, export_of, from_text
+from promptopt.run.budget import Budget
+from promptopt.tasks.task import Task
+from promptopt.types import Content, Example, Request
+
+LABELS = ("no", "yes")
+WORDS = ("carefully", "exactly", "twice", "soon")
+
+
+def said(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def form(content: Content) -> str:
+    return "text" if isinstance(content, str) else "system" if content[0].role == "system" else "chat"
+
+
+def right_in(shares: Mapping[str, float], read: Callable[[Content], bool] = lambda _: True) -> Scripted:
+    """A model that is right as often as the form of the request says, and not readable where `read` says no."""
+
+    def reply(request: Request) -> str:
+        text = said(request.content)
+        number = int(re.findall(r"item (\d+)", text)[-1])
+        seed = f"{form(request.content)}{text.split('item')[0]}{number}".encode()
+        right = int(hashlib.sha256(seed).hexdigest()[:8], 16) / 2**32 < shares[form(request.content)]
+        return LABELS[number % 2 if right else 1 - number % 2] if read(request.content) else "who knows"
+
+    return Scripted(reply, name="by form")
+
+
+def author(request: Request) -> str:
+    text = said(request.content)
+    section = text.split('"""')[1].strip() if '"""' in text else "Answer."
+    return f"<prompt>{section} {random.Random(f'{text}{request.seed}').choice(WORDS)}.</prompt>"
+
+
+def task(instruction: str = "Answer it.") -> Task:
+    examples = [Example.of(LABELS[number % 2], question=f"item {number}") for number in range(400)]
+    return Task.from_examples(examples, prompt=instruction, labels=LABELS, metric="exact", name="forms")
+
+
+def search(home: Path, model: Scripted, cap: int = 250, optimizer: Auto | None = None) -> Result:
+    return optimize(
+        task(),
+        Auto() if optimizer is None else optimizer,
+        model=Models(model, proposer=Scripted(author, name="proposer")),
+        budget=Budget(evaluations=cap),
+        store=home / "store.db",
+    )
+
+
+@pytest.mark.parametrize("best", ["text", "system"])
+def test_a_far_better_layout_is_found_and_told(tmp_path: Path, best: str) -> None:
+    shares = {"chat": 0.1, "system": 0.1, "text": 0.1, best: 0.95}
+    result = search(tmp_path, right_in(shares))
+    assert result.prompt.layout == best
+    assert result.verdict == "better"
+    assert any(f"read in the layout {best!r}" in warning for warning in result.warnings)
+    assert result.to_json()["best"]["layout"] == best
+    again = search(tmp_path, right_in(shares))
+    assert again.paid.calls == 0
+    assert again.prompt == result.prompt
+
+
+def test_a_layout_that_does_no_better_is_not_searched(tmp_path: Path) -> None:
+    result = search(tmp_path, right_in({"chat": 0.8, "system": 0.1, "text": 0.1}))
+    others = [each for each in result.candidates() if each.prompt.layout]
+    assert [each.proposal.operator for each in others] == ["layout", "layout"]
+    assert result.prompt.layout == ""
+
+
+def test_layouts_stay_as_they_are_where_the_user_says_so(tmp_path: Path) -> None:
+    result = search(tmp_path, right_in({"chat": 0.2, "system": 0.9, "text": 0.9}), optimizer=Auto(layouts=False))
+    assert not [each for each in result.candidates() if each.prompt.layout]
+
+
+def test_a_layout_whose_replies_can_be_read_mends_unreadable_ones(tmp_path: Path) -> None:
+    model = right_in(dict.fromkeys(("chat", "system", "text"), 0.8), lambda content: form(content) == "system")
+    result = search(tmp_path, model)
+    assert result.prompt.layout == "system"
+    assert any("hold no readable answer" in warning for warning in result.warnings)
+    assert any("('system' " in warning and "tries these too" in warning for warning in result.warnings)
+
+
+def test_a_layout_that_the_model_does_not_take_is_left_out_in_a_sentence(tmp_path: Path) -> None:
+    answering = right_in({"chat": 0.3, "system": 0.9, "text": 0.9})
+
+    def refusing(request: Request) -> str:
+        if isinstance(request.content, str):
+            raise RequestRefused("the server takes no plain text")
+        reply = next(iter(answering.generate([request])))[1]
+        return reply.text
+
+    for _ in range(2):
+        result = search(tmp_path, Scripted(refusing, name="chats only"))
+        assert result.status == "finished"
+        assert "layout 'text' is left out: the server takes no plain text" in result.warnings
+        assert result.prompt.layout == "system"
+
+
+def test_a_winner_in_another_layout_is_taken_away_as_it_was_measured(tmp_path: Path) -> None:
+    result = search(tmp_path, right_in({"chat": 0.2, "system": 0.2, "text": 0.9}))
+    exported = export(export_of(task(), result.prompt), "json")
+    assert json.loads(exported)["text"] is not None
+    laid_out, prompt = from_text(task(), exported, exported=True)
+    shown = task().train[0]
+    assert laid_out.render(prompt, shown) == task().render(result.prompt, shown)
+    assert prompt.layout == ""
+
+
+def test_another_layout_is_another_search(tmp_path: Path) -> None:
+    model = right_in(dict.fromkeys(("chat", "system", "text"), 0.5))
+    first = search(tmp_path, model, 60)
+    fewer = optimize(
+        replace(task(), layouts=task().layouts[:1]),
+        Auto(),
+        model=Models(model, proposer=Scripted(author, name="proposer")),
+        budget=Budget(evaluations=60),
+        store=tmp_path / "store.db",
+    )
+    assert fewer.run_id != first.run_id
