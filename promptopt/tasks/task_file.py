@@ -116,13 +116,15 @@ def load_task_file(
     data: str | Path | None = None,
     splits: Splits = DEFAULT_SPLITS,
     trust: bool = False,
+    own_user: bool = False,
 ) -> Task:
     """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
 
-    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`.
+    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`. `own_user`:
+    whoever plays users is named elsewhere, so that a model which the file names for it is not asked.
     Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says or was not trusted with.
     """
-    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust))
+    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust), own_user=own_user)
 
 
 def load_shipped(path: Path, member: str, data: str | Path | None, splits: Splits) -> Task:
@@ -136,6 +138,8 @@ def _loaded(
     data: str | Path | None,
     splits: Splits,
     consent: Callable[[Path, Sequence[bytes], Sequence[str]], None] | None,
+    *,
+    own_user: bool = False,
 ) -> Task:
     from promptopt.tasks.schema import check_table
 
@@ -159,7 +163,7 @@ def _loaded(
     beside = b"" if module is None else content_of(module)
     if consent is not None:
         contents = [content] if module is None else [content, beside]
-        consent(path, contents, deeds(table, own_data=data is not None, beside=module))
+        consent(path, contents, deeds(table, own_data=data is not None, own_user=own_user, beside=module))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
         made = None if module is None else own_metric(module, beside, metric)
