@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from promptopt.cli.output import say, troubles
+from promptopt.outcome.looks import looked_at
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
@@ -107,19 +108,11 @@ def planned(event: Planned) -> list[str]:
         event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain),
     ]
-    if event.look > 1:
+    if event.look > 1 and not event.again:
         lines.append(looked_at(event.look, event.alpha))
     if event.recorded:
         lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
-
-
-def looked_at(look: int, alpha: float) -> str:
-    """What a further look at the same test examples costs."""
-    return (
-        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
-        f"is look {look}, and needs p below {alpha:.2g}"
-    )
 
 
 def smallest(test: int, gain: float) -> str:

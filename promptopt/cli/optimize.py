@@ -13,7 +13,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_foreseen, show_json, suspended_by
 from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
@@ -37,7 +37,7 @@ def optimize(
         str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
     ] = None,
     trust: options.Trust = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
+    dry_run: options.DryRun = False,
     track: Annotated[
         list[str] | None, typer.Option(metavar="WHERE", help="Tell mlflow or otel (OpenTelemetry) of it, too.")
     ] = None,
@@ -61,7 +61,9 @@ def optimize(
     if trust:
         task_of(chosen, trust=True)
     if dry_run:
-        _foresee(chosen, as_json=json)
+        from promptopt.cli.forecast import forecast
+
+        show_foreseen(forecast(chosen), as_json=json)
         return
     out = _out(chosen)
     with tracked(track or [], stored(chosen), say) as tracker:
@@ -79,16 +81,6 @@ def optimize(
 
 def unseen(event: Event) -> None:
     """Watches nothing."""
-
-
-def _foresee(config: RunConfig, *, as_json: bool) -> None:
-    from promptopt.cli.forecast import forecast
-
-    foreseen = forecast(config)
-    if as_json:
-        show_json(foreseen.to_json())
-    else:
-        show(foreseen.describe())
 
 
 def run(

@@ -165,6 +165,19 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     return load_task(config.task, data=config.data, splits=splits, trust=trust)
 
 
+def alone(config: RunConfig, name: str) -> Task:
+    """One of several tasks as it stands by itself, with the same splits."""
+    return task_of(dataclasses.replace(config, task=name, system=None, objective=None, weights=None))
+
+
+def of_scoring(config: RunConfig) -> RunConfig:
+    """The options of scoring after a search: the caps are those of the search, and its settings are no evaluator's."""
+    own = {name: value for name, value in config.settings.items() if name.startswith(_EVALUATOR)}
+    return dataclasses.replace(
+        config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own
+    )
+
+
 def names_of(config: RunConfig) -> list[str]:
     """The tasks that are named; a file whose name has a comma in it is one. Raises ConfigError for an empty name."""
     return [config.task] if Path(config.task).exists() else listed(config.task, "--task")

@@ -13,7 +13,8 @@ class Planned:
     """Before anything is spent: the reserve, and the smallest true gain the sealed test finds four times in five.
 
     `recorded`: calls of an earlier execution of the same run, which cost nothing again. `look`: which look at its test
-    examples a verdict on anything new will be, at the two-sided level `alpha`.
+    examples a verdict on anything new will be, at the two-sided level `alpha`. `again`: an earlier execution has shown
+    a verdict, which is shown again unless the caps have changed.
     """
 
     run_id: str
@@ -22,6 +23,7 @@ class Planned:
     recorded: int
     look: int = 1
     alpha: float = 0.05
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,17 @@ def same_input(example: Example) -> tuple[str, ...]:
     return tuple(normalise(value) for _, value in example.fields)
 
 
+def alike_input(example: Example) -> tuple[str, ...]:
+    """What two examples share whose inputs are the same to a reader: them, but for case, full stop, Unicode form."""
+    return tuple(folded(value) for _, value in example.fields)
+
+
 def nearly_same(example: Example) -> tuple[str, ...]:
-    """What two examples share that are the same to a reader: target and inputs but for case, full stop, Unicode form.
+    """What two examples share that are the same to a reader: `alike_input`, and the target in that form.
 
     With another target they are two examples: there are tasks where case or a question mark decides.
     """
-    return ("", folded(example.target), *(folded(value) for _, value in example.fields))
+    return ("", folded(example.target), *alike_input(example))
 
 
 @lru_cache(maxsize=16_384)  # a task is split and checked many times over: for each run, and each seed

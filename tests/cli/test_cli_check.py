@@ -210,3 +210,22 @@ def test_a_chatbot_that_gives_its_prompt_away_is_red_whatever_the_score(
     green = check(invoke, "bot.toml", "You are a kind bot.", "--margin", "0.2", "--json")
     assert green.exit_code == 0, green.stdout
     assert {"leak of the prompt", "hidden orders"} <= {each["name"] for each in json.loads(green.stdout)["decisions"]}
+
+
+def test_a_dry_run_foresees_what_is_then_asked_and_asks_nothing(
+    invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    asked = (BETTER, "--baseline", START, "--test", "40", "--model", "scripted/x")
+    foreseen = json.loads(check(invoke, task_file, *asked, "--dry-run", "--json").stdout)
+    shown = check(invoke, task_file, *asked, "--dry-run")
+
+    assert (shown.exit_code, model.log) == (0, [])
+    assert "About 80 evaluations: 2 prompts on 40 test examples." in shown.stdout
+    assert shown.stdout.splitlines()[-1].startswith("Nothing was asked of any model.")
+    assert (foreseen["dry_run"], foreseen["evaluations"]) == (True, 80)
+    assert {role: told["calls"] for role, told in foreseen["roles"].items()} == {"task": 80, "judge": 0}
+    check(invoke, task_file, *asked)
+    assert len(model.log) == 80
+    # A cap is each prompt's own.
+    capped = json.loads(check(invoke, task_file, *asked, "--max-calls", "10", "--dry-run", "--json").stdout)
+    assert capped["evaluations"] == 20

@@ -301,3 +301,30 @@ def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, 
     assert scored.exit_code == 2
     assert "behind the system prompt (--system FILE)" in " ".join(scored.stderr.split())
     assert invoke("evaluate", *caps[2:], "--task", "blue.toml", "--prompt", "b.json", "--system", "x").exit_code == 0
+
+
+def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke, tasks: Path, model: Scripted) -> None:
+    asked = (
+        "--task",
+        "green.toml,blue.toml",
+        "--on",
+        "red.toml",
+        "--adapt",
+        "--user-prompts",
+        "2",
+        "--model",
+        "scripted/x",
+    )
+    foreseen = unseen(invoke, *asked, "--dry-run")
+    shown = invoke("unseen", *CAPS, *asked, "--dry-run")
+
+    assert model.log == []
+    assert (
+        "3 searches, each within the caps; then 8 evaluations for each test example of 1 unseen task." in shown.stdout
+    )
+    unseen(invoke, *asked)
+    # What two commands share is asked once: the start's own scores, under either search.
+    for role, spent in (("task", sum("item" in text_of(each) for each in model.log)), ("proposer", 0)):
+        told = foreseen["roles"][role]["calls"]
+        assert spent / 1.5 <= told <= 1.5 * max(spent, 20)
+    assert foreseen["evaluations"] == foreseen["roles"]["task"]["calls"]
