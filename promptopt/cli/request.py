@@ -264,7 +264,8 @@ def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Pro
     Files and shells add and drop it; as another prompt it would be asked anew, and held against the start by chance.
     """
     bare, start = ([(name, text.strip()) for name, text in each.texts] for each in (prompt, task.initial))
-    return laid_out, task.initial if bare == start and prompt.demos == task.initial.demos else prompt
+    same = bare == start and (prompt.demos, prompt.layout) == (task.initial.demos, task.initial.layout)
+    return laid_out, task.initial if same else prompt
 
 
 def _is_file(path: Path) -> bool:

@@ -85,10 +85,10 @@ class Source:
     drop: Sequence[str] = ()
     group: str | None = None
     slice: str | None = None
+    demands: str | None = None
     turns: Scored | None = None
     variables: Sequence[str] = ()
     scenarios: str = ""
-    demands: str | None = None
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""

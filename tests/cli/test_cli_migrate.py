@@ -95,6 +95,7 @@ def test_a_model_that_is_worse_with_any_prompt_and_one_that_is_open_have_their_e
     assert found["targets"][0]["status"] == "open"
 
 
+@pytest.mark.slow
 def test_a_model_that_is_gone_answers_from_its_file(
     moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, task_file: str, workplace: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -286,6 +286,7 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
     assert found["minutes"] is None
 
 
+@pytest.mark.slow
 def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +302,7 @@ def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     assert "rounds" in found["rounds"]
 
 
+@pytest.mark.slow
 def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:
     invoke(*BASE, task_file)
     assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0
