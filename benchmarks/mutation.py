@@ -56,7 +56,7 @@ TESTS = {
     "operators/reflect": ["tests/operators/test_reflect.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
     "operators/replies": ["tests/operators/test_replies.py"],
     "operators/rewrite": ["tests/operators/test_replies.py", "tests/optimizers/ape/test_ape.py"],
-    "optimizers/auto": ["tests/optimizers/test_auto.py", f"{GOLDEN}[auto]"],
+    "optimizers/auto": ["tests/optimizers/test_auto.py", "tests/optimizers/test_auto_losses.py", f"{GOLDEN}[auto]"],
     "run/posterior": ["tests/run/test_posterior.py"],
     "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
     "selection/lineage": ["tests/selection/test_lineage.py", f"{GOLDEN}[auto]"],

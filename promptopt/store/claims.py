@@ -40,7 +40,7 @@ class Claims:
         called while others ask for all that is left; what it raises ends it. Close it where it is left. Raises
         StoreError.
         """
-        left = list(keys)
+        left: list[bytes] = list(keys)
         while left:
             mine = self._take(left)
             try:
@@ -51,8 +51,8 @@ class Claims:
                     yield asked
             finally:
                 self._give(mine)
-            mine_now = set(mine)
-            done = mine_now | set(stored([key for key in left if key not in mine_now]))
+            done = set(mine)
+            done |= set(stored([key for key in left if key not in done]))
             left = [key for key in left if key not in done]
             if left and not asked:
                 look()

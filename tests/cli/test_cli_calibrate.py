@@ -33,6 +33,7 @@ def labels(path: Path, score: Callable[[int], float], **more: Callable[[int], st
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
     judged_task: str, models: dict[str, Scripted], invoke: Invoke, workplace: Path,
     search: Callable[..., dict[str, Any]],

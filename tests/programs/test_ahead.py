@@ -104,6 +104,24 @@ def test_a_batch_is_recorded_while_the_one_before_it_is_out(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("pairs")
+@pytest.mark.parametrize("cap", [None, 3, 1])
+def test_what_is_out_already_is_not_asked_a_second_time(cap: int | None, tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        if request.content == "the same for all":
+            assert until(lambda: desk.journal.position == 4)
+        return echo(request)
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        return ask(f"{ask('the same for all').text} {example['question']}").text
+
+    model = Scripted(answer, name="echo")
+    with Desk(tmp_path, model, Limits(calls=cap)) as desk:
+        found = desk.score(program, 4)
+        assert len(found) == (4 if cap is None else cap - 1)
+        assert model.calls == desk.door.spent.calls == (5 if cap is None else cap)
+
+
+@pytest.mark.usefixtures("pairs")
 def test_where_a_cap_depends_on_replies_nothing_is_begun_ahead(tmp_path: Path) -> None:
     positions: list[int] = []
 
@@ -239,3 +257,34 @@ def test_the_first_of_many_batches_is_small_and_the_next_ones_are_larger(monkeyp
     sizes.clear()
     ProgramEvaluator(chain).score(cells(8), Counting(echo))
     assert sizes == [8, 8]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_two_runs_that_need_each_others_replies_both_come_to_their_end(tmp_path: Path) -> None:
+    """They ask the same in opposite orders, each with a batch begun ahead; nothing is asked twice."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> str:
+        asked.append(str(request.content))
+        time.sleep(0.002)
+        return echo(request)
+
+    def run(name: str, order: int) -> None:
+        with Store(tmp_path / "store.db") as store, store.alone(name, lambda: None):
+            model = Scripted(answer, name="echo")
+            door = Door(
+                models={"task": model, "proposer": model, "judge": model}, prices={}, cache=store.cache, journal=None,
+                limits=Limits(), seed=0, stopping=lambda: None, warn=lambda _: None, claims=store.claims(name),
+            )  # fmt: skip
+            found.append(ProgramEvaluator(chain).score(cells(9)[::order], door)[::order])
+
+    found: list[list[Score]] = []
+    Store(tmp_path / "store.db").close()
+    threads = [threading.Thread(target=run, args=each) for each in (("one", 1), ("two", -1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert sorted(asked) == sorted(set(asked))
