@@ -9,8 +9,8 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [splits]      train, dev, test: default sizes
 [data]        where the examples are and which column is what (`Source` below)
 [[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
-[[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the patterns
-              `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
+              patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [simulation]  in the place of [data]: scenarios, whose users a model plays, turns, model, variables
               (`tasks/simulation.py`)
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
