@@ -141,10 +141,14 @@ def forecast(config: RunConfig) -> Forecast:
     return Forecast(
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        tuple(said for said in (*own.warnings, unasked, too_little(optimizer, room))
-              if said and not is_of_test_size(said)),
+        _warnings((*own.warnings, unasked, too_little(optimizer, room))),
         _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations,
     )  # fmt: skip
+
+
+def _warnings(said: Sequence[str]) -> tuple[str, ...]:
+    """What the plan does not say itself."""
+    return tuple(each for each in said if each and not is_of_test_size(each))
 
 
 def as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:

@@ -11,8 +11,7 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 [[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
-[simulation]  in the place of [data]: scenarios, whose users a model plays, turns, model, variables
-              (`tasks/simulation.py`)
+[simulation]  in the place of [data]: users whom a model plays (`tasks/simulation.py`)
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
 [contract]    what no prompt may lose, and what has to hold before it is shipped (`tasks/clauses.py`)
 [tasks.NAME]  a family: each such table overrides the file's own keys for the task `<file>/NAME`
@@ -119,11 +118,10 @@ def load_task_file(
 ) -> Task:
     """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
 
-    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`. `own_user`:
-    whoever plays users is named elsewhere, so that a model which the file names for it is not asked.
-    Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says or was not trusted with.
+    `trust`, `own_user`: as in `load_task`. Raises DataError where a file is missing or unreadable, ConfigError for what
+    the TOML says or was not trusted with.
     """
-    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust), own_user=own_user)
+    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust), own_user)
 
 
 def load_shipped(path: Path, member: str, data: str | Path | None, splits: Splits) -> Task:
@@ -137,7 +135,6 @@ def _loaded(
     data: str | Path | None,
     splits: Splits,
     consent: Callable[[Path, Sequence[bytes], Sequence[str]], None] | None,
-    *,
     own_user: bool = False,
 ) -> Task:
     from promptopt.tasks.schema import check_table
@@ -161,8 +158,8 @@ def _loaded(
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)
     if consent is not None:
-        contents = [content] if module is None else [content, beside]
-        consent(path, contents, deeds(table, own_data=data is not None, own_user=own_user, beside=module))
+        wanted = deeds(table, own_data=data is not None, own_user=own_user, beside=module)
+        consent(path, [content] if module is None else [content, beside], wanted)
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
         made = None if module is None else own_metric(module, beside, metric)

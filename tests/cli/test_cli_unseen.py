@@ -301,7 +301,7 @@ def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, 
     exported = {form: invoke("runs", "export", run, "--to", form).stderr for form in ("json", "text", "openai", "llm")}
     scored = invoke("evaluate", "--task", "blue.toml", "--prompt", "b.json", "--model", "x")
 
-    lost = "without user prompt of blue"
+    lost = "no place for the user prompt of blue"
     assert {form: lost in said for form, said in exported.items()} == {
         "json": False, "text": False, "openai": True, "llm": True,
     }  # fmt: skip
