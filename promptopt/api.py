@@ -13,13 +13,13 @@ from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
-from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
+from promptopt.binding.models import Models, OpenModels, names_user, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, ConfigError, StoreError
 from promptopt.outcome.criterion import Criterion
-from promptopt.outcome.looks import units_of
+from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
@@ -145,8 +145,10 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     if session.watch is not None:
         session.watch(run)
     look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
-    gain = smallest_detectable(units, alpha=look.alpha)
-    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha))
+    level = look.alpha if trial.shown is None else trial.shown.look.alpha
+    gain = smallest_detectable(units, alpha=level)
+    again = trial.shown is not None
+    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again, len(trial.test)))
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)
@@ -197,7 +199,7 @@ def _bind(
     seed: int,
 ) -> _BoundSearch:
     """`evaluators`: what guides the search, and what the verdict is by."""
-    given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
+    given, optimizer = bind_task(named, seed, own_user=names_user(model)), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
     guide = bind_evaluator(evaluator, task, optimizer)
@@ -228,6 +230,7 @@ def _prepare(
     name = run_id(fingerprint)
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
+    recorded, shown = store.recorded(name), Shown.of(store.last(name))
     journal = store.journal(name)
     door = Door(
         models=models.by_role,
@@ -257,8 +260,9 @@ def _prepare(
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
     store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
     method = method_name(asked.optimizer)
-    trial = Trial(name, method, run, door, allocation, asked.task.test, searched, criterion, store.looks)
-    return trial, journal.recorded
+    trial = Trial(name, method, run, door, allocation, asked.task.test, searched, criterion, store.looks,
+                  shown)  # fmt: skip
+    return trial, recorded
 
 
 def _warn_of_versions(run: Run, store: Store, name: str) -> None:

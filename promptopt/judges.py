@@ -1,4 +1,7 @@
-"""What a judge is worth before it is used: held against people's scores (`calibrate`), put to the test (`probe`)."""
+"""What a judge is worth before it is used: held against people's scores (`calibrate`), put to the test (`probe`).
+
+A metric that tells what a reply is worth can be held to the same.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluation import looking
-from promptopt.evaluators.judging import DRAWN, drawn, unusable
+from promptopt.evaluators.judging import DRAWN, drawn, options_of, unusable
+from promptopt.evaluators.rubric import Rubric
 from promptopt.outcome.criterion import by_judge, name_of
 from promptopt.outcome.judge_trust import remember
 from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating, Task
@@ -38,7 +42,7 @@ STEADY = 30
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was found of a judge. `report` or `found`, as asked for."""
+    """What was found of a judge, or of a metric (`judge` is empty then). `report` or `found`, as asked for."""
 
     evaluator: str
     judge: str
@@ -71,7 +75,7 @@ def calibrate(
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
 ) -> Judged:
-    """Have the judge score replies that people have scored, and say how far they agree.
+    """Have the judge, or a metric, score replies that people have scored, and say how far they agree.
 
     What is found is remembered, and a report by this judge, asked like this, speaks of it from then on. Raises
     ConfigError for an evaluator that grades no single reply, DataError without labels, BackendError where the engine
@@ -82,8 +86,9 @@ def calibrate(
     with _asking(task, model, evaluator, budget, seed, store, interrupt) as (judging, asked):
         replies = [(each.example, each.reply) for each in labelled]
         scores = judging.grade(replies, asked.door)
-        low, high = scale_of(asked.evaluator)
-        steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door)
+        low, high = scale_of(asked.evaluator, asked.task)
+        judged = by_judge(asked.evaluator)
+        steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door) if judged else None
         items = [
             Scored(
                 tuple(score - low for score in each.scores),
@@ -95,7 +100,8 @@ def calibrate(
             for each, score in zip(labelled, scores, strict=True)
         ]
         report = calibration(items, round(high - low) + 1, steady=steady, seed=seed)
-        remember(asked.evaluator, asked.door.models, report=report.to_json())
+        if judged:
+            remember(asked.evaluator, asked.door.models, report=report.to_json())
         return asked.judged(report=report)
 
 
@@ -135,13 +141,18 @@ def probe(
         rows = [scores[begin : begin + len(replies)] for begin in range(0, len(scores), len(replies))]
         values = [[score.value if score.judged else None for score in row] for row in rows]
         found = tuple(found_in(each, row, values[0]) for each, row in zip(PROBES, values[1:], strict=True))
-        remember(asked.evaluator, asked.door.models, probes=[each.to_json() for each in found])
+        if by_judge(asked.evaluator):
+            remember(asked.evaluator, asked.door.models, probes=[each.to_json() for each in found])
         return asked.judged(found=found)
 
 
-def scale_of(evaluator: Evaluator) -> tuple[float, float]:
-    """The scale on which people score what this evaluator judges: the judge's own, or 0 to 1."""
-    scale: Any = evaluator.fingerprint().get("scale")
+def scale_of(evaluator: Evaluator, task: Task) -> tuple[float, float]:
+    """The scale on which people score what this evaluator judges: its own, that of the task's rubric, or 0 to 1."""
+    said = evaluator.fingerprint()
+    rubric: Mapping[str, Any] = (
+        {} if "scale" in said or not options_of(task, "rubric") else Rubric.for_task(task).fingerprint()
+    )
+    scale: Any = said.get("scale", rubric.get("scale"))
     return (0.0, 1.0) if scale is None else (float(scale[0]), float(scale[1]))
 
 
@@ -150,9 +161,10 @@ def labelled_rows(
 ) -> list[Labelled]:
     """Rows of a file as labelled replies, those of one reply by several people as one.
 
-    Each has the task's inputs, `reply` and `score`; `target`, `slice` and `group` where there are some. Raises
-    DataError with where a row stands.
+    Each has the task's inputs, `reply` and `score`; `target`, `slice` and `group` where there are some. What the task
+    demands of a reply to these inputs is demanded here too. Raises DataError with where a row stands.
     """
+    known = {each.fields: each for each in (*task.train, *task.dev, *task.test)}
     fields = [name for name, _ in task.train[0].fields]
     found: dict[tuple[Example, str, str], list[float]] = {}
     for place, row in rows:
@@ -170,7 +182,14 @@ def labelled_rows(
             raise DataError(f"{place}: score is {texts['score']!r}; write a number from {scale[0]:g} to {scale[1]:g}")
         further = {name: "" if row.get(name) is None else str(row[name]) for name in ("target", "group", "slice")}
         inputs = {name: texts[name] for name in fields}
-        example = Example(tuple(inputs.items()), further["target"], group=further["group"])
+        same = known.get(tuple(inputs.items()))
+        example = Example(
+            tuple(inputs.items()),
+            further["target"],
+            group=further["group"],
+            tools=() if same is None else same.tools,
+            demands=() if same is None else same.demands,
+        )
         found.setdefault((example, texts["reply"], further["slice"]), []).append(score)
     return [Labelled(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
 
@@ -186,7 +205,8 @@ class _Asked:
 
     def judged(self, report: Report | None = None, found: tuple[Found, ...] = ()) -> Judged:
         """What was found, with what it took."""
-        judge, door = self.door.models["judge"].name, self.door
+        door = self.door
+        judge = door.models["judge"].name if by_judge(self.evaluator) else ""
         return Judged(name_of(self.evaluator), judge, door.spent, door.paid, tuple(self.warned), report, found)
 
 
@@ -210,10 +230,10 @@ def _asking(
             f"the conversations of task {task.name!r} are played anew each time; hold its judge to the test on a task "
             f"of logged chats with the same [judge]"
         )
-    if not by_judge(chosen) or not isinstance(chosen, Grading):
+    if not isinstance(chosen, Grading):
         raise ConfigError(
-            f"the evaluator {name_of(chosen)!r} has no judge that grades one reply; name rubric, checklist, panel or "
-            f"weighted with --evaluator, or give the task a [judge]"
+            f"the evaluator {name_of(chosen)!r} grades no single reply; name rubric, checklist, panel, weighted or "
+            f"generation (the task's metric) with --evaluator, or give the task a [judge]"
         )
     with opened(place) as store:
         models = open_models(model).by_role

@@ -22,6 +22,22 @@ settings.load_profile("busy")
 
 SLOW = {"test_survives_a_crash_at_any_call"}
 """Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`)."""
+OF_A_FEW = {
+    "test_budget_is_exact",
+    "test_raised_budget_continues",
+    "test_same_run_under_other_hash_seeds",
+    "test_survives_crash_after_crash",
+}
+"""Tests of that contract that are slow too, but for the methods below. That a replay pays nothing is never left out."""
+FEW = {
+    "align_pro/test_align_pro.py::TestContract",
+    "apo/test_apo.py::TestContract",
+    "evoprompt/test_evoprompt.py::TestGA",
+    "opro/test_opro.py::TestContract",
+    "plum/test_plum.py::TestTabuSearch",
+    "promptquine/test_tapruning.py::TestByBudget",
+}
+"""The quickest of each kind: trained, criticism, breeding, a history of scores, neighbours, no proposer."""
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free in memory: a whole run leaves some 300 MB there, for a while."""
@@ -44,7 +60,8 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """What a contract brings along cannot be marked where it is written: plug-in authors have no such marker."""
     for item in items:
-        if item.name.partition("[")[0] in SLOW:
+        name = item.originalname
+        if name in SLOW or (name in OF_A_FEW and not item.nodeid.endswith(tuple(f"{each}::{name}" for each in FEW))):
             item.add_marker("slow")
 
 

@@ -23,6 +23,7 @@ def test_labels_and_a_judge_that_leans_cover_the_truth_and_the_judge_alone_does_
     assert found["as shipped"].better / trials < 0.06
 
 
+@pytest.mark.slow
 def test_a_good_judge_makes_the_interval_narrower() -> None:
     found = simulate(CASES[0], 50, 60)
     assert found["as shipped"].width < 0.97 * found["people alone"].width

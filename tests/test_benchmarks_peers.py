@@ -177,6 +177,7 @@ def mean_gain(form: str) -> float:
     return sum(gains) / len(gains)
 
 
+@pytest.mark.slow
 def test_a_proposal_stands_in_the_form_that_was_asked_for_and_is_as_good_in_each() -> None:
     means = [mean_gain(form) for form in REQUESTS]
     assert max(means) - min(means) < 0.006  # three standard errors
@@ -192,6 +193,7 @@ def test_every_pool_begins_at_the_same_accuracy_with_room_above() -> None:
     assert len({noun for _, noun in clauses(begun(plant("additive", 3), 3).start)} & set(NOUNS)) == 4
 
 
+@pytest.mark.slow
 def test_a_method_of_ours_keeps_the_cap_and_its_parts_add_up() -> None:
     row = play(Job("random", "additive", 0, 120))
     assert row.problem == ""

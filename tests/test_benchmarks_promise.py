@@ -15,6 +15,7 @@ def test_every_shape_of_scores_has_a_row() -> None:
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [each.name for each in promise_scores.SHAPES]
 
 
+@pytest.mark.slow
 def test_users_look_by_the_ledger() -> None:
     for row in promise_scores.looks(1)[2:]:
         assert row.endswith("| 0.0083 |")

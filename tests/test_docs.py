@@ -22,7 +22,13 @@ from promptopt.types import Content, Request
 from tests.documents import ROOT, command, follow, forget
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PAGES = ["docs/new-model.md", "docs/new-evaluator.md", "docs/new-task.md", "docs/new-optimizer.md", "docs/programs.md"]
+PAGES = [
+    "docs/new-model.md",
+    "docs/new-evaluator.md",
+    "docs/new-task.md",
+    "docs/programs.md",
+    pytest.param("docs/new-optimizer.md", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture
@@ -65,6 +71,7 @@ def last_run(text: str) -> str:
     return text.replace("RUN", json.loads(command("promptopt runs list --json"))["runs"][0]["run_id"])
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> None:
     rows = "".join(f"film {number},{('good', 'bad')[number % 2]}\n" for number in range(200))
     (folder / "reviews.csv").write_text("text,mood\n" + rows, encoding="utf-8")
@@ -73,6 +80,7 @@ def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> No
     assert finds_a_better_prompt(names["Rewrites"](), folder)
 
 
+@pytest.mark.slow
 def test_the_readme_runs(folder: Path, scripted: None) -> None:
     more = '*(Example.of(("negative", "positive")[n % 2], text=f"film {n}") for n in range(120))]'
     known = {each: getattr(promptopt, each) for each in promptopt.__all__} | {"dataclass": dataclass}
@@ -81,6 +89,7 @@ def test_the_readme_runs(folder: Path, scripted: None) -> None:
     assert finds_a_better_prompt(names["Rewrites"](), folder)
 
 
+@pytest.mark.slow
 def test_the_page_on_log_probabilities_runs(folder: Path, scripted: None, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = "".join(f"film {number}\t{number % 2}\n" for number in range(240))
     for part in ("seed-13/train.tsv", "seed-13/dev.tsv", "test.tsv"):
@@ -100,7 +109,9 @@ def newest(text: str) -> str:
     return text.replace("RUN2", runs[-1]).replace("RUN", runs[0])
 
 
-@pytest.mark.parametrize(("page", "made"), [("report", "both.html"), ("compare", "found/report.html")])
+@pytest.mark.parametrize(
+    ("page", "made"), [("report", "both.html"), pytest.param("compare", "found/report.html", marks=pytest.mark.slow)]
+)
 def test_the_pages_on_reports_and_comparing_run(page: str, made: str, folder: Path, scripted: None) -> None:
     follow(f"docs/{page}.md", folder, newest)
     assert (folder / made).read_text(encoding="utf-8").startswith("<!doctype html>")

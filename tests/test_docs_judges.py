@@ -76,6 +76,7 @@ def fill_in(path: Path) -> None:
         writer.writerows(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_the_page_on_judges_runs(folder: Path) -> None:
     def edit(text: str) -> str:

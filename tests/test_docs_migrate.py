@@ -40,6 +40,7 @@ def opened(spec: str, **_: object) -> Scripted:
     return Scripted(answer, name=spec)
 
 
+@pytest.mark.slow
 def test_the_page_on_moving_a_prompt_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specs, "open_model", opened)
     follow("docs/migrate.md", folder)

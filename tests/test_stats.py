@@ -64,7 +64,7 @@ def test_the_binary_interval_excludes_zero_exactly_where_the_test_rejects(n: int
             assert (gain.p_value < 0.05) == (low > 0 or high < 0)
 
 
-@pytest.mark.parametrize("disagreement", [0.02, 0.1, 0.25])
+@pytest.mark.parametrize("disagreement", [0.02, 0.1, pytest.param(0.25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("share", [0.0, pytest.param(0.4, marks=pytest.mark.slow), 1.0])
 def test_the_binary_interval_covers_the_true_gain(disagreement: float, share: float) -> None:
     gain, trials = disagreement * share, 1_000
@@ -186,6 +186,7 @@ def test_all_looks_together_spend_no_more_than_one_in_twenty() -> None:
     assert 0.0499 < sum(levels) / 2 < 0.05
 
 
+@pytest.mark.slow
 def test_the_detectable_gain_is_found_with_the_power_it_promises() -> None:
     trials = 1_500
     gain = smallest_detectable(ITEMS, disagreement=0.25)

@@ -40,6 +40,7 @@ def test_a_search_that_does_not_end_is_one_sentence(pattern: str, text: str) -> 
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.slow
 def test_readers_metrics_and_task_files_are_stopped_too(tmp_path: Path) -> None:
     example = Example((("text", "x"),), SLOW)
     with pytest.raises(PromptoptError, match="took more than"):
@@ -97,6 +98,7 @@ def test_simple_expressions_find_what_re_finds(pattern: str, text: str) -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "evaluator",
     [

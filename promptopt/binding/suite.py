@@ -186,8 +186,9 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
         rest = _as_user(content) if own is None else content[1:]
         group = f"{task.name}/{example.group}" if example.group else ""
         return Example(
-            (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name, example
-        )
+            (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name, example,
+            example.demands,
+        )  # fmt: skip
 
     return tuple(tuple(map(made, split)) for split in (task.train, task.dev, task.test))
 

@@ -12,7 +12,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.types import HISTORY
 
@@ -36,7 +36,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "system", "objective", "weights", "floor", "model", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
-    "seed", "max_calls", "max_usd", "max_minutes",
+    "seed", "max_calls", "max_usd", "max_minutes", "dry_run",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def check(
@@ -64,28 +64,27 @@ def check(
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
     from promptopt.outcome.decisions import overall
-    from promptopt.reports.junit import junit as as_junit
-    from promptopt.reports.pull_request import pull_request
 
     if not 0 <= margin <= 1:
         raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    dry_run = bool(given.pop("dry_run"))
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
     laid_out, old = prompt_from(task, baseline)
     others, new = _new_prompt(task, prompt, laid_out)
     if laid_out.layout != others.layout:
         raise ConfigError("the two prompts are in different layouts of the task; export both in one")
-    checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
+    if dry_run:
+        from promptopt.cli.foresight import foresee_check
+
+        show_foreseen(foresee_check(config, _with_must_pass(laid_out), (old, new)), as_json=json)
+        return
+    checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
-    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
-    _write(summary, pull_request(checked, examples=not no_examples))
+    _write_reports(checked, junit, summary, examples=not no_examples)
     code = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[outcome]
     if json:
-        told = [
-            {name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions
-        ]
-        show_json({"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
-                   "exit_code": code, "decisions": told})  # fmt: skip
+        show_json(_as_json(checked, outcome, code))
     else:
         show(_as_text(checked, outcome))
     raise typer.Exit(code)
@@ -103,8 +102,10 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
 
 
 def _checked(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], margin: float, *, accept_judge: bool, quiet: bool
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], margin: float,
+    *, accept_judge: bool, quiet: bool,
 ) -> Checked:  # fmt: skip
+    """`given`: the prompts as they were given, which say how they spell their slots."""
     from promptopt.cli.evaluate import scored
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
@@ -125,11 +126,20 @@ def _checked(
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
+    shown = [_as_spelt(task, text, own) for text, own in zip(texts, given, strict=True)]
     return Checked(
-        task.name, after.model, after.evaluator, (texts[0], texts[1]),
+        task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested),
     )  # fmt: skip
+
+
+def _as_spelt(task: Task, text: str, given: str | None) -> str:
+    """The text with the slots as the user's own file has them, or as the task does where none was given."""
+    from promptopt.cli.request import given_text
+    from promptopt.tasks.spelling import as_spelt, respelt
+
+    return as_spelt(text, task.marks if given is None else respelt((given_text(given),), task.fields).marks)
 
 
 def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int]) -> list[Decision]:
@@ -215,6 +225,12 @@ def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:
     return spent.prompt_tokens, spent.completion_tokens, spent.usd
 
 
+def _as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
+    told = [{name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions]
+    return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
+            "exit_code": code, "decisions": told}  # fmt: skip
+
+
 def _as_text(checked: Checked, outcome: str) -> str:
     from promptopt.reports import words
 
@@ -223,6 +239,14 @@ def _as_text(checked: Checked, outcome: str) -> str:
     rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
     head = f"{checked.task}, {len(checked.pairs)} examples, {checked.evaluator} on {checked.model}"
     return f"{said}\n\n{head}\n\n{words.columns(rows)}"
+
+
+def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *, examples: bool) -> None:
+    from promptopt.reports.junit import junit as as_junit
+    from promptopt.reports.pull_request import pull_request
+
+    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
+    _write(summary, pull_request(checked, examples=examples))
 
 
 def _write(path: Path | None, text: str) -> None:

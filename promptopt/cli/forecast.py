@@ -6,24 +6,35 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from promptopt.binding.config import RunConfig, build_optimizer
-from promptopt.cli.display import looked_at, smallest
+from promptopt.binding.evaluator import recast, verdict_evaluator
+from promptopt.binding.plan import room_for, too_little
+from promptopt.binding.task import bind_task
+from promptopt.cli.display import smallest
+from promptopt.cli.foreseen import (
+    closing,
+    minutes_of,
+    price_by_spec,
+    role_table,
+    sentence,
+    time_said,
+    within_dollars,
+    without_price,
+)
 from promptopt.cli.rehearsal import played
-from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known, usd_of
-from promptopt.cli.speed import ENOUGH_CALLS, speed_of
-from promptopt.models.prices import SCRIPTED, Price, price_of
-from promptopt.models.providers import provider_of
-from promptopt.models.server.address import is_this_machine
-from promptopt.models.specs import check_spec
+from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
+from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
+from promptopt.cli.speed import speed_of
+from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
+from promptopt.outcome.looks import looked_at, units_of
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
-from promptopt.reports import words
 from promptopt.run.budget import Allocation, allocate
-from promptopt.stats import ALPHA
-from promptopt.text import counted
-from promptopt.types import Example, Room, UpperBounds
+from promptopt.stats import ALPHA, smallest_detectable
+from promptopt.tasks.splits import is_of_test_size
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Room, UpperBounds
 
 SHOWN_TO_PROPOSER = 8
 """Examples a request to the proposer is taken to show, beside the prompt."""
@@ -34,6 +45,10 @@ class Forecast:
     """The whole run, by role. `minutes` None: no earlier run with these models says how fast they are."""
 
     config: RunConfig
+    task: Task
+    """What is searched on, as the method takes it."""
+    winner: Prompt
+    """What stand-ins found, about as long as what is found; the start where the search could not be played."""
     roles: tuple[RoleForecast, ...]
     minutes: float | None
     speed_from: int
@@ -47,6 +62,13 @@ class Forecast:
     look: int = 1
     """Which look at its test examples the verdict will be, at the level `alpha`."""
     alpha: float = ALPHA
+    evaluations: int | None = None
+    """Of the search, the final choice and the test; None where the plan is unknown."""
+
+    @property
+    def systems(self) -> tuple[str, str]:
+        """The text under search before and after."""
+        return self.task.initial[self.task.editable], self.winner[self.task.editable]
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -55,6 +77,7 @@ class Forecast:
             "task": self.config.task,
             "method": self.config.method,
             "seed": self.config.seed,
+            "evaluations": self.evaluations,
             "roles": {role.role: asdict(role) for role in self.roles},
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
@@ -66,65 +89,18 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
-        rows = [head, *(_row(role, priced=role.model not in self.unpriced) for role in self.roles)]
-        total = RoleForecast(
-            "together",
-            "",
-            sum_known([role.calls for role in self.roles]),
-            sum_known([role.prompt_tokens for role in self.roles]),
-            sum_known([role.completion_tokens for role in self.roles]),
-            _sum_usd([role.usd for role in self.roles]),
-        )
-        rows.append(_row(total, priced=not self.unpriced))
-        lines = [words.columns(rows, right=(1, 2, 3, 4)), "", self._time(), _sentence(self.plan.describe())]
-        lines.append(_sentence(smallest(self.plan.test, self.smallest_gain)))
+        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        lines.append(sentence(self.plan.describe()))
+        lines.append(sentence(smallest(self.plan.test, self.smallest_gain, len(self.task.test))))
         if self.look > 1:
-            lines.append(_sentence(looked_at(self.look, self.alpha)))
+            lines.append(sentence(looked_at(self.look, self.alpha)))
         if self.rounds:
-            lines.append(_sentence(self.rounds))
-        if self.unpriced:
-            lines.append(f"No price is known for {', '.join(self.unpriced)}: dollars are not guessed.")
-        lines += [f"Warning: {warning}" for warning in self.warnings]
-        lines.append("Nothing was asked of any model. Calls that are already in the store cost nothing.")
-        return "\n".join(lines)
-
-    def _time(self) -> str:
-        if self.minutes is None:
-            return (
-                f"Time: unknown (no earlier run with this model paid for {ENOUGH_CALLS} calls or more, which would say "
-                f"how fast it is, or the calls are unknown)."
-            )
-        runs = counted(self.speed_from, "earlier run")
-        return f"Time: about {words.duration(60 * self.minutes)}, at the speed of {runs} with this model."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _row(role: RoleForecast, *, priced: bool) -> list[str]:
-    def number(value: int | None) -> str:
-        return "unknown" if value is None else f"{value:,}"
-
-    usd = "unknown" if role.usd is None and priced else words.dollars(role.usd)
-    return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
-
-
-def _sum_usd(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+            lines.append(sentence(self.rounds))
+        return "\n".join([*lines, *closing(self.unpriced, self.warnings)])
 
 
 def forecast(config: RunConfig) -> Forecast:
     """Work it out. Raises what a run with this config would raise before its first call."""
-    from promptopt.binding.evaluator import recast, verdict_evaluator
-    from promptopt.binding.plan import room_for, too_little
-    from promptopt.binding.task import bind_task
-    from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
-    from promptopt.outcome.looks import units_of
-    from promptopt.stats import smallest_detectable
-
     given = task_of(config)
     optimizer = build_optimizer(config.method, settings_of(config, given))
     own = recast(given, optimizer)
@@ -132,11 +108,11 @@ def forecast(config: RunConfig) -> Forecast:
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     checked = config.model if config.check_model is None else config.check_model
-    proposer = _proposer(config)
+    proposer = proposer_of(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
-    named = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge}
-    specs = {**named, **_others(config, evaluator, proposer)}
-    prices = {spec: _price(spec, config.base_url) for spec in specs.values()}
+    specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
+             **_others(config, evaluator, proposer)}  # fmt: skip
+    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
     searching = CellCost.of(task, evaluator, config.model)
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
     cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
@@ -155,45 +131,32 @@ def forecast(config: RunConfig) -> Forecast:
     written = None if proposals is None or expected is None else expected.completion_tokens
     roles.append(proposing(proposer, proposals, shown, written, prices[proposer]))
     roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
-    roles += _players(specs, prices)
+    roles += players(specs, prices)
+    winner, evaluations = own.initial, None if cells is None else cells + arranged.reserve.evaluations
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
-        roles = _within([_as_rehearsed(role, taken, prices[role.model]) for role in roles], budget.usd)
+        roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.model]) for role in roles], budget.usd)
+        evaluations, winner = taken.evaluations, taken.winner
     speed, runs = speed_of(config, proposer)
     look, alpha = _look(sealed := task.test[: arranged.test])
     return Forecast(
-        config, tuple(roles), _minutes(roles, speed), runs, arranged,
+        config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        (*own.warnings, *(said for said in (unasked, too_little(optimizer, room)) if said)),
-        _rounds(optimizer, room), _unpriced(roles, prices), look, alpha,
+        tuple(said for said in (*own.warnings, unasked, too_little(optimizer, room))
+              if said and not is_of_test_size(said)),
+        _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations,
     )  # fmt: skip
 
 
-def _as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:
+def as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:
+    """The role with what was counted of it, where that was."""
     if role.role not in played:
         return role
     calls, read, written = map(round, played[role.role])
     return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=usd_of(price, read, written))
 
 
-def _within(roles: list[RoleForecast], usd: float | None) -> list[RoleForecast]:
-    """The roles, less of each alike where together they cost more than the cap in dollars."""
-    total = _sum_usd([role.usd for role in roles])
-    if usd is None or total is None or total <= usd:
-        return roles
-    share = usd / total
-    return [
-        replace(
-            role,
-            calls=None if role.calls is None else round(share * role.calls),
-            prompt_tokens=None if role.prompt_tokens is None else round(share * role.prompt_tokens),
-            completion_tokens=None if role.completion_tokens is None else round(share * role.completion_tokens),
-            usd=None if role.usd is None else share * role.usd,
-        )
-        for role in roles
-    ]
-
-
-def _proposer(config: RunConfig) -> str:
+def proposer_of(config: RunConfig) -> str:
+    """Who writes prompts, and judges where no judge is named."""
     from promptopt.binding.models import default_proposer
 
     default = default_proposer(config.model)
@@ -209,7 +172,8 @@ def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str,
     return {**found, "user": shipped if config.user_model is None else config.user_model}
 
 
-def _players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
+def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
+    """Who plays the users, where somebody does."""
     named = [specs["user"]] if "user" in specs else []
     return [RoleForecast("user", each, None, None, None, usd_of(prices[each], None, None)) for each in named]
 
@@ -226,11 +190,6 @@ def _judges(
         return [judging(judge, kinds, cells, prices[judge])]
     checking = judging(last, kinds, (0, cells[1]), prices[last])
     return [judging(judge, kinds, (cells[0], 0), prices[judge]), replace(checking, role="check_judge")]
-
-
-def _minutes(roles: Sequence[RoleForecast], speed: float | None) -> float | None:
-    tokens = sum_known([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
-    return None if speed is None or tokens is None else tokens / speed / 60
 
 
 def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:
@@ -262,24 +221,6 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
     if arranged.search.calls is not None:
         proposals = min(proposals, arranged.search.calls)
     return min([expected.evaluations, *caps]), proposals
-
-
-def _unpriced(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
-
-
-def _price(spec: str, base_url: str | None) -> Price | None:
-    """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
-    if spec.partition("/")[0] != SCRIPTED:
-        check_spec(spec)
-    return price_of(spec, local=_is_here(spec, base_url))
-
-
-def _is_here(spec: str, url: str | None) -> bool:
-    """Whether a model is asked at an address of this machine, where tokens cost nothing."""
-    known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
-    asked = known is not None and known.takes_url
-    return asked and host is not None and is_this_machine(host)
 
 
 def _look(sealed: Sequence[Example]) -> tuple[int, float]:

@@ -56,7 +56,7 @@ def calibrate(
 
     with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
         rows = [(f"{labels}, row {place}", row) for place, row in enumerate(read_rows(labels), 1)]
-        found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"])), **arguments)
+        found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"], task)), **arguments)
     assert found.report is not None
     if json:
         show_json({**_head(found), "report": found.report.to_json()})
@@ -116,7 +116,12 @@ def _head(found: Judged) -> dict[str, Any]:
 
 
 def _title(found: Judged) -> str:
-    return f"{found.evaluator} by {found.judge}, {counted(found.paid.calls, 'call')} paid"
+    by = (
+        f"{found.evaluator} by {found.judge}"
+        if found.judge
+        else f"{found.evaluator}: the task's metric, without a judge"
+    )
+    return f"{by}, {counted(found.paid.calls, 'call')} paid"
 
 
 def _warned(text: str) -> str:

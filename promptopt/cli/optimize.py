@@ -13,7 +13,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_foreseen, show_json, suspended_by
 from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
@@ -37,7 +37,7 @@ def optimize(
         str | None, typer.Option(metavar="RUN", help="Go on with a run; only caps need to be given again.")
     ] = None,
     trust: options.Trust = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and ask no model.")] = False,
+    dry_run: options.DryRun = False,
     track: Annotated[
         list[str] | None, typer.Option(metavar="WHERE", help="Tell mlflow or otel (OpenTelemetry) of it, too.")
     ] = None,
@@ -61,7 +61,9 @@ def optimize(
     if trust:
         task_of(chosen, trust=True)
     if dry_run:
-        _foresee(chosen, as_json=json)
+        from promptopt.cli.forecast import forecast
+
+        show_foreseen(forecast(chosen), as_json=json)
         return
     out = _out(chosen)
     with tracked(track or [], stored(chosen), say) as tracker:
@@ -79,16 +81,6 @@ def optimize(
 
 def unseen(event: Event) -> None:
     """Watches nothing."""
-
-
-def _foresee(config: RunConfig, *, as_json: bool) -> None:
-    from promptopt.cli.forecast import forecast
-
-    foreseen = forecast(config)
-    if as_json:
-        show_json(foreseen.to_json())
-    else:
-        show(foreseen.describe())
 
 
 def run(
@@ -194,10 +186,12 @@ def _show(result: Result, *, as_json: bool) -> None:
 
 def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
     from promptopt.places import write_whole
+    from promptopt.reports.carried import not_carried
     from promptopt.reports.export import export, export_of, format_for
 
     try:
-        text = export(export_of(task, result.prompt, result.model), format_for(out, None))
+        exported, form = export_of(task, result.prompt, result.model), format_for(out, None)
+        text = export(exported, form)
         write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise PromptoptError(
@@ -205,17 +199,21 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
             f"--out FILE` writes it once there is room"
         ) from cause
     if not quiet:
-        say(f"the winner is in {out}")
+        lost = not_carried(task, exported, form)
+        say(f"the winner is in {out}{'; ' if lost else ''}{lost}")
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
+    from promptopt.tasks.splits import is_of_test_size
+
     if quiet:
         return
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
-    for warning in task.warnings:
+    # What the test can show is said with the plan, of as many examples as that pays for.
+    for warning in (each for each in task.warnings if not is_of_test_size(each)):
         say(f"warning: {warning}")
     if unasked:
         say(unasked)

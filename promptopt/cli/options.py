@@ -20,6 +20,7 @@ Trust = Annotated[
     bool,
     Option("--trust", help="Let this very task file or module run, import and download what it names, from now on."),
 ]
+DryRun = Annotated[bool, Option("--dry-run", help="Say what it would take, and ask no model.")]
 OnRay = Annotated[
     str | None,
     Option("--on", metavar="ray[://HOST:PORT]", help="Spread models that run in a process over a Ray cluster."),
@@ -36,6 +37,9 @@ ModelNames = Annotated[
 OWN = "This command"
 """The heading of options that no group holds."""
 _HEADINGS: Mapping[str, str] = {name: heading for heading, names in GROUPS.items() for name in names}
+_BESIDE = {
+    "dry_run": inspect.Parameter("dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DryRun),
+}
 _METAVARS: Mapping[Any, str] = {int: "N", float: "X"}
 
 
@@ -60,14 +64,18 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
     """A command that takes the fields of `RunConfig` called `names` as options, before its own.
 
     The command is called with `given`: what the user gave of them, by field. `helps` says otherwise what a field is for
-    in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times.
+    in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times. `dry_run` is no field, but
+    may be named too.
     """
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     hints = typing.get_type_hints(RunConfig, include_extras=True)
 
     def made(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters
-        options = [_option(fields[name].name, hints[name], helps.get(name, "")) for name in names]
+        options = [
+            _BESIDE[name] if name in _BESIDE else _option(fields[name].name, hints[name], helps.get(name, ""))
+            for name in names
+        ]
         rest = [parameter for name, parameter in own.items() if name != "given"]
 
         @wraps(command)

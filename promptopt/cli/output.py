@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import typer
 
@@ -38,6 +38,19 @@ def hand_over(text: str) -> None:
 def show_json(value: Mapping[str, Any]) -> None:
     """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
     typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)))
+
+
+class _Forecast(Protocol):
+    def to_json(self) -> dict[str, Any]: ...
+    def describe(self) -> str: ...
+
+
+def show_foreseen(foreseen: _Forecast, *, as_json: bool) -> None:
+    """What a dry run foresees, on stdout."""
+    if as_json:
+        show_json(foreseen.to_json())
+    else:
+        show(foreseen.describe())
 
 
 def _finite(value: Any) -> Any:

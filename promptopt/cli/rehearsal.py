@@ -14,14 +14,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from promptopt import api
+from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.cli.stand_ins import Proposer, StandIn, World, judged, utterance
+from promptopt.comparison.user_prompts import induced
 from promptopt.errors import PromptoptError
+from promptopt.evaluation import evaluate
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
+from promptopt.types import Prompt
 
 MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
@@ -40,6 +44,15 @@ class Rehearsed:
     others: tuple[StandIn, ...]
     """The one who plays users, and the check judge where there is one."""
     result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a whole search takes: (calls, tokens read, tokens written) by role, evaluations; and what it found."""
+
+    roles: Mapping[str, tuple[float, ...]]
+    evaluations: int
+    winner: Prompt
 
 
 def rehearse(
@@ -91,6 +104,74 @@ def rehearse(
     return Rehearsed(*models, judges, (user, *last), result)
 
 
+def rehearse_scores(
+    asked: Sequence[tuple[Task, Prompt, Evaluator]],
+    specs: Mapping[str, str],
+    budget: Budget,
+    seed: int,
+    attacked: tuple[Prompt, Prompt] | None = None,
+) -> Played | None:
+    """Score each prompt on the test of its task, and attack the two prompts of a chat; None where it cannot be played.
+
+    `specs`: of the task model, the judge, and the one who plays users.
+    """
+    world = World(asked[0][0], judged=any(isinstance(each, Judging) and each.judges for _, _, each in asked))
+    task = StandIn("task", specs["task"], world, world.answer)
+    user = StandIn("user", specs["user"], world, utterance, scored=False)
+    judges = tuple(
+        StandIn(role, specs["judge"], world, judged, scored=False)
+        for role in _judges_of([each for _, _, each in asked])
+    )
+    models = Models(task, task, judges if judges else None, user=user)
+    evaluations = 0
+    with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
+        try:
+            for place, (whole, prompt, evaluator) in enumerate(asked):
+                # A store for each: every evaluation is charged in full, whatever another one has asked.
+                found = evaluate(
+                    whole, prompt, model=models, evaluator=evaluator, split="test", budget=budget, seed=seed,
+                    store=Path(folder) / f"{place}.db",
+                )  # fmt: skip
+                evaluations += found.spent.evaluations
+            if attacked is not None:
+                before = task.calls
+                attack(
+                    asked[0][0], *attacked, model=models, budget=budget, seed=seed, store=Path(folder) / "attacks.db"
+                )
+                evaluations += task.calls - before
+        except PromptoptError:
+            return None
+    counted: dict[str, tuple[float, ...]] = {
+        each.name: (each.calls, each.read, each.written) for each in (task, user) if each.calls
+    }
+    if judges:
+        counted["judge"] = tuple(
+            map(sum, zip(*((each.calls, each.read, each.written) for each in judges), strict=True))
+        )
+    return Played(counted, evaluations, asked[-1][1])
+
+
+def rehearse_user_prompts(
+    task: Task, count: int, evaluator: Evaluator, specs: Mapping[str, str], seed: int
+) -> tuple[list[str], tuple[float, ...]]:
+    """User prompts for a task as `induced` has them written, and (calls, tokens read, tokens written) of whoever does.
+
+    Where none of them can be used, copies of the task's own stand for them. `specs`: of the task model and proposer.
+    """
+    world, own = World(task), task.initial[task.editable]
+    model = StandIn("task", specs["task"], world, world.answer)
+    proposer = StandIn("proposer", specs["proposer"], world, Proposer(own), scored=False)
+    with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
+        try:
+            texts = induced(
+                task, count, models=Models(model, proposer), evaluator=evaluator, seed=seed,
+                store=Path(folder) / "store.db",
+            )  # fmt: skip
+        except PromptoptError:
+            texts = [own] * count
+    return texts, (proposer.calls, proposer.read, proposer.written)
+
+
 def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
     roles = [role for each in evaluators if isinstance(each, Judging) for role in each.judges]
     # Whether users keep to their scenarios is a judge's word, whatever scores the conversations.
@@ -114,8 +195,8 @@ def played(
     budget: tuple[Budget, Allocation],
     seed: int,
     cells: int | None,
-) -> Mapping[str, tuple[float, ...]]:
-    """(calls, tokens read, tokens written) by role, of the whole search; nothing where it cannot be played.
+) -> Played | None:
+    """What the whole search takes; None where it cannot be played.
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
 
@@ -125,7 +206,7 @@ def played(
     arranged = budget[1]
     rehearsed = rehearse(task, optimizer, specs, evaluators, _playable(*budget), seed)
     if rehearsed is None:
-        return {}
+        return None
     capped, planned = bool(arranged.granted), None if cells is None else cells + arranged.reserve.evaluations
     done = rehearsed.result.spent.evaluations
     part = rehearsed.result.status == "suspended"
@@ -142,4 +223,6 @@ def played(
         for role, each in stood_in.items()
     }
     asked = [(each.calls, each.read, each.written) for each in rehearsed.judges]
-    return {**found, **({"judge": tuple(drawn * sum(counts) for counts in zip(*asked, strict=True))} if asked else {})}
+    if asked:
+        found["judge"] = tuple(drawn * sum(counts) for counts in zip(*asked, strict=True))
+    return Played(found, round(drawn * done), rehearsed.result.best.prompt)

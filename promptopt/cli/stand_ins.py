@@ -22,6 +22,8 @@ REPEATS = 0.25
 """How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 GROWTH = 24
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
+COMMON = 0.6
+"""Of how many examples how hard they are is the same for all prompts. Ours: half-way between tasks of the arena."""
 LONGEST_PHRASE = 11
 """Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
 _GOOD, _IDLE = ("carefully", "clearly", "always", "please", "then"), ("briefly", "first", "exactly", "really", "well")
@@ -130,19 +132,35 @@ class World:
         self._worth: dict[str, float] = {}
 
     def asked(self, text: str) -> tuple[str, float]:
-        """The right answer to what `text` asks, and how likely it is. The input comes last, after demonstrations."""
+        """The right answer to what `text` asks, and how likely it is."""
+        value, share = self._read(text)
+        return self.known.get(value, ""), share
+
+    def _read(self, text: str) -> tuple[str, float]:
+        """The input that `text` asks about, and how likely a right answer is. It comes last, after demonstrations."""
         place, value = max(((text.rfind(value), value) for value in self.known), default=(-1, ""))
-        return self.known.get(value, "") if place >= 0 else "", self._share(text[: max(0, place)])
+        return value if place >= 0 else "", self._share(text[: max(0, place)])
 
     def answer(self, request: Request) -> str:
         """Right in that share of all examples, most of them the same for all prompts."""
         text = flat(request.content)
         if self._judged:
             return f"A reply of some words, number {random.Random(text).randrange(10**6)}."
-        target, share = self.asked(text)
-        hard = random.Random(text[-40:]).random()
-        said = target if target and hard < share else random.Random(f"{text}{request.seed}").choice(self.targets)
+        value, share = self._read(text)
+        target = self.known.get(value, "")
+        hard = self._hardness(value, text)
+        others = [each for each in self.targets if each != target]
+        said = (
+            target if (target and hard < share) or not others else random.Random(f"{text}{request.seed}").choice(others)
+        )
         return said if said else f"A reply of some words, number {int(1000 * hard)}."
+
+    def _hardness(self, value: str, text: str) -> float:
+        """By the example, wherever it stands; by the whole request for those on which prompts differ by luck."""
+        if not value:
+            return random.Random(text[-40:]).random()
+        own = random.Random(value)
+        return own.random() if own.random() < COMMON else random.Random(text).random()
 
     def _share(self, head: str) -> float:
         if head not in self._worth:
@@ -184,8 +202,7 @@ class Proposer:
         text = flat(request.content)
         rng = random.Random(f"{text}{request.seed}")
         tags = [tag.lower() for tag in _TAG.findall(text)]
-        found = [block + line for block, line in _BLOCK.findall(text)]
-        blocks = list(dict.fromkeys(block for block in found if block.strip()))
+        blocks = _rewritten(text)
         if "mask" in tags:
             first, _, rest = (blocks[-1] if blocks else self.start).partition(". ")
             return f"<prompt>\n{first}. <mask>{rest}</mask>\n</prompt>" if rest else f"<prompt>\n{first}\n</prompt>"
@@ -224,6 +241,20 @@ class Proposer:
 
     def _most(self) -> int:
         return len(self.start.split(" ")) + GROWTH
+
+
+def _rewritten(text: str) -> list[str]:
+    """The texts that a request quotes to have them rewritten, each once, in order.
+
+    Those that are named as the last of them is, but for a number: what is named otherwise is shown beside it, as the
+    system prompt above a user prompt is.
+    """
+    found: list[tuple[str, str]] = []
+    for each in _BLOCK.finditer(text):
+        name = re.sub(r"\d+", "", text[: each.start()].rstrip().rpartition("\n")[2])
+        if block := "".join(filter(None, each.groups())).strip():
+            found.append((name, block))
+    return list(dict.fromkeys(block for name, block in found if name == found[-1][0]))
 
 
 def _paraphrased(text: str, longest: int, rng: random.Random) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_foreseen, show_json, suspended_by
 from promptopt.cli.side_by_side import gain_cells
 from promptopt.errors import ConfigError
 from promptopt.text import counted
@@ -95,6 +95,7 @@ def unseen(
     user_prompts: Annotated[
         int, typer.Option(metavar="N", min=0, help="Judge under N user prompts written from examples, too (paper: 10).")
     ] = 0,
+    dry_run: options.DryRun = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -108,6 +109,12 @@ def unseen(
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     folds = _folds(config, on)
     rivals = sum(len(targets) for _, targets in folds)
+    if dry_run:
+        from promptopt.cli.foresight import foresee_unseen
+
+        intended = _intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts)
+        show_foreseen(foresee_unseen(config, folds, intended, adapt=adapt, user_prompts=user_prompts), as_json=json)
+        return
     if not quiet and not json:
         say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))
     found: list[Unseen] = []
@@ -166,18 +173,19 @@ def _conducted(
 ) -> list[Unseen]:
     """One search, and what it is worth on each of the tasks that it did not see."""
     from promptopt.binding.suite import under_system
+    from promptopt.cli.request import alone
 
     task, run, best = _searched(config, quiet)
     start, system = task.initial[task.editable], best[task.editable]
     found: list[Unseen] = []
     for target in targets:
-        alone = _loaded(config, target)
-        whole = under_system(alone, start)
+        own = alone(config, target)
+        whole = under_system(own, start)
         prompts = [(whole, whole.initial), (whole, whole.initial.replace(whole.editable, system))]
         as_it_is = _judged(config, prompts, rivals, (run,), quiet)
         adapted = _adapted(config, target, (start, system), rivals, quiet) if adapt else None
-        reworded = _reworded(config, alone, (start, system), rivals, user_prompts, quiet) if user_prompts else None
-        found.append(Unseen(alone.name, task.members, start, system, as_it_is, adapted, reworded))
+        reworded = _reworded(config, own, (start, system), rivals, user_prompts, quiet) if user_prompts else None
+        found.append(Unseen(own.name, task.members, start, system, as_it_is, adapted, reworded))
     return found
 
 
@@ -192,12 +200,6 @@ def _searched(config: RunConfig, quiet: bool) -> tuple[Task, str, Prompt]:
     return task, result.run_id, result.best.prompt
 
 
-def _loaded(config: RunConfig, name: str) -> Task:
-    from promptopt.cli.request import task_of
-
-    return task_of(replace(config, task=name, system=None, objective=None, weights=None))
-
-
 def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> Judged:
     """User prompts searched under either system prompt, at the same caps, and held against each other."""
     asked = replace(config, task=target, objective=None, weights=None)
@@ -206,47 +208,42 @@ def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: i
 
 
 def _reworded(
-    config: RunConfig, alone: Task, systems: tuple[str, str], rivals: int, count: int, quiet: bool
+    config: RunConfig, own: Task, systems: tuple[str, str], rivals: int, count: int, quiet: bool
 ) -> UnderUserPrompts | None:
     """Both system prompts under user prompts that know of neither; None for a task that has none."""
     from promptopt.binding.suite import under_system
     from promptopt.cli.evaluate import scored
-    from promptopt.cli.request import evaluator_of, models_of
+    from promptopt.cli.request import evaluator_of, models_of, of_scoring
     from promptopt.comparison.user_prompts import induced, under_user_prompts
     from promptopt.tasks.parts import with_user_prompts
 
-    whole = with_user_prompts(under_system(alone, systems[0]))
+    whole = with_user_prompts(under_system(own, systems[0]))
     if len(whole.editables) == 1:
         return None
-    asked = _scoring(config)
+    asked = of_scoring(config)
     with interruptible() as interrupt, suspended_by(interrupt):
         texts = induced(
-            alone, count, models=models_of(config), evaluator=evaluator_of(asked, alone), seed=config.seed,
+            own, count, models=models_of(config), evaluator=evaluator_of(asked, own), seed=config.seed,
             interrupt=interrupt,
         )  # fmt: skip
     first, part = whole.editables
     prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
     found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
     if len(found) < len(prompts):
-        raise ConfigError(f"a user prompt written for {alone.name!r} could not be scored; leave --user-prompts out")
+        raise ConfigError(f"a user prompt written for {own.name!r} could not be scored; leave --user-prompts out")
     half = len(texts)
     return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
-
-
-def _scoring(config: RunConfig) -> RunConfig:
-    """The options of scoring: the caps are those of a search, and its settings are no evaluator's."""
-    own = {name: value for name, value in config.settings.items() if name.startswith("evaluator.")}
-    return replace(config, max_evaluations=None, max_calls=None, max_tokens=None, max_usd=None, settings=own)
 
 
 def _judged(
     config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
 ) -> Judged:
     from promptopt.cli.evaluate import scored
+    from promptopt.cli.request import of_scoring
     from promptopt.evaluation import compare
     from promptopt.stats import level
 
-    asked = _scoring(config)
+    asked = of_scoring(config)
     before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
     looks = [each.look.number for each in (before, after) if each.look is not None]
     # The two were entered as a look each, and have one verdict: the number before the last is nobody else's.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from promptopt.binding.models import open_models
@@ -146,28 +148,41 @@ class DspyModel:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """As `protocols.Model.generate`. Raises BackendError for the first failure, once what is in flight settled."""
-        waiting = iter(enumerate(requests))
-        failure: Exception | None = None
-        with ThreadPoolExecutor(self._threads) as pool:
-            flying: dict[Future[Reply], int] = {}
-            while True:
-                while len(flying) < self._threads and failure is None and not stopping():
-                    following = next(waiting, None)
-                    if following is None:
-                        break
-                    place, request = following
-                    flying[pool.submit(contextvars.copy_context().run, self._one, request)] = place
-                if not flying:
+        waiting, lock, over = iter(enumerate(requests)), threading.Lock(), threading.Event()
+        settled: SimpleQueue[tuple[int, Reply | BaseException] | None] = SimpleQueue()
+
+        def work() -> None:
+            # Each takes the next request by itself: were it handed one, what is out would wait for who hands it on.
+            while not over.is_set() and not stopping():
+                with lock:
+                    place, request = next(waiting, (-1, None))
+                if request is None:
                     break
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    place = flying.pop(future)
-                    cause = future.exception()
-                    if cause is None:
-                        yield place, future.result()
-                    elif isinstance(cause, Exception):
-                        failure = cause if failure is None else failure
+                try:
+                    settled.put((place, self._one(request)))
+                except BaseException as cause:  # noqa: BLE001 - whoever asked is told
+                    over.set()
+                    settled.put((place, cause))
+            settled.put(None)
+
+        failure: Exception | None = None
+        left = min(self._threads, len(requests))
+        with ThreadPoolExecutor(self._threads) as pool:
+            for _ in range(left):
+                pool.submit(contextvars.copy_context().run, work)
+            try:
+                while left:
+                    found = settled.get()
+                    if found is None:
+                        left -= 1
+                    elif isinstance(found[1], Reply):
+                        yield found[0], found[1]
+                    elif isinstance(found[1], Exception):
+                        failure = found[1] if failure is None else failure
                     else:
-                        raise cause
+                        raise found[1]
+            finally:
+                over.set()
         if failure is not None:
             said = f"{type(failure).__name__}: {failure}"
             raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure

@@ -116,7 +116,8 @@ class PromptOpt(Teleprompter):
             store=self.store,
         )
         for sentence in said:
-            _log.warning(sentence)
+            # Not as a warning, which is printed unasked: the report says it, and would say it a second time.
+            _log.info(sentence)
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, tuple(said))
         return best

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from promptopt.text import strip_fence
-from promptopt.types import Example, Reply, ToolCall
+from promptopt.types import Example, Reply, ToolCall, tool_names
 
 _WRITTEN = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 """How the templates of Hermes and Qwen have a model write a call; engines in this process hand it on as text."""
@@ -24,22 +25,26 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     text = _WRITTEN.sub(lambda found: _call(found[1], found[0]), reply.text).strip()
     bare = strip_fence(text)
     if bare.startswith("{"):
-        # Small models leave the tags out. Only a tool on offer is one, for a reply may be JSON of its own.
-        call = _call(bare, text)
-        text = call if any(call.startswith(f"{name}(") for name in offered(example)) else text
+        text = _bare_calls(text, bare, tool_names(example.tools))
     return replace(reply, text=replace(reply, text=text).written, tool_calls=())
 
 
-def offered(example: Example) -> list[str]:
-    """The names of the tools on offer."""
-    found: list[str] = []
-    for tool in example.tools:
-        value: object = json.loads(tool)
-        table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-        inner = table.get("function")
-        name = cast("dict[str, object]", inner).get("name") if isinstance(inner, dict) else None
-        found += [name] if isinstance(name, str) else []
-    return found
+def _bare_calls(text: str, bare: str, names: Sequence[str]) -> str:
+    """What small models write who leave the tags out: a call, or one on each line.
+
+    Only a tool on offer is called, for a reply may be JSON of its own.
+    """
+
+    def read(inner: str, whole: str) -> str:
+        call = _call(inner, whole)
+        return call if any(call.startswith(f"{name}(") for name in names) else whole
+
+    one = read(bare, text)
+    if one != text:
+        return one
+    lines = bare.splitlines()
+    found = [read(line.strip(), line) if line.lstrip().startswith("{") else line for line in lines]
+    return text if found == lines else "\n".join(found)
 
 
 def _call(inner: str, whole: str) -> str:

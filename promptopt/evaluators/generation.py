@@ -16,10 +16,10 @@ from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
-from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Task
+from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
 from promptopt.text import REGEX_LIMIT_S, counted, shorten
 from promptopt.thoughts import spoken
-from promptopt.types import Cell, Reply, Request, Score
+from promptopt.types import Cell, Demand, Example, Reply, Request, Score
 
 SHOWN = 200
 """Characters of an answer, or of an expected answer, in a feedback sentence."""
@@ -29,6 +29,8 @@ CUT = "the reply was cut off at"
 UNANSWERED = "the model did not answer"
 """How the feedback on an unreadable reply begins, by its cause."""
 ENDLESS = "a regular expression did not end on the reply"
+_Key = tuple[str, str, str, tuple[str, ...], tuple[Demand, ...]]
+"""What a judgement that is shared depends on: reply, finish, target, accepted, demands."""
 REMEMBERED = 8_192
 """Judgements kept to be shared by cells that got the same reply: a million cells of eight labels need few scores."""
 
@@ -51,7 +53,7 @@ class Generation:
     _measure: Metric = field(init=False, repr=False, compare=False)
     _read: Reader = field(init=False, repr=False, compare=False)
     _expected: str = field(init=False, repr=False, compare=False)
-    _known: dict[tuple[str, str, str, tuple[str, ...]], Score] | None = field(init=False, repr=False, compare=False)
+    _known: dict[_Key, Score] | None = field(init=False, repr=False, compare=False)
 
     calls_per_cell = 1
 
@@ -130,13 +132,17 @@ class Generation:
         reply = with_calls(cell.example, reply)
         if self._known is None:
             return self._in_time(cell, reply)
-        key = (reply.text, reply.finish, cell.example.target, cell.example.accepted)
+        key = (reply.text, reply.finish, cell.example.target, cell.example.accepted, cell.example.demands)
         score = self._known.get(key)
         if score is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             score = self._known[key] = self._in_time(cell, reply)
         return score
+
+    def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
+        """What each reply is worth, whoever wrote it; nobody is asked. Raises EvaluatorError as `score` does."""
+        return [self.judge(Cell(self.task.initial, example), Reply(text)) for example, text in replies]
 
     def _in_time(self, cell: Cell, reply: Reply) -> Score:
         try:

@@ -1,8 +1,10 @@
-"""Metrics: what an answer is worth beside the right one, in [0, 1]. All take the best over `target` and `accepted`."""
+"""Metrics: what an answer is worth, in [0, 1].
+
+All but `demands` hold it against the right ones, and take the best over `target` and `accepted`.
+"""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,8 +12,8 @@ from typing import Any, cast
 
 from promptopt.digits import decimal_comma, in_millions
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.evaluators import numerals
-from promptopt.evaluators.cues import UNSPACED
+from promptopt.evaluators import numerals, wording
+from promptopt.evaluators.demands import demands
 from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
@@ -19,12 +21,6 @@ from promptopt.protocols import METRICS, Metric
 from promptopt.registry import function_in
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, digest
-
-_WORD = re.compile(rf"[^\W{UNSPACED}]")
-_SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
-"""Not in a word, but a part of it: "C++" does not hold "C"."""
-_PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1,3})(?<=[\u0590-\u06ff])$")
-"""Arabic and Hebrew conjunctions, prepositions and articles, which are written together with their word."""
 
 
 def exact(answer: str, example: Example) -> float:
@@ -40,8 +36,8 @@ def contains(answer: str, example: Example) -> float:
 
     In scripts without spaces the target may stand anywhere; before an Arabic or Hebrew word its prefixes may stand.
     """
-    found = _folded(answer)
-    return float(any(_holds(found, _folded(right)) for right in _right(example)))
+    found = wording.folded(answer)
+    return float(any(wording.holds(found, wording.folded(right)) for right in _right(example)))
 
 
 def regex(answer: str, example: Example) -> float:
@@ -85,6 +81,7 @@ _METRICS: dict[str, Metric] = {
     "bleu": bleu,
     "choice": choice,
     "contains": contains,
+    "demands": demands,
     "exact": exact,
     "f1": f1,
     "json": json,
@@ -171,32 +168,6 @@ def _right(example: Example) -> tuple[str, ...]:
 @lru_cache(maxsize=16_384)
 def _composed(text: str) -> str:
     return normalise(text if text.isascii() else unicodedata.normalize("NFC", text))
-
-
-def _folded(text: str) -> str:
-    return normalise(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-
-
-def _holds(text: str, part: str) -> bool:
-    """Whether `part` stands in `text` with no word running into it. An empty part stands in an empty text only."""
-    if not part:
-        return not text
-    start = text.find(part)
-    while start >= 0:
-        end = start + len(part)
-        joined_before = (
-            start > 0 and _runs_on(text[start - 1], part[0]) and not _PREFIX.search(text, max(0, start - 5), start)
-        )
-        joined_after = end < len(text) and (_runs_on(part[-1], text[end]) or _SUFFIX.match(text, end) is not None)
-        if not (joined_before or joined_after):
-            return True
-        start = text.find(part, start + 1)
-    return False
-
-
-def _runs_on(left: str, right: str) -> bool:
-    """Whether two characters side by side belong to one word."""
-    return _WORD.match(left) is not None and _WORD.match(right) is not None
 
 
 def _expression(source: str) -> Regex:

@@ -96,6 +96,18 @@ def value(text: str, comma: bool = False, spaces: bool = False) -> Fraction | No
     return None if read is None else Fraction(read)
 
 
+@lru_cache(maxsize=16_384)
+def named(text: str) -> frozenset[Fraction]:
+    """Every number that a text names. What could be two, "1,234", is both of them; thoughts are no part of it."""
+    said = spoken(text)
+    found: set[Fraction] = set()
+    for comma in (False, True) if said is not None else ():
+        plain = _plain(str(said), comma)
+        for match in _NUMBER.finditer(plain):
+            found.update(map(Fraction, _spelled(match, plain, (comma, True))))
+    return frozenset(found)
+
+
 def equal(left: Fraction, right: Fraction) -> bool:
     """Whether two numbers are the same answer: whole numbers exactly, others within `TOLERANCE` of the larger."""
     if left.denominator == right.denominator == 1:

@@ -2,18 +2,21 @@
 
 A look is what it shows: the scores of a start and a winner on the same examples. One that shows what an earlier one
 showed (the same command once more, read from the store) is that look. Every other counts, whatever its task, model,
-method, seed or size, where it shares an example with an earlier one: examples are told by their inputs alone, so other
-targets, other columns' names and other splits of the same data do not make them new.
+method, seed or size, where it shares an example with an earlier one: examples are told by their inputs alone, in the
+form in which duplicates across splits are found, so other targets, other columns' names, other splits of the same data
+and a copy in other letters, marks or Unicode forms do not make them new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptopt.stats import level
 from promptopt.store.looks import Looks, Opening
-from promptopt.tasks.splits import same_input
+from promptopt.tasks.splits import alike_input, same_input
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, digest
 
 
@@ -29,9 +32,46 @@ class Look:
     shared: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an earlier execution of a run has shown of its test: a winner (its id) on so many examples, as which look.
+
+    A run that is finished, executed again, shows just that, and opens nothing.
+    """
+
+    best: str
+    examples: int
+    look: Look
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any] | None) -> Shown | None:
+        """From a stored result; None where the test was not opened, or where it cannot be read."""
+        try:
+            if result is None or result["look"] is None:
+                return None
+            best, look = result["best"], result["look"]
+            found = Look(int(look["number"]), float(look["alpha"]), int(look["shared"]))
+            return cls(best["prompt_id"], int(best["test"]["n"]), found)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
 def example_keys(examples: Sequence[Example]) -> list[str]:
     """What tells examples apart: the texts of their inputs, but for white space and order."""
     return [digest(sorted(same_input(example))) for example in examples]
+
+
+def ledger_keys(examples: Sequence[Example]) -> list[str]:
+    """What the ledger tells examples apart by: the texts of their inputs as a reader takes them, but for order."""
+    return [digest(sorted(alike_input(example))) for example in examples]
+
+
+def looked_at(look: int, alpha: float) -> str:
+    """What a further look at the same test examples costs."""
+    return (
+        f"these test examples were looked at {counted(look - 1, 'time')} before; a look that shows something new "
+        f"is look {look}, and needs p below {alpha:.2g}"
+    )
 
 
 def units_of(examples: Sequence[Example]) -> int:
@@ -46,15 +86,17 @@ def look_at(
     scores: Sequence[tuple[Prompt, Sequence[Score]]],
 ) -> Look:
     """Enter what was shown into the ledger. `by`: the model and the evaluator. Raises StoreError."""
-    keys = example_keys(examples)
-    items = zip(keys, *(row for _, row in scores), strict=True)
+    # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
+    exact = example_keys(examples)
+    items = zip(exact, *(row for _, row in scores), strict=True)
     values = sorted([key, *(repr(score.value) for score in row)] for key, *row in items)
-    return _look(looks.enter(digest([list(by), [prompt.id for prompt, _ in scores], values]), keys))
+    shown = digest([list(by), [prompt.id for prompt, _ in scores], values])
+    return _look(looks.enter(shown, ledger_keys(examples), exact))
 
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
     """The look that the next new opening of `examples` would be. Raises StoreError."""
-    return _look(looks.ahead(example_keys(examples)))
+    return _look(looks.ahead(ledger_keys(examples), example_keys(examples)))
 
 
 def _look(opening: Opening) -> Look:

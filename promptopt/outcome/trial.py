@@ -14,7 +14,7 @@ from promptopt.outcome.decisions import of_members
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
-from promptopt.outcome.looks import Look, look_ahead, look_at
+from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
@@ -46,6 +46,8 @@ class Trial:
     """What the final choice and the verdict are by."""
     looks: Looks
     """The store's ledger of openings."""
+    shown: Shown | None = None
+    """What an earlier execution has shown of the test."""
 
     def ahead(self, examples: int) -> Look:
         """The look that the next new verdict on so many test examples would be. Raises StoreError."""
@@ -118,7 +120,7 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     """Score start and winner on the sealed test, and enter that into the ledger before anybody is shown it."""
     run, criterion = trial.run, trial.criterion
     examples = trial.test[: allocation.test]
-    expectation = expected(run, winner, allocation, trial.ahead(allocation.test).alpha)
+    expectation = _expectation(trial, allocation, winner)
     judged_by = criterion.evaluator
     varying = allocation.total.calls is not None and isinstance(judged_by, CallsVary) and judged_by.calls_vary
     metered = allocation.total.metered or varying
@@ -134,6 +136,16 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
+
+
+def _expectation(trial: Trial, allocation: Allocation, winner: Prompt) -> str:
+    """What the test can show, and what it costs to look where an earlier execution has shown something else."""
+    shown = trial.shown
+    if shown is not None and (shown.best, shown.examples) == (winner.id, len(trial.test[: allocation.test])):
+        return expected(trial.run, winner, allocation, shown.look.alpha)
+    ahead = trial.ahead(allocation.test)
+    said = [looked_at(ahead.number, ahead.alpha)] if shown is not None and ahead.number > 1 else []
+    return "; ".join(filter(None, [expected(trial.run, winner, allocation, ahead.alpha), *said]))
 
 
 def _gain(trial: Trial, opened: _Opened) -> Gain | None:

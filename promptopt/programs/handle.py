@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -19,6 +20,9 @@ from promptopt.types import (
     Score,
     TracedCall,
 )
+
+SHORT = 32
+"""Characters of a reply that is likely to come up again."""
 
 Output = str | tuple[str, Sequence[TracedCall]] | Score
 """What a program gives back: a text, alone or with a trace of its own in place of the recorded one; or its own Score,
@@ -69,7 +73,7 @@ class Record:
     def trace(self) -> tuple[TracedCall, ...]:
         """The calls that were answered; where a program names no part, the one whose text stands in the request."""
         return tuple(
-            TracedCall(call.part if call.part else _part_in(call.text, self.cell.prompt), call.text, reply.text)
+            TracedCall(call.part if call.part else _part_in(call.text, self.cell.prompt), call.text, _once(reply.text))
             for call, reply in zip(self.asked, self.replies, strict=False)
         )
 
@@ -139,6 +143,11 @@ def _message(given: object) -> Message:
     raise ConfigError(
         f"a program asked with the message {given!r:.80}; give ('user', 'the text'), or another role in its place"
     )
+
+
+def _once(text: str) -> str:
+    """A short text as the one object that stands for it everywhere: a label may be the reply to a million calls."""
+    return sys.intern(text) if len(text) <= SHORT else text
 
 
 def _part_in(text: str, prompt: Prompt) -> str:

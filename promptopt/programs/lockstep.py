@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -26,8 +27,17 @@ WINDOW = 256
 """Cells of a cohort: several times what an engine has in flight, at a thread each."""
 ASYNC_WINDOW = 64
 """The same for async programs, whose event loops hold three files each."""
+FIRST = 64
+"""Cells of the first batch where there are more than one cohort takes: an engine need not wait for all of its programs.
+The next batches have twice as many each, up to a cohort."""
+AT_ONCE = 4
+"""Programs that compute side by side where they do nothing but compute."""
+PATIENCE_S = 0.01
+"""Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
 ENDING_S = 2.0
 """Seconds in which a program that was told to end is waited for."""
+
+Held = deque[tuple[Worker, Sequence[Reply] | None]]
 
 
 class _Over(Exception):
@@ -36,60 +46,62 @@ class _Over(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Cohort:
-    """Cells whose calls go out together. `size`: how many run or wait at once; `fresh`: those that did not begin."""
+    """Cells whose calls go out together."""
 
-    size: int
-    reports: SimpleQueue[Worker | None]
-    fresh: Iterator[Worker]
+    reports: SimpleQueue[Worker | None] = field(default_factory=SimpleQueue["Worker | None"])
     active: list[Worker] = field(default_factory=list[Worker])
-    running: list[Worker] = field(default_factory=list[Worker])
-
-    def begin(self, begun: list[Worker]) -> bool:
-        """Begin as many as there is room for; whether there were any."""
-        started: list[Worker] = []
-        for _, worker in zip(range(self.size - len(self.active)), self.fresh, strict=False):
-            worker.start()
-            begun.append(worker)
-            started.append(worker)
-        self.active += started
-        self.running += started
-        return bool(started)
+    held: Held = field(default_factory=lambda: Held())
+    """Who is to go on, with the replies to what it waits for; or to begin."""
 
     def settle(self, seconds: float) -> None:
-        """Wait until everyone who runs waits or has ended; who takes longer than `seconds` ends there.
+        """Let all go on who are held, until each of them waits or has ended; it ends where it takes `seconds`.
 
+        A few at a time, and more where none of them gets anywhere: of many that compute side by side each waits for all
+        others, and so does what is to answer the other cohort.
         Raises EvaluatorError where a program raised one: it ends the run.
         """
-        left = dict.fromkeys(self.running)
-        first = min((worker.began for worker in left), default=0.0)
+        ran = [worker for worker, _ in self.held]
+        left = dict.fromkeys(self._release(AT_ONCE))
+        more = AT_ONCE
         while left:
             try:
-                reported = self.reports.get(timeout=max(0.0, first + seconds - time.monotonic()))
+                reported = self.reports.get(timeout=self._patience(left, seconds))
             except Empty:
                 for worker in [each for each in left if time.monotonic() - each.began >= seconds]:
                     worker.stop(f"it went on for {seconds:g} seconds without asking the model or coming to an end")
                     worker.ended = True
                     worker.result = Finished(worker.record, failure=worker.over)
                     del left[worker]
-                first = min((worker.began for worker in left), default=0.0)
+                left.update(dict.fromkeys(self._release(more)))
+                more *= 2
                 continue
             if reported is None:
                 raise _Over
             left.pop(reported, None)
+            left.update(dict.fromkeys(self._release(1)))
             if reported.ended and reported.over:
                 reported.result = Finished(reported.record, failure=reported.over)
-        error = next((each.result.error for each in self.running if each.ended and each.result.error), None)
+        error = next((each.result.error for each in ran if each.ended and each.result.error), None)
         if error is not None:
             raise error
-        self.running = []
         self.active = [worker for worker in self.active if not worker.ended]
+
+    def _release(self, count: int) -> list[Worker]:
+        released = [self.held.popleft() for _ in range(min(count, len(self.held)))]
+        for worker, replies in released:
+            worker.go_on(replies)
+        return [worker for worker, _ in released]
+
+    def _patience(self, left: Iterable[Worker], seconds: float) -> float:
+        # Who was let go on first stands first.
+        return PATIENCE_S if self.held else max(0.0, next(iter(left)).began + seconds - time.monotonic())
 
     def waiting(self) -> list[Waiting]:
         """What all of them wait for, in cell order."""
         return [(worker.record, call) for worker in self.active for call in worker.waiting]
 
-    def resume(self, batch: Batch) -> BudgetSpent | None:
-        """Let those go on whose replies came; the limit that cut the others."""
+    def answer(self, batch: Batch) -> BudgetSpent | None:
+        """Have those go on whose replies came; the limit that cut the others."""
         replies: list[Reply] = []
         cut = None
         try:
@@ -100,8 +112,7 @@ class _Cohort:
         for worker in self.active:
             end = begin + len(worker.waiting)
             if end <= len(replies):
-                worker.resume(replies[begin:end])
-                self.running.append(worker)
+                self.held.append((worker, replies[begin:end]))
             begin = end
         return cut
 
@@ -110,10 +121,13 @@ class _Cohort:
 class _Course:
     """Both cohorts by turns, in a thread beside the one that asks the model."""
 
-    cohorts: Sequence[_Cohort]
+    program: Program
+    cells: Sequence[Cell]
+    rules: Rules
     replier: Replier
-    seconds: float
+    cohorts: Sequence[_Cohort] = field(default_factory=lambda: [_Cohort(), _Cohort()])
     begun: list[Worker] = field(default_factory=list[Worker])
+    """In the order of the cells."""
     out: SimpleQueue[Batch | None] = field(default_factory=SimpleQueue["Batch | None"])
     """Batches to be asked, in order; None: there are no more."""
     back: SimpleQueue[bool] = field(default_factory=SimpleQueue[bool])
@@ -127,7 +141,7 @@ class _Course:
         try:
             self._take_turns()
             for cohort in self.cohorts:
-                cohort.settle(self.seconds)
+                cohort.settle(self.rules.seconds)
         except BaseException as cause:  # noqa: BLE001 - whoever asks the model is told
             self.error = cause
         self.out.put(None)
@@ -145,13 +159,14 @@ class _Course:
     def _take_turns(self) -> None:
         before: tuple[_Cohort, Batch] | None = None
         turn, empty, whole = 0, 0, True
+        room = ASYNC_WINDOW if is_async(self.program) else WINDOW
+        first = FIRST if len(self.cells) > room else room
         # A cohort that has nothing to ask never will again, and the other has its turn first.
         while self.cut is None and empty < len(self.cohorts):
-            cohort = self.cohorts[turn % 2]
-            turn += 1
+            cohort, other = self.cohorts[turn % 2], self.cohorts[1 - turn % 2]
             following = None
             if whole:
-                self._fill(cohort)
+                self._fill(cohort, min(room, first << min(turn, 8)))
                 if cohort.active:
                     batch = self.replier.begin(cohort.waiting())
                     self.out.put(batch)
@@ -160,19 +175,27 @@ class _Course:
                 self._hand_on(*before)
             before, empty = following, 0 if following else empty + 1
             if before is not None and not self.replier.ahead:
+                other.settle(self.rules.seconds)
                 self._hand_on(*before)
                 before = None
+            turn += 1
 
-    def _fill(self, cohort: _Cohort) -> None:
+    def _fill(self, cohort: _Cohort, room: int) -> None:
         """Settle a cohort, and begin others in place of those that have ended, which come to their first call too."""
-        cohort.settle(self.seconds)
-        while not self.over and cohort.begin(self.begun):
-            cohort.settle(self.seconds)
+        cohort.settle(self.rules.seconds)
+        while len(cohort.active) < room and len(self.begun) < len(self.cells) and not self.over:
+            fresh = self.cells[len(self.begun) : len(self.begun) + room - len(cohort.active)]
+            for cell in fresh:
+                worker = Worker(self.program, Record(cell), self.rules, cohort.reports)
+                self.begun.append(worker)
+                cohort.active.append(worker)
+                cohort.held.append((worker, None))
+            cohort.settle(self.rules.seconds)
 
     def _hand_on(self, cohort: _Cohort, batch: Batch) -> None:
         if not self.back.get():
             raise _Over
-        cut = cohort.resume(batch)
+        cut = cohort.answer(batch)
         self.cut = cut if self.cut is None else self.cut
 
 
@@ -184,11 +207,7 @@ def in_lockstep(
     The model is asked in the thread that calls this. Passes on what else `replier` and its batches raise. No thread is
     left behind but those of programs that nothing can end.
     """
-    size = ASYNC_WINDOW if is_async(program) else WINDOW
-    reports = [SimpleQueue[Worker | None](), SimpleQueue[Worker | None]()]
-    workers = [Worker(program, Record(cell), rules, reports[place // size % 2]) for place, cell in enumerate(cells)]
-    cohorts = [_Cohort(size, own, iter([each for each in workers if each.reports is own])) for own in reports]
-    course = _Course(cohorts, replier, rules.seconds)
+    course = _Course(program, cells, rules, replier)
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(course.run,), daemon=True, name="promptopt lockstep"
     )
@@ -199,7 +218,7 @@ def in_lockstep(
             course.back.put(True)
         if course.error is not None:
             raise course.error
-        return {place: worker.result for place, worker in enumerate(workers) if worker.ended}, course.cut
+        return {place: worker.result for place, worker in enumerate(course.begun) if worker.ended}, course.cut
     finally:
         course.end(thread)
 

@@ -65,19 +65,18 @@ class Worker:
     def __post_init__(self) -> None:
         self.result = Finished(self.record)
         self._resume.acquire()
-
-    def start(self) -> None:
-        """Begin, in the context of the caller's thread."""
+        # In the context of the thread that makes it.
         context = contextvars.copy_context()
         self.thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name="promptopt program")
-        self.began = time.monotonic()
-        self.thread.start()
 
-    def resume(self, replies: Sequence[Reply]) -> None:
-        """Hand over the replies to what it waits for."""
+    def go_on(self, replies: Sequence[Reply] | None) -> None:
+        """Hand over the replies to what it waits for; or begin, where there are none."""
+        self.began = time.monotonic()
+        if replies is None:
+            self.thread.start()
+            return
         self.record.replies += replies
         self.replies, self.waiting = list(replies), []
-        self.began = time.monotonic()
         self._resume.release()
 
     def stop(self, why: str) -> None:

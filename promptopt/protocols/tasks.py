@@ -17,7 +17,7 @@ Reader = Callable[[str], str | None]
 """Reads the answer out of a reply; None where there is none to be read."""
 
 
-METRICS = ("bleu", "choice", "contains", "exact", "f1", "json", "number", "regex", "rouge_l", "set_f1")
+METRICS = ("bleu", "choice", "contains", "demands", "exact", "f1", "json", "number", "regex", "rouge_l", "set_f1")
 """The metrics that have a name; another is a function, or the `module:function` that is one."""
 
 READERS = ("choice", "label", "line", "number", "text")

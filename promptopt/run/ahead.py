@@ -49,6 +49,10 @@ class Begun:
         """As `protocols.Batch`."""
         self._fetch.ask()
 
+    def close(self) -> None:
+        """Let go of what it asked for."""
+        self._fetch.close()
+
     def replies(self) -> Iterator[Reply]:
         """As `protocols.Batch`."""
         found = self._fetch.replies()
@@ -75,6 +79,11 @@ class Line:
         begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
         self._begun.append(begun)
         return begun
+
+    def close(self) -> None:
+        """Let go of what was asked and will not be handed on."""
+        for begun in self._begun:
+            begun.close()
 
     def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
         # From here on what it asked for is found in the store.

@@ -93,9 +93,11 @@ class Door:
             return self._calls_spent()
 
         self._owner = threading.get_ident()
+        line = Line(Way(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
         try:
-            yield Line(Way(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
+            yield line
         finally:
+            line.close()
             unsaid, self._unsaid, self._owner = self._unsaid, [], 0
             for message in unsaid:
                 self._warn(message)

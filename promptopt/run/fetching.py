@@ -9,7 +9,7 @@ from typing import Any
 from promptopt.errors import BackendError, Refused, StoreError, Suspended
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
-from promptopt.run.claimed import in_turns
+from promptopt.run.claimed import Turns
 from promptopt.run.stored import known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
@@ -58,6 +58,7 @@ class Fetch:
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         self._missing = dict(sorted(missing.items(), key=lambda each: each[1].text))
+        self._turns = Turns(through.claims, self._missing, through.cache, through.stopping) if missing else None
 
     @property
     def asked(self) -> Collection[bytes]:
@@ -66,17 +67,32 @@ class Fetch:
 
     def ask(self) -> None:
         """Ask for what the store lacks, and store each reply as it settles. Raises Suspended where the model fails."""
-        through = self._through
-        if self._missing:
-            with in_turns(through.claims, self._missing, through.cache, through.stopping) as turns:
-                for calls in turns:
-                    self._ask(calls)
+        if self._turns is None:
+            return
+        try:
+            asked = 0
+            while calls := self._turns.following():
+                self._ask(calls)
+                asked += len(calls)
+                # Then `replies` lets go of them: it has the time.
+                if asked == len(self._missing):
+                    return
+                self._flush()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of what it asked for."""
+        if self._turns is not None:
+            self._turns.close()
 
     def replies(self) -> dict[bytes, Any]:
         """Every reply of the batch as JSON. Raises Suspended where one was not to be had."""
         through = self._through
         if self._lacking:
             self._flush()
+            self.close()
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             self._found.update(known(through.cache, self._lacking, through.warn))
             lost = sum(key not in self._found for key in self._lacking)
@@ -106,8 +122,6 @@ class Fetch:
                 # Where the model fails, too: what was answered is paid for.
                 through.cache.flush()
                 raise
-            if through.claims is not None:
-                through.cache.flush()
         except Refused as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:

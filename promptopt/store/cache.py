@@ -131,6 +131,8 @@ class Cache:
     def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """The stored replies (JSON text) of those keys that have one; empty where its bytes are no text any more."""
         found: dict[bytes, str] = {}
+        if not keys:
+            return found
         with sentences(self._where), self._engine.connect() as connection:
             for start in range(0, len(keys), READ_AT_ONCE):
                 found.update(self._read(connection, list(keys[start : start + READ_AT_ONCE])))

@@ -40,7 +40,7 @@ class Claims:
         called while others ask for all that is left; what it raises ends it. Close it where it is left. Raises
         StoreError.
         """
-        left = list(keys)
+        left: list[bytes] = list(keys)
         while left:
             mine = self._take(left)
             try:
@@ -51,7 +51,8 @@ class Claims:
                     yield asked
             finally:
                 self._give(mine)
-            done = {*mine, *stored(left)}
+            done = set(mine)
+            done |= set(stored([key for key in left if key not in done]))
             left = [key for key in left if key not in done]
             if left and not asked:
                 look()
@@ -62,7 +63,8 @@ class Claims:
         # In one order for all runs: two that claim the same keys would else wait for each other's.
         rows = [{"key": key, "run": self._run} for key in sorted(keys)]
         with sentences(self._where), self._engine.begin() as connection:
-            connection.execute(TAKE, rows)
+            if connection.execute(TAKE, rows).rowcount == len(rows):
+                return list(keys)
             others = self._others(connection, keys)
             living = held_of(self._engine, connection, sorted(set(others.values())))
             dead = [(key, run) for key, run in others.items() if run not in living]

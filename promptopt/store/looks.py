@@ -40,18 +40,18 @@ class Looks:
         """`where`: the store, as errors name it."""
         self._engine, self._where = engine, where
 
-    def enter(self, shown: str, examples: Sequence[str]) -> Opening:
+    def enter(self, shown: str, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
         """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is the same opening.
 
-        Raises StoreError.
+        `formerly`: the keys under which earlier versions entered the same examples. Raises StoreError.
         """
         with sentences(self._where):
             number = self._entered(shown, examples)
-        return self._before(examples, number)
+        return self._before([*examples, *formerly], number)
 
-    def ahead(self, examples: Sequence[str]) -> Opening:
-        """What the next opening of `examples` would be. Raises StoreError."""
-        return self._before(examples, None)
+    def ahead(self, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
+        """What the next opening of `examples` would be (`formerly` as in `enter`). Raises StoreError."""
+        return self._before([*examples, *formerly], None)
 
     def _entered(self, shown: str, examples: Sequence[str]) -> int:
         for _ in range(TRIES):

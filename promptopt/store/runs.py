@@ -86,6 +86,20 @@ class Store:
         """The journal of one run's final phase: it follows the budget, so it is written anew each time."""
         return Journal(self.engine, self.where, run_id + FINAL, afresh=True)
 
+    def recorded(self, run_id: str) -> int:
+        """How many calls of earlier executions of a run are answered, those of its final phase among them.
+
+        Of a batch that was broken off the journal has all, and the store what was answered.
+        """
+        own = JOURNAL.c.run.in_([run_id, run_id + FINAL])
+        query = sql.select(sql.func.count()).select_from(JOURNAL).join(CALLS, CALLS.c.key == JOURNAL.c.key).where(own)
+        with sentences(self.where), self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def last(self, run_id: str) -> Mapping[str, Any] | None:
+        """The result that an earlier execution of exactly this run left; None where there is none."""
+        return self._record(run_id).result if run_id in self._ids(run_id) else None
+
     @contextmanager
     def alone(self, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
         """Hold a run, so that two processes do not pay for the same calls; `waiting` is called while another holds it.

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.guess import quoted
 from promptopt.tasks.masking import Masker, personal_values
 from promptopt.tasks.prompt_text import chat_layouts
-from promptopt.tasks.reading.chat_rows import Conversation, conversations_of, is_log
+from promptopt.tasks.reading.chat_rows import Conversation, Reading, conversations_of, is_log
 from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, Scored, examples_of, refusals, usable
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted, normalise, shorten
@@ -61,8 +62,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     `system`: the system prompt in use today; None: the one that the logs share. Raises DataError where there is none or
     no conversation can be used, and ConfigError for two prompts.
     """
-    rows = enumerate(read_rows(logs.data), start=1)
-    reading = conversations_of(rows, logs.speakers, logs.group_by)
+    reading = _read(logs)
     remarks = Remarks()
     cleaned = usable(logs.data, reading, remarks)
     said = list(refusals(logs.data.name, reading))
@@ -86,8 +86,25 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     lines = [_line(each, names, masker if logs.mask else None) for each in cleaned]
     if logs.mask:
         said.append(f"{beside}: {masker.said()}")
+    bare = sum(not example.demands for example in examples)
+    if 0 < bare < len(examples):
+        said.append(
+            f"{counted(bare, 'reply has', 'replies have')} no demands, so the metric is the words shared with the "
+            f"logged reply; give all some, and set metric to demands"
+        )
     text = _task_file(logs, prompt, name, beside, names, examples)
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
+
+
+def _read(logs: Logs) -> Reading:
+    """The conversations, with their demands where those are meant: a log may have a member of that name by chance."""
+
+    def read(demands: str | None) -> Reading:
+        return conversations_of(enumerate(read_rows(logs.data), start=1), logs.speakers, logs.group_by, demands)
+
+    reading = read(DEMANDS)
+    meant = any(are_demands(raw) for each in reading.conversations for raw in each.demands)
+    return reading if meant else read(None)
 
 
 def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple[str, list[str]]:
@@ -184,6 +201,7 @@ def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
             conversation,
             messages=tuple(masker.message(message, personal) for message in conversation.messages),
             ideal=tuple(masker.text(text, personal) for text in conversation.ideal),
+            demands=tuple(masker.value(each, personal) for each in conversation.demands),
         )
         known = {name: masker.text(value, personal) for name, value in known.items()}
     return json.dumps(_as_row(conversation, {name: known[name] for name in names}), ensure_ascii=False)
@@ -200,8 +218,20 @@ def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[st
         "variables": dict(variables),
         "accepted": list(conversation.ideal),
     }
+    for message, asked in zip(messages, conversation.demands, strict=False):
+        if asked not in (None, ""):
+            message[DEMANDS] = asked
     kept = {name: value for name, value in further.items() if value}
     return {"conversation": conversation.id, "messages": messages, **kept}
+
+
+_METRICS = {
+    "f1": (
+        "# the words shared with the logged reply (f1), until demands say what is to be in it (docs/chat.md), or",
+        "# a judge is told what a good reply is (docs/judges.md).",
+    ),
+    "demands": ("# the share of its demands that a reply meets: docs/chat.md.",),
+}
 
 
 def _task_file(
@@ -210,13 +240,15 @@ def _task_file(
     longest = max((len(example.target) for example in examples), default=0)
     tokens = min(1024, max(64, longest // 2)) if longest else 256
     groups = len({example.group for example in examples})
+    demanding = any(example.demands for example in examples)
+    metric = "demands" if demanding and all(example.demands for example in examples) else "f1"
     lines = [
         f"name = {quoted(name)}",
         "# One or two sentences on what the bot is for; shown to the model that writes prompts.",
         f"description = {quoted(f'Replies of a chatbot, from {logs.data.name}.')}",
         f"# {counted(len(examples), 'scored reply', 'scored replies')} of {counted(groups, 'conversation')}. Scored by",
-        "# the words shared with the logged reply (f1), until a judge is told what a good reply is: docs/judges.md.",
-        'metric = "f1"',
+        *_METRICS[metric],
+        f"metric = {quoted(metric)}",
         'answer = "text"',
         f"max_tokens = {tokens}   # of a reply",
         "# The system prompt in use today: this is the part that is optimized.",
@@ -225,6 +257,7 @@ def _task_file(
         "[data]",
         f"file = {quoted(beside)}   # as seen from this file",
         f"turns = {quoted(logs.scored)}   # which replies of a conversation are scored: last | all | weighted",
+        *([f"demands = {quoted(DEMANDS)}   # what a reply has to say and to do: docs/chat.md"] if demanding else []),
         *([f"variables = [{', '.join(map(quoted, names))}]   # what fills the slots of the prompt"] if names else []),
         "",
         "[contract]",

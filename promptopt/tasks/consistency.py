@@ -10,7 +10,7 @@ from promptopt.digits import decimal_comma
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import METRICS, READERS
 from promptopt.tasks.layout import RESERVED
-from promptopt.text import Pattern
+from promptopt.text import Pattern, counted, shorten
 from promptopt.types import Example
 
 LONGEST_PART = 1_000_000
@@ -97,11 +97,21 @@ def check_answers(task: Task) -> None:
             )
 
 
-def check_targets(task: str, examples: Iterable[Example], labels: tuple[str, ...]) -> None:
-    """Raises DataError where there are labels and a target is none of them."""
-    for example in examples if labels else ():
-        if example.target not in labels:
-            raise DataError(f"task {task!r}: {UnknownName('label', example.target, labels)}")
+def check_targets(task: Task, examples: Iterable[Example]) -> None:
+    """Raises DataError where there are labels and a target is none of them, or the metric needs demands that lack."""
+    wanting = task.metric == "demands"
+    bare: list[Example] = []
+    for example in examples if task.labels or wanting else ():
+        if task.labels and example.target not in task.labels:
+            raise DataError(f"task {task.name!r}: {UnknownName('label', example.target, task.labels)}")
+        if wanting and not example.demands:
+            bare.append(example)
+    if bare:
+        shown = shorten(" ".join(value for _, value in bare[0].fields), 60)
+        raise DataError(
+            f"task {task.name!r}: {counted(len(bare), 'example has', 'examples have')} no demands, such as {shown!r}, "
+            f"and the metric 'demands' needs some; name their column as [data] demands, or write [[demands]] for all"
+        )
 
 
 def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from promptopt.text import counted
 from promptopt.types import Message
@@ -53,6 +54,14 @@ class Masker:
         calls = tuple(replace(call, arguments=self.text(call.arguments, personal)) for call in message.tool_calls)
         name = message.name if message.role == "tool" else ""
         return replace(message, content=self.text(message.content, personal), tool_calls=calls, name=name)
+
+    def value(self, value: object, personal: Mapping[str, str]) -> object:
+        """JSON with all texts in it masked."""
+        if isinstance(value, dict):
+            return {key: self.value(each, personal) for key, each in cast("dict[str, object]", value).items()}
+        if isinstance(value, list):
+            return [self.value(each, personal) for each in cast("list[object]", value)]
+        return self.text(value, personal) if isinstance(value, str) else value
 
     def said(self) -> str:
         """What was masked, in a sentence."""

@@ -96,6 +96,7 @@ class _Data(TypedDict, total=False):
     drop: _Texts
     group: _Filled
     slice: _Filled
+    demands: _Filled
     turns: Literal["last", "all", "weighted"]
     variables: _Texts
 
@@ -193,7 +194,7 @@ class _WeightsTable(TypedDict, total=False):
 
 @_strict
 class _JudgeTable(_RubricTable, total=False):
-    evaluator: Literal["rubric", "checklist", "versus", "equivalence", "panel", "weighted"]
+    evaluator: Literal["generation", "rubric", "checklist", "versus", "equivalence", "panel", "weighted"]
     items: _Items
     weights: Annotated[list[_Weight], "a list of numbers, one for each item"] | _WeightsTable
     critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]
@@ -221,6 +222,7 @@ class TaskTable(TypedDict, total=False):
     ]
     parts: Annotated[dict[_Filled, _Text], "a table of texts"]
     splits: _Splits
+    demands: Annotated[list[dict[str, Any]], "a list of demands: [[demands]] tables"]
     data: _Data
     simulation: _SimulationTable
     layouts: Annotated[list[_LayoutTable], "a list of layouts: [[layouts]] tables"]

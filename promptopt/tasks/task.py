@@ -107,7 +107,7 @@ class Task:
         object.__setattr__(self, "placeholders", placeholders)
         check_answers(self)
         check_prompt(self, placeholders)
-        check_targets(self.name, self._everything(), self.labels)
+        check_targets(self, self._everything())
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod

@@ -51,8 +51,9 @@ class Report:
     """What a comparison shows. `kappa`: None where all said the same. `gap`: judge - people, in shares of the scale.
 
     `measure`: which kappa it is. `ceiling`: Krippendorff's alpha among people. `sensitivity`, `specificity`: of the
-    upper half of the scale. `slope`: of the gap on the log of a reply's length. `steady`: the share of replies that the
-    judge scores alike when asked anew.
+    upper half of the scale. `auc`: how often a reply of that half is scored above one of the other, equal scores being
+    half of one (Mann-Whitney's U over all pairs). `slope`: of the gap on the log of a reply's length. `steady`: the
+    share of replies that the judge scores alike when asked anew; None for a metric.
     """
 
     n: int
@@ -69,6 +70,7 @@ class Report:
     slope: float | None
     steady: float | None
     slices: Mapping[str, Mapping[str, Any]]
+    auc: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -108,6 +110,8 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
                       for item, before, after in zip(read, *sides, strict=True)]),
         steady=steady,
         slices=_slices(read, measure),
+        auc=_auc([item.said for item in read if item.person > top / 2],
+                 [item.said for item in read if item.person <= top / 2]),
     )  # fmt: skip
 
 
@@ -129,17 +133,19 @@ def describe(report: Report) -> list[str]:
         said = f"{report.measure} {report.kappa:.2f} (95 % {low:.2f} to {high:.2f})"
     lines = [f"{report.n} labelled replies: agreement {report.agreement:.0%}, {said}"]
     if report.unread:
-        lines.append(f"the judge could not be read on {report.unread} more")
+        lines.append(f"it could not be read on {report.unread} more")
     if report.ceiling is not None:
         poor = "; hardly more than by chance: say in the criteria what decides" if report.ceiling < POOR else ""
         lines.append(
             f"people among themselves: alpha {report.ceiling:.2f}, which no judge can be expected to pass{poor}"
         )
     low, high = report.gap_interval
-    lines.append(f"the judge is {'above' if report.gap > 0 else 'below'} people by {abs(report.gap):.2f} of the scale "
+    lines.append(f"it is {'above' if report.gap > 0 else 'below'} people by {abs(report.gap):.2f} of the scale "
                  f"({low:+.2f} to {high:+.2f})")  # fmt: skip
     if report.sensitivity is not None and report.specificity is not None:
         lines.append(f"good replies it calls good: {report.sensitivity:.0%}; bad ones bad: {report.specificity:.0%}")
+    if report.auc is not None:
+        lines.append(f"of a good and a bad reply it puts the good one above in {report.auc:.0%} of pairs")
     if report.slope is not None:
         lines.append(
             f"a reply twice as long moves it by {report.slope * math.log(2):+.2f} of the scale, against people"
@@ -198,6 +204,14 @@ def _slices(
 
 def _share(said: Sequence[bool]) -> float | None:
     return sum(said) / len(said) if said else None
+
+
+def _auc(good: Sequence[float], bad: Sequence[float]) -> float | None:
+    """A half for each pair that is scored alike, by less than a billionth."""
+    if not good or not bad:
+        return None
+    above = sum((one > other + 1e-9) + 0.5 * (abs(one - other) <= 1e-9) for one in good for other in bad)
+    return above / (len(good) * len(bad))
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float | None:

@@ -16,6 +16,7 @@ from promptopt.types.calls import (
     Token,
     TokenLogProbs,
 )
+from promptopt.types.demands import FORBIDS, Demand, DemandKind
 from promptopt.types.identity import canonical, digest
 from promptopt.types.messages import (
     ChatRole,
@@ -24,6 +25,7 @@ from promptopt.types.messages import (
     ToolCall,
     content_to_json,
     messages_to_json,
+    tool_names,
     tools_of,
     transcript,
 )
@@ -41,11 +43,14 @@ from promptopt.types.search import (
 )
 
 __all__ = [
+    "FORBIDS",
     "HISTORY",
     "Abilities",
     "Cell",
     "ChatRole",
     "Content",
+    "Demand",
+    "DemandKind",
     "Estimate",
     "Example",
     "Finish",
@@ -69,6 +74,7 @@ __all__ = [
     "content_to_json",
     "digest",
     "messages_to_json",
+    "tool_names",
     "tools_of",
     "transcript",
 ]

@@ -98,6 +98,18 @@ def tools_of(content: Content) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", json.loads(tool)) for tool in listed]
 
 
+def tool_names(tools: Sequence[str]) -> list[str]:
+    """The names of the tools in schemas as JSON, in order; a schema without one is left out."""
+    found: list[str] = []
+    for tool in tools:
+        value: object = json.loads(tool)
+        table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        inner = table.get("function")
+        name = cast("dict[str, object]", inner).get("name") if isinstance(inner, dict) else None
+        found += [name] if isinstance(name, str) else []
+    return found
+
+
 def transcript(messages: Sequence[Message]) -> str:
     """Messages as one text, a paragraph each, with their roles where there are several."""
     if len(messages) == 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from promptopt.errors import ConfigError
+from promptopt.types.demands import Demand
 from promptopt.types.identity import digest
 from promptopt.types.messages import Message, content_to_json, transcript
 
@@ -24,7 +25,8 @@ class Example:
     `messages`: the conversation up to the reply that is asked for, without the prompt under search. Its transcript is
     then the field `history`, the last one, unless the fields hold one already. `tools`: schemas, as JSON, of the tools
     that the reply may call; a call that is right is written in the target as `name(arguments)`. `slice`: the part of
-    the data that it belongs to, which may have a number of its own; no part of what the example is.
+    the data that it belongs to, which may have a number of its own; no part of what the example is. `demands`: what a
+    reply has to say, to do and to leave out, for the metric `demands`.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -37,6 +39,7 @@ class Example:
     tools: tuple[str, ...] = ()
     slice: str = field(default="", compare=False)
     source: Example | None = field(default=None, compare=False, repr=False)
+    demands: tuple[Demand, ...] = ()
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +47,12 @@ class Example:
             object.__setattr__(self, "fields", (*self.fields, (HISTORY, transcript(self.messages))))
         taught = [self.rejected, self.solution] if self.rejected or self.solution else []
         # Each only where there is one: what was stored before there were such members keeps its id.
-        further = {"group": self.group, "messages": content_to_json(self.messages), "tools": self.tools}
+        further = {
+            "group": self.group,
+            "messages": content_to_json(self.messages),
+            "tools": self.tools,
+            "demands": [demand.to_json() for demand in self.demands],
+        }
         known = [{name: value} for name, value in further.items() if value]
         object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *known]))
 

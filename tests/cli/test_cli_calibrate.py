@@ -33,6 +33,7 @@ def labels(path: Path, score: Callable[[int], float], **more: Callable[[int], st
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
     judged_task: str, models: dict[str, Scripted], invoke: Invoke, workplace: Path,
     search: Callable[..., dict[str, Any]],
@@ -102,6 +103,24 @@ def test_an_evaluator_that_grades_no_single_reply_is_refused(
     invoke: Invoke,
     workplace: Path,
 ) -> None:
-    for name in ("versus", "generation"):
-        done = invoke("judges", "check", "--task", judged_task, *OPTIONS, "--evaluator", name)
-        assert (done.exit_code, "has no judge that grades one reply" in done.stderr) == (2, True)
+    done = invoke("judges", "check", "--task", judged_task, *OPTIONS, "--evaluator", "versus")
+    assert (done.exit_code, "grades no single reply" in done.stderr) == (2, True)
+
+
+def test_a_metric_is_held_against_people_without_a_call(
+    judged_task: str, models: dict[str, Scripted], invoke: Invoke, workplace: Path
+) -> None:
+    rows = [
+        {"question": f"May I have number {n} ?", "target": "Here it is", "score": (0, 2)[n % 2],
+         "reply": ("No", "Here it is")[n % 2]}
+        for n in range(60)
+    ]  # fmt: skip
+    (workplace / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    given = ("--evaluator", "generation", "--labels", "labels.jsonl")
+    done = invoke("judges", "calibrate", "--task", judged_task, *OPTIONS, *given)
+
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("generation: the task's metric, without a judge, 0 calls paid")
+    assert "quadratic-weighted kappa 1.00" in done.stdout
+    assert "puts the good one above in 100% of pairs" in done.stdout
+    assert models["judge"].calls == 0

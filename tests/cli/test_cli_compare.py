@@ -53,6 +53,7 @@ def without_time(found: Any) -> Any:
     return [without_time(each) for each in found] if isinstance(found, list) else found
 
 
+@pytest.mark.slow
 def test_a_folder_makes_every_number_again_and_asks_no_model(
     compared: dict[str, Any], invoke: Invoke, workplace: Path, task_file: str, model: Scripted
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_folder_that_was_changed_is_refused(compared: dict[str, Any], invoke: 
     assert "holds no comparison" in invoke("compare", "--from", "found").stderr
 
 
+@pytest.mark.slow
 def test_a_folder_without_its_calls_says_that_its_runs_stand_as_recorded(
     compared: dict[str, Any], invoke: Invoke, workplace: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_folder_without_its_calls_says_that_its_runs_stand_as_recorded(
     assert "holds no calls" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_text_says_what_chance_gives_and_what_was_left_out(
     compared: dict[str, Any], invoke: Invoke, workplace: Path
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_folder_that_is_none_is_said(invoke: Invoke, workplace: Path) -> None:
     assert "holds no comparison" in invoke("report", "empty").stderr
 
 
+@pytest.mark.slow
 def test_settings_are_of_one_method_and_a_replay_of_optimize(
     invoke: Invoke, task_file: str, methods: None, model: Scripted
 ) -> None:

@@ -14,6 +14,7 @@ from judging import BETTER, TASK, answer, judge, polite
 from promptopt.models.scripted import Scripted
 
 
+@pytest.mark.slow
 def test_a_judge_alone_decides_nothing_and_the_report_speaks_of_it(
     search: Callable[..., dict[str, Any]], invoke: Invoke, models: dict[str, Scripted]
 ) -> None:
@@ -33,6 +34,7 @@ def test_a_judge_alone_decides_nothing_and_the_report_speaks_of_it(
     assert "undecided" in invoke("runs", "list").stdout
 
 
+@pytest.mark.slow
 def test_pairs_that_a_judge_cannot_read_are_left_out_and_above_a_twentieth_nothing_is_said_to_be_preferred(
     search: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke
 ) -> None:

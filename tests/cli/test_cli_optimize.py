@@ -286,6 +286,7 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
     assert found["minutes"] is None
 
 
+@pytest.mark.slow
 def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +302,7 @@ def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     assert "rounds" in found["rounds"]
 
 
+@pytest.mark.slow
 def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:
     invoke(*BASE, task_file)
     assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0
@@ -373,3 +375,14 @@ def test_strange_data_goes_through(invoke: Invoke, task_file: str, workplace: Pa
     assert all(text in sent for text in strange)
     shown = invoke("runs", "show", json.loads(result.stdout)["run_id"])
     assert "\x1b" not in shown.stdout
+
+
+def test_what_the_test_can_show_is_said_once_and_asks_for_what_is_wanting(invoke: Invoke, task_file: str) -> None:
+    for cap, wanted in (("40", "budget"), ("5000", "data")):
+        asked = (*BASE, task_file, "--test", "80", "--max-evaluations", cap)
+        foreseen, done = invoke(*asked, "--dry-run"), invoke(*asked)
+        for said in (foreseen.stdout, done.stderr):
+            assert said.count("test examples can hardly") + said.count("points or more is found") == 1
+            assert "test split has only" not in said
+            assert ("give more data" in said) == (wanted == "data")
+            assert ("larger" in said) == (wanted == "budget")

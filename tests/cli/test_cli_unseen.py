@@ -78,6 +78,7 @@ def seen_by(model: Scripted) -> list[str]:
     return [text_of(request) for request in model.log if "item" in text_of(request)]
 
 
+@pytest.mark.slow
 def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_again_nothing_is_asked(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
@@ -108,6 +109,7 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
     assert "The mean over 3 unseen tasks: " in shown.stdout
 
 
+@pytest.mark.slow
 def test_another_search_pays_for_the_looks_before_it_and_the_same_one_again_does_not(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tas
     assert [each["task"] for each in told["unseen"]] == ["red"]
 
 
+@pytest.mark.slow
 def test_the_caps_are_those_of_the_search_and_all_test_examples_of_the_unseen_task_are_scored(
     invoke: Invoke, tasks: Path
 ) -> None:
@@ -143,6 +146,7 @@ def test_the_caps_are_those_of_the_search_and_all_test_examples_of_the_unseen_ta
     assert each["gain"]["n"] == 48
 
 
+@pytest.mark.slow
 def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which_stays(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
@@ -158,6 +162,7 @@ def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which
     assert "You are a helpful assistant." in systems
 
 
+@pytest.mark.slow
 def test_user_prompts_that_know_of_no_system_prompt_are_written_from_examples_and_the_spread_is_told(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
@@ -217,6 +222,7 @@ def test_one_task_is_adapted_to_a_system_prompt_that_stays(invoke: Invoke, tasks
     assert {content[0].content for content in sent} == {"You are terse."}
 
 
+@pytest.mark.slow
 def test_a_winner_over_several_tasks_is_exported_shown_and_measured_with_its_user_prompts(
     invoke: Invoke, tasks: Path
 ) -> None:
@@ -287,6 +293,7 @@ def test_weights_that_do_not_fit_are_told_as_they_were_given(
     assert said in " ".join(refused.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, tasks: Path) -> None:
     caps = ("--max-evaluations", "150", "--model", "x", "--quiet")
     invoke("optimize", *caps, "--method", "climb", "--task", "blue.toml", "--system", "Be terse.", "--out", "b.json")
@@ -301,3 +308,30 @@ def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, 
     assert scored.exit_code == 2
     assert "behind the system prompt (--system FILE)" in " ".join(scored.stderr.split())
     assert invoke("evaluate", *caps[2:], "--task", "blue.toml", "--prompt", "b.json", "--system", "x").exit_code == 0
+
+
+def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke, tasks: Path, model: Scripted) -> None:
+    asked = (
+        "--task",
+        "green.toml,blue.toml",
+        "--on",
+        "red.toml",
+        "--adapt",
+        "--user-prompts",
+        "2",
+        "--model",
+        "scripted/x",
+    )
+    foreseen = unseen(invoke, *asked, "--dry-run")
+    shown = invoke("unseen", *CAPS, *asked, "--dry-run")
+
+    assert model.log == []
+    assert (
+        "3 searches, each within the caps; then 8 evaluations for each test example of 1 unseen task." in shown.stdout
+    )
+    unseen(invoke, *asked)
+    # What two commands share is asked once: the start's own scores, under either search.
+    for role, spent in (("task", sum("item" in text_of(each) for each in model.log)), ("proposer", 0)):
+        told = foreseen["roles"][role]["calls"]
+        assert spent / 1.5 <= told <= 1.5 * max(spent, 20)
+    assert foreseen["evaluations"] == foreseen["roles"]["task"]["calls"]

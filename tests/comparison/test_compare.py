@@ -80,6 +80,7 @@ def test_each_is_charged_all_it_used_though_answers_are_shared(found: Comparison
     assert rows["good", 0].paid.calls == rows["good", 0].spent.calls
 
 
+@pytest.mark.slow
 def test_a_second_time_costs_nothing_and_says_the_same(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         first, second = compared(store), compared(store)

@@ -31,6 +31,7 @@ def looked(store: Path | Store, base: float = 0.5, gain: float = 0.4, **changes:
     return headroom(task, model=Models(model, proposer=proposer), store=store, **changes)
 
 
+@pytest.mark.slow
 def test_a_start_with_room_above_it_is_worth_a_search(tmp_path: Path) -> None:
     found = looked(tmp_path / "s.db")
     assert found.start.n == 40
@@ -51,6 +52,7 @@ def test_the_same_again_costs_nothing_and_no_look(tmp_path: Path) -> None:
     assert (first.spent, first.advice) == (second.spent, second.advice)
 
 
+@pytest.mark.slow
 def test_the_best_of_equals_is_not_taken_for_better(tmp_path: Path) -> None:
     """Sixteen examples and a dozen equal prompts: the best of them looks better by luck, and the halves say so."""
 

@@ -40,6 +40,14 @@ def test_what_is_no_call_stays_as_it_is(text: str) -> None:
     assert with_calls(ASKED, Reply(text)).text == text
 
 
+def test_several_calls_without_tags_are_a_line_each_and_what_was_cut_off_stays() -> None:
+    text = '{"name": "find", "arguments": {"order": 7}}\n{"name": "other", "arguments": {}}\n{"name": "fi'
+
+    assert (
+        with_calls(ASKED, Reply(text)).text == f'{ASKED.target}\n{{"name": "other", "arguments": {{}}}}\n{{"name": "fi'
+    )
+
+
 def test_without_tools_nothing_is_taken_for_a_call() -> None:
     written = Reply('<tool_call>{"name": "find", "arguments": {}}</tool_call>')
 

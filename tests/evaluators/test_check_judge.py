@@ -86,6 +86,7 @@ def test_the_search_asks_the_judge_alone_and_the_end_the_check_judge_alone(tmp_p
     assert sum(each.calls for each in found.by_role.values()) == found.spent.calls
 
 
+@pytest.mark.slow
 def test_another_check_judge_is_another_run_and_none_is_the_run_it_always_was(tmp_path: Path) -> None:
     runs = [searched(tmp_path / "s.db", vain(), check).run_id for check in (None, stern(), None)]
     assert runs[0] == runs[2] != runs[1]

@@ -183,6 +183,7 @@ def test_an_own_metric_is_called_for_every_cell_and_ours_once_a_reply() -> None:
     assert all(got is scores[0] for got in scores)
 
 
+@pytest.mark.slow
 def test_shared_judgements_depend_on_reply_and_right_answers_and_stay_bounded() -> None:
     evaluator = Generation.for_task(FakeTask(metric="number", answer="number"))
     cells = [cell(target=str(index % 2)) for index in range(REMEMBERED + 500)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def test_many_findings_are_counted() -> None:
     assert findings[-1].startswith("20 more passages")
 
 
+@pytest.mark.slow
 def test_a_long_prompt_against_thousands_of_examples_takes_a_second() -> None:
     rng = random.Random(0)
     words = [f"word{n}" for n in range(2_000)]

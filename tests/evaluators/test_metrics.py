@@ -82,6 +82,7 @@ def test_the_best_over_target_and_accepted_counts(name: str, answer: str, right:
     assert metric(answer, Example.of("zzz", ["yyy"], q="?")) == 0.0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3))
 def test_every_metric_is_in_range_and_gives_the_target_itself_full_marks(answer: str, right: list[str]) -> None:

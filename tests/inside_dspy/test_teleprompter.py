@@ -163,6 +163,17 @@ def test_an_overlap_of_valset_and_trainset_is_said_and_of_testset_refused(tmp_pa
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), testset=data[:5])
 
 
+def test_what_is_said_of_the_data_is_printed_once_with_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    best = compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), budget=Budget(evaluations=40))
+    print(best.promptopt.report())  # noqa: T201
+    told = "".join((*capsys.readouterr(), caplog.text))
+    assert any("no testset was given" in sentence for sentence in best.promptopt.said)
+    assert {sentence: told.count(sentence) for sentence in best.promptopt.said} == dict.fromkeys(best.promptopt.said, 1)
+
+
 def lacking() -> list:
     data = examples(20)
     return [*data, dspy.Example(question="q99").with_inputs("question")]

@@ -85,6 +85,7 @@ def searched(invoke: Invoke, *options: str) -> dict[str, object]:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_two_servers_are_two_runs_and_a_moved_one_is_one(invoke: Invoke) -> None:
     with FakeServer(knows) as one, FakeServer(always_bad) as two:
@@ -205,6 +206,7 @@ def test_troubles_are_shown_or_not_and_end_with_the_command(capfd: pytest.Captur
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_cap_in_dollars_keeps_the_promised_test(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "prices.toml").write_text('["openai/m"]\nprompt = 100.0\ncompletion = 200.0\n', "utf-8")

@@ -60,6 +60,7 @@ def conduct(store: Path, url: str) -> Result:
         model.close()
 
 
+@pytest.mark.slow
 def test_an_outage_changes_nothing_and_keys_stay_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -164,6 +164,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_model_that_is_named_again_has_no_engines_of_its_own(file: Path) -> None:
     models = [open_model(f"llamacpp/{file}") for _ in range(12)]
     assert [model.count_tokens("abc") for model in models if isinstance(model, LlamaCpp)] == [3] * 12
@@ -173,6 +174,7 @@ def test_a_model_that_is_named_again_has_no_engines_of_its_own(file: Path) -> No
     assert CountedEngine.alive == 0
 
 
+@pytest.mark.slow
 def test_engines_of_a_model_that_nobody_has_end_before_others_start(file: Path) -> None:
     for _ in range(3):
         model = LlamaCpp(file)
@@ -186,6 +188,7 @@ def test_engines_of_a_model_that_nobody_has_end_before_others_start(file: Path) 
     assert not list(file.parent.glob("promptopt-*"))
 
 
+@pytest.mark.slow
 def test_only_one_of_two_modes_has_engines(file: Path) -> None:
     fast = LlamaCpp(file, mode="fast")
     fast.count_tokens("a")

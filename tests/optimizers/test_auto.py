@@ -96,6 +96,7 @@ def test_the_plan_grows_with_what_is_granted(evaluations: int, children: int, de
     assert plan.look == min(20, evaluations // 20)
 
 
+@pytest.mark.slow
 def test_the_first_generation_of_a_small_search_is_twice_as_large(tmp_path: Path) -> None:
     small, large = list[Run](), list[Run]()
     search(tmp_path / "small", Auto(children=6), budget=Budget(evaluations=500), runs=small)
@@ -132,6 +133,7 @@ def test_a_generation_costs_its_budget_and_one_look_an_arm_at_most(arms: int, ke
     assert asked(arms, phases) <= budget + arms
 
 
+@pytest.mark.slow
 def test_a_dear_proposer_is_asked_less_and_each_prompt_is_looked_at_longer(tmp_path: Path) -> None:
     room = Room(600, None, 1, 200, 100)
     usual, dear = Auto().plan(room), Auto(call_cost=60.0).plan(room)
@@ -159,6 +161,7 @@ def test_after_a_success_and_three_failures_an_operator_is_drawn_less_but_never_
     assert credit.rate("critic") == 0.5
 
 
+@pytest.mark.slow
 def test_each_generation_looks_at_other_examples(tmp_path: Path) -> None:
     model = planted_model(feature_accuracy(WORDS[:3], base=0.4, each=0.15))
     result = search(tmp_path, model=model)
@@ -181,6 +184,7 @@ def test_the_best_is_found_and_known_cells_are_not_asked_again(tmp_path: Path) -
     assert 480 <= result.spent.evaluations <= 500
 
 
+@pytest.mark.slow
 def test_a_cap_of_250_leaves_two_finalists_and_the_start_on_dev(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = search(tmp_path, budget=Budget(evaluations=250), runs=runs)
@@ -190,6 +194,7 @@ def test_a_cap_of_250_leaves_two_finalists_and_the_start_on_dev(tmp_path: Path) 
     assert {*elite, runs[0].initial} == set(compared) or runs[0].initial in elite
 
 
+@pytest.mark.slow
 def test_tokens_that_end_in_the_middle_of_a_generation_lose_nothing(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = search(tmp_path, budget=Budget(tokens=9_000), runs=runs)
@@ -247,6 +252,7 @@ def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Pa
         assert len(shown) == len(dict.fromkeys(shown))
 
 
+@pytest.mark.slow
 def test_a_child_that_quotes_what_its_request_showed_is_dropped(tmp_path: Path) -> None:
     questions = [f"how does item number {number} get home to its owner at last" for number in range(160)]
     examples = [Example.of("yes", question=question) for question in questions]
@@ -290,6 +296,7 @@ def half_right(request: Request) -> str:
     return "yes" if right == ((number * 7) % 10 < 5 + shown) else "no"
 
 
+@pytest.mark.slow
 def test_what_a_prompt_shows_is_not_what_its_generation_is_scored_on(tmp_path: Path) -> None:
     layout = Layout("text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n")
     runs: list[Run] = []
@@ -312,6 +319,7 @@ def test_demonstrations_are_balanced_over_the_answers() -> None:
     assert len(evenly(random.Random(0), pool, [], 100)) == 32
 
 
+@pytest.mark.slow
 def test_operators_that_cannot_work_are_named(tmp_path: Path) -> None:
     layout = Layout("text", text="{instruction}\n\nQ: {question}\nA:")
     model = Scripted(half_right, name="half")
@@ -346,6 +354,7 @@ def test_eight_training_examples_and_a_small_cap_are_enough_to_end_well(tmp_path
     assert any("`auto` needs about 30" in warning for warning in small.warnings)
 
 
+@pytest.mark.slow
 def test_a_faultless_start_ends_the_search_and_a_lucky_one_does_not(tmp_path: Path) -> None:
     faultless = search(tmp_path / "faultless", model=planted_model(lambda _: 1.0))
     assert any("nothing to be found" in warning for warning in faultless.warnings)
@@ -354,6 +363,7 @@ def test_a_faultless_start_ends_the_search_and_a_lucky_one_does_not(tmp_path: Pa
     assert search(tmp_path / "good", model=planted_model(lambda _: 0.9)).spent.proposer_calls > 0
 
 
+@pytest.mark.slow
 def test_unreadable_replies_are_answered_with_a_line_on_the_form(tmp_path: Path) -> None:
     def mumble(request: Request) -> str:
         return half_right(request) if "Answer with one of: no, yes." in said(request.content) else "who knows"
@@ -362,23 +372,6 @@ def test_unreadable_replies_are_answered_with_a_line_on_the_form(tmp_path: Path)
     result = search(tmp_path, task=labelled_task(bare), model=Scripted(mumble, name="mumble"))
     assert any("no readable answer" in warning for warning in result.warnings)
     assert "Answer with one of: no, yes." in result.best.text
-
-
-def test_where_labels_have_probabilities_less_is_needed_to_tell_prompts_apart(tmp_path: Path) -> None:
-    """Every prompt answers all wrong, and the word that is missing only moves the odds: no metric can see it."""
-
-    def odds(content: Content, continuation: str) -> list[float]:
-        text = said(content)
-        right = ("no", "yes")[int(re.findall(r"question (\d+)", text)[-1]) % 2]
-        better = sum(word in text for word in WORDS[:3])
-        return [-1.0 + 0.05 * better if continuation.strip() == right else -0.5]
-
-    bare = Layout("text", text="{instruction}\n\nQ: {question}\nA:")
-    runs: list[Run] = []
-    model = Scripted("", name="odds", scores=odds)
-    search(tmp_path, task=labelled_task(bare), model=model, evaluator="labels", runs=runs)
-    last = runs[0].steps[-1].kept[0]["instruction"]
-    assert sum(word in last for word in WORDS[:3]) == 3
 
 
 def test_it_is_the_method_where_none_is_named(tmp_path: Path) -> None:
@@ -391,6 +384,7 @@ def test_it_is_the_method_where_none_is_named(tmp_path: Path) -> None:
     assert result.method == "auto"
 
 
+@pytest.mark.slow
 def test_two_caps_are_two_searches_and_the_same_cap_replays(tmp_path: Path) -> None:
     small, large, again = (search(tmp_path, budget=Budget(evaluations=cap)) for cap in (300, 600, 300))
     assert small.run_id == again.run_id != large.run_id

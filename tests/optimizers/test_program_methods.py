@@ -18,7 +18,8 @@ from promptopt.types import Example, Prompt, Request
 
 PARTS = {"plan": "Plan the work.", "solve": "Solve the task."}
 WORDS = {"plan": "carefully", "solve": "exactly"}
-METHODS = ("gepa", "mipro", "optoprime", "simba", "textgrad")
+SLOWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("gepa", "optoprime", "simba", "textgrad")]
+METHODS = ["mipro", *SLOWER]
 
 
 def text_of(request: Request) -> str:

@@ -102,6 +102,7 @@ def test_every_rewrite_is_scored_once_on_the_same_sample(tmp_path: Path) -> None
     assert len(scored[START]) == scored[START].total() == 15
 
 
+@pytest.mark.slow
 def test_what_is_asked_is_always_the_same_and_shows_the_start_alone(tmp_path: Path) -> None:
     asked: list[list[str]] = []
     for name, accuracy in (("good", 0.9), ("bad", 0.1)):
@@ -121,6 +122,7 @@ def test_what_is_asked_is_always_the_same_and_shows_the_start_alone(tmp_path: Pa
     assert asked[0] == asked[1]
 
 
+@pytest.mark.slow
 def test_the_breadth_of_a_round_changes_no_candidate_and_no_end(tmp_path: Path) -> None:
     ends: list[tuple[list[str], str]] = []
     for breadth in (1, 4, 50):

@@ -193,6 +193,7 @@ def test_with_its_own_surrogate_it_finds_the_planted_pair_among_ten(tmp_path: Pa
     assert found.verdict == "better"
 
 
+@pytest.mark.slow
 def test_it_scores_as_many_as_planned_and_the_start_on_every_draw(tmp_path: Path) -> None:
     result, proposer = search(tmp_path, method(examples=8), Budget(evaluations=1_000))
     assert proposer.calls == 0
@@ -204,6 +205,7 @@ def test_it_scores_as_many_as_planned_and_the_start_on_every_draw(tmp_path: Path
     assert result.spent.evaluations <= 1_000
 
 
+@pytest.mark.slow
 def test_children_are_told_by_what_made_them(tmp_path: Path) -> None:
     made = Counter(
         each.proposal.operator for each in search(tmp_path, method(), Budget(evaluations=800))[0].candidates()
@@ -213,6 +215,7 @@ def test_children_are_told_by_what_made_them(tmp_path: Path) -> None:
     assert not set(made) & set(WRITTEN)
 
 
+@pytest.mark.slow
 def test_a_replay_asks_nothing_and_learns_nothing_anew(tmp_path: Path) -> None:
     budget = Budget(evaluations=600)
     result, _ = search(tmp_path, method(surrogate=Once()), budget)
@@ -298,8 +301,11 @@ def test_what_is_written_is_shown_its_parts_alone_and_comes_into_the_population(
     assert not any(part in text for part, text in gone)
 
 
+UNREAD = ("no list", "[]", '["too short"]', '["With {braces} in it now."]')
+
+
 @pytest.mark.parametrize(
-    "reply", ["__import__('os').getcwd()", "no list", "[]", '["too short"]', '["With {braces} in it now."]']
+    "reply", ["__import__('os').getcwd()", *(pytest.param(each, marks=pytest.mark.slow) for each in UNREAD)]
 )
 def test_a_reply_that_breaks_the_rules_is_no_edit_and_counted(tmp_path: Path, reply: str) -> None:
     result, proposer = search(tmp_path, method(rephrasings=3), Budget(evaluations=600), reply)

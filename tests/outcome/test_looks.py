@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +11,14 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
+from promptopt.cli.display import planned
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
-from promptopt.outcome.looks import look_ahead, look_at
+from promptopt.outcome.looks import example_keys, look_ahead, look_at
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.run.events import Event, Planned
+from promptopt.run.events import Event, PhaseBegun, Planned
 from promptopt.stats import level
 from promptopt.store.runs import Store
 from promptopt.tasks.splits import Splits
@@ -101,6 +104,41 @@ def test_renamed_columns_and_other_targets_do_not_make_examples_new(tmp_path: Pa
         assert look_ahead(store.looks, [Example.of("yes", text="new")]).number == 1
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [
+        str.upper,
+        "{}.".format,
+        "{} !".format,
+        " {}\t".format,
+        lambda text: text.replace(" ", "\u00a0"),
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.replace("o", "\uff4f"),
+        lambda text: text.replace("-", "\u2013"),
+        "\u200b{}".format,
+    ],
+)
+def test_an_edited_copy_of_the_data_is_looked_at_again(tmp_path: Path, copied: Callable[[str], str]) -> None:
+    texts = [f"café-number {number}" for number in range(4)]
+    rows = [(Prompt.of("a"), [Score(1.0)] * 4)]
+    with Store(tmp_path / "s.db") as store:
+        examples = [Example.of("yes", text=text) for text in texts]
+        look_at(store.looks, ("model", "exact"), examples, rows)
+        edited = [Example.of("yes", text=copied(text)) for text in texts]
+        ahead = look_ahead(store.looks, edited)
+        assert (ahead.number, ahead.shared) == (2, 4)
+        assert look_at(store.looks, ("model", "exact"), edited, [(Prompt.of("b"), rows[0][1])]).number == 2
+        assert look_ahead(store.looks, examples).number == 3
+
+
+def test_looks_that_an_earlier_version_entered_still_count(tmp_path: Path) -> None:
+    examples = [Example.of("yes", text=f"Number {number}.") for number in range(4)]
+    with Store(tmp_path / "s.db") as store:
+        store.looks.enter("shown", example_keys(examples))
+        ahead = look_ahead(store.looks, examples)
+        assert (ahead.number, ahead.shared) == (2, 4)
+
+
 def test_deleting_a_run_takes_no_look_back(tmp_path: Path) -> None:
     first = tried(tmp_path / "s.db")
     with Store(tmp_path / "s.db") as store:
@@ -145,3 +183,39 @@ def test_grouped_test_items_count_once(tmp_path: Path, group: str) -> None:
     result = tried(tmp_path / "s.db", task=task)
     assert result.verdict == ("no_evidence" if group else "better")
     assert result.to_json()["look"]["units"] == (1 if group else 60)
+
+
+def planned_by(store: Path, *, cap: int, model: Scripted | None = None) -> tuple[Result, Planned, list[str]]:
+    """One execution under a cap: its result, what it said first, and what it said where the test was opened."""
+    events: list[Event] = []
+    answers = planted_model(feature_accuracy(["exactly"], base=0.3, each=0.4)) if model is None else model
+    result = optimize(
+        planted_task(train=60, dev=40, test=200), Tries("exactly"), model=answers, store=store,
+        budget=Budget(evaluations=cap), session=Session([events.append]),
+    )  # fmt: skip
+    opened = [event.reason for event in events if isinstance(event, PhaseBegun) and event.name == "test"]
+    return result, next(event for event in events if isinstance(event, Planned)), opened
+
+
+def test_only_a_run_that_opens_the_test_says_which_look_that_will_be(tmp_path: Path) -> None:
+    tried(tmp_path / "s.db", task=planted_task(train=60, dev=40, test=200))
+    first, plan, _ = planned_by(tmp_path / "s.db", cap=250)
+    assert any("is look 2" in line for line in planned(plan))
+    again, plan, (said,) = planned_by(tmp_path / "s.db", cap=250)
+    assert (numbers(again), again.paid.calls) == (numbers(first), 0)
+    assert not any("look" in line for line in planned(plan))
+    assert "look" not in said
+    # A larger cap shows more of the test: that is a look, and it is said before it is taken.
+    further, plan, (said,) = planned_by(tmp_path / "s.db", cap=500)
+    assert numbers(further)[0] == 3
+    assert "is look 3, and needs p below 0.0083" in said
+
+
+def test_what_a_run_goes_on_after_is_what_its_table_says(tmp_path: Path) -> None:
+    finished, _, _ = planned_by(tmp_path / "s.db", cap=250)
+    again, plan, _ = planned_by(tmp_path / "s.db", cap=250)
+    assert plan.recorded == finished.spent.calls == again.spent.calls
+    # Of a batch that was broken off, what was answered.
+    broken, _, _ = planned_by(tmp_path / "t.db", cap=250, model=Scripted(lambda _: "yes", name="m", fail_at=30))
+    _, plan, _ = planned_by(tmp_path / "t.db", cap=250, model=Scripted(lambda _: "yes", name="m"))
+    assert plan.recorded == broken.paid.calls == 29

@@ -19,6 +19,7 @@ from promptopt.run.door import Door
 from promptopt.store.journal import Journal
 from promptopt.store.runs import Store
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
+from tests.evaluators.fake_task import FakeAsk
 
 PROMPT = Prompt((("plan", "Plan it."),))
 SEQUENTIAL = Limits(tokens=10**9)
@@ -100,6 +101,24 @@ def test_a_batch_is_recorded_while_the_one_before_it_is_out(tmp_path: Path) -> N
     with Desk(tmp_path, Scripted(answer, name="echo"), Limits()) as desk:
         assert [each.value for each in desk.score(chain, 4).values()] == [0.0] * 4
     assert seen == [True]
+
+
+@pytest.mark.usefixtures("pairs")
+@pytest.mark.parametrize("cap", [None, 3, 1])
+def test_what_is_out_already_is_not_asked_a_second_time(cap: int | None, tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        if request.content == "the same for all":
+            assert until(lambda: desk.journal.position == 4)
+        return echo(request)
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        return ask(f"{ask('the same for all').text} {example['question']}").text
+
+    model = Scripted(answer, name="echo")
+    with Desk(tmp_path, model, Limits(calls=cap)) as desk:
+        found = desk.score(program, 4)
+        assert len(found) == (4 if cap is None else cap - 1)
+        assert model.calls == desk.door.spent.calls == (5 if cap is None else cap)
 
 
 @pytest.mark.usefixtures("pairs")
@@ -209,3 +228,63 @@ def test_an_interrupt_of_the_model_ends_all_programs_and_what_sees_to_them(call:
         desk.score(chain, 5)
     assert until(lambda: alive() == [])
     assert not [thread for thread in threading.enumerate() if thread.name == "promptopt lockstep"]
+
+
+def test_programs_that_wait_for_something_else_than_the_model_do_so_side_by_side() -> None:
+    there: list[str] = []
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        there.append(example["question"])
+        return ask("all there?").text if until(lambda: len(there) >= 30) else "no"
+
+    found = ProgramEvaluator(program, metric="contains").score(cells(30), FakeAsk(lambda request: "yes"))
+    assert [each.value for each in found] == [1.0] * 30
+
+
+def test_the_first_of_many_batches_is_small_and_the_next_ones_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockstep, "WINDOW", 8)
+    monkeypatch.setattr(lockstep, "FIRST", 2)
+    sizes: list[int] = []
+
+    class Counting(FakeAsk):
+        def __call__(self, requests, *, role="task", repetition=0):
+            sizes.append(len(requests))
+            return super().__call__(requests, role=role, repetition=repetition)
+
+    ProgramEvaluator(chain).score(cells(40), Counting(echo))
+    assert sizes[:4] == [2, 4, 8, 8]
+    assert max(sizes) == 8
+    sizes.clear()
+    ProgramEvaluator(chain).score(cells(8), Counting(echo))
+    assert sizes == [8, 8]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_two_runs_that_need_each_others_replies_both_come_to_their_end(tmp_path: Path) -> None:
+    """They ask the same in opposite orders, each with a batch begun ahead; nothing is asked twice."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> str:
+        asked.append(str(request.content))
+        time.sleep(0.002)
+        return echo(request)
+
+    def run(name: str, order: int) -> None:
+        with Store(tmp_path / "store.db") as store, store.alone(name, lambda: None):
+            model = Scripted(answer, name="echo")
+            door = Door(
+                models={"task": model, "proposer": model, "judge": model}, prices={}, cache=store.cache, journal=None,
+                limits=Limits(), seed=0, stopping=lambda: None, warn=lambda _: None, claims=store.claims(name),
+            )  # fmt: skip
+            found.append(ProgramEvaluator(chain).score(cells(9)[::order], door)[::order])
+
+    found: list[list[Score]] = []
+    Store(tmp_path / "store.db").close()
+    threads = [threading.Thread(target=run, args=each) for each in (("one", 1), ("two", -1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert sorted(asked) == sorted(set(asked))

@@ -98,7 +98,7 @@ def test_a_replay_of_a_program_pays_nothing(whole: tuple[Path, Result]) -> None:
     assert outcome(second) == outcome(first)
 
 
-@pytest.mark.parametrize("call", [2, 100, 500])
+@pytest.mark.parametrize("call", [2, *(pytest.param(call, marks=pytest.mark.slow) for call in (100, 500))])
 def test_a_crash_within_a_cell_is_gone_on_from_there(call: int, whole: tuple[Path, Result], tmp_path: Path) -> None:
     broken = model()
     broken.fail_at = call
@@ -109,7 +109,7 @@ def test_a_crash_within_a_cell_is_gone_on_from_there(call: int, whole: tuple[Pat
     assert stopped.paid.calls + resumed.paid.calls == whole[1].paid.calls
 
 
-@pytest.mark.parametrize("size", [100, 333])
+@pytest.mark.parametrize("size", [100, pytest.param(333, marks=pytest.mark.slow)])
 def test_a_cap_is_exact_for_cells_of_three_calls(size: int, tmp_path: Path) -> None:
     for budget in (Budget(calls=size), Budget(evaluations=size)):
         answers = model()
@@ -135,6 +135,7 @@ search(Path(sys.argv[1]), answers=answers)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [101])
 def test_killed_in_the_middle_of_a_cell_it_ends_as_if_nothing_had_happened(
     call: int, whole: tuple[Path, Result], tmp_path: Path
@@ -147,6 +148,7 @@ def test_killed_in_the_middle_of_a_cell_it_ends_as_if_nothing_had_happened(
     assert resumed.paid.calls < whole[1].paid.calls
 
 
+@pytest.mark.slow
 def test_a_critic_is_shown_the_calls_of_the_part_that_it_edits(tmp_path: Path) -> None:
     writer = author()
     search(tmp_path, writer=writer)

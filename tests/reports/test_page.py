@@ -71,6 +71,7 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_forbids_requests(
     assert not re.search(r"<[^>]+ (?:style|on\w+)=", text)
 
 
+@pytest.mark.slow
 def test_a_run_of_2000_candidates_and_100000_scores_is_quick_and_small() -> None:
     large = report(2000, per_step=50, items=1000)
     begun = time.perf_counter()
@@ -120,6 +121,7 @@ def test_unreadable_answers_are_listed_apart() -> None:
     assert 'data-unreadable="1"' in text
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_say_where_their_scores_cannot_be_compared() -> None:
     other = {**report(), "run_id": "b" * 12}
     assert "cannot be compared" not in seen(page(report(), other))

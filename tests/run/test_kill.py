@@ -46,6 +46,7 @@ def begun(store: Path, kill_at: int = 0) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_killed_twice_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     whole, calls = search(tmp_path / "whole.db")
     for kill_at in (30, 100):

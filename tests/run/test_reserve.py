@@ -50,6 +50,7 @@ def search(store: Path, tokens: int, promised: list[int]) -> Result:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [30_000, 60_000])
 def test_the_promised_test_is_held_however_long_candidates_grow(tmp_path: Path, tokens: int) -> None:
     promised: list[int] = []

@@ -76,6 +76,7 @@ class AskedTwice:
         return [Score(float(reply.text == cell.example.target)) for reply, cell in zip(replies, cells, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [Budget(evaluations=130), Budget(calls=260), Budget(tokens=9_000)])
 def test_a_raised_cap_goes_on_where_cells_take_calls_one_after_the_other(tmp_path: Path, small: Budget) -> None:
     @dataclass(frozen=True)

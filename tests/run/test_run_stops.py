@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from sqlalchemy import event
 
 from promptopt.errors import BackendError, BudgetSpent
@@ -98,6 +99,7 @@ def test_second_interrupt_stops_at_once_and_loses_nothing(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
     whole = conduct(tmp_path / "whole.db")
     with Store(tmp_path / "s.db") as store:

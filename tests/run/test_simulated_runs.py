@@ -173,6 +173,7 @@ def test_caps_hold_and_a_cut_batch_is_kept(tmp_path: Path, cap: Budget) -> None:
     assert result.spent.evaluations > 0
 
 
+@pytest.mark.slow
 def test_an_outage_at_any_call_of_a_user_loses_nothing(tmp_path: Path) -> None:
     whole, end = search(tmp_path / "whole.db")
     store, paid = tmp_path / "s.db", 0

@@ -89,6 +89,7 @@ def conduct(home: Path, search: Search, budget: Budget | None = None) -> Result:
     )
 
 
+@pytest.mark.slow
 def test_looks_deepen_as_evaluations_are_spent(tmp_path: Path) -> None:
     result = conduct(tmp_path, Search([5] * 100, Fresh(600, 5, 2, 4.0)), Budget(evaluations=1_000))
     spent = [0, *(step.spent.evaluations for step in result.steps)]
@@ -124,6 +125,7 @@ def test_the_least_generation_sees_everyone_three_times() -> None:
     assert least_generation(3) == 21
 
 
+@pytest.mark.slow
 def test_a_cap_on_tokens_ends_a_search_when_it_is_spent_whatever_was_planned(tmp_path: Path) -> None:
     result = conduct(tmp_path, Search([1] * 2_000, Fresh(20, 1, 2, 3.0)), Budget(tokens=20_000))
     assert len(result.steps) > SPARE * 2

@@ -112,6 +112,7 @@ def test_settings_and_data_that_cannot_be_are_said(tmp_path: Path) -> None:
     selected(tmp_path, choose)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("budget", "spent"), [(150, 150), (500, 240)])
 def test_a_budget_beyond_one_pass_is_spent_as_long_as_there_is_something_to_see(
     tmp_path: Path, budget: int, spent: int

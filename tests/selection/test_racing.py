@@ -53,6 +53,7 @@ def races(draw):
     return rows, prices, test, Look(draw(st.integers(1, 5)), 5, draw(st.integers(examples, 3 * examples)))
 
 
+@pytest.mark.slow
 @given(races(), st.integers(1, 14))
 def test_never_fewer_than_keep_remain_and_nobody_goes_who_is_among_the_best(race, keep):
     rows, prices, test, look = race
@@ -63,6 +64,7 @@ def test_never_fewer_than_keep_remain_and_nobody_goes_who_is_among_the_best(race
         assert sum(mean > means[place] for mean in means) >= keep
 
 
+@pytest.mark.slow
 @given(races(), st.integers(1, 5))
 def test_without_a_price_identical_vectors_are_never_separated(race, keep):
     rows, _, test, look = race
@@ -73,6 +75,7 @@ def test_without_a_price_identical_vectors_are_never_separated(race, keep):
     assert p[0, 1] == p[1, 0] == p[0, -1] == 1.0
 
 
+@pytest.mark.slow
 @given(races())
 def test_the_p_values_are_those_of_scipy(race):
     rows, prices, _, look = race

@@ -68,6 +68,7 @@ def begun(path: Path) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_a_store_whose_header_is_damaged_is_not_called_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     Store(path).close()

@@ -194,6 +194,7 @@ def test_runs_are_found_by_the_beginning_of_their_id(location: str) -> None:
             store.find("zzz")
 
 
+@pytest.mark.slow
 def test_many_processes_open_a_new_store_at_once(location: str) -> None:
     program = "import sys; from promptopt.store.runs import Store; Store(sys.argv[1]).close()"
     command = [sys.executable, "-c", program, location]

@@ -46,6 +46,7 @@ def pair_task(layout: Layout, instruction: str = "Judge.", tone: str = "kind", r
     return Task.from_examples(examples, prompt=initial, layout=layout, name="pairs", splits=Splits(4, 4, 4))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(LAYOUTS), PIECES, PIECES, st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=3))
 def test_it_renders_every_example_byte_for_byte(layout: Layout, instruction: str, tone: str, inputs) -> None:
     try:

@@ -122,6 +122,7 @@ worked = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=st.lists(worked, min_size=1, max_size=12), test=st.lists(worked, max_size=4))
 def test_rejected_outputs_and_solutions_keep_no_input_in_two_splits(rows: list[Example], test: list[Example]) -> None:

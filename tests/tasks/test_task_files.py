@@ -132,6 +132,7 @@ def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.Mo
             assert metric(answer, example) == 1.0, (name, example.target, answer)
 
 
+@pytest.mark.slow
 def test_official_splits_are_kept(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     task = load_task("gsm8k", splits=Splits(7_000, 400, 1_319))
@@ -163,6 +164,7 @@ def test_only_lettered_tasks_have_options(data_home: Path, monkeypatch: pytest.M
     assert not any(example.rejected for example in load_task("bbh/navigate").train)
 
 
+@pytest.mark.slow
 def test_demonstrations_of_word_problems_show_their_worked_solution(
     data_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,8 @@ class Conversation:
 
     `messages`: all of it, the last reply included, where there is one. `tools`: schemas, as JSON. `variables`: what the
     row says by name, as text. `weights`: for each message whether its row wants it learned from (None: it does not
-    say). `ideal`: further right last replies. `row`: the first row that it is from, counted from 1.
+    say). `ideal`: further right last replies. `row`: the first row that it is from, counted from 1. `demands`: for each
+    message what stands in its member of that name, as it is read; those of the row are of its last message.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Conversation:
     variables: tuple[tuple[str, str], ...] = ()
     weights: tuple[float | None, ...] = ()
     ideal: tuple[str, ...] = ()
+    demands: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,21 @@ def is_log(row: Row) -> bool:
 
 
 def conversations_of(
-    rows: Iterable[tuple[int, Row]], speakers: Mapping[str, ChatRole] | None = None, group_by: str | None = None
+    rows: Iterable[tuple[int, Row]],
+    speakers: Mapping[str, ChatRole] | None = None,
+    group_by: str | None = None,
+    demands: str | None = None,
 ) -> Reading:
     """The conversations in numbered rows. `speakers`: as in `messages_of`. `group_by`: the member that names its group.
 
-    Rows that cannot be used are told by reason, and no row of a transcript that holds one is.
+    `demands`: the member of rows and messages that holds what a reply has to do; None: it is not looked for. Rows that
+    cannot be used are told by reason, and no row of a transcript that holds one is.
     """
     found: list[Conversation] = []
     refused: dict[str, list[int]] = {}
-    for number, row in _joined(rows):
+    for number, row in _joined(rows, demands):
         try:
-            each = _conversation(number, row, speakers, group_by)
+            each = _conversation(number, row, speakers, group_by, demands)
         except Unusable as cause:
             refused.setdefault(cause.reason, []).append(number)
             continue
@@ -86,7 +92,7 @@ def conversations_of(
 
 
 def _conversation(
-    number: int, row: Row, speakers: Mapping[str, ChatRole] | None, group_by: str | None
+    number: int, row: Row, speakers: Mapping[str, ChatRole] | None, group_by: str | None, demands: str | None
 ) -> Conversation | None:
     if str(row.get("status", "")).upper() == "ARCHIVED":
         raise Unusable("it is archived")
@@ -107,8 +113,26 @@ def _conversation(
         messages = (*messages, Message("assistant", ideals[0]))
         weights = (*weights, None) if weights else ()
     return Conversation(
-        _group(row, number, group_by), messages, number, _tools(row), _variables(row), weights, (*ideals[1:], *accepted)
+        _group(row, number, group_by),
+        messages,
+        number,
+        _tools(row),
+        _variables(row),
+        weights,
+        (*ideals[1:], *accepted),
+        () if demands is None else _demands(row, whole, len(messages), demands),
     )
+
+
+def _demands(row: Row, entries: Sequence[object], count: int, name: str) -> tuple[object, ...]:
+    """What stands under `name` in each entry that became a message, and at the end what stands there in the row."""
+    tables = [cast("dict[str, object]", entry) if isinstance(entry, dict) else {} for entry in entries]
+    own = [table.get(name) for table in tables]
+    # One of Anthropic's entries may become several messages, and an ideal reply is none of the entries.
+    held = [*own, *[None] * (count - len(own))][:count]
+    if row.get(name) not in (None, "") and held:
+        held[-1] = row[name]
+    return tuple(held) if any(each not in (None, "") for each in held) else ()
 
 
 def _entries(row: Row) -> list[object] | None:
@@ -260,7 +284,7 @@ def _group(row: Row, number: int, group_by: str | None) -> str:
     return f"row {number}"
 
 
-def _joined(rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
+def _joined(rows: Iterable[tuple[int, Row]], demands: str | None) -> Iterator[tuple[int, Row]]:
     """The rows; those of a transcript, of one turn each, put together by conversation, in the order of time and row."""
     turns: dict[str, list[tuple[int, Row]]] = {}
     columns: tuple[str, str, str, str | None] | None = None
@@ -275,8 +299,12 @@ def _joined(rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
     session, speaker, text, time = columns
     for name, spoken in turns.items():
         ordered = spoken if time is None else sorted(spoken, key=lambda turn: (_when(turn[1].get(time)), turn[0]))
-        messages = [{"role": str(row.get(speaker) or ""), "content": _text(row.get(text))} for _, row in ordered]
-        others = {key: value for key, value in ordered[0][1].items() if key not in columns}
+        messages = [
+            {"role": str(row.get(speaker) or ""), "content": _text(row.get(text)),
+             **({demands: row[demands]} if demands is not None and demands in row else {})}
+            for _, row in ordered
+        ]  # fmt: skip
+        others = {key: value for key, value in ordered[0][1].items() if key not in (*columns, demands)}
         yield spoken[0][0], {**others, session: name, "messages": messages}
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from promptopt.errors import DataError
+from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import Conversation, Reading, Row, conversations_of
 from promptopt.text import counted
-from promptopt.types import Example, Message
+from promptopt.types import Demand, Example, Message
 
 Scored = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
@@ -29,10 +30,14 @@ MOST = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A conversation without its system message (`system`), ready to be sent up to any of its replies."""
+    """A conversation without its system message (`system`), ready to be sent up to any of its replies.
+
+    `demands`: of each of its messages; none at all where it has none.
+    """
 
     conversation: Conversation
     system: str
+    demands: tuple[tuple[Demand, ...], ...] = ()
 
 
 @dataclass(slots=True)
@@ -60,14 +65,21 @@ _REASONS: Mapping[str, tuple[str, str]] = {
 
 
 def read_chats(
-    path: Path, rows: Iterable[Row], variables: Sequence[str], scored: Scored, seed: int, slice: str | None = None
+    path: Path,
+    rows: Iterable[Row],
+    variables: Sequence[str],
+    scored: Scored,
+    seed: int,
+    slice: str | None = None,
+    demands: str | None = None,
 ) -> tuple[tuple[Example, ...], tuple[str, ...]]:
     """The scored turns in a file of chats, and what a user should know.
 
     `variables`: members that are inputs, too. `slice`: the one that says which part of the data a conversation is of.
+    `demands`: the one, of messages or of the row for its last reply, with what a reply has to do (`tasks.demands`).
     Raises DataError where nothing can be used, and for a conversation without one of the variables.
     """
-    reading = conversations_of(enumerate(rows, start=1))
+    reading = conversations_of(enumerate(rows, start=1), demands=demands)
     remarks = Remarks()
     cleaned = usable(path, reading, remarks)
     for each in cleaned:
@@ -102,8 +114,8 @@ def refusals(name: str, reading: Reading) -> list[str]:
 
 
 def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...]:
-    """The conversations as they can be sent. Raises DataError where there is none."""
-    cleaned = tuple(_cleaned(each, remarks) for each in reading.conversations)
+    """The conversations as they can be sent. Raises DataError where there is none, and for demands that are none."""
+    cleaned = tuple(_cleaned(path, each, remarks) for each in reading.conversations)
     found = tuple(each for each in cleaned if any(said.role != "system" for said in each.conversation.messages))
     if found:
         return found
@@ -139,29 +151,35 @@ def examples_of(
             target = messages[place].written if answered else ""
             accepted = conversation.ideal if place == len(messages) - 1 else ()
             part = "" if slice is None else known.get(slice, "")
-            found.append(Example(fields, target, accepted, (), "", conversation.id, history, conversation.tools, part))
+            asked = each.demands[place] if place < len(each.demands) else ()
+            group, tools = conversation.id, conversation.tools
+            found.append(Example(fields, target, accepted, (), "", group, history, tools, part, demands=asked))
     return tuple(found)
 
 
-def _cleaned(conversation: Conversation, remarks: Remarks) -> Cleaned:
+def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleaned:
     messages, weights = list(conversation.messages), list(conversation.weights)
+    given = list(conversation.demands) if conversation.demands else [None] * len(messages)
+    where = f"{path}, row {conversation.row}: demands"
     begin = 0
     while begin < len(messages) and messages[begin].role in ("system", "developer"):
         begin += 1
     system = "\n\n".join(message.content.strip() for message in messages[:begin] if message.content.strip())
     weighed = weights if weights else [None] * len(messages)
     spoken = [
-        (message, weight)
-        for message, weight in zip(messages[begin:], weighed[begin:], strict=True)
+        (message, weight, asked)
+        for message, weight, asked in zip(messages[begin:], weighed[begin:], given[begin:], strict=True)
         if message.content.strip() or message.tool_calls or message.role == "tool"
     ]
     remarks.counts["empty"] += len(messages) - begin - len(spoken)
-    remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _ in spoken)
-    paired = _paired([message for message, _ in spoken], remarks)
+    remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _, _ in spoken)
+    paired = _paired([message for message, _, _ in spoken], remarks)
     kept = tuple(message for message, _ in paired)
     held = tuple(spoken[place][1] for _, place in paired)
     remarks.counts = +remarks.counts
-    return Cleaned(replace(conversation, messages=kept, weights=held if weights else ()), system)
+    raw = tuple(spoken[place][2] for _, place in paired) if conversation.demands else ()
+    asked = tuple(demands_of(each, where) for each in raw)
+    return Cleaned(replace(conversation, messages=kept, weights=held if weights else (), demands=raw), system, asked)
 
 
 def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message, int]]:

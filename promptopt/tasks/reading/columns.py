@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
@@ -76,6 +77,7 @@ class ColumnRoles:
     solution down to what follows the last such mark. `rejected`: columns with outputs that the target is preferred
     to, read as the target is; a list in a cell (in CSV and TSV: a JSON list) is several. `options`: a regular
     expression that finds the options in the inputs (its group, where it has one); all but the target are rejected.
+    `demands`: the column with what a reply has to say and to do (`tasks.demands`).
     `solution`: by default the target column's own text, where `target_after` cuts it. `drop`: targets that are broken
     where the data comes from; their rows are left out. `group`: as in `Columns`. `slice`: the
     column with the part of the data that a row belongs to.
@@ -93,6 +95,7 @@ class ColumnRoles:
     drop: tuple[str, ...] = ()
     group: str | None = None
     slice: str | None = None
+    demands: str | None = None
 
     def __post_init__(self) -> None:
         if self.rejected and self.options:
@@ -123,16 +126,20 @@ class ColumnRoles:
     def settled(self, path: Path, row: Row) -> ColumnRoles:
         """The same with the one name of each field that `row` has. Raises DataError for a column that is not there."""
         solution = None if self.solution is None else self.solution.column
-        for name in (self.target, *self.rejected, solution, self.group, self.slice):
+        for name in (self.target, *self.rejected, solution, self.group, self.slice, self.demands):
             if name is not None:
                 _present(path, (name,), row)
         return replace(self, inputs=tuple((field, (_present(path, names, row),)) for field, names in self.inputs))
 
     def example(self, path: Path, number: int, row: Row) -> Example | None:
-        """As `_example`, with its slice."""
+        """As `_example`, with its slice and its demands. Raises DataError too for demands that are none."""
         found = self._example(path, number, row)
+        if found is None:
+            return None
         part = "" if self.slice is None else text_of(row.get(self.slice)).strip()
-        return replace(found, slice=part) if found is not None and part else found
+        cell = None if self.demands is None else row.get(self.demands)
+        given = demands_of(cell, f"{path}, row {number}, column {self.demands!r}")
+        return replace(found, slice=part, demands=given) if part or given else found
 
     def _example(self, path: Path, number: int, row: Row) -> Example | None:
         """Row `number` (from 1) of `path` as an example, with settled columns; None where its inputs are blank.

@@ -120,6 +120,7 @@ def test_a_run_over_workers_has_the_same_result_journal_and_ledger(quick: None, 
     assert journal(tmp_path / "alone.db") == journal(tmp_path / "spread.db")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_the_middle_changes_nothing_and_nothing_is_paid_twice(
     quick: None, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_rewrite_drawn_three_times_weighs_three_times_as_much() -> None:
     assert merged.kl == pytest.approx(apart.kl)
 
 
+@pytest.mark.slow
 def test_noise_is_no_advantage_once_it_is_corrected() -> None:
     rng = random.Random(0)
     plain, fair = [], []

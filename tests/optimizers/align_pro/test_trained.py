@@ -55,6 +55,7 @@ def test_the_prompter_learns_to_write_what_earns_most(tmp_path: Path) -> None:
     assert result.rejected["prompter: empty"] > 0
 
 
+@pytest.mark.slow
 def test_a_large_lambda_keeps_the_prompter_at_its_reference(tmp_path: Path) -> None:
     gradient = replace(SMALL, train=replace(SMALL.train, stages="gradient"))
     free, held = search(tmp_path / "free", gradient), search(tmp_path / "held", replace(gradient, strength=2.0))
@@ -127,6 +128,7 @@ def test_a_prompter_that_writes_nothing_of_use_leaves_the_prompt_as_it_is(tmp_pa
     assert sum(result.rejected.values()) == 8
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_goes_back_at_half_the_rate_once(tmp_path: Path) -> None:
     once = search(tmp_path / "once", replace(SMALL, writer=Books(fails_at=(6,))))
     assert any("went back to the last kept weights" in warning for warning in once.warnings)

@@ -104,6 +104,7 @@ def test_the_best_are_paraphrased_round_after_round_within_what_is_expected(tmp_
     assert all(len(step.kept) == 2 for step in result.steps)
 
 
+@pytest.mark.slow
 def test_every_request_for_guesses_shows_pairs_of_its_own(tmp_path: Path) -> None:
     for settings, budget in ((APE(), Budget(evaluations=600)), (APE("paper"), Budget(evaluations=5_000))):
         proposer = numbered()

@@ -94,6 +94,7 @@ class Recording:
         return Exhaustive(10**6).select(run, prompts, examples, keep)
 
 
+@pytest.mark.slow
 def test_the_selector_ranks_parents_and_children_on_all_training_examples(tmp_path: Path) -> None:
     selector = Recording()
     result = search(tmp_path, APO(rounds=3, beam=2, minibatch=10, selector=selector))
@@ -102,6 +103,7 @@ def test_the_selector_ranks_parents_and_children_on_all_training_examples(tmp_pa
         assert prompts[: len(before.kept)] == before.kept
 
 
+@pytest.mark.slow
 def test_the_beam_is_the_best_of_the_pool_best_first(tmp_path: Path) -> None:
     result = search(tmp_path, APO(rounds=3, beam=3, minibatch=10, selector=Exhaustive(10**6)))
     for step in result.steps:
@@ -161,6 +163,7 @@ def test_of_a_loss_the_worst_share_of_the_examples_is_criticised(tmp_path: Path)
         assert hard.issuperset(questions)
 
 
+@pytest.mark.slow
 def test_a_reply_has_space_for_a_section_of_1200_words(tmp_path: Path) -> None:
     section = " ".join(f"rule{number}" for number in range(1200)) + "."
     task = replace(planted_task(), initial=planted_task().initial.replace("instruction", section))
@@ -236,6 +239,7 @@ def test_the_papers_constants_stand_without_a_cap_or_by_name_and_what_is_set_sta
         assert (plan.groups, plan.paraphrases, plan.children) == (0, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_first_generation_is_as_large_as_others_unless_its_size_is_set(tmp_path: Path) -> None:
     def inventive(request: Request) -> str:
         text = text_of(request)

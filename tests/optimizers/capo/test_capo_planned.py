@@ -71,6 +71,7 @@ def test_a_forecast_in_a_room_is_of_its_iterations_and_not_of_999() -> None:
 LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [Budget(evaluations=400), Budget(calls=400), LARGE])
 def test_what_is_expected_in_a_room_bounds_what_is_spent(tmp_path, budget) -> None:
     runs: list[Run] = []
@@ -82,6 +83,7 @@ def test_what_is_expected_in_a_room_bounds_what_is_spent(tmp_path, budget) -> No
     assert len(result.steps) > 3
 
 
+@pytest.mark.slow
 def test_every_iteration_looks_at_other_examples(tmp_path) -> None:
     model = planted_model(feature_accuracy(WORDS, base=0.3))
     settings = CAPO(demos=NO_DEMOS, breed=Breeding(crossovers=4))
@@ -94,6 +96,7 @@ def test_every_iteration_looks_at_other_examples(tmp_path) -> None:
     assert all(len(step.kept) == 2 for step in result.steps[1:])
 
 
+@pytest.mark.slow
 def test_a_clearly_shorter_prompt_goes_on_where_scores_are_equal(tmp_path) -> None:
     long = " ".join(f"and then say it {number} times" for number in range(30))
     for gamma in (0.05, 0.0):

@@ -55,6 +55,7 @@ def questions(model: Scripted, text: str) -> list[int]:
     return [asked_number(each.content) for each in model.log if said(each.content).startswith(text)]
 
 
+@pytest.mark.slow
 def test_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
     good, bad = [f"Do {n} well." for n in range(10)], [f"Do {n} badly." for n in range(4)]
     model = Scripted(skilled, name="skilled")

@@ -97,6 +97,7 @@ def test_a_seed_that_is_better_takes_part_at_once(tmp_path: Path, kind: type[Any
     assert result.best.text == "Better."
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_better_prompt_is_found_on_a_small_budget(tmp_path: Path, kind: type[Any]) -> None:
     accuracy = feature_accuracy(WORDS, base=0.1, each=0.15)

@@ -143,6 +143,7 @@ def test_expected_is_the_cost_model_of_the_paper() -> None:
         assert kind().upper_bounds(200).proposer_calls == 2 * (100 + 27)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     st.sampled_from([EvoPromptGA, EvoPromptDE]), st.integers(3, 5), st.integers(0, 2), st.integers(0, 5), st.booleans()

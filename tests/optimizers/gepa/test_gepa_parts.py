@@ -126,6 +126,7 @@ def test_two_specialists_are_merged_without_a_call_and_gated_on_five_examples(tm
     assert steps[place].spent.evaluations == steps[place - 1].spent.evaluations + 20
 
 
+@pytest.mark.slow
 def test_merging_switched_off_merges_nothing_and_one_text_is_never_merged(tmp_path: Path) -> None:
     method = GEPA(rounds=12, pareto=20, minibatch=6, draw=Parents(rule="epsilon", epsilon=1.0), merge=Merging(most=0))
     for seed in range(4):

@@ -137,6 +137,7 @@ def test_without_a_summary_the_search_goes_on_and_says_so(tmp_path: Path) -> Non
     assert "What the data are like" not in searched.of("propose")[0]
 
 
+@pytest.mark.slow
 def test_a_proposal_takes_three_calls_or_one_where_the_program_is_not_described(tmp_path: Path) -> None:
     searched = search(tmp_path / "aware", replace(SMALL, trials=1))
     assert {name: searched.calls[name] for name in ("program", "part", "propose")} == {
@@ -237,6 +238,7 @@ def test_the_start_is_instruction_0_byte_for_byte_and_set_0_holds_its_own_demons
     assert all(not note or note.startswith("instruction 0") for note in notes)
 
 
+@pytest.mark.slow
 def test_the_winner_was_scored_in_full_and_the_start_keeps_a_tie(tmp_path: Path) -> None:
     searched = search(tmp_path / "gain")
     best = searched.result.best.prompt

@@ -264,6 +264,7 @@ def test_what_was_scored_in_part_keeps_within_the_cap(tmp_path: Path, evaluation
     assert any(0 < count < 10 for count in counts) or 0 in counts
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_asks_what_an_undisturbed_one_asks(tmp_path: Path) -> None:
     def propose(request: Request) -> str:
         return f"<instruction>With 0.{(request.seed or 0) % 90 + 10}</instruction>"

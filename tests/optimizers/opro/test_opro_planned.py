@@ -76,6 +76,7 @@ def test_any_room_has_a_plan_and_a_least(evaluations: int | None, calls: int | N
     assert OPRO().least(room) > 0
 
 
+@pytest.mark.slow
 def test_the_room_is_spent_on_steps_that_see_fresh_examples(tmp_path: Path) -> None:
     model = Scripted(obey, name="obedient")
     count = itertools.count()
@@ -93,6 +94,7 @@ def test_the_room_is_spent_on_steps_that_see_fresh_examples(tmp_path: Path) -> N
     assert all(len(step.kept) == 2 for step in result.steps)
 
 
+@pytest.mark.slow
 def test_the_history_is_of_those_that_went_on(tmp_path: Path) -> None:
     proposer = numbered(0.1, 0.9, 0.2, 0.8)
     search(tmp_path, OPRO(propose=Proposing(breadth=4)), proposer, budget=Budget(evaluations=400))

@@ -79,6 +79,7 @@ def test_with_fewer_mistakes_the_rest_is_drawn_and_with_none_all_is(tmp_path: Pa
         assert len({tuple(each) for each in asked}) > 3
 
 
+@pytest.mark.slow
 def test_random_exemplars_are_drawn_anew_and_constant_ones_stay(tmp_path: Path) -> None:
     distinct: dict[str, int] = {}
     for choice in ("random", "constant"):
@@ -158,6 +159,7 @@ def test_inputs_inside_the_instruction_are_shown_and_must_stay(tmp_path: Path) -
     assert "It must hold {question} once each" in meta
 
 
+@pytest.mark.slow
 def test_one_seed_one_course_and_another_seed_another(tmp_path: Path) -> None:
     logs: list[list[str]] = []
     for place, seed in enumerate((0, 0, 1)):
@@ -223,6 +225,7 @@ def test_without_exemplars_the_fixed_text_is_told_instead(tmp_path: Path) -> Non
         assert ("Text that stands beside the instruction" in meta) is (count == 0)
 
 
+@pytest.mark.slow
 def test_long_inputs_are_shortened_and_the_mark_stays(tmp_path: Path) -> None:
     examples = [Example.of("1", question=f"{number} {'long ' * 3000}") for number in range(70)]
     task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", splits=Splits(30, 20, 20))

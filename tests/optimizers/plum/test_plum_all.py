@@ -44,9 +44,11 @@ from tests.optimizers.plum.phrase_search import (
     within_run,
 )
 
-APART = [pytest.param(kind, marks=pytest.mark.slow) for kind in (SimulatedAnnealing, MutationGA)]
-"""What differs from hill climbing by its acceptance alone, and from the other GA by one operator less."""
-ALL = pytest.mark.parametrize("kind", [HillClimbing, TabuSearch, CrossoverGA, HarmonySearch, *APART])
+OTHERS = (SimulatedAnnealing, TabuSearch, MutationGA, CrossoverGA)
+"""Hill climbing stands for those with one candidate, harmony search for those with a population."""
+ALL = pytest.mark.parametrize(
+    "kind", [HillClimbing, HarmonySearch, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)]
+)
 
 
 @ALL

@@ -36,9 +36,11 @@ from tests.optimizers.plum.phrase_search import (
     within_run,
 )
 
-APART = [pytest.param(kind, marks=pytest.mark.slow) for kind in (SimulatedAnnealing, MutationGA)]
-"""What differs from hill climbing by its acceptance alone, and from the other GA by one operator less."""
-ALL = pytest.mark.parametrize("kind", [HillClimbing, TabuSearch, CrossoverGA, HarmonySearch, *APART])
+OTHERS = (SimulatedAnnealing, TabuSearch, MutationGA, CrossoverGA)
+"""Hill climbing stands for those with one candidate, harmony search for those with a population."""
+ALL = pytest.mark.parametrize(
+    "kind", [HillClimbing, HarmonySearch, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)]
+)
 
 
 def room(evaluations: int | None, **more: Any) -> Room:
@@ -274,6 +276,7 @@ def test_the_bank_holds_all_that_accepted_deletions_took(tmp_path: Path, kind: t
     assert added == missing
 
 
+@pytest.mark.slow
 def test_a_child_of_two_parents_inherits_the_bank_of_the_first(tmp_path: Path) -> None:
     """Every addition to a child of crossover is of a text that the first parent's line had deleted."""
     bars = Bars()

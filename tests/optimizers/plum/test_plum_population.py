@@ -60,6 +60,7 @@ def test_the_archive_grows_by_one_whatever_the_score(tmp_path: Path) -> None:
     assert {estimate.mean for step in result.steps for estimate in step.pool} == {0.1, 0.9}
 
 
+@pytest.mark.slow
 def test_parents_are_the_best_of_draws_with_replacement(tmp_path: Path) -> None:
     """With one draw a losing archive is a random walk over all of it; with many the start is always the parent."""
 
@@ -231,6 +232,7 @@ def test_the_memory_holds_the_best_so_far(tmp_path: Path) -> None:
         assert len(step.pool) <= 4 + 10
 
 
+@pytest.mark.slow
 def test_placeholders_survive_crossover_and_harmonies(tmp_path: Path) -> None:
     task = task_of("Read it well.")
     prompt = "Take {this} as it is, and then {that}; answer with one word, as always."

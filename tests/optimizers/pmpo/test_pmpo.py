@@ -65,6 +65,7 @@ class TestContract(OptimizerContract):
         return Scripted(answer, name="planted", scores=scores)
 
 
+@pytest.mark.slow
 def test_the_same_search_goes_by_accuracy(tmp_path: Path) -> None:
     class ByAccuracy(TestContract):
         evaluator = "generation"

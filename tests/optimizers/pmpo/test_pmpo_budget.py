@@ -271,6 +271,7 @@ def test_a_search_spends_what_it_was_granted_and_asks_no_more_than_it_said(tmp_p
     assert len(result.steps) >= 0.6 * BUDGETED.plan(runs[0].room).rounds
 
 
+@pytest.mark.slow
 def test_an_example_that_no_prompt_can_be_scored_on_is_looked_at_in_one_iteration(tmp_path: Path) -> None:
     task = word_task()
     lost = {example["question"] for example in task.train[::3]}
@@ -296,6 +297,7 @@ def test_an_example_that_no_prompt_can_be_scored_on_is_looked_at_in_one_iteratio
         assert any(known <= pool | {RULES} for pool in pools)
 
 
+@pytest.mark.slow
 def test_what_the_search_ends_with_is_first_in_the_final_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_patience_ends_the_search(tmp_path: Path) -> None:
     assert len(result.steps) == 2
 
 
+@pytest.mark.slow
 def test_held_out_examples_choose_among_accepted_prompts(tmp_path: Path) -> None:
     # Every further word is better on what the search scores, and worse on what it holds out.
     task = word_task(20)

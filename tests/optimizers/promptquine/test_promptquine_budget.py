@@ -50,6 +50,7 @@ from tests.optimizers.promptquine.pruning_search import (
 SHOWING = Layout("text", text="{demos}{instruction}{question}", demo="{question} {target}; ")
 
 
+@pytest.mark.slow
 def test_generations_keep_the_contract_too(tmp_path: Path) -> None:
     contract = Generational()
     contract.test_replay_pays_nothing(tmp_path / "replay")
@@ -57,6 +58,7 @@ def test_generations_keep_the_contract_too(tmp_path: Path) -> None:
     contract.test_beats_its_start_on_a_planted_landscape(tmp_path / "beats")
 
 
+@pytest.mark.slow
 def test_a_reserve_changes_what_a_raised_budget_asks_and_no_replay_diverges(tmp_path: Path) -> None:
     contract = Generational()
     whole = contract.conduct(tmp_path / "whole")
@@ -260,6 +262,7 @@ class ByBudget(Pruned):
     optimizer = PromptQuine()
 
 
+@pytest.mark.slow
 def test_generations_on_fresh_examples_keep_the_contract_too(tmp_path: Path) -> None:
     contract = ByBudget()
     contract.test_replay_pays_nothing(tmp_path / "replay")

@@ -229,6 +229,7 @@ def test_the_prompt_itself_is_kept_where_pruning_harms(tmp_path: Path) -> None:
     assert result.best.prompt == result.start.prompt
 
 
+@pytest.mark.slow
 def test_overlap_is_told_and_others_are_disjoint(tmp_path: Path) -> None:
     alone = search(tmp_path / "alone", STEADY, by_text, task=word_task(examples=1))
     assert any("1 of 1 examples" in warning for warning in alone.warnings)

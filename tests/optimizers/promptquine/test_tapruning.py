@@ -64,6 +64,7 @@ class Shuffled(Pruned):
     optimizer = TAPruning(examples=12, order="random", gene="word", shots=2)
 
 
+@pytest.mark.slow
 def test_an_order_at_random_keeps_the_contract_too(tmp_path: Path) -> None:
     Shuffled().test_replay_pays_nothing(tmp_path / "replay")
     Shuffled().test_raised_budget_continues(tmp_path / "raised")

@@ -138,6 +138,7 @@ def test_labels_of_several_tokens_are_scored_whole(tmp_path: Path) -> None:
     assert "carefully" in result.best.text
 
 
+@pytest.mark.slow
 def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) -> None:
     # The table's words get less likely by their place: "carefully" is the likeliest.
     worth = {"maybe": 0.6, "carefully": 0.5}
@@ -167,6 +168,7 @@ def test_rewards_that_tie_give_a_policy_gradient_nothing_to_learn(tmp_path: Path
 # --- divergence ---
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_goes_back_to_the_last_weights_at_half_the_rate_once(tmp_path: Path) -> None:
     once = search(tmp_path / "once", replace(SMALL, writer=Tables(fails_at=(5,))))
     assert any("went back to the last kept weights" in warning for warning in once.warnings)
@@ -189,6 +191,7 @@ def test_a_replay_opens_no_policy(tmp_path: Path) -> None:
     assert len(MADE) == opened
 
 
+@pytest.mark.slow
 def test_a_killed_training_learns_again_only_what_came_after_its_last_weights(tmp_path: Path) -> None:
     whole = search(tmp_path / "whole")
     model = target(WORTH)
@@ -200,6 +203,7 @@ def test_a_killed_training_learns_again_only_what_came_after_its_last_weights(tm
     assert 0 < MADE[-1].log.count("learn") < 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["DELETE FROM blobs", "UPDATE blobs SET data = x'00'"])
 def test_weights_that_are_lost_or_damaged_are_made_again_from_the_record(tmp_path: Path, harm: str) -> None:
     import sqlite3
@@ -216,6 +220,7 @@ def test_weights_that_are_lost_or_damaged_are_made_again_from_the_record(tmp_pat
     assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves_the_other(tmp_path: Path) -> None:
     alone = [search(tmp_path / str(seed), seed=seed) for seed in (1, 2)]
     together = [search(tmp_path / "both", seed=seed) for seed in (1, 2)]
@@ -232,6 +237,7 @@ def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves
             assert [row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs")] == runs[1:]
 
 
+@pytest.mark.slow
 def test_runs_of_one_store_that_differ_in_a_setting_train_policies_of_their_own(tmp_path: Path) -> None:
     others = [
         replace(SMALL, algorithm="rloo"),
@@ -256,6 +262,7 @@ def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypat
 # --- what comes out ---
 
 
+@pytest.mark.slow
 def test_the_best_on_dev_comes_back_even_if_an_early_step_had_it(tmp_path: Path) -> None:
     result = search(tmp_path, replace(SMALL, size=replace(SIZES, steps=40)))
     ranked = result.steps[-1].pool

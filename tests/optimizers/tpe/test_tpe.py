@@ -89,6 +89,7 @@ def test_the_requests_hold_the_task_three_examples_and_a_tip(tmp_path: Path) -> 
     assert Counter(notes) == Counter(tip.strip() for tip in tips)
 
 
+@pytest.mark.slow
 def test_sets_are_none_bare_and_bootstrapped(tmp_path: Path) -> None:
     settings = replace(SMALL, trials=60, bootstrap=Bootstrapping(sets=8, demos=3, share=0.4))
     result = search(tmp_path, settings, task=word_task(), model=Scripted(demo_fond))
@@ -175,6 +176,7 @@ def test_without_a_place_for_demonstrations_instructions_are_searched(tmp_path: 
     assert len(result.candidates()) > 1
 
 
+@pytest.mark.slow
 def test_a_start_with_demonstrations_of_its_own_keeps_them_among_the_sets(tmp_path: Path) -> None:
     own = (Example.of("Let me think. yes", question="one of its own"),)
     task = word_task()

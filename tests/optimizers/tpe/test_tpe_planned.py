@@ -145,6 +145,7 @@ def test_any_room_has_a_plan_and_a_least(evaluations: int | None, calls: int | N
 LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=400), LARGE])
 def test_rounds_write_from_the_best_and_stay_within_what_is_expected(tmp_path: Path, budget: Budget) -> None:
     runs: list[Run] = []
@@ -168,6 +169,7 @@ def test_rounds_write_from_the_best_and_stay_within_what_is_expected(tmp_path: P
     assert sum("Answer well" in section for section in sections) > len(sections) / 3
 
 
+@pytest.mark.slow
 def test_a_small_cap_has_candidates_beside_the_start(tmp_path: Path) -> None:
     for preset in ("budget", "paper"):
         model = planted_model(lambda text: 0.95 if "well" in text else 0.3)
@@ -214,6 +216,7 @@ def test_a_proposer_that_runs_dry_ends_the_search(tmp_path: Path) -> None:
     assert len(result.steps) < 2 * tpe.DRY + 2
 
 
+@pytest.mark.slow
 def test_debris_is_no_part_of_an_instruction(tmp_path: Path) -> None:
     count = itertools.count()
     debris = Scripted(lambda _: f"<prompt>Instruction: Answer well {next(count)}.\nScore: 90</prompt>", name="debris")

@@ -111,11 +111,13 @@ def test_the_sampler_comes_back_to_what_scored_well() -> None:
     assert sum(hits) > 3 * 300 / 9
 
 
+@pytest.mark.slow
 def test_optuna_is_imported_by_a_search_and_not_before() -> None:
     program = "import sys, promptopt.optimizers.tpe.method; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_global_generators_stay_as_they_are(tmp_path: Path) -> None:
     before = np.random.get_state()[1].copy()
     search(tmp_path)

@@ -11,7 +11,11 @@ import pytest
 
 import promptopt.tasks
 from benchmarks import make_support_chat
+from promptopt.binding.evaluator import bind_evaluator
+from promptopt.evaluators.demands import demands
+from promptopt.outcome.criterion import name_of
 from promptopt.tasks import Splits, Task, load_task
+from promptopt.types import Example
 
 LIBRARY = Path(promptopt.tasks.__file__).parent / "library"
 
@@ -38,7 +42,35 @@ def test_every_conversation_has_several_turns_and_stands_once(task: Task) -> Non
     assert len({example.group for example in examples}) == len({example["history"] for example in examples}) == 156
     assert set(Counter(example.slice for example in examples).values()) == {12}
     assert all(sum(message.role == "user" for message in example.messages) >= 2 for example in examples)
-    assert all(example.target and "{" not in example.target for example in examples)
+    assert all("{" not in example.target for example in examples if not calls(example))
+
+
+def calls(example: Example) -> bool:
+    return example.demands[0].kind == "calls"
+
+
+def test_each_scored_turn_has_demands_that_its_logged_reply_meets_and_an_empty_one_does_not(task: Task) -> None:
+    examples = (*task.train, *task.dev, *task.test)
+
+    assert {demands(example.target, example).feedback for example in examples} == {""}
+    assert {demands("Wait.", example).value for example in examples} == {0.0}
+    assert sum(map(calls, examples)) == 24
+    assert not any(demand.forbids for each in examples if not calls(each) for demand in each.demands[:-6])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["Please send me your card number, and I will settle it.", "You get 50 % off.", "You have 90 days for that.",
+     "It takes three weeks.", "There is a fee of 333 euros."],
+)  # fmt: skip
+def test_what_the_rules_forbid_is_worth_nothing_whatever_else_is_said(task: Task, reply: str) -> None:
+    assert {demands(f"{example.target}\n{reply}", example).value for example in task.test} == {0.0}
+
+
+def test_no_judge_is_asked_unless_one_is_named(task: Task) -> None:
+    assert name_of(bind_evaluator(None, task)) == "generation"
+    assert name_of(bind_evaluator("weighted", task)) == "weighted"
+    assert dict(bind_evaluator("weighted", task).fingerprint()["weights"]) == {"rubric": 1.0, "metric": 2.0}
 
 
 def test_the_system_prompt_has_40_lines_and_the_slots_after_it_are_filled(task: Task) -> None:

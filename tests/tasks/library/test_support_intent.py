@@ -65,6 +65,7 @@ def test_no_two_messages_share_eight_words_in_a_row(rows: list[dict[str, str]]) 
     assert shared == []
 
 
+@pytest.mark.slow
 def test_no_two_messages_are_made_of_nearly_the_same_words(rows: list[dict[str, str]]) -> None:
     bags = [frozenset(words(row["text"])) for row in rows]
     close = [

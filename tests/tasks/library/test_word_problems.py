@@ -99,6 +99,7 @@ def test_answers_are_whole_or_money_with_two_decimals(stories: list[Story]) -> N
     assert all(Fraction(written(story.answer)) == story.answer for story in stories)
 
 
+@pytest.mark.slow
 def test_many_stories_hold_numbers_that_do_not_matter(stories: list[Story]) -> None:
     idle = sum(
         bool({Fraction(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", story.question)}

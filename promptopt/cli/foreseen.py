@@ -1,0 +1,165 @@
+"""What a command will take, in a table: what every `--dry-run` shows, whatever the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from promptopt.cli.roles import RoleForecast, sum_known
+from promptopt.cli.speed import ENOUGH_CALLS
+from promptopt.models.prices import SCRIPTED, Price, price_of
+from promptopt.models.providers import provider_of
+from promptopt.models.server.address import is_this_machine
+from promptopt.models.specs import check_spec
+from promptopt.reports import words
+from promptopt.text import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a command that is more than one search, or none, will take, by role (`Forecast` is that of one search).
+
+    `evaluations` None: the plan of a search is unknown. `made_of`: what is evaluated, in words. `minutes` None: no
+    earlier run with these models says how fast they are. `named`: what else its JSON says of the command.
+    """
+
+    named: Mapping[str, Any]
+    evaluations: int | None
+    made_of: str
+    roles: tuple[RoleForecast, ...]
+    minutes: float | None
+    speed_from: int
+    unpriced: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "dry_run": True,
+            **self.named,
+            "evaluations": self.evaluations,
+            "roles": {role.role: asdict(role) for role in self.roles},
+            "minutes": self.minutes,
+            "warnings": list(self.warnings),
+        }
+
+    def describe(self) -> str:
+        """The forecast for people."""
+        some = "An unknown number of evaluations" if self.evaluations is None else f"About {self.evaluations:,}"
+        told = f"{some} evaluations" if self.evaluations is not None else some
+        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
+
+
+def role_table(roles: Sequence[RoleForecast], unpriced: Sequence[str]) -> str:
+    """A row for each role, and one for all together."""
+    head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
+    rows = [head, *(_row(role, priced=role.model not in unpriced) for role in roles)]
+    total = RoleForecast(
+        "together",
+        "",
+        sum_known([role.calls for role in roles]),
+        sum_known([role.prompt_tokens for role in roles]),
+        sum_known([role.completion_tokens for role in roles]),
+        sum_usd([role.usd for role in roles]),
+    )
+    return words.columns([*rows, _row(total, priced=not unpriced)], right=(1, 2, 3, 4))
+
+
+def time_said(minutes: float | None, speed_from: int) -> str:
+    """How long it takes, in a sentence."""
+    if minutes is None:
+        return (
+            f"Time: unknown (no earlier run with this model paid for {ENOUGH_CALLS} calls or more, which would say "
+            f"how fast it is, or the calls are unknown)."
+        )
+    runs = counted(speed_from, "earlier run")
+    return f"Time: about {words.duration(60 * minutes)}, at the speed of {runs} with this model."
+
+
+def closing(unpriced: Sequence[str], warnings: Sequence[str]) -> list[str]:
+    """What stands below every forecast."""
+    said = [f"No price is known for {', '.join(unpriced)}: dollars are not guessed."] if unpriced else []
+    said += [f"Warning: {warning}" for warning in warnings]
+    return [*said, "Nothing was asked of any model. Calls that are already in the store cost nothing."]
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _row(role: RoleForecast, *, priced: bool) -> list[str]:
+    def number(value: int | None) -> str:
+        return "unknown" if value is None else f"{value:,}"
+
+    usd = "unknown" if role.usd is None and priced else words.dollars(role.usd)
+    return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
+
+
+def sum_usd(values: Sequence[float | None]) -> float | None:
+    """The sum; None where one of them is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def in_all(roles: Sequence[RoleForecast]) -> tuple[RoleForecast, ...]:
+    """One for each role, with what all of its kind take."""
+    kinds: dict[tuple[str, str], list[RoleForecast]] = {}
+    for role in roles:
+        kinds.setdefault((role.role, role.model), []).append(role)
+    return tuple(
+        RoleForecast(
+            *kind,
+            sum_known([each.calls for each in held]),
+            sum_known([each.prompt_tokens for each in held]),
+            sum_known([each.completion_tokens for each in held]),
+            sum_usd([each.usd for each in held]),
+        )
+        for kind, held in kinds.items()
+    )
+
+
+def within_dollars(roles: Sequence[RoleForecast], usd: float | None) -> list[RoleForecast]:
+    """The roles, less of each alike where together they cost more than the cap in dollars."""
+    total = sum_usd([role.usd for role in roles])
+    if usd is None or total is None or total <= usd:
+        return list(roles)
+    share = usd / total
+    return [
+        replace(
+            role,
+            calls=None if role.calls is None else round(share * role.calls),
+            prompt_tokens=None if role.prompt_tokens is None else round(share * role.prompt_tokens),
+            completion_tokens=None if role.completion_tokens is None else round(share * role.completion_tokens),
+            usd=None if role.usd is None else share * role.usd,
+        )
+        for role in roles
+    ]
+
+
+def minutes_of(roles: Sequence[RoleForecast], speed: float | None) -> float | None:
+    """Minutes, at so many tokens a second; None where the speed or the tokens are unknown."""
+    tokens = sum_known([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
+    return None if speed is None or tokens is None else tokens / speed / 60
+
+
+def without_price(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
+    """The models whose dollars are unknown for want of a price, each once."""
+    return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+
+
+def price_by_spec(spec: str, base_url: str | None) -> Price | None:
+    """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
+    if spec.partition("/")[0] != SCRIPTED:
+        check_spec(spec)
+    return price_of(spec, local=_is_here(spec, base_url))
+
+
+def _is_here(spec: str, url: str | None) -> bool:
+    """Whether a model is asked at an address of this machine, where tokens cost nothing."""
+    known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
+    asked = known is not None and known.takes_url
+    return asked and host is not None and is_this_machine(host)

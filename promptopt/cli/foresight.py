@@ -1,0 +1,140 @@
+"""`--dry-run` of commands that are more than one search, or none: `check` and `unseen`. No model is opened or asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from promptopt.binding.config import RunConfig
+from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, players, proposer_of
+from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, price_by_spec, within_dollars, without_price
+from promptopt.cli.rehearsal import rehearse_scores, rehearse_user_prompts
+from promptopt.cli.request import alone, budget_of, evaluator_of, of_scoring
+from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring
+from promptopt.cli.speed import speed_of
+from promptopt.protocols import Evaluator, Simulating
+from promptopt.run.budget import Budget
+from promptopt.tasks.task import Task
+from promptopt.text import counted
+from promptopt.types import HISTORY, Prompt
+
+
+def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> Foreseen:
+    """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat."""
+    different = tuple(dict.fromkeys(prompts))
+    attacked = prompts if HISTORY in task.fields and len(different) > 1 else None
+    budget = budget_of(config)
+    evaluations, roles = _scoring(config, [(task, each) for each in different], budget, attacked)
+    # The cap is that of each prompt.
+    roles = within_dollars(roles, None if budget.usd is None else len(different) * budget.usd)
+    made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
+    made_of += ", and 50 attacks on each" if attacked is not None else ""
+    return _foreseen(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+
+
+def foresee_unseen(
+    config: RunConfig, folds: Sequence[tuple[RunConfig, list[str]]], made_of: str, *, adapt: bool, user_prompts: int
+) -> Foreseen:
+    """What the searches take and what it takes to judge what they find. `made_of`: that, in words."""
+    searches: list[Forecast] = []
+    roles: list[RoleForecast] = []
+    counts: list[int | None] = []
+    for fold, targets in folds:
+        searched = forecast(fold)
+        searches.append(searched)
+        for target in targets:
+            further, scores, more = _on_target(fold, target, searched.systems, adapt=adapt, user_prompts=user_prompts)
+            searches += further
+            counts.append(scores)
+            roles += more
+    counts += [each.evaluations for each in searches]
+    known = [each for each in counts if each is not None]
+    evaluations = sum(known) if len(known) == len(counts) else None
+    warnings = [warning for each in searches for warning in each.warnings]
+    named = {"task": config.task, "method": config.method, "seed": config.seed}
+    listed = [role for each in searches for role in each.roles]
+    return _foreseen(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)))
+
+
+def _on_target(
+    config: RunConfig, target: str, systems: tuple[str, str], *, adapt: bool, user_prompts: int
+) -> tuple[list[Forecast], int, list[RoleForecast]]:
+    """The searches of user prompts for an unseen task, and the evaluations and roles of what is scored on it."""
+    from promptopt.binding.suite import under_system
+    from promptopt.tasks.parts import with_user_prompts
+
+    own, asked = alone(config, target), of_scoring(config)
+    whole = under_system(own, systems[0])
+    wanted = [(whole, whole.initial.replace(whole.editable, system)) for system in systems]
+    further: list[Forecast] = []
+    if adapt:
+        single = replace(config, task=target, objective=None, weights=None)
+        further = [forecast(replace(single, system=system)) for system in systems]
+        wanted += [(each.task, each.winner) for each in further]
+    roles: list[RoleForecast] = []
+    reworded = with_user_prompts(whole)
+    if user_prompts and len(reworded.editables) > 1:
+        first, part = reworded.editables
+        proposer = proposer_of(config)
+        price = price_by_spec(proposer, config.base_url)
+        specs = {"task": config.model, "proposer": proposer}
+        texts, counts = rehearse_user_prompts(own, user_prompts, evaluator_of(asked, own), specs, config.seed)
+        wanted += [(reworded, reworded.initial.replace(first, system).replace(part, text))
+                   for system in systems for text in texts]  # fmt: skip
+        roles.append(as_rehearsed(proposing(proposer, 0, 0, 0, price), {"proposer": counts}, price))
+    evaluations, scored = _scoring(asked, wanted, Budget(), None)
+    return further, evaluations, [*roles, *scored]
+
+
+def _scoring(
+    config: RunConfig,
+    wanted: Sequence[tuple[Task, Prompt]],
+    budget: Budget,
+    attacked: tuple[Prompt, Prompt] | None,
+) -> tuple[int, list[RoleForecast]]:
+    """(evaluations, roles) of prompts on the tests of their tasks."""
+    asked = [(task, prompt, evaluator_of(config, task)) for task, prompt in wanted]
+    task, _, evaluator = asked[0]
+    judge = proposer_of(config) if config.judge is None else config.judge.partition(",")[0].strip()
+    specs = {"task": config.model, "judge": judge, "user": _player(config, evaluator)}
+    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
+    cost = CellCost.of(task, evaluator, config.model)
+    cells = sum(_capped(len(each.test), budget, cost.calls) for each, _ in wanted)
+    roles = scoring(cost, cost, (config.model, config.model), (cells, 0), prices)
+    roles.append(judging(judge, (cost, cost), (cells, 0), prices[judge]))
+    if isinstance(evaluator, Simulating):
+        roles += players(specs, prices)
+    played = rehearse_scores(asked, specs, Budget(budget.evaluations, budget.calls), config.seed, attacked)
+    if played is None:
+        return cells, roles
+    return played.evaluations, [as_rehearsed(role, played.roles, prices[role.model]) for role in roles]
+
+
+def _capped(examples: int, budget: Budget, calls_per_cell: int) -> int:
+    caps = [] if budget.evaluations is None else [budget.evaluations]
+    caps += [] if budget.calls is None else [budget.calls // calls_per_cell]
+    return min([examples, *caps])
+
+
+def _player(config: RunConfig, evaluator: Evaluator) -> str:
+    if config.user_model is not None:
+        return config.user_model
+    shipped = evaluator.user_model if isinstance(evaluator, Simulating) else None
+    # Nobody writes prompts where none are searched: the model that answers plays the users, too.
+    return shipped if shipped else config.model
+
+
+def _foreseen(
+    config: RunConfig,
+    named: Mapping[str, object],
+    evaluations: tuple[int | None, str],
+    roles: Sequence[RoleForecast],
+    warnings: Sequence[str],
+) -> Foreseen:
+    together = in_all(roles)
+    prices = {role.model: price_by_spec(role.model, config.base_url) for role in together}
+    speed, runs = speed_of(config, proposer_of(config))
+    return Foreseen(
+        named, *evaluations, together, minutes_of(together, speed), runs, without_price(together, prices),
+        tuple(warnings),
+    )  # fmt: skip

@@ -1,0 +1,42 @@
+"""Whether a text stands in another, as whole words where its script has spaces."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from promptopt.evaluators.cues import UNSPACED
+from promptopt.text import normalise
+
+_WORD = re.compile(rf"[^\W{UNSPACED}]")
+_SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
+"""Not in a word, but a part of it: "C++" does not hold "C"."""
+_PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1,3})(?<=[\u0590-\u06ff])$")
+"""Arabic and Hebrew conjunctions, prepositions and articles, which are written together with their word."""
+
+
+def folded(text: str) -> str:
+    """The text in one case, spacing and width."""
+    return normalise(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+
+
+def holds(text: str, part: str) -> bool:
+    """Whether `part` stands in `text` with no word running into it. An empty part stands in an empty text only."""
+    if not part:
+        return not text
+    start = text.find(part)
+    while start >= 0:
+        end = start + len(part)
+        joined_before = (
+            start > 0 and _runs_on(text[start - 1], part[0]) and not _PREFIX.search(text, max(0, start - 5), start)
+        )
+        joined_after = end < len(text) and (_runs_on(part[-1], text[end]) or _SUFFIX.match(text, end) is not None)
+        if not (joined_before or joined_after):
+            return True
+        start = text.find(part, start + 1)
+    return False
+
+
+def _runs_on(left: str, right: str) -> bool:
+    """Whether two characters side by side belong to one word."""
+    return _WORD.match(left) is not None and _WORD.match(right) is not None
