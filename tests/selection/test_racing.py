@@ -273,6 +273,7 @@ def chosen(tmp_path, price: LengthPrice) -> tuple[str, int]:
     return result.steps[0].kept[0]["instruction"], result.steps[0].spent.evaluations
 
 
+@pytest.mark.slow
 def test_length_has_a_price_relative_to_the_longest_or_to_what_is_given(tmp_path):
     assert chosen(tmp_path, LengthPrice())[0].startswith("Answer, and")
     assert chosen(tmp_path, LengthPrice(0.05)) == ("Answer.", 2 * 20)

@@ -204,6 +204,7 @@ def test_the_score_from_which_on_a_reply_is_shown(tmp_path: Path, threshold: flo
     assert ("I think 0.5" in shown) is own
 
 
+@pytest.mark.slow
 def test_a_proposer_that_runs_dry_ends_the_search(tmp_path: Path) -> None:
     result = optimize(
         planted_task(),
