@@ -19,7 +19,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks import catalogue
 
 FACTOR = 1.5
-QUICK = ("apo", "random")
+QUICK = ("random",)
 
 # A method that trains a policy has to be told which.
 METHODS = [

@@ -184,6 +184,7 @@ def test_with_a_perfect_surrogate_it_finds_the_planted_pair_and_nothing_else(tmp
     assert result.verdict == "better"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_with_its_own_surrogate_it_finds_the_planted_pair_among_ten(tmp_path: Path, seed: int) -> None:
     model = planted_model(feature_accuracy(GOOD, base=0.3, each=0.3))

@@ -166,7 +166,8 @@ def race(racing: Selector, scores, keep=1, seed=0) -> tuple[Landscape, list[Esti
     return landscape, racing.select(landscape, landscape.prompts, landscape.examples, keep)
 
 
-@pytest.mark.parametrize("difficulty", [0.8, pytest.param(2.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("difficulty", [0.8, 2.0])
 def test_the_winner_of_exhaustive_scoring_for_at_most_a_third_of_the_evaluations(difficulty):
     """32 prompts, accuracies from N(0.70, 0.05) as drawn, 400 examples; probit difficulty shared by all prompts."""
     found, spent = 0, 0

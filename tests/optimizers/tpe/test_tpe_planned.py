@@ -79,7 +79,8 @@ def merit(text: str) -> float:
     return round(uniform(text), 3)
 
 
-@pytest.mark.parametrize("preset", [pytest.param("budget", marks=pytest.mark.slow), "paper"])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["budget", "paper"])
 def test_the_sampler_is_told_what_the_pair_scored_and_comes_back_to_what_scored_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset
 ) -> None:
