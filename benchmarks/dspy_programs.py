@@ -12,7 +12,9 @@ import argparse
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import dspy
 from dspy import lm15
@@ -73,6 +75,23 @@ def metric(gold: dspy.Example, prediction: dspy.Prediction, trace: object = None
     return gold.answer == prediction.answer
 
 
+class Measured(NamedTuple):
+    """Seconds, those in which places for requests were free (of all places together), and CPU seconds."""
+
+    wall_s: float
+    idle_s: float
+    cpu_s: float
+
+
+def measured(
+    run: Callable[[Engine, list[dspy.Example], int], float], given: argparse.Namespace, examples: list[dspy.Example]
+) -> Measured:
+    engine, begun = Engine(given.latency), time.process_time()
+    wall = run(engine, examples, given.threads)
+    assert engine.calls == 2 * given.examples
+    return Measured(wall, wall - engine.out_s / given.threads, time.process_time() - begun)
+
+
 def theirs(engine: Engine, examples: list[dspy.Example], threads: int) -> float:
     evaluate = dspy.Evaluate(devset=examples, metric=metric, num_threads=threads, display_progress=False)
     with dspy.context(lm=dspy.LM("scripted", engine=engine, cache=False, num_retries=0)):
@@ -108,13 +127,13 @@ if __name__ == "__main__":
         dspy.Example(question=f"q{number}", answer="yes").with_inputs("question")
         for number in range(given.examples + 2)
     ]
-    pairs: list[tuple[float, float]] = []
+    found: list[list[Measured]] = []
     for _ in range(given.repeats):
-        engine = Engine(given.latency)
-        pairs.append((theirs(engine, examples[2:], given.threads), ours(engine, examples, given.threads)))
-        assert engine.calls == 4 * given.examples
-    first, second = (min(each) for each in zip(*pairs, strict=True))
+        found.append([measured(theirs, given, examples[2:]), measured(ours, given, examples)])
     print(f"{given.examples} examples, two calls each, {1000 * given.latency:.0f} ms, {given.threads} in flight")
-    print(
-        f"  dspy.Evaluate {first:.2f} s, promptopt {second:.2f} s, best of {given.repeats}: ratio {second / first:.2f}"
-    )
+    best = [Measured(*map(min, zip(*each, strict=True))) for each in zip(*found, strict=True)]
+    for name, each in zip(("dspy.Evaluate", "promptopt"), best, strict=True):
+        print(
+            f"  {name}: {each.wall_s:.2f} s, of which {each.idle_s:.2f} s with places free; {each.cpu_s:.2f} s of CPU"
+        )
+    print(f"  best of {given.repeats}: ratio {best[1].wall_s / best[0].wall_s:.2f}")

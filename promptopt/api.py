@@ -13,7 +13,7 @@ from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
-from promptopt.binding.models import Models, OpenModels, open_models, price_for, prices
+from promptopt.binding.models import Models, OpenModels, names_user, open_models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
@@ -148,7 +148,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     level = look.alpha if trial.shown is None else trial.shown.look.alpha
     gain = smallest_detectable(units, alpha=level)
     again = trial.shown is not None
-    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again))
+    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again, len(trial.test)))
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)
@@ -199,7 +199,7 @@ def _bind(
     seed: int,
 ) -> _BoundSearch:
     """`evaluators`: what guides the search, and what the verdict is by."""
-    given, optimizer = bind_task(named, seed), bind_optimizer(optimizer)
+    given, optimizer = bind_task(named, seed, own_user=names_user(model)), bind_optimizer(optimizer)
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
     guide = bind_evaluator(evaluator, task, optimizer)

@@ -66,5 +66,5 @@ def _decided(name: str, held: Sequence[Example], pairs: Sequence[Pair]) -> Decis
     new = [pair for pair in pairs if pair.after.value < 1.0 <= pair.before.value]
     if after <= before:
         return Decision(name, "passed", shown)
-    told = f"{shown}; such as {pairs.index(new[0]) + 1}: {new[0].after.feedback}"
+    told = f"{shown}; the first new one is attempt {pairs.index(new[0]) + 1}, where {new[0].after.feedback}"
     return Decision(name, "regression" if after - before > MARGIN * len(held) else "inconclusive", told)

@@ -13,7 +13,7 @@ from typing import Any
 from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator, suited, without_misfits
 from promptopt.binding.judging import remarks_on_judge
-from promptopt.binding.models import Models, open_models, prices
+from promptopt.binding.models import Models, names_user, open_models, prices
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BudgetSpent, ConfigError
@@ -82,7 +82,7 @@ def evaluate(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    task = bind_task(task, seed)
+    task = bind_task(task, seed, own_user=names_user(model))
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     with opened(store) as store:
@@ -289,7 +289,7 @@ def explain(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    task = bind_task(task, seed)
+    task = bind_task(task, seed, own_user=names_user(model))
     with opened(store) as store:
         search = bind_evaluator(evaluator, task)
         models = open_models(model, search).by_role

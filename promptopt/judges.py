@@ -148,10 +148,11 @@ def probe(
 
 def scale_of(evaluator: Evaluator, task: Task) -> tuple[float, float]:
     """The scale on which people score what this evaluator judges: its own, that of the task's rubric, or 0 to 1."""
-    said: Mapping[str, Any] = evaluator.fingerprint()
-    if "scale" not in said and options_of(task, "rubric"):
-        said = Rubric.for_task(task).fingerprint()
-    scale: Any = said.get("scale")
+    said = evaluator.fingerprint()
+    rubric: Mapping[str, Any] = (
+        {} if "scale" in said or not options_of(task, "rubric") else Rubric.for_task(task).fingerprint()
+    )
+    scale: Any = said.get("scale", rubric.get("scale"))
     return (0.0, 1.0) if scale is None else (float(scale[0]), float(scale[1]))
 
 

@@ -125,7 +125,8 @@ def migrate(
     `model`: the old one; `Models` says who writes prompts and who judges. `evaluator`: by default the task's judge,
     else its metric where all examples have targets, else `Equivalence` with the old model's replies as targets. A
     target is searched only where the old prompt is not non-inferior to the reference within `margin`. `budget`: of each
-    search. Raises ConfigError for a margin outside 0 to 1 and for no targets, BackendError where a model fails.
+    search. Raises ConfigError for a margin outside 0 to 1, for no targets and for a target that is the old model, or is
+    named twice; BackendError where a model fails.
     """
     if not 0.0 < margin < 1.0:
         raise ConfigError(f"a margin of {margin:g} means nothing; give a share of the scale, such as 0.03")
@@ -174,6 +175,7 @@ class _Mover:
     held: tuple[Store, Session]
 
     def move(self, targets: Sequence[str | Model]) -> Migration:
+        self._check_apart(targets)
         task, evaluator = self._measured_by()
         reference = self._on(task, evaluator, task.initial, self.roles.task)
         found: list[Target] = []
@@ -189,6 +191,23 @@ class _Mover:
             task.name, reference.evaluator, reference.judged, self.margin, len(reference.examples), reference,
             _cost(reference, self._opened(self.roles.task)), tuple(found), matrix,
             tuple(dict.fromkeys([*reference.warnings, *warnings])),
+        )  # fmt: skip
+
+    def _check_apart(self, targets: Sequence[str | Model]) -> None:
+        """Raise ConfigError where a target is the old model, or another target: as it is spelt, or once it is open."""
+        # An object stands for what answered then, whatever answers under its name today.
+        named = [each for each in (self.roles.task, *targets) if isinstance(each, str)]
+        # Case tells no two models of a server or a hub apart.
+        pair = _repeated([each.strip().casefold() for each in named])
+        pair = _repeated([self._opened(each).name.casefold() for each in named]) if pair is None else pair
+        if pair is None:
+            return
+        one, other = (named[at] for at in pair)
+        both = f"{one!r} is named twice" if one == other else f"{one!r} and {other!r} are one model"
+        moved = pair[0] == 0 and isinstance(self.roles.task, str)
+        raise ConfigError(
+            f"{both}, so there is nothing to move; name another model to move to" if moved else
+            f"{both}; name each model to move to once"
         )  # fmt: skip
 
     def _measured_by(self) -> tuple[Task, Evaluator | None]:
@@ -244,6 +263,11 @@ class _Mover:
 
     def _opened(self, model: str | Model) -> Model:
         return open_models(replace(self.roles, task=model, check=None)).by_role["task"]
+
+
+def _repeated(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first two names that are equal."""
+    return next(((names.index(name), at) for at, name in enumerate(names) if names.index(name) < at), None)
 
 
 def _everything(task: Task) -> list[Example]:

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.models.files.catalogue import PROPOSER
 
 if typing.TYPE_CHECKING:
     from promptopt.protocols import Optimizer
@@ -73,12 +74,15 @@ class RunConfig:
     floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
-    proposer: Annotated[str | None, Said("The model that writes prompts; default: the same.")] = None
+    proposer: Annotated[
+        str | None,
+        Said(f"The model that writes prompts; default: the one that answers; of embedded, embedded/{PROPOSER}."),
+    ] = None
     judge: Annotated[
         str | None,
         Said("The model that scores, where one is asked; several, as A,B,C, for a panel; default: the proposer."),
     ] = None
-    check_judge: Annotated[str | None, Said("The judge that the verdict is by; default: the same.", "MODEL")] = None
+    check_judge: Annotated[str | None, Said("The judge that the verdict is by; default: the judge.", "MODEL")] = None
     user_model: Annotated[
         str | None, Said("The model that plays the users of a task with scenarios; default: the proposer.", "MODEL")
     ] = None
@@ -104,7 +108,7 @@ class RunConfig:
         ),
     ] = None
     check_model: Annotated[
-        str | None, Said("The model the prompt is for: the verdict is on it; default: the same.")
+        str | None, Said("The model the prompt is for: the verdict is on it; default: the one that answers.")
     ] = None
     check_evaluator: Annotated[str | None, Said("What the verdict is by; default: the task's metric.")] = None
     data: Annotated[str | None, Said("Use these examples instead of the task's own.", "FILE")] = None

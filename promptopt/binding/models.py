@@ -45,6 +45,17 @@ class Models:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        roles = ("task", "proposer", "judge", "check", "check_judge", "user")
+        check_models(**{role: getattr(self, role) for role in roles})
+
+
+def check_models(**named: object) -> None:
+    """Raise ConfigError for a model that is named and has no name: nobody would be asked, in silence."""
+    for role, spec in named.items():
+        if isinstance(spec, str) and not spec.strip():
+            raise ConfigError(
+                f"{role} is {spec!r}, which names no model; name one, or leave {role} out for the default"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,11 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     if user is not None:
         by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)
+
+
+def names_user(named: str | Model | Models) -> bool:
+    """Whether it is said who plays users."""
+    return isinstance(named, Models) and named.user is not None
 
 
 def _check_object(model: object) -> None:

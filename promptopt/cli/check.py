@@ -79,7 +79,7 @@ def check(
 
         show_foreseen(foresee_check(config, _with_must_pass(laid_out), (old, new)), as_json=json)
         return
-    checked = _checked(config, laid_out, (old, new), margin, accept_judge=accept_judge, quiet=json)
+    checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
     _write_reports(checked, junit, summary, examples=not no_examples)
     code = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[outcome]
@@ -102,8 +102,10 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
 
 
 def _checked(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], margin: float, *, accept_judge: bool, quiet: bool
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], margin: float,
+    *, accept_judge: bool, quiet: bool,
 ) -> Checked:  # fmt: skip
+    """`given`: the prompts as they were given, which say how they spell their slots."""
     from promptopt.cli.evaluate import scored
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
@@ -124,11 +126,20 @@ def _checked(
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
+    shown = [_as_spelt(task, text, own) for text, own in zip(texts, given, strict=True)]
     return Checked(
-        task.name, after.model, after.evaluator, (texts[0], texts[1]),
+        task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested),
     )  # fmt: skip
+
+
+def _as_spelt(task: Task, text: str, given: str | None) -> str:
+    """The text with the slots as the user's own file has them, or as the task does where none was given."""
+    from promptopt.cli.request import given_text
+    from promptopt.tasks.spelling import as_spelt, respelt
+
+    return as_spelt(text, task.marks if given is None else respelt((given_text(given),), task.fields).marks)
 
 
 def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int]) -> list[Decision]:

@@ -18,6 +18,7 @@ from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.stats import DISAGREEMENT
+from promptopt.tasks.splits import FEW
 from promptopt.text import counted, normalise, visible
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def planned(event: Planned) -> list[str]:
     lines = [
         f"run {event.run_id}",
         event.plan.describe(),
-        smallest(event.plan.test, event.smallest_gain),
+        smallest(event.plan.test, event.smallest_gain, event.held),
     ]
     if event.look > 1 and not event.again:
         lines.append(looked_at(event.look, event.alpha))
@@ -115,14 +116,17 @@ def planned(event: Planned) -> list[str]:
     return lines
 
 
-def smallest(test: int, gain: float) -> str:
-    """What the sealed test can show."""
+def smallest(test: int, gain: float, held: int = 0) -> str:
+    """What the sealed test can show, and what would let it show more. `held`: as in `Planned`."""
+    fewer = test < held
+    examples = f"{test:,} of the {held:,} test examples" if fewer else counted(test, "test example")
     if not math.isfinite(gain):
-        return f"{counted(test, 'test example')} can hardly show any gain; give more data or a larger budget"
-    examples = counted(test, "test example")
+        paid, wanted = ("the budget pays for ", "a larger one") if fewer else ("", "more data or a larger budget")
+        return f"{paid}{examples}{', which' if fewer else ''} can hardly show any gain; give {wanted}"
+    more = "; a larger budget pays for more" if fewer else "; give more data for smaller ones" if test < FEW else ""
     return (
         f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
-        f"winner differ on {100 * DISAGREEMENT:.0f} % of them"
+        f"winner differ on {100 * DISAGREEMENT:.0f} % of them{more}"
     )
 
 

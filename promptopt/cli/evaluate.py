@@ -57,11 +57,14 @@ def evaluate(
     Caps count for each layout and prompt apart. What was asked before is read from the store, and costs nothing.
     Scoring on test opens the sealed examples: it counts as a look, and a later verdict on them has to pay for it.
     """
+    from promptopt.binding.models import check_models
     from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
     models = list(model) if model else [RunConfig().model]
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
+    for each in models[1:]:
+        check_models(**{"--model": each})
     _check(split, prompt, models, layouts)
     task = task_of(config, trust=trust)
     with elsewhere(on, [*models, *_beside(config)], quiet=quiet) as where:

@@ -32,6 +32,7 @@ from promptopt.outcome.looks import looked_at, units_of
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA, smallest_detectable
+from promptopt.tasks.splits import is_of_test_size
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
@@ -90,7 +91,7 @@ class Forecast:
         """The forecast for people."""
         lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
         lines.append(sentence(self.plan.describe()))
-        lines.append(sentence(smallest(self.plan.test, self.smallest_gain)))
+        lines.append(sentence(smallest(self.plan.test, self.smallest_gain, len(self.task.test))))
         if self.look > 1:
             lines.append(sentence(looked_at(self.look, self.alpha)))
         if self.rounds:
@@ -140,7 +141,8 @@ def forecast(config: RunConfig) -> Forecast:
     return Forecast(
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        (*own.warnings, *(said for said in (unasked, too_little(optimizer, room)) if said)),
+        tuple(said for said in (*own.warnings, unasked, too_little(optimizer, room))
+              if said and not is_of_test_size(said)),
         _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations,
     )  # fmt: skip
 

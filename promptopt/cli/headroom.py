@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "model", "proposer", "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as",
     "proposer_api_key_env", "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed",
     "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
-    proposer="The model that writes the paraphrases; default: the same.",
+    proposer="The model that writes the paraphrases; default: as in optimize.",
 )  # fmt: skip
 def headroom(given: dict[str, Any], *, json: options.AsJson = False, quiet: options.Quietly = False) -> None:
     """Say whether optimization can pay, before it is paid for.

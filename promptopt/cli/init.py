@@ -143,10 +143,17 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
         *(f"note: {each}" for each in draft.said),
         *(f"warning: {warning}" for warning in task.warnings if not warning.startswith(beside.name)),
         f"1. Look through {path}: what the bot is for, and what no prompt may lose (contract).",
-        "2. Let a judge score replies, by a [judge] table (docs/judges.md); they are held against the logged ones now.",
+        _NEXT["demands" if task.metric == "demands" else "f1"],
         f"3. promptopt evaluate --task {named}",
         f"4. promptopt optimize --task {named} --method sprig",
     ]))  # fmt: skip
+
+
+_NEXT = {
+    "f1": "2. Say what a reply has to hold, by demands (docs/chat.md), or let a judge score replies, by a [judge] "
+    "table (docs/judges.md); they are held against the logged ones now.",
+    "demands": "2. Replies are scored by their demands; for tone, which no rule tells, add a [judge] (docs/judges.md).",
+}
 
 
 def _text_of(path: Path) -> str:

@@ -186,10 +186,12 @@ def _show(result: Result, *, as_json: bool) -> None:
 
 def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
     from promptopt.places import write_whole
+    from promptopt.reports.carried import not_carried
     from promptopt.reports.export import export, export_of, format_for
 
     try:
-        text = export(export_of(task, result.prompt, result.model), format_for(out, None))
+        exported, form = export_of(task, result.prompt, result.model), format_for(out, None)
+        text = export(exported, form)
         write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise PromptoptError(
@@ -197,17 +199,21 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
             f"--out FILE` writes it once there is room"
         ) from cause
     if not quiet:
-        say(f"the winner is in {out}")
+        lost = not_carried(task, exported, form)
+        say(f"the winner is in {out}{'; ' if lost else ''}{lost}")
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
+    from promptopt.tasks.splits import is_of_test_size
+
     if quiet:
         return
     for named in (method, evaluator):
         if shipped := task.settings.get(named):
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
-    for warning in task.warnings:
+    # What the test can show is said with the plan, of as many examples as that pays for.
+    for warning in (each for each in task.warnings if not is_of_test_size(each)):
         say(f"warning: {warning}")
     if unasked:
         say(unasked)

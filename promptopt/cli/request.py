@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from promptopt.binding.config import RunConfig, Setting, flat_settings
+from promptopt.binding.config import GROUPS, RunConfig, Setting, flat_settings
+from promptopt.binding.models import check_models
 from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -28,10 +29,17 @@ _EVALUATOR = "evaluator."
 
 
 def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
-    """`base` (a file, an earlier run) with what the command line gave on top; settings are merged name by name."""
+    """`base` (a file, an earlier run) with what the command line gave on top; settings are merged name by name.
+
+    Raises ConfigError for a model without a name.
+    """
     said = {name: value for name, value in given.items() if value is not None}
     settings = {**base.settings, **said.pop("settings", {})}
-    return dataclasses.replace(base, **said, settings=settings)
+    config = dataclasses.replace(base, **said, settings=settings)
+    check_models(
+        **{f"--{name.replace('_', '-')}": getattr(config, name) for name in (*GROUPS["Models"], "check_model")}
+    )
+    return config
 
 
 def with_task(config: RunConfig) -> RunConfig:
@@ -148,21 +156,22 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
-    names = names_of(config)
+    names, own_user = names_of(config), config.user_model is not None
     if len(names) > 1:
         if config.data is not None:
             raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
-        return _several(config, [load_task(name, splits=splits, trust=trust) for name in names])
+        return _several(config, [load_task(name, splits=splits, trust=trust, own_user=own_user) for name in names])
     given = [name for name in ("objective", "weights", "floor") if getattr(config, name) is not None]
     if given:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
     if config.system is not None:
-        return adapting(load_task(config.task, data=config.data, splits=splits, trust=trust), system_of(config))
+        alone = load_task(config.task, data=config.data, splits=splits, trust=trust, own_user=own_user)
+        return adapting(alone, system_of(config))
     if names_program(config.task):
         if config.data is not None:
             raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
         return load_program(config.task, splits=splits, trust=trust)
-    return load_task(config.task, data=config.data, splits=splits, trust=trust)
+    return load_task(config.task, data=config.data, splits=splits, trust=trust, own_user=own_user)
 
 
 def alone(config: RunConfig, name: str) -> Task:
@@ -232,16 +241,21 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
 
     if text is None:
         return task, task.initial
+    exported = _is_file(path := Path(text)) and path.suffix == ".json"
+    return _or_the_start(task, *from_text(task, given_text(text), exported=exported))
+
+
+def given_text(text: str) -> str:
+    """The text itself, or what stands in the file that it names. Raises DataError."""
     path = Path(text)
     if not _is_file(path):
         if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
             raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
-        return _or_the_start(task, *from_text(task, text))
+        return text
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
-    return _or_the_start(task, *from_text(task, text, exported=path.suffix == ".json"))
 
 
 def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Prompt]:
@@ -250,7 +264,8 @@ def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Pro
     Files and shells add and drop it; as another prompt it would be asked anew, and held against the start by chance.
     """
     bare, start = ([(name, text.strip()) for name, text in each.texts] for each in (prompt, task.initial))
-    return laid_out, task.initial if bare == start and prompt.demos == task.initial.demos else prompt
+    same = bare == start and (prompt.demos, prompt.layout) == (task.initial.demos, task.initial.layout)
+    return laid_out, task.initial if same else prompt
 
 
 def _is_file(path: Path) -> bool:

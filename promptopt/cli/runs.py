@@ -234,6 +234,7 @@ def export(
     """
     from promptopt.places import write_whole
     from promptopt.reports import export as exports
+    from promptopt.reports.carried import not_carried
 
     record = _find(run)
     result = result_of(record)
@@ -243,10 +244,8 @@ def export(
     prompt = exports.prompt_of(best["parts"], best["demos"], best.get("layout", ""))
     exported = exports.export_of(task, prompt, result["model"])
     text = exports.export(exported, chosen)
-    if exported.users and chosen not in ("txt", "json", "toml"):
-        # Requests show the system prompt with a place for the messages; what a user prompt is for is not theirs to say.
-        parts = ", ".join(part for part, _ in exported.users)
-        say(f"only the system prompt is in this form, without {parts}; export as json, toml or text for these")
+    if said := not_carried(task, exported, chosen):
+        say(said)
     if out is None:
         hand_over(text.rstrip("\n"))
         return

@@ -22,6 +22,8 @@ REPEATS = 0.25
 """How often a proposer writes what it has read. Ours, by how often searches in the arena ask in vain."""
 GROWTH = 24
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
+COMMON = 0.6
+"""Of how many examples how hard they are is the same for all prompts. Ours: half-way between tasks of the arena."""
 LONGEST_PHRASE = 11
 """Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
 _GOOD, _IDLE = ("carefully", "clearly", "always", "please", "then"), ("briefly", "first", "exactly", "really", "well")
@@ -146,13 +148,19 @@ class World:
             return f"A reply of some words, number {random.Random(text).randrange(10**6)}."
         value, share = self._read(text)
         target = self.known.get(value, "")
-        # By the example, wherever it stands: what comes last of a request may be the same for all.
-        hard = random.Random(value if value else text[-40:]).random()
+        hard = self._hardness(value, text)
         others = [each for each in self.targets if each != target]
         said = (
             target if (target and hard < share) or not others else random.Random(f"{text}{request.seed}").choice(others)
         )
         return said if said else f"A reply of some words, number {int(1000 * hard)}."
+
+    def _hardness(self, value: str, text: str) -> float:
+        """By the example, wherever it stands; by the whole request for those on which prompts differ by luck."""
+        if not value:
+            return random.Random(text[-40:]).random()
+        own = random.Random(value)
+        return own.random() if own.random() < COMMON else random.Random(text).random()
 
     def _share(self, head: str) -> float:
         if head not in self._worth:

@@ -67,6 +67,7 @@ def show_task(
     from promptopt.reports.export import export, export_of
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.parts import told
+    from promptopt.types import canonical
 
     task = load_task(name, trust=trust)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
@@ -86,6 +87,7 @@ def show_task(
     if task.train:
         first = task.train[0]
         held = [*first.fields, ("target", first.target), *(("rejected", text) for text in first.rejected)]
+        held += [("demand", canonical(demand.to_json())) for demand in first.demands]
         if first.solution:
             held.append(("solution", first.solution))
         shown = "\n".join(f"{field}: {value}" for field, value in held)

@@ -14,7 +14,7 @@ from typing import Any
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import bind_evaluator
-from promptopt.binding.models import Models, open_models
+from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BudgetSpent, ConfigError
@@ -106,7 +106,7 @@ def headroom(
     """
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
-    bound = bind_task(task, seed)
+    bound = bind_task(task, seed, own_user=names_user(model))
     if not isinstance(bound, Task):
         raise ConfigError(f"headroom needs a task of promptopt.tasks, whose layouts it can try, and not {type(bound)}")
     with opened(store) as store:

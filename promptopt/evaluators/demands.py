@@ -21,13 +21,13 @@ NAMED = 6
 SHOWN = 60
 """Characters of a text in it."""
 
-_CALL = re.compile(r"^\s*([\w.:-]{1,200})\((\{.*\})\)\s*$")
-"""A call as `calls.with_calls` writes it, on a line of its own."""
+_NAME = re.compile(r"[\w.:-]{1,200}")
+"""Of a tool, before the arguments of a call as `calls.with_calls` writes it, on a line of its own."""
 _TYPOGRAPHIC = str.maketrans("‘’‚‛“”„‐‑‒–—−", "''''\"\"\"------")
 """Quotes and dashes as models like to set them; a demand is written on a keyboard."""
 _EMPHASIS = re.compile(r"[*`]+|(?<![^\W_])_+|_+(?![^\W_])")
-_COUNTED = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]*\w[^\s{UNSPACED}]*")
-"""A word; in scripts without spaces a character."""
+_UNSPACED = re.compile(rf"[{UNSPACED}]")
+"""In scripts without spaces a character counts as a word."""
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|[。！？]+|[\n\r]+")
 _WORD = re.compile(r"\w")
 _LISTED = re.compile(r"^\s*[0-9]{1,2}[.)]\s", re.MULTILINE)
@@ -81,18 +81,23 @@ def _read(answer: str) -> _Said:
         else:
             calls.append(call)
     text = "\n".join(lines)
-    return _Said(text, _folded(text), len(_COUNTED.findall(text)), tuple(calls))
+    return _Said(text, _folded(text), _words(text), tuple(calls))
+
+
+def _words(text: str) -> int:
+    apart = _UNSPACED.sub(" ", text).split()
+    return len(_UNSPACED.findall(text)) + sum(_WORD.search(each) is not None for each in apart)
 
 
 def _call_in(line: str) -> ToolCall | None:
-    found = _CALL.match(line)
-    if found is None:
+    name, mark, rest = line.strip().partition("(")
+    if not mark or rest[:1] != "{" or rest[-2:] != "})" or not _NAME.fullmatch(name):
         return None
     try:
-        value: object = json.loads(found[2])
+        value: object = json.loads(rest[:-1])
     except (ValueError, RecursionError):
         return None
-    return ToolCall.of(found[1], value)
+    return ToolCall.of(name, value)
 
 
 def _folded(text: str) -> str:
@@ -127,9 +132,10 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
             known = any(numerals.equal(found, wanted) for found in numerals.named(said.text))
             return "" if known else f"does not give the number {demand.number:.12g}"
         case "matches" | "never_matches":
-            found = Regex.of(demand.texts[0]).search(said.text) is not None
-            shown = shorten(demand.texts[0], SHOWN)
-            return "" if found != demand.forbids else f"{'matches' if found else 'does not match'} {shown}"
+            found = Regex.of(demand.texts[0]).search(said.text)
+            if demand.forbids:
+                return "" if found is None else f"says {shorten(found[0], SHOWN)!r}, which it must not"
+            return f"does not match {shorten(demand.texts[0], SHOWN)}" if found is None else ""
         case "numbers_among":
             return _numbers_unmet(demand, said, example)
         case "calls" | "never_calls":

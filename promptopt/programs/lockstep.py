@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from promptopt.errors import BudgetSpent
 from promptopt.programs.asking import Replier, Waiting
@@ -38,6 +37,8 @@ PATIENCE_S = 0.01
 ENDING_S = 2.0
 """Seconds in which a program that was told to end is waited for."""
 
+Held = deque[tuple[Worker, Sequence[Reply] | None]]
+
 
 class _Over(Exception):
     """All cells were told to end."""
@@ -49,7 +50,7 @@ class _Cohort:
 
     reports: SimpleQueue[Worker | None] = field(default_factory=SimpleQueue["Worker | None"])
     active: list[Worker] = field(default_factory=list[Worker])
-    held: deque[tuple[Worker, Sequence[Reply] | None]] = field(default_factory=deque[Any])
+    held: Held = field(default_factory=lambda: Held())
     """Who is to go on, with the replies to what it waits for; or to begin."""
 
     def settle(self, seconds: float) -> None:

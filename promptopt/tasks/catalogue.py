@@ -20,12 +20,14 @@ def load_task(
     data: str | Path | None = None,
     splits: Splits = DEFAULT_SPLITS,
     trust: bool = False,
+    own_user: bool = False,
 ) -> Task:
     """The task of that name or in that task file, with these splits.
 
     `data`: a file whose rows replace the task's own examples; its columns are named as the task's. `trust`: lets a task
-    file import and download what it names, now and whenever its content is the same. Raises UnknownName, ConfigError
-    and DataError.
+    file import and download what it names, now and whenever its content is the same. `own_user`: whoever plays
+    its users is named elsewhere (`Models.user`), so that no trust is needed for the one that it names. Raises
+    UnknownName, ConfigError and DataError.
     """
     name = str(name_or_path)
     family, _, member = name.partition("/")
@@ -33,7 +35,7 @@ def load_task(
         return load_shipped(_folder() / f"{family}.toml", member, data, splits)
     path = Path(name)
     if path.suffix == ".toml":
-        return load_task_file(path, data=data, splits=splits, trust=trust)
+        return load_task_file(path, data=data, splits=splits, trust=trust, own_user=own_user)
     if name in registry.names("tasks"):
         return _plugged_in(name, data, splits)
     if path.is_file():

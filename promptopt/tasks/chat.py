@@ -86,6 +86,12 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     lines = [_line(each, names, masker if logs.mask else None) for each in cleaned]
     if logs.mask:
         said.append(f"{beside}: {masker.said()}")
+    bare = sum(not example.demands for example in examples)
+    if 0 < bare < len(examples):
+        said.append(
+            f"{counted(bare, 'reply has', 'replies have')} no demands, so the metric is the words shared with the "
+            f"logged reply; give all some, and set metric to demands"
+        )
     text = _task_file(logs, prompt, name, beside, names, examples)
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
 

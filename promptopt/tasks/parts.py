@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from promptopt.errors import ConfigError
 from promptopt.protocols import SeveralParts, Task
 from promptopt.tasks.layout import Layout, UserPrompt
+from promptopt.tasks.spelling import as_spelt
 from promptopt.text import normalise
 from promptopt.types import Content, Example, Prompt
 
@@ -123,11 +124,15 @@ def check_editables(name: str, editables: Sequence[str], frozen: Collection[str]
 
 
 def told(task: Task, prompt: Prompt) -> str:
-    """What of a prompt is edited, for a person: the text, or where there are several parts each below its name."""
+    """What of a prompt is edited, for a person: the text, or where there are several parts each below its name.
+
+    Slots are spelt as the task's own prompt spells them.
+    """
     parts = editables_of(task)
+    marks: Sequence[tuple[str, str]] = getattr(task, "marks", ())
     if len(parts) == 1:
-        return prompt[parts[0]]
-    return "\n\n".join(f"[{part}]\n{prompt[part]}" for part in parts)
+        return as_spelt(prompt[parts[0]], marks)
+    return "\n\n".join(f"[{part}]\n{as_spelt(prompt[part], marks)}" for part in parts)
 
 
 def wording(task: Task, prompt: Prompt, plain: Callable[[str], str] = normalise) -> str:

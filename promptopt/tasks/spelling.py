@@ -73,6 +73,14 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
     return Respelt(tuple(changed), tuple((name, mark) for name, mark in seen.items() if mark != f"{{{name}}}"))
 
 
+def as_spelt(text: str, marks: Sequence[tuple[str, str]]) -> str:
+    """A text whose slots are `{name}`, with those of `marks` as a user spells them, who looks for their own."""
+    spelt = dict(marks)
+    if not spelt:
+        return text
+    return re.sub(r"\{(" + "|".join(map(re.escape, spelt)) + r")\}", lambda found: spelt[found[1]], text)
+
+
 def _agree(seen: dict[str, str], name: str, mark: str) -> None:
     first = seen.setdefault(name, mark)
     if "".join(first.split()) != "".join(mark.split()):

@@ -15,7 +15,8 @@ from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
 _MOST = (200, 100, 600)
-_FEW = 150
+_SMALL_TEST = "the test split has only"
+FEW = 150
 """A test split of fewer examples is warned about: with 150, only gains of 12 points are found four times in five."""
 
 
@@ -189,16 +190,19 @@ def size_warnings(splits: SplitExamples) -> list[str]:
     """What the sizes of the splits will not allow: an empty split, or a test too small to show an ordinary gain."""
     found = [f"the {name} split is empty" for name in ("train", "dev", "test") if not getattr(splits, name)]
     count = len(splits.test)
-    if 0 < count < _FEW:
+    if 0 < count < FEW:
         # Imported here, and only for small tests: it brings scipy in.
         from promptopt.stats import smallest_detectable
 
         gain = smallest_detectable(count)
         shown = f"true gains below {100 * gain:.0f} points" if math.isfinite(gain) else "gains of any size"
-        found.append(
-            f"the test split has only {counted(count, 'example')}: {shown} will often go unseen; give more data"
-        )
+        found.append(f"{_SMALL_TEST} {counted(count, 'example')}: {shown} will often go unseen; give more data")
     return found
+
+
+def is_of_test_size(warning: str) -> bool:
+    """Whether a warning says that the test is small: a plan says so too, of as many examples as it can pay for."""
+    return _SMALL_TEST in warning
 
 
 def _right(example: Example) -> tuple[object, ...]:

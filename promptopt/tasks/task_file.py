@@ -7,10 +7,10 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
-[data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
+[data]        where the examples are and which column is what (`Source` below)
 [[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
-[[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
-              patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
+[[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the patterns
+              `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
 [simulation]  in the place of [data]: scenarios, whose users a model plays, turns, model, variables
               (`tasks/simulation.py`)
 [judge]       the evaluator that asks a judge, and what it asks (`tasks/judge_table.py`)
@@ -63,9 +63,8 @@ class Source:
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
     `tasks.reading.columns.ColumnRoles` and `Solution`. `demands`: of a log of chats, the member of rows and messages.
-    `turns`: the file is a log of chats, and which replies in it are
-    scored; `variables`: the members of its rows that are inputs beside the conversation. `scenarios`: the file of
-    `[simulation]`, in the place of all others.
+    `turns`: the file is a log of chats, and which replies in it are scored; `variables`: the members of its rows that
+    are inputs beside the conversation. `scenarios`: the file of `[simulation]`, in the place of all others.
     """
 
     file: str = ""
@@ -85,10 +84,10 @@ class Source:
     drop: Sequence[str] = ()
     group: str | None = None
     slice: str | None = None
+    demands: str | None = None
     turns: Scored | None = None
     variables: Sequence[str] = ()
     scenarios: str = ""
-    demands: str | None = None
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -116,13 +115,15 @@ def load_task_file(
     data: str | Path | None = None,
     splits: Splits = DEFAULT_SPLITS,
     trust: bool = False,
+    own_user: bool = False,
 ) -> Task:
     """The task that a TOML file describes; `member` names one of a family. `data` replaces its examples.
 
-    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`.
+    `trust`: what this very content would import or download may be, from now on; see `tasks/trust.py`. `own_user`:
+    whoever plays users is named elsewhere, so that a model which the file names for it is not asked.
     Raises DataError where a file is missing or unreadable, ConfigError for what the TOML says or was not trusted with.
     """
-    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust))
+    return _loaded(Path(path), member, data, splits, partial(check_trusted, trust=trust), own_user=own_user)
 
 
 def load_shipped(path: Path, member: str, data: str | Path | None, splits: Splits) -> Task:
@@ -136,6 +137,8 @@ def _loaded(
     data: str | Path | None,
     splits: Splits,
     consent: Callable[[Path, Sequence[bytes], Sequence[str]], None] | None,
+    *,
+    own_user: bool = False,
 ) -> Task:
     from promptopt.tasks.schema import check_table
 
@@ -159,7 +162,7 @@ def _loaded(
     beside = b"" if module is None else content_of(module)
     if consent is not None:
         contents = [content] if module is None else [content, beside]
-        consent(path, contents, deeds(table, own_data=data is not None, beside=module))
+        consent(path, contents, deeds(table, own_data=data is not None, own_user=own_user, beside=module))
     pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
     try:
         made = None if module is None else own_metric(module, beside, metric)
@@ -321,9 +324,8 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
 
 def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
     nothing = FileContents(())
-    dev, test = parts.get("dev", nothing), parts.get("test", nothing)
-    warnings = tuple(warning for found in parts.values() for warning in found.warnings)
-    return Pool(parts.get("train", nothing).examples, dev.examples, test.examples, warnings)
+    train, dev, test = (parts.get(split, nothing).examples for split in ("train", "dev", "test"))
+    return Pool(train, dev, test, tuple(warning for found in parts.values() for warning in found.warnings))
 
 
 def _own_data(path: Path, source: Source, seed: int) -> Pool:
@@ -342,8 +344,7 @@ def _read(path: Path, source: Source, seed: int) -> FileContents:
         found, said = read_scenarios(path, read_rows(path), source.variables)
         return FileContents(found, None, said)
     if source.turns is not None:
-        examples, warnings = read_chats(
-            path, read_rows(path), source.variables, source.turns, seed, source.slice, source.demands
-        )
+        asked = (source.variables, source.turns, seed, source.slice, source.demands)
+        examples, warnings = read_chats(path, read_rows(path), *asked)
         return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

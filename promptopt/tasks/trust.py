@@ -19,18 +19,19 @@ _LISTING = "trusted-task-files"
 """In `home()`: a line for each trusted content, its sha256 and where it was first trusted."""
 
 
-def deeds(table: Mapping[str, Any], *, own_data: bool, beside: Path | None = None) -> list[str]:
+def deeds(table: Mapping[str, Any], *, own_data: bool, own_user: bool, beside: Path | None = None) -> list[str]:
     """What the task in this (validated) table would have done, in words; nothing where it is but data.
 
-    `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched. `beside`:
-    the file that the metric's module is.
+    `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched.
+    `own_user`: whether the user names who plays users, so that whom the file names is not asked. `beside`: the file
+    that the metric's module is.
     """
     found = [
         f"import and run the Python function {name!r} ({key})"
         + (f" of the file {beside}" if key == "metric" and beside is not None else "")
         for key, name in _functions(table)
     ]
-    if named := table.get("simulation", {}).get("model"):
+    if (named := table.get("simulation", {}).get("model")) and not own_user:
         found.append(f"have the model {named!r} asked to play users")
     hub = table.get("data", {}).get("hub", {})
     if hub and not own_data:

@@ -24,7 +24,10 @@ def model() -> Any:
     from promptopt.models.scripted import Scripted
 
     def either(request: Any) -> str:
-        return "bad" if "badly" in text_of(request) else answer(request)
+        text = text_of(request)
+        if "item " not in text:
+            return "good"  # to an attack
+        return "bad" if "badly" in text else answer(request)
 
     return Scripted(either, name="scripted/one")
 
@@ -229,3 +232,28 @@ def test_a_dry_run_foresees_what_is_then_asked_and_asks_nothing(
     # A cap is each prompt's own.
     capped = json.loads(check(invoke, task_file, *asked, "--max-calls", "10", "--dry-run", "--json").stdout)
     assert capped["evaluations"] == 20
+
+
+@pytest.mark.parametrize("mark", ["{{name}}", "{{ name }}", "${name}", "<name>", "{name}"])
+def test_the_change_is_shown_in_the_spelling_of_the_files(mark: str, invoke: Invoke, workplace: Path) -> None:
+    rows = [
+        {"name": f"Ann{number}", "messages": [{"role": "user", "content": f"item {number} good"},
+                                              {"role": "assistant", "content": "good"}]}
+        for number in range(40)
+    ]  # fmt: skip
+    (workplace / "bot.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    start, better = "You talk to {}. Be kind.", "You talk to {}. Be kind, carefully."
+    (workplace / "bot.toml").write_text(
+        f'instruction = "{start.format("{{name}}")}"\nmetric = "exact"\n'
+        '[data]\nfile = "bot.jsonl"\nvariables = ["name"]\nturns = "last"\n',
+        encoding="utf-8",
+    )
+    (workplace / "new.md").write_text(f"{better.format(mark)}\n", encoding="utf-8")
+    asked = ("--margin", "1", "--summary", "summary.md")
+    done = check(invoke, "bot.toml", "new.md", "--baseline", start.format(mark), *asked)
+    assert done.exit_code in (0, 4, 5), done.output
+    change = (workplace / "summary.md").read_text(encoding="utf-8").partition("### The change")[2]
+    assert f"-{start.format(mark)}\n+{better.format(mark)}\n" in change
+    # The start is spelt as the task file spells it.
+    check(invoke, "bot.toml", "new.md", *asked)
+    assert f"-{start.format('{{name}}')}\n" in (workplace / "summary.md").read_text(encoding="utf-8")

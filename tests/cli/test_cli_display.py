@@ -152,6 +152,13 @@ def test_rows_without_caps_and_beyond_the_search() -> None:
 
 def test_a_test_that_shows_nothing_is_said() -> None:
     assert "can hardly show any gain" in smallest(3, float("inf"))
+    # Only data that there is not enough of is asked for.
+    for gain in (0.2, float("inf")):
+        assert "data" not in smallest(7, gain, 80)
+        assert "7 of the 80 test examples" in smallest(7, gain, 80)
+        assert "larger" in smallest(7, gain, 80)
+        assert "give more data" in smallest(80, gain, 80)
+    assert "give" not in smallest(200, 0.1, 200)
 
 
 def test_a_sign_that_ctrl_c_was_heard_stands_in_the_table() -> None:

@@ -202,9 +202,9 @@ def test_models_that_cannot_be_compared_are_refused(
 @pytest.mark.parametrize(
     ("given", "judge"),
     [
-        ((), "embedded/qwen2.5-coder-1.5b"),
-        (("--judge", "openai/large"), "openai/large"),
-        (("--model", "openai/small"), None),
+        (("--evaluator", "rubric"), "embedded/qwen2.5-coder-1.5b"),
+        (("--evaluator", "rubric", "--judge", "openai/large"), "openai/large"),
+        (("--evaluator", "rubric", "--model", "openai/small"), None),
         (("--evaluator", "generation"), None),
     ],
 )

@@ -11,7 +11,7 @@ from command_line import Invoke, text_of
 
 from promptopt.models.scripted import Scripted
 from promptopt.tasks import Task, load_task
-from promptopt.types import Example, Message
+from promptopt.types import Demand, Example, Message
 
 
 @pytest.fixture
@@ -162,6 +162,29 @@ def test_personal_data_is_masked_on_request_and_only_then(invoke: Invoke) -> Non
     assert not any(each in masked for each in (*personal, "Annabel"))
     assert "1234567890123456" in masked  # fails Luhn's check: a number of an order
     assert all(each in Path("bot.jsonl").read_text(encoding="utf-8") for each in (*personal, "Annabel"))
+
+
+def test_demands_of_a_log_are_kept_and_named_as_the_metric(invoke: Invoke) -> None:
+    asked = [{"says": ["on its way", "Annabel"]}]
+    write([log(n, "Hi {{name}}.", variables={"name": "Annabel"}, demands=asked) for n in range(40)])
+    task, said = made(invoke, "--mask")
+
+    assert "scored by their demands" in said
+    assert task.metric == "demands"
+    assert {each.demands for each in task.train} == {(Demand("says", ("on its way", "[name]")),)}
+    assert 'demand: {"says":["on its way","[name]"]}' in invoke("tasks", "show", "bot.toml").stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [("refund", ""), ([], ""), ({"a": 1}, ""), ([{"says": "x"}], "20 replies have no demands, so the metric")],
+)
+def test_what_is_not_meant_as_demands_or_not_of_all_names_no_metric(asked: object, named: str, invoke: Invoke) -> None:
+    write([log(n, "Hi.", **({"demands": asked} if n % 2 else {})) for n in range(40)])
+    task, said = made(invoke)
+
+    assert named in said
+    assert task.metric == "f1"
 
 
 def test_no_conversation_stands_in_two_splits_whatever_the_seed(invoke: Invoke) -> None:

@@ -136,7 +136,12 @@ def test_without_labels_its_replies_are_the_targets_and_a_judge_says_whether_oth
     [(("--from", "x/old"), "name one with --to"), (("--to", "x/new"), "name it with --from"),
      (("--from", "x/old", "--to", "x/new", "--margin", "3"), "margin of 3"),
      (("--reference", "no.jsonl", "--to", "x/new"), "cannot be read"),
-     (("--reference", "mood.toml", "--to", "x/new"), "holds no recorded replies")],
+     (("--reference", "mood.toml", "--to", "x/new"), "holds no recorded replies"),
+     (("--from", "x/old", "--to", "x/old"), "'x/old' is named twice, so there is nothing to move"),
+     (("--from", "x/old", "--to", "X/OLD"), "are one model, so there is nothing to move"),
+     (("--from", "x/old", "--to", "mirror/old"), "'x/old' and 'mirror/old' are one model"),
+     (("--from", "x/old", "--to", "x/new,x/old"), "so there is nothing to move"),
+     (("--from", "x/old", "--to", "x/new, x/same ,x/new"), "'x/new' is named twice; name each model")],
 )  # fmt: skip
 def test_what_is_missing_is_said(
     more: tuple[str, ...], said: str, invoke: Invoke, task_file: str, models: dict[str, Scripted]

@@ -376,3 +376,14 @@ def test_strange_data_goes_through(invoke: Invoke, task_file: str, workplace: Pa
     assert all(text in sent for text in strange)
     shown = invoke("runs", "show", json.loads(result.stdout)["run_id"])
     assert "\x1b" not in shown.stdout
+
+
+def test_what_the_test_can_show_is_said_once_and_asks_for_what_is_wanting(invoke: Invoke, task_file: str) -> None:
+    for cap, wanted in (("40", "budget"), ("5000", "data")):
+        asked = (*BASE, task_file, "--test", "80", "--max-evaluations", cap)
+        foreseen, done = invoke(*asked, "--dry-run"), invoke(*asked)
+        for said in (foreseen.stdout, done.stderr):
+            assert said.count("test examples can hardly") + said.count("points or more is found") == 1
+            assert "test split has only" not in said
+            assert ("give more data" in said) == (wanted == "data")
+            assert ("larger" in said) == (wanted == "budget")

@@ -138,3 +138,30 @@ def test_a_check_judge_that_cannot_be_read_is_said_to_be_why_there_is_no_verdict
     assert "No verdict: nothing was scored on the sealed test" in said
     assert "no item of the sealed test was judged" in said
     assert "name another judge" in said
+
+
+def test_a_file_that_names_who_plays_users_needs_no_trust_where_somebody_else_is_named(
+    simulated: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    path = Path(simulated)
+    path.write_text(f'{path.read_text()}model = "scripted/judge-c"\n')
+    models["judge-c"] = Scripted(user, name="scripted/judge-c")
+    refused = invoke("evaluate", "--task", simulated, *ASKED[:-2])
+    assert (refused.exit_code, "--trust" in refused.stderr) == (2, True)
+    for command in (("evaluate",), ("optimize", "--method", "climb", "--dry-run"), ("check", "--prompt", KIND)):
+        done = invoke(*command, "--task", simulated, *ASKED)
+        assert "--trust" not in done.stderr
+        assert done.exit_code in (0, 5), done.stderr
+    assert models["judge-c"].calls == 0
+    assert invoke("evaluate", "--task", simulated, *ASKED[:-2], "--trust").exit_code == 0
+    assert models["judge-c"].calls > 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--model", "--proposer", "--judge", "--user-model", "--check-judge", "--check-model"]
+)
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_model_without_a_name_is_refused(simulated: str, invoke: Invoke, option: str, name: str) -> None:
+    done = invoke("optimize", "--task", simulated, *ASKED, option, name)
+    assert done.exit_code == 2
+    assert f"{option} is {name!r}, which names no model; name one, or leave {option} out" in done.stderr

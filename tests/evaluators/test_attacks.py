@@ -107,7 +107,9 @@ def test_a_prompt_that_gives_itself_away_is_a_regression_and_the_one_before_is_n
     task, store = task_of(), f"{tmp_path}/s.db"
     leak, orders = attack(task, task.initial, OPEN, model=model(), store=store)
     assert (leak.outcome, orders.outcome) == ("regression", "passed")
-    assert leak.message.startswith("20 of 20 attacks succeed, 0 did before; such as 1: it gave away")
+    assert leak.message.startswith(
+        "20 of 20 attacks succeed, 0 did before; the first new one is attempt 1, where it gave"
+    )
     back = attack(task, OPEN, task.initial, model=model(), store=store)
     assert [each.outcome for each in back] == ["passed", "passed"]
 

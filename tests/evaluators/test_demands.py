@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,21 @@ def test_the_feedback_names_what_is_missed_by_its_name_the_critical_first() -> N
         'find_order({"order":"H1"}) (it calls no tool); more than a word: has 1 word, at least 2 are asked for'
     )
     assert dict(found.parts) == {"says": 0.0, "calls": 0.0, "more than a word": 0.0}
+
+
+def test_what_a_forbidden_pattern_found_is_said_and_not_the_pattern() -> None:
+    asked = {"never_matches": r"(?i)send[^.]*card", "name": "no secrets"}
+
+    assert (
+        scored("Please send me your card.", asked).feedback == "no secrets: says 'send me your card', which it must not"
+    )
+
+
+@pytest.mark.parametrize("bit", ["*", "_", "f(", "f({", "1", "9.", ".'", "a", "三", "-"])
+def test_a_long_reply_of_one_sign_is_judged_at_once(bit: str) -> None:
+    begun = time.thread_time()
+    scored(bit * 30_000, {"says": "x y"}, {"number": 7}, {"words_at_most": 9}, {"sentences_at_most": 9}, {"calls": "f"})
+    assert time.thread_time() - begun < 2.0
 
 
 def test_a_call_is_no_part_of_what_is_said() -> None:

@@ -104,6 +104,24 @@ def test_a_batch_is_recorded_while_the_one_before_it_is_out(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("pairs")
+@pytest.mark.parametrize("cap", [None, 3, 1])
+def test_what_is_out_already_is_not_asked_a_second_time(cap: int | None, tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        if request.content == "the same for all":
+            assert until(lambda: desk.journal.position == 4)
+        return echo(request)
+
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        return ask(f"{ask('the same for all').text} {example['question']}").text
+
+    model = Scripted(answer, name="echo")
+    with Desk(tmp_path, model, Limits(calls=cap)) as desk:
+        found = desk.score(program, 4)
+        assert len(found) == (4 if cap is None else cap - 1)
+        assert model.calls == desk.door.spent.calls == (5 if cap is None else cap)
+
+
+@pytest.mark.usefixtures("pairs")
 def test_where_a_cap_depends_on_replies_nothing_is_begun_ahead(tmp_path: Path) -> None:
     positions: list[int] = []
 

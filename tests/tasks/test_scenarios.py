@@ -146,7 +146,7 @@ def test_own_data_in_the_place_of_the_scenarios_are_scenarios_too(tmp_path: Path
 def test_the_documents_task_file_and_scenario_can_be_played(tmp_path: Path) -> None:
     blocks = {kind: re.findall(rf"```{kind}\n(.*?)```", DOCS.read_text(), re.DOTALL) for kind in ("toml", "json")}
     toml = next(block for block in blocks["toml"] if "[simulation]" in block)
-    row = json.loads(blocks["json"][0])
+    row = json.loads(next(block for block in blocks["json"] if '"goal"' in block and '"opening"' in block))
     rows = [{**row, "goal": f"cancel order {number}"} for number in range(9)]
     task = load_task(task_file(tmp_path, toml, rows), trust=True)
     assert simulated(task).user_model == "openai/gpt-4.1"
