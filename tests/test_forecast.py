@@ -19,7 +19,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks import catalogue
 
 FACTOR = 1.5
-QUICK = ("apo", "random")
+QUICK = ("random",)
 
 # A method that trains a policy has to be told which.
 METHODS = [
@@ -62,6 +62,7 @@ def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path, monkeypatc
         assert real / FACTOR <= foreseen[what] <= real * FACTOR, f"{what}: {foreseen[what]:,} foreseen, {real:,} spent"
 
 
+@pytest.mark.slow
 def test_a_judge_is_foreseen_to_be_asked_of_nearly_every_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
     rows = "\n".join(f"what is {number} and 1,{number + 1}" for number in range(40))
