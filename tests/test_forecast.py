@@ -17,6 +17,8 @@ from promptopt.models.scripted import Scripted
 from promptopt.models.tokens import estimate_tokens
 from promptopt.run.budget import Budget
 from promptopt.tasks import catalogue
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
 
 FACTOR = 1.5
 QUICK = ("random",)
@@ -93,3 +95,32 @@ def test_a_dry_run_counts_those_who_play_users(tmp_path: Path, monkeypatch: pyte
     # Nobody ends, and what a user says to equal replies of two prompts is asked for once.
     assert roles["task"].calls == 60 * 2
     assert all(24 < (roles[role].calls or 0) < 60 * 2 for role in ("user", "judge"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["additive-3", "cluttered-3", "noisy-2"])
+@pytest.mark.parametrize("cap", [1_000, 5_000])
+def test_a_search_that_lives_on_mistakes_is_foreseen_at_any_cap(
+    kind: str, cap: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    name, _, seed = kind.partition("-")
+    landscape = plant(name, int(seed))
+    own = landscape.task()
+    splits = Splits(len(own.train), len(own.dev), len(own.test))
+    # As a chat, whose requests all end alike: what is hard is the example.
+    task = Task.from_examples(
+        [*own.train, *own.dev, *own.test], prompt=landscape.start, labels=("no", "yes"), metric="exact", splits=splits
+    )
+    monkeypatch.setattr(catalogue, "load_task", lambda *_, **__: task)
+    seen = forecast(RunConfig(task="planted", method="metaspo", model="scripted/x", max_evaluations=cap))
+    proposer = Scripted(Proposer(landscape.good, 0.4), name="proposer")
+    models = Models(landscape.model(), proposer=proposer)
+    budget = Budget(evaluations=cap)
+    spent = optimize(task, build_optimizer("metaspo", {}), model=models, budget=budget, store=tmp_path / "s.db").spent
+    for foreseen, real in (
+        (seen.evaluations or 0, spent.evaluations),
+        (sum(role.calls or 0 for role in seen.roles), spent.calls),
+    ):
+        assert real / FACTOR <= foreseen <= real * FACTOR
