@@ -10,6 +10,8 @@ import gc
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 
@@ -42,6 +44,9 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free in memory: a whole run leaves some 300 MB there, for a while."""
 
+LONG_S = 0.5
+"""CPU seconds above which a test is one to mark; the five longest of them are said at the end, and fail nothing."""
+
 
 def pytest_configure() -> None:
     """Some 2,000 runs have a store each, and a disk makes every one of them wait for some ten syncs."""
@@ -63,6 +68,27 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
         name = item.originalname
         if name in SLOW or (name in OF_A_FEW and not item.nodeid.endswith(tuple(f"{each}::{name}" for each in FEW))):
             item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test takes in CPU seconds goes with its report: on a busy machine seconds by the clock say nothing."""
+    begun = time.process_time()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append(("cpu_s", time.process_time() - begun))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The longest tests that run at all times, for whoever has a minute to spare."""
+    ended = [
+        (float(dict(report.user_properties).get("cpu_s", 0)), report.nodeid)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call" and {"slow", "engine", "hf", "vllm", "browser", "fuzz"}.isdisjoint(report.keywords)
+    ]
+    for seconds, name in sorted(each for each in ended if each[0] > LONG_S)[:-6:-1]:
+        terminalreporter.write_line(f"{seconds:.1f} CPU seconds and not marked slow: {name}")
 
 
 @pytest.fixture(scope="session")

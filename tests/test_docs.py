@@ -194,6 +194,7 @@ def test_contributing_names_the_places_where_things_happen() -> None:
         assert (ROOT / file).exists() or "NAME" in file, file
 
 
+@pytest.mark.slow
 def test_the_lock_file_was_made_from_these_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     stated = [(line, "") for line in project["dependencies"]]

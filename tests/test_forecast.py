@@ -21,7 +21,7 @@ from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 
 FACTOR = 1.5
-QUICK = ("apo", "random")
+QUICK = ("random",)
 
 # A method that trains a policy has to be told which.
 METHODS = [
@@ -64,6 +64,7 @@ def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path, monkeypatc
         assert real / FACTOR <= foreseen[what] <= real * FACTOR, f"{what}: {foreseen[what]:,} foreseen, {real:,} spent"
 
 
+@pytest.mark.slow
 def test_a_judge_is_foreseen_to_be_asked_of_nearly_every_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
     rows = "\n".join(f"what is {number} and 1,{number + 1}" for number in range(40))

@@ -88,6 +88,7 @@ def test_another_plan_is_another_run_and_an_equal_one_goes_on(tmp_path: Path) ->
     assert equal[0].run_id == equal[1].run_id
 
 
+@pytest.mark.slow
 def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> None:
     warned = conduct(tmp_path, Planner(), Budget(evaluations=100)).warnings
     assert any("`planner` needs about 100" in said and "`random` or `auto`" in said for said in warned)

@@ -165,6 +165,7 @@ def test_equal_rows_in_groups_give_no_false_alarms(graded: bool) -> None:
     assert alarms / 60 <= 0.05 + 3 * math.sqrt(0.05 / 60)
 
 
+@pytest.mark.slow
 def test_the_interval_is_the_tests_at_every_level() -> None:
     rng = random.Random(4)
     for shift in (0.05, 0.1, 0.15):

@@ -7,7 +7,7 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
-[data]        where the examples are and which column is what (`Source` below); of a log of chats: turns, variables
+[data]        where the examples are and which column is what (`Source` below)
 [[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
@@ -62,9 +62,8 @@ class Source:
     columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
     `tasks.reading.columns.ColumnRoles` and `Solution`. `demands`: of a log of chats, the member of rows and messages.
-    `turns`: the file is a log of chats, and which replies in it are
-    scored; `variables`: the members of its rows that are inputs beside the conversation. `scenarios`: the file of
-    `[simulation]`, in the place of all others.
+    `turns`: the file is a log of chats, and which replies in it are scored; `variables`: the members of its rows that
+    are inputs beside the conversation. `scenarios`: the file of `[simulation]`, in the place of all others.
     """
 
     file: str = ""
@@ -322,9 +321,8 @@ def _pool(path: Path, source: Source, seed: int) -> Pool:
 
 def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
     nothing = FileContents(())
-    dev, test = parts.get("dev", nothing), parts.get("test", nothing)
-    warnings = tuple(warning for found in parts.values() for warning in found.warnings)
-    return Pool(parts.get("train", nothing).examples, dev.examples, test.examples, warnings)
+    train, dev, test = (parts.get(split, nothing).examples for split in ("train", "dev", "test"))
+    return Pool(train, dev, test, tuple(warning for found in parts.values() for warning in found.warnings))
 
 
 def _own_data(path: Path, source: Source, seed: int) -> Pool:
@@ -343,8 +341,7 @@ def _read(path: Path, source: Source, seed: int) -> FileContents:
         found, said = read_scenarios(path, read_rows(path), source.variables)
         return FileContents(found, None, said)
     if source.turns is not None:
-        examples, warnings = read_chats(
-            path, read_rows(path), source.variables, source.turns, seed, source.slice, source.demands
-        )
+        asked = (source.variables, source.turns, seed, source.slice, source.demands)
+        examples, warnings = read_chats(path, read_rows(path), *asked)
         return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)

@@ -149,6 +149,7 @@ def test_parse_settings() -> None:
             parse_settings([wrong])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("abcd"), st.text(alphabet="xyz=. 1", max_size=8).map(str.strip)))
 def test_parse_settings_reads_back_what_was_written(settings: dict[str, str]) -> None:
     assert parse_settings([f"{name}={value}" for name, value in settings.items()]) == settings

@@ -59,6 +59,7 @@ def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
     assert "Not a verdict" in said
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_taken_in_fails_and_the_report_says_by_what(
     judged_task: str, models: dict[str, Scripted], invoke: Invoke,
     search: Callable[..., dict[str, Any]],

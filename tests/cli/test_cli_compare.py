@@ -118,6 +118,7 @@ def test_the_text_says_what_chance_gives_and_what_was_left_out(
         assert part in text, part
 
 
+@pytest.mark.slow
 def test_prompts_are_scored_on_every_model_and_held_against_the_start(
     invoke: Invoke, task_file: str, workplace: Path
 ) -> None:

@@ -28,6 +28,7 @@ def test_the_start_on_dev_by_default(invoke: Invoke, task_file: str) -> None:
     assert entry["ci95"][0] < entry["score"] < entry["ci95"][1]
 
 
+@pytest.mark.slow
 def test_the_test_split_is_a_look(invoke: Invoke, task_file: str) -> None:
     (first,) = json.loads(invoke(*BASE, task_file, "--split", "test", "--json").stdout)["layouts"]
     assert first["look"] == {"number": 1, "alpha": 0.05, "shared": 0}

@@ -234,6 +234,7 @@ def test_a_transcript_as_a_table_with_speakers_of_its_own(invoke: Invoke, workpl
     assert {example.target[:12] for example in everything(load_task("bot.toml"))} == {"On its way: "}
 
 
+@pytest.mark.slow
 def test_the_task_is_searched_and_its_winner_exported(invoke: Invoke) -> None:
     write([log(number, "Be kind.") for number in range(60)])
     task, _ = made(invoke)

@@ -81,6 +81,7 @@ def test_two_prompts_compared_by_a_judge_are_not_called_better(
     assert against["p_value"] < 0.05
 
 
+@pytest.mark.slow
 def test_settings_of_a_judge_are_given_on_the_command_line_and_a_panel_takes_its_judges(
     judged_task: str, invoke: Invoke, models: dict[str, Scripted]
 ) -> None:
@@ -101,6 +102,7 @@ def test_settings_of_a_judge_are_given_on_the_command_line_and_a_panel_takes_its
     assert (done.exit_code, "one of them twice" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_dry_run_foresees_the_judge_too(judged_task: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
     options = ("--model", "scripted/task", "--judge", "scripted/judge", "--method", "climb", "--dry-run", "--json")
     done = invoke("optimize", "--task", judged_task, *options)

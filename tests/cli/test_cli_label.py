@@ -95,6 +95,7 @@ def test_people_overrule_a_judge_that_prefers_the_winner(run: str, invoke: Invok
     assert "counts for nothing" in done.stdout
 
 
+@pytest.mark.slow
 def test_few_labels_are_people_alone_and_scores_will_do(run: str, invoke: Invoke, workplace: Path) -> None:
     invoke("label", run, "-n", "40", "--out", "sheet.csv")
     rows = rows_of(workplace / "sheet.csv")
@@ -111,6 +112,7 @@ def test_few_labels_are_people_alone_and_scores_will_do(run: str, invoke: Invoke
     assert 0.3 < found["gain"]["mean"] < 0.45
 
 
+@pytest.mark.slow
 def test_people_who_disagree_are_averaged_and_told_of(run: str, invoke: Invoke, workplace: Path) -> None:
     invoke("label", run, "-n", "60", "--out", "sheet.csv")
     rows = rows_of(workplace / "sheet.csv")
@@ -124,6 +126,7 @@ def test_people_who_disagree_are_averaged_and_told_of(run: str, invoke: Invoke, 
     assert found["gain"]["mean"] == pytest.approx(0.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_further_labels_are_another_look(run: str, invoke: Invoke, workplace: Path) -> None:
     invoke("label", run, "-n", "90", "--out", "sheet.csv")
     rows = rows_of(workplace / "sheet.csv")
@@ -153,6 +156,7 @@ def test_what_cannot_be_meant_in_a_sheet_is_said_with_its_row(
     assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.slow
 def test_an_empty_sheet_a_missing_one_and_one_person_of_two_minds_are_said(
     run: str, invoke: Invoke, workplace: Path
 ) -> None:

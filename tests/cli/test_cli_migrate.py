@@ -87,6 +87,7 @@ def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_pla
     assert "a thousand requests" in said
 
 
+@pytest.mark.slow
 def test_a_model_that_is_worse_with_any_prompt_and_one_that_is_open_have_their_exit_codes(
     moved: Callable[..., dict[str, Any]],
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_model_that_is_gone_answers_from_its_file(
     assert (done.exit_code, "freeze it anew" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_without_labels_its_replies_are_the_targets_and_a_judge_says_whether_others_serve(
     moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], workplace: Path
 ) -> None:

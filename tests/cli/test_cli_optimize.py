@@ -341,6 +341,7 @@ def test_the_clock_suspends(invoke: Invoke, task_file: str, monkeypatch: pytest.
     assert result.stdout.startswith("Suspended: 0.005 minutes are over.")
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_or_is_newer(
     invoke: Invoke, task_file: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def told(text: str) -> str:
     return f"[system]\n{SYSTEM}\n\n[instruction]\n{text}"
 
 
+@pytest.mark.slow
 def test_evaluate_and_optimize_show_all_editable_parts(invoke: Invoke, two_parts: str) -> None:
     found = json.loads(invoke("evaluate", "--model", "scripted", "--task", two_parts, "--json").stdout)
     assert found["prompt"] == told(START)

@@ -41,6 +41,7 @@ def test_the_command_it_shows_is_the_same_run(
     assert again["run_id"] == first["run_id"] != optimized["run_id"]
 
 
+@pytest.mark.slow
 def test_several_runs_and_saved_results_stand_side_by_side(
     optimized: dict[str, Any], invoke: Invoke, task_file: str, workplace: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_list_and_show(optimized: dict[str, Any], invoke: Invoke) -> None:
     assert json.loads(invoke("runs", "show", optimized["run_id"], "--json").stdout) == optimized
 
 
+@pytest.mark.slow
 def test_diff(optimized: dict[str, Any], invoke: Invoke, task_file: str) -> None:
     other = json.loads(
         invoke(

@@ -58,6 +58,7 @@ def test_evaluate_plays_the_users_with_the_model_that_is_named(
     assert "the users are played by 'scripted/judge-b'" in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_the_gate_holds_conversations_against_each_other(simulated: str, invoke: Invoke) -> None:
     def outcome(prompt: str, *more: str) -> tuple[int, dict[str, str]]:
         done = invoke("check", "--task", simulated, "--prompt", prompt, *ASKED, "--json", *more)
@@ -97,6 +98,7 @@ def test_the_turns_are_a_setting(simulated: str, invoke: Invoke, models: dict[st
     assert models["task"].calls == 2 * once
 
 
+@pytest.mark.slow
 def test_people_are_shown_whole_conversations(simulated: str, invoke: Invoke, models: dict[str, Scripted]) -> None:
     def better(request: Request) -> str:
         return "You are the kind assistant." if "Improve:" in str(request.content) else bot(request)
@@ -125,6 +127,7 @@ def test_where_no_conversation_has_a_score_the_model_that_failed_is_to_be_exchan
     assert help_ in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_check_judge_that_cannot_be_read_is_said_to_be_why_there_is_no_verdict(
     simulated: str, invoke: Invoke, models: dict[str, Scripted]
 ) -> None:

@@ -54,6 +54,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert says in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_run_that_trained_no_prompter_has_none_to_take_away(optimized: dict[str, Any], invoke: Invoke) -> None:
     pytest.importorskip("torch", reason="needs the extra `hf`: pip install 'promptopt-engine[hf]'")
     result = invoke("runs", "prompter", optimized["run_id"], "--out", "mine")

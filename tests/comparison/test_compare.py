@@ -90,6 +90,7 @@ def test_a_second_time_costs_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert first.alphas == second.alphas
 
 
+@pytest.mark.slow
 def test_the_order_of_methods_changes_no_verdict(found: Comparison, tmp_path: Path) -> None:
     turned = promptopt.compare(planted_task(), dict(reversed(METHODS.items())), models={"planted": models()},
                                seeds=[1, 0], budget=Budget(evaluations=300), store=tmp_path / "s.db")  # fmt: skip
@@ -133,6 +134,7 @@ def test_what_cannot_be_compared_is_a_sentence(changes: dict[str, Any], said: st
         promptopt.compare(store=tmp_path / "s.db", **asked)
 
 
+@pytest.mark.slow
 def test_a_comparison_from_python_can_be_kept_and_checked(found: Comparison, tmp_path: Path) -> None:
     save(tmp_path / "kept", Plan(), found, None)
     plan, again = load(tmp_path / "kept")
@@ -172,6 +174,7 @@ def test_the_front_holds_what_nothing_cheaper_beats() -> None:
     assert "unpriced" not in found.front("usd")
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_is_down_from_the_start_is_no_end(tmp_path: Path) -> None:
     dead = Scripted(lambda _: "yes", name="dead", fail_at=1, error=BackendError("nobody answers at 127.0.0.1:1"))
     found = promptopt.compare(planted_task(), {"good": Tries()}, models={"dead": dead, "planted": models()}, seeds=1,

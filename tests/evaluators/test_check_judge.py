@@ -92,6 +92,7 @@ def test_another_check_judge_is_another_run_and_none_is_the_run_it_always_was(tm
     assert runs[0] == runs[2] != runs[1]
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_check_judge_suspends_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     whole = searched(tmp_path / "whole.db", vain(), stern())
     cut = searched(tmp_path / "cut.db", vain(), stern(fail_at=30))
@@ -102,6 +103,7 @@ def test_an_outage_of_the_check_judge_suspends_and_nothing_is_paid_twice(tmp_pat
     assert after.calls == whole.by_role["check_judge"].calls - 29
 
 
+@pytest.mark.slow
 def test_one_judge_for_both_is_told_of_and_two_are_not(tmp_path: Path) -> None:
     alone = searched(tmp_path / "s.db", vain(), None)
     assert any("--check-judge" in said for said in alone.warnings)

@@ -129,6 +129,7 @@ def test_an_error_that_forges_a_result_is_made_visible(invoke: Invoke) -> None:
             assert not [letter for letter in result.output if letter in "\x1b\x9b\r\u202e"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_system_role_that_is_refused_leaves_the_other_layouts(invoke: Invoke) -> None:
     def no_system(asked: Asked) -> Answer:
@@ -164,6 +165,7 @@ def test_a_key_in_a_base_url_is_refused_and_stored_nowhere(
         assert path.is_dir() or b"hunter22" not in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_each_role_is_asked_with_its_own_key_at_its_own_server(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE", "first-key")

@@ -78,6 +78,7 @@ def test_an_outage_changes_nothing_and_keys_stay_out(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_down_suspends_the_run_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     with FakeServer(answer) as server:
         whole = conduct(tmp_path / "whole.db", server.url)

@@ -9,7 +9,7 @@ from promptopt.models.server import http as openai_http
 Transport = Literal["aiohttp alone", "the official client"]
 
 
-@pytest.fixture(params=["aiohttp alone", "the official client"])
+@pytest.fixture(params=["aiohttp alone", pytest.param("the official client", marks=pytest.mark.slow)])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
     """Both ways to a server."""
     return take(request.param, monkeypatch)

@@ -98,6 +98,7 @@ def test_thoughts_are_no_part_of_a_reply_and_must_end(said: str, left: str) -> N
     assert unthought(Reply(said, "stop", 3, 4)) == Reply(left, "stop", 3, 4)
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(exclude_characters="<>", exclude_categories=("Cs",))), WORDS)
 def test_nothing_of_a_thought_comes_through(thought: str, words: list[str]) -> None:
     text = " ".join(words)

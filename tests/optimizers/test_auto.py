@@ -119,6 +119,7 @@ def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousa
             Auto(**{name: 0})
 
 
+@pytest.mark.slow
 @given(st.integers(20, 5_000), st.integers(1, 4))
 def test_a_cap_on_calls_pays_for_children_too(calls: int, per_cell: int) -> None:
     plan = Auto().plan(Room(None, calls, per_cell, 200, 100))
@@ -204,6 +205,7 @@ def test_tokens_that_end_in_the_middle_of_a_generation_lose_nothing(tmp_path: Pa
     assert result.prompt in {*ranked[:4], runs[0].initial}
 
 
+@pytest.mark.slow
 def test_a_cap_on_calls_holds_for_all_models_together(tmp_path: Path) -> None:
     result = search(tmp_path, budget=Budget(calls=300))
     assert result.spent.calls <= 300
@@ -346,6 +348,7 @@ def test_a_proposer_that_refuses_leaves_the_parts_of_the_start(tmp_path: Path) -
     assert {"Answer it.", "Be brief."} & {each.prompt["instruction"] for each in result.candidates()}
 
 
+@pytest.mark.slow
 def test_eight_training_examples_and_a_small_cap_are_enough_to_end_well(tmp_path: Path) -> None:
     result = search(tmp_path, task=planted_task(train=8), budget=Budget(evaluations=200))
     assert result.spent.evaluations <= 200

@@ -50,6 +50,7 @@ def search(home: Path, method: Sprig, evaluations: int | None, reply: str = "no 
     return result, proposer
 
 
+@pytest.mark.slow
 def test_it_puts_the_two_components_together_that_help(tmp_path: Path) -> None:
     result, _ = search(tmp_path, Sprig(components=OWN, rephrasings=0), 2_000)
 
@@ -59,6 +60,7 @@ def test_it_puts_the_two_components_together_that_help(tmp_path: Path) -> None:
     assert result.verdict == "better"
 
 
+@pytest.mark.slow
 def test_the_first_step_tries_the_whole_corpus_once(tmp_path: Path) -> None:
     result, _ = search(tmp_path, Sprig(preset="paper", steps=1, components=OWN, examples=8), None)
 
@@ -248,6 +250,7 @@ def test_a_plan_never_asks_for_more_than_the_room_has(evaluations: int, train: i
     assert not enough or plan.steps * plan.examples * (plan.candidates + plan.beam) <= evaluations
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
     random.seed(1)
     first, _ = search(tmp_path / "a", Sprig(components=OWN, rephrasings=0), 500)

@@ -173,6 +173,7 @@ class Perfect:
         return sum(word in text for word in GOOD) - 0.1 * len(parts)
 
 
+@pytest.mark.slow
 def test_with_a_perfect_surrogate_it_finds_the_planted_pair_and_nothing_else(tmp_path: Path) -> None:
     result, _ = search(tmp_path, method(surrogate=Perfect()), Budget(evaluations=900))
     pairs = [
@@ -183,6 +184,7 @@ def test_with_a_perfect_surrogate_it_finds_the_planted_pair_and_nothing_else(tmp
     assert result.verdict == "better"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_with_its_own_surrogate_it_finds_the_planted_pair_among_ten(tmp_path: Path, seed: int) -> None:
     model = planted_model(feature_accuracy(GOOD, base=0.3, each=0.3))
@@ -268,6 +270,7 @@ class New:
         return float(any("that you need" in each.text for each in parts)) - 0.01 * len(parts)
 
 
+@pytest.mark.slow
 def test_what_is_written_is_shown_its_parts_alone_and_comes_into_the_population(tmp_path: Path) -> None:
     asked: list[str] = []
     shown: dict[str, list[str]] = {}
@@ -344,6 +347,7 @@ def test_it_is_a_setting_of_the_method() -> None:
         build_optimizer("sprig", {"search": "genetic"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [OWN[:1], OWN[:2]])
 def test_a_corpus_of_one_or_two_ends_too(tmp_path: Path, own: tuple[str, ...]) -> None:
     result, _ = search(tmp_path, method(components=own), Budget(evaluations=400))

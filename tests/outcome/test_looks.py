@@ -50,6 +50,7 @@ def numbers(result: Result) -> tuple[int, float]:
     return result.look.number, result.look.alpha
 
 
+@pytest.mark.slow
 def test_a_second_winner_pays_for_the_second_look_and_a_replay_for_none(tmp_path: Path) -> None:
     first = tried(tmp_path / "s.db")
     assert numbers(first) == (1, 0.05)
@@ -63,6 +64,7 @@ def test_a_second_winner_pays_for_the_second_look_and_a_replay_for_none(tmp_path
     assert numbers(tried(tmp_path / "s.db", "exactly")) == (2, level(2))
 
 
+@pytest.mark.slow
 def test_larger_caps_are_further_looks(tmp_path: Path) -> None:
     task = planted_task(train=60, dev=40, test=200)
     ends = [tried(tmp_path / "s.db", task=task, budget=Budget(evaluations=cap)) for cap in (150, 250, 500)]
@@ -71,6 +73,7 @@ def test_larger_caps_are_further_looks(tmp_path: Path) -> None:
     assert [numbers(end)[0] for end in ends] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_other_splits_of_the_same_data_share_its_looks(tmp_path: Path) -> None:
     examples = [Example.of("yes", question=f"number {number}") for number in range(100)]
 

@@ -66,6 +66,7 @@ def test_an_answer_to_no_request_is_said(change: Callable[[int, Reply], Sequence
     assert not warned
 
 
+@pytest.mark.slow
 def test_an_answer_to_no_request_suspends_the_run_and_is_given_to_none(tmp_path: Path) -> None:
     result = searched(tmp_path, Odd(lambda index, reply: [(-1, replace(reply, text="no"))]))
     assert result.status == "suspended"

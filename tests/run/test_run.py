@@ -102,6 +102,7 @@ def test_methods_share_the_answers_of_a_task(tmp_path: Path) -> None:
 # Law 3: two ledgers
 
 
+@pytest.mark.slow
 def test_spent_is_the_programs_and_paid_is_the_sessions(tmp_path: Path) -> None:
     first, again = conduct(tmp_path / "s.db"), conduct(tmp_path / "s.db")
     assert first.spent == again.spent
@@ -114,6 +115,7 @@ def test_spent_is_the_programs_and_paid_is_the_sessions(tmp_path: Path) -> None:
 # Law 4: admit before dispatch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [2_000, 5_000, 9_000])
 def test_token_cap_overshoots_by_one_slice_at_most(tmp_path: Path, tokens: int) -> None:
     whole = conduct(tmp_path / "whole.db")
@@ -315,6 +317,7 @@ class Hasty(Scripted):
         return sum(ours[index].text != theirs[index].text for index in ours), len(requests)
 
 
+@pytest.mark.slow
 def test_fast_mode_says_what_it_flips_and_the_final_phase_is_exact(tmp_path: Path) -> None:
     accuracy = feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)
     model = Hasty(lambda _: "no", name="hasty:fast")

@@ -40,6 +40,7 @@ class Thrifty:
         run.evaluate([run.initial], run.dev)
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_budget_is_recorded_anew(tmp_path: Path) -> None:
     small = conduct(tmp_path, Thrifty(says=True), Budget(evaluations=400))
     whole = conduct(tmp_path, Thrifty(says=True))

@@ -134,6 +134,7 @@ def test_a_search_ends_in_a_judges_word_and_a_replay_asks_nothing(tmp_path: Path
     assert (again.paid.calls, same) == (0, end)
 
 
+@pytest.mark.slow
 def test_another_model_of_users_is_another_run(tmp_path: Path) -> None:
     result, _ = search(tmp_path / "s.db")
     chosen = task()

@@ -166,7 +166,8 @@ def race(racing: Selector, scores, keep=1, seed=0) -> tuple[Landscape, list[Esti
     return landscape, racing.select(landscape, landscape.prompts, landscape.examples, keep)
 
 
-@pytest.mark.parametrize("difficulty", [0.8, pytest.param(2.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("difficulty", [0.8, 2.0])
 def test_the_winner_of_exhaustive_scoring_for_at_most_a_third_of_the_evaluations(difficulty):
     """32 prompts, accuracies from N(0.70, 0.05) as drawn, 400 examples; probit difficulty shared by all prompts."""
     found, spent = 0, 0
@@ -273,6 +274,7 @@ def chosen(tmp_path, price: LengthPrice) -> tuple[str, int]:
     return result.steps[0].kept[0]["instruction"], result.steps[0].spent.evaluations
 
 
+@pytest.mark.slow
 def test_length_has_a_price_relative_to_the_longest_or_to_what_is_given(tmp_path):
     assert chosen(tmp_path, LengthPrice())[0].startswith("Answer, and")
     assert chosen(tmp_path, LengthPrice(0.05)) == ("Answer.", 2 * 20)

@@ -64,6 +64,7 @@ def test_it_renders_every_example_byte_for_byte(layout: Layout, instruction: str
     assert whole.broken_by(whole.initial, len) is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=3), st.sampled_from([LAYOUTS[1], LAYOUTS[4]]))
 def test_demonstrations_are_written_where_the_layout_shows_them(demos, layout: Layout) -> None:
     task = pair_task(layout)

@@ -181,6 +181,7 @@ def grouped(number: int, group: str) -> Example:
     return Example.of("yes" if number % 3 else "no", (), (), "", group, text=f"row {number}")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     groups=st.lists(st.sampled_from(["", "a", "b", "c", "d", "e", "f"]), min_size=12, max_size=60),

@@ -71,7 +71,11 @@ def test_the_library_has_the_tasks_that_were_promised() -> None:
     assert promised <= set(names)
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if name not in (*OWN_DATA, CHAT)])
+LARGE = ("agnews", "gsm8k", "liar")
+OTHERS = [name for name in task_names() if name not in (*OWN_DATA, CHAT, *LARGE)]
+
+
+@pytest.mark.parametrize("name", [*OTHERS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_public_tasks_load_and_render(name: str, seed: int, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.ending import over
 from promptopt.optimizers.auto.opening import opened
 from promptopt.optimizers.auto.operators import Operators
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
@@ -122,6 +123,8 @@ class Auto:
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
             run.rank_by(run.train, sorted(belief.mean, key=lambda prompt: -belief.mean[prompt]))
+            if over(run, belief, plan.evaluations):
+                return
 
 
 def _weights(run: Run, plan: Generations, dearness: float) -> dict[str, float]:

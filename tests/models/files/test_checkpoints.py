@@ -46,6 +46,7 @@ def adapted(folder: Path, base: str) -> str:
     return find_checkpoint(str(folder)).fingerprint
 
 
+@pytest.mark.slow
 def test_an_adapter_is_told_apart_by_the_weights_it_stands_on(tmp_path: Path) -> None:
     base = tmp_path / "base"
     base.mkdir()

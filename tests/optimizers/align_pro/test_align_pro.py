@@ -93,6 +93,7 @@ def test_a_reward_that_goes_with_length_is_told(tmp_path: Path) -> None:
     assert any("goes with their length (correlation 1.00 over 40 answers)" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_the_record_says_which_reference_kl_is_measured_against(tmp_path: Path) -> None:
     def reference(method: AlignPro, home: str) -> str:
         return search(tmp_path / home, method).steps[0].note.split("reference ", 1)[1].split()[0]

@@ -99,6 +99,7 @@ def test_rewards_that_differ_by_next_to_nothing_are_equal() -> None:
     assert within_bound([0.0, 1e-190], [1, 1], 5.0).weights == pytest.approx((0.0, 1.0))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 5)), min_size=2, max_size=9), st.floats(0.0, 3.0))
 def test_weights_add_up_and_keep_to_the_bound(rows: list[tuple[float, int]], bound: float) -> None:
     found = within_bound([each for each, _ in rows], [count for _, count in rows], bound)

@@ -45,6 +45,7 @@ def kls(result: Result) -> list[float]:
     return [float(step.note.split("KL ")[1].split()[0]) for step in result.steps if step.note.startswith("step ")]
 
 
+@pytest.mark.slow
 def test_the_prompter_learns_to_write_what_earns_most(tmp_path: Path) -> None:
     result = search(tmp_path)
     assert result.best.text == TEXTS[3]

@@ -141,6 +141,7 @@ def test_a_proposer_that_runs_dry_begins_again_once_and_then_ends(tmp_path: Path
     assert len(result.steps) == 1 + 2 * DRY
 
 
+@pytest.mark.slow
 def test_debris_is_no_part_of_a_guess(tmp_path: Path) -> None:
     count = itertools.count()
     debris = Scripted(

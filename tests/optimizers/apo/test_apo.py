@@ -145,6 +145,7 @@ def quality(answer: str, example: Example) -> float:
     return float(answer)
 
 
+@pytest.mark.slow
 def test_parents_compete_again_and_the_best_never_falls(tmp_path: Path) -> None:
     examples = [Example.of("-", question=f"question {number}") for number in range(100)]
     task = Task.from_examples(examples, prompt="Answer the question.", metric=quality, answer="text")
@@ -257,6 +258,7 @@ def test_a_reply_that_names_no_label_is_wrong_for_both(tmp_path: Path, gold: str
     assert all("Answer given: unreadable: perhaps" in text for text in texts(proposer, "critic"))
 
 
+@pytest.mark.slow
 def test_one_seed_one_course(tmp_path: Path) -> None:
     authors = [Scripted(author, name="author") for _ in range(2)]
     results = [search(tmp_path / str(number), SMALL, proposer=each) for number, each in enumerate(authors)]
@@ -311,6 +313,7 @@ def test_a_filter_on_errors_keeps_the_children_that_mend_them(tmp_path: Path) ->
     assert children == {"Answer the question.", "Answer b", "Answer d"}
 
 
+@pytest.mark.slow
 def test_several_reasons_and_edits_a_call(tmp_path: Path) -> None:
     def generous(request: Request) -> str:
         text = text_of(request)
@@ -325,6 +328,7 @@ def test_several_reasons_and_edits_a_call(tmp_path: Path) -> None:
     assert calls(proposer) == {"critic": 2, "editor": 6, "paraphraser": 13}
 
 
+@pytest.mark.slow
 def test_works_for_numbers_and_free_text(tmp_path: Path) -> None:
     examples = [Example.of(str(number), question=f"What is {number} + 0?") for number in range(60)]
     task = Task.from_examples(examples, prompt="Solve it.", metric="number", answer="number")

@@ -144,6 +144,7 @@ def loss_task() -> Task:
     )
 
 
+@pytest.mark.slow
 def test_of_a_loss_the_worst_share_of_the_examples_is_criticised(tmp_path: Path) -> None:
     task, proposer = loss_task(), Scripted(author, name="author")
     hard = {example["question"] for example in task.train[::4]}

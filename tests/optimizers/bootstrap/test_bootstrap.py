@@ -157,6 +157,7 @@ def test_a_threshold_of_0_counts(tmp_path: Path, threshold: float, solved: list[
     assert taught.solved == [solved]
 
 
+@pytest.mark.slow
 def test_the_example_that_is_solved_is_never_in_the_teacher_s_own_prompt(tmp_path: Path) -> None:
     taught = teach(tmp_path, Teaching(labelled=6), only(), 6)
     for number, _, text in taught.asked:

@@ -56,6 +56,7 @@ class TestContract(OptimizerContract):
         return author(request)
 
 
+@pytest.mark.slow
 def test_the_calls_of_an_iteration_and_the_demonstrations_of_its_children(tmp_path, monkeypatch) -> None:
     made = Counter[str]()
     real = capo.demonstrate

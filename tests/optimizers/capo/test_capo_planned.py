@@ -134,6 +134,7 @@ def planted_paraphrase(request: Request) -> str:
     return f"<prompt>Answer the question well. {request.seed}</prompt>"
 
 
+@pytest.mark.slow
 def test_one_block_that_a_cap_leaves_is_enough_for_a_better_paraphrase_to_win(tmp_path) -> None:
     # Of 300, 131 go to test and dev: the first race of four ends in its second block of 30.
     race = Race(test=PairedTest(alpha=1e-9))

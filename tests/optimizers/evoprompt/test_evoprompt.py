@@ -211,6 +211,7 @@ def test_seeds_that_break_the_contract_are_left_out_and_told(tmp_path: Path) -> 
     assert any("1 of 4 seed prompts break the task's contract" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_one_scalar_drives_parents_replacement_and_the_choice(tmp_path: Path) -> None:
     first = {START: 0.9, "Two.": 0.6, "Three.": 0.3, "Four.": 0.2, "Five.": 0.1, "Child.": 0.0}
     mean = {START: 0.0, "Two.": 0.2, "Three.": 0.4, "Four.": 0.6, "Five.": 0.8, "Child.": 0.9}
@@ -263,6 +264,7 @@ def test_ga_std_keeps_children_that_are_worse(tmp_path: Path) -> None:
         assert result.prompt["instruction"] == START
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parents", ["roulette", "tournament", "random"])
 def test_ga_draws_its_parents_as_told(tmp_path: Path, parents: str) -> None:
     worth = {START: 0.1, "Two.": 0.2, "Three.": 0.7}
@@ -306,6 +308,7 @@ def test_lineage_names_the_parents(tmp_path: Path) -> None:
     assert {len(c.proposal.parents) for c in result.candidates() if c.proposal.operator == "crossover"} == {2}
 
 
+@pytest.mark.slow
 def test_the_planted_start_is_beaten_by_a_proposer_that_helps(tmp_path: Path) -> None:
     accuracy = feature_accuracy(WORDS, base=0.1, each=0.15)
     model = valued(accuracy)

@@ -28,7 +28,7 @@ from tests.optimizers.evoprompt.evolution_search import (
     valued_task,
 )
 
-BOTH = pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
+BOTH = pytest.mark.parametrize("kind", [EvoPromptGA, pytest.param(EvoPromptDE, marks=pytest.mark.slow)])
 
 
 def room(evaluations: int | None, **more: Any) -> Room:

@@ -36,6 +36,7 @@ from tests.optimizers.evoprompt.evolution_search import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
 def test_a_budget_that_ends_after_four_children(tmp_path: Path, kind: type[EvoPrompt]) -> None:
     optimizer = kind(population=10, generations=1, preset="paper")

@@ -195,6 +195,7 @@ def test_one_reflection_that_fails_loses_its_own_child_alone(tmp_path: Path) -> 
     assert searched.result.rejected["reflector: no tags"] == 2
 
 
+@pytest.mark.slow
 def test_only_examples_of_the_feedback_set_are_shown_to_the_reflector(tmp_path: Path) -> None:
     searched = search(tmp_path, replace(SMALL, rounds=30), never)
     fronts = [question for _, question in searched.between(-1, 0)[:10]]
@@ -206,6 +207,7 @@ def test_only_examples_of_the_feedback_set_are_shown_to_the_reflector(tmp_path: 
     assert sum(f"{example['question']}\n" in text for example in task.train) > 40
 
 
+@pytest.mark.slow
 def test_examples_with_equal_inputs_or_of_one_group_stand_on_one_side(tmp_path: Path) -> None:
     twins = [Example.of("yes", (str(number),), question=f"question {number % 20}") for number in range(40)]
     kin = [Example.of("yes", (), (), "", f"group {number % 8}", question=f"other {number}") for number in range(40)]
@@ -224,6 +226,7 @@ def test_too_few_examples_to_be_split_are_refused(tmp_path: Path) -> None:
         search(tmp_path, SMALL, never, task=planted_task(train=1))
 
 
+@pytest.mark.slow
 def test_shared_examples_are_read_and_scored_on_and_that_is_said(tmp_path: Path) -> None:
     searched = search(tmp_path, GEPA(rounds=30, shared=True), never, numbered(lambda number, _: f"Take {number}."))
     assert any("fitted" in warning for warning in searched.result.warnings)

@@ -88,6 +88,7 @@ rows_of = st.integers(1, 6).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(rows_of)
 def test_every_front_keeps_a_survivor_and_every_survivor_holds_one_alone(rows: list[tuple[float, ...]]) -> None:
     found, means = on(*rows)

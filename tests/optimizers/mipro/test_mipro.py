@@ -164,6 +164,7 @@ def test_a_proposal_sees_solved_examples_from_its_own_set_on_and_the_first_sees_
     assert shown[3] == ["set 3 demo 0", "set 3 demo 1", "set 2 demo 0"]
 
 
+@pytest.mark.slow
 def test_what_was_solved_is_shown_to_the_proposer_and_nothing_that_is_scored_on(tmp_path: Path) -> None:
     searched = search(tmp_path)
     assert any("Inputs that were solved:" in text for text in searched.of("propose"))
@@ -207,6 +208,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> type[Heard]:
     return Heard
 
 
+@pytest.mark.slow
 def test_full_scores_come_at_first_after_every_fifth_trial_and_after_the_last(
     tmp_path: Path, heard: type[Heard]
 ) -> None:
@@ -227,6 +229,7 @@ def test_where_all_was_scored_in_full_the_search_goes_on(tmp_path: Path, heard: 
     assert [kind for kind, _, _ in heard.log].count("trial") == 18
 
 
+@pytest.mark.slow
 def test_the_start_is_instruction_0_byte_for_byte_and_set_0_holds_its_own_demonstrations(
     tmp_path: Path, heard: type[Heard]
 ) -> None:

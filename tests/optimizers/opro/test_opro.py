@@ -42,6 +42,7 @@ class TestContract(OptimizerContract):
         return f"<instruction>{best} {WORDS[(request.seed or 0) % len(WORDS)]}</instruction>"
 
 
+@pytest.mark.slow
 def test_twenty_at_most_ascending_whole_scores_none_below_the_threshold(tmp_path: Path) -> None:
     proposer = numbered(0.1, 0.9, 0.29, 0.3, 0.456, 0.6, 0.2, 0.71)
     search(tmp_path, OPRO(steps=7), proposer)
@@ -66,6 +67,7 @@ def test_where_all_are_below_the_threshold_the_best_are_shown(tmp_path: Path) ->
     assert [score for _, score in history(second)] == [10, 15, 20]
 
 
+@pytest.mark.slow
 def test_of_equal_scores_the_newest_is_last_and_the_oldest_goes_first(tmp_path: Path) -> None:
     proposer = numbered(0.5)
     search(tmp_path, OPRO(steps=4, show=Showing(memory=9)), proposer)
@@ -174,6 +176,7 @@ def test_any_script_is_scored_stored_and_reloaded_unchanged(tmp_path: Path, text
     assert outcome(again) == outcome(first)
 
 
+@pytest.mark.slow
 def test_what_is_held_out_counts_beside_what_is_scored(tmp_path: Path) -> None:
     task = graded_task(40)
     # A poor instruction is not among the best, so it is never scored on what is held out.

@@ -160,6 +160,7 @@ def test_a_search_that_begins_again_forgets_all_but_its_best(tmp_path: Path) -> 
     assert [text for text, _ in history(asked[3])] == ["With 0.70."]
 
 
+@pytest.mark.slow
 def test_exemplars_come_from_what_is_scored_and_never_from_what_is_held_out(tmp_path: Path) -> None:
     model, task = Scripted(obey, name="obedient"), graded_task(40)
     # A poor instruction is never scored on what is held out.
@@ -187,6 +188,7 @@ def test_a_candidate_that_the_cap_kept_from_the_held_out_examples_can_win(tmp_pa
     assert counts["Number 2 with 0.90."] < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["score:\n95", "Score: 95", "**Score:** 95/100"])
 def test_a_score_that_the_proposer_copies_is_no_part_of_an_instruction(tmp_path: Path, score: str) -> None:
     count = itertools.count()

@@ -64,6 +64,7 @@ def test_the_examples_that_were_wrong_most_often_are_shown(tmp_path: Path) -> No
         assert len(asked[1]) == 2
 
 
+@pytest.mark.slow
 def test_with_fewer_mistakes_the_rest_is_drawn_and_with_none_all_is(tmp_path: Path) -> None:
     task = planted_task(train=30)
     a = task.train[0]["question"]
@@ -176,6 +177,7 @@ def test_one_seed_one_course_and_another_seed_another(tmp_path: Path) -> None:
     assert logs[0] != logs[2]
 
 
+@pytest.mark.slow
 def test_after_an_outage_the_same_request_goes_to_the_same_model(tmp_path: Path) -> None:
     def writer() -> Scripted:
         return Scripted(lambda r: f"<instruction>With 0.{(r.seed or 0) % 90 + 10}</instruction>", name="one")
@@ -213,6 +215,7 @@ def test_the_order_of_history_and_exemplars(tmp_path: Path, order) -> None:
     assert meta.endswith("<instruction>\n...\n</instruction>")
 
 
+@pytest.mark.slow
 def test_without_exemplars_the_fixed_text_is_told_instead(tmp_path: Path) -> None:
     layout = Layout("own", messages=(("system", "{style}"), ("user", "{instruction}\n{question}")))
     task = graded_task(prompt=Prompt.of(START, style="Be terse."), layout=layout)

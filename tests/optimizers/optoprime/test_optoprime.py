@@ -242,6 +242,7 @@ def test_a_value_is_cut_visibly_and_a_text_is_never_cut() -> None:
     assert "..." in others or "…" in others or "[" in others
 
 
+@pytest.mark.slow
 def test_a_metric_without_words_shows_scores_and_its_mistakes_are_errors(tmp_path: Path) -> None:
     workflow = Workflow(lambda prompt, question: (0.5, ""))
     _, asked = search(tmp_path / "score", ONE, lambda _: "NO CHANGE", task=workflow_task(), evaluator=workflow)

@@ -91,6 +91,7 @@ def test_crossover_starts_from_copies_and_keeps_the_best(tmp_path: Path) -> None
     assert "crossover" in operators(result)
 
 
+@pytest.mark.slow
 def test_children_are_cut_where_the_parents_are(tmp_path: Path) -> None:
     method = CrossoverGA(population=6, edit=replace(BARS, neighbours=3), stop=Stopping(8, 8))
     result = search(tmp_path, method, "a|b|c|d|e", lambda text: sum(i * ord(c) for i, c in enumerate(text)) % 97 / 97)
@@ -103,6 +104,7 @@ def test_children_are_cut_where_the_parents_are(tmp_path: Path) -> None:
         assert child.prompt["instruction"].split("|") == [*first[:split], *second[split:]]
 
 
+@pytest.mark.slow
 def test_banks_travel_with_individuals_and_are_not_shared(tmp_path: Path) -> None:
     """A text deleted once is put back by several mutants of one individual, and by none of another's line."""
     method = CrossoverGA(offspring=0, mutation=1.0, edit=replace(BARS, neighbours=8), stop=Stopping(4, 4))

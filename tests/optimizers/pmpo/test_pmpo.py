@@ -132,6 +132,7 @@ def test_four_options_are_one_request_of_four_texts_and_no_reply(tmp_path: Path)
     assert -result.steps[0].pool[0].mean == pytest.approx(sum(losses) / len(losses))
 
 
+@pytest.mark.slow
 def test_the_cost_of_an_iteration(tmp_path: Path) -> None:
     proposer = Scripted(inventive, name="inventive")
     task = word_task(70)
@@ -234,6 +235,7 @@ def test_a_gain_must_exceed_the_smallest_that_counts(tmp_path: Path, gain: float
     assert (result.steps[0].kept[0]["instruction"] == "Answer the question well.") is accepted
 
 
+@pytest.mark.slow
 def test_the_loss_of_the_prompt_in_use_never_rises(tmp_path: Path) -> None:
     result = search(tmp_path, replace(SMALL, iterations=8), word_task(), favouring(*WORDS, each=0.2))
     losses = [

@@ -132,6 +132,7 @@ def test_a_model_without_log_probabilities_is_refused_before_any_call(tmp_path: 
         assert model.calls == proposer.calls == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_number_that_is_none_is_the_end_of_one_candidate(tmp_path: Path, value: float) -> None:
     lucky, task = favouring("twice"), word_task(20)

@@ -232,6 +232,7 @@ def test_a_model_that_solves_nothing_has_no_solutions(tmp_path: Path) -> None:
         search(tmp_path, replace(SMALL, targets=Targets("own")), reasoning_task(), model=model)
 
 
+@pytest.mark.slow
 def test_a_loss_on_bare_answers_of_a_prompt_that_asks_for_reasoning_is_told(tmp_path: Path) -> None:
     result = search(tmp_path, SMALL, reasoning_task())
     assert any("asks for reasoning" in warning for warning in result.warnings)

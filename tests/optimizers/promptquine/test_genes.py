@@ -31,6 +31,7 @@ def letters(text: str) -> list[str]:
     return list(text)
 
 
+@pytest.mark.slow
 @given(TEXT, st.sampled_from([words, lines, letters]))
 def test_a_cut_gives_the_text_back_and_slots_are_whole(text: str, pieces) -> None:
     genes = cut(text, SLOTS, pieces)

@@ -64,6 +64,7 @@ def test_a_generation_is_one_batch_of_children_and_its_fittest_are_the_next_pare
     assert not set(second.kept) & set(first.kept)
 
 
+@pytest.mark.slow
 def test_no_parent_survives_and_the_best_of_all_is_still_found(tmp_path: Path) -> None:
     chosen = texts(generations(search(tmp_path / "once", GENERATIONAL, by_text))[0].pool)[7]
 

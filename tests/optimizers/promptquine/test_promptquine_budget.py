@@ -68,6 +68,7 @@ def test_a_reserve_changes_what_a_raised_budget_asks_and_no_replay_diverges(tmp_
     assert contract.conduct(tmp_path / "grown").to_json()["candidates"] == whole.to_json()["candidates"]
 
 
+@pytest.mark.slow
 def test_the_reserve_stays_and_the_cut_generation_counts(tmp_path: Path) -> None:
     optimizer = replace(GENERATIONAL, score=Scoring(most=4), rerank=Reranking(examples=8, most=5))
     task = word_task(examples=12)

@@ -54,6 +54,7 @@ def test_search_by_the_piecewise_reward_verdict_by_accuracy(tmp_path: Path, scor
     assert result.verdict == "better"
 
 
+@pytest.mark.slow
 def test_the_elites_are_ranked_by_accuracy_not_by_the_reward(tmp_path: Path) -> None:
     def share(read: str, number: str) -> float:
         # Without "Judge" all are right by a little; without "film." most are right by much, and a quarter is wrong.
@@ -77,6 +78,7 @@ def test_the_elites_are_ranked_by_accuracy_not_by_the_reward(tmp_path: Path) -> 
     assert max(ranking.pool, key=lambda each: each.mean).prompt != ranking.kept[0]
 
 
+@pytest.mark.slow
 def test_a_failed_child_costs_its_half_and_cannot_win(tmp_path: Path) -> None:
     task = word_task(examples=14)
     batches: list[list[Cell]] = []
@@ -153,6 +155,7 @@ def test_style_transfer_goes_by_the_joint_score(tmp_path: Path) -> None:
     assert "short" not in result.best.text
 
 
+@pytest.mark.slow
 def test_the_best_on_the_examples_held_out_wins(tmp_path: Path) -> None:
     batches: list[list[Cell]] = []
     optimizer = replace(GENERATIONAL, score=Scoring(most=4), rerank=Reranking(examples=8, share=0.1))
@@ -224,6 +227,7 @@ def test_the_in_context_prompt_is_ranked_though_it_is_no_elite(tmp_path: Path) -
     assert result.best.prompt == whole
 
 
+@pytest.mark.slow
 def test_the_prompt_itself_is_kept_where_pruning_harms(tmp_path: Path) -> None:
     result = search(tmp_path, GENERATIONAL, lambda text, _: float(len(text)))
     assert result.best.prompt == result.start.prompt

@@ -83,6 +83,7 @@ def test_a_budget_below_two_looks_is_refused_before_anything_is_asked(tmp_path: 
     assert model.calls == 0
 
 
+@pytest.mark.slow
 def test_calls_are_steps_times_prompts_times_examples_and_the_looks(tmp_path: Path) -> None:
     model = target(WORTH)
     # So many words that hardly a prompt comes up twice, and nothing is learned.
@@ -184,6 +185,7 @@ def test_a_loss_that_is_no_number_goes_back_to_the_last_weights_at_half_the_rate
 # --- kept and resumed ---
 
 
+@pytest.mark.slow
 def test_a_replay_opens_no_policy(tmp_path: Path) -> None:
     first = search(tmp_path)
     opened = len(MADE)

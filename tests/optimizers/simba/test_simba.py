@@ -93,6 +93,7 @@ def search(
 ONE = SIMBA(rounds=1, minibatch=8, candidates=3)
 
 
+@pytest.mark.slow
 def test_a_step_takes_n_runs_of_each_example_and_one_of_each_candidate(tmp_path: Path) -> None:
     for method in (ONE, replace(ONE, rounds=3)):
         result, asked, _ = search(tmp_path / str(method.rounds), method)
@@ -158,6 +159,7 @@ def test_advice_goes_below_the_text_that_it_names_and_nowhere_else(tmp_path: Pat
     assert "Do nothing here." not in text_of(told[0]).split("The input:")[0].split("The texts of the program:")[1]
 
 
+@pytest.mark.slow
 def test_two_rules_keep_their_order(tmp_path: Path) -> None:
     calls = iter(range(10**6))
     result, _, _ = search(tmp_path, replace(ONE, rounds=6, demos=0), lambda _: named(f"Rule {next(calls)}."))
@@ -169,6 +171,7 @@ def test_two_rules_keep_their_order(tmp_path: Path) -> None:
         assert numbers == sorted(numbers)
 
 
+@pytest.mark.slow
 def test_a_demonstration_is_the_best_run_s_own_reply_and_the_last_of_them(tmp_path: Path) -> None:
     answer = lambda request: f"{sampled(request, 0.5)}"  # noqa: E731
     result, _, told = search(tmp_path, replace(ONE, rounds=8, demos=2), answer=answer)

@@ -52,6 +52,7 @@ def test_the_start_is_scored_in_full_before_anything_else(tmp_path: Path) -> Non
     assert all(text.startswith(f"{START}\n\nQuestion: ") for text in first)
 
 
+@pytest.mark.slow
 def test_no_pair_is_scored_on_what_it_was_made_from(tmp_path: Path) -> None:
     task, proposer, model = word_task(), Scripted(inventive, name="inventive"), Scripted(demo_fond)
     result = search(tmp_path, task=task, proposer=proposer, model=model)
@@ -138,6 +139,7 @@ def quality(answer: str, example: Example) -> float:
     return float(answer)
 
 
+@pytest.mark.slow
 def test_the_best_of_the_rest_is_scored_in_full(tmp_path: Path) -> None:
     examples = [Example.of("-", text=f"item {number}") for number in range(160)]
     task = Task.from_examples(examples, prompt=START, metric=quality, answer="text", splits=Splits(60, 40, 60))

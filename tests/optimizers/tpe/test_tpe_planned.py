@@ -79,7 +79,8 @@ def merit(text: str) -> float:
     return round(uniform(text), 3)
 
 
-@pytest.mark.parametrize("preset", [pytest.param("budget", marks=pytest.mark.slow), "paper"])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["budget", "paper"])
 def test_the_sampler_is_told_what_the_pair_scored_and_comes_back_to_what_scored_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset
 ) -> None:
@@ -204,6 +205,7 @@ def test_the_score_from_which_on_a_reply_is_shown(tmp_path: Path, threshold: flo
     assert ("I think 0.5" in shown) is own
 
 
+@pytest.mark.slow
 def test_a_proposer_that_runs_dry_ends_the_search(tmp_path: Path) -> None:
     result = optimize(
         planted_task(),

@@ -156,6 +156,7 @@ def test_examples_are_the_stories() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_other_processes_tell_the_same_stories() -> None:
     code = (
         "from promptopt.tasks.library.word_problems import generate; print([example.id for example in generate(60, 3)])"
