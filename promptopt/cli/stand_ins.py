@@ -24,7 +24,7 @@ GROWTH = 24
 """Words that rewrites of a short prompt have more than it. Ours: between the arena's proposer and terse ones."""
 COMMON = 0.6
 """Of how many examples how hard they are is the same for all prompts. Ours: half-way between tasks of the arena."""
-STUBBORN = 0.15
+STUBBORN = 0.12
 """Of how many examples no prompt helps. Ours: else a search of few finds one that gets all right, and is at its end."""
 LONGEST_PHRASE = 11
 """Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
