@@ -38,6 +38,7 @@ class Counting(Scripted):
         return estimate_tokens(text, self.name)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

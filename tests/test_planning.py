@@ -80,6 +80,7 @@ def test_the_room_is_what_the_plan_grants_and_stays(tmp_path: Path, budget: Budg
     assert (rooms[0].cells() is None) == (budget == Budget())
 
 
+@pytest.mark.slow
 def test_another_plan_is_another_run_and_an_equal_one_goes_on(tmp_path: Path) -> None:
     small, large = (conduct(tmp_path, Planner(), Budget(evaluations=cap)) for cap in (400, 800))
     assert small.run_id != large.run_id

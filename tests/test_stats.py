@@ -297,6 +297,7 @@ def test_the_interval_of_a_mean() -> None:
 scores = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(scores, scores), max_size=14), st.integers(0, 3))
 def test_any_scores_give_a_sound_result(pairs: list[tuple[float, float]], seed: int) -> None:
@@ -310,6 +311,7 @@ def test_any_scores_give_a_sound_result(pairs: list[tuple[float, float]], seed: 
         assert verdict(gain) == "no_evidence"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(scores, max_size=12))
 def test_any_mean_has_an_interval_within_the_scores_range(values: list[float]) -> None:

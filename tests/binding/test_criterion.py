@@ -99,6 +99,7 @@ def test_searched_on_one_model_judged_on_another(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_transfer_is_replayed_and_resumed_like_any_run(tmp_path: Path) -> None:
     whole = transferred(tmp_path / "store.db")
     again = transferred(tmp_path / "store.db")
@@ -113,6 +114,7 @@ def test_a_transfer_is_replayed_and_resumed_like_any_run(tmp_path: Path) -> None
     assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
 
+@pytest.mark.slow
 def test_the_check_is_part_of_which_run_it_is(tmp_path: Path) -> None:
     names = {
         transferred(tmp_path / "store.db").run_id,

@@ -43,6 +43,7 @@ def with_contract(task_file: str, lines: str) -> str:
     return task_file
 
 
+@pytest.mark.slow
 def test_a_better_prompt_is_green_and_a_sabotaged_one_is_red(invoke: Invoke, task_file: str) -> None:
     green = check(invoke, task_file, BETTER, "--baseline", START)
     red = check(invoke, task_file, WORSE, "--baseline", START)
@@ -120,6 +121,7 @@ def test_replies_that_break_the_schema_more_often_are_red(invoke: Invoke, task_f
     assert "break it" in told["output schema"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("addition", "named"),
     [
@@ -141,6 +143,7 @@ def test_a_winner_that_leaks_or_talks_to_others_is_red(
     assert named not in known.stdout
 
 
+@pytest.mark.slow
 def test_files_for_servers_of_continuous_integration_say_the_same_twice(invoke: Invoke, task_file: str) -> None:
     files = ("--junit", "junit.xml", "--summary", "summary.md")
     check(invoke, task_file, WORSE, "--baseline", START, *files)
@@ -193,6 +196,7 @@ def test_a_prompt_that_lost_an_input_breaks_the_contract_and_the_files_are_writt
     assert summary.exists()
 
 
+@pytest.mark.slow
 def test_a_chatbot_that_gives_its_prompt_away_is_red_whatever_the_score(
     invoke: Invoke, workplace: Path, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +219,7 @@ def test_a_chatbot_that_gives_its_prompt_away_is_red_whatever_the_score(
     assert {"leak of the prompt", "hidden orders"} <= {each["name"] for each in json.loads(green.stdout)["decisions"]}
 
 
+@pytest.mark.slow
 def test_a_dry_run_foresees_what_is_then_asked_and_asks_nothing(
     invoke: Invoke, task_file: str, model: Scripted
 ) -> None:
@@ -234,6 +239,7 @@ def test_a_dry_run_foresees_what_is_then_asked_and_asks_nothing(
     assert capped["evaluations"] == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["{{name}}", "{{ name }}", "${name}", "<name>", "{name}"])
 def test_the_change_is_shown_in_the_spelling_of_the_files(mark: str, invoke: Invoke, workplace: Path) -> None:
     rows = [

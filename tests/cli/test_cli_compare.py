@@ -76,6 +76,7 @@ def test_a_folder_makes_every_number_again_and_asks_no_model(
     assert (workplace / "sent" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_changed_is_refused(compared: dict[str, Any], invoke: Invoke, workplace: Path) -> None:
     plan, rows = workplace / "found" / "comparison.json", workplace / "found" / "cells.jsonl"
     kept = plan.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from command_line import BETTER, Invoke, answer, text_of
 from promptopt.models.scripted import Scripted
 
 
+@pytest.mark.slow
 def test_it_shows_figures_and_ends_in_a_sentence(
     invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_the_prompt_of_published_pairs_is_found(
     assert task.pool.rows == (Example(tuple(fields.items()), "yes, surely", (), ("no", "maybe")),)
 
 
+@pytest.mark.slow
 def test_named_columns_are_taken_and_rejected_comes_along(invoke: Invoke, workplace: Path) -> None:
     write(workplace / "prefs.jsonl", [{"ask": f"a{number}", **pairs(number)} for number in range(400)])
     assert invoke("init", "own", "--data", "prefs.jsonl", "--input", "ask", "--target", "chosen").exit_code == 0

@@ -138,6 +138,7 @@ def test_a_rubric_that_names_an_answer_is_told_of(
     assert "names 'please 7', the answer of example" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_check_judge_has_the_last_word(
     search: Callable[..., dict[str, Any]], invoke: Invoke, judged_task: str, models: dict[str, Scripted]
 ) -> None:

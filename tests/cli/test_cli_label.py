@@ -40,6 +40,7 @@ def otherwise(_: int, row: dict[str, str]) -> dict[str, str]:
     return {"better": {"A": "B", "B": "A", "tie": "tie"}[manners(0, row)["better"]]}
 
 
+@pytest.mark.slow
 def test_a_sheet_is_blind_and_the_same_each_time(run: str, invoke: Invoke, workplace: Path) -> None:
     done = invoke("label", run, "-n", "60", "--out", "sheet.csv")
     assert done.exit_code == 0, done.stderr
@@ -59,6 +60,7 @@ def test_a_sheet_is_blind_and_the_same_each_time(run: str, invoke: Invoke, workp
     assert (invoke("label", run, "--out", "sheet.ods").exit_code, invoke("label", run, "-n", "0").exit_code) == (2, 2)
 
 
+@pytest.mark.slow
 def test_labels_decide_and_the_run_says_it_from_then_on(
     run: str,
     invoke: Invoke,
@@ -87,6 +89,7 @@ def test_labels_decide_and_the_run_says_it_from_then_on(
     assert invoke("runs", "show", run).stdout.startswith("Better by 0.3")
 
 
+@pytest.mark.slow
 def test_people_overrule_a_judge_that_prefers_the_winner(run: str, invoke: Invoke, workplace: Path) -> None:
     invoke("label", run, "-n", "80", "--out", "sheet.csv")
     sheet = filled(workplace / "done.jsonl", rows_of(workplace / "sheet.csv"), otherwise)
@@ -139,6 +142,7 @@ def test_further_labels_are_another_look(run: str, invoke: Invoke, workplace: Pa
     assert (found["number"], found["gain"]["alpha"]) == (2, pytest.approx(0.05 / 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"better": "C"}, "row 1: better is 'C'; write A, B or tie"), ({"item": "item-x"}, "not in this run's sheet"),

@@ -62,6 +62,7 @@ def test_a_prompt_that_is_no_worse_stays_and_nobody_is_asked_for_another(
     assert models["writer"].calls == 0
 
 
+@pytest.mark.slow
 def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_planted(
     moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, task_file: str
 ) -> None:

@@ -84,6 +84,7 @@ def test_keep_your_prompt_is_a_success(invoke: Invoke, task_file: str, monkeypat
     assert result.stdout.startswith("Keep your prompt: ")
 
 
+@pytest.mark.slow
 def test_the_same_command_again_pays_nothing(invoke: Invoke, task_file: str, model: Scripted) -> None:
     first = json.loads(invoke(*BASE, task_file, "--json").stdout)
     calls = model.calls
@@ -94,6 +95,7 @@ def test_the_same_command_again_pays_nothing(invoke: Invoke, task_file: str, mod
     assert second["run_id"] == first["run_id"]
 
 
+@pytest.mark.slow
 def test_a_dead_engine_suspends_and_the_same_command_goes_on(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +136,7 @@ def test_ctrl_c_and_its_like_suspend(
     assert signal.getsignal(sent[0]) is before
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_at_once(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(request: Any) -> str:
         if model.calls == 100:
@@ -210,6 +213,7 @@ def test_a_cap_ends_the_search_and_is_kept(invoke: Invoke, task_file: str) -> No
     assert found["spent"]["evaluations"] <= 100
 
 
+@pytest.mark.slow
 def test_the_command_line_beats_the_file(invoke: Invoke, task_file: str, workplace: Path) -> None:
     (workplace / "run.toml").write_text(
         f'task = "{task_file}"\nmethod = "climb"\nmodel = "scripted"\nseed = 3\n[settings]\nsteps = 1\n'
@@ -222,6 +226,7 @@ def test_the_command_line_beats_the_file(invoke: Invoke, task_file: str, workpla
     assert given["spent"]["proposer_calls"] == 2
 
 
+@pytest.mark.slow
 def test_resume_needs_nothing_but_the_run(
     invoke: Invoke, task_file: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +275,7 @@ def test_the_verdict_is_shown_where_the_winner_cannot_be_written(
     assert not list(workplace.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_file: str, model: Scripted) -> None:
     shown = invoke(*BASE, task_file, "--dry-run")
     assert shown.exit_code == 0
@@ -378,6 +384,7 @@ def test_strange_data_goes_through(invoke: Invoke, task_file: str, workplace: Pa
     assert "\x1b" not in shown.stdout
 
 
+@pytest.mark.slow
 def test_what_the_test_can_show_is_said_once_and_asks_for_what_is_wanting(invoke: Invoke, task_file: str) -> None:
     for cap, wanted in (("40", "budget"), ("5000", "data")):
         asked = (*BASE, task_file, "--test", "80", "--max-evaluations", cap)

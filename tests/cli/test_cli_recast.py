@@ -36,6 +36,7 @@ def test_a_dry_run_counts_the_whole_prompt(invoke: Invoke, task_file: str) -> No
     assert roles["proposer"]["calls"] == 0
 
 
+@pytest.mark.slow
 def test_the_winner_is_written_exported_and_measured_as_it_was(invoke: Invoke, task_file: str, tmp_path: Path) -> None:
     out = tmp_path / "winner.json"
     ran = invoke("optimize", *OPTIONS, *SMALL, "--task", task_file, "--out", str(out), "--json")

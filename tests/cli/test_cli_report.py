@@ -15,6 +15,7 @@ from promptopt.testing import feature_accuracy, planted_model, planted_task
 pytest.importorskip("jinja2", reason="needs the extra `report`")
 
 
+@pytest.mark.slow
 def test_a_run_is_reported_in_one_file(optimized: dict[str, Any], invoke: Invoke, workplace: Path) -> None:
     done = invoke("report", optimized["run_id"][:5])
     assert done.exit_code == 0, done.stderr
@@ -27,6 +28,7 @@ def test_a_run_is_reported_in_one_file(optimized: dict[str, Any], invoke: Invoke
     assert text.count("<script") == 2
 
 
+@pytest.mark.slow
 def test_the_command_it_shows_is_the_same_run(
     optimized: dict[str, Any], invoke: Invoke, task_file: str, workplace: Path
 ) -> None:
@@ -72,6 +74,7 @@ def test_what_is_no_run_is_said_in_a_sentence(arguments: list[str], said: str, i
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_said(optimized: dict[str, Any], invoke: Invoke) -> None:
     done = invoke("report", optimized["run_id"], "--out", "no/such/folder/r.html")
     assert done.exit_code == 2

@@ -49,6 +49,7 @@ def test_diff(optimized: dict[str, Any], invoke: Invoke, task_file: str) -> None
     assert f"Both end with the same prompt ({optimized['best']['prompt_id']})" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["txt", "json"])
 def test_an_exported_prompt_scores_what_the_run_measured(
     ending: str, optimized: dict[str, Any], invoke: Invoke, task_file: str, model: Scripted
@@ -63,6 +64,7 @@ def test_an_exported_prompt_scores_what_the_run_measured(
     assert model.calls == calls
 
 
+@pytest.mark.slow
 def test_exported_python_builds_the_same_messages(
     optimized: dict[str, Any], invoke: Invoke, workplace: Path, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +81,7 @@ def test_exported_python_builds_the_same_messages(
     assert built in sent
 
 
+@pytest.mark.slow
 def test_export_to_stdout_and_formats(optimized: dict[str, Any], invoke: Invoke) -> None:
     run = optimized["run_id"]
     assert invoke("runs", "export", run).stdout == f"{BETTER}\n\nText: {{text}}\nAnswer:\n"
@@ -89,6 +92,7 @@ def test_export_to_stdout_and_formats(optimized: dict[str, Any], invoke: Invoke)
     assert "txt, json, messages, python" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_export_refuses_another_layout(
     optimized: dict[str, Any], invoke: Invoke, workplace: Path, task_file: str
 ) -> None:
@@ -100,6 +104,7 @@ def test_export_refuses_another_layout(
     assert START not in result.stdout
 
 
+@pytest.mark.slow
 def test_delete_and_gc(optimized: dict[str, Any], invoke: Invoke, task_file: str, model: Scripted) -> None:
     calls = model.calls
     info = invoke("cache", "info").stdout
@@ -140,6 +145,7 @@ def test_a_run_that_was_killed_and_one_under_way_are_told_apart(tmp_path: Path, 
         assert "run its command again" in invoke("runs", "show", "aa").output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "json", "toml", "openai", "dspy", "langchain", "promptfoo", "llm", "python"])
 def test_every_form_of_other_programs_is_an_option(form: str, optimized: dict[str, Any], invoke: Invoke) -> None:
     done = invoke("runs", "export", optimized["run_id"], "--to", form)

@@ -140,6 +140,7 @@ def test_a_check_judge_that_cannot_be_read_is_said_to_be_why_there_is_no_verdict
     assert "name another judge" in said
 
 
+@pytest.mark.slow
 def test_a_file_that_names_who_plays_users_needs_no_trust_where_somebody_else_is_named(
     simulated: str, invoke: Invoke, models: dict[str, Scripted]
 ) -> None:

@@ -34,6 +34,7 @@ def test_pairs_are_written_where_prompts_differ_clearly(
     assert record["beta"] == 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "says"),
     [

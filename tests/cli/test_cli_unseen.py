@@ -125,6 +125,7 @@ def test_another_search_pays_for_the_looks_before_it_and_the_same_one_again_does
     assert (alpha(0), alpha(1)) == (first, second)
 
 
+@pytest.mark.slow
 def test_a_search_never_asks_about_the_task_that_is_left_out(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     invoke("optimize", *CAPS, "--task", "green.toml,blue.toml", "--json")
     searched = len(model.log)
@@ -283,6 +284,7 @@ def test_a_file_that_holds_no_system_prompt_and_a_task_without_a_user_prompt_are
     assert "has no user prompt to be searched" in " ".join(chat.stderr.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "said"), [("1,2", "2 numbers for 3 tasks"), ("1,x,2", "'1,x,2' are no numbers")])
 def test_weights_that_do_not_fit_are_told_as_they_were_given(
     weights: str, said: str, invoke: Invoke, tasks: Path
@@ -310,6 +312,7 @@ def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, 
     assert invoke("evaluate", *caps[2:], "--task", "blue.toml", "--prompt", "b.json", "--system", "x").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     asked = (
         "--task",

@@ -62,6 +62,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return compared(tmp_path_factory.mktemp("store") / "s.db")
 
 
+@pytest.mark.slow
 def test_the_best_method_leads_the_failed_one_ends_and_the_rest_went_on(found: Comparison) -> None:
     order = [each.name for each in found.table()]
     assert (order[0], order[-1]) == ("good", "fails")

@@ -44,6 +44,7 @@ def test_a_start_with_room_above_it_is_worth_a_search(tmp_path: Path) -> None:
     json.dumps(found.to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_same_again_costs_nothing_and_no_look(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         first, second = looked(store), looked(store)

@@ -163,6 +163,7 @@ def test_a_function_is_its_own_reader() -> None:
     assert resolve(str.upper) is str.upper
 
 
+@pytest.mark.slow
 def test_runaway_replies_take_no_time() -> None:
     read = resolve("label", INTENTS)
     start = time.perf_counter()

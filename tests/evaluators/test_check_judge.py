@@ -65,6 +65,7 @@ def searched(
     return optimize(task, Two(), model=models, evaluator=made(task), store=store)
 
 
+@pytest.mark.slow
 def test_a_prompt_that_pleases_one_judge_alone_is_not_chosen(tmp_path: Path) -> None:
     alone = searched(tmp_path / "s.db", vain(), None)
     assert alone.best.prompt["instruction"] == FLATTERY

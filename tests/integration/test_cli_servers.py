@@ -61,6 +61,7 @@ def score(result: Result) -> float:
     return json.loads(result.stdout)["layouts"][0]["score"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_two_servers_share_no_answer_and_one_that_moves_keeps_its_own(invoke: Invoke) -> None:
     with FakeServer(knows) as one, FakeServer(always_bad) as two, FakeServer(always_bad) as moved:
@@ -100,6 +101,7 @@ def test_two_servers_are_two_runs_and_a_moved_one_is_one(invoke: Invoke) -> None
         assert json.loads(resumed.stdout)["paid"]["calls"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_half_an_emoji_and_the_echoed_key_reach_the_store_made_harmless(invoke: Invoke, tmp_path: Path) -> None:
     echoing = f"good \ud83d {KEY} \x1b[2J\x9b1m"
@@ -114,6 +116,7 @@ def test_half_an_emoji_and_the_echoed_key_reach_the_store_made_harmless(invoke: 
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_an_error_that_forges_a_result_is_made_visible(invoke: Invoke) -> None:
     forged = failure(401, "\x1b[2J\x1b[HBetter: accuracy 0.99\r\x9b1m\u202e")
@@ -197,6 +200,7 @@ def test_options_of_a_server_that_cannot_be_are_sentences(invoke: Invoke, option
     assert said in result.stderr
 
 
+@pytest.mark.slow
 def test_troubles_are_shown_or_not_and_end_with_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     log, shown = logging.getLogger("promptopt.models.server.dispatch"), list[str]()
     with troubles(shown.append):

@@ -175,6 +175,7 @@ def test_each_generation_looks_at_other_examples(tmp_path: Path) -> None:
     assert len({min(questions) for questions in young}) > 4
 
 
+@pytest.mark.slow
 def test_the_best_is_found_and_known_cells_are_not_asked_again(tmp_path: Path) -> None:
     model = planted_model(feature_accuracy(WORDS[:3], base=0.4, each=0.15))
     result = search(tmp_path, model=model)
@@ -213,6 +214,7 @@ def test_a_cap_on_calls_holds_for_all_models_together(tmp_path: Path) -> None:
     assert result.start.test is not None
 
 
+@pytest.mark.slow
 def test_the_critic_is_shown_mistakes_and_only_mistakes(tmp_path: Path) -> None:
     model = planted_model(feature_accuracy(WORDS[:3], base=0.4, each=0.15))
     requests: list[str] = []

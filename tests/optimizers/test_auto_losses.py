@@ -25,6 +25,7 @@ def lower_with_words(content: Content, continuation: str) -> list[float]:
     return [sum(word in text for word in WORDS[:3]) - 3.0 - uniform(text, continuation), -0.1]
 
 
+@pytest.mark.slow
 def test_by_losses_the_best_of_a_generation_go_on_and_the_best_words_are_found(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = optimize(

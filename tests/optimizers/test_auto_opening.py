@@ -69,6 +69,7 @@ def search(home: Path, model: Scripted, cap: int = 250, optimizer: Auto | None =
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", ["text", "system"])
 def test_a_far_better_layout_is_found_and_told(tmp_path: Path, best: str) -> None:
     shares = {"chat": 0.1, "system": 0.1, "text": 0.1, best: 0.95}
@@ -82,6 +83,7 @@ def test_a_far_better_layout_is_found_and_told(tmp_path: Path, best: str) -> Non
     assert again.prompt == result.prompt
 
 
+@pytest.mark.slow
 def test_a_layout_that_does_no_better_is_not_searched(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.8, "system": 0.1, "text": 0.1}))
     others = [each for each in result.candidates() if each.prompt.layout]
@@ -89,11 +91,13 @@ def test_a_layout_that_does_no_better_is_not_searched(tmp_path: Path) -> None:
     assert result.prompt.layout == ""
 
 
+@pytest.mark.slow
 def test_layouts_stay_as_they_are_where_the_user_says_so(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.2, "system": 0.9, "text": 0.9}), optimizer=Auto(layouts=False))
     assert not [each for each in result.candidates() if each.prompt.layout]
 
 
+@pytest.mark.slow
 def test_a_layout_whose_replies_can_be_read_mends_unreadable_ones(tmp_path: Path) -> None:
     model = right_in(dict.fromkeys(("chat", "system", "text"), 0.8), lambda content: form(content) == "system")
     result = search(tmp_path, model)
@@ -102,6 +106,7 @@ def test_a_layout_whose_replies_can_be_read_mends_unreadable_ones(tmp_path: Path
     assert any("('system' " in warning and "tries these too" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_a_layout_that_the_model_does_not_take_is_left_out_in_a_sentence(tmp_path: Path) -> None:
     answering = right_in({"chat": 0.3, "system": 0.9, "text": 0.9})
 
@@ -118,6 +123,7 @@ def test_a_layout_that_the_model_does_not_take_is_left_out_in_a_sentence(tmp_pat
         assert result.prompt.layout == "system"
 
 
+@pytest.mark.slow
 def test_a_winner_in_another_layout_is_taken_away_as_it_was_measured(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.2, "system": 0.2, "text": 0.9}))
     exported = export(export_of(task(), result.prompt), "json")

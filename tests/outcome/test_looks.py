@@ -200,6 +200,7 @@ def planned_by(store: Path, *, cap: int, model: Scripted | None = None) -> tuple
     return result, next(event for event in events if isinstance(event, Planned)), opened
 
 
+@pytest.mark.slow
 def test_only_a_run_that_opens_the_test_says_which_look_that_will_be(tmp_path: Path) -> None:
     tried(tmp_path / "s.db", task=planted_task(train=60, dev=40, test=200))
     first, plan, _ = planned_by(tmp_path / "s.db", cap=250)

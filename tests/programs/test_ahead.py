@@ -149,6 +149,7 @@ def planned(calls: list[tuple[int, bool]], common: int):
     return program
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     calls=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=9),

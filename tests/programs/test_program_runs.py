@@ -84,6 +84,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     return home, search(home)
 
 
+@pytest.mark.slow
 def test_both_parts_of_a_program_become_better(whole: tuple[Path, Result]) -> None:
     best = whole[1].best.prompt
     assert WORDS["plan"] in best["plan"]
@@ -91,6 +92,7 @@ def test_both_parts_of_a_program_become_better(whole: tuple[Path, Result]) -> No
     assert whole[1].verdict == "better"
 
 
+@pytest.mark.slow
 def test_a_replay_of_a_program_pays_nothing(whole: tuple[Path, Result]) -> None:
     home, first = whole
     second = search(home)

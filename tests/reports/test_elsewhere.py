@@ -61,6 +61,7 @@ def as_user(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["chat", "text", "one", "turns"])
 def test_dspy_sends_what_was_measured(task: Task, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     peers = "/tmp/promptopt-peers/lib/python3.11/site-packages"

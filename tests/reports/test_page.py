@@ -80,6 +80,7 @@ def test_a_run_of_2000_candidates_and_100000_scores_is_quick_and_small() -> None
     assert len(text.encode()) < 6_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "candidates"), [({"text": "word " * 10_000}, 60), ({"items": 20_000}, 5)])
 def test_long_prompts_and_many_items_stay_small_and_say_what_is_left_out(
     changes: dict[str, Any], candidates: int
@@ -139,6 +140,7 @@ def test_a_diff_in_pieces_holds_both_texts(before: str, after: str) -> None:
     assert "".join(text for kind, text in pieces if kind != "gone") == after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "."])
 def test_a_diff_of_10000_words_is_quick_and_whole(end: str) -> None:
     before = " ".join(f"w{number % 800}{end if number % 12 == 0 else ''}" for number in range(10_000))

@@ -197,6 +197,7 @@ class Shuffled(Scripted):
         yield from replies
 
 
+@pytest.mark.slow
 def test_order_of_arrival_changes_nothing(tmp_path: Path) -> None:
     accuracy = feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)
     answers = planted_model(accuracy)._answers

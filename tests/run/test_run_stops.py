@@ -40,6 +40,7 @@ def test_a_blind_except_in_a_metric_cannot_swallow_a_stop(tmp_path: Path) -> Non
 # Law 6: an outage suspends
 
 
+@pytest.mark.slow
 def test_dead_engine_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
     whole = conduct(tmp_path / "whole.db")
     model = planted_model(feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2))

@@ -48,6 +48,7 @@ def pick(selector, store, evaluations):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
 def test_on_a_run(kind, tmp_path):
     whole = pick(kind(budget=300), tmp_path, 1000)

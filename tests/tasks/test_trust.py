@@ -48,6 +48,7 @@ def module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "mailed_metric", raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [METRIC, HEAD + FILE + SETTING, HEAD + FILE + '[settings.m.metric]\nname = "a:b"'])
 def test_a_task_file_imports_nothing_until_its_content_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
@@ -189,6 +190,7 @@ def worth(path: Path, **options: bool) -> float:
     return scored[0].value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["scoring.py:score", "scoring:score"])
 def test_a_metric_beside_the_task_file_scores_once_both_are_trusted(tmp_path: Path, metric: str) -> None:
     path = beside(tmp_path, metric)

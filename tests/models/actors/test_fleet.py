@@ -111,6 +111,7 @@ def plain(result: Result) -> dict[str, Any]:
     return {name: value for name, value in result.to_json().items() if name != "wall_s"}
 
 
+@pytest.mark.slow
 def test_a_run_over_workers_has_the_same_result_journal_and_ledger(quick: None, tmp_path: Path) -> None:
     alone = searched(tmp_path / "alone.db", planted(""), proposer(""))
     tasks, writers = Fleet(InThreads([planted] * 3)), Fleet(InThreads([proposer] * 3))

@@ -53,6 +53,7 @@ def check(reply: Reply) -> None:
     assert 0 <= reply.completion_tokens < 300_000
 
 
+@pytest.mark.slow
 @examples
 @given(answers, st.sampled_from([0, 2]))
 def test_any_answer_is_a_reply_or_an_outage(answer: dict[str, Any], tops: int) -> None:
@@ -60,6 +61,7 @@ def test_any_answer_is_a_reply_or_an_outage(answer: dict[str, Any], tops: int) -
         check(read_reply(answer, Request("x", logprobs=tops), "tiny", "a-key-of-mine"))
 
 
+@pytest.mark.slow
 @examples
 @given(st.lists(values | answers, max_size=4), st.sampled_from(["data: ", "data:", "", "event: x\ndata: "]), st.text())
 def test_any_stream_is_an_answer_or_an_outage(chunks: list[Any], before: str, noise: str) -> None:

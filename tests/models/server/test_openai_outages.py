@@ -164,6 +164,7 @@ def test_a_server_that_dies_midway_keeps_nobody_waiting_for_the_rest(opened: Ope
     assert len({asked.text for asked in server.asked}) <= 108
 
 
+@pytest.mark.slow
 def test_many_requests_go_out_at_once_and_none_twice(opened: Opening) -> None:
     server, model = opened(lambda asked: reply(asked.text, latency_s=0.05), concurrency=24)
     requests = [chat(f"{n}") for n in range(300)]
@@ -173,6 +174,7 @@ def test_many_requests_go_out_at_once_and_none_twice(opened: Opening) -> None:
     assert not server.repeated
 
 
+@pytest.mark.slow
 def test_429_halves_what_is_in_flight_and_nothing_is_lost(opened: Opening) -> None:
     busy = 0
 

@@ -74,6 +74,7 @@ def test_batches_share_connections_and_close_ends_the_thread(opened: Opening) ->
     assert ask(model, chat("c"))[0].text == "c"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("transport")
 def test_a_forgotten_model_leaves_no_thread() -> None:
     before = model_threads()

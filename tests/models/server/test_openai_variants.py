@@ -108,6 +108,7 @@ def test_how_much_is_sent_holds_for_every_server(monkeypatch: pytest.MonkeyPatch
     assert task._dispatcher.window.cap == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"])
 def test_a_header_that_cannot_be_sent_is_a_sentence_without_it(
     name: str, opened: Opening, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -171,6 +171,7 @@ def test_rounds_add_up_their_kl_and_stop_at_the_bound(tmp_path: Path) -> None:
     assert spent[-1] <= 0.8 + 1e-3
 
 
+@pytest.mark.slow
 def test_a_draw_by_the_weights_is_the_same_for_a_seed(tmp_path: Path) -> None:
     method = AlignPro(mode="tilt", guard=False)
     one, two = search(tmp_path / "a", method), search(tmp_path / "b", method)

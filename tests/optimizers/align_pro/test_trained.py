@@ -147,6 +147,7 @@ def test_a_fit_whose_loss_is_no_number_twice_ends_the_training_and_tells_the_ste
     assert not any(step.note.startswith("step ") for step in result.steps)
 
 
+@pytest.mark.slow
 def test_a_replay_opens_no_prompter_and_pays_nothing(tmp_path: Path) -> None:
     first = search(tmp_path)
     opened = len(MADE)
@@ -156,6 +157,7 @@ def test_a_replay_opens_no_prompter_and_pays_nothing(tmp_path: Path) -> None:
     assert outcome(again) == outcome(first)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_last_weights_and_ends_the_same(tmp_path: Path) -> None:
     whole = search(tmp_path / "whole")
     model = answering()

@@ -88,6 +88,7 @@ def test_any_room_has_a_plan_and_a_least(evaluations: int | None, calls: int | N
 LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=400), LARGE])
 def test_the_best_are_paraphrased_round_after_round_within_what_is_expected(tmp_path: Path, budget: Budget) -> None:
     runs: list[Run] = []

@@ -111,6 +111,7 @@ def test_the_beam_is_the_best_of_the_pool_best_first(tmp_path: Path) -> None:
         assert [means[prompt] for prompt in step.kept] == sorted(means.values(), reverse=True)[: len(step.kept)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [None, Budget(evaluations=400)])
 def test_a_child_that_ties_does_not_replace_its_parent(tmp_path: Path, budget: Budget | None) -> None:
     level = Scripted(lambda request: "yes", name="level")

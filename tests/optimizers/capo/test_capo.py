@@ -129,6 +129,7 @@ def test_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_right(tmp_
     assert len(kinds) == 2
 
 
+@pytest.mark.slow
 def test_replies_for_demonstrations_are_asked_for_without_demonstrations(tmp_path) -> None:
     model = Scripted(counting, name="counting")
     settings = replace(SMALL, population=6, iterations=4, breed=Breeding(crossovers=4))

@@ -148,6 +148,7 @@ def test_one_block_that_a_cap_leaves_is_enough_for_a_better_paraphrase_to_win(tm
     assert "well" in result.best.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluations", [120, 250, 400])
 def test_a_small_budget_has_candidates_beside_the_start(tmp_path, evaluations) -> None:
     model = planted_model(lambda text: 0.9 if "well" in text else 0.4)

@@ -70,6 +70,7 @@ def test_what_is_clearly_worse_is_never_asked_again(tmp_path) -> None:
     assert all("well" in prompt["instruction"] for prompt in result.steps[0].kept)
 
 
+@pytest.mark.slow
 def test_nine_better_ones_of_eleven_let_the_race_go_to_its_end(tmp_path) -> None:
     pool = (*(f"Do {n} well." for n in range(9)), "Do 9 badly.", "Do 10 badly.")
     result = search(tmp_path, Races(pool, 10, Race(gamma=0.0, block=10, blocks=6)))

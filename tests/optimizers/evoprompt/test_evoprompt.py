@@ -104,6 +104,7 @@ def test_a_record_is_the_donor_of_the_next_child(tmp_path: Path) -> None:
     assert sorted(kept(result, 1)) == sorted(["Five.", "High.", "Three.", "Higher."])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["v1", "v2", "v3"])
 @pytest.mark.parametrize("donor", ["best", "random"])
 def test_members_are_pairwise_different(tmp_path: Path, variant: str, donor: str) -> None:

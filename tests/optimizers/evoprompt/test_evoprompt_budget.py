@@ -72,6 +72,7 @@ def test_children_in_their_slots_and_random_donors_keep_what_they_need() -> None
     assert donor.keep == 4
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_first_generation_is_paraphrases_and_the_later_ones_are_bred(tmp_path: Path, kind: type[Any]) -> None:
     proposer = Scripted(inventive, name="inventive")

@@ -79,6 +79,7 @@ def test_a_budget_smaller_than_the_first_population_leaves_the_start_scored(tmp_
         assert result.steps == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
 def test_one_seed_one_course(tmp_path: Path, kind: type[EvoPrompt]) -> None:
     optimizer = kind(population=4, generations=3)

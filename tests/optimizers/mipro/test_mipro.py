@@ -304,6 +304,7 @@ def test_a_proposal_that_is_of_no_use_is_dropped_and_counted(tmp_path: Path, rea
     assert heard.made[0][0]["instruction"] == 1
 
 
+@pytest.mark.slow
 def test_several_texts_are_proposed_for_and_chosen_together(tmp_path: Path, heard: type[Heard]) -> None:
     examples = [Example.of("yes", question=f"question {number}") for number in range(160)]
     layout = Layout("both", text="{system}\n{instruction}\n\n{question}")

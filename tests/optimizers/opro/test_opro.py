@@ -155,6 +155,7 @@ def test_a_start_that_is_long_leaves_room_for_rewrites_of_its_length(tmp_path: P
     assert [len(candidate.prompt["instruction"]) for candidate in result.candidates()[1:]] == [1010]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -209,6 +209,7 @@ def test_a_piece_of_the_request_is_no_instruction(tmp_path: Path) -> None:
 LARGE = pytest.param(Budget(evaluations=1_000), marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=300), LARGE])
 def test_what_is_expected_in_a_room_bounds_what_is_spent(tmp_path: Path, budget: Budget) -> None:
     runs = []

@@ -65,6 +65,7 @@ def test_a_swap_keeps_all_phrases(texts: list[str], seed: int) -> None:
     assert sum(new != old for new, old in zip(swapped.split("|"), texts, strict=True)) in (0, 2)
 
 
+@pytest.mark.slow
 def test_no_sequence_of_edits_touches_what_is_protected() -> None:
     start = (
         "Use {question} well, and answer with <label>.\n\n```py\nif a and b:\n    print(a)\n```\n\n- See https://a.b/c,"

@@ -211,6 +211,7 @@ def test_the_test_score_has_no_bonus(tmp_path: Path) -> None:
     assert result.start.test.score == 1.0
 
 
+@pytest.mark.slow
 @ONE_BY_ONE
 def test_the_cost_of_a_search(tmp_path: Path, kind: type[Any]) -> None:
     method = kind(score=Scoring(examples=15), edit=Editing(neighbours=5), stop=Stopping(6, 6))

@@ -264,6 +264,7 @@ def by_halves() -> tuple[Task, Scripted]:
     return task, Scripted(answer, name="model")
 
 
+@pytest.mark.slow
 def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path) -> None:
     points: dict[bool, float] = {}
 
@@ -279,6 +280,7 @@ def test_tasks_with_labels_go_by_balanced_accuracy_and_entropy(tmp_path: Path) -
     assert points[True] > 80
 
 
+@pytest.mark.slow
 @ALL
 def test_what_balanced_accuracy_finds_better_goes_on(tmp_path: Path, kind: type[Any]) -> None:
     task, model = by_halves()

@@ -109,6 +109,7 @@ def test_a_cap_on_calls_is_planned_with_the_calls_of_the_proposer(kind: type[Any
     assert kind().least(room(500)) < 60 < kind(preset="paper").least(room(500))
 
 
+@pytest.mark.slow
 @ALL
 def test_a_search_by_budget_spends_it_and_sees_other_examples_each_time(tmp_path: Path, kind: type[Any]) -> None:
     task = task_of(PROMPT, train=60)
@@ -128,6 +129,7 @@ def test_a_search_by_budget_spends_it_and_sees_other_examples_each_time(tmp_path
     assert max(seen) > max(counts)
 
 
+@pytest.mark.slow
 @ALL
 def test_a_search_by_budget_finds_what_helps(tmp_path: Path, kind: type[Any]) -> None:
     def worth(text: str) -> float:
@@ -182,6 +184,7 @@ def skewed() -> tuple[Task, Scripted]:
     return task, Scripted(answer, name="skewed")
 
 
+@pytest.mark.slow
 @ALL
 def test_the_best_by_points_is_a_finalist_though_its_mean_is_not(tmp_path: Path, kind: type[Any]) -> None:
     task, model = skewed()

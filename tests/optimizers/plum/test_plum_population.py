@@ -159,6 +159,7 @@ def harmonies(
     return within_run(home, "Answer.", build)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 4, 5, 12])
 def test_considered_and_not_adjusted_a_harmony_is_the_prompt(tmp_path: Path, length: int) -> None:
     method = HarmonySearch(consider=1.0, adjust=0.0)

@@ -71,6 +71,7 @@ def test_of_gains_that_differ_by_less_than_counts_the_shorter_prompt_wins(tmp_pa
     assert result.steps[0].kept[0]["instruction"] == short
 
 
+@pytest.mark.slow
 def test_a_shortened_prompt_can_win(tmp_path: Path) -> None:
     scores: Scores = lambda content, _: [-1.0 - ("snow" in said(content))]  # noqa: E731
     result = search(tmp_path, replace(SMALL, iterations=1), word_task(), scores, proposer=always("Nothing."))

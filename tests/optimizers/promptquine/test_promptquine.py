@@ -197,6 +197,7 @@ def test_tiny_populations_end_too(tmp_path: Path, variant, population: int) -> N
     assert result.status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "low", "high"), [(GENERATIONAL, 1_100, 1_500), (STEADY, 600, 1_250)])
 def test_how_many_prompts_a_search_scores(tmp_path: Path, optimizer: PromptQuine, low: int, high: int) -> None:
     counts = [

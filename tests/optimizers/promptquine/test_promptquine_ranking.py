@@ -205,6 +205,7 @@ def test_halving_goes_by_the_worst_of_the_population_not_by_the_best(tmp_path: P
     assert between
 
 
+@pytest.mark.slow
 def test_the_in_context_prompt_is_ranked_though_it_is_no_elite(tmp_path: Path) -> None:
     """It is the worst on the examples of the search, and by far the best on those held out."""
     task = word_task(examples=24, layout=Layout("text", text="{demos}{instruction}{question}", demo="{question}; "))

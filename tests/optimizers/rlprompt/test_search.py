@@ -273,6 +273,7 @@ def test_the_best_on_dev_comes_back_even_if_an_early_step_had_it(tmp_path: Path)
     assert result.best.prompt in [each.prompt for each in ranked[:3]]
 
 
+@pytest.mark.slow
 def test_the_empty_prompt_is_ranked_where_the_contract_allows_it(tmp_path: Path) -> None:
     result = search(tmp_path)
     assert result.start.prompt in [each.prompt for each in result.steps[-1].pool]

@@ -107,6 +107,7 @@ def test_a_step_takes_n_runs_of_each_example_and_one_of_each_candidate(tmp_path:
     assert len({(text_of(request), request.seed) for request in runs}) == len(runs), "no draw is made twice"
 
 
+@pytest.mark.slow
 def test_steps_on_the_same_examples_draw_anew(tmp_path: Path) -> None:
     method = replace(ONE, rounds=2, minibatch=30, demos=0)
     _, asked, _ = search(tmp_path, method, lambda _: "no advice")

@@ -243,6 +243,7 @@ def test_too_much_criticism_is_cut_to_one_for_each_judgement_the_worst_first() -
     assert within_words(many, 20) == [many[0], many[2]]
 
 
+@pytest.mark.slow
 def test_a_budget_plans_steps_and_validation_and_bounds_hold(tmp_path: Path) -> None:
     plans = [TextGrad().plan(Room(cells, None, 1, 300, 40)) for cells in (100, 400, 2_000)]
     assert [plan.validation for plan in plans] == [10, 16, 50]

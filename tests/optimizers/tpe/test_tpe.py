@@ -72,6 +72,7 @@ def test_no_pair_is_scored_on_what_it_was_made_from(tmp_path: Path) -> None:
     assert len(scored) == 50
 
 
+@pytest.mark.slow
 def test_the_requests_hold_the_task_three_examples_and_a_tip(tmp_path: Path) -> None:
     task = replace(word_task(200), description="Say whether it is so.")
     proposer = Scripted(inventive, name="inventive")
@@ -191,6 +192,7 @@ def test_a_start_with_demonstrations_of_its_own_keeps_them_among_the_sets(tmp_pa
     assert {each.prompt.demos for each in result.candidates() if each.proposal.operator == "proposer"} == {own}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", ["", "???", f"<prompt>{START}</prompt>", Reply("<prompt>Answer the", "length")])
 def test_no_usable_instruction_leaves_the_demonstrations(tmp_path: Path, reply) -> None:
     result = search(tmp_path, proposer=lambda _: reply, task=word_task(), model=Scripted(demo_fond))

@@ -98,6 +98,7 @@ def test_the_sampler_draws_from_its_seed_alone_and_says_nothing() -> None:
     assert optuna.logging.get_verbosity() == level
 
 
+@pytest.mark.slow
 def test_the_sampler_comes_back_to_what_scored_well() -> None:
     hits: list[int] = []
     for seed in range(10):

@@ -60,6 +60,7 @@ def solved(story: Story) -> tuple[list[Decimal], set[Fraction]]:
     return [result(index) for index in range(len(story.steps))], used
 
 
+@pytest.mark.slow
 def test_the_steps_lead_from_facts_of_the_text_to_the_answer(stories: list[Story]) -> None:
     for story in stories:
         results, used = solved(story)
