@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,8 +83,9 @@ class Line:
 
     def close(self) -> None:
         """Let go of what was asked and will not be handed on."""
-        for begun in self._begun:
-            begun.close()
+        with ExitStack() as closing:
+            for begun in self._begun:
+                closing.callback(begun.close)
 
     def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
         # From here on what it asked for is found in the store.

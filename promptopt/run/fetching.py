@@ -91,8 +91,10 @@ class Fetch:
         """Every reply of the batch as JSON. Raises Suspended where one was not to be had."""
         through = self._through
         if self._lacking:
-            self._flush()
-            self.close()
+            try:
+                self._flush()
+            finally:
+                self.close()
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
             self._found.update(known(through.cache, self._lacking, through.warn))
             lost = sum(key not in self._found for key in self._lacking)

@@ -113,6 +113,8 @@ def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
         event.listen(store.engine, "before_cursor_execute", fail)
         stopped = conduct(store, model=model)
         event.remove(store.engine, "before_cursor_execute", fail)
+        with store.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM claims").scalar() == 0
     assert stopped.status == "suspended"
     assert "the disk is full: free some space and run the same command again" in stopped.reason
     assert outcome(conduct(tmp_path / "s.db")) == outcome(whole)

@@ -17,7 +17,7 @@ from promptopt.tasks.layout import Turns
 from promptopt.tasks.reading.hub import checksums
 from promptopt.tasks.splits import Splits, same_input
 from promptopt.tasks.task_file import load_task_file
-from promptopt.types import Example, Message
+from promptopt.types import Example, Message, Score
 
 OWN_DATA = ("support-intent", "support-replies", "word-problems")
 SIZES = {"support-intent": (200, 50, 200), "support-replies": (50, 30, 160), "word-problems": (200, 100, 200)}
@@ -133,7 +133,8 @@ def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.Mo
                 continue  # one upstream target is a film, not a letter
             answer = read(f"The answer is {example.target}." if task.answer == "number" else example.target)
             assert answer is not None
-            assert metric(answer, example) == 1.0, (name, example.target, answer)
+            given = metric(answer, example)
+            assert (given.value if isinstance(given, Score) else given) == 1.0, (name, example.target, answer)
 
 
 @pytest.mark.slow
