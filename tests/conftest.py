@@ -22,14 +22,14 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", settings.get_profile("busy"), max_examples=200)
 settings.load_profile("busy")
 
-SLOW = {"test_survives_a_crash_at_any_call"}
-"""Tests that every method inherits from its contract, and that a shorter one stands beside (see `.ci/run`)."""
+SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}
+"""Tests that every method inherits from its contract, and that start processes or many runs (see `.ci/run`)."""
 OF_A_FEW = {
     "test_budget_is_exact",
     "test_raised_budget_continues",
     "test_replay_pays_nothing",
-    "test_same_run_under_other_hash_seeds",
     "test_survives_crash_after_crash",
+    "test_test_split_stays_sealed",
 }
 """Tests of that contract that are slow too, but for the methods below."""
 FEW = {

@@ -18,8 +18,8 @@ from promptopt.types import Example, Prompt, Request
 
 PARTS = {"plan": "Plan the work.", "solve": "Solve the task."}
 WORDS = {"plan": "carefully", "solve": "exactly"}
-SLOWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("gepa", "optoprime", "simba", "textgrad")]
-METHODS = ["mipro", *SLOWER]
+SLOWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("gepa", "mipro", "optoprime", "textgrad")]
+METHODS = ["simba", *SLOWER]
 
 
 def text_of(request: Request) -> str:

@@ -27,8 +27,8 @@ OPENING = {"instruction": "Answer it", "system": "You help"}
 # What chooses demonstrations alone edits no part.
 ONE_TEXT = ("align-pro", "rlprompt", "sprig")
 """Methods that learn what is good in one text: the first editable part, the others stay."""
-QUICK = ("metaspo", "mipro", "plum-hc", "random", "tapruning", "textgrad")
-"""Of each kind the quickest, which run at all times."""
+QUICK = ("plum-hc", "random", "tapruning")
+"""The quickest of neighbours, rewriting and pruning, which run at all times."""
 METHODS = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in registry.names("optimizers")

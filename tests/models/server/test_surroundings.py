@@ -119,6 +119,7 @@ def test_a_proxy_that_cannot_be_spoken_to_is_a_sentence(proxy: str, monkeypatch:
         asked("http://a.example/v1")
 
 
+@pytest.mark.slow
 def test_a_proxy_for_all_is_used_and_one_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeServer(echo) as server:
         monkeypatch.setenv("ALL_PROXY", server.url.removesuffix("/v1"))
