@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import math
 import os
 import platform
 import time
@@ -182,6 +181,8 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
 
 def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> list[str]:
     """Mean test accuracy of each way, and the paired difference to random prompts over tasks and seeds."""
+    from promptopt.comparison.statistics import leads_in
+
     ways = list(dict.fromkeys(row.way for row in rows))
     size = f"--preset {chosen.preset}" if chosen.preset else f"--steps {chosen.steps}"
     lines = [
@@ -193,19 +194,18 @@ def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> li
         "| way | " + " | ".join(TASKS) + " | less random prompts | calls | minutes |",
         "|---|" + "---|" * (len(TASKS) + 3),
     ]
-    control = {(row.task, row.seed): row.accuracy for row in rows if row.way == "random prompts"}
+    blocks: dict[tuple[str, int], dict[str, float]] = {}
+    for row in rows:
+        blocks.setdefault((row.task, row.seed), {})[row.way] = row.accuracy
+    leads = {each.method: each for each in leads_in(list(blocks.values()), ways, "random prompts")}
     for way in ways:
         mine = [row for row in rows if row.way == way]
         cells: list[str] = []
         for task in TASKS:
             values = [row.accuracy for row in mine if row.task == task]
             cells.append(f"{sum(values) / len(values):.3f} ({len(values)})" if values else "")
-        gains = [row.accuracy - control[row.task, row.seed] for row in mine if (row.task, row.seed) in control]
-        shown = ""
-        if len(gains) > 1 and way != "random prompts":
-            mean = sum(gains) / len(gains)
-            error = math.sqrt(sum((each - mean) ** 2 for each in gains) / (len(gains) - 1) / len(gains))
-            shown = f"{mean:+.3f} ± {error:.3f}"
+        lead = leads.get(way)
+        shown = "" if lead is None or lead.error is None else f"{lead.mean:+.3f} ± {lead.error:.3f}"
         calls, minutes = sum(row.calls for row in mine) / len(mine), sum(row.minutes for row in mine) / len(mine)
         lines.append(f"| {way} | {' | '.join(cells)} | {shown} | {calls:,.0f} | {minutes:.1f} |")
     lines += ["", "In brackets: seeds. ±: standard errors of the paired difference over tasks and seeds.", ""]

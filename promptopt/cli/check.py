@@ -72,8 +72,9 @@ def check(
     task = task_of(config, trust=trust)
     laid_out, old = prompt_from(task, baseline)
     others, new = _new_prompt(task, prompt, laid_out)
-    if laid_out.layout != others.layout:
-        raise ConfigError("the two prompts are in different layouts of the task; export both in one")
+    if others.layout is not None and others.layout != laid_out.layout:
+        # Each is read in its own: the winner of a search may be in another than the prompt in use.
+        new = new.in_layout(others.layout.name)
     if dry_run:
         from promptopt.cli.foresight import foresee_check
 
@@ -126,7 +127,10 @@ def _checked(
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
-    shown = [_as_spelt(task, text, own) for text, own in zip(texts, given, strict=True)]
+    shown = [
+        _as_spelt(task, text, own) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
+        for text, own, prompt in zip(texts, given, prompts, strict=True)
+    ]
     return Checked(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),

@@ -185,10 +185,14 @@ class Lead:
 
 def leads_of(rows: Sequence[Row], methods: Sequence[str], floor: str = FLOOR) -> tuple[Lead, ...]:
     """The lead of every method that shares a block with `floor`, the largest first."""
-    scores = scores_of(rows).values()
+    return leads_in(list(scores_of(rows).values()), methods, floor)
+
+
+def leads_in(blocks: Sequence[Mapping[str, float]], methods: Sequence[str], floor: str) -> tuple[Lead, ...]:
+    """As `leads_of`; `blocks`: in each the score of every method."""
     found: list[Lead] = []
     for method in methods:
-        over = [each[method] - each[floor] for each in scores if method in each and floor in each]
+        over = [each[method] - each[floor] for each in blocks if method in each and floor in each]
         # A winner that is impossible on every item has no distance that could be averaged.
         over = [each for each in over if math.isfinite(each)]
         if method == floor or not over:

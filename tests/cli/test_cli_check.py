@@ -263,3 +263,27 @@ def test_the_change_is_shown_in_the_spelling_of_the_files(mark: str, invoke: Inv
     # The start is spelt as the task file spells it.
     check(invoke, "bot.toml", "new.md", *asked)
     assert f"-{start.format('{{name}}')}\n" in (workplace / "summary.md").read_text(encoding="utf-8")
+
+
+def test_prompts_in_different_layouts_are_each_read_in_its_own(
+    invoke: Invoke, task_file: str, model: Scripted, workplace: Path
+) -> None:
+    path = Path(task_file)
+    layouts = (
+        '[[layouts]]\nname = "plain"\ntext = "{instruction}\\n\\n{text}"\n'
+        '[[layouts]]\nname = "system"\nmessages = [["system", "{instruction}"], ["user", "{text}"]]\n'
+    )
+    path.write_text(f"{path.read_text('utf-8')}\n{layouts}", "utf-8")
+    winner = {"parts": {"instruction": BETTER}, "demos": [], "layout": "system"}
+    (workplace / "winner.json").write_text(json.dumps(winner), "utf-8")
+
+    green = check(invoke, task_file, "winner.json", "--baseline", START, "--summary", "s.md")
+    assert green.exit_code == 0, green.stderr
+    roles = {tuple(each.role for each in request.content) if not isinstance(request.content, str) else "text"
+             for request in model.log if "item" in str(request.content)}  # fmt: skip
+    assert roles == {("system", "user"), "text"}
+    assert "[read in the layout 'system']" in (workplace / "s.md").read_text("utf-8")
+
+    # The other way round it is the prompt in use that names one.
+    red = check(invoke, task_file, WORSE, "--baseline", "winner.json")
+    assert red.exit_code == 4, red.stderr
