@@ -128,6 +128,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
     from promptopt.cli.request import budget_of, task_of, with_task
     from promptopt.comparison.compare import cells_of, with_floor
+    from promptopt.models.specs import check_spec
     from promptopt.run.budget import Budget
 
     named = with_floor(_listed(methods))
@@ -140,7 +141,10 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
         raise ConfigError(f"--set {unknown}=…: begin with the method it is for, as in --set {named[0]}.{unknown}=…")
     if budget_of(config) == Budget():
         config = dataclasses.replace(config, max_evaluations=DEFAULT_EVALUATIONS)
-    cells = cells_of(tasks, named, _listed(models) or [config.model], _seeds(seeds))
+    asked = _listed(models) or [config.model]
+    for each in asked:
+        check_spec(each)
+    cells = cells_of(tasks, named, asked, _seeds(seeds))
     plan = Planned(tuple(cells), config, tasks)
     for cell in {(cell.task, cell.method): cell for cell in cells}.values():
         build_optimizer(cell.method, plan.config_of(cell).settings)

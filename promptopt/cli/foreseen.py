@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from promptopt.cli.roles import RoleForecast, sum_known
 from promptopt.cli.speed import ENOUGH_CALLS
-from promptopt.models.prices import SCRIPTED, Price, price_of
+from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.models.server.address import is_this_machine
 from promptopt.models.specs import check_spec
@@ -153,8 +153,7 @@ def without_price(roles: Sequence[RoleForecast], prices: Mapping[str, Price | No
 
 def price_by_spec(spec: str, base_url: str | None) -> Price | None:
     """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
-    if spec.partition("/")[0] != SCRIPTED:
-        check_spec(spec)
+    check_spec(spec)
     return price_of(spec, local=_is_here(spec, base_url))
 
 

@@ -15,6 +15,7 @@ from promptopt.binding.session import Session, opened
 from promptopt.comparison.cells import FLOOR, Cell, Row, conduct
 from promptopt.comparison.table import Comparison
 from promptopt.errors import ConfigError
+from promptopt.models.specs import check_spec
 from promptopt.outcome.sentence import Report
 from promptopt.protocols import Model, Optimizer, Task
 from promptopt.run.budget import Budget
@@ -51,6 +52,9 @@ def compare(
     by_method.setdefault(FLOOR, FLOOR)
     for each in by_method.values():
         bind_optimizer(each)
+    for each in by_model.values():
+        if isinstance(each, str):
+            check_spec(each)
     caps = Budget(evaluations=DEFAULT_EVALUATIONS) if budget is None else budget
     with opened(store) as shared:
 

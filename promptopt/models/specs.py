@@ -13,7 +13,7 @@ from typing import Literal
 
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.models.prices import litellm_providers
+from promptopt.models.prices import SCRIPTED, litellm_providers
 from promptopt.models.providers import Access, Provider, find
 from promptopt.protocols import Model
 
@@ -75,7 +75,9 @@ def open_model(
 def check_spec(spec: str) -> None:
     """Raise what `open_model` raises for a provider that is unknown, and open nothing."""
     provider, _, rest = spec.partition("/")
-    if provider not in registry.names("models") and not (rest and provider in {*_HOSTED, *litellm_providers()}):
+    # `scripted` is an object in a program, and opened by nobody.
+    known = (SCRIPTED, *registry.names("models"))
+    if provider not in known and not (rest and provider in {*_HOSTED, *litellm_providers()}):
         raise _unknown(spec)
 
 

@@ -184,3 +184,10 @@ def test_settings_are_of_one_method_and_a_replay_of_optimize(
                  "--max-evaluations", "300", "--json")  # fmt: skip
     assert json.loads(own.stdout)["run_id"] == cell["run_id"]
     assert model.calls == calls
+
+
+def test_a_model_of_nobody_is_said_before_a_run_is_made(invoke: Invoke, task_file: str, workplace: Path) -> None:
+    done = invoke("compare", "--task", task_file, "--methods", "climb", "--models", "scripted,opnai/gpt")
+    assert done.exit_code == 2
+    assert "no model provider is named 'opnai'; did you mean 'openai'" in done.stderr
+    assert json.loads(invoke("runs", "list", "--json").stdout)["runs"] == []
