@@ -82,6 +82,7 @@ class FirstTokens:
         begun: dict[tuple[str, str], dict[str, float]] = {}
         for token, logprob in top:
             start = fold(token)
+            # A single Latin letter begins words of all kinds, and counts only where it is a label itself.
             if len(start) > 1 or not start.isascii() or any(start == folded for _, folded in self._folded):
                 for label, folded in self._folded:
                     if start and folded.startswith(start):
@@ -90,6 +91,7 @@ class FirstTokens:
         owners: dict[str, str] = {}
         mass: dict[str, float] = {}
         for (label, _), spellings in begun.items():
+            # Shorter tokens that begin the word are left to other words that they begin.
             start = max(spellings, key=len)
             owner = owners.get(start)
             if owner is None:

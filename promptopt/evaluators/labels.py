@@ -117,6 +117,7 @@ class Labels:
         """The labels that are right, at least one: those spelled as the answers are, else those that read alike."""
         answers, labels = targets.right_answers(cell.example), self.task.labels
         right = [label for label in labels if label in answers]
+        # By case and punctuation only where none is spelled as the answer is: labels may differ in nothing else.
         right = right if right else [label for label in labels if fold(label) in map(fold, answers)]
         if not right:
             raise EvaluatorError(
@@ -178,6 +179,7 @@ class Labels:
                 parsed=False,
                 feedback=f"{_NO_NUMBER} after content-free inputs, so nothing calibrates",
             )
+        # W = diag(p_cf)^-1: what is divided as a probability is subtracted as a logarithm.
         logs = [log - start for log, start in zip(self._logs(cell, found), bias, strict=True)]
         shares = self._shares(logs)
         if shares is None:

@@ -61,6 +61,7 @@ def keep_pairs(
             "before": old.value if old.judged else None,
             "after": new.value if new.judged else None,
         }
+        # Fewer scores than examples where a cap cut the test short.
         for example, old, new in zip(examples, before, after, strict=False)
     ]
     held = {"scale": scale, "rows": rows}
@@ -74,6 +75,7 @@ def kept_pairs(cache: Cache, name: str) -> Kept:
     key = call_key("memo", canonical([NAME, name]), "memo")
     found = cache.get([key])
     try:
+        # Twice: a memo is a text, which the store keeps as JSON in its turn.
         held: Mapping[str, Any] = json.loads(json.loads(found[key]))
         scale = None if held["scale"] is None else (float(held["scale"][0]), float(held["scale"][1]))
         return Kept(tuple(Pair(**row) for row in held["rows"]), scale)

@@ -58,9 +58,11 @@ class Begun:
         """As `protocols.Batch`."""
         found = self._fetch.replies()
         values = [found[call.key] for call in self._calls]
+        # Charged before any is handed on: whoever stops reading here has had them all.
         said = self._done(self, self._calls, values)
         for value in values:
             yield Reply.from_json(value)
+        # Only now: the cells that these replies complete are scored and kept.
         if not self.whole:
             raise BudgetSpent(said)
 
@@ -75,6 +77,7 @@ class Line:
     def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Begun:
         """As `protocols.Line`."""
         calls, before = self._way.calls(requests, draws), self._begun
+        # What is on its way is in no ledger yet, so the cap has to be told of it.
         admitted = calls[: self._way.admit(calls, [key for each in before for key in each.keys])]
         fetch = self._way.fetch(admitted, {key for each in before for key in each.asked})
         begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
@@ -83,6 +86,7 @@ class Line:
 
     def close(self) -> None:
         """Let go of what was asked and will not be handed on."""
+        # Each lets go, also where one before it fails: other runs wait for what is claimed.
         with ExitStack() as closing:
             for begun in self._begun:
                 closing.callback(begun.close)

@@ -37,6 +37,7 @@ class Turns(Generic[CallT]):
     def following(self) -> list[CallT]:
         """Those whose turn it is, once all that was given before is stored; empty when that is all."""
         try:
+            # One step: with the next one, the claims of these are let go of.
             for keys in self._turns:
                 return [self._missing[key] for key in keys]
         except StoreError as outage:

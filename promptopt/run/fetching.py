@@ -50,10 +50,12 @@ class Fetch:
         Raises ReplayDiverged before anything is asked: a replay that goes another way must be told before it pays.
         """
         self._through = through
+        # Equal calls of a batch are asked once; the journal has each of them, for a replay makes each of them.
         keys = list(dict.fromkeys(call.key for call in calls))
         if through.journal is not None:
             through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
         self._found = known(through.cache, keys, through.warn)
+        # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
@@ -124,6 +126,7 @@ class Fetch:
                 # Where the model fails, too: what was answered is paid for.
                 through.cache.flush()
                 raise
+        # Told apart from an outage, which ends by itself: here the user has to mend something first.
         except Refused as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:
