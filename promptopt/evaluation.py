@@ -157,6 +157,7 @@ def compare(
     both = [(each, known[each].value, score.value)
             for each, score in zip(second.examples, second.scores, strict=True)
             if each in known and known[each].judged and score.judged]  # fmt: skip
+    # Scores by two evaluators have no difference.
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
@@ -184,6 +185,7 @@ def looking(
         models=models,
         prices=prices(models),
         cache=store.cache,
+        # Nothing is journaled: whoever looks again asks the same, and reads it from the store.
         journal=None,
         limits=Limits.of(budget),
         seed=seed,

@@ -198,6 +198,7 @@ class _Mover:
         # An object stands for what answered then, whatever answers under its name today.
         named = [each for each in (self.roles.task, *targets) if isinstance(each, str)]
         # Case tells no two models of a server or a hub apart.
+        # By spelling first: opening a model may take seconds, or a download.
         pair = _repeated([each.strip().casefold() for each in named])
         pair = _repeated([self._opened(each).name.casefold() for each in named]) if pair is None else pair
         if pair is None:

@@ -75,6 +75,7 @@ def load(folder: Path) -> tuple[Plan, Comparison]:
         ) from cause
     except (ValueError, KeyError, TypeError) as cause:
         raise DataError(f"the comparison in {folder} is damaged ({type(cause).__name__}: {cause})") from cause
+    # Through JSON, as those written were: tuples are lists there.
     wrong = next(_differences("", said["result"], json.loads(json.dumps(found.to_json()))), None)
     if wrong is not None:
         raise DataError(f"the numbers in {folder / PLAN} do not follow from {ROWS}: {wrong}; one of them was changed")

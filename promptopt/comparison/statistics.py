@@ -155,11 +155,13 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
     means = tuple((method, sum(row[method] for row in table) / number) for method in ranked)
     critical = p_value = None
     if number > 1:
+        # Demsar 2006: q_alpha is the studentized range over the square root of 2; CD = q_alpha * sqrt(k (k + 1) / 6 N).
         quantile = float(studentized_range.ppf(1.0 - ALPHA, count, math.inf))
         critical = quantile / math.sqrt(2.0) * math.sqrt(count * (count + 1) / (6.0 * number))
         tied = all(len(set(row.values())) == 1 for row in table)
         if count > 2:
             columns = [[each[method] for each in blocks] for method in ranked]
+            # Where all ranks tie, scipy divides zero by zero.
             p_value = 1.0 if tied else float(friedmanchisquare(*columns).pvalue)
     return Ranks(tuple(sorted(means, key=lambda pair: pair[1])), number, critical, p_value)
 

@@ -197,6 +197,7 @@ def _curve(rows: Sequence[Row], budget: str) -> list[tuple[float, float]]:
     if not lines:
         return []
     far = max(line[-1][0] for line in lines)
+    # Before that some runs have no score yet, and a mean of the others would jump when they come in.
     first = max(line[0][0] for line in lines)
     places = [first, *(far * step / GRID for step in range(1, GRID + 1) if far * step / GRID > first)]
     return [(place, _mean([_last(line, place) for line in lines])) for place in places]
