@@ -237,7 +237,7 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
 
     Raises ConfigError and DataError.
     """
-    from promptopt.reports.export import from_text
+    from promptopt.reports.given import from_text
 
     if text is None:
         return task, task.initial

@@ -171,6 +171,7 @@ def _bootstrap(
 ) -> tuple[float, float]:
     groups: dict[str | int, list[tuple[float, float]]] = {}
     for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
+        # Replies of one group are drawn together: they are no independent evidence.
         groups.setdefault(item.group if item.group else place, []).append(pair)
     units, rng = list(groups.values()), random.Random(f"calibration {seed}")
     values: list[float] = []

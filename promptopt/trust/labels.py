@@ -98,6 +98,7 @@ def read_labels(
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
         named = _text(row, "labeler")
+        # A sheet without names is one person's.
         person = named if named else place.rpartition(", row ")[0]
         before = read.sides.setdefault(item, {}).setdefault(person, side)
         if before != side:
@@ -131,6 +132,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     low, high = scale
     values: list[float] = []
     for name, text in zip(("score_a", "score_b"), scores, strict=True):
+        # Spreadsheets write decimals as their country does.
         number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
         if number is None or not low <= number <= high:
             raise DataError(f"{place}: {name} is {text!r}; write a number from {low:g} to {high:g}")

@@ -101,6 +101,7 @@ class Found:
 
 def found_in(probe: Probe, values: Sequence[float | None], plain: Sequence[float | None]) -> Found:
     """What the values of the planted and of the plain replies come to; None where the judge could not be read."""
+    # Both means are over the same inputs: a plain reply that could not be read takes its planted one along.
     pairs = [(one, other) for one, other in zip(values, plain, strict=True) if one is not None and other is not None]
     unread = len(values) - len(pairs)
     mean, beside = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
