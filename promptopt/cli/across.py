@@ -38,6 +38,7 @@ def across(config: RunConfig, models: Sequence[str], asked: Asked, scored: Scori
         raise ConfigError(f"--model {repeated!r} is given twice; give models that differ")
     entry = [(asked.layout, asked.task, asked.prompt)]
     found = [scored(replace(config, model=model), entry, asked.split, quiet)[0][1] for model in models]
+    # So many verdicts are given at once, each at its share of the level.
     against = [compare(found[0], other, rivals=len(models) - 1) for other in found[1:]]
     if json:
         entries = [

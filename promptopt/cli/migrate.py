@@ -93,6 +93,7 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
     from promptopt.cli.request import models_of
     from promptopt.migration import freeze
 
+    # What an old model answered cannot be asked again once it is gone: such a file is never written over.
     if path.exists():
         raise ConfigError(f"{str(path)!r} is there already; name another file, or move it away")
     if not path.parent.is_dir():

@@ -85,6 +85,7 @@ def _asked(names: Sequence[str]) -> list[Asked]:
                 saved = Result.load(name).to_json()
                 found.setdefault(saved["run_id"], Asked(saved))
                 continue
+            # Opened only where a run is named: results in files need none.
             store = Store() if store is None else store
             record = store.find(name)
             if record.id in found:

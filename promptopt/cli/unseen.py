@@ -229,6 +229,7 @@ def _reworded(
     first, part = whole.editables
     prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
     found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
+    # One that is left out would shift the halves below.
     if len(found) < len(prompts):
         raise ConfigError(f"a user prompt written for {own.name!r} could not be scored; leave --user-prompts out")
     half = len(texts)

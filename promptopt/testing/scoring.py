@@ -107,7 +107,6 @@ class SelectorContract:
         """It spends no more than it may, and counts what it spends truly."""
         ranked, result = self.select(tmp_path, lambda _: 0.5, 12, 3)
         assert sum(estimate.count for estimate in ranked) <= self.limit
-        # Beside the selector's own: at most four contenders on 40 dev examples, start and winner on 60 test examples.
         assert result.spent.evaluations <= self.limit + 4 * 40 + 2 * 60
 
     def test_a_prompt_that_is_far_better_is_kept(self, tmp_path: Path) -> None:
