@@ -91,12 +91,12 @@ def compare(
 
 
 def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
-    from promptopt.comparison.folder import Plan, save
+    from promptopt.comparison.folder import CommandPlan, save
     from promptopt.store.runs import Store
 
     try:
         with Store() as store:
-            save(out, Plan(_shared(plan.config), plan.tasks), found, store)
+            save(out, CommandPlan(_shared(plan.config), plan.tasks), found, store)
         _page(out, found)
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder") from cause

@@ -17,7 +17,7 @@ from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.comparison.user_prompts import Spread, UnderUserPrompts
-    from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.evaluation import Evaluation, PromptComparison
     from promptopt.stats import Gain
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
@@ -33,7 +33,7 @@ class Judged:
 
     before: Evaluation
     after: Evaluation
-    against: Comparison
+    against: PromptComparison
     runs: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:

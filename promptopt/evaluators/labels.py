@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError, EvaluatorError, UnknownName
 from promptopt.evaluators import targets
-from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokens, Reading, fold
+from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokenReading, FirstTokens, fold
 from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Score, ScoreRequest
 
@@ -201,7 +201,7 @@ class Labels:
             self._begun(right, reader.read(reply), reply.text) for right, reply in zip(rights, replies, strict=True)
         ]
 
-    def _begun(self, right: list[str], reading: Reading, output: str) -> Score:
+    def _begun(self, right: list[str], reading: FirstTokenReading, output: str) -> Score:
         """A label that is not among the reported alternatives gets the smallest log-probability, an upper bound."""
         if reading.problem:
             return Score(self._unreadable, output, parsed=False, feedback=reading.problem)

@@ -13,7 +13,7 @@ from promptopt.types import Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Handlers:
     """What a door does for a line, of one role and repetition.
 
     `calls`: requests and their draws as calls. `admit`: how many calls a cap lets through, from the first, where so
@@ -71,15 +71,15 @@ class Begun:
 class Line:
     """Batches in their order: each begun after the one before, asked in turn, and handed on in turn."""
 
-    _way: Way
+    _handlers: Handlers
     _begun: list[Begun] = field(default_factory=list[Begun])
 
     def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Begun:
         """As `protocols.Line`."""
-        calls, before = self._way.calls(requests, draws), self._begun
+        calls, before = self._handlers.calls(requests, draws), self._begun
         # What is on its way is in no ledger yet, so the cap has to be told of it.
-        admitted = calls[: self._way.admit(calls, [key for each in before for key in each.keys])]
-        fetch = self._way.fetch(admitted, {key for each in before for key in each.asked})
+        admitted = calls[: self._handlers.admit(calls, [key for each in before for key in each.keys])]
+        fetch = self._handlers.fetch(admitted, {key for each in before for key in each.asked})
         begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
         self._begun.append(begun)
         return begun
@@ -94,4 +94,4 @@ class Line:
     def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
         # From here on what it asked for is found in the store.
         self._begun.remove(begun)
-        return self._way.charge(calls, values)
+        return self._handlers.charge(calls, values)

@@ -12,7 +12,7 @@ from promptopt.store.claims import Claims
 CallT = TypeVar("CallT")
 
 
-class Turns(Generic[CallT]):
+class ClaimedCalls(Generic[CallT]):
     """The calls of `missing`, by key, that nobody else asks for now; then those that others did not store after all.
 
     Without claims all of them at once. What it raises is Suspended: where the store fails, or the run is to stop.

@@ -14,7 +14,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError,
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
-from promptopt.run.ahead import Line, Way
+from promptopt.run.ahead import Handlers, Line
 from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import Call, Fetch, Through
@@ -94,7 +94,7 @@ class Door:
             return self._calls_spent()
 
         self._owner = threading.get_ident()
-        line = Line(Way(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
+        line = Line(Handlers(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
         try:
             yield line
         finally:

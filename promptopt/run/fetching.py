@@ -9,7 +9,7 @@ from typing import Any
 from promptopt.errors import BackendError, Refused, StoreError, Suspended
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
-from promptopt.run.claimed import Turns
+from promptopt.run.claimed import ClaimedCalls
 from promptopt.run.stored import known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
@@ -60,7 +60,7 @@ class Fetch:
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         self._missing = dict(sorted(missing.items(), key=lambda each: each[1].text))
-        self._turns = Turns(through.claims, self._missing, through.cache, through.stopping) if missing else None
+        self._turns = ClaimedCalls(through.claims, self._missing, through.cache, through.stopping) if missing else None
 
     @property
     def asked(self) -> Collection[bytes]:

@@ -66,7 +66,7 @@ class Agreement:
 
 
 @dataclass(slots=True)
-class _Read:
+class _SoFar:
     """What was read so far."""
 
     sides: dict[str, dict[str, Side]] = field(default_factory=dict[str, dict[str, Side]])
@@ -83,7 +83,7 @@ def read_labels(
     `better` (A, B or tie) or `score_a` and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError
     for what cannot be meant.
     """
-    read = _Read()
+    read = _SoFar()
     for place, row in rows:
         item = _text(row, "item")
         if item not in winner_first:
@@ -114,7 +114,7 @@ def read_labels(
     return Labels(by_item, read.blank, tuple(people), kind)
 
 
-def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _Read) -> Side | None:
+def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:
     """The worth of replies A and B; None for a blank row."""
     better, scores = _text(row, "better"), [_text(row, name) for name in ("score_a", "score_b")]
     if not better and not any(scores):

@@ -34,7 +34,7 @@ DIFFERING = 10
 TEST = "PPI++ with Student's t"
 """What the test is called where the judge counts beside people."""
 
-Basis = Literal["labels", "labels + judge"]
+LabelBasis = Literal["labels", "labels + judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Powered:
     """
 
     gain: Gain
-    basis: Basis
+    basis: LabelBasis
     labelled: int
     judged: int
     weight: float

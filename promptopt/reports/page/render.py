@@ -18,12 +18,12 @@ from promptopt.errors import ConfigError
 from promptopt.outcome.sentence import Report
 from promptopt.reports import words
 from promptopt.reports.page.items import ORDER
-from promptopt.reports.page.views import Asked, CandidateRow, curves, view_of
+from promptopt.reports.page.views import CandidateRow, ReportedRun, curves, view_of
 from promptopt.text import visible
 from promptopt.types.identity import without_surrogates
 
 
-def runs_page(asked: Sequence[Asked]) -> str:
+def runs_page(asked: Sequence[ReportedRun]) -> str:
     """One run, or several side by side, as one HTML file. Raises ConfigError without Jinja, and for old results."""
     views = [view_of(each) for each in asked]
     reports = [each.report for each in asked]

@@ -24,7 +24,7 @@ BUDGETS = (("evaluations", "evaluations"), ("tokens", "tokens"), ("usd", "dollar
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportedRun:
     """A run to report: its result's JSON, the command that starts it (empty: started from Python), and its version."""
 
     report: Report
@@ -89,7 +89,7 @@ class RunView:
     warnings: tuple[str, ...]
 
 
-def view_of(asked: Asked) -> RunView:
+def view_of(asked: ReportedRun) -> RunView:
     """The view of one run. Raises ConfigError for a result that lacks what every result has."""
     report = asked.report
     try:
@@ -103,7 +103,7 @@ def view_of(asked: Asked) -> RunView:
         ) from cause
 
 
-def _view(asked: Asked, report: Report) -> RunView:
+def _view(asked: ReportedRun, report: Report) -> RunView:
     start, best = report["start"], report["best"]
     same = start["prompt_id"] == best["prompt_id"]
     candidates, lit = _candidates(report), _lineage(report)
@@ -159,7 +159,7 @@ def _demo(demo: Mapping[str, Any]) -> tuple[str, str]:
     return visible(inputs), visible(str(demo.get("solution") or demo.get("target", "")))
 
 
-def _facts(asked: Asked) -> tuple[tuple[str, str], ...]:
+def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
     report = asked.report
     search: Any = report.get("search") or {}
     known = [("task", report["task"]), ("method", report["method"]), ("seed", report["seed"]),
