@@ -122,7 +122,8 @@ class RandomSearch:
         # Looks are whole examples, so they ask for less than the budget they are made from.
         budget = next(
             # The largest whose looks the evaluations pay for.
-            (each for each in range(2 * most, 1, -1) if asked(len(arms), looks(len(arms), KEEP, each)) <= most), 1
+            (each for each in range(2 * most, 1, -1) if asked(len(arms), looks(len(arms), KEEP, each)) <= most),
+            1,
         )
         ranked = FreshRejects(budget).select(run, arms, sample, KEEP)
         kept = [estimate.prompt for estimate in ranked[:KEEP]]
