@@ -118,6 +118,7 @@ class Loss:
         if self.answer_weight is not None and cell.example.solution:
             value = self._weighted(cell, found.continuations[0], self.answer_weight)
         elif reduction == "token_mean":
+            # The target's tokens, whichever of the accepted answers is likeliest: one divisor for all prompts.
             value = total / len(found.continuations[0].tokens)
         unit = "nats" if reduction == "sum" else "nats a token"
         return Score(value, feedback=_feedback(answers, found.continuations, f"{-value:.3g} {unit}"))
@@ -141,6 +142,7 @@ class Loss:
                 example_id=cell.example.id,
             )
         left, count = len(solution) - places[-1], int(self._ends(cell.example))
+        # From the end, where the answer stands: tokens are counted back until their characters reach its beginning.
         while left > 0 and count < len(tokens):
             # Whole tokens: one that reaches over the beginning of the target is the answer's.
             count += 1

@@ -100,6 +100,7 @@ class StyleReward:
         if rewritten is None:
             return 0.0
         content = max(0.0, self.content(rewritten, cell.example[self.source]))
+        # (content + style) / 2, on a scale of 100.
         return 50 * (content + self.style(rewritten, cell.example.target))
 
 
