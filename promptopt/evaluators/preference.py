@@ -153,6 +153,7 @@ class Preference:
         right, rejected = self._preferred(cell.example), self.rejected(cell.example)
         targets.check_tokens(cell, (*right, *rejected), found, self._ends(cell.example))
         preferred, others = found.continuations[: len(right)], found.continuations[len(right) :]
+        # By the tokens of the target, whichever accepted output is likeliest: one divisor for all prompts.
         above = self._reduced(targets.any_of(right, preferred), preferred[0])
         below = [self._reduced(targets.log_likelihood(other), other) for other in others]
         for output, value in zip((right[0], *rejected), (above, *below), strict=True):
