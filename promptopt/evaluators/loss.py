@@ -29,9 +29,9 @@ class Loss:
     probabilities are added up.
 
     reduction: "sum" is the log-probability of the whole answer, "token_mean" divides it by the number of tokens (of
-    the target, where there are accepted answers too). By default "sum" for labels, since a mean would make a label of
-    three tokens look easier than one of one, and "token_mean" for free text and worked solutions, since a sum would
-    make the longest outputs the hardest. Values of different reductions cannot be compared.
+    the target, where there are accepted answers too). By default it is "sum" for labels: a mean would make a label of
+    three tokens look easier than one of one. For free text and worked solutions it is "token_mean": a sum would make
+    the longest outputs the hardest. Values of different reductions cannot be compared.
 
     ends: whether the token that ends the reply is part of the answer. By default it is for free text and worked
     solutions (a prompt that makes the model ramble should pay), and is not for labels.

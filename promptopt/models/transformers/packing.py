@@ -1,9 +1,9 @@
 """Many texts as one sequence: what begins alike stands there once, and every token sees its own beginnings only.
 
 The texts that follow a candidate's prefix form a tree. Its branches are the examples, their branches the alternatives
-that are scored after each; single-token alternatives need no token of their own, for they are only predicted. Laid out
-as one sequence without padding, with every token at the position it has in its own text, the tree is evaluated in one
-forward pass, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
+that are scored after each; single-token alternatives need no token of their own, for they are only predicted. The tree
+is laid out as one sequence without padding, with every token at the position it has in its own text. One forward pass
+evaluates it, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
 transformer looks at other tokens. (Where something does, `forward` finds it out and does not pack.)
 
 Attention costs the square of a sequence's length, so large batches are several trees side by side, a row each.
