@@ -87,6 +87,8 @@ class Teacher:
             prompt = run.initial.with_demos(demos)
             if not run.admit([Proposal(prompt, (run.initial,), "teacher")]):
                 return [Score(-math.inf, parsed=False)] * len(examples)
+            # A first try of the task model is an evaluation like any other, free where it is known; others are draws
+            # of their own.
             if number == 0 and self._role == "task":
                 scores = list(run.evaluate([prompt], asked)[prompt])
             else:
