@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -137,9 +137,15 @@ def route_of(lm: LM) -> str:
 class DspyModel:
     """The LMs of a program as one model of promptopt's; DSPy's cache is off, as the run's store answers instead."""
 
-    def __init__(self, lm: LM, others: Sequence[LM] = (), *, threads: int = 8) -> None:
-        """`lm`: what is asked where a request names no route. `others`: by route. `threads`: requests in flight."""
+    def __init__(
+        self, lm: LM, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None, *, threads: int = 8
+    ) -> None:
+        """`lm`: what is asked where a request names no route. `others`: by route; `more`: those that come up meanwhile.
+
+        `threads`: requests in flight.
+        """
         self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
+        self._more: Mapping[str, LM] = {} if more is None else more
         self._threads = threads
         routes = [route_of(lm), *(route for route in self._lms if route and route != route_of(lm))]
         self.name = f"dspy/{'+'.join(routes)}"
@@ -188,7 +194,8 @@ class DspyModel:
             raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure
 
     def _one(self, request: Request) -> Reply:
-        lm, sampling = self._lms[request.route], request.sampling
+        known = request.route in self._lms
+        lm, sampling = (self._lms if known else self._more)[request.route], request.sampling
         config: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         # What the LM leaves to its server stays so: what is sent is what it sends by itself.
         if lm.kwargs.get("temperature") is None and sampling.temperature == TEMPERATURE:

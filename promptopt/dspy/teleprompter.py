@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ from promptopt.protocols import Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
 
-_log = logging.getLogger("promptopt.dspy")
 CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
+
+
+class PromptOptWarning(UserWarning):
+    """What a user should know of a compiled program: said once for each `compile`, and kept in its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +111,21 @@ class PromptOpt(Teleprompter):
         )
         others: list[LM] = [] if lm is None else [each.lm for _, each in student.named_predictors() if each.lm]
         said = [*bound.said, *([CACHE_OFF] if any(getattr(each, "cache", False) for each in [lm, *others]) else [])]
+        # Before anything is asked: how the data are divided is what a user may want otherwise.
+        _tell(said)
+        strays = bound.program.strays
+        task = _model(self.model if lm is None else lm, others, strays.lms)
         result = optimize(
             bound.task,
             self.method,
-            model=Models(_model(self.model if lm is None else lm, others), proposer=_model(self.proposer)),
+            model=Models(task, proposer=_model(self.proposer)),
             budget=self.budget,
             seed=self.seed,
             store=self.store,
         )
-        for sentence in said:
-            # Not as a warning, which is printed unasked: the report says it, and would say it a second time.
-            _log.info(sentence)
+        _tell([*result.warnings, *strays.said()])
         best = bound.configured(result.best.prompt)
-        best.promptopt = Outcome(result, tuple(said))
+        best.promptopt = Outcome(result, (*said, *strays.said()))
         return best
 
     def _lm(self, student: Module) -> LM:
@@ -134,11 +140,20 @@ class PromptOpt(Teleprompter):
         return lm
 
 
-def _model(given: Any, others: Sequence[LM] = ()) -> Any:
+def _tell(sentences: Sequence[str]) -> None:
+    """Warn of each, at the line of the user's that called: a logger's lines are not shown where none is set up."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in ("promptopt", "dspy"):
+        frame, level = frame.f_back, level + 1
+    for sentence in sentences:
+        warnings.warn(sentence, PromptOptWarning, stacklevel=level)
+
+
+def _model(given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None) -> Any:
     """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
     if not isinstance(given, dspy.BaseLM):
         return given
     engine = getattr(given, "engine", None)
     if isinstance(engine, ModelEngine) and not others:
         return engine.model
-    return DspyModel(given, others, threads=dspy.settings.num_threads or 8)
+    return DspyModel(given, others, more, threads=dspy.settings.num_threads or 8)
