@@ -22,6 +22,7 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     """
     if not example.tools and not reply.tool_calls:
         return reply
+    # The tags first: what is left may still be a call without them.
     text = _WRITTEN.sub(lambda found: _call(found[1], found[0]), reply.text).strip()
     bare = strip_fence(text)
     if bare.startswith("{"):

@@ -257,6 +257,7 @@ class _Fault(typing.NamedTuple):
         value: Any = table
         hint = parent = cast("Any", TaskTable)
         for step in place:
+            # What is no key is the name of one of the forms that pydantic tried.
             if step in _keys(value):
                 parent, hint, value = hint, _below(hint, value, step), value[step]
                 keys.append(step)

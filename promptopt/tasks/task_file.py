@@ -155,6 +155,7 @@ def _loaded(
     one_of_both(path, table)
     source = _source(path, table)
     metric = str(table.get("metric", ""))
+    # The bytes are read once: what was agreed to is what is run, also if the file changes meanwhile.
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)
     if consent is not None:

@@ -129,6 +129,7 @@ class Prompt:
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        # Prompts with the same texts are one prompt, in whatever order the parts were given.
         object.__setattr__(self, "texts", tuple(sorted(self.texts)))
         # Only where there is one: prompts in the task's own layout keep the id that they always had.
         named = [self.layout] if self.layout else []

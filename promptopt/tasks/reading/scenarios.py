@@ -68,6 +68,7 @@ def read_scenarios(
             **{name: texts.get(name, "") for name in (*PARTS, "opening", "target", "group")},
             **{name: texts[name] for name in variables},
         )
+        # Equal scenarios are one: twice in a split they would count twice.
         found.setdefault(replace(made, slice=texts.get("slice", "")))
     said: list[str] = []
     if unknown:
