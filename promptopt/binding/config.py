@@ -38,7 +38,7 @@ class Said:
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "What is searched": ("task", "method", "settings", "evaluator", "check_model", "check_evaluator", "seed", "out"),
-    "Models": ("model", "proposer", "judge", "check_judge", "user_model"),
+    "Models": ("model", "proposer", "judge", "check_judge", "user_model", "teacher"),
     "Servers": (
         "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
         "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
@@ -85,6 +85,10 @@ class RunConfig:
     check_judge: Annotated[str | None, Said("The judge that the verdict is by; default: the judge.", "MODEL")] = None
     user_model: Annotated[
         str | None, Said("The model that plays the users of a task with scenarios; default: the proposer.", "MODEL")
+    ] = None
+    teacher: Annotated[
+        str | None,
+        Said("The model whose right answers become demonstrations; default: the one that answers.", "MODEL"),
     ] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None

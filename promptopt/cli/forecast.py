@@ -170,8 +170,9 @@ def proposer_of(config: RunConfig) -> str:
 
 
 def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
-    """The check judge where one is named, and the model that plays users where there are some to be played."""
-    found = {} if config.check_judge is None else {"check_judge": config.check_judge}
+    """The check judge and the teacher where they are named, and who plays users where there are some to be played."""
+    named = {"check_judge": config.check_judge, "teacher": config.teacher}
+    found = {role: spec for role, spec in named.items() if spec is not None}
     if not isinstance(evaluator, Simulating):
         return found
     shipped = evaluator.user_model if evaluator.user_model else proposer
@@ -179,9 +180,9 @@ def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str,
 
 
 def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
-    """Who plays the users, where somebody does."""
-    named = [specs["user"]] if "user" in specs else []
-    return [RoleForecast("user", each, None, None, None, usd_of(prices[each], None, None)) for each in named]
+    """Who plays the users, and who teaches, where somebody does: only a rehearsal says how much."""
+    named = [(role, specs[role]) for role in ("user", "teacher") if role in specs]
+    return [RoleForecast(role, each, None, None, None, usd_of(prices[each], None, None)) for role, each in named]
 
 
 def _judges(

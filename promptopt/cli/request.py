@@ -122,6 +122,7 @@ def models_of(config: RunConfig) -> Models:
         own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
         config.check_judge,
         config.user_model,
+        config.teacher,
     )
 
 

@@ -13,6 +13,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
+from promptopt.dspy.program import described
 from promptopt.dspy.task import Data, bind
 from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
 from promptopt.errors import ConfigError
@@ -20,8 +21,12 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
+from promptopt.text import counted
 
 CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
+
+
+SUSPENDED = "the run is suspended, without a verdict; the same compile again goes on and pays for nothing twice"
 
 
 class PromptOptWarning(UserWarning):
@@ -58,7 +63,9 @@ class PromptOpt(Teleprompter):
     `method`: a name or an Optimizer. `metric`: (gold, prediction), with trace or in GEPA's form; gives a number in
     [0, 1], a bool, or a Prediction of score and feedback. `budget`: as of `promptopt.optimize`. `model`: what answers
     in place of the LMs that the program has, a model of promptopt's or an LM. `proposer`: what writes instructions, a
-    model or an LM; the one that answers, if None. `predictors`: those that are edited, by name; all, if None.
+    model or an LM; the one that answers, if None. `teacher`: whose right answers become demonstrations, where the
+    method makes any (bootstrap, mipro, simba); the one that answers, if None. `predictors`: those that are edited, by
+    name; all, if None.
     `calls_per_cell`: LM calls of one run of the program, for what is set aside under a cap on calls; as many as it has
     predictors, if None.
     """
@@ -71,6 +78,7 @@ class PromptOpt(Teleprompter):
         budget: Budget | None = None,
         model: str | Model | LM | None = None,
         proposer: str | Model | LM | None = None,
+        teacher: str | Model | LM | None = None,
         predictors: Sequence[str] | None = None,
         calls_per_cell: int | None = None,
         seed: int = 0,
@@ -79,7 +87,7 @@ class PromptOpt(Teleprompter):
         """Nothing is asked yet. Raises ConfigError for a metric that cannot be called."""
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy ships no types
         self.method, self.metric, self.budget = method, check_metric(metric), budget
-        self.model, self.proposer, self.predictors = model, proposer, predictors
+        self.model, self.proposer, self.teacher, self.predictors = model, proposer, teacher, predictors
         self.calls_per_cell, self.seed, self.store = calls_per_cell, seed, store
 
     def compile(
@@ -94,7 +102,8 @@ class PromptOpt(Teleprompter):
         """An optimised copy of `student`, whose `promptopt` is the `Outcome`; the student stays as it is.
 
         `valset`: what the final choice is made on, else split off `trainset`; `testset`: what the verdict is on, else
-        split off too. `teacher` is not used. Raises ConfigError, DataError and EvaluatorError for mistakes.
+        split off too. `teacher`: a program whose LM teaches, where `PromptOpt` names no teacher. Raises ConfigError,
+        DataError and EvaluatorError for mistakes.
         """
         if not isinstance(student, dspy.Module):
             raise ConfigError(f"PromptOpt.compile: student is {student!r:.80}; give a dspy.Module")
@@ -109,8 +118,10 @@ class PromptOpt(Teleprompter):
             calls_per_cell=self.calls_per_cell,
             seed=self.seed,
         )
+        teaching, about = _teacher(self.teacher, teacher, student)
         others: list[LM] = [] if lm is None else [each.lm for _, each in student.named_predictors() if each.lm]
-        said = [*bound.said, *([CACHE_OFF] if any(getattr(each, "cache", False) for each in [lm, *others]) else [])]
+        cached = any(getattr(each, "cache", False) for each in [lm, *others])
+        said = [*bound.said, *about, *([CACHE_OFF] if cached else [])]
         # Before anything is asked: how the data are divided is what a user may want otherwise.
         _tell(said)
         strays = bound.program.strays
@@ -118,12 +129,14 @@ class PromptOpt(Teleprompter):
         result = optimize(
             bound.task,
             self.method,
-            model=Models(task, proposer=_model(self.proposer)),
+            model=Models(task, proposer=_model(self.proposer), teacher=_model(teaching, own=True)),
             budget=self.budget,
             seed=self.seed,
             store=self.store,
         )
-        _tell([*result.warnings, *strays.said()])
+        # The program that comes back is then the best so far, without a verdict, and looks like any other.
+        stopped = [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
+        _tell([*result.warnings, *strays.said(), *stopped])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *strays.said()))
         return best
@@ -149,11 +162,30 @@ def _tell(sentences: Sequence[str]) -> None:
         warnings.warn(sentence, PromptOptWarning, stacklevel=level)
 
 
-def _model(given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None) -> Any:
+def _teacher(named: Any, program: Module | None, student: Module) -> tuple[Any, list[str]]:
+    """The model that teaches, of a program the LM that all its predictors have; and what is to be said of that one."""
+    if program is None:
+        return named, []
+    if not isinstance(program, dspy.Module):
+        raise ConfigError(
+            f"PromptOpt.compile: teacher is {program!r:.80}; give a dspy.Module, or PromptOpt a teacher=…"
+        )
+    lms = list({id(each.lm): each.lm for _, each in program.named_predictors() if each.lm is not None}.values())
+    alike = described(program) == described(student)
+    said = [] if alike else ["of the teacher program its LM alone is used, under the student's own prompt"]
+    if named is None and len(lms) != 1:
+        raise ConfigError(
+            f"the teacher program has {counted(len(lms), 'LM')} of its own, and one teaches; set one, as "
+            f"teacher.set_lm(…), or give PromptOpt a teacher=…"
+        )
+    return (lms[0] if named is None else named), said
+
+
+def _model(given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None, *, own: bool = False) -> Any:
     """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
     if not isinstance(given, dspy.BaseLM):
         return given
     engine = getattr(given, "engine", None)
     if isinstance(engine, ModelEngine) and not others:
         return engine.model
-    return DspyModel(given, others, more, threads=dspy.settings.num_threads or 8)
+    return DspyModel(given, others, more, threads=dspy.settings.num_threads or 8, own=own)

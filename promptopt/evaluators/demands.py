@@ -168,14 +168,15 @@ def _calls_unmet(demand: Demand, calls: Sequence[ToolCall]) -> str:
     if demand.forbids:
         wrong = next((call for call in calls if "*" in demand.texts or call.name in demand.texts), None)
         return "" if wrong is None else f"calls {wrong.name}, which it must not"
-    if any(call.name == demand.texts[0] and _holds_arguments(call, demand.arguments) for call in calls):
+    if any(call.name == demand.texts[0] and holds_arguments(call, demand.arguments) for call in calls):
         return ""
     given = f"({demand.arguments})" if demand.arguments else ""
     instead = "no tool" if not calls else ", ".join(shorten(call.written, SHOWN) for call in calls[:3])
     return f"does not call {shorten(demand.texts[0] + given, 2 * SHOWN)} (it calls {instead})"
 
 
-def _holds_arguments(call: ToolCall, wanted: str) -> bool:
+def holds_arguments(call: ToolCall, wanted: str) -> bool:
+    """Whether a call has these arguments, JSON of an object, and any others beside them; empty: any call has."""
     if not wanted:
         return True
     asked = cast("dict[str, object]", json.loads(wanted))

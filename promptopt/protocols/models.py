@@ -7,9 +7,12 @@ from typing import Literal, Protocol, runtime_checkable
 
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
-Role = Literal["task", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5", "check_judge", "user"]
+Role = Literal[
+    "task", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5", "check_judge", "user", "teacher"
+]
 """The task model answers, the proposer writes prompts, the judge scores; a panel has up to five judges. The check judge
-scores in place of the judge once the search has ended; the last one plays users."""
+scores in place of the judge once the search has ended; the user plays users; the teacher's replies become
+demonstrations."""
 
 JUDGES: tuple[Role, ...] = ("judge", "judge_2", "judge_3", "judge_4", "judge_5")
 """The judges of a panel, in the order they are named."""

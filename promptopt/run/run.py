@@ -77,9 +77,8 @@ class Run:
         self._rngs: dict[str, random.Random] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
-        self._thread = threading.get_ident()
+        self._thread, self._warned = threading.get_ident(), dict[str, None]()
         self._phase, self._begun = "search", time.monotonic()
-        self._warned: dict[str, None] = {}
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
@@ -126,7 +125,7 @@ class Run:
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
         With the prefix shared otherwise: what an engine computes again is charged, and replies, not drawn again, are
-        free. With a temperature, `heat`: draw number `draw` at it of the model of `role`, an evaluation each.
+        free. With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
         """
         self._check_thread()
         cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
@@ -134,7 +133,7 @@ class Run:
             raise exhausted(self._door.spent)
         if len(cells) < len(examples) and in_several_calls(self._evaluator):
             self.follow_budget()
-        ask = Otherwise(self._door) if heat is None else Drawn(self._door, heat, role)
+        ask = Otherwise(self._door) if heat is None and role == "task" else Drawn(self._door, heat, role)
         calls = self._door.spent.calls
         return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
 
@@ -223,6 +222,10 @@ class Run:
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, by the task model's own tokenizer where it has one, else an estimate."""
         return count_tokens(self._door.models["task"], text)
+
+    def names(self, role: Role) -> bool:
+        """Whether there is a model of that role."""
+        return role in self._door.models
 
     def pieces(self, text: str) -> list[str]:
         """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.

@@ -11,16 +11,17 @@ import pytest
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
 from promptopt.dspy import PromptOpt, PromptOptWarning, lm_of  # noqa: E402
+from promptopt.errors import ConfigError  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
 from tests.inside_dspy.test_lms import answering  # noqa: E402
 
 
-def told(home: Path, student, configured, *, metric=right, **given):
+def told(home: Path, student, configured, *, method="random", **given):
     """The compiled program, and what the user was warned of."""
     sets = {name: given.pop(name) for name in ("valset", "testset", "trainset") if name in given}
-    optimizer = PromptOpt("random", metric=metric, budget=Budget(evaluations=80), store=home / "store.db", **given)
+    optimizer = PromptOpt(method, metric=right, budget=Budget(evaluations=80), store=home / "store.db", **given)
     with warnings.catch_warnings(record=True) as seen, dspy.context(lm=configured):
         warnings.simplefilter("always")
         best = optimizer.compile(student, **{"trainset": examples(60), **sets})
@@ -188,3 +189,68 @@ def test_an_lm_that_is_asked_past_the_run_is_told_of(kind: str, tmp_path: Path) 
     configured = lm_of(Scripted(answering, name="scripted")) if ours else lm(Engine())
     _, said = told(tmp_path, Stronger(other) if ours else Sets(other), configured)
     assert sum("asks the LM 'scripted' by itself" in each for each in said) == 1
+
+
+class Weak(Engine):
+    """Right where it is shown how a stronger one worked."""
+
+    def write(self, system, user, request):
+        shown = any("strong" in part.text for each in request.messages for part in each.parts)
+        return f"[[ ## reasoning ## ]]\nweak\n\n[[ ## answer ## ]]\n{'yes' if shown else 'no'}"
+
+
+class Strong(Engine):
+    def write(self, system, user, request):
+        return "[[ ## reasoning ## ]]\nstrong\n\n[[ ## answer ## ]]\nyes"
+
+
+@pytest.mark.parametrize("given", ["a teacher LM", "a teacher program"])
+def test_another_lm_teaches_as_it_is_set_and_is_counted(given: str, tmp_path: Path) -> None:
+    weak, strong, student = Weak(), Strong(), dspy.ChainOfThought("question -> answer")
+    lms = lm(weak, cache=False), lm(strong, cache=False, temperature=0.2)
+    teacher = student.deepcopy()
+    teacher.set_lm(lms[1])
+    named, program = ({}, {"teacher": teacher}) if given == "a teacher program" else ({"teacher": lms[1]}, {})
+    budget = Budget(evaluations=200)
+    optimizer = PromptOpt("bootstrap", metric=right, budget=budget, store=tmp_path / "store.db", **named)
+    with warnings.catch_warnings(), dspy.context(lm=lms[0]):
+        warnings.simplefilter("ignore")
+        best = optimizer.compile(student, trainset=examples(), **program)
+        result = best.promptopt.result
+        assert result.best.test.score == 1.0
+        assert any(demo.reasoning == "strong" for demo in best.predict.demos)
+        assert best.predict.lm is None
+        assert result.by_role["teacher"].calls == strong.calls > 0
+        assert result.spent.calls == weak.calls + strong.calls
+        assert {request.config.temperature for request in strong.requests} == {0.2}
+        optimizer.compile(student, trainset=examples(), **program)
+    assert result.spent.calls == weak.calls + strong.calls
+
+
+def test_a_teacher_answers_in_place_of_all_lms_of_the_program(tmp_path: Path) -> None:
+    weak, own, strong, student = Weak(), Weak(), Strong(), dspy.ChainOfThought("question -> answer")
+    student.predict.lm = lm(own)
+    best, _ = told(tmp_path, student, lm(weak), method="bootstrap", teacher=lm(strong), trainset=examples())
+    assert any(demo.reasoning == "strong" for demo in best.predict.demos)
+    assert best.promptopt.result.spent.calls == weak.calls + own.calls + strong.calls
+
+
+def test_a_teacher_that_nobody_asks_is_told_of_and_one_without_an_lm_refused(tmp_path: Path) -> None:
+    _, said = told(tmp_path, One(), lm(Engine()), teacher=lm(Strong()))
+    assert sum("the teacher was never asked: random has none" in each for each in said) == 1
+    optimizer = PromptOpt("bootstrap", metric=right)
+    with pytest.raises(ConfigError, match="the teacher program has 0 LMs of its own"), dspy.context(lm=lm(Engine())):
+        optimizer.compile(One(), trainset=examples(), teacher=One())
+    with pytest.raises(ConfigError, match=r"give a dspy\.Module"), dspy.context(lm=lm(Engine())):
+        optimizer.compile(One(), trainset=examples(), teacher="openai/gpt-5")
+
+
+def test_a_run_that_an_outage_suspends_is_told_of(tmp_path: Path) -> None:
+    class Failing(Engine):
+        def complete(self, request):
+            if self.calls >= 30:
+                raise dspy.lm15.InvalidRequestError("the server is gone")
+            return super().complete(request)
+
+    _, said = told(tmp_path, One(), lm(Failing()))
+    assert sum("the run is suspended, without a verdict" in each and "the server is gone" in each for each in said) == 1

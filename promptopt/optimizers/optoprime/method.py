@@ -3,7 +3,8 @@
 Paper    Cheng, Nie, Swaminathan 2024, Trace is the Next AutoDiff: Generative Optimization with Rich Feedback, Execution
          Traces, and LLMs, NeurIPS 2024, arXiv:2406.16218; defaults are those of its code, `opto`, and of OpenTrace.
 Calls    a step: a minibatch of the task model for the current texts and one for the new ones; one call of the proposer,
-         whatever the number of texts, and one more where its reply is off its form.
+         whatever the number of texts, and one more where its reply is off its form; with several replies a step, those,
+         and the minibatch for each of them or a call that chooses (`several.py`).
 Scales   with S evaluations: S / 10 steps, on fresh minibatches of five; without a cap once through the data.
 Departs  a step is kept only where the mean over its minibatch rises by more than `threshold` (code: off by default, and
          a threshold permits losses); new values come in tags, JSON is read too; values that lose a placeholder, are too

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from promptopt.tasks.reading.chat_messages import Unusable, is_message, messages_of
+from promptopt.tasks.tool_results import as_openai
 from promptopt.types import ChatRole, Message, canonical
 
 Row = Mapping[str, object]
@@ -253,13 +254,8 @@ def _tools(row: Row) -> tuple[str, ...]:
             tables = [cast("dict[str, object]", tool) for tool in listed if isinstance(tool, dict)]
             if tables:
                 # The older form of OpenAI's, and Anthropic's, have no envelope.
-                return tuple(canonical(tool if "function" in tool else _wrapped(tool)) for tool in tables)
+                return tuple(canonical(tool if "function" in tool else as_openai(tool)) for tool in tables)
     return ()
-
-
-def _wrapped(tool: Mapping[str, object]) -> dict[str, object]:
-    function = {("parameters" if name == "input_schema" else name): value for name, value in tool.items()}
-    return {"type": "function", "function": function}
 
 
 def _variables(row: Row) -> tuple[tuple[str, str], ...]:
