@@ -176,6 +176,7 @@ def flat_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= flat_settings(typing.cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         elif isinstance(value, list):
+            # As JSON, for the items of a list of texts may have commas.
             flat[prefix + key] = json.dumps(value, ensure_ascii=False)
         else:
             flat[prefix[:-1] if key == "name" and prefix else prefix + key] = value
@@ -219,6 +220,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
         return _made(made, {}, owner) if isinstance(made, type) else made
     cls = made if isinstance(made, type) else type(made)
     hints = typing.get_type_hints(cls)
+    # Not those that the object works out for itself.
     fields = {entry.name: entry for entry in dataclasses.fields(cls) if entry.init}
     heads: dict[str, dict[str, Setting]] = {}
     for path, value in settings.items():
@@ -290,7 +292,9 @@ def _leaf(hint: Any, value: Setting, path: str) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
     try:
         if not isinstance(value, str):
+            # TOML has types: a text "3" where a number is due is a slip, and is not read as one.
             return adapter.validate_python(value, strict=True)
+        # On the command line there is no other way to write it.
         if type(None) in typing.get_args(hint) and value.lower() == "none":
             return None
         if typing.get_origin(_without_none(hint)) is tuple:

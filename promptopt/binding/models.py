@@ -107,6 +107,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     judging = proposing if judge is None else opened(judge, models.judge_access)
     checked = task if models.check is None else opened(models.check)
     by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
+    # A panel may have fewer judges than there are roles.
     by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
     if models.check_judge is not None:
         by_role["check_judge"] = opened(models.check_judge)

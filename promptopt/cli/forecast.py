@@ -114,8 +114,10 @@ def forecast(config: RunConfig) -> Forecast:
              **_others(config, evaluator, proposer)}  # fmt: skip
     prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
     searching = CellCost.of(task, evaluator, config.model)
+    # One object where both are one: `scoring` then makes one row of them.
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
     cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
+    # A cap in dollars is turned into cells only where all that is asked has a price.
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     budget, unasked = search_budget(config, given)
     arranged = allocate(
@@ -234,6 +236,7 @@ def _look(sealed: Sequence[Example]) -> tuple[int, float]:
     from promptopt.places import home
     from promptopt.store.runs import Store
 
+    # A dry run leaves nothing behind, and opening a store makes one.
     if not (home() / "store.db").exists():
         return 1, ALPHA
     with Store() as store:

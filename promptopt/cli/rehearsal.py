@@ -215,6 +215,7 @@ def played(
     longer = planned / done if planned is not None and done else 1.0
     draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
     drawn = max(1.0, longer) if draw_out else 1.0
+    # The final choice by a model of its own is as long as it is, however long the search.
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
     for each in rehearsed.others:

@@ -211,6 +211,7 @@ def system_of(config: RunConfig) -> str:
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the system prompt {given!r} cannot be read as UTF-8 text: {cause}") from cause
     if Path(given).suffix != ".json":
+        # As an export in plain text has it: the system prompt alone is wanted, without the turns below it.
         begins, ends = "[system]\n", "\n\n[user]\n{history}"
         return text.removeprefix(begins).partition(ends)[0] if text.startswith(begins) and ends in text else text
     try:
@@ -238,7 +239,7 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
 
     Raises ConfigError and DataError.
     """
-    from promptopt.reports.export import from_text
+    from promptopt.reports.given import from_text
 
     if text is None:
         return task, task.initial

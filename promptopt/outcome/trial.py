@@ -135,6 +135,7 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
             run.warn(said)
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
+    # Entered now, before anybody is shown it: whoever kills the process after this line has looked.
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
 
 
@@ -163,6 +164,7 @@ def _fitted(run: Run, allocation: Allocation) -> Allocation:
     if run.reserve is None:
         return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    # With no reserve left, nothing is priced again: what is spent from here on is what was set aside.
     fitted, run.reserve = run.reserve.fitted(run.spent, run.initial, ranked), None
     if fitted.test < allocation.test:
         run.warn(

@@ -38,6 +38,7 @@ class FirstReplies:
                 self._seen += 1
                 if CUT in score.feedback:
                     self._causes[f"{CUT} {self._max_tokens} tokens"] += 1
+                # A judge or a program that failed says nothing of the start prompt's replies.
                 elif score.judged and not score.parsed and not score.feedback.startswith(FAILED):
                     self._causes[score.feedback] += 1
         unread = sum(self._causes.values())

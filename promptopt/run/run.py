@@ -194,6 +194,7 @@ class Run:
     def rng(self, stream: str) -> random.Random:
         """One generator for each named stream of the run's seed: a new draw in one place moves no other."""
         if stream not in self._rngs:
+            # A text as seed is hashed by sha512, unlike by `hash`: the same numbers in every process.
             self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
         return self._rngs[stream]
 
@@ -327,6 +328,7 @@ class Run:
     def _score(self, cells: Sequence[Cell]) -> None:
         try:
             scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        # What was scored before the cut takes part in the final choice.
         except CutShort as short:
             self._enter([cells[place] for place in short.scores], list(short.scores.values()))
             raise
@@ -334,6 +336,7 @@ class Run:
 
     def _enter(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
         for cell, score in zip(cells, scores, strict=True):
+            # NaN alone: a loss may be infinite, and then ranks last.
             if score.value != score.value:
                 wrong = "the evaluator gave NaN; a score must be a number"
                 raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)

@@ -32,6 +32,8 @@ def charged(
         door.spent = door.spent.with_evaluations(len(short.scores))
         door.paid = door.paid.with_evaluations(min(len(short.scores), door.paid.calls - paid))
         raise
+    # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of programs
+    # may take more calls than planned.
     door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
     if reserve is not None:
         reserve.observe(cells, spent, door.spent)
