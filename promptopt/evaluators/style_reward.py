@@ -19,18 +19,27 @@ from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.ranges import within
 from promptopt.types import Cell, Request, Score
 
+_BEST = "best of group "
 
-def mean_of_maxima(worths: Sequence[float], groups: int) -> float:
-    """The mean over consecutive groups of equal size of the best in each.
 
-    Raises ConfigError where the groups are not of equal size.
-    """
+def maxima_of(score: Score) -> list[float]:
+    """The best of each group, as a score of `StyleReward` says them; none for any other score."""
+    return [value for name, value in score.parts if name.startswith(_BEST)]
+
+
+def maxima(worths: Sequence[float], groups: int) -> list[float]:
+    """The best in each of consecutive groups of equal size. Raises ConfigError where they are not of equal size."""
     if groups < 1 or not worths or len(worths) % groups:
         raise ConfigError(
             f"{len(worths)} outputs cannot be divided into {groups} groups of equal size; draw a multiple of {groups}"
         )
     size = len(worths) // groups
-    return math.fsum(max(worths[begin : begin + size]) for begin in range(0, len(worths), size)) / groups
+    return [max(worths[begin : begin + size]) for begin in range(0, len(worths), size)]
+
+
+def _scored(best: Sequence[float], output: str) -> Score:
+    named = tuple((f"{_BEST}{number}", value) for number, value in enumerate(best, 1))
+    return Score(math.fsum(best) / len(best), output, parts=named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +100,7 @@ class StyleReward:
                 for row, reply in zip(rows, replies, strict=True):
                     worths[row].append(self._worth(first_sentence(reply.text), cells[row]))
                     outputs[row] = reply.text
-        return [
-            Score(mean_of_maxima(found, self.groups), output) for found, output in zip(worths, outputs, strict=True)
-        ]
+        return [_scored(maxima(found, self.groups), output) for found, output in zip(worths, outputs, strict=True)]
 
     def _worth(self, rewritten: str | None, cell: Cell) -> float:
         if rewritten is None:
