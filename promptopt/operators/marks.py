@@ -6,8 +6,11 @@ The mark is all that a candidate holds of its policy, so prompts with one are co
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
+from promptopt.errors import ConfigError
 from promptopt.types import Content
 
 _MARK = re.compile(r"\[\[policy ([0-9a-f]{16})\]\]")
@@ -49,3 +52,24 @@ def filled(content: Content, mark: str, text: str) -> Content:
     if isinstance(content, str):
         return content.replace(mark, text)
     return tuple(replace(message, content=message.content.replace(mark, text)) for message in content)
+
+
+@runtime_checkable
+class Fills(Protocol):
+    """A model that writes what stands in the place of a mark, of a request without it."""
+
+    @property
+    def mark(self) -> str:
+        """The mark."""
+        ...
+
+
+def refuse_unfilled(texts: Iterable[str], model: str) -> None:
+    """Raise ConfigError where a prompt's texts hold a mark and `model`, the name of what is asked, fills none."""
+    mark = next((mark for text in texts if (mark := mark_in(text))), "")
+    if mark and not model.startswith("rewritten/policy/"):
+        raise ConfigError(
+            f"the prompt holds {mark}, which stands for what a policy of rlprompt writes for each input, and "
+            f"{model!r} would read it as it is; write the policy with `promptopt runs prompter RUN --out FOLDER`, and "
+            f"name the model rewritten/policy/FOLDER::MODEL"
+        )

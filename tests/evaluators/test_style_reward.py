@@ -9,7 +9,7 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.evaluation import evaluate
-from promptopt.evaluators.style_reward import StyleReward, mean_of_maxima
+from promptopt.evaluators.style_reward import StyleReward, maxima, maxima_of
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
@@ -18,9 +18,9 @@ from promptopt.types import Example, Request, Sampling
 
 
 def test_the_best_of_each_group_is_averaged() -> None:
-    assert mean_of_maxima([1, 5, 2, 3, 9, 4, 0, 7], 2) == 7.0
+    assert maxima([1, 5, 2, 3, 9, 4, 0, 7], 2) == [5, 9]
     with pytest.raises(ConfigError, match="8 outputs cannot be divided into 3 groups"):
-        mean_of_maxima([1, 5, 2, 3, 9, 4, 0, 7], 3)
+        maxima([1, 5, 2, 3, 9, 4, 0, 7], 3)
 
 
 def task(temperature: float = 1.0) -> Task:
@@ -49,6 +49,7 @@ def test_every_draw_is_its_own_and_an_empty_one_is_worth_nothing(tmp_path: Path)
     assert reward.calls_per_cell == 4
     # Two draws in turn for each sentence: 80 and 30, or 50 and nothing.
     assert {score.value for score in found.scores} == {80.0, 50.0}
+    assert {tuple(maxima_of(score)) for score in found.scores} == {(80.0, 80.0), (50.0, 50.0)}
     seeds = {request.seed for request in model.log if isinstance(request, Request)}
     assert len(seeds) == 40
 

@@ -125,7 +125,7 @@ class Search:
         if self._inputs is not None and order[0] == self._best_policy():
             run.warn(
                 f"the best prompt is {order[0][run.task.editable]!r}, which stands for what the policy writes for each "
-                f"input; `promptopt runs policy RUN --out FOLDER` writes the policy as a model, to be asked as "
+                f"input; `promptopt runs prompter RUN --out FOLDER` writes the policy as a model, to be asked as "
                 f"rewritten/policy/FOLDER::MODEL"
             )
         if self._method.fluency and self._inputs is None:
@@ -294,12 +294,13 @@ class Search:
         return next((prompt for prompt in self._order() if mark_in(prompt[editable])), None)
 
     def _rank_by(self, order: Sequence[Prompt]) -> None:
-        """Offer `order` to the final choice; of policies the best alone, and no prompt that was for one input."""
+        """Offer `order` to the final choice; of policies only the best of all, and no prompt for one input."""
         if self._inputs is None:
             self._run.rank_by(self._held, order)
             return
-        best, editable = self._best_policy(), self._run.task.editable
-        offered = [prompt for prompt in order if prompt == best or not mark_in(prompt[editable])]
+        editable = self._run.task.editable
+        # A policy has to rank first: it is more to keep and to ask than a text that is as good.
+        offered = [prompt for place, prompt in enumerate(order) if not place or not mark_in(prompt[editable])]
         self._run.rank_by(self._held, offered, others=False)
 
     def _archive_reward(self, prompt: Prompt) -> float:
