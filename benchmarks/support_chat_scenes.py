@@ -67,143 +67,66 @@ WHICH = ("Of course. What is the order number? It begins with H and stands in th
          "Happy to check, {name}. Which order is it about?")  # fmt: skip
 NUMBER = ("It's {order}.", "{order}, ordered on {date}", "here: {order}", "The mail says {order}")
 
-REFUND_TIME = {
-    "says": ["five working days", "5 working days", "five business days", "5 business days"],
-    "name": "refund time",
-}
-REFUND = {"says": ["refund", "refunded", "refunds", "money back", "your money", "pay you back"], "name": "refund"}
-REPLACED = {"says": ["replace", "replaced", "replacement", "new one", "new {item}"], "name": "replacement"}
-DELIVERY = {
-    "says": [
-        "two to four working days",
-        "2 to 4 working days",
-        "2-4 working days",
-        "two to four business days",
-        "2 to 4 business days",
-        "2-4 business days",
-    ],
-    "name": "delivery time",
-}
-THIRTY = {"says": ["30 days", "thirty days", "30-day"], "name": "30 days"}
-FREE = {
-    "says": [
-        "free",
-        "no cost",
-        "costs nothing",
-        "cost nothing",
-        "at no charge",
-        "without charge",
-        "no charge",
-        "not have to pay",
-        "don't have to pay",
-        "nothing to pay",
-    ],
-    "name": "free",
-}
-PHOTO = {"says": ["photo", "photos", "picture", "pictures", "image"], "name": "photo"}
-PAID = {
-    "says": [
-        "way you paid",
-        "way it was paid",
-        "paid with",
-        "original payment",
-        "same payment",
-        "payment method",
-        "how you paid",
-    ],
-    "name": "to where it was paid from",
-}
-WHOLE = {
-    "says": ["whole order", "entire order", "complete order", "full order", "all of the order", "everything"],
-    "name": "whole order",
-}
-YEARS = {"says": ["two years", "2 years", "two-year", "2-year", "24 months"], "name": "two years"}
-NO_STORE = {
-    "says": [
-        "no stores",
-        "no store",
-        "no shops",
-        "no pick-up",
-        "no pickup",
-        "no physical",
-        "not have stores",
-        "not have any stores",
-        "not have a store",
-        "don't have stores",
-        "don't have any stores",
-        "don't have a store",
-        "not have physical",
-        "don't have physical",
-        "only online",
-        "online only",
-        "not offer pick-up",
-        "don't offer pick-up",
-        "can't pick",
-        "cannot pick",
-        "can't be picked",
-        "cannot be picked",
-    ],
-    "name": "no store",
-}
-PERSON = {
-    "says": ["colleague", "colleagues", "person", "human", "someone", "team member", "agent", "representative"],
-    "name": "a person takes over",
-}
-SORRY = {"says": ["sorry", "apologise", "apologize", "apologies", "regret"], "name": "sorry"}
+
+def _says(name: str, spellings: str) -> dict[str, Any]:
+    """A demand by name: one of the spellings, between bars, is to be said."""
+    return {"says": spellings.split(" | "), "name": name}
+
+
+REFUND_TIME = _says("refund time", "five working days | 5 working days | five business days | 5 business days")
+REFUND = _says("refund", "refund | refunded | refunds | money back | your money | pay you back")
+REPLACED = _says("replacement", "replace | replaced | replacement | new one | new {item}")
+DELIVERY = _says(
+    "delivery time",
+    "two to four working days | 2 to 4 working days | 2-4 working days | two to four business days | 2 to 4 business days | 2-4 business days",
+)
+THIRTY = _says("30 days", "30 days | thirty days | 30-day")
+FREE = _says(
+    "free",
+    "free | no cost | costs nothing | cost nothing | at no charge | without charge | no charge | not have to pay | don't have to pay | nothing to pay",
+)
+PHOTO = _says("photo", "photo | photos | picture | pictures | image")
+PAID = _says(
+    "to where it was paid from",
+    "way you paid | way it was paid | paid with | original payment | same payment | payment method | how you paid",
+)
+WHOLE = _says("whole order", "whole order | entire order | complete order | full order | all of the order | everything")
+YEARS = _says("two years", "two years | 2 years | two-year | 2-year | 24 months")
+NO_STORE = _says(
+    "no store",
+    "no stores | no store | no shops | no pick-up | no pickup | no physical | not have stores | not have any stores | not have a store | don't have stores | don't have any stores | don't have a store | not have physical | don't have physical | only online | online only | not offer pick-up | don't offer pick-up | can't pick | cannot pick | can't be picked | cannot be picked",
+)
+PERSON = _says(
+    "a person takes over", "colleague | colleagues | person | human | someone | team member | agent | representative"
+)
+SORRY = _says("sorry", "sorry | apologise | apologize | apologies | regret")
 PRIVACY = {"says": "privacy@halden.example", "name": "privacy address"}
-REFUSAL = {
-    "says": [
-        "can't",
-        "cannot",
-        "can not",
-        "not able",
-        "unable",
-        "don't",
-        "do not",
-        "won't",
-        "not possible",
-        "never",
-        "no",
-        "only",
-        "beyond",
-        "afraid",
-    ],
-    "name": "no",
-}
-NEWSLETTER = {"says": ["newsletter"], "name": "newsletter"}
-TEN = {"says": ["10 %", "10%", "10 percent", "ten percent", "ten per cent", "10 per cent"], "name": "10 %"}
+REFUSAL = _says(
+    "no",
+    "can't | cannot | can not | not able | unable | don't | do not | won't | not possible | never | no | only | beyond | afraid",
+)
+NEWSLETTER = _says("newsletter", "newsletter")
+TEN = _says("10 %", "10 % | 10% | 10 percent | ten percent | ten per cent | 10 per cent")
 SHIPPING, FROM, EXPRESS = (
     {"number": 4.9, "name": "shipping"},
     {"number": 60, "name": "free from 60"},
     {"number": 6.9, "name": "express"},
 )
-NEXT_DAY = {
-    "says": ["next working day", "next business day", "next day", "following day", "following working day"],
-    "name": "next working day",
-}
-NOON = {"says": ["noon", "12:00", "midday", "12 pm"], "name": "before noon"}
-DISPATCH = {
-    "says": ["dispatch", "dispatched", "shipped", "leaves", "left", "sent out", "on its way", "on the way"],
-    "name": "until dispatched",
-}
-BACK = {"says": ["return", "returned", "send it back", "sent back", "sending it back"], "name": "return"}
-REFUSE = {"says": ["refuse", "refused", "refusing"], "name": "refuse"}
-SHOP = {"says": ["shop", "order", "orders", "gear", "Halden"], "name": "what the chat is for"}
-PAYMENTS = {"says": ["card number", "card numbers", "payment", "payments", "card details"], "name": "no payments here"}
-OTHERS = {
-    "says": [
-        "other customers",
-        "other customer",
-        "others",
-        "other people",
-        "someone else",
-        "privacy",
-        "private",
-        "neighbour",
-        "neighbor",
-    ],
-    "name": "others' data",
-}
+NEXT_DAY = _says(
+    "next working day", "next working day | next business day | next day | following day | following working day"
+)
+NOON = _says("before noon", "noon | 12:00 | midday | 12 pm")
+DISPATCH = _says(
+    "until dispatched", "dispatch | dispatched | shipped | leaves | left | sent out | on its way | on the way"
+)
+BACK = _says("return", "return | returned | send it back | sent back | sending it back")
+REFUSE = _says("refuse", "refuse | refused | refusing")
+SHOP = _says("what the chat is for", "shop | order | orders | gear | Halden")
+PAYMENTS = _says("no payments here", "card number | card numbers | payment | payments | card details")
+OTHERS = _says(
+    "others' data",
+    "other customers | other customer | others | other people | someone else | privacy | private | neighbour | neighbor",
+)
 
 SCENES = (
     Scene("late", "a parcel that is late",

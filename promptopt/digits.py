@@ -111,10 +111,12 @@ def _read(groups: Sequence[str], marks: Sequence[str], comma: bool) -> list[str]
     last, before = marks[-1], marks[:-1]
     if marks.count(last) == len(marks):
         grouped = _grouped(groups, last)
+        # The one run that could be two numbers, "1,234": here the data decides.
         if len(marks) == 1 and last in ",.":
             return [_trimmed("".join(groups)) if grouped and comma == (last == ".") else _decimal(groups)]
         if grouped:
             return [_trimmed("".join(groups))]
+        # 1.2.3 is a version and 1_2 a name; "1,2,3" and "1 2 3" are lists.
         return [] if last in "._" else [_trimmed(group) for group in groups]
     if last in ",." and before.count(before[0]) == len(before) and _grouped(groups[:-1], before[0]):
         return [_decimal(groups)]
@@ -139,6 +141,7 @@ def _grouped(groups: Sequence[str], mark: str) -> bool:
     first, *others = map(len, groups)
     if not others or groups[0].startswith("0") or not 1 <= first <= 3 or others[-1] != 3:
         return False
+    # Indian grouping: 1,00,000 has two digits in all groups but the last.
     return all(size == 3 for size in others) or (mark == "," and first <= 2 and all(size == 2 for size in others[:-1]))
 
 

@@ -123,7 +123,7 @@ def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PromptComparison:
     """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one.
 
     `judged`: the gain is a judge's word.
@@ -150,7 +150,7 @@ class Comparison:
 
 def compare(
     first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0, alpha: float | None = None
-) -> Comparison:
+) -> PromptComparison:
     """The paired test of two evaluations, on the examples that both scored; on a test, at the level of the later look.
 
     `alpha`: its two-sided level, where the caller knows what it owes. Raises ConfigError where none are shared.
@@ -159,6 +159,7 @@ def compare(
     both = [(each, known[each].value, score.value)
             for each, score in zip(second.examples, second.scores, strict=True)
             if each in known and known[each].judged and score.judged]  # fmt: skip
+    # Scores by two evaluators have no difference.
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
@@ -168,7 +169,7 @@ def compare(
     gain = paired_gain(
         before, after, seed, alpha=owed if alpha is None else alpha, groups=[each.group for each, _, _ in both]
     )
-    return Comparison(gain, rivals, first.judged or second.judged)
+    return PromptComparison(gain, rivals, first.judged or second.judged)
 
 
 def looking(
@@ -186,6 +187,7 @@ def looking(
         models=models,
         prices=prices(models),
         cache=store.cache,
+        # Nothing is journaled: whoever looks again asks the same, and reads it from the store.
         journal=None,
         limits=Limits.of(budget),
         seed=seed,

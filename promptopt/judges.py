@@ -28,8 +28,8 @@ from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
-from promptopt.trust.calibration import Report, Scored, calibration
-from promptopt.trust.probes import PROBES, Found, found_in
+from promptopt.trust.calibration import Calibration, Scored, calibration
+from promptopt.trust.probes import PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
 
 PLANTED = 20
@@ -49,12 +49,12 @@ class Judged:
     spent: Ledger
     paid: Ledger
     warnings: tuple[str, ...]
-    report: Report | None = None
-    found: tuple[Found, ...] = ()
+    report: Calibration | None = None
+    found: tuple[ProbeResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledReply:
     """One reply that people scored, each on the judge's scale. `part`: what the numbers are also shown for."""
 
     example: Example
@@ -66,7 +66,7 @@ class Labelled:
 @checked
 def calibrate(
     task: str | Path | Task,
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledReply],
     *,
     model: str | Model | Models = "embedded",
     evaluator: str | Evaluator | None = None,
@@ -158,7 +158,7 @@ def scale_of(evaluator: Evaluator, task: Task) -> tuple[float, float]:
 
 def labelled_rows(
     task: Task, rows: Iterable[tuple[str, Mapping[str, Any]]], scale: tuple[float, float]
-) -> list[Labelled]:
+) -> list[LabelledReply]:
     """Rows of a file as labelled replies, those of one reply by several people as one.
 
     Each has the task's inputs, `reply` and `score`; `target`, `slice` and `group` where there are some. What the task
@@ -191,7 +191,7 @@ def labelled_rows(
             demands=() if same is None else same.demands,
         )
         found.setdefault((example, texts["reply"], further["slice"]), []).append(score)
-    return [Labelled(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
+    return [LabelledReply(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class _Asked:
     door: Door
     warned: Sequence[str]
 
-    def judged(self, report: Report | None = None, found: tuple[Found, ...] = ()) -> Judged:
+    def judged(self, report: Calibration | None = None, found: tuple[ProbeResult, ...] = ()) -> Judged:
         """What was found, with what it took."""
         door = self.door
         judge = door.models["judge"].name if by_judge(self.evaluator) else ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.outcome.pairs import Kept, Pair, kept_pairs
+from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs
 from promptopt.places import write_whole
 from promptopt.stats import Verdict, level, verdict
 from promptopt.store.runs import RunRecord, Store
@@ -33,7 +33,7 @@ MARK = "item-"
 """Before an item's id: a spreadsheet takes 12e45 for a number."""
 
 
-def pairs_of(record: RunRecord, store: Store) -> Kept:
+def pairs_of(record: RunRecord, store: Store) -> KeptPairs:
     """What a run kept for people to label. Raises ConfigError for one that has nothing to label."""
     result = record.result
     if result is None or result.get("status") == "suspended":
@@ -50,18 +50,18 @@ def pairs_of(record: RunRecord, store: Store) -> Kept:
     return kept_pairs(store.cache, str(name))
 
 
-def drawn(run: str, pairs: Sequence[Pair], count: int) -> list[Pair]:
+def drawn(run: str, pairs: Sequence[ReplyPair], count: int) -> list[ReplyPair]:
     """At least `count` pairs, in a random order that is the same each time: a longer sheet begins as a shorter one.
 
     Items of one group are drawn together. Pairs that the judge could not read are never drawn.
     """
-    units: dict[str, list[Pair]] = {}
+    units: dict[str, list[ReplyPair]] = {}
     for pair in pairs:
         if pair.gain is not None:
             units.setdefault(f"group {pair.group}" if pair.group else f"item {pair.item}", []).append(pair)
     names = list(units)
     random.Random(f"sheet {run}").shuffle(names)
-    found: list[Pair] = []
+    found: list[ReplyPair] = []
     for name in names:
         if len(found) >= count:
             break
@@ -74,7 +74,7 @@ def winner_first(run: str, item: str) -> bool:
     return int(digest(["order", run, item]), 16) % 2 == 0
 
 
-def sheet(run: str, kept: Kept, count: int) -> list[dict[str, str]]:
+def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
     """The rows of a blind sheet; equal replies are a tie, and said to be. Raises ConfigError for no rows."""
     if count < 1:
         raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
@@ -136,7 +136,7 @@ class Labelled:
         }
 
 
-def decide(record: RunRecord, kept: Kept, paths: Sequence[Path]) -> Labelled:
+def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path]) -> Labelled:
     """The verdict of a run by the labels in these sheets. Raises DataError for what cannot be meant in them."""
     first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
     # A table's first row is its head.
@@ -156,7 +156,7 @@ def decide(record: RunRecord, kept: Kept, paths: Sequence[Path]) -> Labelled:
     return Labelled(powered, number, name, verdict(powered.gain), _remarks(labels, asked, powered, len(kept.pairs)))
 
 
-def _items(labels: Labels, pairs: Mapping[str, Pair]) -> tuple[list[Item], list[tuple[float, str]]]:
+def _items(labels: Labels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], list[tuple[float, str]]]:
     """What people labelled, and what only the judge saw."""
     items: list[Item] = []
     for item in labels.by_item:

@@ -39,7 +39,7 @@ EQUIVALENCE = "equivalence"
 """The evaluator that takes the old model's replies for targets where there are none."""
 THOUSAND = 1_000
 
-Status = Literal["non-inferior", "inferior", "open"]
+Inferiority = Literal["non-inferior", "inferior", "open"]
 """`non-inferior`: the whole 95 % interval lies above -margin; `inferior`: below it; `open`: neither is sure."""
 
 
@@ -53,7 +53,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class OnModel:
     """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item."""
 
     prompt: Prompt
@@ -61,7 +61,7 @@ class Placed:
     score: float
     unreadable: int
     gain: Gain
-    status: Status
+    status: Inferiority
     cost: Cost
 
 
@@ -70,8 +70,8 @@ class Target:
     """What became of one target. `kept`: the old prompt stays; `search`: the run that looked for another."""
 
     model: str
-    old: Placed
-    new: Placed | None
+    old: OnModel
+    new: OnModel | None
     search: Result | None
 
     @property
@@ -80,7 +80,7 @@ class Target:
         return self.new is None
 
     @property
-    def chosen(self) -> Placed:
+    def chosen(self) -> OnModel:
         """What to use on this model."""
         return self.old if self.new is None else self.new
 
@@ -97,7 +97,7 @@ class Migration:
     reference: Evaluation
     cost: Cost
     targets: tuple[Target, ...]
-    matrix: Mapping[str, tuple[Placed, ...]]
+    matrix: Mapping[str, tuple[OnModel, ...]]
     warnings: tuple[str, ...]
 
     @property
@@ -198,6 +198,7 @@ class _Mover:
         # An object stands for what answered then, whatever answers under its name today.
         named = [each for each in (self.roles.task, *targets) if isinstance(each, str)]
         # Case tells no two models of a server or a hub apart.
+        # By spelling first: opening a model may take seconds, or a download.
         pair = _repeated([each.strip().casefold() for each in named])
         pair = _repeated([self._opened(each).name.casefold() for each in named]) if pair is None else pair
         if pair is None:
@@ -247,13 +248,13 @@ class _Mover:
 
     def _placed(
         self, task: Task, evaluator: Evaluator | None, reference: Evaluation, prompt: Prompt, model: str | Model
-    ) -> Placed:
+    ) -> OnModel:
         found = self._on(task, evaluator, prompt, model)
         gain = _paired(reference, found)
         low, high = gain.ci95
-        status: Status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
+        status: Inferiority = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
         cost = _cost(found, self._opened(model))
-        return Placed(prompt, found.model, found.measured.score, found.measured.unreadable, gain, status, cost)
+        return OnModel(prompt, found.model, found.measured.score, found.measured.unreadable, gain, status, cost)
 
     def _on(self, task: Task, evaluator: Evaluator | None, prompt: Prompt, model: str | Model) -> Evaluation:
         store, session = self.held
@@ -329,7 +330,7 @@ def migration_json(found: Migration) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _placed_json(placed: Placed) -> dict[str, Any]:
+def _placed_json(placed: OnModel) -> dict[str, Any]:
     gain = placed.gain
     return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
             "unreadable": placed.unreadable, "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "n": gain.n},

@@ -34,6 +34,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         partial.write_text(text, encoding="utf-8")
         if target.exists():
+            # The new file takes the place of the old one, and its rights.
             partial.chmod(target.stat().st_mode)
         partial.replace(target)
     finally:

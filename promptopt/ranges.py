@@ -14,7 +14,10 @@ def within(settings: object, **ranges: tuple[float, float]) -> None:
     """
     for name, (low, high) in ranges.items():
         value: float | None = getattr(settings, name)
+        # `True` is a number to Python, and a string compared with one would raise: neither is a setting in a range.
+        # Whole numbers of other libraries have `__index__`.
         counts = not isinstance(value, bool) and (isinstance(value, float) or hasattr(value, "__index__"))
+        # NaN compares with nothing, so that it fails here without a test of its own.
         if value is not None and not (counts and low <= value <= high):
             bounds = f"{low} or more" if high == math.inf else f"a value from {low} to {high}"
             raise ConfigError(f"the setting {name!r} is {value!r}; set it to {bounds}")

@@ -52,6 +52,7 @@ def function_in(module: Any, path: str, metric: str, where: str) -> Any:
     `where`: what the module is called in that sentence.
     """
     found = module
+    # A dotted path may name a method of a class, or an attribute of an object.
     for part in path.split("."):
         if not hasattr(found, part):
             raise ConfigError(f"metric {metric!r}: {where} has no function {path!r}; correct either")

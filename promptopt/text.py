@@ -89,7 +89,9 @@ def folded(text: str) -> str:
     plain ones. A text of closing marks alone stays as it is.
     """
     if not text.isascii():
+        # NFKC leaves dashes and curly quotes as they are, so these are translated after it.
         text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
+        # Cf: what is there and shows nothing, as a zero-width space.
         text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     plain = normalise(text).casefold()
     bare = plain.rstrip(_ENDS)
@@ -203,6 +205,7 @@ def _made(source: str) -> Regex:
     if (
         len(source) > REGEX_LONGEST_WRITTEN
         or any(number > REGEX_LONGEST for number in repeats)
+        # Repeats within one another multiply.
         or _product(repeats) > REGEX_LONGEST**2
     ):
         raise ConfigError(f"{source[:80]!r} is too large a regular expression; write one that repeats less")

@@ -53,12 +53,14 @@ def spoken(reply: str) -> str | None:
     if opened:
         return None
     after = _TURN_END.sub("", reply[marks[-1].end() :]) if _closes(marks[-1]) else outside[-1]
+    # Where nothing follows the last thought, the answer stood before it.
     return after if after.strip() else "".join(outside)
 
 
 def turn(reply: str) -> str:
     """The reply up to the mark of a chat template that ends a turn; the whole of one that has none."""
     found = _STOP.search(reply) if "<" in reply else None
+    # `<s>` and `</s>` may also be a pair of tags in an HTML text: a struck line.
     return reply if found is None or (found[0].startswith("</s>") and "<s>" in reply) else reply[: found.start()]
 
 
@@ -130,6 +132,7 @@ def _end_of_thought(marks: Sequence[re.Match[str]], opening: int) -> int | None:
             return position
         if position - opening > NESTED and first is not None:
             break
+    # Pairs that never come out even: the first closing mark is then taken for the end.
     return first
 
 
@@ -153,6 +156,7 @@ def _outside(
             opened = True
             continue
         if not opened:
+            # A closing mark alone: the template had opened the thought, so all before it was one.
             pieces.clear()
         opened, start = False, mark.end()
     return ([*pieces, ""] if opened else [*pieces, text[start:]]), opened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ class Counting(Scripted):
 
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text, self.name)
+
+
+def test_a_dry_run_counts_the_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    config = RunConfig(task="support-intent", method="bootstrap", model="scripted/x", max_evaluations=200)
+    assert "teacher" not in {role.role for role in forecast(config).roles}
+    roles = {role.role: role for role in forecast(replace(config, teacher="scripted/y")).roles}
+    assert roles["teacher"].model == "scripted/y"
+    assert 0 < (roles["teacher"].calls or 0) < (roles["task"].calls or 0)
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class Said:
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "What is searched": ("task", "method", "settings", "evaluator", "check_model", "check_evaluator", "seed", "out"),
-    "Models": ("model", "proposer", "judge", "check_judge", "user_model"),
+    "Models": ("model", "proposer", "judge", "check_judge", "user_model", "teacher"),
     "Servers": (
         "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
         "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
@@ -85,6 +85,10 @@ class RunConfig:
     check_judge: Annotated[str | None, Said("The judge that the verdict is by; default: the judge.", "MODEL")] = None
     user_model: Annotated[
         str | None, Said("The model that plays the users of a task with scenarios; default: the proposer.", "MODEL")
+    ] = None
+    teacher: Annotated[
+        str | None,
+        Said("The model whose right answers become demonstrations; default: the one that answers.", "MODEL"),
     ] = None
     base_url: Annotated[str | None, Said("The address of an OpenAI-compatible server.")] = None
     served_as: Annotated[str | None, Said("A name for that server, where its address changes.", "NAME")] = None
@@ -172,6 +176,7 @@ def flat_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= flat_settings(typing.cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         elif isinstance(value, list):
+            # As JSON, for the items of a list of texts may have commas.
             flat[prefix + key] = json.dumps(value, ensure_ascii=False)
         else:
             flat[prefix[:-1] if key == "name" and prefix else prefix + key] = value
@@ -215,6 +220,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
         return _made(made, {}, owner) if isinstance(made, type) else made
     cls = made if isinstance(made, type) else type(made)
     hints = typing.get_type_hints(cls)
+    # Not those that the object works out for itself.
     fields = {entry.name: entry for entry in dataclasses.fields(cls) if entry.init}
     heads: dict[str, dict[str, Setting]] = {}
     for path, value in settings.items():
@@ -286,7 +292,9 @@ def _leaf(hint: Any, value: Setting, path: str) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
     try:
         if not isinstance(value, str):
+            # TOML has types: a text "3" where a number is due is a slip, and is not read as one.
             return adapter.validate_python(value, strict=True)
+        # On the command line there is no other way to write it.
         if type(None) in typing.get_args(hint) and value.lower() == "none":
             return None
         if typing.get_origin(_without_none(hint)) is tuple:

@@ -126,6 +126,7 @@ def verdict_evaluator(
     if isinstance(task, JudgedTask) and task.judge:
         return bind_evaluator(None, task)
     chosen = search.verdict_by()
+    # The object of the search itself, so that its scores count in the final choice (`Criterion.measures_as`).
     if chosen.fingerprint() == search.fingerprint():
         return search
     if isinstance(model, ScoresOnly) and not model.generates:
@@ -147,6 +148,7 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     forcing = [evaluator for evaluator in evaluators if isinstance(evaluator, Forcing)]
     if not forcing or not is_dataclass(task) or not isinstance(model, Bounded) or not isinstance(model, Tokenizer):
         return task, None
+    # At most a quarter: of a short context, more would leave no room for the examples.
     most = model.context - min(ROOM, model.context // 4)
 
     def fits(example: Example) -> bool:

@@ -66,6 +66,7 @@ def _source(function: Callable[..., object]) -> str:
     try:
         return digest(inspect.getsource(function))
     except (OSError, TypeError):
+        # Typed into a session: Python keeps no source of it, so a change of it is another run only by its name.
         return ""
 
 

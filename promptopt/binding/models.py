@@ -40,12 +40,14 @@ class Models:
     """Scores in place of the judge in the final choice and the sealed test."""
     user: str | Model | None = None
     """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
+    teacher: str | Model | None = None
+    """Its right answers become demonstrations, where a method has a teacher; None: the task model's own do."""
     elsewhere: Callable[[str], Model | None] | None = None
     """Opens a model that is named, and has no server, in other processes; where it gives None, it is opened here."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        roles = ("task", "proposer", "judge", "check", "check_judge", "user")
+        roles = ("task", "proposer", "judge", "check", "check_judge", "user", "teacher")
         check_models(**{role: getattr(self, role) for role in roles})
 
 
@@ -75,7 +77,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     models, panel = _first_judge(models)
     assert not isinstance(models.judge, tuple)
     user = _user(models, evaluators)
-    more = (models.check_judge, user if user else None, *panel)
+    more = (models.check_judge, user if user else None, models.teacher, *panel)
     _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _named(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
@@ -105,9 +107,12 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     judging = proposing if judge is None else opened(judge, models.judge_access)
     checked = task if models.check is None else opened(models.check)
     by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
+    # A panel may have fewer judges than there are roles.
     by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
     if models.check_judge is not None:
         by_role["check_judge"] = opened(models.check_judge)
+    if models.teacher is not None:
+        by_role["teacher"] = opened(models.teacher)
     if user is not None:
         by_role["user"] = opened(user) if user else proposing
     return OpenModels(by_role, checked)

@@ -49,6 +49,7 @@ def allocate_for(
         reading, writing = _reading(task, task.initial, criterion), _writing(task)
         tokens = per_cell * (reading + writing)
         price = criterion.price
+        # A cap in dollars counts every role: with one unknown price it cannot be kept.
         if all(known[role] is not None for role in known) and price is not None:
             usd = per_cell * (reading * price.prompt_usd + writing * price.completion_usd)
     return allocate(

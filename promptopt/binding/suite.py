@@ -110,6 +110,7 @@ def _composed(
     converted = [_converted(task) for task in tasks]
     _check_apart(tasks, converted)
     cut = [_cut([parts[split] for parts in converted], shares) for split in range(3)]
+    # One cap for all: a shorter one would cut the replies of the task that needs most.
     longest = max(tasks, key=lambda task: task.sampling.max_tokens).sampling
     names = tuple(task.name for task in tasks)
     measured = ", ".join(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromptOnSplit:
     """One prompt on one split; `layout`: the task's, by name."""
 
     task: Task
@@ -28,7 +28,9 @@ class Asked:
     split: str
 
 
-def across(config: RunConfig, models: Sequence[str], asked: Asked, scored: Scoring, *, json: bool, quiet: bool) -> None:
+def across(
+    config: RunConfig, models: Sequence[str], asked: PromptOnSplit, scored: Scoring, *, json: bool, quiet: bool
+) -> None:
     """Score the prompt on every model, and show each against the first by the paired test."""
     from promptopt.evaluation import compare
     from promptopt.reports.words import one_line
@@ -38,6 +40,7 @@ def across(config: RunConfig, models: Sequence[str], asked: Asked, scored: Scori
         raise ConfigError(f"--model {repeated!r} is given twice; give models that differ")
     entry = [(asked.layout, asked.task, asked.prompt)]
     found = [scored(replace(config, model=model), entry, asked.split, quiet)[0][1] for model in models]
+    # So many verdicts are given at once, each at its share of the level.
     against = [compare(found[0], other, rivals=len(models) - 1) for other in found[1:]]
     if json:
         entries = [

@@ -35,6 +35,7 @@ def info(json: options.AsJson = False) -> None:
         show_json({"store": where, "runs": runs, "models": models})
         return
     file = Path(where)
+    # A store on a database server has an address, and no file.
     taken = f", {words.size(file.stat().st_size)} on disk" if file.is_file() else ""
     show(f"{where}: {counted(runs, 'run')}{taken}")
     show(words.columns(rows, right=(1, 2)) if len(rows) > 1 else "It holds no calls yet.")

@@ -115,10 +115,12 @@ def _checked(
     count = partial(estimate_tokens, model=config.model)
     whole = _with_must_pass(task)
     layout = "" if whole.layout is None else whole.layout.name
+    # Once, where both are the same prompt: `found` then has one entry, which is first and last.
     wanted = [(layout, whole, each) for each in dict.fromkeys(prompts)]
     found = [evaluation for _, evaluation in scored(config, wanted, "test", quiet)]
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)
+    # An example that must pass and is none of the test decides for itself alone, and no mean.
     tested = [pair for pair in pairs if pair.example in frozenset(task.test)]
     decisions = [
         *_of_prompt(task, old, new, count),
@@ -153,6 +155,7 @@ def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str
 
     broken = task.broken_by(new, count_tokens)
     contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
+    # The test too: a prompt that quotes one of its answers scores by what it was told.
     seen = (*task.train, *task.dev, *task.test)
     found = [each for part in task.editables for each in findings(new[part], old[part], seen, task.labels)]
     scan = [
@@ -206,6 +209,7 @@ def _with_must_pass(task: Task) -> Task:
     further = [example for example in task.gate.must_pass if example not in frozenset(task.test)]
     if not further:
         return task
+    # An example of the same words or group elsewhere would let a search learn what must pass.
     taken = {key for example in further for key in (same_input(example), nearly_same(example))}
     groups = {example.group for example in further if example.group}
 

@@ -91,12 +91,12 @@ def compare(
 
 
 def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
-    from promptopt.comparison.folder import Plan, save
+    from promptopt.comparison.folder import CommandPlan, save
     from promptopt.store.runs import Store
 
     try:
         with Store() as store:
-            save(out, Plan(_shared(plan.config), plan.tasks), found, store)
+            save(out, CommandPlan(_shared(plan.config), plan.tasks), found, store)
         _page(out, found)
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder") from cause
@@ -132,6 +132,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     from promptopt.run.budget import Budget
 
     named = with_floor(_listed(methods))
+    # Rows and folders call a task file by its name alone.
     tasks = {Path(each).stem if each.endswith(".toml") else each: each for each in _listed(with_task(config).task)}
     if len(tasks) < len(_listed(config.task)):
         raise ConfigError(f"--task {config.task!r} names two tasks alike; rename one of the files")
@@ -139,6 +140,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     unknown = next((name for name in settings if name.partition(".")[0] not in named), None)
     if unknown is not None:
         raise ConfigError(f"--set {unknown}=…: begin with the method it is for, as in --set {named[0]}.{unknown}=…")
+    # Without a cap each method would spend what its own settings say.
     if budget_of(config) == Budget():
         config = dataclasses.replace(config, max_evaluations=DEFAULT_EVALUATIONS)
     asked = _listed(models) or [config.model]
@@ -146,6 +148,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
         check_spec(each)
     cells = cells_of(tasks, named, asked, _seeds(seeds))
     plan = Planned(tuple(cells), config, tasks)
+    # Made and thrown away: a setting or a task file that is wrong is said before the first run is paid for.
     for cell in {(cell.task, cell.method): cell for cell in cells}.values():
         build_optimizer(cell.method, plan.config_of(cell).settings)
     for task in tasks.values():
@@ -185,10 +188,12 @@ def _as_a_command(plan: Planned, command: Command, cell: Cell) -> Report:
     from promptopt.cli.report import command_of
 
     stored = {name: value for name, value in dataclasses.asdict(plan.config_of(cell)).items() if value is not None}
+    # Started anew from the words of a command: a run is the same in another process and on another machine.
     code, out, err = command([*shlex.split(command_of(stored))[1:], "--json", "--quiet"])
     try:
         return jsons.loads(out)
     except ValueError:
+        # What a command says last is its error.
         said = err.strip().splitlines()
         why = said[-1].removeprefix("Error: ") if said else f"it ended with code {code} and said nothing"
         raise BackendError(why) from None

@@ -109,6 +109,7 @@ def planned(event: Planned) -> list[str]:
         event.plan.describe(),
         smallest(event.plan.test, event.smallest_gain, event.held),
     ]
+    # A run that goes on repeats no look: its own was entered before.
     if event.look > 1 and not event.again:
         lines.append(looked_at(event.look, event.alpha))
     if event.recorded:

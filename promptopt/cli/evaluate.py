@@ -11,7 +11,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.across import Asked, across
+from promptopt.cli.across import PromptOnSplit, across
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
 from promptopt.cli.side_by_side import Named, as_table
 from promptopt.errors import ConfigError, RequestRefused
@@ -76,7 +76,7 @@ def evaluate(
         names = [layout.name for layout in laid_out.layouts]
         used = "" if laid_out.layout is None else laid_out.layout.name
         if len(models) > 1:
-            asked = Asked(laid_out, chosen, used if used in names else names[0], split)
+            asked = PromptOnSplit(laid_out, chosen, used if used in names else names[0], split)
             across(config, models, asked, score, json=json, quiet=quiet)
             return
         wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]

@@ -148,6 +148,7 @@ def _print(found: Explanation, editable: str) -> None:
         finite = math.isfinite(effect.delta)
         numbers = [f"{effect.delta:+.4f}", f"{effect.error:.4f}"] if finite else ["-", "-"]
         rows.append([*numbers, f"{effect.kind}: {MEANINGS[effect.kind]}", words.one_line(effect.segment.text)])
+    # Set in columns first and coloured after: the marks of a colour would count as width.
     head, *lines = words.columns(rows, right=(0, 1)).splitlines()
     console.print(f"\n{head}")
     for line, effect in zip(lines, found.effects, strict=True):

@@ -114,8 +114,10 @@ def forecast(config: RunConfig) -> Forecast:
              **_others(config, evaluator, proposer)}  # fmt: skip
     prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
     searching = CellCost.of(task, evaluator, config.model)
+    # One object where both are one: `scoring` then makes one row of them.
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
     cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
+    # A cap in dollars is turned into cells only where all that is asked has a price.
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     budget, unasked = search_budget(config, given)
     arranged = allocate(
@@ -168,8 +170,9 @@ def proposer_of(config: RunConfig) -> str:
 
 
 def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
-    """The check judge where one is named, and the model that plays users where there are some to be played."""
-    found = {} if config.check_judge is None else {"check_judge": config.check_judge}
+    """The check judge and the teacher where they are named, and who plays users where there are some to be played."""
+    named = {"check_judge": config.check_judge, "teacher": config.teacher}
+    found = {role: spec for role, spec in named.items() if spec is not None}
     if not isinstance(evaluator, Simulating):
         return found
     shipped = evaluator.user_model if evaluator.user_model else proposer
@@ -177,9 +180,9 @@ def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str,
 
 
 def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
-    """Who plays the users, where somebody does."""
-    named = [specs["user"]] if "user" in specs else []
-    return [RoleForecast("user", each, None, None, None, usd_of(prices[each], None, None)) for each in named]
+    """Who plays the users, and who teaches, where somebody does: only a rehearsal says how much."""
+    named = [(role, specs[role]) for role in ("user", "teacher") if role in specs]
+    return [RoleForecast(role, each, None, None, None, usd_of(prices[each], None, None)) for role, each in named]
 
 
 def _judges(
@@ -233,6 +236,7 @@ def _look(sealed: Sequence[Example]) -> tuple[int, float]:
     from promptopt.places import home
     from promptopt.store.runs import Store
 
+    # A dry run leaves nothing behind, and opening a store makes one.
     if not (home() / "store.db").exists():
         return 1, ALPHA
     with Store() as store:

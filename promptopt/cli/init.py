@@ -123,6 +123,7 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
     draft = draft_chat(logs, None if system is None else _text_of(system), path.stem, beside.name)
     partial = path.with_name(f"{path.name}.partial")
     try:
+        # The conversations first: the task file is loaded from beside them.
         beside.write_text(draft.conversations, encoding="utf-8", errors="surrogatepass")
         partial.write_text(draft.task_file, encoding="utf-8")
         task = load_task_file(partial)
@@ -131,6 +132,7 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
                 f"{logs.data} has too few different conversations for three splits; give at least a few dozen"
             )
         partial.replace(path)
+    # Ctrl-C too: what is half written would be in the way of the next try.
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

@@ -158,6 +158,7 @@ def registered_name(value: object) -> str:
 def field_docstrings(kind: type) -> dict[str, str]:
     """The text that stands below each field in the source of a class, on one line; empty where there is no source."""
     try:
+        # Python keeps no docstrings of fields, so they are read from the source.
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     except (OSError, TypeError, SyntaxError):
         return {}

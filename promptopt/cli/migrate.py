@@ -15,7 +15,7 @@ from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.migration import Cost, Migration, Placed
+    from promptopt.migration import Cost, Migration, OnModel
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
@@ -93,6 +93,7 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
     from promptopt.cli.request import models_of
     from promptopt.migration import freeze
 
+    # What an old model answered cannot be asked again once it is gone: such a file is never written over.
     if path.exists():
         raise ConfigError(f"{str(path)!r} is there already; name another file, or move it away")
     if not path.parent.is_dir():
@@ -158,7 +159,7 @@ def _as_text(found: Migration) -> str:
     return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
 
 
-def _said(placed: Placed, *, kept: bool) -> str:
+def _said(placed: OnModel, *, kept: bool) -> str:
     prompt = "the old prompt" if kept else "a new prompt"
     return {
         "non-inferior": f"{prompt} is no worse there",
@@ -167,7 +168,7 @@ def _said(placed: Placed, *, kept: bool) -> str:
     }[placed.status] + f" ({_cell(placed)})"
 
 
-def _cell(placed: Placed) -> str:
+def _cell(placed: OnModel) -> str:
     from promptopt.reports import words
 
     low, high = placed.gain.ci95

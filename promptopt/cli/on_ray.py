@@ -169,6 +169,7 @@ def check_versions(ray: Any) -> None:
     here, asked = dict(versions()), ray.remote(num_cpus=0)(_versions)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     strategies: list[Any] = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    # `soft=False` above: each machine has to answer for itself.
     for there in ray.get([asked.options(scheduling_strategy=each).remote() for each in strategies]):
         for what, own in here.items():
             if there.get(what) != own:

@@ -150,11 +150,8 @@ def asked(config: RunConfig) -> list[str]:
 
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
-    return [
-        name
-        for name in (config.model, proposer, *judges, config.check_model, config.check_judge, config.user_model)
-        if name
-    ]
+    others = (config.check_model, config.check_judge, config.user_model, config.teacher)
+    return [name for name in (config.model, proposer, *judges, *others) if name]
 
 
 def _out(config: RunConfig) -> Path | None:

@@ -97,6 +97,7 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
 def _option(name: str, hint: Any, help_here: str) -> inspect.Parameter:
     arms = typing.get_args(hint)
     said = next(arm for arm in arms if isinstance(arm, Said))
+    # `Annotated[int | None, Said]`: the first arm is the union, of which the option takes what is not None.
     plain = next((arm for arm in typing.get_args(arms[0]) if arm is not type(None)), arms[0])
     kind: Any = list[str] if name == "settings" else plain
     metavar = said.metavar or _METAVARS.get(plain)

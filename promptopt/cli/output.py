@@ -132,6 +132,7 @@ class _Shown(logging.Handler):
 @contextmanager
 def troubles(write: Callable[[str], None] | None) -> Generator[None]:
     """Has what servers suffer from shown while they do; `None` shows nothing."""
+    # A handler of its own even where nothing is shown: without any, Python prints warnings to stderr itself.
     log = logging.getLogger("promptopt.models.server")
     handler = logging.NullHandler() if write is None else _Shown(write)
     log.addHandler(handler)
@@ -145,6 +146,7 @@ def troubles(write: Callable[[str], None] | None) -> Generator[None]:
 def interruptible() -> Generator[threading.Event]:
     """An event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second Ctrl-C or SIGTERM raises KeyboardInterrupt."""
     interrupt = threading.Event()
+    # Asked now: once a terminal is gone, nothing says any more that it was one.
     terminals = [number for number in (1, 2) if os.isatty(number)]
     seen: set[int] = set()
 

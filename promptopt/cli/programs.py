@@ -38,6 +38,7 @@ def load_program(name: str, *, splits: Splits, trust: bool) -> Task:
     source = _source(module)
     wanted = [f"run, as the Python module {module!r} that holds the program"]
     check_trusted(source, [source.read_bytes()], wanted, trust=trust, kind="file")
+    # A console script has its own folder there in place of the current one.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     held = importlib.import_module(module)
@@ -47,6 +48,7 @@ def load_program(name: str, *, splits: Splits, trust: bool) -> Task:
         raise ConfigError(f"the module {module!r} has no {attribute!r}; name what it holds, as module:name") from None
     if isinstance(found, Task):
         return found if found.pool is None else found.with_splits(splits.train, splits.dev, splits.test, splits.seed)
+    # By name, so that DSPy is imported only where the module itself did.
     if any(each.__module__.split(".")[0] == "dspy" for each in type(found).__mro__):
         return _of_dspy(found, held, name, splits)
     if callable(found):

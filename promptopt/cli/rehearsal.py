@@ -42,7 +42,7 @@ class Rehearsed:
     check: StandIn
     judges: tuple[StandIn, ...]
     others: tuple[StandIn, ...]
-    """The one who plays users, and the check judge where there is one."""
+    """The one who plays users, and the check judge and the teacher where there are such."""
     result: Result
 
 
@@ -65,13 +65,14 @@ def rehearse(
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
-    `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users and of the
-    check judge, where there are such.
+    `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users, of the check
+    judge and of the teacher, where there are such.
     """
     world = World(task, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
     judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
     last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
+    taught = tuple(StandIn(role, specs[role], world, world.answer) for role in ("teacher",) if role in specs)
     models = (
         StandIn("task", specs["task"], world, world.answer),
         StandIn("proposer", specs["proposer"], world, Proposer(task.initial[task.editable]), scored=False),
@@ -91,6 +92,7 @@ def rehearse(
                     models[2] if apart else None,
                     check_judge=last[0] if last else None,
                     user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
+                    teacher=taught[0] if taught else None,
                 ),
                 evaluator=search,
                 check_evaluator=check if apart else None,
@@ -101,7 +103,7 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, (user, *last), result)
+    return Rehearsed(*models, judges, (user, *last, *taught), result)
 
 
 def rehearse_scores(
@@ -213,6 +215,7 @@ def played(
     longer = planned / done if planned is not None and done else 1.0
     draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
     drawn = max(1.0, longer) if draw_out else 1.0
+    # The final choice by a model of its own is as long as it is, however long the search.
     factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
     for each in rehearsed.others:

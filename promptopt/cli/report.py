@@ -15,7 +15,7 @@ from promptopt.cli.output import say
 from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from promptopt.reports.page.views import Asked
+    from promptopt.reports.page.views import ReportedRun
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -71,27 +71,28 @@ def _page(names: Sequence[str]) -> tuple[str, str]:
     return Path(folders[0]).resolve().name, comparison_page(found.to_json(), str(found))
 
 
-def _asked(names: Sequence[str]) -> list[Asked]:
+def _asked(names: Sequence[str]) -> list[ReportedRun]:
     from promptopt.cli.runs import result_of
     from promptopt.outcome.result import Result
-    from promptopt.reports.page.views import Asked
+    from promptopt.reports.page.views import ReportedRun
     from promptopt.store.runs import Store
 
-    found: dict[str, Asked] = {}
+    found: dict[str, ReportedRun] = {}
     store: Store | None = None
     try:
         for name in names:
             if Path(name).suffix == ".json":
                 saved = Result.load(name).to_json()
-                found.setdefault(saved["run_id"], Asked(saved))
+                found.setdefault(saved["run_id"], ReportedRun(saved))
                 continue
+            # Opened only where a run is named: results in files need none.
             store = Store() if store is None else store
             record = store.find(name)
             if record.id in found:
                 raise ConfigError(f"run {record.id} is named twice; name each run once")
             version = str(record.fingerprint.get("versions", {}).get("promptopt", ""))
             stored = dict(result_of(record))
-            found[record.id] = Asked(stored, command_of(record.config), _settings(record.config), version)
+            found[record.id] = ReportedRun(stored, command_of(record.config), _settings(record.config), version)
     finally:
         if store is not None:
             store.close()

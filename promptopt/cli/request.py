@@ -122,6 +122,7 @@ def models_of(config: RunConfig) -> Models:
         own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
         config.check_judge,
         config.user_model,
+        config.teacher,
     )
 
 
@@ -210,6 +211,7 @@ def system_of(config: RunConfig) -> str:
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the system prompt {given!r} cannot be read as UTF-8 text: {cause}") from cause
     if Path(given).suffix != ".json":
+        # As an export in plain text has it: the system prompt alone is wanted, without the turns below it.
         begins, ends = "[system]\n", "\n\n[user]\n{history}"
         return text.removeprefix(begins).partition(ends)[0] if text.startswith(begins) and ends in text else text
     try:
@@ -237,7 +239,7 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
 
     Raises ConfigError and DataError.
     """
-    from promptopt.reports.export import from_text
+    from promptopt.reports.given import from_text
 
     if text is None:
         return task, task.initial

@@ -11,7 +11,7 @@ from promptopt.cli.output import say, without_secrets
 from promptopt.errors import DataError, PromptoptError
 
 if TYPE_CHECKING:
-    from promptopt.comparison.folder import Plan
+    from promptopt.comparison.folder import CommandPlan
     from promptopt.comparison.table import Comparison
 
 
@@ -33,7 +33,7 @@ def rerun(folder: Path, *, quiet: bool) -> Comparison:
     return found
 
 
-def _made_again(folder: Path, plan: Plan, found: Comparison) -> tuple[int, str]:
+def _made_again(folder: Path, plan: CommandPlan, found: Comparison) -> tuple[int, str]:
     """How many runs were made again, and why the first of the others was not."""
     from promptopt.comparison.cells import row_of
     from promptopt.comparison.folder import STORE, differences, rerun_cells

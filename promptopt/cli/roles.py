@@ -66,9 +66,12 @@ def judging(
 ) -> RoleForecast:
     """What judges take, where they can be read at once; panels cost what their first judge does, times their size."""
     counts = [
-        None if count is None else count * kind.judge_calls // 2 for kind, count in zip(kinds, cells, strict=True)
+        # Half of the most: by `judge_calls` a judge whose reply cannot be read is asked a second time.
+        None if count is None else count * kind.judge_calls // 2
+        for kind, count in zip(kinds, cells, strict=True)
     ]
     calls = 0 if not any(kind.judge_calls for kind in kinds) else sum_known(counts)
+    # A judge reads what the reply's cap lets it have, of which half is taken to be used.
     reads = max(kind.reads + kind.writes / 2 for kind in kinds) + SHOWN_TO_JUDGE
     read = None if calls is None else math.ceil(calls * reads)
     written = None if calls is None else calls * JUDGED_IN
@@ -107,6 +110,7 @@ class CellCost:
 
 def usd_of(price: Price | None, read: int | None, written: int | None) -> float | None:
     """What so many tokens cost; None where that is unknown."""
+    # Nothing costs nothing, however many tokens there are.
     if price is not None and price.prompt_usd == price.completion_usd == 0:
         return 0.0
     if price is None or read is None or written is None:

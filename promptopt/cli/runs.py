@@ -235,13 +235,14 @@ def export(
     from promptopt.places import write_whole
     from promptopt.reports import export as exports
     from promptopt.reports.carried import not_carried
+    from promptopt.reports.given import prompt_of
 
     record = _find(run)
     result = result_of(record)
     chosen = exports.format_for(out, form)
     task = _task_as_measured(record, result)
     best = result["best"]
-    prompt = exports.prompt_of(best["parts"], best["demos"], best.get("layout", ""))
+    prompt = prompt_of(best["parts"], best["demos"], best.get("layout", ""))
     exported = exports.export_of(task, prompt, result["model"])
     text = exports.export(exported, chosen)
     if said := not_carried(task, exported, chosen):

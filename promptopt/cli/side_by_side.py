@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from promptopt.text import counted
 
 if TYPE_CHECKING:
-    from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.evaluation import Evaluation, PromptComparison
     from promptopt.stats import Gain
 
 
@@ -32,7 +32,7 @@ def gain_cells(gain: Gain, verdict: str) -> list[str]:
     return [words.difference(gain.mean), *bounds, words.p_cell(gain.p_value), verdict.replace("_", " ")]
 
 
-def as_table(found: Sequence[Evaluation], against: Sequence[Comparison], title: str, named: Named) -> str:
+def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], title: str, named: Named) -> str:
     """`title`: what stands beside the task's name and the number of examples."""
     from promptopt.reports import words
     from promptopt.stats import level

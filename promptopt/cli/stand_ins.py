@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from promptopt.models.tokens import estimate_tokens
 from promptopt.tasks.task import Task
 from promptopt.text import words
-from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
+from promptopt.types import Content, Example, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs, tool_names
 
 LONG_REPLY = 64
 """A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
@@ -126,6 +126,7 @@ class World:
     def __init__(self, task: Task, *, judged: bool = False) -> None:
         """`judged`: replies are read by a judge, and hardly one is as another."""
         self._judged = judged
+        self._calls = any(example.results for split in (task.train, task.dev, task.test) for example in split)
         splits = (task.train, task.dev, task.test)
         self.known = {_asked(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
@@ -146,6 +147,10 @@ class World:
     def answer(self, request: Request) -> str:
         """Right in that share of all examples, most of them the same for all prompts."""
         text = flat(request.content)
+        if self._calls and not isinstance(request.content, str) and request.content[-1].role == "user":
+            # In a conversation with a played user a tool is called in each turn.
+            names = tool_names(request.content[0].tools)
+            return f'<tool_call>{{"name": "{names[0]}", "arguments": {{}}}}</tool_call>' if names else "A reply."
         if self._judged:
             return f"A reply of some words, number {random.Random(text).randrange(10**6)}."
         value, share = self._read(text)

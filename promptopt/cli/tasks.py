@@ -67,7 +67,7 @@ def show_task(
     from promptopt.reports.export import export, export_of
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.parts import told
-    from promptopt.types import canonical
+    from promptopt.types import canonical, tool_names
 
     task = load_task(name, trust=trust)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
@@ -87,6 +87,8 @@ def show_task(
     if task.train:
         first = task.train[0]
         held = [*first.fields, ("target", first.target), *(("rejected", text) for text in first.rejected)]
+        held += [("tool", tool) for tool in tool_names(first.tools)]
+        held += [("result", canonical(result.to_json())) for result in first.results]
         held += [("demand", canonical(demand.to_json())) for demand in first.demands]
         if first.solution:
             held.append(("solution", first.solution))

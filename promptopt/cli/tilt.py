@@ -40,6 +40,7 @@ def tilt_run(
     tilt = archive.tilt(bound=1.0 if bound is None and strength is None else bound, strength=strength)
     rows = weighed_lines(archive, tilt)
     if pairs is not None:
+        # With a lambda of infinity all weights are alike, and no prompt is preferred to another.
         _write(pairs, archive.pairs(tilt.strength) if math.isfinite(tilt.strength) else [])
     if json:
         show_json(

@@ -17,7 +17,7 @@ from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.comparison.user_prompts import Spread, UnderUserPrompts
-    from promptopt.evaluation import Comparison, Evaluation
+    from promptopt.evaluation import Evaluation, PromptComparison
     from promptopt.stats import Gain
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
@@ -33,7 +33,7 @@ class Judged:
 
     before: Evaluation
     after: Evaluation
-    against: Comparison
+    against: PromptComparison
     runs: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -229,6 +229,7 @@ def _reworded(
     first, part = whole.editables
     prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
     found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
+    # One that is left out would shift the halves below.
     if len(found) < len(prompts):
         raise ConfigError(f"a user prompt written for {own.name!r} could not be scored; leave --user-prompts out")
     half = len(texts)

@@ -153,6 +153,7 @@ def conduct(
             if row.status == "suspended" and row.why == INTERRUPTED:
                 return
         return
+    # `map` keeps the order of the cells, whichever ends first.
     with ThreadPoolExecutor(jobs) as pool:
         for row in pool.map(one, cells):
             tell(row)

@@ -50,6 +50,7 @@ def compare(
     by_model = _named(models, _model_name)
     cells = cells_of(by_task, with_floor(by_method), by_model, seeds)
     by_method.setdefault(FLOOR, FLOOR)
+    # All names first: a misspelt method must not be found out after hours of the others.
     for each in by_method.values():
         bind_optimizer(each)
     for each in by_model.values():

@@ -25,7 +25,7 @@ PLAN, ROWS, STORE, TABLE = "comparison.json", "cells.jsonl", "store.db", "table.
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CommandPlan:
     """What was asked for: the options of the command line that all runs share, and the task that each name means.
 
     `config`: empty where the comparison was made from Python, which can be checked but not run again from here.
@@ -35,7 +35,7 @@ class Plan:
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def save(folder: Path, plan: Plan, found: Comparison, store: Store | None) -> None:
+def save(folder: Path, plan: CommandPlan, found: Comparison, store: Store | None) -> None:
     """Write the folder, making it where it is missing. Raises OSError.
 
     `store`: where the runs are; their calls are copied, so that running them again asks no model.
@@ -55,7 +55,7 @@ def save(folder: Path, plan: Plan, found: Comparison, store: Store | None) -> No
             copy_runs(store, target, [row.run_id for row in found.rows if row.run_id])
 
 
-def load(folder: Path) -> tuple[Plan, Comparison]:
+def load(folder: Path) -> tuple[CommandPlan, Comparison]:
     """What `save` wrote; every number is computed anew from the rows, and held against those written.
 
     Raises DataError for a folder that is none of ours, of a newer version, or whose numbers do not follow.
@@ -66,7 +66,7 @@ def load(folder: Path) -> tuple[Plan, Comparison]:
             raise DataError(f"{folder} was written by another version (format {said['format']}); upgrade promptopt")
         lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
         rows = [row_from(json.loads(line)) for line in lines]
-        plan = Plan(said["config"], said["tasks"])
+        plan = CommandPlan(said["config"], said["tasks"])
         found = compared([Cell(**each) for each in said["cells"]], rows)
     except OSError as cause:
         raise DataError(
@@ -75,6 +75,7 @@ def load(folder: Path) -> tuple[Plan, Comparison]:
         ) from cause
     except (ValueError, KeyError, TypeError) as cause:
         raise DataError(f"the comparison in {folder} is damaged ({type(cause).__name__}: {cause})") from cause
+    # Through JSON, as those written were: tuples are lists there.
     wrong = next(_differences("", said["result"], json.loads(json.dumps(found.to_json()))), None)
     if wrong is not None:
         raise DataError(f"the numbers in {folder / PLAN} do not follow from {ROWS}: {wrong}; one of them was changed")

@@ -147,6 +147,7 @@ def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
     if start is None:
         raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
     layouts: list[tuple[str, Measured]] = []
+    # What reads the same needs no scoring: layouts differ in demonstrations too, and the start may have none.
     read = {task.render(task.initial, examples[0])[0]}
     for layout in task.layouts:
         other = task.with_layout(layout.name)
@@ -191,6 +192,7 @@ def _picked(run: Run) -> Ceiling | None:
     """The best of a dozen, by two halves of the examples: each half's best is scored on the other."""
     others = _dozen(run)
     examples = run.dev[:PICKED]
+    # Two examples in each half, or one example would pick.
     if not others or len(examples) < 4:
         return None
     prompts = [run.initial, *others]

@@ -67,7 +67,7 @@ def _names(rows: Sequence[Row]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MethodPair:
     """One method against another on the test items that both were scored on; the mean is `first` minus `second`.
 
     `gain`: None where they share no item. `adjusted`: the p-value after Holm's correction over all pairs.
@@ -79,15 +79,15 @@ class Pair:
     adjusted: float | None = None
 
 
-def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[Pair, ...]:
+def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[MethodPair, ...]:
     """Every pair of methods, in the order given, with Holm's correction over those that could be tested."""
     measured = {method: _by_item(rows, method) for method in methods}
-    found: list[Pair] = []
+    found: list[MethodPair] = []
     for first, second in itertools.combinations(methods, 2):
         own, other = measured[first], measured[second]
         common = [item for item in own if item in other]
         if not common:
-            found.append(Pair(first, second, None))
+            found.append(MethodPair(first, second, None))
             continue
         nats = any(row.nats for row in rows)
         gain = paired_gain(
@@ -96,7 +96,7 @@ def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[Pair, ...]:
             groups=[own[item][1] for item in common],
             bounded=False if nats else None,
         )
-        found.append(Pair(first, second, gain))
+        found.append(MethodPair(first, second, gain))
     adjusted = iter(holm([pair.gain.p_value for pair in found if pair.gain is not None]))
     return tuple(pair if pair.gain is None else replace(pair, adjusted=next(adjusted)) for pair in found)
 
@@ -155,11 +155,13 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
     means = tuple((method, sum(row[method] for row in table) / number) for method in ranked)
     critical = p_value = None
     if number > 1:
+        # Demsar 2006: q_alpha is the studentized range over the square root of 2; CD = q_alpha * sqrt(k (k + 1) / 6 N).
         quantile = float(studentized_range.ppf(1.0 - ALPHA, count, math.inf))
         critical = quantile / math.sqrt(2.0) * math.sqrt(count * (count + 1) / (6.0 * number))
         tied = all(len(set(row.values())) == 1 for row in table)
         if count > 2:
             columns = [[each[method] for each in blocks] for method in ranked]
+            # Where all ranks tie, scipy divides zero by zero.
             p_value = 1.0 if tied else float(friedmanchisquare(*columns).pvalue)
     return Ranks(tuple(sorted(means, key=lambda pair: pair[1])), number, critical, p_value)
 

@@ -11,7 +11,7 @@ from promptopt.comparison.cells import Row
 from promptopt.comparison.statistics import (
     Chance,
     Lead,
-    Pair,
+    MethodPair,
     Ranks,
     chance_of,
     gain_of,
@@ -74,7 +74,7 @@ class Comparison:
                  for name in self.methods]  # fmt: skip
         return tuple(sorted(found, key=lambda each: math.inf if each.score is None else -each.score))
 
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[MethodPair, ...]:
         """Every two methods on the items they share."""
         return pairs_of(self.rows, self.methods)
 
@@ -197,6 +197,7 @@ def _curve(rows: Sequence[Row], budget: str) -> list[tuple[float, float]]:
     if not lines:
         return []
     far = max(line[-1][0] for line in lines)
+    # Before that some runs have no score yet, and a mean of the others would jump when they come in.
     first = max(line[0][0] for line in lines)
     places = [first, *(far * step / GRID for step in range(1, GRID + 1) if far * step / GRID > first)]
     return [(place, _mean([_last(line, place) for line in lines])) for place in places]
@@ -222,7 +223,7 @@ def _method_json(each: Method) -> dict[str, Any]:
             "verdicts": {"better": better, "no_evidence": none, "worse": worse}}  # fmt: skip
 
 
-def _pair_json(pair: Pair) -> dict[str, Any]:
+def _pair_json(pair: MethodPair) -> dict[str, Any]:
     said = None if pair.gain is None or pair.adjusted is None else pair.adjusted < ALPHA
     return {"first": pair.first, "second": pair.second, "gain": _gain_json(pair.gain), "adjusted": pair.adjusted,
             "differ": said}  # fmt: skip

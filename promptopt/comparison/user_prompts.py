@@ -107,6 +107,7 @@ def induced(
         run, _ = looking(task, guide, opened_models, opened_store, limits, seed, stopping(limits, begun, interrupt))
         with no_search():
             texts = _written(run, task, count)
+            # Once more for what was of no use, and only once.
             texts += _written(run, task, count - len(texts))
     found = list(dict.fromkeys(texts))
     if not found:

@@ -5,6 +5,6 @@ not installed, or is of another version.
 """
 
 from promptopt.dspy.lm import lm_of
-from promptopt.dspy.teleprompter import Outcome, PromptOpt
+from promptopt.dspy.teleprompter import Outcome, PromptOpt, PromptOptWarning
 
-__all__ = ["Outcome", "PromptOpt", "lm_of"]
+__all__ = ["Outcome", "PromptOpt", "PromptOptWarning", "lm_of"]

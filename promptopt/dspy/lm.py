@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -137,12 +137,26 @@ def route_of(lm: LM) -> str:
 class DspyModel:
     """The LMs of a program as one model of promptopt's; DSPy's cache is off, as the run's store answers instead."""
 
-    def __init__(self, lm: LM, others: Sequence[LM] = (), *, threads: int = 8) -> None:
-        """`lm`: what is asked where a request names no route. `others`: by route. `threads`: requests in flight."""
+    def __init__(
+        self,
+        lm: LM,
+        others: Sequence[LM] = (),
+        more: Mapping[str, LM] | None = None,
+        *,
+        threads: int = 8,
+        own: bool = False,
+    ) -> None:
+        """`lm`: what is asked where a request names no route. `others`: by route; `more`: those that come up meanwhile.
+
+        `threads`: requests in flight. `own`: an LM's own temperature and cap on a reply, where it is set with one, take
+        the place of what is asked for, as they do in DSPy where another LM is put in place.
+        """
         self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
+        self._more: Mapping[str, LM] = {} if more is None else more
         self._threads = threads
         routes = [route_of(lm), *(route for route in self._lms if route and route != route_of(lm))]
-        self.name = f"dspy/{'+'.join(routes)}"
+        self._own = own
+        self.name = f"dspy/{'+'.join(routes)}{' as set' if own else ''}"
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -187,9 +201,16 @@ class DspyModel:
             said = f"{type(failure).__name__}: {failure}"
             raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure
 
+    def _lm(self, route: str) -> LM:
+        """The LM of a route; one that is not known is asked of a model that answers for all: a teacher, a proposer."""
+        found = self._lms.get(route, self._more.get(route))
+        return self._lms[""] if found is None else found
+
     def _one(self, request: Request) -> Reply:
-        lm, sampling = self._lms[request.route], request.sampling
+        lm, sampling = self._lm(request.route), request.sampling
         config: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+        if self._own:
+            config |= {name: value for name in config if (value := lm.kwargs.get(name)) is not None}
         # What the LM leaves to its server stays so: what is sent is what it sends by itself.
         if lm.kwargs.get("temperature") is None and sampling.temperature == TEMPERATURE:
             del config["temperature"]

@@ -12,8 +12,10 @@ from typing import Any, cast
 from promptopt.dspy.demos import show, shown
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
+from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.errors import ConfigError
+from promptopt.programs.evaluator import FAILED
 from promptopt.programs.handle import ModelHandle
 from promptopt.types import Example, Prompt, Score, TracedCall, digest
 
@@ -35,8 +37,8 @@ class DspyProgram:
     """Runs copies of a module that hold a prompt's instructions, and has the user's metric score what they give.
 
     `gold`: the user's examples, by the id of ours. `lm`: what the program asks where a predictor has none of its own;
-    None: a model of promptopt's answers all. Metric and tools run where the program does, so what they ask of the LM
-    in use is metered too.
+    None: a model of promptopt's answers all. `strays`: what is asked apart from these. Metric and tools run where the
+    program does, so what they ask of the LM in use is metered too.
     """
 
     student: Module
@@ -44,6 +46,7 @@ class DspyProgram:
     gold: Mapping[str, tuple[Example, Gold]]
     metric: Metric
     lm: LM | None
+    strays: Strays
     _inside: LM = field(init=False, repr=False)
     _shown: dict[Any, Gold] = field(init=False, repr=False)
     _copies: dict[str, Module] = field(default_factory=dict[str, Any], repr=False)
@@ -72,7 +75,9 @@ class DspyProgram:
         show(module, prompt.demos, self._shown)
         for name, predictor in predictors.items():
             lm = own[name].lm
-            if within and lm is not None:
+            if within and lm is None:
+                lm = self.strays.guard()
+            elif within:
                 lm = inside(lm, "" if self.lm is None else route_of(lm))
             predictor.lm = lm
         return module
@@ -92,8 +97,13 @@ class DspyProgram:
             yield
 
     def _scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
+        predictors: list[tuple[str, Any]] = module.named_predictors()
+        self.strays.check(predictors)
+        if prediction is None:
+            # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
+            return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back None")
         records: list[Any] = list(dspy.settings.trace)
-        names = {id(predictor): str(name) for name, predictor in module.named_predictors()}
+        names = {id(predictor): name for name, predictor in predictors}
         called = [names.get(id(predictor), "") for predictor, _, _ in records]
         found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.dspy.data import cells_of, divided
+from promptopt.dspy.lm import ModelEngine, route_of
 from promptopt.dspy.metric import Metric, check_metric
 from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, is_async, slots_of
+from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.dspy.wire import MAX_TOKENS
 from promptopt.errors import ConfigError
@@ -60,7 +62,7 @@ def bind(
     slots, texts, said = slots_of(student, predictors)
     splits, more = divided(data.train, data.val, data.test, seed)
     cells = cells_of(splits, taken=texts)
-    program = DspyProgram(student, slots, cells.gold, check_metric(metric), lm)
+    program = DspyProgram(student, slots, cells.gold, check_metric(metric), lm, Strays(_route(student, lm)))
     evaluator = ProgramEvaluator(
         AsyncDspyProgram(program) if is_async(student) else program,
         sampling=Sampling(max_tokens=MAX_TOKENS),
@@ -85,3 +87,11 @@ def bind(
         warnings=tuple(said),
     )
     return Bound(task, program, tuple(said))
+
+
+def _route(student: Module, lm: LM | None) -> Callable[[LM], str] | None:
+    """How the run's model is told of LMs that come up meanwhile: one of promptopt's answers for all (`model=…`)."""
+    if lm is None:
+        return lambda _: ""
+    alone = not any(predictor.lm for _, predictor in student.named_predictors())
+    return None if alone and isinstance(getattr(lm, "engine", None), ModelEngine) else route_of

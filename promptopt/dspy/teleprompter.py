@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
+from promptopt.dspy.program import described
 from promptopt.dspy.task import Data, bind
 from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
 from promptopt.errors import ConfigError
@@ -19,9 +21,16 @@ from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
+from promptopt.text import counted
 
-_log = logging.getLogger("promptopt.dspy")
 CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
+
+
+SUSPENDED = "the run is suspended, without a verdict; the same compile again goes on and pays for nothing twice"
+
+
+class PromptOptWarning(UserWarning):
+    """What a user should know of a compiled program: said once for each `compile`, and kept in its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,9 @@ class PromptOpt(Teleprompter):
     `method`: a name or an Optimizer. `metric`: (gold, prediction), with trace or in GEPA's form; gives a number in
     [0, 1], a bool, or a Prediction of score and feedback. `budget`: as of `promptopt.optimize`. `model`: what answers
     in place of the LMs that the program has, a model of promptopt's or an LM. `proposer`: what writes instructions, a
-    model or an LM; the one that answers, if None. `predictors`: those that are edited, by name; all, if None.
+    model or an LM; the one that answers, if None. `teacher`: whose right answers become demonstrations, where the
+    method makes any (bootstrap, mipro, simba); the one that answers, if None. `predictors`: those that are edited, by
+    name; all, if None.
     `calls_per_cell`: LM calls of one run of the program, for what is set aside under a cap on calls; as many as it has
     predictors, if None.
     """
@@ -67,6 +78,7 @@ class PromptOpt(Teleprompter):
         budget: Budget | None = None,
         model: str | Model | LM | None = None,
         proposer: str | Model | LM | None = None,
+        teacher: str | Model | LM | None = None,
         predictors: Sequence[str] | None = None,
         calls_per_cell: int | None = None,
         seed: int = 0,
@@ -75,7 +87,7 @@ class PromptOpt(Teleprompter):
         """Nothing is asked yet. Raises ConfigError for a metric that cannot be called."""
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy ships no types
         self.method, self.metric, self.budget = method, check_metric(metric), budget
-        self.model, self.proposer, self.predictors = model, proposer, predictors
+        self.model, self.proposer, self.teacher, self.predictors = model, proposer, teacher, predictors
         self.calls_per_cell, self.seed, self.store = calls_per_cell, seed, store
 
     def compile(
@@ -90,7 +102,8 @@ class PromptOpt(Teleprompter):
         """An optimised copy of `student`, whose `promptopt` is the `Outcome`; the student stays as it is.
 
         `valset`: what the final choice is made on, else split off `trainset`; `testset`: what the verdict is on, else
-        split off too. `teacher` is not used. Raises ConfigError, DataError and EvaluatorError for mistakes.
+        split off too. `teacher`: a program whose LM teaches, where `PromptOpt` names no teacher. Raises ConfigError,
+        DataError and EvaluatorError for mistakes.
         """
         if not isinstance(student, dspy.Module):
             raise ConfigError(f"PromptOpt.compile: student is {student!r:.80}; give a dspy.Module")
@@ -105,21 +118,27 @@ class PromptOpt(Teleprompter):
             calls_per_cell=self.calls_per_cell,
             seed=self.seed,
         )
+        teaching, about = _teacher(self.teacher, teacher, student)
         others: list[LM] = [] if lm is None else [each.lm for _, each in student.named_predictors() if each.lm]
-        said = [*bound.said, *([CACHE_OFF] if any(getattr(each, "cache", False) for each in [lm, *others]) else [])]
+        cached = any(getattr(each, "cache", False) for each in [lm, *others])
+        said = [*bound.said, *about, *([CACHE_OFF] if cached else [])]
+        # Before anything is asked: how the data are divided is what a user may want otherwise.
+        _tell(said)
+        strays = bound.program.strays
+        task = _model(self.model if lm is None else lm, others, strays.lms)
         result = optimize(
             bound.task,
             self.method,
-            model=Models(_model(self.model if lm is None else lm, others), proposer=_model(self.proposer)),
+            model=Models(task, proposer=_model(self.proposer), teacher=_model(teaching, own=True)),
             budget=self.budget,
             seed=self.seed,
             store=self.store,
         )
-        for sentence in said:
-            # Not as a warning, which is printed unasked: the report says it, and would say it a second time.
-            _log.info(sentence)
+        # The program that comes back is then the best so far, without a verdict, and looks like any other.
+        stopped = [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
+        _tell([*result.warnings, *strays.said(), *stopped])
         best = bound.configured(result.best.prompt)
-        best.promptopt = Outcome(result, tuple(said))
+        best.promptopt = Outcome(result, (*said, *strays.said()))
         return best
 
     def _lm(self, student: Module) -> LM:
@@ -134,11 +153,39 @@ class PromptOpt(Teleprompter):
         return lm
 
 
-def _model(given: Any, others: Sequence[LM] = ()) -> Any:
+def _tell(sentences: Sequence[str]) -> None:
+    """Warn of each, at the line of the user's that called: a logger's lines are not shown where none is set up."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in ("promptopt", "dspy"):
+        frame, level = frame.f_back, level + 1
+    for sentence in sentences:
+        warnings.warn(sentence, PromptOptWarning, stacklevel=level)
+
+
+def _teacher(named: Any, program: Module | None, student: Module) -> tuple[Any, list[str]]:
+    """The model that teaches, of a program the LM that all its predictors have; and what is to be said of that one."""
+    if program is None:
+        return named, []
+    if not isinstance(program, dspy.Module):
+        raise ConfigError(
+            f"PromptOpt.compile: teacher is {program!r:.80}; give a dspy.Module, or PromptOpt a teacher=…"
+        )
+    lms = list({id(each.lm): each.lm for _, each in program.named_predictors() if each.lm is not None}.values())
+    alike = described(program) == described(student)
+    said = [] if alike else ["of the teacher program its LM alone is used, under the student's own prompt"]
+    if named is None and len(lms) != 1:
+        raise ConfigError(
+            f"the teacher program has {counted(len(lms), 'LM')} of its own, and one teaches; set one, as "
+            f"teacher.set_lm(…), or give PromptOpt a teacher=…"
+        )
+    return (lms[0] if named is None else named), said
+
+
+def _model(given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None, *, own: bool = False) -> Any:
     """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
     if not isinstance(given, dspy.BaseLM):
         return given
     engine = getattr(given, "engine", None)
     if isinstance(engine, ModelEngine) and not others:
         return engine.model
-    return DspyModel(given, others, threads=dspy.settings.num_threads or 8)
+    return DspyModel(given, others, more, threads=dspy.settings.num_threads or 8, own=own)

@@ -40,6 +40,7 @@ def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = Fals
     if reader == "label":
         return LabelReader(tuple(labels))
     if reader == "choice":
+        # Only where every label is a letter, alone or in brackets: words that begin with one are no options.
         letters = [letter for label in labels if len(label.strip()) <= 3 and (letter := choice(label)) is not None]
         return _ChoiceReader(tuple(letters)) if letters and len(letters) == len(labels) else choice
     plain: dict[str, Reader] = {"text": text, "line": line, "number": partial(number, comma=comma, spaces=spaces)}
@@ -78,6 +79,7 @@ class _PatternReader:
             raise ConfigError(f"answer 'regex:{source}': {cause}; write one that Python's re module accepts") from cause
 
     def __call__(self, reply: str) -> str | None:
+        # Whoever names a mark of thoughts in a pattern wants to see them.
         said = reply if _OF_THOUGHTS.search(self.pattern.source) else spoken(reply)
         match = None if said is None else self.pattern.search(said)
         found = match and match.group(1 if self.pattern.groups else 0)

@@ -98,5 +98,6 @@ def _told(like: Example, text: str) -> tuple[Message, ...]:
 
 
 def _example(like: Example, messages: tuple[Message, ...], target: str) -> Example:
+    # The example's own conversation is left out: the attack stands in its place.
     fields = tuple((name, value) for name, value in like.fields if name != HISTORY)
     return Example(fields, target, messages=messages, tools=like.tools)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -22,37 +22,54 @@ def with_calls(example: Example, reply: Reply) -> Reply:
     """
     if not example.tools and not reply.tool_calls:
         return reply
-    text = _WRITTEN.sub(lambda found: _call(found[1], found[0]), reply.text).strip()
-    bare = strip_fence(text)
-    if bare.startswith("{"):
-        text = _bare_calls(text, bare, tool_names(example.tools))
+    text = _replaced(reply.text, tool_names(example.tools), lambda call: call.written)
     return replace(reply, text=replace(reply, text=text).written, tool_calls=())
 
 
-def _bare_calls(text: str, bare: str, names: Sequence[str]) -> str:
-    """What small models write who leave the tags out: a call, or one on each line.
+def calls_in(example: Example, text: str) -> tuple[str, list[ToolCall]]:
+    """What a text says beside the calls that a model wrote into it, and these calls in order."""
+    calls: list[ToolCall] = []
 
-    Only a tool on offer is called, for a reply may be JSON of its own.
+    def kept(call: ToolCall) -> str:
+        calls.append(call)
+        return ""
+
+    return _replaced(text, tool_names(example.tools), kept).strip(), calls
+
+
+def _replaced(text: str, names: Sequence[str], written: Callable[[ToolCall], str]) -> str:
+    """The text with every call in it as `written` has it.
+
+    Small models leave the tags out: a call, or one on each line. There only a tool on offer is called, for a reply may
+    be JSON of its own.
     """
 
-    def read(inner: str, whole: str) -> str:
-        call = _call(inner, whole)
-        return call if any(call.startswith(f"{name}(") for name in names) else whole
+    def tagged(found: re.Match[str]) -> str:
+        call = _call(found[1])
+        return found[0] if call is None else written(call)
 
-    one = read(bare, text)
-    if one != text:
-        return one
+    # The tags first: what is left may still be a call without them.
+    text = _WRITTEN.sub(tagged, text).strip()
+    bare = strip_fence(text)
+    if not bare.startswith("{"):
+        return text
+    one = _call(bare)
+    if one is not None and one.name in names:
+        return written(one)
     lines = bare.splitlines()
-    found = [read(line.strip(), line) if line.lstrip().startswith("{") else line for line in lines]
-    return text if found == lines else "\n".join(found)
+    calls = [_call(line) if line.lstrip().startswith("{") else None for line in lines]
+    offered = [call if call is not None and call.name in names else None for call in calls]
+    if not any(offered):
+        return text
+    return "\n".join(line if call is None else written(call) for line, call in zip(lines, offered, strict=True))
 
 
-def _call(inner: str, whole: str) -> str:
+def _call(inner: str) -> ToolCall | None:
     try:
         value: object = json.loads(inner)
     except (ValueError, RecursionError):
-        return whole
+        return None
     table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     name = table.get("name")
     given = table.get("arguments", table.get("parameters"))
-    return ToolCall.of(name, given).written if isinstance(name, str) and name else whole
+    return ToolCall.of(name, given) if isinstance(name, str) and name else None

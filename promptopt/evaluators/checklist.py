@@ -141,6 +141,7 @@ class Checklist:
 
     def _order(self, example: Example) -> list[int]:
         places = list(range(len(self.items)))
+        # By the example's id alone: the same order in every run, or the store would have no answer to it.
         random.Random(f"checklist {example.id}").shuffle(places)
         return places
 

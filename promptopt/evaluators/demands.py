@@ -25,9 +25,11 @@ _NAME = re.compile(r"[\w.:-]{1,200}")
 """Of a tool, before the arguments of a call as `calls.with_calls` writes it, on a line of its own."""
 _TYPOGRAPHIC = str.maketrans("‘’‚‛“”„‐‑‒–—−", "''''\"\"\"------")
 """Quotes and dashes as models like to set them; a demand is written on a keyboard."""
+# Not the underscores within a name, as in order_number.
 _EMPHASIS = re.compile(r"[*`]+|(?<![^\W_])_+|_+(?![^\W_])")
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
 """In scripts without spaces a character counts as a word."""
+# A point within a number or an address ends none: white space has to follow.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|[。！？]+|[\n\r]+")
 _WORD = re.compile(r"\w")
 _LISTED = re.compile(r"^\s*[0-9]{1,2}[.)]\s", re.MULTILINE)
@@ -128,6 +130,7 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
             held = [text for text in demand.texts if wording.holds(said.folded, _folded(text))]
             return _texts_unmet(demand, held)
         case "number":
+            # By its decimal writing: the binary value of 0.1 is not one tenth.
             wanted = Fraction(str(demand.number))
             known = any(numerals.equal(found, wanted) for found in numerals.named(said.text))
             return "" if known else f"does not give the number {demand.number:.12g}"
@@ -154,6 +157,7 @@ def _texts_unmet(demand: Demand, held: Sequence[str]) -> str:
 def _numbers_unmet(demand: Demand, said: _Said, example: Example) -> str:
     known = [Fraction(text) for text in demand.texts]
     for _, value in example.fields:
+        # What a user wrote may be said again.
         known += numerals.named(value)
     other = sorted(found for found in numerals.named(_LISTED.sub("", said.text))
                    if not any(numerals.equal(found, each) for each in known))  # fmt: skip
@@ -164,14 +168,15 @@ def _calls_unmet(demand: Demand, calls: Sequence[ToolCall]) -> str:
     if demand.forbids:
         wrong = next((call for call in calls if "*" in demand.texts or call.name in demand.texts), None)
         return "" if wrong is None else f"calls {wrong.name}, which it must not"
-    if any(call.name == demand.texts[0] and _holds_arguments(call, demand.arguments) for call in calls):
+    if any(call.name == demand.texts[0] and holds_arguments(call, demand.arguments) for call in calls):
         return ""
     given = f"({demand.arguments})" if demand.arguments else ""
     instead = "no tool" if not calls else ", ".join(shorten(call.written, SHOWN) for call in calls[:3])
     return f"does not call {shorten(demand.texts[0] + given, 2 * SHOWN)} (it calls {instead})"
 
 
-def _holds_arguments(call: ToolCall, wanted: str) -> bool:
+def holds_arguments(call: ToolCall, wanted: str) -> bool:
+    """Whether a call has these arguments, JSON of an object, and any others beside them; empty: any call has."""
     if not wanted:
         return True
     asked = cast("dict[str, object]", json.loads(wanted))

@@ -23,7 +23,7 @@ _WAYS_OUT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FirstTokenReading:
     """What a first token says of the labels.
 
     `seen`: the log-probability that a label begins, for each label that a reported token begins. `floor`: the smallest
@@ -54,12 +54,12 @@ class FirstTokens:
         """One token, with its alternatives."""
         return Request(content, Sampling(max_tokens=1), logprobs=ALTERNATIVES, shared=shared)
 
-    def read(self, reply: Reply) -> Reading:
+    def read(self, reply: Reply) -> FirstTokenReading:
         """What the first token says. Raises ConfigError without alternatives, or where two labels share that token."""
         if reply.finish == "rejected":
-            return Reading(problem="the prompt is too long for the model's context")
+            return FirstTokenReading(problem="the prompt is too long for the model's context")
         if not reply.tokens and not reply.text:
-            return Reading(problem="the model ended its reply before the first token")
+            return FirstTokenReading(problem="the model ended its reply before the first token")
         if not reply.tokens or not reply.tokens[0].top:
             raise ConfigError(
                 "evaluator 'labels' needs the log-probabilities of generated tokens, and the task model reports none: "
@@ -70,8 +70,8 @@ class FirstTokens:
         seen = self._mass(top)
         if not seen:
             shown = ", ".join(repr(token) for token, _ in top[:3])
-            return Reading(problem=f"no label among the likeliest first tokens ({shown}, …)")
-        return Reading(seen, min(logprob for _, logprob in top), len(top))
+            return FirstTokenReading(problem=f"no label among the likeliest first tokens ({shown}, …)")
+        return FirstTokenReading(seen, min(logprob for _, logprob in top), len(top))
 
     def _mass(self, top: Sequence[tuple[str, float]]) -> dict[str, float]:
         """The log-probability that a label begins, for each label that a reported token begins.
@@ -82,6 +82,7 @@ class FirstTokens:
         begun: dict[tuple[str, str], dict[str, float]] = {}
         for token, logprob in top:
             start = fold(token)
+            # A single Latin letter begins words of all kinds, and counts only where it is a label itself.
             if len(start) > 1 or not start.isascii() or any(start == folded for _, folded in self._folded):
                 for label, folded in self._folded:
                     if start and folded.startswith(start):
@@ -90,6 +91,7 @@ class FirstTokens:
         owners: dict[str, str] = {}
         mass: dict[str, float] = {}
         for (label, _), spellings in begun.items():
+            # Shorter tokens that begin the word are left to other words that they begin.
             start = max(spellings, key=len)
             owner = owners.get(start)
             if owner is None:

@@ -58,6 +58,7 @@ class Generation:
     calls_per_cell = 1
 
     def __post_init__(self) -> None:
+        # By the whole data set: "1,234" in one answer alone could be either.
         comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
         measure = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_measure", measure)
@@ -135,6 +136,7 @@ class Generation:
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted, cell.example.demands)
         score = self._known.get(key)
         if score is None:
+            # All at once: judging is cheap, and counting uses would cost more than it saves.
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             score = self._known[key] = self._in_time(cell, reply)
@@ -199,6 +201,7 @@ class Generation:
                     cell,
                     f"gave {value!r}: expected a number in [0, 1], with feedback or without, or a Score",
                 )
+            # numpy's numbers and bools, and Decimals, are none of Python's floats.
             value = float(value)  # pyright: ignore[reportArgumentType]
         if math.isnan(value) or not 0.0 <= value <= 1.0:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")

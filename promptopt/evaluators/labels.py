@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError, EvaluatorError, UnknownName
 from promptopt.evaluators import targets
-from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokens, Reading, fold
+from promptopt.evaluators.first_token import ALTERNATIVES, FirstTokenReading, FirstTokens, fold
 from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, Score, ScoreRequest
 
@@ -117,6 +117,7 @@ class Labels:
         """The labels that are right, at least one: those spelled as the answers are, else those that read alike."""
         answers, labels = targets.right_answers(cell.example), self.task.labels
         right = [label for label in labels if label in answers]
+        # By case and punctuation only where none is spelled as the answer is: labels may differ in nothing else.
         right = right if right else [label for label in labels if fold(label) in map(fold, answers)]
         if not right:
             raise EvaluatorError(
@@ -178,6 +179,7 @@ class Labels:
                 parsed=False,
                 feedback=f"{_NO_NUMBER} after content-free inputs, so nothing calibrates",
             )
+        # W = diag(p_cf)^-1: what is divided as a probability is subtracted as a logarithm.
         logs = [log - start for log, start in zip(self._logs(cell, found), bias, strict=True)]
         shares = self._shares(logs)
         if shares is None:
@@ -199,7 +201,7 @@ class Labels:
             self._begun(right, reader.read(reply), reply.text) for right, reply in zip(rights, replies, strict=True)
         ]
 
-    def _begun(self, right: list[str], reading: Reading, output: str) -> Score:
+    def _begun(self, right: list[str], reading: FirstTokenReading, output: str) -> Score:
         """A label that is not among the reported alternatives gets the smallest log-probability, an upper bound."""
         if reading.problem:
             return Score(self._unreadable, output, parsed=False, feedback=reading.problem)

@@ -47,12 +47,14 @@ def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> li
         for _, value in example.fields:
             heard = spoken_words(value)
             shifted = [heard[start:] for start in range(size)]
+            # Most inputs share nothing: these are passed over without looking for the passages.
             if not grams.isdisjoint(zip(*shifted, strict=False)):
                 passages.update(dict.fromkeys(_passages(heard, grams, size)))
         for passage in passages:
             holders.setdefault(passage, []).append(example)
     found: list[tuple[int, str]] = []
     for passage, examples in holders.items():
+        # A passage of one example is a leak in the smallest data too, where one is more than a tenth.
         if len(examples) > 1 and len(examples) > COMMON * len(train):
             continue
         count = passage.count(" ") + 1

@@ -142,6 +142,7 @@ class Loss:
             )
         left, count = len(solution) - places[-1], int(self._ends(cell.example))
         while left > 0 and count < len(tokens):
+            # Whole tokens: one that reaches over the beginning of the target is the answer's.
             count += 1
             left -= len(tokens[-count])
         return count

@@ -16,6 +16,7 @@ _JOINED = re.compile(rf"[{UNSPACED}{ATTACHED}]")
 _BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}]|[+#]+(?!\w))"
 _SEPARATORS = re.compile(r"[\s\-/]+")
 
+# What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
     r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
     r"as|classified|labell?ed|case|of|to|think|believe|say|see|find|it|its|this|that|is|thats|sure|certain|clear|if|"
@@ -26,6 +27,7 @@ _NEGATION = re.compile(
     r"rather\s+than|instead\s+of|as\s+opposed\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out)[\s\-]+"
     rf"{_FILLERS}\W{{0,3}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่|ليس|غير)\W{{0,2}}$"
 )
+# Japanese and Korean deny behind the word: ではない, 아니다.
 _DENIED_AFTER = re.compile(r"\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])")
 _SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor)\b|/)\W{0,4}(?:an?\s)?")
 """Between two labels that one negation denies: "neither positive nor negative"."""
@@ -35,7 +37,9 @@ _PASSING = frozenset(
      "me", "we", "an", "if", "all", "any", "not", "may", "can")
 )  # fmt: skip
 """Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
+# "No idea" goes on; "no, because" and "no because" have answered.
 _GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
+# "No it is not" and "no way" say no, although words follow.
 _STATED = re.compile(
     r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
 )
@@ -46,10 +50,12 @@ _ASKED = (
     r"decision|conclusion|rating|emotion|stance|polarity|topic|判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
 )
 _ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED}")
+# A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _SAID = re.compile(
     rf"(?:\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\boxed\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
 )
+# What ends the clause that names the label: a stop, a bracket, a reason.
 _CLAUSE = re.compile(
     r"[\s*\"'`)\]}]{0,9}(?:[.,;!|<\n—–(}]|-\s|(?<=[\])}])\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
     r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
@@ -136,10 +142,12 @@ class LabelReader:
         if said is None:
             return None
         trimmed = said.strip()
+        # As almost all short replies are: no pattern is needed.
         if trimmed in self.labels:
             return trimmed
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
         folded = folded if self._scale is None else self._scale.sub("", folded)
+        # The last element is the answer; those before it may be drafts.
         for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
             found = self._read(inner.strip())
             if found is not None:

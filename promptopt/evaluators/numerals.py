@@ -27,8 +27,10 @@ _NUMBER = re.compile(
     r"(?![\w/]|[.,:][0-9])"
     rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
+# A space goes before it: NFKC makes ½ a 1⁄2, and 3½ would become 31/2.
 _VULGAR = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215e])")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+# 10⁵ is a power of ten; any other raised digit belongs to a unit or a note (m²), and is dropped.
 _RAISED = re.compile(r"(?<=10)[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
 _SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070-\u207f]+")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]")
@@ -40,6 +42,7 @@ _MINUS = "-−–﹣－"
 _OPERATOR = re.compile(r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|be|equals|gives|ist|est|es))[ *$]{0,4}$")
 _NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
 
+# Thin spaces that LaTeX sets between thousands: 1\,234.
 _GAP = re.compile(r"(?<=[0-9])(?:\{?\\[,;:! ]\}?|~)(?=[0-9]{3}(?![0-9]))")
 _SPACING = re.compile(r"\\[,;:! ]|\\(?:left|right|quad|displaystyle)(?![A-Za-z])")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|rm|it)|mbox|operatorname)\s{0,4}\{([^{}]{0,200})\}")
@@ -47,16 +50,20 @@ _FRACTION = re.compile(
     r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))\s{0,4}"
     r"(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))"
 )
+# 1.5 × 10^5 is 1.5e5, and 10^5 alone 1e5.
 _TIMES_TEN = re.compile(
     r"(?<=[0-9])\s{0,4}(?:×|x|X|\*|·|⋅|\\times|\\cdot)\s{0,4}10\s?(?:\^|\*\*)\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])"
 )
 _TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])")
+# Other powers are no numbers to be compared, neither by base nor by exponent.
 _POWER = re.compile(r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?\^\s?(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)")
 _DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
+# Nor are roots and multiples of pi: 2√3 is not 2, and not 3.
 _IRRATIONAL = re.compile(
     r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
     r"|\\pi(?![A-Za-z])|π)"
 )
+# Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
 _DATE = re.compile(
     r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
     r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|0[xX][0-9a-fA-F]{1,40})(?!\w)"
@@ -183,6 +190,7 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     stop = end.start() if end is not None else stop
     equals = plain.rfind("=", start, stop)
+    # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _NUMBER.finditer(plain, begin, stop):
             numbers = _spelled(match, plain, written)

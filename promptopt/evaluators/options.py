@@ -13,6 +13,7 @@ _MARKUP = re.compile(r"[*`_$]")
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
 
+# What may follow a single letter where it is an answer: a stop, a bracket, another option, or a reason.
 _END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where)\b)"
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
 _BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
@@ -59,6 +60,7 @@ _DENIED = re.compile(
     r"\b(?:not|isn't|isnt|never|neither|nor|than|except|eliminate|exclude|reject|rule\sout|ruled\sout)\s{1,3}(?:option\s)?$",
     re.IGNORECASE,
 )
+# Before the answer a reply may say to which question: "Question 3: B".
 _NUMBERED = r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
 _OPENING = re.compile(
     rf"{_NUMBERED}(?:([A-Z])[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
@@ -88,6 +90,7 @@ def choice(reply: str) -> str | None:
     for cue in (_MARKED, _ANSWER, _ASSERTED, _CHOSEN):
         given = [_single(match, plain) for match in cue.finditer(plain)]
         if given:
+            # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
     found = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
     mentions = [(m, letter) for m, letter in found if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]

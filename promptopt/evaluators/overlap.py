@@ -12,6 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.cues import UNSPACED
 from promptopt.types import Example
 
+# SQuAD's script takes exactly these away, and no others.
 _PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
@@ -84,6 +85,7 @@ def _squad_tokens(text: str) -> list[str]:
 
 def _token_f1(found: list[str], right: list[str]) -> float:
     if not found or not right:
+        # As SQuAD's script for answers of nothing: right where both are empty.
         return float(found == right)
     common = sum((Counter(found) & Counter(right)).values())
     return 2 * common / (len(found) + len(right))

@@ -83,6 +83,7 @@ class Panel:
 
     def _joined(self, reply: str, scores: Sequence[Score]) -> Score:
         named = [(role, score) for role, score in zip(self.judges, scores, strict=True) if score.judged]
+        # Half is not enough: which half answers may say more than how.
         if 2 * len(named) <= len(scores):
             return unjudged(reply, f"only {len(named)} of {len(scores)} judges could be read")
         value = sum(score.value for _, score in named) / len(named)

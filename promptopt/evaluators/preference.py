@@ -170,6 +170,7 @@ class Preference:
         if self.form == "softmax":
             # Both numerator and denominator are divided by exp(beta * s+).
             return -targets.log_sum_exp([0.0, *(-margin for margin in margins)])
+        # log sigmoid(m) = min(m, 0) - log(1 + exp(-|m|)): nothing overflows, however large m is.
         return fmean(min(margin, 0.0) - math.log1p(math.exp(-abs(margin))) for margin in margins)
 
     def _feedback(self, target: str, rejected: str, margin: float) -> str:
@@ -186,6 +187,7 @@ class Preference:
         preferred: list[int] = []
         rejected: list[int] = []
         for cell, likelihoods in zip(cells, found, strict=True):
+            # Labels are all of one kind: their lengths reward no prompt for being long.
             if likelihoods.continuations and not (self.task.labels and not cell.example.rejected):
                 preferred.append(len(likelihoods.continuations[0].tokens))
                 others = likelihoods.continuations[len(self._preferred(cell.example)) :]

@@ -30,6 +30,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         kind.check_schema(given)
     except library.SchemaError as cause:
         raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
+    # An empty registry: a reference out of the schema is an error, where the default would fetch it from the web.
     validator: Any = kind(given, registry=import_module("referencing").Registry())
 
     def fault(reply: str) -> str:

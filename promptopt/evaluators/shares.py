@@ -26,6 +26,7 @@ def share_of_right(reply: Reply, answer: str, example: Example, labels: Sequence
         return None
     right = {fold(each) for each in right_answers(example)}
     alive, reached, before = {fold(label) for label in labels}, 1.0, ""
+    # P(label) = the product over its tokens of the share of those alternatives that still lead to a right label.
     for token in reply.tokens[place:]:
         told = ours = 0.0
         for text, logprob in token.top:

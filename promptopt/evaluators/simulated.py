@@ -7,13 +7,16 @@ as any other cell is. Both prompts of a pair meet the same scenario, played gree
 A failure of the one who plays is none of the prompt's: where it says nothing, twice, or a judge finds that the user did
 not keep to the scenario, the conversation has no score, is left out of the pairs and counted.
 
-Cost     at most two calls of the user's model a turn and one of the task model, and of the judge one for whether the
-         user kept to the scenario (two where it cannot be read), beside those of the score.
+Where tools are on offer, each reply that calls some is answered by what the scenario says that they give
+(`evaluators.tools`), and the task model is asked again, as often in a turn as `calls` says.
+
+Cost     at most two calls of the user's model a turn and one of the task model, one more for each reply that calls
+         tools, and of the judge one for whether the user kept to the scenario (two where it cannot be read), beside
+         those of the score.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -22,17 +25,21 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judge_reply import answers_in
-from promptopt.evaluators.judging import FIRST, MOST_UNREAD, Question, consult, options_of, said_in, sampled, unusable
+from promptopt.evaluators.judging import FIRST, MOST_UNREAD, consult, options_of, said_in, unusable
 from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.persona import VERSION, persona_request, utterance_in
+from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
+from promptopt.evaluators.tools import SHOWN, Answered, answered, heard
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Ask, Role, Task
-from promptopt.text import counted
+from promptopt.text import counted, shorten
 from promptopt.types import HISTORY, Cell, Example, Message, Reply, Request, Score, transcript
 
 TURNS = 4
 """Messages of the user at most, where nobody says."""
+CALLS = 4
+"""Replies of a turn that call tools at most, where nobody says: ours; who looks something up and acts on it needs 2."""
 COHORT = 64
 """Conversations that go on side by side: what a server is asked at once by default. Those before are scored already
 where a limit cuts the next ones."""
@@ -47,6 +54,8 @@ NOTE = (
     "What is called the reply below is a whole conversation. A user with this scenario had it with an assistant, which "
     "does not know the scenario. Only what the assistant says and leads to counts."
 )
+TOOLS = "Its calls of tools stand as name(arguments), and what these gave it as tool; the user saw neither."
+"""Beside the note, where there are tools."""
 _GRADERS: Mapping[str, Any] = {"rubric": Rubric, "checklist": Checklist, "panel": Panel, "weighted": Weighted}
 _Grader = Rubric | Checklist | Panel | Weighted
 
@@ -60,42 +69,29 @@ def remedy(score: Score) -> str:
     return "name another judge, one that answers in the form it is asked for"
 
 
-_ABOUT = (
-    "A model played a user in a chat with an assistant, by a scenario. You check the user alone; how well the "
-    "assistant does is not your concern."
-)
-_CONTRACT = (
-    "Did the user keep to the scenario: want what it says, contradict none of its facts, invent none that matter, and "
-    "speak as the user only? Give the reason first, in one sentence, then the answer. Answer in JSON, as "
-    '{"reason": "…", "answers": {"1": "yes" or "no"}}.'
-)
-_SCHEMA = json.dumps(
-    {
-        "type": "object",
-        "properties": {
-            "reason": {"type": "string"},
-            "answers": {
-                "type": "object",
-                "properties": {"1": {"type": "string", "enum": ["yes", "no"]}},
-                "required": ["1"],
-                "additionalProperties": False,
-            },
-        },
-        "required": ["reason", "answers"],
-        "additionalProperties": False,
-    }
-)
-
-
 @dataclass(slots=True)
 class _Talk:
-    """One conversation as it goes on. `score`: where it is settled already; `over`: whether it has ended."""
+    """One conversation as it goes on. `score`: where it is settled already; `over`: whether it has ended.
+
+    `problems`: what came of calls of tools that came to nothing.
+    """
 
     cell: Cell
     messages: list[Message]
     ends: bool = False
     over: bool = False
     score: Score | None = None
+    problems: list[str] = field(default_factory=list[str])
+
+    @property
+    def turn(self) -> int:
+        """How many messages of the user there are."""
+        return sum(message.role == "user" for message in self.messages)
+
+    @property
+    def called(self) -> int:
+        """How many calls of tools there are."""
+        return sum(len(message.tool_calls) for message in self.messages)
 
     def settle(self, score: Score) -> None:
         """It has this score, and goes on no more."""
@@ -118,12 +114,17 @@ class Simulated:
     assistant said in all turns, and the conversation as the example's messages."""
     user_model: str = ""
     """Who plays, where the run names nobody; empty: the proposer."""
+    calls: int = CALLS
+    """Replies of the assistant in one turn that call tools at most; one more ends the conversation at 0."""
     grader: _Grader | None = field(init=False, repr=False, compare=False)
     _left_out: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
+    _unfit: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.turns < 1:
             raise ConfigError(f"a simulated user with {self.turns} turns says nothing; give 1 or more")
+        if self.calls < 1:
+            raise ConfigError(f"a turn with {self.calls} calls of tools gets no result of any; give 1 or more")
         if self.by not in (*_GRADERS, METRIC):
             raise ConfigError(
                 f"a simulated conversation cannot be scored by {self.by!r}; name one of {', '.join(_GRADERS)} under "
@@ -149,8 +150,13 @@ class Simulated:
 
     @property
     def calls_per_cell(self) -> int:
-        """Two of the user's model and one of the task model a turn, the others of the judge."""
-        return 3 * self.turns + self.judge_calls
+        """Two of the user's model and one of the task model a turn, those after calls of tools, and the judge's."""
+        return (3 + (self.calls if self._offers else 0)) * self.turns + self.judge_calls
+
+    @property
+    def _offers(self) -> bool:
+        """Whether there are tools."""
+        return any(example.tools for split in (self.task.train, self.task.dev, self.task.test) for example in split)
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -160,7 +166,10 @@ class Simulated:
     def fingerprint(self) -> Mapping[str, Any]:
         """How the user is played, and what scores the conversation."""
         scored = Generation.for_task(self.task) if self.grader is None else self.grader
-        return {"evaluator": "simulated", "turns": self.turns, "played": VERSION, "by": dict(scored.fingerprint())}
+        # Only where there are tools: what was measured before there were any is the same measure still.
+        tools = {"calls": self.calls} if self._offers else {}
+        return {"evaluator": "simulated", "turns": self.turns, "played": VERSION, "by": dict(scored.fingerprint()),
+                **tools}  # fmt: skip
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch.
@@ -197,7 +206,7 @@ class Simulated:
         """Every user's next message; asked for once more where there is none."""
         waiting = [talk for talk in talks if not talk.messages or talk.messages[-1].role != "user"]
         for again in (False, True):
-            requests = [persona_request(scenario_in(talk.cell), talk.messages, again=again) for talk in waiting]
+            requests = [persona_request(scenario_in(talk.cell), heard(talk.messages), again=again) for talk in waiting]
             left: list[_Talk] = []
             for talk, reply in zip(waiting, _replies(waiting, requests, ask, "user"), strict=True):
                 said = utterance_in(reply, talk.messages[-1].content if talk.messages else "")
@@ -213,26 +222,52 @@ class Simulated:
             waiting = left
 
     def _answer(self, talks: Sequence[_Talk], ask: Ask) -> None:
-        """The task model's reply to every user."""
-        requests: list[Request] = []
-        for talk in talks:
-            content, shared = self.task.render(talk.cell.prompt, _so_far(talk))
-            requests.append(Request(content, self.task.sampling, shared=shared))
-        for talk, reply in zip(talks, _replies(talks, requests, ask, "task"), strict=True):
-            useless = unusable(reply)
-            if useless is not None:
-                place = sum(message.role == "user" for message in talk.messages)
-                talk.settle(replace(useless, feedback=f"turn {place}: {useless.feedback}"))
-            else:
-                talk.messages.append(Message("assistant", said_in(reply.written)))
+        """The task model's reply to every user; where it calls tools, once more after what they gave."""
+        for called in range(self.calls + 1):
+            requests: list[Request] = []
+            for talk in talks:
+                content, shared = self.task.render(talk.cell.prompt, _so_far(talk))
+                requests.append(Request(content, self.task.sampling, shared=shared))
+            waiting: list[_Talk] = []
+            for talk, reply in zip(talks, _replies(talks, requests, ask, "task"), strict=True):
+                useless = unusable(reply)
+                found = answered(talk.cell.example, reply, talk.called) if talk.cell.example.tools else None
+                if useless is not None:
+                    talk.settle(replace(useless, feedback=f"turn {talk.turn}: {useless.feedback}"))
+                elif found is None:
+                    talk.messages.append(Message("assistant", said_in(reply.written)))
+                elif called == self.calls:
+                    self._stop(talk, found, ask)
+                else:
+                    self._tell(talk, found, ask)
+                    waiting.append(talk)
+            talks = waiting
+
+    def _tell(self, talk: _Talk, found: Answered, ask: Ask) -> None:
+        """Give the assistant what its tools say, and say once for each tool that the data has no result for it."""
+        talk.problems += [f"turn {talk.turn}: {problem}" for problem in found.problems]
+        talk.messages += found.messages
+        for call in found.unfit:
+            if call.name not in self._unfit:
+                self._unfit.append(call.name)
+                ask.warn(
+                    f"the assistant called {shorten(call.written, SHOWN)}, and the scenario has no result for it, so "
+                    f"it was told that there is none; write one, or one of {call.name} without `with` for all others"
+                )
+
+    def _stop(self, talk: _Talk, found: Answered, ask: Ask) -> None:
+        """End a conversation in which the assistant calls tools, and never answers."""
+        talk.messages.append(found.messages[0])
+        why = f"turn {talk.turn}: it called tools {counted(self.calls, 'time')}, called them again, and did not answer"
+        talk.settle(Score(0.0, parsed=False, feedback="; ".join([why, *talk.problems])))
+        ask.warn(
+            f"the assistant called tools in more than {counted(self.calls, 'reply', 'replies')} of one turn, which "
+            f"ends a conversation at 0; see what the results lack, or allow more ([simulation] calls)"
+        )
 
     def _check(self, talks: Sequence[_Talk], ask: Ask) -> None:
         """Leave out the conversations whose users did not keep to their scenario."""
-        question = Question(_ABOUT, _CONTRACT, _SCHEMA, sampled(1, 512))
-        requests = [
-            question.request([("scenario", scenario_in(talk.cell))], [("chat", transcript(talk.messages))])
-            for talk in talks
-        ]
+        requests = [check_request(scenario_in(talk.cell), heard(talk.messages)) for talk in talks]
         words = consult(requests, lambda reply: answers_in(reply.text, 1), ask, "judge")
         for talk, word in zip(talks, words, strict=True):
             if word.read == [True]:
@@ -251,7 +286,7 @@ class Simulated:
             scores = self.grader.grade(shown, ask) if shown else []
         for talk, score in zip(talks, scores, strict=True):
             open_still = f"the user had not come to an end after {counted(self.turns, 'turn')}"
-            said = [score.feedback, "" if talk.ends or score.value >= 1.0 else open_still]
+            said = [score.feedback, *talk.problems, "" if talk.ends or score.value >= 1.0 else open_still]
             talk.settle(replace(score, feedback="; ".join(each for each in said if each)))
 
     def _watch(self, score: Score, ask: Ask) -> None:
@@ -284,11 +319,12 @@ def _so_far(talk: _Talk) -> Example:
 
 def _scene(example: Example) -> Example:
     """The example as a judge is shown it."""
-    return replace(example, fields=(("what is graded", NOTE), ("scenario", example[HISTORY])), messages=())
+    note = f"{NOTE} {TOOLS}" if example.tools else NOTE
+    return replace(example, fields=(("what is graded", note), ("scenario", example[HISTORY])), messages=())
 
 
 def _said(talk: _Talk) -> str:
-    return "\n\n".join(message.content for message in talk.messages if message.role == "assistant")
+    return "\n\n".join(message.written for message in talk.messages if message.role == "assistant")
 
 
 def _replies(talks: Sequence[_Talk], requests: Sequence[Request], ask: Ask, role: Role) -> list[Reply]:

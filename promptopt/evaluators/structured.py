@@ -99,8 +99,10 @@ def _json_in(text: str) -> object:
     best: tuple[object, int] = (_NOTHING, 0)
     stop = 0
     for tried, match in enumerate(_OPENING.finditer(text)):
+        # Each bracket costs a reading to the end, so a reply of nothing but brackets would take quadratic time.
         if tried >= TRIED:
             break
+        # Within what was read already.
         if match.start() < stop:
             continue
         try:
@@ -116,6 +118,7 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
+# Python's reader takes NaN and Infinity, which are no JSON.
 _DECODER = jsonlib.JSONDecoder(parse_constant=_no_constant)
 
 
@@ -170,6 +173,7 @@ def _named(what: str, paths: Sequence[str]) -> str:
 
 def _kind(value: object) -> str:
     kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        # bool first: True is an int to Python.
         (bool, "true or false"), ((int, float), "number"), (str, "text"), (list, "list"), (dict, "object"),
     )  # fmt: skip
     return next((name for kind, name in kinds if isinstance(value, kind)), "null")

@@ -90,6 +90,7 @@ class StyleReward:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. An empty output is worth 0."""
         asked = [Request(self.task.render(each.prompt, each.example)[0], self.task.sampling) for each in cells]
+        # Draws of one repetition follow those of the one before, so that no two are the same call.
         firsts = [each.repetition * self.draws for each in cells]
         worths: list[list[float]] = [[] for _ in cells]
         outputs = [""] * len(cells)

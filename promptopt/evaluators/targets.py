@@ -32,8 +32,8 @@ def attached(texts: Iterable[str], content: Content) -> tuple[str, ...]:
     """`texts` as they go on after `content`.
 
     A chat template ends where the reply begins, so a text stands as it is. A plain text that does not end in white
-    space leaves the separating space to what follows: most vocabularies hold " yes" as one token (rule 2). An empty
-    text stays empty, so that no bare space is scored in its place.
+    space leaves the separating space to what follows: most vocabularies hold " yes" as one token. An empty text
+    stays empty, so that no bare space is scored in its place.
     """
     if isinstance(content, str) and not content[-1:].isspace():
         return tuple(f" {text}" if text and not text[0].isspace() else text for text in texts)
@@ -110,5 +110,5 @@ def any_of(texts: Sequence[str], scored: Sequence[TokenLogProbs]) -> float:
 
 
 def no_probability(text: str) -> str:
-    """A sentence for a text that has a token of NaN or -inf (rule 6)."""
+    """A sentence for a text that has a token of NaN or -inf."""
     return f"the model gives no finite log-probability for {shorten(text, SHOWN)!r}, so the prompt cannot be used"

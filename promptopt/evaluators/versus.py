@@ -85,6 +85,7 @@ class Versus:
         """One score a cell, in order."""
         replies = drawn(self.task, cells, ask)
         initial = self.task.initial
+        # The start's own cells are not drawn again: its reply is held against itself, and ties.
         found = iter(drawn(self.task, [cell for cell in cells if cell.prompt != initial], ask, initial))
         starts = [reply if cell.prompt == initial else next(found) for cell, reply in zip(cells, replies, strict=True)]
         return self.compare([cell.example for cell in cells], replies, starts, ask)

@@ -73,6 +73,7 @@ def cut(content: Content, shared: int) -> Content:
     if isinstance(content, str):
         return content if shared >= len(content) else content[: max(0, shared)].rstrip()
     messages = list(content)
+    # Characters are counted through the messages in order, as they were rendered.
     for index, message in enumerate(content):
         if shared < len(message.content):
             messages[index] = replace(message, content=message.content[: max(0, shared)].rstrip())

@@ -31,6 +31,7 @@ class ChatTokens:
         """`tokenizer`: a fast tokenizer of transformers. `name`: what errors call the model."""
         self._tokenizer, self._name = tokenizer, name
         added = tokenizer.added_tokens_decoder.values()
+        # The longest first, for one marker may begin with another.
         markers = sorted((token.content for token in added if token.special and token.content), key=len, reverse=True)
         self._markers = tuple(markers)
         self._encoder = Encoder(tokenizer)
@@ -122,6 +123,7 @@ class ChatTokens:
     @cached_property
     def _first(self) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token_id
+        # Some tokenizers name a BOS that they never write.
         return (bos,) if bos is not None and bos in self._tokenizer("")["input_ids"][:1] else ()
 
     @cached_property

@@ -63,11 +63,14 @@ class Encoder:
     def _divides(self) -> bool:
         """Whether texts may be cut."""
         backend: Any = getattr(self._tokenizer, "backend_tokenizer", None)
+        # Unigram and WordPiece choose over a whole word or text, so their parts are not independent.
         if type(getattr(backend, "model", None)).__name__ != "BPE":
             return False
+        # Dropout draws merges by chance; fused unknowns reach over whatever is between them.
         if backend.model.dropout or (backend.model.fuse_unk and not backend.model.byte_fallback):
             return False
         added = self._tokenizer.added_tokens_decoder.values()
+        # A marker that swallows the space after it would swallow that of a cut.
         if any(token.rstrip for token in added) or _OVER_A_CUT.search("\n".join(self._tokenizer.get_vocab())):
             return False
         return all(self._agrees(text, markers) for text in _made_up(added) for markers in (False, True))

@@ -28,6 +28,7 @@ class PrefixQueue:
             prefix = own
         else:
             free = [prefix for prefix in self._groups if prefix not in others]
+            # No group is free: the largest is shared, since there the prefix pays soonest for being computed twice.
             prefix = free[0] if free else max(self._groups, key=lambda group: len(self._groups[group]))
         group = self._groups[prefix]
         index = group.popleft()

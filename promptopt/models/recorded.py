@@ -20,6 +20,7 @@ class Recorded:
             lines = path.read_text(encoding="utf-8").splitlines()
             rows: list[Mapping[str, Any]] = [json.loads(line) for line in lines if line.strip()]
             self.name = str(rows[0]["model"])
+            # By what is asked alone: draws were not recorded, so a request has one answer.
             self._replies = {canonical(row["request"]): Reply.from_json(row["reply"]) for row in rows}
             others = {str(row["model"]) for row in rows} - {self.name}
         except OSError as cause:

@@ -89,6 +89,8 @@ class Scripted:
     def _count(self, request: Request | ScoreRequest) -> None:
         self.calls += 1
         if self.kill_at == self.calls:
+            # No handler and no `finally` runs: what a kill -9 leaves is what a test wants to see. 137 is what a shell
+            # says of it.
             os._exit(137)
         if self.fail_at == self.calls:
             raise self._error

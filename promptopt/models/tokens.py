@@ -52,6 +52,7 @@ def _counter_of(encoding: str) -> Callable[[str], int]:
 
     with _loading:
         before = os.environ.get(_CACHE_VARIABLE)
+        # tiktoken knows no other way to be told where its tables are, and would fetch them.
         os.environ[_CACHE_VARIABLE] = str(folder)
         try:
             encode = tiktoken.get_encoding(encoding).encode_ordinary

@@ -90,6 +90,7 @@ def plan(forced: Forced, shared: int, block: int, *, along: bool) -> LogProbPlan
         _computed(len(read.tokens), 0 if read.fresh else known(number), block)
         for number, read in enumerate(beside.reads)
     )
+    # Tokens first, then requests; of equals the reads ahead, whose rows need no proof.
     return beside if (cost, len(beside.reads)) < (ahead, len(tree.places)) else tree.plan(forced)
 
 
@@ -150,6 +151,7 @@ def _along(forced: Forced, *, fresh: bool) -> LogProbPlan:
     for whole, start in zip(forced.wholes, forced.starts, strict=True):
         if start < len(whole) and (whole, start) not in numbers:
             numbers[whole, start] = len(reads)
+            # Nothing but the last token is scored: no row is wanted, so nothing has to be computed anew.
             reads.append(LogProbRequest(whole[:-1], start, whole[-1:], fresh=fresh and start < len(whole) - 1))
     where = tuple(
         (numbers[whole, start],) * (len(whole) - start) if start < len(whole) else ()

@@ -18,6 +18,7 @@ def packed(trained: Mapping[str, Tensor], adam: Any) -> bytes:
     for name, value in trained.items():
         tensors |= {f"adam {moment} {name}": kept for moment, kept in adam.state[value].items()}
     tensors["rate"] = torch.tensor(adam.param_groups[0]["lr"], dtype=torch.float64)
+    # Safetensors takes no tensors that share memory or are not contiguous.
     made: bytes = safetensors.save({name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()})
     return made
 
@@ -37,6 +38,7 @@ def unpacked(state: bytes, trained: Mapping[str, Tensor], adam: Any) -> None:
         for name, value in trained.items():
             value.copy_(found[f"weight {name}"])
             adam.state.pop(value, None)
+            # Adam has no moments before its first step.
             if moments[name]:
                 adam.state[value] = moments[name]
     for group in adam.param_groups:

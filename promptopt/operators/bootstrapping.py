@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from promptopt.errors import ConfigError
 from promptopt.operators.demos import bare, draw, fitting, said
+from promptopt.protocols import Role
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Example, Proposal, Score
@@ -27,8 +29,9 @@ class Teaching:
     """The temperature of further tries. Code."""
     threshold: float = 1.0
     """The score from which on an example is solved. Code: any that is not 0."""
-    teacher: Literal["task", "proposer"] = "task"
-    """Whose replies: the task model's own, or the proposer's. Code: a copy of the student, or a program of its own."""
+    teacher: Literal["task", "proposer", "teacher"] | None = None
+    """Whose replies: the task model's own, or those of another model of the run. None: the teacher's where one is named
+    (`Models.teacher`), else the task model's. Code: a copy of the student, or a program of its own."""
 
     def __post_init__(self) -> None:
         within(self, bootstrapped=(0, math.inf), labelled=(0, math.inf), tries=(1, math.inf), heat=(0.0, math.inf))
@@ -41,6 +44,9 @@ class Teacher:
     def __init__(self, run: Run, settings: Teaching, shown: Sequence[Example]) -> None:
         """`shown`: the examples that demonstrations are made of."""
         self._run, self._settings, self._shown = run, settings, tuple(shown)
+        self._role: Role = teacher_of(run) if settings.teacher is None else settings.teacher
+        if not run.names(self._role):
+            raise ConfigError("no teacher is named, and `teach.teacher` asks one: name a model as the teacher")
         # The teacher is shown the same examples throughout, whatever set it works for.
         self._own = labelled(run, self._shown, settings.labelled, "teacher")
         self._known: dict[tuple[Example, int], Score] = {}
@@ -81,14 +87,21 @@ class Teacher:
             prompt = run.initial.with_demos(demos)
             if not run.admit([Proposal(prompt, (run.initial,), "teacher")]):
                 return [Score(-math.inf, parsed=False)] * len(examples)
-            if number == 0 and settings.teacher == "task":
+            # A first try of the task model is an evaluation like any other, free where it is known; others are draws
+            # of their own.
+            if number == 0 and self._role == "task":
                 scores = list(run.evaluate([prompt], asked)[prompt])
             else:
-                heat = settings.heat if number else run.task.sampling.temperature
-                scores = run.rescore(prompt, asked, heat, number, settings.teacher)
+                # The first try is sampled as the task is (code: as the teacher's LM is set).
+                scores = run.rescore(prompt, asked, settings.heat if number else None, number, self._role)
             self._known |= {(example, number): score for example, score in zip(asked, scores, strict=False)}
         # A cap may have let only the first of them through; the others are not solved.
         return [self._known.get((example, number), Score(-math.inf, parsed=False)) for example in examples]
+
+
+def teacher_of(run: Run) -> Role:
+    """Whose replies become demonstrations, where no method says: the teacher's where one is named."""
+    return "teacher" if run.names("teacher") else "task"
 
 
 def labelled(run: Run, shown: Sequence[Example], count: int, stream: str) -> tuple[Example, ...]:

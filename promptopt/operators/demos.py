@@ -25,6 +25,7 @@ def shows_demos(task: Task, layout: str = "") -> bool:
     example = task.train[0]
     try:
         task.render(_in(task, layout).with_demos([example]), example)
+    # A layout without a place for demonstrations says so when it is given one.
     except ConfigError:
         return False
     return True

@@ -51,6 +51,7 @@ def most_wrong(run: Run, prompts: Sequence[Prompt], scored: Sequence[Example]) -
         known = [run.estimate(prompt, [example]) for prompt in prompts]
         lacking[example] = sum(1.0 - each.mean for each in known if each.count)
     shuffled = run.rng("exemplars").sample(scored, len(scored))
+    # Stable, so equals stay as they were shuffled: by their own order, the same few would always be shown.
     return sorted(shuffled, key=lacking.__getitem__, reverse=True)
 
 

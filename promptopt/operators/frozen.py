@@ -58,6 +58,7 @@ def usable_device(asked: str) -> str:
     if not asked:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        # A device may have a name and not be there, which shows when something is put on it and read back.
         torch.zeros(1, device=asked).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).splitlines()[0][:80]

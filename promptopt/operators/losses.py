@@ -75,6 +75,7 @@ def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Exam
 def hardest(losses: Mapping[Example, float], resting: Iterable[Iterable[Example]], count: int) -> list[Example]:
     """The `count` examples of the largest loss, ties by id; those that rest come last, if they are needed at all."""
     rested = {example.id for batch in resting for example in batch}
+    # By id at last, so that equal losses are in one order whatever they were scored in.
     return sorted(losses, key=lambda example: (example.id in rested, -losses[example], example.id))[:count]
 
 
@@ -82,6 +83,7 @@ def better_than(run: Run, pool: Sequence[Losses], gain: float) -> Losses | None:
     """The best of those that gain more than `gain` on the first of the pool; the shortest, where it is a draw."""
     better = [each for each in pool if each.loss < pool[0].loss - gain]
     least = min((each.loss for each in better), default=math.inf)
+    # The paper takes the lowest loss; nothing in it keeps prompts from growing.
     drawn = [each for each in better if each.loss <= least + gain]
     return min(drawn, key=lambda each: run.count_tokens(each.prompt[run.task.editable]), default=None)
 

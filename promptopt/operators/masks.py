@@ -70,8 +70,10 @@ _MASK = re.compile(r"(<\s*/?\s*mask\s*>)", re.IGNORECASE)
 _TAG = re.compile(r"<\s*/?\s*(?:mask|prompt)\s*>", re.IGNORECASE)
 _MARKER = r"(?:[-*•–]|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])"
 _BARE_MARKER = re.compile(rf"[ \t]*{_MARKER}?[ \t]*")
+# With the lines below it that are indented further.
 _ITEM = re.compile(rf"^(?P<indent>[ \t]*){_MARKER}[ \t]+\S.*(?:\n(?P=indent)[ \t]+\S.*)*", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\S.*?(?=\s*(?:\n[ \t]*\n|\Z))", re.DOTALL)
+# A small letter after a full stop goes on with the sentence: what stands there is an abbreviation.
 _SENTENCE = re.compile(r"\S.*?(?:[.!?][\"'”’)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]|(?=\s*(?:\n|\Z)))")
 _NUMBERED = re.compile(r"^([ \t]*\(?)(\d{1,3})(?=[.)][ \t])", re.MULTILINE)
 
@@ -119,6 +121,7 @@ def analyse(
     text = prompt[editable]
     segments = fallback_segments(text, most) if sampling is None else _segments(run, text, most, sampling)
     without = {segment: prompt.replace(editable, ablate(text, segment, mode)) for segment in segments}
+    # A part that holds the only place for the input cannot go, whatever its loss.
     kept = {segment: each for segment, each in without.items() if run.task.broken_by(each, run.count_tokens) is None}
     if mode == "remove":
         run.admit([Proposal(each, (prompt,), "ablation", shorten(part.text, 200)) for part, each in kept.items()])
@@ -140,6 +143,7 @@ def measure(segment: Segment, before: Sequence[float], after: Sequence[float]) -
     differences = [old - new for old, new in zip(before, after, strict=True)]
     delta, error = paired(differences)
     loss = math.fsum(before) / len(before)
+    # The paper names no threshold.
     if abs(delta) <= max(NEUTRAL * abs(loss), error):
         return Effect(segment, delta, error, "neutral")
     return Effect(segment, delta, error, "helps" if delta > 0 else "hurts")
@@ -172,6 +176,7 @@ _MEANING: dict[Kind, str] = {
 
 def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segment]:
     """The parts that the proposer marked, else, after one more try, those found by rule."""
+    # A prompt with such tags of its own cannot be told from its marked copy.
     if _TAG.search(text):
         return fallback_segments(text, most)
     # The second request says more, for at temperature 0 the same one would get the same reply.
@@ -253,6 +258,7 @@ def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
 def _renumbered(after: str, removed: str) -> str:
     """What follows a removed part, with the numbers of its list moved up; other lists keep theirs."""
     gone = list(_NUMBERED.finditer(removed))
+    # What went was not the numbered item as a whole.
     if not gone or gone[0].start() > 0:
         return after
     indent, expected = gone[0].group(1), int(gone[0].group(2))

@@ -80,5 +80,6 @@ def _runs(text: str) -> Iterator[tuple[str, ...]]:
     """Every five words in a row of which three tell something; in scripts without spaces, none."""
     heard = spoken_words(text)
     for run in zip(*(heard[start:] for start in range(SHORT)), strict=False):
+        # In scripts without spaces every character is heard as a word, and five in a row are no quote.
         if sum(word not in _COMMON_WORDS and (word.isascii() or len(word) > 1) for word in run) >= TELLING:
             yield run

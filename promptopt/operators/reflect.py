@@ -300,6 +300,7 @@ def unusable(
         return piece
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
+    # Last, as it alone may have to ask an engine.
     if count_tokens(text) > most:
         return "too long"
     return None

@@ -79,6 +79,7 @@ def tidy(text: str, parent: str = "") -> str:
     What `parent`, which the text was made from, has around it as well stays. Tidying twice is tidying once.
     """
     while True:
+        # What is taken off may uncover more: a label within quotes, a fence below a label.
         bare = _without_score(_unlabelled(strip_fence(turn(text)), parent).strip(), parent)
         bare = _unquoted(bare.strip(), parent.strip()).strip()
         if bare == text:

@@ -42,6 +42,7 @@ def _from_json(text: str) -> dict[str, object]:
     for part in (bare, bare[begin : end + 1] if 0 <= begin < end else ""):
         try:
             read = json.loads(part)
+        # Brackets nested deeply enough overflow the parser.
         except (ValueError, RecursionError):
             continue
         if isinstance(read, Mapping):

@@ -180,6 +180,7 @@ class Training:
         """One step. One whose loss is no number changes nothing."""
 
         def step() -> str:
+            # Not run on a replay: the update then waits in the record until a draw needs the weights.
             found = asdict(self._current().learn(batch))
             self._applied += 1
             # JSON has no NaN.
@@ -194,6 +195,7 @@ class Training:
         """Keep the weights of now, in the place of those kept before."""
         place = len(self._events)
         self._marks[place] = self.state
+        # On a replay no policy is loaded; should one be needed later, it keeps the weights as it passes here again.
         if self._policy is not None and self._applied == place:
             self._keep(self._policy, place)
 

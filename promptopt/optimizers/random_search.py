@@ -121,7 +121,9 @@ class RandomSearch:
         most = plan.evaluations if left is None else min(plan.evaluations, left)
         # Looks are whole examples, so they ask for less than the budget they are made from.
         budget = next(
-            (each for each in range(2 * most, 1, -1) if asked(len(arms), looks(len(arms), KEEP, each)) <= most), 1
+            # The largest whose looks the evaluations pay for.
+            (each for each in range(2 * most, 1, -1) if asked(len(arms), looks(len(arms), KEEP, each)) <= most),
+            1,
         )
         ranked = FreshRejects(budget).select(run, arms, sample, KEEP)
         kept = [estimate.prompt for estimate in ranked[:KEEP]]
@@ -144,6 +146,7 @@ class RandomSearch:
         Where several parts are editable a candidate has a rewrite of each of them, and there are as many fewer.
         """
         parts, fresh = editables_of(run.task), list[Proposal]()
+        # A rewrite is a call, and M says how many there are.
         drawn: list[Prompt | None] = [None] * (count // len(parts))
         for part in parts:
             run.edit(part)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.protocols import Task
 from promptopt.stats import Gain, paired_gain
 from promptopt.tasks.gate import EVERY
@@ -63,7 +64,7 @@ def non_inferior(name: str, pairs: Sequence[Pair], margin: float, *, judged: boo
     low, high = gain.interval
     shown = f"{_points(gain.mean)} points ({_points(at_95.interval[0])} to {_points(at_95.interval[1])}), n = {gain.n}"
     left_out = len(pairs) - len(told)
-    if left_out > 0.05 * len(pairs):
+    if left_out > MOST_UNREAD * len(pairs):
         lost = counted(left_out, "reply", "replies")
         return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", at_95)
     if judged:
@@ -107,6 +108,7 @@ def of_slices(pairs: Sequence[Pair], largest_loss: Mapping[str, float]) -> list[
 def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> list[str]:
     """A sentence for each task, where `task` is several: what it gains, and whether its floor holds if it has one."""
     members = task.members if isinstance(task, OwnTask) else ()
+    # A test that a cap cut short has fewer scores than examples.
     pairs = [Pair(*each) for each in zip(examples, before, after, strict=False)]
     found: list[str] = []
     for name in members:

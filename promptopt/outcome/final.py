@@ -36,6 +36,7 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     if not complete or complete[0].prompt != run.initial:
         return run.initial
     evidence = run.evidence()
+    # A method may never have scored the start on its evidence: then it stands where dev has put it.
     worth = run.worths(evidence, prior=complete[0].mean)
 
     def preference(estimate: Estimate) -> tuple[float, int]:

@@ -44,6 +44,7 @@ def findings(text: str, before: str, examples: Sequence[Example], labels: Collec
     found += [f"holds what looks like personal data or a secret ({kind})" for kind in kinds]
     found += _names(text, before, examples)
     for what, pattern in _INJECTIONS.items():
+        # Compared without regard to case and line breaks, which rewriting changes first.
         old = {" ".join(match[0].casefold().split()) for match in pattern.finditer(before)}
         new = [match[0] for match in pattern.finditer(text) if " ".join(match[0].casefold().split()) not in old]
         if new:
@@ -60,6 +61,7 @@ def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
                 seen.setdefault(value.strip(), name)
     said: list[str] = []
     for value, name in seen.items():
+        # Not by \b, which fails before a value that begins with a mark, such as a telephone number's plus.
         whole = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
         if whole.search(text) and not whole.search(before):
             said.append(f"holds the {name} of a customer")

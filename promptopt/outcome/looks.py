@@ -89,6 +89,7 @@ def look_at(
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
     items = zip(exact, *(row for _, row in scores), strict=True)
+    # In the order of their keys: the same scores in another order of examples are the same look.
     values = sorted([key, *(repr(score.value) for score in row)] for key, *row in items)
     shown = digest([list(by), [prompt.id for prompt, _ in scores], values])
     return _look(looks.enter(shown, ledger_keys(examples), exact))

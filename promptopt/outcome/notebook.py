@@ -67,6 +67,7 @@ def figure_of(result: Result) -> Any:
         figures: Any = import_module("matplotlib.figure")
     except ModuleNotFoundError as cause:
         raise ConfigError("Result.plot needs matplotlib, which is not installed: pip install matplotlib") from cause
+    # Not by pyplot, which would keep every figure in memory until it is told to close it.
     figure: Any = figures.Figure(figsize=(7.0, 3.5), layout="constrained")
     axes: Any = figure.add_subplot()
     points: list[tuple[int, float]] = []
@@ -87,6 +88,7 @@ def figure_of(result: Result) -> Any:
             )
     axes.set_xlabel("evaluations")
     axes.set_ylabel("score")
+    # What stands between two dollar signs is mathematics to matplotlib.
     axes.set_title(visible(f"{result.method} on {result.task}").replace("$", r"\$"))
     if points or result.best.test is not None:
         axes.legend()

@@ -19,7 +19,7 @@ NAME = "pairs"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ReplyPair:
     """Both replies to one test item. `before`, `after`: the judge's values of both, None where it failed."""
 
     item: str
@@ -38,10 +38,10 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptPairs:
     """The pairs of a run, in the order of the test; `scale`: of the judge's scores, where it has one."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ReplyPair, ...]
     scale: tuple[float, float] | None
 
 
@@ -61,6 +61,7 @@ def keep_pairs(
             "before": old.value if old.judged else None,
             "after": new.value if new.judged else None,
         }
+        # Fewer scores than examples where a cap cut the test short.
         for example, old, new in zip(examples, before, after, strict=False)
     ]
     held = {"scale": scale, "rows": rows}
@@ -69,14 +70,15 @@ def keep_pairs(
     return name
 
 
-def kept_pairs(cache: Cache, name: str) -> Kept:
+def kept_pairs(cache: Cache, name: str) -> KeptPairs:
     """The pairs found by `name`. Raises StoreError where the store has them no more."""
     key = call_key("memo", canonical([NAME, name]), "memo")
     found = cache.get([key])
     try:
+        # Twice: a memo is a text, which the store keeps as JSON in its turn.
         held: Mapping[str, Any] = json.loads(json.loads(found[key]))
         scale = None if held["scale"] is None else (float(held["scale"][0]), float(held["scale"][1]))
-        return Kept(tuple(Pair(**row) for row in held["rows"]), scale)
+        return KeptPairs(tuple(ReplyPair(**row) for row in held["rows"]), scale)
     except (KeyError, TypeError, ValueError) as cause:
         raise StoreError(
             "the store no longer holds the replies of start and winner; run the same command again, which reads them "

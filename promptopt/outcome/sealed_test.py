@@ -101,6 +101,7 @@ def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> 
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
         return ""
     share = sum(before != after for before, after in values) / len(values)
+    # No difference on dev is not none in truth: half an example's worth is taken for it.
     gain = smallest_detectable(allocation.test, max(share, 1 / (2 * len(values))), alpha=alpha)
     found = f"a true gain of {100 * gain:.0f} points is found four times in five" if gain < 1.0 else "no gain is likely"
     return f"on dev the two differ on {100 * share:.0f} % of the examples: {found} on {allocation.test} test examples"

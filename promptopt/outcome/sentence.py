@@ -31,6 +31,7 @@ def verdict_line(report: Report) -> str:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     if report.get("labelled") is not None:
         return of_labels(report["labelled"])
+    # First what makes numbers mean nothing; only then by whose word they are.
     said = _without_numbers(report)
     if said:
         return f"{said} {_look(report)}".rstrip()

@@ -49,6 +49,7 @@ def _result(data: Table) -> Result:
     for each in data["candidates"]:
         prompt = _prompt(each)
         known[each["prompt_id"]] = prompt
+        # Candidates are written in the order they came up, so parents are read before their children.
         parents = tuple(known[parent] for parent in each["parents"] if parent in known)
         proposal = Proposal(prompt, parents, each["operator"], each["note"])
         lineage.append(Candidate(proposal, _estimate(prompt, each["search"]), _estimate(prompt, each["dev"])))

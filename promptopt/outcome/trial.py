@@ -112,7 +112,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         other = criterion.evaluator is not searched.evaluator or criterion.judge is not None
-        _warn_of_winner(run, winner, searched.name if other else "")
+        _warn_of_winner(trial, winner, searched.name if other else "")
     return _result(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
 
 
@@ -135,6 +135,7 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
             run.warn(said)
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
+    # Entered now, before anybody is shown it: whoever kills the process after this line has looked.
     return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
 
 
@@ -163,6 +164,7 @@ def _fitted(run: Run, allocation: Allocation) -> Allocation:
     if run.reserve is None:
         return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    # With no reserve left, nothing is priced again: what is spent from here on is what was set aside.
     fitted, run.reserve = run.reserve.fitted(run.spent, run.initial, ranked), None
     if fitted.test < allocation.test:
         run.warn(
@@ -229,10 +231,13 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
     return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
 
 
-def _warn_of_winner(run: Run, winner: Prompt, guide: str) -> None:
+def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
     from promptopt.outcome.hygiene import findings
 
+    run = trial.run
+    if "teacher" in trial.door.models and "teacher" not in trial.door.by_role:
+        run.warn(f"the teacher was never asked: {trial.method} has none, or made no demonstrations")
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
         run.warn(

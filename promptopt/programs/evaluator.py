@@ -14,7 +14,7 @@ from promptopt.programs.handle import Program
 from promptopt.programs.lockstep import in_lockstep
 from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, Metric, Reader, Task
-from promptopt.text import shorten
+from promptopt.text import counted, shorten
 from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
 
 FAILED = "the program failed: "
@@ -62,6 +62,7 @@ class ProgramEvaluator:
     seconds: float = 60.0
     _judge: Generation = field(init=False, repr=False)
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
+    _told: list[None] = field(init=False, repr=False, default_factory=list[None])
 
     @property
     def calls_vary(self) -> bool:
@@ -88,6 +89,7 @@ class ProgramEvaluator:
         scores = {place: self._scored(cells[place], each) for place, each in finished.items()}
         if cut is not None:
             raise CutShort(str(cut), scores)
+        self._check_failures(list(scores.values()), ask.warn)
         self._check_state(list(finished.values()), rules, ask.warn)
         return [scores[place] for place in range(len(cells))]
 
@@ -121,6 +123,15 @@ class ProgramEvaluator:
             found.probability,
             trace if own is None else tuple(own),
         )
+
+    def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:
+        """Once: say why, where most programs of the first batch failed; a cell here and there is no mistake."""
+        failed = [score.feedback for score in scores if score.feedback.startswith(FAILED) and not score.parsed]
+        if self._told or not scores:
+            return
+        self._told.append(None)
+        if 2 * len(failed) > len(scores):
+            warn(f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {failed[0]}")
 
     def _check_state(self, finished: Sequence[Finished], rules: Rules, warn: Callable[[str], None]) -> None:
         """Once: run a few cells again on the replies they had. They ask and give the same, unless something is kept."""

@@ -7,9 +7,12 @@ from typing import Literal, Protocol, runtime_checkable
 
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
-Role = Literal["task", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5", "check_judge", "user"]
+Role = Literal[
+    "task", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5", "check_judge", "user", "teacher"
+]
 """The task model answers, the proposer writes prompts, the judge scores; a panel has up to five judges. The check judge
-scores in place of the judge once the search has ended; the last one plays users."""
+scores in place of the judge once the search has ended; the user plays users; the teacher's replies become
+demonstrations."""
 
 JUDGES: tuple[Role, ...] = ("judge", "judge_2", "judge_3", "judge_4", "judge_5")
 """The judges of a panel, in the order they are named."""
@@ -17,7 +20,10 @@ JUDGES: tuple[Role, ...] = ("judge", "judge_2", "judge_3", "judge_4", "judge_5")
 
 @runtime_checkable
 class Model(Protocol):
-    """A language model: requests in, replies out as they settle."""
+    """A language model: requests in, replies out as they settle.
+
+    `generate` is called by the run, with the requests whose replies the store does not hold.
+    """
 
     @property
     def name(self) -> str:
@@ -37,7 +43,10 @@ class Model(Protocol):
 
 @runtime_checkable
 class TextScorer(Protocol):
-    """A model that can also give the log-likelihood of a given text."""
+    """A model that can also give the log-likelihood of a given text.
+
+    Asked by the run, for evaluators of given texts.
+    """
 
     @property
     def name(self) -> str:
@@ -60,7 +69,10 @@ class TextScorer(Protocol):
 
 @runtime_checkable
 class ScoresOnly(Protocol):
-    """A model that may be unable to generate (a masked language model)."""
+    """A model that may be unable to generate (a masked language model).
+
+    Asked when the run is bound, where the verdict needs replies.
+    """
 
     @property
     def generates(self) -> bool:
@@ -70,7 +82,10 @@ class ScoresOnly(Protocol):
 
 @runtime_checkable
 class ReportsAlternatives(Protocol):
-    """A model that reports the likeliest alternatives of each token that it generates, at no price worth naming."""
+    """A model that reports the likeliest alternatives of each token that it generates, at no price worth naming.
+
+    Asked by the evaluator `generation` when the run is bound, which then learns how probable the right label was.
+    """
 
     def reports_alternatives(self) -> bool:
         """Whether this engine does."""
@@ -79,7 +94,10 @@ class ReportsAlternatives(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A model whose context is known beforehand."""
+    """A model whose context is known beforehand.
+
+    Asked together with `Tokenizer`, when the run is bound: what cannot fit is said before anything is paid.
+    """
 
     @property
     def context(self) -> int:
@@ -89,7 +107,10 @@ class Bounded(Protocol):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """A model that can count its own tokens without a call that costs anything."""
+    """A model that can count its own tokens without a call that costs anything.
+
+    Asked by the run wherever a text has a length in tokens; an estimate stands in for models that cannot.
+    """
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has."""
@@ -98,7 +119,10 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """A model that can cut a text into its own tokens without a call that costs anything."""
+    """A model that can cut a text into its own tokens without a call that costs anything.
+
+    Asked by the run, for methods that edit tokens; words stand in for them elsewhere.
+    """
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of `text` as strings, none empty, which joined give the text back.
@@ -110,7 +134,10 @@ class Segmenter(Protocol):
 
 @runtime_checkable
 class Inexact(Protocol):
-    """A model that may trade exactness for speed: its replies can depend on what else it is asked."""
+    """A model that may trade exactness for speed: its replies can depend on what else it is asked.
+
+    Asked once the search has ended: the final choice and the test are by `exact()`.
+    """
 
     def exact(self) -> Model:
         """The same model, answering each request alike in any company; itself, where it already does."""
@@ -123,7 +150,10 @@ class Inexact(Protocol):
 
 @runtime_checkable
 class LocalAware(Protocol):
-    """A model that knows whether it runs on this machine, where tokens cost nothing."""
+    """A model that knows whether it runs on this machine, where tokens cost nothing.
+
+    Asked when the run is bound, for the price of a call.
+    """
 
     @property
     def local(self) -> bool:

@@ -88,7 +88,10 @@ class Line(Protocol):
 
 @runtime_checkable
 class AskAhead(Protocol):
-    """A door that can begin a batch while another is out, so that a model need not wait between them."""
+    """A door that can begin a batch while another is out, so that a model need not wait between them.
+
+    Asked by programs of several calls.
+    """
 
     def ahead(self, *, role: Role = "task", repetition: int = 0) -> AbstractContextManager[Line | None]:
         """A line of batches; None where a limit depends on what is answered, so that nothing can be begun ahead."""
@@ -198,7 +201,10 @@ class CallsVary(Protocol):
 
 @runtime_checkable
 class SeveralTasks(Protocol):
-    """A task that is several under one prompt: every example belongs to one of them."""
+    """A task that is several under one prompt: every example belongs to one of them.
+
+    Asked by methods that draw from every task, and rank prompts by what they are worth over all.
+    """
 
     def member_of(self, example: Example) -> str:
         """The name of the task that an example is of."""
@@ -211,7 +217,10 @@ class SeveralTasks(Protocol):
 
 @runtime_checkable
 class Forcing(Protocol):
-    """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut."""
+    """An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
+
+    Asked when the run is bound, which leaves out the examples that do not fit, and by `--dry-run`.
+    """
 
     def forced(self, example: Example) -> tuple[str, ...]:
         """Every text that may be scored after the example."""
@@ -220,7 +229,10 @@ class Forcing(Protocol):
 
 @runtime_checkable
 class Contrasting(Protocol):
-    """An evaluator that compares what is right with what is wrong: an example needs both."""
+    """An evaluator that compares what is right with what is wrong: an example needs both.
+
+    Methods learn of it by `Run.abilities`.
+    """
 
     def rejected(self, example: Example) -> tuple[str, ...]:
         """Every text that what is right is preferred to; empty where the example has none."""
@@ -229,7 +241,10 @@ class Contrasting(Protocol):
 
 @runtime_checkable
 class Reducing(Protocol):
-    """An evaluator of given texts that says how it combines their tokens."""
+    """An evaluator of given texts that says how it combines their tokens.
+
+    Asked for `Run.abilities`: a sum is longer by itself where a text is.
+    """
 
     @property
     def reduction(self) -> str | None:
@@ -248,7 +263,10 @@ class SuitsModel(Protocol):
 
 @runtime_checkable
 class Surrogate(Protocol):
-    """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats)."""
+    """An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
+
+    Asked when the run is bound, where nobody names the verdict's evaluator.
+    """
 
     def verdict_by(self) -> Evaluator:
         """What start and winner are compared by in the end: the task's own metric."""
@@ -257,7 +275,10 @@ class Surrogate(Protocol):
 
 @runtime_checkable
 class Judging(Protocol):
-    """An evaluator whose score is the word of a judge, a model too: no verdict without the word of people."""
+    """An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
+
+    Asked when the run is bound, which opens the judges' models, and for what the verdict may say.
+    """
 
     @property
     def judges(self) -> tuple[Role, ...]:
@@ -277,7 +298,10 @@ class Judging(Protocol):
 
 @runtime_checkable
 class Grading(Protocol):
-    """A judging evaluator that can say what a reply is worth, whoever wrote it."""
+    """A judging evaluator that can say what a reply is worth, whoever wrote it.
+
+    Asked by `promptopt.judges`, to calibrate a judge and to probe it.
+    """
 
     def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
         """One score a reply, in order, by the judge of that role. Raises ConfigError where it lacks a setting."""
@@ -296,7 +320,10 @@ class Simulating(Protocol):
 
 @runtime_checkable
 class JudgedTask(Protocol):
-    """A task that is scored by a judge where nobody names another evaluator."""
+    """A task that is scored by a judge where nobody names another evaluator.
+
+    Asked when the run is bound.
+    """
 
     @property
     def judge(self) -> Mapping[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.operators.marks import mark_in
-from promptopt.reports.export import Exported, Format, export, from_text
+from promptopt.reports.export import Exported, Format, export
+from promptopt.reports.given import from_text
 from promptopt.tasks.task import Task
 from promptopt.text import normalise
 
@@ -34,6 +35,7 @@ _KEEPING = "json, toml or text for that"
 
 def _left_out(exported: Exported, form: Format) -> list[str]:
     """The parts that are not in what is written: text shows the user prompts of several tasks below, others do not."""
+    # A prompt's parts hold their slots as `{name}`, whatever the export spells them like.
     spelt = {name: f"{{{name}}}" for name in exported.inputs}
     shown = " ".join(normalise(piece.show(spelt)) for piece in exported.pieces)
     below = [text for _, text in exported.users] if form == "txt" else []
@@ -48,6 +50,7 @@ def _unreadable(task: Task, exported: Exported) -> str:
         _, found = from_text(task, export(exported, "txt"))
     except (ConfigError, DataError):
         found = None
+    # White space is left to the form: only words that are lost count.
     texts = None if found is None else {part: normalise(text) for part, text in found.texts}
     if (
         found is not None

@@ -30,6 +30,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
 
     def close() -> None:
         one, other = _words("".join(gone)), _words("".join(come))
+        # What stands between two sentences that stayed is compared word by word, unless even that is too long.
         small = len(one) * len(other) <= AT_ONCE
         whole: list[tuple[Kind, str]] = [("gone", "".join(gone)), ("come", "".join(come))]
         found.extend(_pieces(one, other) if small else whole)
@@ -56,6 +57,7 @@ def _sentences(text: str) -> list[str]:
 
 def _pieces(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, str]]:
     found: list[tuple[Kind, str]] = []
+    # Autojunk takes what comes often for noise: quick, but most words of a prompt are such. Off wherever there is time.
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > AT_ONCE)
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])

@@ -27,6 +27,7 @@ def as_openai(exported: Exported) -> str:
 def _request(exported: Exported) -> dict[str, Any]:
     sampling = exported.sampling
     stop = {"stop": list(sampling.stop)} if sampling.stop else {}
+    # `provider/name` is our spelling; the body of a request has the name alone.
     model = exported.model.partition("/")[2] or exported.model
     return {"model": model, "temperature": sampling.temperature, "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens, **stop}  # fmt: skip
@@ -49,12 +50,14 @@ def _toml(table: Mapping[str, Any], place: str) -> list[str]:
                 inner += [f"\n[[{key}]]\n", *_toml(each, f"{key}.")]
         elif value is not None:
             lines.append(f"{_quoted(name)} = {_value(value)}\n")
+    # The keys of a TOML table end where the first table within it begins.
     return lines + inner
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, cast("list[object]", value))) + "]"
+    # Numbers and booleans are spelt alike in JSON and TOML.
     return _quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
@@ -99,6 +102,7 @@ def as_promptfoo(exported: Exported) -> str:
     if exported.pieces[0].role == "":
         raw = exported.pieces[0].show(spelt, _unbraced)
     else:
+        # Escaped before the JSON is made; of the JSON itself no two braces stand together, as it is indented.
         raw = _json([{"role": piece.role, "content": piece.show(spelt, _unbraced)} for piece in exported.pieces])
     request = _request(exported)
     model = request.pop("model")
@@ -130,6 +134,7 @@ def as_llm(exported: Exported) -> str:
         )
     names = _names(exported)
     spelt = {name: "$input" if len(names) == 1 else f"${{{own}}}" for name, own in names.items()}
+    # `llm` fills its templates by `string.Template`, in which `$$` is a dollar.
     texts = [piece.show(spelt, lambda text: text.replace("$", "$$")) for piece in exported.pieces]
     system = {"system": texts[0]} if len(texts) == 2 else {}
     sampling = exported.sampling

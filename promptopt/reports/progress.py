@@ -29,11 +29,13 @@ class Progress(Protocol):
 
 def progress() -> Progress | None:
     """What fits the place that this program runs in; None where there is no place for a line that is rewritten."""
+    # Looked up and never imported: where IPython runs, it is loaded already.
     kernel = sys.modules.get("IPython")
     shell: Any = None if kernel is None else getattr(kernel, "get_ipython", lambda: None)()
     # IPython in a terminal has a shell too, and no kernel.
     if getattr(shell, "kernel", None) is not None:
         return NotebookLine()
+    # A program without a console (`pythonw`) has none.
     stream: TextIO | None = sys.stderr
     return TerminalLine(stream) if stream is not None and stream.isatty() else None
 
@@ -60,6 +62,7 @@ class TerminalLine:
         self._write(f"{_TITLE}: {text}"[: max(10, shutil.get_terminal_size().columns - 1)])
 
     def _write(self, line: str) -> None:
+        # Blanks cover what is left of a longer line before; an empty line leaves the cursor at its beginning.
         self._stream.write(f"\r{line}{' ' * (self._width - len(line))}" + ("" if line else "\r"))
         self._stream.flush()
         self._width = len(line)
@@ -70,6 +73,7 @@ class NotebookLine:
 
     def __init__(self) -> None:
         display: Any = import_module("IPython.display").display
+        # None where IPython is loaded but no shell of it runs; it has then printed the text.
         self._handle: Any = display(_plain(f"{_TITLE}: searching"), raw=True, display_id=True)
 
     def __call__(self, event: Event) -> None:

@@ -56,6 +56,7 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
     ]
     text = "\n\n".join(section for section in sections if section) + "\n"
     if len(text) > LARGEST:
+        # 200 characters hold the fence and the sentence that are put behind.
         text = text[: LARGEST - 200].rsplit("\n", 1)[0]
         # A fence that was cut open would swallow the sentence.
         opened = re.findall(r"^(`{3,})", text, re.MULTILINE)
@@ -89,6 +90,7 @@ def _examples(pairs: Sequence[Pair]) -> str:
 
 
 def _change(pair: Pair) -> tuple[float, str]:
+    # By id where changes are equal: the same check gives the same Markdown.
     return pair.after.value - pair.before.value, pair.example.id
 
 
@@ -123,10 +125,12 @@ def _short(text: str) -> str:
 def _cell(text: str) -> str:
     """A text that neither ends its cell nor is read as Markdown or HTML."""
     plain = " ".join(visible(text).split())
+    # `@` would notify a person of that name, `#` link an issue, `!` show an image.
     return re.sub(r"([\\`*_\[\]<>|#@!~])", r"\\\1", shorten(plain, CUT)).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def _code(text: str) -> str:
+    # Within a code span a backslash escapes nothing, so marks that would end it or its cell are replaced.
     return "`" + " ".join(visible(text).split()).replace("`", "'").replace("|", "/") + "`"
 
 

@@ -98,6 +98,7 @@ def _front(report: Report) -> str:
         candidate["prompt_id"]: candidate["parts"][edited] if edited else " / ".join(candidate["parts"].values())
         for candidate in report["candidates"]
     }
+    # Both ends are among them; a short front gives the same place twice.
     places = dict.fromkeys(round(step * (len(points) - 1) / (FRONT - 1)) for step in range(FRONT))
     rows = [["tokens", "score", "score against length, by the search's own examples"]]
     for point in (points[place] for place in places):
@@ -149,6 +150,7 @@ def _notes(report: Report) -> str:
     rejected = report["rejected"]
     notes.append(f"Considered {counted(considered, 'prompt')}, the start among them.")
     if rejected:
+        # The sort keeps the order of equal counts: the first reason that came is told first.
         ordered = sorted(rejected.items(), key=lambda item: -item[1])
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)
         notes.append(f"Replies and prompts that could not be used: {reasons}.")

@@ -13,6 +13,7 @@ def score(value: float | None) -> str:
 
 def difference(value: float) -> str:
     """Signed, three decimals; never "-0.000"."""
+    # -0.0 + 0.0 is 0.0.
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
@@ -53,6 +54,7 @@ def p_value(value: float) -> str:
         return "p < 0.000001"
     if value >= 0.1:
         return f"p = {value:.2f}"
+    # The second digit that is no leading zero: 0.0123 has its first in the second decimal, and is told with three.
     digits = 1 - math.floor(math.log10(value))
     return f"p = {value:.{digits}f}"
 

@@ -13,7 +13,7 @@ from promptopt.types import Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Handlers:
     """What a door does for a line, of one role and repetition.
 
     `calls`: requests and their draws as calls. `admit`: how many calls a cap lets through, from the first, where so
@@ -58,9 +58,11 @@ class Begun:
         """As `protocols.Batch`."""
         found = self._fetch.replies()
         values = [found[call.key] for call in self._calls]
+        # Charged before any is handed on: whoever stops reading here has had them all.
         said = self._done(self, self._calls, values)
         for value in values:
             yield Reply.from_json(value)
+        # Only now: the cells that these replies complete are scored and kept.
         if not self.whole:
             raise BudgetSpent(said)
 
@@ -69,20 +71,22 @@ class Begun:
 class Line:
     """Batches in their order: each begun after the one before, asked in turn, and handed on in turn."""
 
-    _way: Way
+    _handlers: Handlers
     _begun: list[Begun] = field(default_factory=list[Begun])
 
     def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Begun:
         """As `protocols.Line`."""
-        calls, before = self._way.calls(requests, draws), self._begun
-        admitted = calls[: self._way.admit(calls, [key for each in before for key in each.keys])]
-        fetch = self._way.fetch(admitted, {key for each in before for key in each.asked})
+        calls, before = self._handlers.calls(requests, draws), self._begun
+        # What is on its way is in no ledger yet, so the cap has to be told of it.
+        admitted = calls[: self._handlers.admit(calls, [key for each in before for key in each.keys])]
+        fetch = self._handlers.fetch(admitted, {key for each in before for key in each.asked})
         begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
         self._begun.append(begun)
         return begun
 
     def close(self) -> None:
         """Let go of what was asked and will not be handed on."""
+        # Each lets go, also where one before it fails: other runs wait for what is claimed.
         with ExitStack() as closing:
             for begun in self._begun:
                 closing.callback(begun.close)
@@ -90,4 +94,4 @@ class Line:
     def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
         # From here on what it asked for is found in the store.
         self._begun.remove(begun)
-        return self._way.charge(calls, values)
+        return self._handlers.charge(calls, values)

@@ -25,6 +25,7 @@ def seen_through(
     """
     answered: set[int] = set()
     for index, reply in found:
+        # An array's own integers are places too. True, which is an int to Python, is none.
         place = index if type(index) is int else _whole(index)
         if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
@@ -35,6 +36,7 @@ def seen_through(
         wanted = Reply if isinstance(request, Request) else Likelihoods
         if not isinstance(reply, wanted) or not _is_text(reply):
             raise _broken(model, f"{str(reply)[:80]!r} where a {wanted.__name__} was asked for")
+        # Before it is stored: a replay reads the estimate back, and charges the same.
         yield place, _counted(reply, request, model, warn)
 
 

@@ -44,10 +44,13 @@ class Otherwise:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """`protocols.Ask` that draws replies at a temperature of its own, of a model of another role where told."""
+    """`protocols.Ask` that draws replies at a temperature, of a model of another role where told.
+
+    `temperature`: None: as each request says.
+    """
 
     door: Door
-    temperature: float
+    temperature: float | None
     role: Role
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
@@ -73,5 +76,8 @@ class Drawn:
         """As the door."""
         self.door.warn(message)
 
-    def _warm(self, requests: Sequence[Request]) -> list[Request]:
-        return [replace(each, sampling=replace(each.sampling, temperature=self.temperature)) for each in requests]
+    def _warm(self, requests: Sequence[Request]) -> Sequence[Request]:
+        heat = self.temperature
+        if heat is None:
+            return requests
+        return [replace(each, sampling=replace(each.sampling, temperature=heat)) for each in requests]

@@ -26,6 +26,7 @@ def batches(
     """
     evaluator, door = through
     waiting = iter(cells)
+    # Taken in full and cut after it: what is affordable changes with every batch that is scored.
     while batch := list(islice(waiting, SLICE)):
         affordable = left()
         if affordable == 0:
@@ -34,6 +35,7 @@ def batches(
         if size < len(batch) and in_several_calls(evaluator):
             follow_budget()
         yield batch[:size]
+        # What did not fit comes first in the next batch: cells are charged in the order given.
         waiting = chain(batch[size:], waiting)
 
 

@@ -28,6 +28,7 @@ def beside(compute: Callable[[], _Found], stopping: Callable[[], str | None]) ->
         except Exception as failed:  # noqa: BLE001 - whoever asked is told
             outcome.put(([], failed))
 
+    # A daemon: a server that never answers keeps no process alive.
     threading.Thread(target=work, daemon=True, name="promptopt-beside").start()
     while True:
         try:

@@ -221,8 +221,13 @@ def allocate(
         usd=None if total.usd is None else max(0.0, total.usd - (reserve.usd if reserve.usd is not None else 0.0)),
     )
     # A cap on calls is shared with the proposer in a proportion that only the method knows: `Room.cells` divides it.
-    granted = _afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell)
-    return Allocation(finalists, dev, test, reserve, search, total, int(min(granted) + 1e-6) if granted else None)
+    granted = _fewest(_afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell))
+    return Allocation(finalists, dev, test, reserve, search, total, granted)
+
+
+def _fewest(cells: list[float]) -> int | None:
+    # A quotient just below a whole number is that number: 0.3 / 0.1 is 2.9999999999999996.
+    return int(min(cells) + 1e-6) if cells else None
 
 
 def _afforded(budget: Budget | Limits, calls: int, tokens: float, usd: float | None) -> list[float]:
@@ -234,6 +239,7 @@ def _afforded(budget: Budget | Limits, calls: int, tokens: float, usd: float | N
         cells.append(budget.calls // calls)
     if budget.tokens is not None:
         cells.append(budget.tokens / max(tokens, 1))
+    # A model that costs nothing is not held back by a cap in dollars.
     if budget.usd is not None and usd:
         cells.append(budget.usd / usd)
     return cells

@@ -12,7 +12,7 @@ from promptopt.store.claims import Claims
 CallT = TypeVar("CallT")
 
 
-class Turns(Generic[CallT]):
+class ClaimedCalls(Generic[CallT]):
     """The calls of `missing`, by key, that nobody else asks for now; then those that others did not store after all.
 
     Without claims all of them at once. What it raises is Suspended: where the store fails, or the run is to stop.
@@ -37,6 +37,7 @@ class Turns(Generic[CallT]):
     def following(self) -> list[CallT]:
         """Those whose turn it is, once all that was given before is stored; empty when that is all."""
         try:
+            # One step: with the next one, the claims of these are let go of.
             for keys in self._turns:
                 return [self._missing[key] for key in keys]
         except StoreError as outage:

@@ -14,7 +14,7 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError,
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
-from promptopt.run.ahead import Line, Way
+from promptopt.run.ahead import Handlers, Line
 from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import Call, Fetch, Through
@@ -80,6 +80,7 @@ class Door:
     @contextmanager
     def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[Line | None]:
         """As `protocols.AskAhead`."""
+        # How much of such a cap is left is known once replies are read, so no batch can begin before that.
         if self.limits.metered:
             yield None
             return
@@ -93,7 +94,7 @@ class Door:
             return self._calls_spent()
 
         self._owner = threading.get_ident()
-        line = Line(Way(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
+        line = Line(Handlers(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
         try:
             yield line
         finally:
@@ -175,6 +176,7 @@ class Door:
             self.journal.follow([key], self._cache.request, [text])
         found = self._cache.get([key])
         if key not in found:
+            # Read back as replies are: where another process stored its own first, that one counts.
             self._cache.put(key, "memo", text, canonical(compute()))
             self._cache.flush()
             found = self._cache.get([key])
@@ -229,6 +231,7 @@ class Door:
         """The stored replies as JSON values, in order, slice by slice."""
         start, role = 0, self._in_charge(role)
         while start < len(asked):
+            # Between slices only: within one, all of it is asked for already.
             reached = self.limits.reached(self.spent)
             if reached is not None:
                 raise BudgetSpent(f"{reached} are spent")
@@ -256,6 +259,7 @@ class Door:
         fresh = {short for short in map(_short, under_way) if short not in self._used}
         for position, call in enumerate(batch):
             short = _short(call.key)
+            # What this run has used before is not charged again, so no cap keeps it back.
             if short not in self._used:
                 fresh.add(short)
             if len(fresh) > left:

@@ -9,7 +9,7 @@ from typing import Any
 from promptopt.errors import BackendError, Refused, StoreError, Suspended
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
-from promptopt.run.claimed import Turns
+from promptopt.run.claimed import ClaimedCalls
 from promptopt.run.stored import known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
@@ -50,15 +50,17 @@ class Fetch:
         Raises ReplayDiverged before anything is asked: a replay that goes another way must be told before it pays.
         """
         self._through = through
+        # Equal calls of a batch are asked once; the journal has each of them, for a replay makes each of them.
         keys = list(dict.fromkeys(call.key for call in calls))
         if through.journal is not None:
             through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
         self._found = known(through.cache, keys, through.warn)
+        # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         self._missing = dict(sorted(missing.items(), key=lambda each: each[1].text))
-        self._turns = Turns(through.claims, self._missing, through.cache, through.stopping) if missing else None
+        self._turns = ClaimedCalls(through.claims, self._missing, through.cache, through.stopping) if missing else None
 
     @property
     def asked(self) -> Collection[bytes]:
@@ -124,6 +126,7 @@ class Fetch:
                 # Where the model fails, too: what was answered is paid for.
                 through.cache.flush()
                 raise
+        # Told apart from an outage, which ends by itself: here the user has to mend something first.
         except Refused as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:

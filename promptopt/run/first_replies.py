@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from promptopt.evaluators.generation import CUT, TOO_LONG, UNANSWERED
+from promptopt.programs.evaluator import FAILED
 from promptopt.types import Cell, Prompt, Score
 
 FIRST = 20
@@ -37,7 +38,8 @@ class FirstReplies:
                 self._seen += 1
                 if CUT in score.feedback:
                     self._causes[f"{CUT} {self._max_tokens} tokens"] += 1
-                elif score.judged and not score.parsed:
+                # A judge or a program that failed says nothing of the start prompt's replies.
+                elif score.judged and not score.parsed and not score.feedback.startswith(FAILED):
                     self._causes[score.feedback] += 1
         unread = sum(self._causes.values())
         if self._seen < FIRST or unread <= MOST * FIRST:

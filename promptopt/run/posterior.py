@@ -81,6 +81,7 @@ def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple
     import numpy
 
     noise, weights = 1 / (NOISE * spread), numpy.full(len(steps), 1 / (STEP * spread))
+    # The start has no parents to be drawn towards: its variance is that of all scores.
     weights[0] = 1 / spread
     # The eases are integrated out: what all prompts share on an example says nothing about any of them.
     shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))

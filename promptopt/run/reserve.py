@@ -62,6 +62,7 @@ class Reserve:
         """
         plan, total, search = self._allocation, self._allocation.total, self._allocation.search
         likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
+        # What is scored now has no rank yet, and may win all the same.
         contenders = dict.fromkeys([*likeliest, *scored])
         longest = sorted((each for each in contenders if each != start), key=self._tokens)[-plan.finalists :]
         tokens, usd = self._take(start, longest, plan.dev, plan.test)

@@ -26,7 +26,7 @@ from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import Turns
 from promptopt.store.journal import Journal
-from promptopt.tasks.crowding import crowded
+from promptopt.tasks.crowding import broken_by, crowded
 from promptopt.types import (
     Abilities,
     Cell,
@@ -64,21 +64,18 @@ class Run:
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
-        self.reserve = reserve
-        self._turns, self.seed = Turns(task), seed
+        self.reserve, self._turns, self.seed = reserve, Turns(task), seed
         self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
-        self._final_journal = final_journal
-        self.initial: Prompt = task.initial
-        self.train: tuple[Example, ...] = task.train
-        self.dev: tuple[Example, ...] = task.dev
+        self._final_journal, self.initial = final_journal, task.initial
+        self.train, self.dev = task.train, task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._rngs, self._variants = dict[str, random.Random](), dict[Prompt, Callable[[Example], Prompt]]()
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._board = Scoreboard(task.initial, task.train, task.dev)
-        self._thread, self._phase, self._begun = threading.get_ident(), "search", time.monotonic()
-        self._warned: dict[str, None] = {}
+        self._thread, self._warned = threading.get_ident(), dict[str, None]()
+        self._phase, self._begun = "search", time.monotonic()
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
@@ -130,7 +127,7 @@ class Run:
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
         With the prefix shared otherwise: what is computed again is charged, and replies, not drawn again, are free.
-        With a temperature, `heat`: draw number `draw` at it of the model of `role`, an evaluation each.
+        With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
         """
         self._check_thread()
         cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
@@ -138,7 +135,7 @@ class Run:
             raise exhausted(self._door.spent)
         if len(cells) < len(examples) and in_several_calls(self._evaluator):
             self.follow_budget()
-        ask = Otherwise(self._door) if heat is None else Drawn(self._door, heat, role)
+        ask = Otherwise(self._door) if heat is None and role == "task" else Drawn(self._door, heat, role)
         calls = self._door.spent.calls
         return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
 
@@ -177,9 +174,7 @@ class Run:
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
-            broken = self.task.broken_by(prompt, self.count_tokens)
-            if broken is None and crowded(self.task, prompt, self._door.models["task"]) is not None:
-                broken = "demonstrations do not fit the model's context"
+            broken = broken_by(self.task, prompt, self._door.models["task"], self.count_tokens)
             if broken is not None:
                 self.reject(broken)
             elif prompt not in admitted:
@@ -194,6 +189,7 @@ class Run:
     def rng(self, stream: str) -> random.Random:
         """One generator for each named stream of the run's seed: a new draw in one place moves no other."""
         if stream not in self._rngs:
+            # A text as seed is hashed by sha512, unlike by `hash`: the same numbers in every process.
             self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
         return self._rngs[stream]
 
@@ -221,6 +217,10 @@ class Run:
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, by the task model's own tokenizer where it has one, else an estimate."""
         return count_tokens(self._door.models["task"], text)
+
+    def names(self, role: Role) -> bool:
+        """Whether there is a model of that role."""
+        return role in self._door.models
 
     def pieces(self, text: str) -> list[str]:
         """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
@@ -330,6 +330,7 @@ class Run:
     def _score(self, cells: Sequence[Cell]) -> None:
         try:
             scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
+        # What was scored before the cut takes part in the final choice.
         except CutShort as short:
             self._enter([cells[place] for place in short.scores], list(short.scores.values()))
             raise
@@ -342,7 +343,6 @@ class Run:
             self.warn(unread)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
-        """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
         return charged(self._evaluator, varied(cells, self._variants), (ask, self._door), self.reserve, calls)
 
     def _check_thread(self) -> None:

@@ -138,6 +138,7 @@ class Scoreboard:
             prompt = estimate.prompt
             own = self._order.get(prompt, len(self._order))
             believed = belief[prompt] if prompt in first else worth[prompt]
+            # Beliefs and worths are on scales of their own, so no number of one kind is held against one of the other.
             return own, estimate.count == 0, prompt not in first, -believed
 
         return sorted(scored, key=place)
@@ -177,6 +178,7 @@ class Scoreboard:
             if prompt not in wanted:
                 wanted[prompt] = None
                 pending += forebears[prompt]
+        # In the order they came up: parents stand before their children.
         held = [prompt for prompt in order if prompt in wanted]
         names = {example.id: None for example in self.train}
         known = {
@@ -195,6 +197,7 @@ class Scoreboard:
 
 
 def _cell_names(examples: Sequence[Example], repetition: int) -> list[str]:
+    # The first goes by the plain id, which `seen` and the posterior look up.
     if repetition == 0:
         return [example.id for example in examples]
     return [f"{example.id}/{repetition}" for example in examples]

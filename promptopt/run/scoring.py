@@ -26,6 +26,7 @@ def varied(cells: Sequence[Cell], variants: Mapping[Prompt, Callable[[Example], 
 
 def numbered(cell: Cell, score: Score) -> Score:
     """The score. Raises EvaluatorError where its value is NaN."""
+    # NaN alone: a loss may be infinite, and then ranks last.
     if score.value != score.value:
         wrong = "the evaluator gave NaN; a score must be a number"
         raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
@@ -64,6 +65,8 @@ def charged(
         door.spent = door.spent.with_evaluations(len(short.scores))
         door.paid = door.paid.with_evaluations(min(len(short.scores), door.paid.calls - paid))
         raise
+    # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of programs
+    # may take more calls than planned.
     door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
     if reserve is not None:
         reserve.observe(cells, spent, door.spent)

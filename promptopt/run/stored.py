@@ -35,6 +35,7 @@ def _whole(text: str) -> Any:
         value: Any = json.loads(text)
         reading, writing = value["usage"]
         sound = isinstance(value["served"], str) and isinstance(value["finish"], str)
+        # Not by isinstance, to which True is a whole number.
         if not sound or type(reading) is not int or type(writing) is not int:
             return None
         if "continuations" in value:
@@ -42,5 +43,6 @@ def _whole(text: str) -> Any:
             return value
         Reply.from_json(value)
         return value if isinstance(value["text"], str) else None
+    # RecursionError: what is nested thousands deep, which no reply ever was.
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -93,6 +93,8 @@ class Arms:
 
     def ranked(self, arms: Iterable[int]) -> list[int]:
         """`arms` by mean, best first; ties stay as they came, arms never evaluated go last."""
+        # As a 0, what was never seen would lead wherever scores are negative, as log-likelihoods are (so in APO's
+        # code).
         return sorted(arms, key=lambda arm: (not self.count(arm), -self.mean(arm) if self.count(arm) else 0.0))
 
     def estimates(self, order: Iterable[int]) -> list[Estimate]:

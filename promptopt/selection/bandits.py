@@ -108,6 +108,7 @@ def _pull_largest(
         # As many as are kept at least, or an arm that goes on might be chosen by its first look alone.
         leaders = sorted(everyone, key=indices.__getitem__, reverse=True)[: max(keep, arms_per_round)]
         open_arms = [arm for arm in leaders if not arms.exhausted(arm)]
+        # The leaders' means are exact and no other's bound is above them: further looks would change nothing.
         if not open_arms:
             break
         arms.pull(open_arms[:arms_per_round], each)

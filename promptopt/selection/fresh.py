@@ -29,7 +29,7 @@ def looks(arms: int, keep: int, budget: float) -> list[int]:
     all arms below `keep` treated alike. The whole asks for at most B + K evaluations.
     """
     scale = math.fsum(1 / max(rank, keep) for rank in range(1, arms + 1))
-    # Divided first, B / H times r would lose the last digit of whole numbers.
+    # A quotient just below a whole number is that number. Divided first, B / H times r would lose the last digit too.
     return [max(1, math.floor(budget / (scale * max(rank, keep)) + 1e-9)) for rank in range(arms, keep, -1)]
 
 
@@ -66,10 +66,12 @@ class FreshRejects:
         order = list(dict.fromkeys(examples))
         run.rng("order").shuffle(order)
         phases = looks(len(alive), keep, self.budget)
+        # Nobody has to leave: equal shares for all.
         if not phases and alive:
             return _ranked(run, alive, order[: max(1, self.budget // len(alive))])
         rejected: list[Estimate] = []
         seen: Sequence[Example] = ()
+        # Each phase looks at a longer beginning of one order, so it pays for what is new in it alone.
         for count in phases:
             seen = order[:count]
             known = _ranked(run, alive, seen)

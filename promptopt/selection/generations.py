@@ -186,6 +186,7 @@ class Generations:
         rule = LineageBounds if plan.lineage else FreshRejects
         ranked = rule(self._budget(len(arms))).select(run, arms, self._examples, plan.keep)
         kept = [estimate.prompt for estimate in ranked[: plan.keep]]
+        # A cap may end the search before the next generation: the final choice then begins with these.
         run.rank_by(self._examples, kept)
         return ranked, kept
 

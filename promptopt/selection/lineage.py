@@ -52,6 +52,7 @@ class LineageBounds:
         arms = list(dict.fromkeys(prompts))
         order = list(dict.fromkeys(examples))
         run.rng("order").shuffle(order)
+        # The budget counts what is spent, so cells that are known are free; `Arms` counts what it asks for.
         begun = run.spent.evaluations
         run.evaluate([arm for arm in arms if not run.seen(arm, order)][: self.budget], order[:1])
         self._look(run, arms, order[1:], begun)

@@ -19,6 +19,7 @@ class Minibatches:
     def score(self, prompt: Prompt, examples: Sequence[Example]) -> float:
         """The mean over `examples`, which are scored and kept."""
         values = self._run.evaluate([prompt], examples).values(prompt)
+        # By example: one that was drawn twice counts once (the code takes the mean over minibatches).
         self._values.setdefault(prompt, {}).update(zip(examples, values, strict=True))
         return math.fsum(values) / len(values)
 

@@ -90,13 +90,17 @@ def p_values(
     for better in range(prompts):
         with np.errstate(invalid="ignore", divide="ignore"):
             # The price is a constant: without it, equal scores have no variance at all.
+            # -inf less -inf is no number: such scores are equal.
             raw = np.nan_to_num(values[better] - values, nan=0.0, posinf=np.inf, neginf=-np.inf)
             mean, spread = raw.mean(axis=1) + (cost - cost[better]), raw.std(axis=1, ddof=1)
+            # Student's t below -t is above t by its symmetry: the one-sided p-value without a loss of digits.
             row = stdtr(count - 1, -mean / (spread * math.sqrt(max(0.0, left) / count)))
         certain = mean > 0.0 if test.constant == "scipy" else (mean > test.epsilon) & (look.number >= 2)
+        # Without a variance t is infinite: one token more in price would count as worse after one block.
         row = np.where(spread <= rounding, np.where(certain, 0.0, 1.0), row)
         invalid = np.isinf(raw).any(axis=1)
         row = np.where(invalid, np.where((raw == -np.inf).any(axis=1), 1.0, 0.0), row)
+        # 0 / 0: equal means once all N examples are seen, where the finite standard error is 0.
         found[better] = np.where(np.isnan(row), 1.0, row)
     return found
 
@@ -112,6 +116,7 @@ def eliminated(
 
     means = np.asarray(penalised(scores, prices))
     level = test.level(look.of, len(scores) - 1)
+    # The larger mean is asked for too, so that no rounding of a test takes out one of the `keep` best.
     better = (p_values(scores, prices, test, look) < level) & (means[:, None] > means[None, :])
     return [int(place) for place in np.flatnonzero(better.sum(axis=0) >= keep)]
 
@@ -218,6 +223,7 @@ class Racing:
                     break
                 best_first = ranked(alive)
                 dropped = [*best_first[going:], *dropped]
+                # Back in the order given, so that ties go to the earlier arm at every look.
                 alive = sorted(best_first[:going])
             if len(alive) <= keep or arms.left < size * len(alive):
                 break

@@ -59,6 +59,7 @@ class SuccessiveRejects:
             arms.pull(alive, length - seen)
             seen = length
             # Of equal means the later one leaves.
+            # By the mean over all phases (Audibert & Bubeck); APO's code goes by the latest batch alone.
             worst = arms.ranked(alive)[-1]
             alive.remove(worst)
             rejected.append(worst)

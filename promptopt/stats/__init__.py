@@ -122,6 +122,7 @@ def paired_gain(
 
 def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Gain:
     """By Gaffke's test; no unit may lie further from zero than `reach`."""
+    # Scores of 0 and 1 come here too, in groups whose items differ: their sums lie between, and have more than a sign.
     from promptopt.stats.means import chance, interval
 
     test = "Gaffke's test of the mean"
@@ -202,6 +203,7 @@ def mean_interval(
         return (0.0, 1.0)
     names = [""] * len(values) if groups is None else groups
     within = _are_bounded(values, bounded)
+    # A reach is counted from zero, and losses lie anywhere: so from the middle of what was seen.
     middle = 0.0 if within else (max(values) + min(values)) / 2.0
     units, largest = _units([value - middle for value in values], names)
     if _are_binary(values) and len(units) == len(values):
@@ -211,6 +213,7 @@ def mean_interval(
     if within:
         low, high = interval(units, 0.0, largest, ALPHA)
         return (low, min(1.0, high))
+    # Half a spread from the middle to the ends of what was seen, and UNSEEN spreads beyond them.
     reach = largest * _reach([], values, len(units)) * (0.5 + UNSEEN)
     low, high = interval(units, -reach, reach, ALPHA)
     return (middle + low, middle + high)
@@ -249,6 +252,7 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
     from scipy.stats import binom
 
     share = max(disagreement, gain)
+    # All numbers of discordant items but for a billionth of the probability at either end.
     likely = binom.ppf((1e-9, 1 - 1e-9), n, share)
     discordant = numpy.arange(likely[0], likely[1] + 1)
     # The fewest wins among m discordant items whose two-sided p is below alpha.
@@ -275,6 +279,7 @@ def _binary_interval(wins: int, losses: int, n: int, alpha: float) -> tuple[floa
     least, most = _share(discordant, n, "wilson", alpha)
     if not discordant:
         return (-most, most)
+    # Every half degree of the ellipses, both ends included.
     angle = numpy.linspace(0.0, 2.0 * math.pi, 721)
     low, high = (2.0 * end - 1.0 for end in _share(wins, discordant, "exact", alpha))
     sided = _between((wins - losses) / discordant, low, high, numpy.cos(angle))

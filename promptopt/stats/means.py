@@ -47,9 +47,11 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
     if not (shifts > 0.0).any():
         return 1.0
     weights = numpy.array([float(counts[shift]) for shift in counts if shift])
+    # The probability that the sum is below zero does not depend on the unit, and the logarithms stay small in this one.
     scale = float(numpy.abs(shifts).max())
     shifts = shifts / scale
 
+    # The saddle point lies between the pole nearest below zero, which is that of the lowest shift, and zero.
     left, right = 1.0 / float(shifts.min()), 0.0
     for _ in range(HALVINGS):
         saddle = (left + right) / 2.0
@@ -62,6 +64,7 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
     along = saddle + 1j * spread * numpy.sinh(places)
     logs = -(weights[:, None] * numpy.log(1.0 - shifts[:, None] * along[None, :])).sum(axis=0)
     heights = numpy.real(numpy.exp(logs) / -along) * numpy.cosh(places) * spread * step
+    # The trapezoid rule on one half of a line whose halves mirror each other: its end counts half.
     heights[0] /= 2.0
     return min(1.0, max(0.0, float(heights.sum()) / math.pi))
 

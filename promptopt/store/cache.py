@@ -45,6 +45,7 @@ class Cache:
         self.blobs = Blobs(engine, where)
         self._waiting: list[dict[str, object]] = []
         self._changed = threading.Condition()
+        # Busy: rows are taken from those that wait, and not committed yet. `flush` waits for both kinds.
         self._busy = self._closed = False
         self._failure: StoreError | None = None
         self._thread: threading.Thread | None = None
@@ -101,6 +102,7 @@ class Cache:
 
     def _fail(self, failure: StoreError) -> None:
         self._busy, self._failure = False, failure
+        # Dropped, not tried again: whoever goes on finds them missing in the store, and asks for them.
         self._waiting.clear()
         self._changed.notify_all()
 
@@ -142,6 +144,7 @@ class Cache:
         try:
             return {bytes(key): str(reply) for key, reply in connection.execute(SELECT, {"keys": keys})}
         except OperationalError as cause:
+            # What sqlite3 says of a text that is not UTF-8.
             if "decode" not in str(cause.orig):
                 raise
         if len(keys) == 1:

@@ -63,12 +63,14 @@ class Claims:
         # In one order for all runs: two that claim the same keys would else wait for each other's.
         rows = [{"key": key, "run": self._run} for key in sorted(keys)]
         with sentences(self._where), self._engine.begin() as connection:
+            # Nobody contests them, as is the rule: the holders need not be looked up.
             if connection.execute(TAKE, rows).rowcount == len(rows):
                 return list(keys)
             others = self._others(connection, keys)
             living = held_of(self._engine, connection, sorted(set(others.values())))
             dead = [(key, run) for key, run in others.items() if run not in living]
             if dead:
+                # Let go of by name of the dead run, in case another one has taken it since: then TAKE leaves it there.
                 connection.execute(GIVE, [{"key": key, "run": run} for key, run in sorted(dead)])
                 connection.execute(TAKE, [{"key": key, "run": self._run} for key, _ in sorted(dead)])
                 others = self._others(connection, keys)

@@ -19,6 +19,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
 
     Raises StoreError.
     """
+    # The last replies may still be on their way to the file that is read here.
     source.cache.flush()
     names = [each for run in dict.fromkeys(run_ids) for each in (run, run + FINAL)]
     with sentences(source.where), source.engine.connect() as reading, sentences(target.where):

@@ -103,6 +103,7 @@ CLAIMS = {
 # there as they are, so the first writer wins.
 _MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
 _MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
+# Any number will do that no other program locks in this database; all processes of ours take this one.
 _ALONE = sql.text("SELECT pg_advisory_xact_lock(7073)")
 _CREATE: dict[str, list[sql.TextClause]] = {}
 """The statements that make the tables, by the name of the dialect."""

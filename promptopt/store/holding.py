@@ -16,6 +16,7 @@ PATIENCE_S = 1.0
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
+# pg_locks shows a key of 64 bits in halves: `classid` the upper, `objid` the lower, and `objsubid` 1.
 HELD = sql.text(
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
     "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -56,6 +57,7 @@ def is_held(engine: sql.Engine, run_id: str) -> bool | None:
         lock.acquire(timeout=0.0)
     except Timeout:
         return True
+    # A file system without locks, or a file of another user: nobody can tell.
     except OSError:
         return None
     lock.release()

@@ -34,6 +34,7 @@ BEGIN = sql.text(
 )
 END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
 MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
+# By `substr`, for LIKE would take `_` and `%` in what a user types as wildcards.
 IDS = sql.text("SELECT id FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
 ONE = sql.text("SELECT * FROM runs WHERE id = :id")
 
@@ -146,6 +147,7 @@ class Store:
         if not run_id.strip():
             raise ConfigError("which run? name one by its id, or by how that begins; `promptopt runs list` shows them")
         matches = self._ids(run_id)
+        # A whole id names its run also where another id begins with it.
         if len(matches) != 1 and run_id not in matches:
             found = "no run" if not matches else f"more than one run ({len(matches)})"
             raise ConfigError(f"{found} in {self.where} begins with {run_id!r}; `promptopt runs list` shows them all")
@@ -188,6 +190,7 @@ class Store:
             gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
             connection.execute(sql.delete(BLOBS).where(BLOBS.c.run.not_in(sql.select(RUNS.c.id))))
         if self.engine.dialect.name == "sqlite":
+            # VACUUM works outside of transactions only. PostgreSQL does it by itself.
             with sentences(self.where), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
                 plain.execute(sql.text("VACUUM"))
         return int(gone.rowcount)

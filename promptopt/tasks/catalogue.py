@@ -31,6 +31,7 @@ def load_task(
     """
     name = str(name_or_path)
     family, _, member = name.partition("/")
+    # The library first: a file that is called like one of its tasks must not take its place.
     if name in _library():
         return load_shipped(_folder() / f"{family}.toml", member, data, splits)
     path = Path(name)
@@ -72,6 +73,7 @@ def _plugged_in(name: str, data: str | Path | None, splits: Splits) -> Task:
         )
     if data is not None:
         raise ConfigError(f"the plug-in task {name!r} brings its own examples; leave --data out")
+    # Its splits are fixed: there is nothing to cut anew.
     if task.pool is None:
         return task
     return task.with_splits(splits.train, splits.dev, splits.test, splits.seed)

@@ -102,6 +102,7 @@ def _read(logs: Logs) -> Reading:
     def read(demands: str | None) -> Reading:
         return conversations_of(enumerate(read_rows(logs.data), start=1), logs.speakers, logs.group_by, demands)
 
+    # Read twice where it has to be: what stands under that name is known only once it was read.
     reading = read(DEMANDS)
     meant = any(are_demands(raw) for each in reading.conversations for raw in each.demands)
     return reading if meant else read(None)
@@ -116,6 +117,7 @@ def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple
     if system is not None:
         if not system.strip():
             raise ConfigError("the system prompt is empty; write at least one sentence that says what the bot is for")
+        # A log may hold the prompt as it was sent, its variables filled in: that is the same prompt.
         template = _template(system)
         others = [rows for text, rows in logged.items() if text.strip() and template.fullmatch(normalise(text)) is None]
         count = sum(map(len, others))
@@ -238,6 +240,7 @@ def _task_file(
     logs: Logs, prompt: str, name: str, beside: str, names: Sequence[str], examples: Sequence[Example]
 ) -> str:
     longest = max((len(example.target) for example in examples), default=0)
+    # At two characters a token, more tokens than text has: a reply as long as the longest logged one fits.
     tokens = min(1024, max(64, longest // 2)) if longest else 256
     groups = len({example.group for example in examples})
     demanding = any(example.demands for example in examples)

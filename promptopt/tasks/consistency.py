@@ -66,6 +66,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
                 )
         last = Pattern(layout.patterns[-1], parts)
         shown = {name for part in last.slots for name in placeholders.get(part, ())}
+        # Turns without a pattern of their own take the form of the last message, which has to show every input then.
         if layout.demos is None or layout.demos.user:
             continue
         for name in task.fields:
@@ -75,6 +76,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
                     f"which lacks {{{name}}}; add it there, or say what their turns hold: "
                     f'demos = {{ user = "…", assistant = "…" }}'
                 )
+    # Without the cap on tokens: no model is known here that could count them.
     broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editables, len)
     lost = None if len(task.editables) == 1 else task.contract.missing([task.initial[part] for part in task.editables])
     if lost is not None:

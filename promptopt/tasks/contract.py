@@ -74,6 +74,7 @@ class Contract:
         """What a fingerprint is made of."""
         own = [[part, clauses.to_json()] for part, clauses in self.parts]
         further = {"template": self.template, "pattern": self.pattern, "parts": own}
+        # What a contract does not have is left out: fingerprints of tasks made before there was such a clause stay.
         kept = {name: value for name, value in further.items() if value}
         return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,
                 self.frozen_parts, *([kept] if kept else [])]  # fmt: skip
@@ -112,6 +113,7 @@ class Contract:
             found = text.find(span, position)
             if found < 0:
                 return f"lost frozen text {_quoted(span)}"
+            # Behind it: frozen spans stay in their order, and none may stand in another.
             position = found + len(span)
         for span in self.must_contain:
             if span not in text:

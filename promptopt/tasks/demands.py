@@ -75,6 +75,7 @@ def _added(example: Example, common: Sequence[Demand]) -> Example:
         name = demand.texts[0] if demand.kind == "calls" else ""
         if name and name not in offered:
             raise DataError(f"example {example.id}: the demand calls {name!r}: {UnknownName('tool', name, offered)}")
+    # The same object where nothing changes: its id is worked out once.
     return replace(example, demands=every) if common else example
 
 

@@ -195,6 +195,7 @@ def _from_solutions(targets: Sequence[str], field: str) -> _Guess | None:
 def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     counts = Counter(targets)
     letters = all(_LETTER.fullmatch(target) for target in counts)
+    # Each label three times on average: fewer repeats are answers that happen to be equal.
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
     if all(map(_is_object, counts)):
         return _Guess("Every target is a JSON object: scored by the fields that are right.", "json", "text", 512,
@@ -202,12 +203,14 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     if letters and len(counts) > 1:
         return _Guess("Every target is an option letter.", "choice", "choice", 64, f"Answer the {field}.",
                       "Answer with the letter of the right option in brackets, such as (A).")  # fmt: skip
+    # Ten numbers or fewer that come again and again are ratings: labels, and not results.
     if all(is_number(target) for target in counts) and not (few and len(counts) <= 10):
         why = "Every target is a number." if not decimal_comma(targets) else _COMMA
         return _Guess(why, "number", "number", 256, f"Work out the answer to the {field}.",
                       "End with a last line that says: The answer is <number>.")  # fmt: skip
     if few:
         return _from_labels(counts, field, lines=lines)
+    # Two tokens for three characters of the longest target: scripts of many tokens a letter fit too.
     tokens = min(512, max(16, 2 * max(map(len, counts)) // 3))
     if median(len(target.split()) for target in targets) <= 5:
         return _Guess("The targets are short texts: an answer is right if it is the same but for spaces.",

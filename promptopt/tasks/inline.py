@@ -87,6 +87,7 @@ def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
     if not isinstance(task, Task) or task.origin is None:
         raise ConfigError(f"task {task.name!r} is not in the form of one text; pass it through `inlined` first")
     origin = task.origin
+    # One text has no turns: demonstrations are written as a layout with them in the text would.
     if origin.demos_as_turns:
         if origin.initial.demos:
             return None

@@ -30,6 +30,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     checklist = {name: plain.pop(name) for name in (*_OF_CHECKLIST, "weights") if name in plain}
     panel = {name: plain.pop(name) for name in _OF_PANEL if name in plain}
     rubric = _with_criteria(path, {**plain, **nested.pop("rubric", {})})
+    # Said once for the judge, whichever way it is asked.
     shared = {name: value for name, value in rubric.items() if name in ("reference", "max_tokens")}
     found: dict[str, Any] = {"evaluator": named, **nested}
     found["rubric"] = rubric

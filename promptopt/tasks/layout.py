@@ -155,6 +155,7 @@ class Layout:
             return Rendering(((None, bound(self.text)),))
         messages: list[tuple[ChatRole | None, Pieces]] = [(role, bound(pattern)) for role, pattern in self.messages]
         if self.demos is None or not prompt.demos:
+            # Only where the prompt has that part; else the messages that the example's own task made of it stand there.
             own = {name: user.written(texts[user.part]) for name, user in self.users.items() if user.part in texts}
             return Rendering(tuple(messages), own=own)
         turns = self._turns(self.demos, prompt.demos, fields, bound)
@@ -250,6 +251,8 @@ class Rendering:
         except KeyError as missing:
             raise _lacks(example, missing) from None
         if example.tools and messages:
+            # Tools are kept with the first message, so that a conversation is one value; whoever sends it takes them
+            # out.
             messages[0] = replace(messages[0], tools=example.tools)
         return tuple(messages), self.shared
 

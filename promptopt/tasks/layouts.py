@@ -39,6 +39,7 @@ def read_apart(task: Task, prompt: Prompt) -> Mapping[str, str]:
     for layout in (in_use(task), *task.layouts):
         if prompt.demos and not layout.shows_demos:
             continue
+        # One example shows it: layouts differ in what stands around an input, and not by input.
         rendered, _ = layout.compile(prompt, task.fields, task.placeholders)(task.train[0])
         found.setdefault(layout.name, read.setdefault(rendered, layout.name))
     return found

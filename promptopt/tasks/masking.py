@@ -40,6 +40,7 @@ class Masker:
 
     def text(self, text: str, personal: Mapping[str, str]) -> str:
         """`text` masked; `personal`: texts known to be personal, with what each is."""
+        # The longest first: a first name would be taken out of a whole one, and leave the rest.
         for value in sorted(personal, key=lambda each: (-len(each), each)):
             # Whole words only: the customer Art is no part of an article.
             pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
@@ -93,6 +94,7 @@ def personal_in(text: str) -> list[tuple[str, str]]:
         matches = [match for match in rule.finditer(text) if kind != "card number" or _is_card(match[0])]
         found += [(kind, match[0]) for match in matches]
         for match in matches:
+            # As many signs as before, so that the places of other matches stay.
             text = text[: match.start()] + "|" * len(match[0]) + text[match.end() :]
     return found
 

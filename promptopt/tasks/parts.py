@@ -92,6 +92,7 @@ class Focused:
         return self.whole.fingerprint()
 
     def __getattr__(self, name: str) -> Any:
+        # Before `whole` is set, as in a copy or an unpickled one, this would ask itself without end.
         if name == "whole" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.whole, name)

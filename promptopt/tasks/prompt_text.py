@@ -107,6 +107,7 @@ def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
     for name in (*map(str, _SLOT_LIKE.findall(text)), *(tag for tag in unclosed if tag.lower() in fields)):
         if name in fields or name == "demos":
             continue
+        # Only a field that the prompt lacks can be meant: other braces may be part of what it says.
         near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.6)
         if near:
             raise ConfigError(f"the prompt has {{{name}}}, which is no field of the data; did you mean {{{near[0]}}}?")

@@ -23,6 +23,7 @@ def examples_within(thing: object, levels: int = 8) -> list[Example]:
 def reached(thing: object, levels: int = 8) -> Iterator[object]:
     """Everything that is reached from `thing` in so many steps, each once, the nearest first; not into examples."""
     seen: dict[int, object] = {id(thing): thing}
+    # Ring by ring, so that the nearest come first, and a long chain costs no deep recursion.
     ring = [thing]
     for _ in range(levels):
         following: list[object] = []

@@ -107,6 +107,9 @@ class _SimulationTable(TypedDict, total=False):
     turns: Annotated[int, Field(ge=1, le=50), "a whole number from 1 to 50"]
     model: _Filled
     variables: _Texts
+    calls: Annotated[int, Field(ge=1, le=50), "a whole number from 1 to 50"]
+    tools: Annotated[list[dict[str, Any]], "a list of schemas: [[simulation.tools]] tables"]
+    results: Annotated[list[dict[str, Any]], "a list of results: [[simulation.results]] tables"]
 
 
 @_strict
@@ -257,6 +260,7 @@ class _Fault(typing.NamedTuple):
         value: Any = table
         hint = parent = cast("Any", TaskTable)
         for step in place:
+            # What is no key is the name of one of the forms that pydantic tried.
             if step in _keys(value):
                 parent, hint, value = hint, _below(hint, value, step), value[step]
                 keys.append(step)

@@ -64,6 +64,7 @@ def _value(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     try:
+        # Only what begins as a list of texts does: any other target stays what it is.
         return ast.literal_eval(text) if text.startswith(("['", '["')) else None
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None

@@ -4,6 +4,8 @@ scenarios     their file, beside the task file (`tasks.reading.scenarios` says w
 turns         messages of the user at most
 model         who plays, where --user-model names nobody
 variables     members of the rows that fill slots of the prompt
+tools         schemas of the tools on offer; results: what they give (`tasks.tool_results`); of all scenarios
+calls         replies of a turn that call tools at most
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ CRITERIA = (
     "it says right, by its own words and by what the user told it, and does it ask for nothing twice?"
 )
 """What a conversation is graded by where the task file names neither a judge nor a metric."""
+_SETTINGS = (("turns", "turns"), ("user_model", "model"), ("calls", "calls"))
+"""What the evaluator calls its settings, and the table."""
 
 
 def one_of_both(path: Path, table: Mapping[str, Any]) -> None:
@@ -49,6 +53,6 @@ def judged_simulation(table: Mapping[str, Any], judge: dict[str, Any]) -> dict[s
     unnamed = not judge and "metric" not in table
     chosen = {"evaluator": "rubric", "rubric": {"criteria": CRITERIA}} if unnamed else judge
     said: dict[str, Any] = {"by": chosen.get("evaluator", "metric")}
-    said |= {setting: played[key] for setting, key in (("turns", "turns"), ("user_model", "model")) if key in played}
+    said |= {setting: played[key] for setting, key in _SETTINGS if key in played}
     return {"evaluator": "simulated", **{name: each for name, each in chosen.items() if name != "evaluator"},
             "simulated": said}  # fmt: skip

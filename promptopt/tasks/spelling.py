@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from promptopt.errors import ConfigError
 
 _BLANK = r"[^\S\n]*"
+# LaTeX writes a macro's argument in braces: \textbf{question} is no slot, and may well be meant as one.
 _MACRO = re.compile(r"\\[A-Za-z]+$")
 _LIKE_A_SLOT = re.compile(
     r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
@@ -60,6 +61,7 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
         return f"{left}{{{match[4]}}}{'}' * (len(match[6]) - depth)}"
 
     changed = [braces.sub(in_braces, text) for text in texts]
+    # Names in braces first: a prompt that has {text} may speak of a <text> tag besides.
     bare = [name for name in names if tags and name not in seen and not _is_markup(name, texts)]
     if bare:
         angles = re.compile(rf"(<+)({_BLANK})({'|'.join(map(re.escape, bare))})({_BLANK})(>+)")

@@ -101,6 +101,7 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
     repeats, joined, alike, conflicts = 0, 0, 0, list[Example]()
     for example in examples:
         key, fold = _keys(example)
+        # Nearly equal to another one, and equal to none: a copy with another full stop.
         if key not in first and fold in near:
             alike += 1
             continue
@@ -163,6 +164,7 @@ def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
     """
     rng = random.Random(f"{splits.seed}/splits")
     warnings = list(pool.warnings)
+    # From the sealed split downwards: of two equal rows the one stays that is the harder to replace.
     test, notes = without_duplicates(pool.test)
     warnings += notes
     dev, notes = without_duplicates(_apart(pool.dev, test, "dev", "test", warnings))
@@ -234,6 +236,7 @@ def _outside(
 def _sizes(splits: Splits, rows: int, dev: int, test: int) -> list[int]:
     """The size of each split: as asked; else of its official split; else its share of the rows nobody asked for."""
     asked, official = (splits.train, splits.dev, splits.test), (0, dev, test)
+    # What is asked for by number comes off first; shares are of the rest.
     left = rows - sum(size for size, own in zip(asked, official, strict=True) if size is not None and not own)
     open_shares = [
         share if size is None and not own else 0 for size, own, share in zip(asked, official, _SHARES, strict=True)

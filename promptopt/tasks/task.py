@@ -209,6 +209,7 @@ class Task:
         if rendering is None:
             rendering = layout_of(self, prompt).compile(prompt, self.fields, self.placeholders)
             if len(self._renderings) >= _RENDERINGS:
+                # The oldest goes. Two threads may drop the same one, hence the default.
                 self._renderings.pop(next(iter(self._renderings)), None)
             self._renderings[prompt.id] = rendering
         return rendering(example)

@@ -63,7 +63,7 @@ class Source:
     them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
     `tasks.reading.columns.ColumnRoles` and `Solution`. `demands`: of a log of chats, the member of rows and messages.
     `turns`: the file is a log of chats, and which replies in it are scored; `variables`: the members of its rows that
-    are inputs beside the conversation. `scenarios`: the file of `[simulation]`, in the place of all others.
+    are inputs beside the conversation. `scenarios`, `tools`, `results`: of `[simulation]`, in the place of all others.
     """
 
     file: str = ""
@@ -87,6 +87,8 @@ class Source:
     turns: Scored | None = None
     variables: Sequence[str] = ()
     scenarios: str = ""
+    tools: Sequence[object] = ()
+    results: Sequence[object] = ()
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
@@ -155,6 +157,7 @@ def _loaded(
     one_of_both(path, table)
     source = _source(path, table)
     metric = str(table.get("metric", ""))
+    # The bytes are read once: what was agreed to is what is run, also if the file changes meanwhile.
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)
     if consent is not None:
@@ -249,9 +252,9 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
 
 def _check(path: Path, table: Table) -> None:
     """Raise ConfigError for what keys hold that is of the right kind, and still cannot be."""
-    for part in table.get("parts", {}):
-        if part in ("instruction", *RESERVED):
-            raise ConfigError(f"{path}: parts.{part} has the name of something else in a layout; rename it")
+    part = next((part for part in table.get("parts", {}) if part in ("instruction", *RESERVED)), None)
+    if part is not None:
+        raise ConfigError(f"{path}: parts.{part} has the name of something else in a layout; rename it")
     names = [layout["name"] for layout in table.get("layouts", ())]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -281,7 +284,8 @@ def _layout(path: Path, entry: Table) -> Layout:
 def _source(path: Path, table: Table) -> Source:
     if "simulation" in table:
         played = table["simulation"]
-        return Source(scenarios=str(played["scenarios"]), target=None, variables=played.get("variables", ()))
+        kept = ("scenarios", "variables", "tools", "results")
+        return Source(target=None, **{name: played[name] for name in kept if name in played})
     # A judge needs no right answers: a task of one has targets where it names their column.
     given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
     source = Source(**given)
@@ -338,7 +342,7 @@ def _own_data(path: Path, source: Source, seed: int) -> Pool:
 
 def _read(path: Path, source: Source, seed: int) -> FileContents:
     if source.scenarios:
-        found, said = read_scenarios(path, read_rows(path), source.variables)
+        found, said = read_scenarios(path, read_rows(path), source.variables, source.tools, source.results)
         return FileContents(found, None, said)
     if source.turns is not None:
         asked = (source.variables, source.turns, seed, source.slice, source.demands)

@@ -50,9 +50,10 @@ def check_trusted(
     """
     if not wanted:
         return
-    together = [b"\0".join(contents[: count + 1]) for count in range(len(contents))]
-    digests, known = [hashlib.sha256(each).hexdigest() for each in together], _trusted()
-    if all(digest in known for digest in digests):
+    # One digest of both files together: where either changes or is gone, the user is asked again. A task file holds no
+    # NUL, which TOML forbids, so that where the one ends is certain.
+    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()
+    if digest in _trusted():
         return
     if not trust:
         files = "the file" if len(contents) == 1 else "both files"
@@ -61,9 +62,7 @@ def check_trusted(
             f"the {kind} {path} would {' and '.join(wanted)}, and nobody has agreed to that: look through {files}, "
             f"and where you trust it add --trust{python} once"
         )
-    for digest in digests:
-        if digest not in known:
-            _remember(digest, path)
+    _remember(digest, path)
 
 
 def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

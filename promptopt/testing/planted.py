@@ -39,6 +39,7 @@ def planted_model(accuracy: Accuracy, *, common: float = 0.7, name: str = "plant
 
     def answer(request: Request) -> str:
         instruction, question = split_planted(request)
+        # The draws depend on names alone: any batch, order or process gives the same answers.
         shared = uniform("shared", question) < common
         draw = uniform("difficulty", question) if shared else uniform("difficulty", question, instruction)
         return "yes" if draw < accuracy(instruction) else "no"

@@ -37,6 +37,7 @@ def outcomes_elsewhere(kind: type[Conducts], home: Path, hash_seeds: tuple[str, 
 
     `kind` must be importable by its module and name. Raises RuntimeError with the other process's traceback.
     """
+    # All are started before one is asked, so that they import side by side.
     processes = [_process(seed) for seed in hash_seeds]
     for seed, process in zip(hash_seeds, processes, strict=True):
         job = [sys.path, kind.__module__, kind.__qualname__, str(home / f"hash-seed-{seed}")]
@@ -77,5 +78,6 @@ def _process(hash_seed: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    # It closes the process's input, upon which `serve` returns.
     atexit.register(process.communicate)
     return process

@@ -72,6 +72,7 @@ def tracked(names: Sequence[str], config: Mapping[str, Any], say: Callable[[str]
     made: dict[str, Tracker] = {}
     for name in dict.fromkeys(names):
         if name == "mlflow":
+            # Imported only where it is named: the packages behind it are extras.
             from promptopt.tracking.mlflow import MLflow
 
             made[name] = MLflow(config)

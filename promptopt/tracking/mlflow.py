@@ -89,6 +89,7 @@ class MLflow:
 
     def _metrics(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
+            # NaN: no prompt that was kept in this step has a score.
             if math.isfinite(value):
                 self._client.log_metric(self._run, name, float(value), step=step)
 

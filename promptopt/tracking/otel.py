@@ -41,12 +41,14 @@ class OpenTelemetry:
 
     def _own_tracer(self) -> Any:
         proxy: Any = import_module("opentelemetry.trace").ProxyTracerProvider
+        # A proxy stands there until the program sets a provider of its own.
         if not isinstance(self._trace.get_tracer_provider(), proxy):
             return self._trace.get_tracer("promptopt")
         sdk: Any = import_module("opentelemetry.sdk.trace")
         export: Any = import_module("opentelemetry.sdk.trace.export")
         otlp: Any = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
         resource: Any = import_module("opentelemetry.sdk.resources").Resource.create({"service.name": "promptopt"})
+        # Kept here and not set for the process, which may set its own later.
         self._provider = sdk.TracerProvider(resource=resource)
         self._provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
         return self._provider.get_tracer("promptopt")
@@ -101,6 +103,7 @@ class OpenTelemetry:
         return self._tracer.start_span(name, context=around, attributes=given)
 
     def _end_phase(self) -> None:
+        # A span ends before the one that holds it.
         for span in (self._round, self._phase):
             if span is not None:
                 span.end()

@@ -28,6 +28,7 @@ def kappa(pairs: Sequence[tuple[float, float]], *, weighted: bool = False) -> fl
     weight: Callable[[float, float], float] = _squared if weighted else _differs
     first, second = (Counter(side) for side in zip(*pairs, strict=True))
     observed = math.fsum(weight(one, other) for one, other in pairs) / len(pairs)
+    # What two raters would disagree by who keep to their own shares, each item by itself.
     expected = math.fsum(
         weight(one, other) * often * oft for one, often in first.items() for other, oft in second.items()
     ) / len(pairs) ** 2  # fmt: skip
@@ -47,6 +48,7 @@ def alpha(items: Sequence[Sequence[float]], metric: Metric = "nominal") -> float
     number = total.total()
     if number < 2:
         return None
+    # An item's pairs weigh together as much as it has values, so that a value counts alike wherever it stands.
     observed = math.fsum(_within(each, weight) / (each.total() - 1) for each in counts) / number
     expected = _within(total, weight) / (number * (number - 1))
     return None if expected == 0.0 else 1.0 - observed / expected

@@ -21,7 +21,7 @@ IN_A_SLICE = 20
 """Labels of a slice below which its numbers would say nothing: true 0.60 shows as 0.27 to 0.87 at 30."""
 RESAMPLES = 1000
 
-Status = Literal["calibrated", "weak", "uncalibrated"]
+JudgeStatus = Literal["calibrated", "weak", "uncalibrated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Calibration:
     """What a comparison shows. `kappa`: None where all said the same. `gap`: judge - people, in shares of the scale.
 
     `measure`: which kappa it is. `ceiling`: Krippendorff's alpha among people. `sensitivity`, `specificity`: of the
@@ -74,11 +74,11 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
-        return {name: getattr(self, name) for name in Report.__slots__}
+        return {name: getattr(self, name) for name in Calibration.__slots__}
 
 
-def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = None, seed: int = 0) -> Report:
-    """Judge against people, on `levels` levels of a scale; `steady`: see `Report`.
+def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = None, seed: int = 0) -> Calibration:
+    """Judge against people, on `levels` levels of a scale; `steady`: see `Calibration`.
 
     Intervals of kappa are by bootstrap over groups (`RESAMPLES` draws, percentiles).
     """
@@ -94,7 +94,7 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
     sides = [item.person / top for item in read], [item.said / top for item in read]
     gap = paired_gain(*sides, groups=[item.group for item in read], bounded=True)
     several = [item.people for item in items if len(item.people) > 1]
-    return Report(
+    return Calibration(
         n=len(read),
         unread=len(items) - len(read),
         agreement=agreement(pairs),
@@ -115,8 +115,8 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
     )  # fmt: skip
 
 
-def status_of(report: Mapping[str, Any] | None, probes: bool) -> Status:
-    """What may be said of a judge; `report`: `Report.to_json()`, or None without labels; `probes`: all passed."""
+def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
+    """What may be said of a judge; `report`: `Calibration.to_json()`, or None without labels; `probes`: all passed."""
     if report is None:
         return "uncalibrated"
     interval = report["interval"]
@@ -124,7 +124,7 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> Status:
     return "calibrated" if sure and probes else "weak"
 
 
-def describe(report: Report) -> list[str]:
+def describe(report: Calibration) -> list[str]:
     """The report in lines for people."""
     if report.kappa is None:
         said = f"{report.measure} is undefined: all that was said is the same"
@@ -171,6 +171,7 @@ def _bootstrap(
 ) -> tuple[float, float]:
     groups: dict[str | int, list[tuple[float, float]]] = {}
     for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
+        # Replies of one group are drawn together: they are no independent evidence.
         groups.setdefault(item.group if item.group else place, []).append(pair)
     units, rng = list(groups.values()), random.Random(f"calibration {seed}")
     values: list[float] = []

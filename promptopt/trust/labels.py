@@ -66,7 +66,7 @@ class Agreement:
 
 
 @dataclass(slots=True)
-class _Read:
+class _SoFar:
     """What was read so far."""
 
     sides: dict[str, dict[str, Side]] = field(default_factory=dict[str, dict[str, Side]])
@@ -83,7 +83,7 @@ def read_labels(
     `better` (A, B or tie) or `score_a` and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError
     for what cannot be meant.
     """
-    read = _Read()
+    read = _SoFar()
     for place, row in rows:
         item = _text(row, "item")
         if item not in winner_first:
@@ -98,6 +98,7 @@ def read_labels(
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
         named = _text(row, "labeler")
+        # A sheet without names is one person's.
         person = named if named else place.rpartition(", row ")[0]
         before = read.sides.setdefault(item, {}).setdefault(person, side)
         if before != side:
@@ -113,7 +114,7 @@ def read_labels(
     return Labels(by_item, read.blank, tuple(people), kind)
 
 
-def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _Read) -> Side | None:
+def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:
     """The worth of replies A and B; None for a blank row."""
     better, scores = _text(row, "better"), [_text(row, name) for name in ("score_a", "score_b")]
     if not better and not any(scores):
@@ -131,6 +132,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     low, high = scale
     values: list[float] = []
     for name, text in zip(("score_a", "score_b"), scores, strict=True):
+        # Spreadsheets write decimals as their country does.
         number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
         if number is None or not low <= number <= high:
             raise DataError(f"{place}: {name} is {text!r}; write a number from {low:g} to {high:g}")

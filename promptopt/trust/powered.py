@@ -34,7 +34,7 @@ DIFFERING = 10
 TEST = "PPI++ with Student's t"
 """What the test is called where the judge counts beside people."""
 
-Basis = Literal["labels", "labels + judge"]
+LabelBasis = Literal["labels", "labels + judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Powered:
     """
 
     gain: Gain
-    basis: Basis
+    basis: LabelBasis
     labelled: int
     judged: int
     weight: float
@@ -130,6 +130,7 @@ def _tested(mean: float, error: float, units: int, count: int, alpha: float) -> 
 
     freedom = units - 1
     first, shown = (float(t.isf(level / 2.0, freedom)) * error for level in (ALPHA, alpha))
+    # Without any spread: certain where there is a gain at all.
     p_value = 2.0 * float(t.sf(abs(mean) / error, freedom)) if error > 0.0 else float(abs(mean) < ROUNDING)
     ends = (mean - first, mean + first), (mean - shown, mean + shown)
     return Gain(mean, ends[0], p_value, TEST, count, units, alpha, ends[1])
@@ -170,6 +171,7 @@ def _weight(units: Sequence[_Unit], free: Sequence[_Unit]) -> float:
     people, judge = _mean(units, 1.0, 0.0), _mean(units, 0.0, 1.0)
     together = math.fsum((unit.people - people * unit.size) * (unit.judge - judge * unit.size) for unit in units)
     covariance = together / (len(units) - 1) / mine**2
+    # By any weight the gain is right: the weight decides only how narrow its interval is.
     return min(1.0, max(0.0, covariance / ((1.0 + len(units) / len(free)) * spread)))
 
 

@@ -66,7 +66,7 @@ PROBES: tuple[Probe, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProbeResult:
     """What a judge says of one kind of planted replies: its mean, and that of the plain ones on the same inputs."""
 
     name: str
@@ -99,14 +99,15 @@ class Found:
                 "unread": self.unread, "mean": self.mean, "plain": self.plain}  # fmt: skip
 
 
-def found_in(probe: Probe, values: Sequence[float | None], plain: Sequence[float | None]) -> Found:
+def found_in(probe: Probe, values: Sequence[float | None], plain: Sequence[float | None]) -> ProbeResult:
     """What the values of the planted and of the plain replies come to; None where the judge could not be read."""
+    # Both means are over the same inputs: a plain reply that could not be read takes its planted one along.
     pairs = [(one, other) for one, other in zip(values, plain, strict=True) if one is not None and other is not None]
     unread = len(values) - len(pairs)
     mean, beside = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
-    return Found(probe.name, probe.said, probe.expected, len(pairs), unread, mean, beside)
+    return ProbeResult(probe.name, probe.said, probe.expected, len(pairs), unread, mean, beside)
 
 
 def all_passed(found: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether every probe was made, and passed; reads `Found.to_json()`."""
+    """Whether every probe was made, and passed; reads `ProbeResult.to_json()`."""
     return {each["name"] for each in found if each["passed"]} == {probe.name for probe in PROBES}

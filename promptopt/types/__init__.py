@@ -41,6 +41,7 @@ from promptopt.types.search import (
     TracedCall,
     UpperBounds,
 )
+from promptopt.types.tools import ToolResult
 
 __all__ = [
     "FORBIDS",
@@ -68,6 +69,7 @@ __all__ = [
     "Token",
     "TokenLogProbs",
     "ToolCall",
+    "ToolResult",
     "TracedCall",
     "UpperBounds",
     "canonical",

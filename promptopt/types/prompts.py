@@ -9,6 +9,7 @@ from promptopt.errors import ConfigError
 from promptopt.types.demands import Demand
 from promptopt.types.identity import digest
 from promptopt.types.messages import Message, content_to_json, transcript
+from promptopt.types.tools import ToolResult
 
 HISTORY = "history"
 """The field that holds a conversation as a text, and the slot that its messages stand for."""
@@ -26,7 +27,8 @@ class Example:
     then the field `history`, the last one, unless the fields hold one already. `tools`: schemas, as JSON, of the tools
     that the reply may call; a call that is right is written in the target as `name(arguments)`. `slice`: the part of
     the data that it belongs to, which may have a number of its own; no part of what the example is. `demands`: what a
-    reply has to say, to do and to leave out, for the metric `demands`.
+    reply has to say, to do and to leave out, for the metric `demands`. `results`: what its tools give where its user is
+    played; of those that fit a call the first.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -40,6 +42,7 @@ class Example:
     slice: str = field(default="", compare=False)
     source: Example | None = field(default=None, compare=False, repr=False)
     demands: tuple[Demand, ...] = ()
+    results: tuple[ToolResult, ...] = ()
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +55,7 @@ class Example:
             "messages": content_to_json(self.messages),
             "tools": self.tools,
             "demands": [demand.to_json() for demand in self.demands],
+            "results": [result.to_json() for result in self.results],
         }
         known = [{name: value} for name, value in further.items() if value]
         object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *known]))
@@ -129,6 +133,7 @@ class Prompt:
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        # Prompts with the same texts are one prompt, in whatever order the parts were given.
         object.__setattr__(self, "texts", tuple(sorted(self.texts)))
         # Only where there is one: prompts in the task's own layout keep the id that they always had.
         named = [self.layout] if self.layout else []

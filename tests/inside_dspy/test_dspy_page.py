@@ -12,6 +12,8 @@ from promptopt.models.scripted import Scripted  # noqa: E402
 from tests.documents import follow  # noqa: E402
 from tests.inside_dspy.scripted import Engine, examples, lm  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+
 
 def test_the_page_on_dspy_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path / "home"))

@@ -19,6 +19,8 @@ from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+
 
 def compiled(home: Path, student, settings, *, metric=right, method="random", budget=None, data=None, **given):
     budget = Budget(evaluations=100) if budget is None else budget

@@ -18,6 +18,8 @@ from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.program import is_async  # noqa: E402
 from tests.inside_dspy.scripted import Engine, examples, lm, right, text_of  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+
 
 def compiled(home: Path, student, engine, metric=right, *, data=None, method="apo", budget=None, **settings):
     budget = Budget(evaluations=300) if budget is None else budget
@@ -161,17 +163,6 @@ def test_an_overlap_of_valset_and_trainset_is_said_and_of_testset_refused(tmp_pa
     assert "30 examples of trainset stand in valset too" in best.promptopt.report()
     with pytest.raises(DataError, match="5 examples of testset stand in trainset or valset too"):
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), testset=data[:5])
-
-
-def test_what_is_said_of_the_data_is_printed_once_with_the_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    best = compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), budget=Budget(evaluations=40))
-    print(best.promptopt.report())  # noqa: T201
-    told = "".join((*capsys.readouterr(), caplog.text))
-    assert any("no testset was given" in sentence for sentence in best.promptopt.said)
-    assert {sentence: told.count(sentence) for sentence in best.promptopt.said} == dict.fromkeys(best.promptopt.said, 1)
 
 
 def lacking() -> list:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from promptopt.reports.page.render import runs_page
-from promptopt.reports.page.views import Asked
+from promptopt.reports.page.views import ReportedRun
 from tests.reports.page_reports import HOSTILE, report
 
 pytestmark = pytest.mark.browser
@@ -40,7 +40,7 @@ def browser() -> Iterator[Any]:
 
 def opened(browser: Any, folder: Path, *reports: dict[str, Any], width: int = 1280, scheme: str = "light") -> Opened:
     file = folder / "report.html"
-    file.write_text(runs_page([Asked(each, "promptopt optimize") for each in reports]), encoding="utf-8")
+    file.write_text(runs_page([ReportedRun(each, "promptopt optimize") for each in reports]), encoding="utf-8")
     found = Opened(browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme))
     found.page.on("console", lambda message: found.said.append(message.text))
     found.page.on("pageerror", lambda error: found.said.append(str(error)))

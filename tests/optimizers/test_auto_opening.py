@@ -18,7 +18,8 @@ from promptopt.errors import RequestRefused
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
-from promptopt.reports.export import export, export_of, from_text
+from promptopt.reports.export import export, export_of
+from promptopt.reports.given import from_text
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request

@@ -219,6 +219,23 @@ def test_an_async_program_runs_its_side_by_side_calls_in_one_batch() -> None:
     assert found[1].output == "<<one q1> <other q1>>"
 
 
+def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
+    def told(failing: int) -> list[str]:
+        def some(prompt: Prompt, example: Example, ask) -> str:
+            if int(example["question"][1:]) < failing:
+                raise KeyError("plan")
+            return "yes"
+
+        evaluator, ask = ProgramEvaluator(some), Batches()
+        for _ in range(2):
+            evaluator.score(cells(4), ask)
+        return ask.warned
+
+    why = "the program failed: it raised KeyError: 'plan'"
+    assert told(2) == []
+    assert told(3) == [f"on 3 of the first 4 cells, which are worth 0, {why}"]
+
+
 def test_a_program_that_keeps_something_between_cells_is_told_of() -> None:
     kept: list[str] = []
 

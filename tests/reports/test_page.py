@@ -17,14 +17,14 @@ from promptopt.reports.diff import diff_pieces
 from promptopt.reports.page.charts import Series as Line
 from promptopt.reports.page.charts import chart
 from promptopt.reports.page.render import runs_page
-from promptopt.reports.page.views import Asked
+from promptopt.reports.page.views import ReportedRun
 from tests.reports.page_reports import HOSTILE, contender, report
 
 pytest.importorskip("jinja2", reason="needs the extra `report`")
 
 
 def page(*reports: dict[str, Any], command: str = "promptopt optimize --task planted") -> str:
-    return runs_page([Asked(each, command, version="0.1.0") for each in reports])
+    return runs_page([ReportedRun(each, command, version="0.1.0") for each in reports])
 
 
 def seen(text: str) -> str:

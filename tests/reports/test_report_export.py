@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.reports.export import Exported, export, export_of, format_for, from_text, prompt_of
+from promptopt.reports.export import Exported, export, export_of, format_for
+from promptopt.reports.given import from_text, prompt_of
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Prompt, Sampling

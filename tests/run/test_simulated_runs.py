@@ -30,7 +30,7 @@ PROGRAM = f"""
 import json, sys
 sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
 from tests.run.test_simulated_runs import search
-print(json.dumps(search(sys.argv[1], kill_at=int(sys.argv[2]))[1]))
+print(json.dumps(search(sys.argv[1], kill_at=int(sys.argv[2]), tools=sys.argv[3] == "tools")[1]))
 """
 
 
@@ -44,9 +44,14 @@ class Two:
         run.evaluate([run.initial, *run.admit([Proposal(child)])], run.train)
 
 
-def task(scenarios: int = 18) -> Task:
+CANCEL = {"name": "cancel", "parameters": {"properties": {"order": {"type": "integer"}}}}
+GIVES = {"calls": "cancel", "gives": "order {order} is cancelled"}
+
+
+def task(scenarios: int = 18, *, tools: bool = False) -> Task:
+    held: dict[str, Any] = {"tools": [CANCEL], "results": [GIVES]} if tools else {}
     return Task.from_examples(
-        [scenario(f"cancel order {number}") for number in range(scenarios)],
+        [scenario(f"cancel order {number}", **held) for number in range(scenarios)],
         prompt="You are the assistant.",
         layout=CHAT,
         metric="contains",
@@ -62,6 +67,10 @@ def user(request: Request) -> str:
 
 
 def bot(request: Request) -> str:
+    last = request.content[-1]
+    if "tools" in last.further() | request.content[0].further() and last.role == "user":  # type: ignore[union-attr]
+        given = {"order": int(re.findall(r"\d+|$", last.content)[0] or 0)}  # type: ignore[union-attr]
+        return f"<tool_call>{json.dumps({'name': 'cancel', 'arguments': given})}</tool_call>"
     return f"{'Gladly' if 'kind' in str(request.content[0]) else 'Here'}, {len(request.content)}."
 
 
@@ -71,19 +80,27 @@ def judge(request: Request) -> str:
     return json.dumps({"reason": "so", "score": 5 if "Gladly" in str(request.content) else 3})
 
 
-def models(kill_at: int = 0, fail_at: int | None = None) -> tuple[Models, Scripted]:
-    player = Scripted(user, name="player", fail_at=fail_at, latency_s=0.001 if kill_at else 0.0)
+def models(kill_at: int = 0, fail_at: int | None = None, *, tools: bool = False) -> tuple[Models, Scripted]:
+    """With tools it is the assistant that is killed, between a call and its result too; else the user."""
+    slow = {"fail_at": fail_at, "latency_s": 0.001 if kill_at else 0.0}
+    player = Scripted(user, name="player", **({} if tools else slow))  # type: ignore[arg-type]
+    answers = Scripted(bot, name="bot", **(slow if tools else {}))  # type: ignore[arg-type]
     if kill_at:
-        player.kill_at = kill_at
-    others = [Scripted(bot, name="bot"), Scripted("x", name="writer"), Scripted(judge, name="judge")]
+        (answers if tools else player).kill_at = kill_at
+    others = [answers, Scripted("x", name="writer"), Scripted(judge, name="judge")]
     return Models(*others, user=player), player
 
 
 def search(
-    store: str | Path, *, kill_at: int = 0, fail_at: int | None = None, budget: Budget | None = None
+    store: str | Path,
+    *,
+    kill_at: int = 0,
+    fail_at: int | None = None,
+    budget: Budget | None = None,
+    tools: bool = False,
 ) -> tuple[Result, dict[str, Any]]:
-    chosen = task()
-    named, _ = models(kill_at, fail_at)
+    chosen = task(tools=tools)
+    named, _ = models(kill_at, fail_at, tools=tools)
     result = optimize(chosen, Two(), model=named, evaluator=Simulated(chosen, turns=3), store=store, budget=budget)
     return result, json.loads(json.dumps(outcome(result)))
 
@@ -174,6 +191,17 @@ def test_caps_hold_and_a_cut_batch_is_kept(tmp_path: Path, cap: Budget) -> None:
     assert result.spent.evaluations > 0
 
 
+def test_calls_after_a_tools_result_are_in_the_ledger_and_a_replay_asks_nothing(tmp_path: Path) -> None:
+    result, end = search(tmp_path / "s.db", tools=True)
+    bare, _ = search(tmp_path / "bare.db")
+    # Every answer takes one call more.
+    assert result.by_role["task"].calls == 2 * bare.by_role["task"].calls
+    assert any("is cancelled" in item.start.output for item in result.items)
+    assert (result.warnings, result.verdict) == (bare.warnings, "undecided")
+    again, same = search(tmp_path / "s.db", tools=True)
+    assert (again.paid.calls, same) == (0, end)
+
+
 @pytest.mark.slow
 def test_an_outage_at_any_call_of_a_user_loses_nothing(tmp_path: Path) -> None:
     whole, end = search(tmp_path / "whole.db")
@@ -189,14 +217,15 @@ def test_an_outage_at_any_call_of_a_user_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_conversations_it_pays_nothing_twice(tmp_path: Path) -> None:
-    whole, end = search(tmp_path / "whole.db")
+@pytest.mark.parametrize("tools", [False, True])
+def test_killed_in_the_middle_of_conversations_it_pays_nothing_twice(tmp_path: Path, tools: bool) -> None:
+    whole, end = search(tmp_path / "whole.db", tools=tools)
     answered = 0
     for kill_at in (10, 14):
-        program = [sys.executable, "-c", PROGRAM, str(tmp_path / "s.db"), str(kill_at)]
+        program = [sys.executable, "-c", PROGRAM, str(tmp_path / "s.db"), str(kill_at), "tools" if tools else ""]
         assert subprocess.run(program, check=False).returncode == 137
         answered += kill_at - 1
-    result, last = search(tmp_path / "s.db")
+    result, last = search(tmp_path / "s.db", tools=tools)
     assert last == end
     # Of the calls that were answered before each kill, only the last can have been on its way to the file still.
     assert result.paid.calls <= whole.paid.calls - answered + 2

@@ -16,7 +16,8 @@ from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine.tapruning import TAPruning
 from promptopt.protocols import Evaluator
-from promptopt.reports.export import export, export_of, from_text
+from promptopt.reports.export import export, export_of
+from promptopt.reports.given import from_text
 from promptopt.run import Run
 from promptopt.tasks.inline import in_context, inlined, mentions
 from promptopt.tasks.layout import Layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from promptopt.migration import freeze
 from promptopt.models.scripted import Scripted
 from promptopt.tasks import Task, load_task, scenario
 from promptopt.tasks.reading.scenarios import read_scenarios
-from promptopt.types import Message
+from promptopt.types import Message, tool_names
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "chat.md"
 
@@ -118,6 +119,70 @@ def test_a_model_that_a_file_names_is_asked_once_the_file_is_trusted(tmp_path: P
 def test_a_task_file_that_cannot_be_played_says_why(tmp_path: Path, toml: str, said: str) -> None:
     with pytest.raises((ConfigError, DataError), match=said):
         load_task(task_file(tmp_path, toml))
+
+
+TOOLS_TOML = """
+calls = 2
+[[simulation.tools]]
+name = "find_order"
+parameters = { properties = { order = { type = "string" } } }
+[[simulation.results]]
+calls = "find_order"
+gives = "{order} is not known"
+"""
+
+
+def test_a_task_file_and_a_scenario_say_what_tools_give_the_scenario_first(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {**row, "results": [{"calls": "find_order", "with": {"order": 7}, "gives": "sent"}], "demands": ["sent"]}
+        for row in ROWS
+    ]
+    toml = 'metric = "demands"' + TOML + TOOLS_TOML
+    task = load_task(task_file(tmp_path, toml, rows))
+    example = task.train[0]
+    assert tool_names(example.tools) == ["find_order"]
+    assert [result.gives for result in example.results] == ["sent", "{order} is not known"]
+    assert (simulated(task).calls, example.demands[0].texts) == (2, ("sent",))
+    content, _ = task.render(task.initial, replace(example, messages=(Message("user", "Hi"),)))
+    assert content[0].tools == example.tools  # type: ignore[union-attr]
+    assert "find_order" not in example["history"]
+
+
+def test_a_table_holds_tools_and_results_as_json() -> None:
+    row = {
+        "goal": "pay",
+        "tools": json.dumps([{"name": "bill"}]),
+        "results": json.dumps([{"calls": "bill", "gives": {"due": 3}}]),
+    }
+    (found,), said = read_scenarios(Path("s.csv"), [row], ())
+    assert (tool_names(found.tools), found.results[0].gives, said) == (["bill"], '{"due":3}', ())
+
+
+@pytest.mark.parametrize(
+    ("row", "toml", "said"),
+    [
+        ({"tools": [{"name": "find_order"}]}, TOOLS_TOML, "row 1: two tools are named 'find_order'"),
+        ({"results": [{"calls": "pay", "gives": "x"}]}, TOOLS_TOML, "row 1, result 1: calls is 'pay'"),
+        ({"results": [{"calls": "pay", "gives": "x"}]}, "", "no tool is named 'pay'"),
+        ({"demands": [{"calls": "pay"}]}, TOOLS_TOML, "the demand calls 'pay'"),
+        ({}, TOOLS_TOML.replace("{order}", "{number}"), "no argument of find_order is named 'number'"),
+        ({}, TOOLS_TOML.replace('calls = "find_order"', 'calls = "find"'), "no tool is named 'find'"),
+        ({}, TOOLS_TOML.replace("calls = 2", "calls = 0"), "calls is 0, expected a whole number from 1 to 50"),
+        ({}, 'tools = "find_order"\n', "tools is 'find_order', expected a list of schemas"),
+    ],
+)
+def test_what_tools_cannot_be_or_give_is_said_with_its_place(
+    tmp_path: Path, row: dict[str, object], toml: str, said: str
+) -> None:
+    rows: list[dict[str, object]] = [{**ROWS[0], **row}, *ROWS[1:]]
+    with pytest.raises((ConfigError, DataError), match=said):
+        load_task(task_file(tmp_path, TOML + toml, rows))
+
+
+def test_a_tool_that_gives_nothing_is_told_of_before_a_run(tmp_path: Path) -> None:
+    toml = TOML + TOOLS_TOML.partition("[[simulation.results]]")[0]
+    (said,) = [each for each in load_task(task_file(tmp_path, toml)).warnings if "find_order" in each]
+    assert f"in {len(ROWS)} scenarios no result says what the tool 'find_order' gives" in said
 
 
 def test_a_file_without_scenarios_is_refused(tmp_path: Path) -> None:

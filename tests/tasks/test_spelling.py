@@ -9,7 +9,8 @@ import pytest
 
 from promptopt import Example, Task
 from promptopt.errors import ConfigError
-from promptopt.reports.export import export, export_of, from_text
+from promptopt.reports.export import export, export_of
+from promptopt.reports.given import from_text
 from promptopt.tasks.task_file import load_task_file
 
 EXAMPLES = [Example.of("a" if number % 2 else "b", text=f"row {number}") for number in range(30)]

@@ -61,7 +61,9 @@ def test_a_task_file_imports_nothing_until_its_content_is_trusted(
     assert not (tmp_path / "imported").exists()
     load_task(path, trust=True)
     load_task(path)
-    load_task(write(tmp_path / "..", text))  # the same content elsewhere is as trusted
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mailed_metric.py").write_bytes((tmp_path / "mailed_metric.py").read_bytes())
+    load_task(write(tmp_path / "elsewhere", text))  # the same content elsewhere is as trusted
     with pytest.raises(ConfigError, match="nobody has agreed"):
         load_task(write(tmp_path, text + "# changed"))
 
@@ -204,6 +206,14 @@ def test_a_metric_beside_the_task_file_scores_once_both_are_trusted(tmp_path: Pa
     assert worth(path, trust=True) == 0.25, "the module is the new one, and not the one in memory"
     assert load_task(path).fingerprint() != before, "a constant that the metric uses makes another metric"
     assert str(tmp_path) not in str(before)
+
+
+def test_a_task_file_is_not_trusted_with_another_module_where_the_one_beside_it_is_gone(tmp_path: Path) -> None:
+    path = beside(tmp_path, "scoring:score")
+    load_task(path, trust=True)
+    (tmp_path / "scoring.py").unlink()
+    with pytest.raises(ConfigError, match=r"import and run .*nobody has agreed to that: look through the file"):
+        load_task(path)
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ class _Asking:
             while self._queue and len(indices) < size:
                 index, self._prefixes[worker] = self._queue.take(self._prefixes.get(worker), others)
                 indices.append(index)
+            # A ticket that no other batch ever has, also not one of another run at the same worker.
             sent = _Sent(worker, uuid.uuid4().hex, dict(enumerate(indices)))
             self._take(sent, Job(self._named, tuple(self._requests[index] for index in indices)))
 
@@ -195,6 +196,7 @@ class _Asking:
             # Before yielding: the worker goes on while the caller stores.
             self._take(sent, None)
         for place, answer in found.answers:
+            # It has answered since: losses count only in a row.
             self._losses[sent.worker] = 0
             yield sent.waiting.pop(place), answer
 

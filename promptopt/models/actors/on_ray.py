@@ -69,6 +69,7 @@ class Hall:
     def _begun(self, names: Sequence[str], kind: str) -> Fleet:
         made = self._ray.remote(Worker)
         takes = {"num_cpus": 1} if kind == "core" else {"num_cpus": 0, "num_gpus": 1}
+        # Ray begins dead actors again without end; how often is enough is said in `fleet`.
         options = {"max_restarts": -1, "max_concurrency": THREADS, **takes}
         cores = 1 if kind == "core" else None
         fleet = Fleet(

@@ -111,6 +111,7 @@ class Worker:
             grant(cores)
         self._open_model = opening
         self._models: dict[Named, Model] = {}
+        # Reentrant, for an exact twin opens the model that it is the twin of.
         self._opening, self._working = threading.RLock(), threading.Lock()
         self._batches: dict[str, _Batch] = {}
 

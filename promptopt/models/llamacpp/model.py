@@ -59,6 +59,7 @@ class LlamaCpp:
         version = require_xllamacpp().__version__
         _check_gguf(path)
         called = path.stem if name is None else name
+        # llama.cpp makes a context a multiple of 256 in any case: what is said to fit has to be what it takes.
         self.path, self.mode, self.context = path, mode, -(-context // 256) * 256
         attention = "plain" if mode == "exact" else "flash"
         self.name = f"llamacpp/{called}@{sha256_of_parts(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
@@ -198,6 +199,7 @@ def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
         found = path.stat()
     except OSError as error:
         raise _unreadable(path, error) from error
+    # A file that was exchanged is another model, whatever its name.
     key = (path.resolve(), name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     with _opening:
         model = _open.get(key)

@@ -50,12 +50,15 @@ class LlamaServer:
         parameters.model.path = str(settings.path)
         parameters.n_ctx = settings.context * settings.slots
         parameters.n_parallel = settings.slots
+        # Every slot keeps its own `context` tokens, whatever the others hold.
         parameters.kv_unified = False
+        # One thread: beyond 512 tokens their number decides how attention is summed up (see `engine`).
         parameters.cpuparams.n_threads = 1
         parameters.cpuparams_batch.n_threads = 1
         parameters.n_gpu_layers = 0
         # A mapped file stays in memory beside the copy that llama.cpp repacks: half as much again.
         parameters.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
+        # Not a smaller context where little memory is free: what fits must not depend on the moment.
         parameters.fit_params = False
         parameters.warmup = False
         parameters.verbosity = -1

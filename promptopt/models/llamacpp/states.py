@@ -37,6 +37,7 @@ class PrefixStates:
     @staticmethod
     def name(prefix: Sequence[int], before: Sequence[int] = ()) -> str:
         """The file name of a prefix. `before`: where steps ended within it, which moves its last bits."""
+        # -1 is no token, so no other prefix is written like this.
         return hashlib.sha256(array("q", [*prefix, -1, *before] if before else prefix).tobytes()).hexdigest()
 
     def has(self, name: str) -> bool:

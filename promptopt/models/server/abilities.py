@@ -45,6 +45,7 @@ METHODS_AGREE = 0.25
 LEAST_GREEDY = -13.0
 """Nats: the likeliest of up to 400,000 tokens has at least this log-probability. A logit mostly has not."""
 ROUNDING = 1e-3
+"""Nats above 0 at which a number still counts as a log-probability: servers round."""
 LONGEST_PROOF = 1024
 """Tokens of the text by which cached rows are proved: two blocks of any cache."""
 FULL_PROMPTS_AT_ONCE = 8
@@ -92,6 +93,7 @@ async def is_unchanged(channel: Channel, capabilities: Capabilities) -> bool:
 
 async def _detect_vllm(channel: Channel, probe: tuple[int, ...], reported_limit: object) -> Capabilities:
     limit = reported_limit if isinstance(reported_limit, int) else UNBOUNDED
+    # vLLM's own first: only where it is known can the cheaper methods below be had.
     for by in ("prompt_logprobs", "echo"):
         found = await _try_full_prompt(channel, by, probe)
         if found is not None:
@@ -184,6 +186,7 @@ async def _detect_llamacpp(channel: Channel, probe: tuple[int, ...]) -> Capabili
     forced.grammars = generated is not None and abs(generated[0][probe[place]] - first) <= METHODS_AGREE
     try:
         properties = cast("dict[str, Any]", json.loads(await channel.get(f"{channel.server.root}/props")))
+        # One place is left for the token that has to be generated.
         limit = int(properties["default_generation_settings"]["n_ctx"]) - 1
         slots = int(properties["total_slots"])
     except (ValueError, TypeError, KeyError):

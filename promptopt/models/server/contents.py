@@ -36,6 +36,7 @@ def calls_of(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
     listed: object = message.get("tool_calls")
     old: object = message.get("function_call")
     given: list[object] = [*cast("list[object]", listed)] if isinstance(listed, list) else []
+    # A single call, as OpenAI's dialect wrote it before there were tools.
     given += [{"function": old}] if isinstance(old, dict) else []
     calls: dict[object, tuple[str, str, str]] = {}
     for place, entry in enumerate(given):
@@ -47,6 +48,7 @@ def calls_of(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         index = call.get("index", f"entry {place}")
         name, held, known = calls.get(index, ("", "", ""))
         named, id = (str(part[key]) if part.get(key) else "" for part, key in ((function, "name"), (call, "id")))
+        # The id stands in the first piece alone, and arguments are spread over all.
         calls[index] = (name + named, held + text, known if known else id)
     return tuple(ToolCall.of(name, text, id) for name, text, id in calls.values() if name)
 

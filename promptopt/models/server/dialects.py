@@ -178,6 +178,7 @@ class ForcedDecoding:
             for place in range(start, len(sequence)):
                 if sequence[place] in known.get(sequence[:place], {}):
                     continue
+                # Up to two tokens a grammar saves no request: the last is asked for by its bias in any case.
                 long = self.grammars and len(sequence) - place > 2
                 generated = await self.decode_by_grammar(sequence, place) if long else None
                 if generated is None:

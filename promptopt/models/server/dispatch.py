@@ -81,6 +81,7 @@ class RetryPolicy:
     def wait_s(self, tries: int, outage: Outage, draw: float) -> float:
         """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
         backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (1 - draw / 2)
+        # A random part on top: all who were told the same second would else return together.
         return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
 
 
@@ -93,6 +94,7 @@ def retry_after_s(header: str | None, now: float) -> float | None:
         return None
     with contextlib.suppress(ValueError):
         seconds = float(header)
+        # `float` reads "inf" and "nan" too, for which nobody can wait.
         return max(0.0, seconds) if math.isfinite(seconds) else None
     with contextlib.suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
@@ -168,6 +170,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
         arrivals: queue.SimpleQueue[tuple[int, AnswerT] | None] = queue.SimpleQueue()
         running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
+        # The end of the stream, also where the batch fails: `result` below then raises why.
         running.add_done_callback(lambda _: arrivals.put(None))
         try:
             while (arrival := arrivals.get()) is not None:
@@ -182,6 +185,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         with self._starting:
             if self._loop is None:
                 self._loop = _Loop()
+                # Of the loop, not of this object, which would keep itself alive by it.
                 weakref.finalize(self, self._loop.close)
             return self._loop
 

@@ -158,6 +158,7 @@ class Channel:
         if streamed is not None:
             return streamed
         shown = quoted(self.server.scrub(text), 60)
+        # What begins as JSON was broken off on its way, which may pass; anything else is no model's server.
         cut = not text or text[0] in "{["
         raise NotJSON(
             f"answered with something else than JSON ({shown}); see that the base URL is its API; most end in /v1",

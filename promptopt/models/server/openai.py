@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's HTTP dialect: OpenAI, Azure, vLLM, llama.cpp, Ollama, LM Studio.
 
 A server on this machine is spoken to with aiohttp alone, every other with OpenAI's own client, for the reasons and the
-figures in `openai_transports`. What servers differ in (dialects), how much they bear (adaptive concurrency), retries,
+figures in `transports`. What servers differ in (dialects), how much they bear (adaptive concurrency), retries,
 and outcomes as data are ours for both: the client's own retries would not stop when the run does.
 """
 

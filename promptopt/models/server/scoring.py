@@ -45,6 +45,7 @@ class Scorer:
             retry_policy=retry_policy,
             sleep=sleep,
         )
+        # The pace is kept by the channel and not by the dispatcher: to score one text takes several requests.
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed, pace=pace)
         self._capabilities: Capabilities | None = None
         self._detecting: asyncio.Task[Capabilities] | None = None
@@ -123,6 +124,7 @@ class Scorer:
             if self._detecting is None:
                 self._detecting = asyncio.create_task(detect(self._channel))
             try:
+                # Shielded, for others wait for the same detection: the request that began it may be given up.
                 self._capabilities = capabilities = await asyncio.shield(self._detecting)
             finally:
                 self._detecting = None

@@ -28,6 +28,7 @@ def joined(raw: str) -> dict[str, Any] | None:
     answer: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
+        # What comes later holds: the counts of tokens stand in the last chunk, beside no choice.
         answer |= {name: value for name, value in chunk.items() if name != "choices" and value is not None}
         found = chunk.get("choices")
         for piece in cast("list[Any]", found) if isinstance(found, list) else []:

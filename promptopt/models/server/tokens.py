@@ -46,6 +46,7 @@ class Tokenization:
         """Find out how the chat template ends, before a reply and after it; of a server without one, nothing."""
         tokenizer = self.tokenizer
         try:
+            # Two of each: what both end in is the template's own.
             prompts = [await tokenizer.encode_chat((Message("user", text),), generate=True) for text in ("a", "b")]
             chats = [await tokenizer.encode_reply(text) for text in ("yes", "no")]
         except (BackendError, TooLong):

@@ -101,6 +101,7 @@ class LocalTransport:
         trusted = certificates()
         verified = True if trusted is None else trusted
         if self._socks is None:
+            # No limit here, where aiohttp has one of 100: how much is in flight is the dispatcher's to say.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=verified)
         else:
             # The proxy resolves names: those of a network that only it sees, too.

@@ -175,6 +175,7 @@ class Decoder:
         if not (last or stops):
             return
         asked.text = self._tokenizer.decode(asked.written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        # In the text and not among the tokens: a stop text may begin within one.
         found = [place for stop in stops if stop and (place := asked.text.find(stop)) >= 0]
         if found:
             asked.text, asked.finish = asked.text[: min(found)], "stop"
@@ -200,6 +201,7 @@ class _Draw:
                 chosen[row] = self._decoder.draw(asked, scores[row].float(), self._generators[row])
             if asked.request.logprobs:
                 asked.reported.append(self._decoder.report(asked, scores[row].float(), int(chosen[row])))
+        # One token is left possible, so transformers' own arg max can only take what was drawn here.
         only = scores.new_full(scores.shape, -float("inf"))
         return only.scatter_(1, chosen[:, None], 0.0)
 

@@ -1,7 +1,7 @@
 """Forward passes of one model: texts in, log-probabilities out, and a candidate's prefix computed once.
 
 There are three ways to the same numbers. `packed`: the prefix's keys and values, and after them all texts as one
-sequence without padding (`transformers_packing`). `expanded`: the same prefix before every row of a padded batch.
+sequence without padding (`packing`). `expanded`: the same prefix before every row of a padded batch.
 `plain`: a padded batch of whole texts, nothing shared. Which of them a model allows depends on its attention, on its
 positions, on windows and recurrent layers, on what its cache keeps, and on the version of transformers; names tell
 little of that. So each way is tried on a made-up text first, as long as those that are to be scored, and is used up to
@@ -140,7 +140,9 @@ class Forward:
         for way in ("packed", "expanded") if self._causal else ():
             if longest <= self._sure[way]:
                 return way
+            # The next power of two: so a longer text seldom asks for a trial of its own.
             length = min(self.context, max(SHORTEST_PROBE, 1 << (longest - 1).bit_length()))
+            # What failed once at a length is not tried again at it or above.
             if length < self._failed[way]:
                 if self._agrees(way, length):
                     self._sure[way] = length

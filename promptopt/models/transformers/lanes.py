@@ -37,6 +37,7 @@ class Lanes:
         if self._pool is None:
             self._pool = self._open()
         running = [self._pool.submit(part) for part in parts]
+        # All of them first: a part that still runs would use memory that the error's retry counts on.
         for each in running:
             each.exception()
         return [each.result() for each in running]

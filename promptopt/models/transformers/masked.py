@@ -43,6 +43,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
                 f"use `--evaluator labels`."
             )
         before, found, after = _text(request.content).partition(mask_text)
+        # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
         if mask_text in after:
             before, found, after = _text(request.content), "", ""
         if not found and not isinstance(request.content, str):

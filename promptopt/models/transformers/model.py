@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model in memory. `generation` is absent where it cannot generate."""
+    """A model in memory. `decoder` is absent where it cannot generate."""
 
     forward: Forward
     decoder: Decoder | None
@@ -189,6 +189,7 @@ class Transformers:
         if self._tokenizer.chat_template is not None:
             asked = ScoreRequest((Message("user", "a"),), ("",), ends=True)
             end = self._tokens.force(asked).wholes[0][-1]
+            # Only a marker ends a turn: some templates end one in a line break, which replies hold too.
             added = self._tokenizer.added_tokens_decoder.get(end)
             ends += [end] if added is not None and added.special else []
         return [end for end in ends if end is not None]

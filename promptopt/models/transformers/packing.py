@@ -4,7 +4,7 @@ The texts that follow a candidate's prefix form a tree. Its branches are the exa
 that are scored after each; single-token alternatives need no token of their own, for they are only predicted. Laid out
 as one sequence without padding, with every token at the position it has in its own text, the tree is evaluated in one
 forward pass, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
-transformer looks at other tokens. (Where something does, `transformers_forward` finds it out and does not pack.)
+transformer looks at other tokens. (Where something does, `forward` finds it out and does not pack.)
 
 Attention costs the square of a sequence's length, so large batches are several trees side by side, a row each.
 """

@@ -215,6 +215,8 @@ class Engine:
         finally:
             if flying and self._engine is not None:
                 with self._lock:
+                    # Whoever leaves the iterator ends what is under way: it would hold slots and memory of the next
+                    # batch.
                     self._engine.abort_request(list(flying))
 
     def _begin(self, tokens: tuple[int, ...], parameters: Any) -> str:

@@ -198,6 +198,7 @@ class VLLM:
         tokens: list[Token] = []
         if request.logprobs:
             for token, entries in zip(said.token_ids, said.logprobs, strict=True):
+                # vLLM adds the token that was drawn where it is not among the likeliest: by rank it then comes last.
                 best = sorted(entries.items(), key=lambda entry: entry[1].rank)[: request.logprobs]
                 top = tuple((self._tokens.text_of(other), entry.logprob) for other, entry in best)
                 tokens.append(Token(self._tokens.text_of(token), entries[token].logprob, top))

@@ -40,7 +40,9 @@ def filtered(
     while len(alive) > settings.finalists and seen < len(order):
         # What was scored before is free, so the mean over all subsets so far costs the newest one only.
         seen = min(seen + settings.subset, len(order))
+        # All on the same examples; the code draws others for each candidate, whose difficulty then decides too.
         ranked = ranked_on(run, run.evaluate([run.initial, *alive], order[:seen]))
+        # Where a cap ends the search, the last stage that was completed decides.
         if first:
             run.rank_by(order[:seen])
         alive = [each.prompt for each in ranked if each.prompt != run.initial]

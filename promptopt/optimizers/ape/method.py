@@ -194,6 +194,7 @@ class APE:
             return
         ranked = self._select(run, candidates, scoring, first=True)
         for _ in range(plan.resampling):
+            # Iterative Monte-Carlo search: the best are paraphrased, and stay among what is compared (paper).
             best = ranked[: math.ceil(self.filter.keep * len(ranked))]
             variations = self._paraphrases(run, best, quotes, found)
             if not variations:
@@ -207,6 +208,7 @@ class APE:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
         plan, settings, most = self.plan(room), self.filter, self.propose.sampling.max_tokens
+        # Guesses are asked for in two rounds at most.
         calls = 4 * plan.candidates
         if plan.fresh is not None:
             calls += 2 * plan.fresh.bound * plan.fresh.children
@@ -215,6 +217,7 @@ class APE:
         evaluations, pool = scoring, plan.candidates
         for number in range(plan.resampling + 1):
             if number:
+                # The start is among what is ranked, so it may be paraphrased too.
                 pool = math.ceil(settings.keep * (pool + 1))
                 calls, pool = calls + 2 * pool, 2 * pool
             alive, seen = pool, 0
@@ -250,9 +253,11 @@ class APE:
         subsets: dict[frozenset[str], list[Example]] = {}
         size = min(self.propose.pairs, len(proposing))
         wanted = min(math.ceil(plan.candidates / plan.samples), math.comb(len(proposing), size))
+        # Distinct ones, of which there are enough, so that the drawing ends.
         while len(subsets) < wanted:
             pairs = draw(run.rng("pairs"), proposing, size)
             subsets.setdefault(frozenset(example.id for example in pairs), pairs)
+        # m guesses over the subsets, as evenly as they go.
         shown = [pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, plan.candidates, wanted)]
         asked = [(run.base, self._request(run, pairs)) for pairs in shown]
         notes = [f"guessed from {', '.join(example.id for example in pairs)}" for pairs in shown]

@@ -75,10 +75,12 @@ class BeamPlan:
 
     def selection(self, arms: int, number: int) -> int:
         """The budget of the selection among so many prompts in that round, counted from 0."""
+        # Rounds beyond the planned ones look as deep as the last of these: `depth_at` ends at a share of 1.
         return max(1, round(arms * depth_at(self.depth, number / max(1, self.rounds))))
 
     def calls(self, expand: Expansion) -> int:
         """Replies of the proposer for one parent, each on its form at once."""
+        # G critics, G q editors, and v paraphrasers for each of the G q s edits and for the parent.
         reasons = self.groups * expand.reasons
         return self.groups + reasons + (reasons * expand.edits + 1) * self.paraphrases
 
@@ -89,7 +91,7 @@ PAPER = BeamPlan(rounds=6, beam=4, minibatch=64, groups=4, paraphrases=2, childr
 
 
 def scaled(room: Room, own: BeamPlan, expand: Expansion) -> BeamPlan:
-    """As many rounds as the room pays for; `own`: what the user set, 0 or less where nothing was set.
+    """As many rounds as the room pays for; `own`: what the user set, -1 where nothing was set.
 
     Children of a round, their mean looks and how these grow: as `selection.depth` says. Of a parent's children half
     are edits, half paraphrases.
@@ -105,6 +107,7 @@ def _sized(cells: int, own: BeamPlan) -> BeamPlan:
     beam = own.beam if own.beam > 0 else KEEP
     children = own.children if own.children > 0 else math.ceil(generation_size(cells) / beam)
     paraphrases = own.paraphrases if own.paraphrases >= 0 else 1
+    # Solved for G: with q = s = 1 a parent gives G edits and (G + 1) v paraphrases.
     groups = own.groups if own.groups >= 0 else max(1, math.ceil((children - paraphrases) / (1 + paraphrases)))
     plan = BeamPlan(
         rounds=own.rounds,
@@ -117,6 +120,7 @@ def _sized(cells: int, own: BeamPlan) -> BeamPlan:
     )
     if own.rounds >= 0:
         return plan
+    # The start has to show its mistakes first; those of later parents are known from selections before.
     return replace(plan, rounds=rounds_of(cells - plan.minibatch, _arms(plan), plan.depth))
 
 

@@ -22,6 +22,7 @@ class Credit:
 
     def reset(self) -> None:
         """Forget every record."""
+        # A half each, until something is known.
         self._records = dict.fromkeys(self._weights, (1.0, 1.0))
 
     def rate(self, operator: str) -> float:

@@ -55,11 +55,14 @@ def outlook(run: Run, belief: Posterior, evaluations: int) -> Outlook | None:
         return None
     best = max(belief.mean, key=belief.mean.__getitem__)
     level = belief.mean[best]
+    # The variance below is that of right and wrong.
     if not 0.0 <= level <= 1.0:
         return None
+    # As the final choice is planned in `run/budget.py`, for the cap that such a search comes of.
     finalists = 2 if evaluations < SEARCHED * LARGE else 4
     before = min(len(run.dev), max(1, round(DEV_SHARE * evaluations / SEARCHED / (finalists + 1))))
     after = min(len(run.dev), before + left // (finalists + 1))
+    # A share p varies by p (1 - p), of which the posterior takes NOISE for neither the prompt's nor the example's.
     own, noise = APART * belief.deviation[best] ** 2, NOISE * level * (1.0 - level)
     gained = level - belief.mean[run.initial]
     return Outlook(

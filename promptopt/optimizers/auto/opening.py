@@ -39,6 +39,7 @@ def opened(run: Run, plan: Generations, *, layouts: bool) -> Opening | None:
     seen = sample[: plan.look]
     scores = run.evaluate([run.initial], seen)[run.initial]
     if plan.look and math.fsum(score.value for score in scores) >= FAULTLESS * plan.look:
+        # So much is often luck on so few: it is confirmed, for a quarter of the search at most.
         sure = max(plan.look, min(len(sample), CONFIRMED, plan.evaluations // 4))
         mean = run.evaluate([run.initial], sample[:sure]).means()[run.initial]
         if mean >= FAULTLESS:
@@ -48,6 +49,7 @@ def opened(run: Run, plan: Generations, *, layouts: bool) -> Opening | None:
             )
             return None
     others = _others(run) if layouts and plan.look >= LEAST_PAIRS else []
+    # All layouts together are looked at on about as many examples as the start was.
     pairs = min(plan.look, max(LEAST_PAIRS, plan.look // max(1, len(others))))
     laid_out = _taken(run, others, seen[:pairs])
     elite = _better(run, laid_out, seen[:pairs], plan.keep)
@@ -69,6 +71,7 @@ def _others(run: Run) -> list[Prompt]:
     """The start in the other layouts of its task in which the model reads it differently."""
     if not isinstance(run.task, Task) or run.initial.layout:
         return []
+    # Layouts that read alike are one; the first is the one in use.
     _, *others = dict.fromkeys(read_apart(run.task, run.initial).values())
     laid_out = [run.initial.in_layout(name) for name in others]
     return run.admit([Proposal(each, (run.initial,), "layout", f"read as {each.layout!r}") for each in laid_out])

@@ -105,10 +105,12 @@ class Operators:
         drawn: list[Proposal | ChildRequest] = []
         for _ in range(count):
             operator = credit.draw(rng, among)
+            # Weights k, k - 1, ... 1: of two the better is a parent twice as often.
             parent = rng.choices(elite, range(len(elite), 0, -1))[0]
             made = self._made(operator, parent, elite, worth)
             if made is not None:
                 drawn.append(made)
+        # In one batch, and back in the order drawn: `remember` takes the first of two equal children.
         written = iter(self._written([each for each in drawn if isinstance(each, ChildRequest)]))
         proposals = [next(written) if isinstance(each, ChildRequest) else each for each in drawn]
         return [each for each in proposals if each is not None and self.remember(each.prompt)]
@@ -142,17 +144,20 @@ class Operators:
                 )
             case "cross":
                 other = next(prompt for prompt in elite if prompt != parent)
+                # Two that differ in their demonstrations alone are one text, and there is nothing to merge.
                 if len(self._different([parent, other])) == 1:
                     return ChildRequest("rewrite", (parent,), requests.rewrite(parent))
                 both = unlike([*parent.demos, *other.demos])
                 demos = draw(run.rng("demonstrations"), both, min(len(both) // 2, self._place(parent)[0]))
                 return ChildRequest(operator, (parent, other), requests.cross(parent, other), demos=tuple(demos))
             case "history":
+                # The best eight, backwards: the best stands last, as in OPRO.
                 best = self._different(sorted(worth, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
                 scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
                 return ChildRequest(operator, (parent,), requests.history(parent, scored))
             case "guess":
                 examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
+                # The start is not shown, so that another idea may come; it is the parent for what else a prompt holds.
                 return ChildRequest(operator, (run.base,), requests.guess(run.base, examples), tuple(examples))
             case "prune":
                 return self._pruned(parent)
@@ -229,6 +234,7 @@ class Operators:
             return None
         unused = [example for example in self._pool if example.fields not in [demo.fields for demo in demos]]
         action = rng.choice(("add", "add", "exchange", "drop")) if demos else "add"
+        # What cannot be done becomes the next milder thing, so that a draw is seldom lost.
         if action == "add" and (len(demos) >= most or not unused):
             action = "exchange"
         if action == "exchange" and not unused:

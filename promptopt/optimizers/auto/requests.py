@@ -18,6 +18,7 @@ _FORM = """Write it in at most {words} words, in this form:
 </prompt>"""
 _KEEP = "Keep placeholders, the names of the answers and the form of the answer."
 
+# Reason and rewrite in one reply; APO asks for each by a call of its own.
 CRITIC = Pattern(
     f'''A language model follows an instruction and makes mistakes.
 

@@ -96,6 +96,7 @@ class Auto:
         operators = Operators(run, self.longest, self.demos, opening.elite)
         elite, first, idle, restarted = opening.elite, opening.first, 0, False
         belief: Posterior = run.posterior([run.initial, *elite])
+        # One look at everyone, at least.
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
             count = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
@@ -111,6 +112,7 @@ class Auto:
                         "its budget"
                     )
                     return
+                # From the best that is known, of whatever generation: those that brought nothing new are left.
                 elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
             if not children:
@@ -122,6 +124,7 @@ class Auto:
             run.record(compared, elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
+            # A cap may end the search in the next generation: the final choice then goes by this order.
             run.rank_by(run.train, sorted(belief.mean, key=lambda prompt: -belief.mean[prompt]))
             if over(run, belief, plan.evaluations):
                 return

@@ -82,6 +82,7 @@ class Bootstrap:
         if cells is None:
             return BootstrapPlan(1, SETS if self.sets is None else self.sets, most, None)
         shown = min(most, max(2 * self.teach.bootstrapped, cells // 10))
+        # A set asks nothing of the proposer.
         found = fresh(room, calls_per_child=0.0, aside=shown * self.teach.tries)
         assert found is not None
         return BootstrapPlan(found.rounds, found.rounds * found.children, shown, found)
@@ -106,6 +107,7 @@ class Bootstrap:
             raise ConfigError("one training example cannot be both shown and scored on: add training examples")
         held = pool[: min(plan.shown, len(pool) - 1)]
         kept = {example.fields for example in held}
+        # By inputs: a set that shows the answer to an example must not be scored on it.
         scored = [example for example in dict.fromkeys(run.train) if example.fields not in kept]
         # In the order of the data, as in the code.
         shown = [example for example in unlike(run.train) if example.fields in kept]
@@ -115,6 +117,7 @@ class Bootstrap:
             return
         search, elite = Generations(run, scored, plan.fresh, DRY), [run.initial]
         while search.open:
+            # Those that are always tried are looked at beside a whole generation of shuffled ones.
             wanted = plan.fresh.children + (FIRST - 1 if search.first else 0)
             elite = search.survivors(elite, [next(candidates) for _ in range(wanted)])
 
@@ -123,11 +126,13 @@ class Bootstrap:
     ) -> None:
         """The code's rule: each candidate on all examples; the first of the best."""
         estimates = [self._scored(run, run.initial, scored)]
+        # BootstrapFewShot by itself compares no empty and no labelled set.
         skipped = 2 if self.sets == 0 else 0
         for number in range(FIRST - 1 + plan.sets):
             prompt = next(candidates)
             if number < skipped or any(prompt == each.prompt for each in estimates):
                 continue
+            # Stable, so the first of the best stays ahead (code).
             estimates = sorted([*estimates, self._scored(run, prompt, scored)], key=lambda each: -each.mean)
             run.rank_by(scored, [each.prompt for each in estimates], others=False)
             run.record(estimates, [estimates[0].prompt])
@@ -148,6 +153,7 @@ class Bootstrap:
         yield self._made(run, teacher.demonstrations(shown, most), "bootstrapped")
         while True:
             order = draw(run.rng("shuffled"), shown, len(shown))
+            # From 1 to B (code); 0 where nothing is to be bootstrapped.
             size = run.rng("sizes").randint(min(1, most), most)
             yield self._made(run, teacher.demonstrations(order, size), "shuffled")
 

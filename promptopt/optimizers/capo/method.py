@@ -234,6 +234,7 @@ class CAPO:
         first, children = max(plan.population, 1 + len(self.seeds)), plan.rounds * plan.crossovers
         pool = set_aside(train, self.race.block * self.race.blocks) if self.demos.outputs == "own" else 0
         shown = min(self.demos.most, pool)
+        # The start keeps its own; every child may add one.
         demonstrations = (first - 1) * shown + (children if shown else 0)
         evaluations = (first + children) * scored + demonstrations
         # One of the seeds may be the start.
@@ -257,6 +258,7 @@ class CAPO:
                 f"{counted(len(sample), 'example is', 'examples are')} fewer than a block of {self.race.block}: "
                 "one smaller block decides"
             )
+        # What is shown is never scored on: a prompt that holds the answer would win by it.
         return sample, shuffled[:aside]
 
     def _first(self, run: Run, pool: Sequence[Example], most: int, count: int) -> list[Proposal]:
@@ -279,6 +281,7 @@ class CAPO:
             )
         rng = run.rng("demonstrations")
         return [
+            # kappa, the number of them, is uniform from 0 to k_max.
             replace(each, prompt=self._showing(run, each.prompt, draw(rng, pool, rng.randint(0, most))))
             for each in found.values()
             if each.prompt != run.initial
@@ -302,8 +305,10 @@ class CAPO:
             # Where the mutation gave nothing, the crossover stands.
             prompt = child if text is None else text
             demos = inherit(run.rng("demonstrations"), *parents, most)
+            # Each a third of the times; what cannot be done leaves them as they are.
             action = run.rng("actions").choice(ACTIONS)
             if action == "add" and len(demos) < most:
+                # By inputs, as outputs differ where a reply is shown. The addition was lost in the paper's code.
                 shown = [demo.fields for demo in demos]
                 unused = [example for example in pool if example.fields not in shown]
                 demos += self._showing(run, prompt, draw(run.rng("demonstrations"), unused, 1)).demos
@@ -314,7 +319,7 @@ class CAPO:
         return children
 
     def _showing(self, run: Run, prompt: Prompt, examples: Sequence[Example]) -> Prompt:
-        """The prompt with these examples as its demonstrations: make_demo."""
+        """The prompt with these examples as its demonstrations, own replies or bare answers."""
         own = self.demos.outputs == "own"
         demos = demonstrate(run, prompt, examples) if own else [bare(example) for example in examples]
         return prompt.with_demos(fitting(run, prompt, demos))

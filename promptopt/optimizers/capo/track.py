@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STEP = 0.02
 """Score that a prompt must cost more than another, about, for its length to decide between them. Ours."""
+# The t-test of the paper. Corrected for its many looks, it would hardly let anybody leave.
 UNCORRECTED = PairedTest(alpha=0.2, correction="none", population="infinite")
 
 
@@ -54,6 +55,7 @@ class Lengths:
         fresh: list[Proposal] = []
         for proposal in made:
             text = rendered(self._run, proposal.prompt)
+            # Scored alike, duplicates would take places of the population that no race could take from them.
             if text in known:
                 self._run.reject(f"{proposal.operator}: a duplicate")
                 continue
@@ -97,16 +99,20 @@ class Track:
         return self._lengths.admit(made, population)
 
     def race(self, candidates: Sequence[Prompt], keep: int) -> list[Prompt]:
-        """The `keep` best, best first; all where there are no more (race)."""
+        """The `keep` best, best first; all where there are no more."""
         alive, seen = list(candidates), 0
         while len(alive) > keep and seen < self._looks:
             seen += 1
             # Earlier blocks are known, so this pays for the new one; members of the last race may be behind.
+            # The test is on all blocks so far, not on the newest alone (paper).
             scores = self._run.evaluate(alive, self._prefix(seen))
             look = Look(seen, self._looks, len(self._sample))
             rows, prices = [scores.values(prompt) for prompt in alive], [self._price(prompt) for prompt in alive]
+            # A prompt leaves where at least mu others are better; the codes say so, a summary of the paper says more
+            # than mu.
             out = eliminated(rows, prices, keep, self._race.test, look)
             values = penalised(rows, prices)
+            # Best first, by mean less price: the codes end a race by raw means, and length then decides nothing.
             order = sorted(range(len(alive)), key=values.__getitem__, reverse=True)
             alive = [alive[place] for place in order if place not in out]
             self._rank(seen, alive)
@@ -115,7 +121,7 @@ class Track:
         return survivors
 
     def finish(self, population: Sequence[Prompt]) -> None:
-        """Score the last population on all blocks: the winner must not rest on a few (Finish)."""
+        """Score the last population on all blocks: the winner must not rest on a few."""
         self._run.evaluate(population, self._sample)
         order = self._rank(self._looks, population)
         self._run.record([self._run.estimate(prompt, self._sample) for prompt in order], order)

@@ -208,6 +208,8 @@ class Breeder:
             who=who,
             longest=self._rewriting.longest,
             bare=bare,
+            # A paraphrase stands alone, tags or not; an operator writes its steps too, and only tags tell the last
+            # from them.
             closed=not bare,
             form=self._form,
         )
@@ -220,6 +222,7 @@ class Breeder:
         editable = self._run.task.editable
         text, known = normalise(child[editable]), wording(self._run.task, child)
         if known in self._known:
+            # The code scores such a child again. Here its score is known, and it costs nothing.
             return self._known[known]
         if _LABEL.search(text) and not any(_LABEL.search(parent[editable]) for parent in parents):
             self._run.reject(f"{who}: speaks of its parents")
@@ -260,12 +263,14 @@ def para_topk(
     """
     pool = best_first(fitness(run, breeder.pool(seeds), examples))
     prompts = [member.prompt for member in pool]
+    # The code's population has to be even.
     half = math.ceil(size / 2)
     members: list[Prompt] = prompts[:half]
     for _ in range(ATTEMPTS):
         sources = list(islice(cycle(prompts[:half]), size - len(members)))
         requests = [((source,), request_paraphrase(source[run.task.editable])) for source in sources]
         written = breeder.children(requests, "paraphraser", bare=True)
+        # One that is in the pool comes in with the pool, behind the paraphrases.
         new = [child for child in written if child is not None and child not in prompts]
         members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
     if len(members) < size:
@@ -296,6 +301,8 @@ def wheel(scores: Sequence[float]) -> list[float]:
     are zero, the finite scores are equally likely, or all where none is finite.
     """
     finite = [score for score in scores if math.isfinite(score)]
+    # As published, p_i = f_i / Σf turns around where all f are negative (log-likelihoods): the worst would be drawn
+    # most.
     shift = min([0.0, *finite])
     weights = [score - shift if math.isfinite(score) else 0.0 for score in scores]
     if sum(weights) > 0:

@@ -175,6 +175,7 @@ class EvoPromptGA:
     def _pair(self, rng: random.Random, population: Sequence[Estimate]) -> tuple[Prompt, Prompt]:
         """Two different members; a population of one is crossed with itself."""
         first = self._draw(rng, population)
+        # The code draws places of a mating pool, and may cross a prompt with itself.
         others = [member for member in population if member.prompt != first]
         return first, self._draw(rng, others) if others else first
 
@@ -218,6 +219,7 @@ class EvoPromptDE:
     @property
     def _fewest(self) -> int:
         """Members without which there is nothing to draw: the base, two others, and a donor that is a member."""
+        # The code draws three beside the base for every variant, and needs four.
         return 4 if self.donor == "random" and self.variant != "v2" else 3
 
     def optimize(self, run: Run) -> None:
@@ -230,6 +232,7 @@ class EvoPromptDE:
         lineage.select(lineage.paraphrases())
         while lineage.open:
             members = lineage.members
+            # So after a dry spell, from which the best goes on alone.
             if len(members) < self._fewest:
                 lineage.select(lineage.paraphrases())
                 continue
@@ -264,12 +267,15 @@ class EvoPromptDE:
             )
             return
         for _ in range(plan.rounds):
+            # Bases and Prompts 1 and 2 are of the old generation, whatever its children score (paper).
             survivors, tried = list(population), list[Estimate]()
             # One after the other: a record is the donor of the very next child.
             for slot, base in enumerate(population):
                 asked = self._asked(run, self._roles(run.rng("members"), population, base, best))
                 for scored in fitness(run, _children(breeder, asked), examples):
                     tried.append(scored)
+                    # Against its own base alone (paper). With a prompt in two slots, Prompts 1 and 2 could be the
+                    # same.
                     if scored.mean > base.mean and scored not in [*population, *survivors]:
                         survivors[slot] = scored
                     if scored.mean > best.mean:

@@ -64,6 +64,7 @@ def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -
     rounds = GENERATIONS if settings.generations is None else settings.generations
     examples = min(EXAMPLES if settings.examples is None else settings.examples, room.train)
     open_to_it = not fixed and settings.preset == "budget" and settings.examples is None
+    # The first population and all children on |D| examples each.
     if way is None or way.evaluations >= examples * (size + rounds * size) or not open_to_it:
         return Fixed(rounds, size, examples)
     return way

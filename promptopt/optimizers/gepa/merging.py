@@ -61,14 +61,17 @@ class Merges:
         merge = self.find(pool) if self._scored < self._settings.most else None
         if merge is None:
             return False
+        # The code counts those accepted, so that a search may score many more than its cap says.
         self._scored += 1
         first, second = pool.rows[merge.first], pool.rows[merge.second]
+        # What the parents scored there is known: the merged prompt alone is run.
         keys = gate(first, second, self._rng)
         examples = [example for example in pool.examples if example.id in keys]
         values = self._run.evaluate([merge.prompt], examples).values(merge.prompt)
         least = max(math.fsum(row[example.id] for example in examples) for row in (first, second))
         if math.fsum(values) >= least - TOLERANCE:
             pool.join(merge.prompt, (merge.first, merge.second))
+            # A merge that is refused stays due (code).
             self.due -= 1
         return True
 
@@ -76,10 +79,12 @@ class Merges:
         """A merge of two survivors of the fronts that the task allows, or None."""
         prompts, means = pool.prompts, pool.means
         among = list(survivors(pool.fronts, means))
+        # The start and two of its line at least; with one text no two can have changed different ones.
         if len(among) < 2 or len(prompts) < 3 or len(self._parts) < 2:
             return None
         forebears = _forebears(pool.parents)
         for _ in range(ATTEMPTS):
+            # In order, so that a pair is the same whichever was drawn first.
             first, second = sorted(self._rng.sample(among, 2))
             if first in forebears[second] or second in forebears[first]:
                 continue
@@ -162,6 +167,7 @@ def gate(first: Mapping[str, float], second: Mapping[str, float], rng: random.Ra
     for keys in kinds:
         found += rng.sample(keys, min(2, len(keys), GATE - len(found)))
     rest = [key for key in shared if key not in found]
+    # The code draws with replacement where there are fewer, and some would count twice.
     return found + rng.sample(rest, min(len(rest), GATE - len(found)))
 
 

@@ -82,6 +82,7 @@ class Acceptance:
 
     def admits(self, gain: float) -> bool:
         """Whether a child with this gain passes."""
+        # 1e-9: sums of equal scores may differ by rounding, which must not decide.
         if self.margin > 0:
             return gain >= self.margin - 1e-9
         return gain > 1e-9 if self.rule == "better" else gain > -1e-9
@@ -178,7 +179,11 @@ class GEPA:
         pool, slices = Pool(run, examples, self.frontier), Slices(feedback, plan.minibatch, run.rng("slices"))
         merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
         joined, lost, skipped = False, 0, 0
+        # Algorithm 1 of the paper.
         for number in range(self._most(plan, run.room)):
+            # Merging takes its turn after an iteration that accepted a rewritten child, and takes an iteration itself,
+            # whether
+            # the merged prompt is accepted or not (code).
             if joined and merges.due and merges.attempt(pool):
                 joined = False
                 _record(run, pool, [])
@@ -186,8 +191,10 @@ class GEPA:
             trials = self._trials(run, pool, slices, number)
             imperfect = [trial for trial in trials if not self._perfect(trial)]
             children = self._children(run, pool, imperfect, quotes)
+            # On the very examples of the parent: paired, three of them tell more than three of each.
             scored = [(child, self._run(run, child.prompt, child.trial.slice, number)) for child in children]
             joined = self._join(run, pool, scored)
+            # One merge for each accepted child (code).
             merges.due += joined
             _record(
                 run,
@@ -195,8 +202,9 @@ class GEPA:
                 [Estimate(child.prompt, total(scores) / len(scores), len(scores)) for child, scores in scored],
             )
             lost, skipped = (0 if children else lost + bool(imperfect)), (0 if imperfect else skipped + 1)
+            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
             if lost == PATIENCE or skipped == max(PATIENCE, slices.count):
-                run.warn(DRY if lost else PERFECT)
+                run.warn(DRY if lost == PATIENCE else PERFECT)
                 break
 
     def upper_bounds(self, train: int) -> UpperBounds:
@@ -224,8 +232,10 @@ class GEPA:
         rng, parallel = run.rng("parents"), self.parallel
         drawn = [draw_parent(self.draw, pool.fronts, pool.means, rng) for _ in range(parallel.parents)]
         taken = slices.take(len(drawn) * parallel.minibatches)
+        # Where an epoch has fewer slices than were asked for, some parents get fewer.
         pairs = [(drawn[place % len(drawn)], batch) for place, batch in enumerate(taken)]
         size = len(taken[0])
+        # For the children too: a parent that is run alone is paid for in vain.
         demand(run, 2 * size * len(pairs), "another iteration")
         trials: list[_Trial] = []
         for parent, batch in pairs:
@@ -236,6 +246,7 @@ class GEPA:
     def _run(self, run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
         """The scores of a prompt on a minibatch: where the task model samples, drawn anew for each iteration."""
         # A parent that was lucky once would else be held against every child by that luck.
+        # 0 is that of the fronts, 1 that of the final choice.
         repetition = number + 2 if run.task.sampling.temperature > 0 else 0
         return run.evaluate([prompt], batch, repetition=repetition)[prompt]
 
@@ -248,6 +259,7 @@ class GEPA:
         for trial in trials:
             for part in self._parts(run, pool, trial.parent):
                 records = records_of(part, trial.slice, trial.scores)
+                # A text that took no part in any of these cells has nothing to answer for.
                 if records:
                     request = self._request(run, pool.prompts[trial.parent], part, records)
                     asked.append((trial, part, request))
@@ -267,6 +279,7 @@ class GEPA:
             for (of, part, _), text in zip(asked, texts, strict=True):
                 if of is trial and text is not None:
                     prompt, changed = prompt.replace(part, text), [*changed, part]
+            # The code knows duplicates within an iteration only, and would score this one on all V again.
             if prompt in pool.prompts and changed:
                 run.reject("reflector: in the pool already")
             elif changed and run.admit([Proposal(prompt, (parent,), "reflector", ", ".join(changed))]):
@@ -298,11 +311,13 @@ class GEPA:
 
     def _join(self, run: Run, pool: Pool, scored: Sequence[tuple[_Child, Sequence[Score]]]) -> int:
         """How many children were accepted, and scored on the fronts' examples, whatever they score there."""
+        # Sums, as in the code; on equal examples they rank as the paper's means do.
         gains = [(total(scores) - total(child.trial.scores), child) for child, scores in scored]
         passed = [(gain, child) for gain, child in gains if self.accept.admits(gain)]
         if self.accept.join == "best":
             passed = sorted(passed, key=lambda each: -each[0])[:1]
         for _, child in passed:
+            # A child with some of its V scores could be neither drawn as a parent nor chosen in the end.
             demand(run, len(pool.examples), "a child that was accepted")
             pool.join(child.prompt, (child.trial.parent,))
         return len(passed)
@@ -317,5 +332,6 @@ def _record(run: Run, pool: Pool, scored: Sequence[Estimate]) -> None:
     """Record an iteration: the pool, the children on their minibatches, and the survivors, the best first."""
     estimates, best = pool.estimates(), best_of(pool.means)
     alive = [best, *(each for each in survivors(pool.fronts, pool.means) if each != best)]
+    # Who joined stands among the pool, with the mean over all V.
     known = [estimate for estimate in scored if estimate.prompt not in pool.prompts]
     run.record([*estimates, *known], [pool.prompts[each] for each in alive])

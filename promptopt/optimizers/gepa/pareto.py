@@ -43,9 +43,12 @@ def fronts(rows: Sequence[Mapping[str, float]]) -> Fronts:
     for number, row in enumerate(rows):
         for key, value in row.items():
             best, holders = found.get(key, (-math.inf, ()))
+            # Somebody has to hold a front where all are -inf, than which nothing is less.
             if value > best + TOLERANCE or not holders:
                 found[key] = value, (number,)
             elif value >= best - TOLERANCE:
+                # The best stays the measure: else equals within the tolerance could creep downwards, one after
+                # another.
                 found[key] = best, (*holders, number)
     return {key: holders for key, (_, holders) in found.items()}
 
@@ -79,11 +82,13 @@ def draw_parent(rule: Parents, on: Fronts, means: Sequence[float], rng: random.R
             return rng.randrange(len(means)) if rng.random() < rule.epsilon else best
         case "top-k":
             top = sorted(range(len(means)), key=lambda each: (-means[each], each))[: rule.top]
+            # Fronts on which none of the k stands are left out (code).
             cut = {key: tuple(each for each in holders if each in top) for key, holders in on.items()}
             on = {key: holders for key, holders in cut.items() if holders}
         case "pareto":
             pass
     weights = survivors(on, means)
+    # Algorithm 2 of the paper: a parent is as likely as the number of fronts that it is on.
     return rng.choices(list(weights), list(weights.values()))[0] if weights else best
 
 

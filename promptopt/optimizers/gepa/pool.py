@@ -35,11 +35,13 @@ class Pool:
         values = [score.value for score in scores]
         self.prompts.append(prompt)
         self.parents.append(parents)
+        # A merged prompt goes on where the further of its two parents stood (code).
         self.pointers.append(max((self.pointers[parent] for parent in parents), default=0))
         self.rows.append({example.id: value for example, value in zip(self.examples, values, strict=True)})
         self.means.append(math.fsum(values) / len(values))
         self._front_rows.append(front_row(self._frontier, self.examples, scores))
         self.fronts = fronts(self._front_rows)
+        # A rejected child was seen on b examples: their luck must not bring it before the final choice.
         self._run.rank_by(self.examples, self.finalists(), others=False)
 
     def finalists(self) -> list[Prompt]:

@@ -50,6 +50,7 @@ def summary_of(run: Run, shown: Sequence[Example], batch: int, sampling: Samplin
         if said is None:
             break
         if said.strip(" .").upper() == COMPLETE:
+            # In all, not in a row (code).
             sated += 1
             if sated == SATED:
                 break
@@ -112,6 +113,7 @@ def instructions_for(
         asked.append((part, PROPOSE.render(values)))
     requests = [(run.initial, part, request) for part, request in asked]
     written = revisions(run, requests, sampling, who="proposer", longest=longest, quotes=quotes, form=FORM)
+    # In the code the start's text takes the place of proposal 0, which is paid for and thrown away.
     return list(dict.fromkeys([section, *(text for text in written if text is not None)]))
 
 

@@ -103,6 +103,7 @@ class MIPRO:
         shown, scored = _split(run, plan)
         table = Minibatches(run, scored)
         table.score(run.initial, scored)
+        # Only what was scored on all V may win (code): nobody but the start, as long as that is all.
         run.rank_by(scored, [run.initial], others=False)
         sets, written = self._sets(run, plan, shown)
         texts = self._instructions(run, plan, shown, written)
@@ -111,6 +112,7 @@ class MIPRO:
             run.warn("neither another instruction nor a set of demonstrations came about, so there is nothing to try")
             return
         sampler = Parzen(variables, run.rng("tpe").getrandbits(32), plan.startup)
+        # The start with its own demonstrations; the code credits its score to none, though it may have some.
         sampler.tell((0,) * len(variables), table.mean(run.initial))
         choices = {run.initial: (0,) * len(variables)}
         for number in range(1, plan.rounds + 1):
@@ -118,9 +120,12 @@ class MIPRO:
             prompt = _combined(run, texts, sets, choice)
             choices.setdefault(prompt, choice)
             sampler.told(table.score(prompt, draw(run.rng("minibatch"), scored, plan.minibatch)))
+            # After every fifth trial and after the last (code).
             if number % FULL_EVERY == 0 or number == plan.rounds:
                 best = table.best_of_the_rest()
+                # None where all were scored in full, at which the code fails.
                 if best is not None:
+                    # A trial more to the estimator, which weighs it like one on a minibatch (code).
                     sampler.tell(choices[best], table.score(best, scored))
                 estimates = table.estimates()
                 run.rank_by(scored, [each.prompt for each in estimates if each.count == len(scored)], others=False)
@@ -142,8 +147,10 @@ class MIPRO:
         teacher = Teacher(run, self.teach, shown)
         # As many attempts as sets that are missing: with few examples some come out equal.
         for number in range(plan.sets - len(sets)):
+            # The first as the data stand, and full; the others shuffled, of a size from 1 to B (code).
             order = draw(run.rng("shuffled"), shown, len(shown)) if number else shown
             size = run.rng("sizes").randint(min(1, most), most) if number else most
+            # What was tried is known to the teacher, so the next line asks nothing.
             solved = list(teacher.solved(order, size).values())
             sets.setdefault(teacher.demonstrations(order, size), solved)
         return list(sets)[: plan.sets], list(sets.values())[: plan.sets]
@@ -153,6 +160,7 @@ class MIPRO:
     ) -> dict[str, list[str]]:
         """For each text those there are to choose from, the start's own first."""
         parts, settings = editables_of(run.task), self.propose
+        # The start's own is all there is, so nothing is asked of the proposer.
         if plan.instructions == 1:
             return {part: [run.initial[part]] for part in parts}
         aware = settings.aware
@@ -194,6 +202,7 @@ class MIPRO:
 
 def _split(run: Run, plan: MIPROPlan) -> tuple[list[Example], list[Example]]:
     """The examples that proposals and demonstrations are made from, and those that are scored on, with other inputs."""
+    # Equal inputs on both sides would show the answer to what is scored.
     pool = unlike(run.rng("split").sample(run.train, len(run.train)))
     if len(pool) < 2:
         raise ConfigError("one training example cannot be both shown and scored on: add training examples")

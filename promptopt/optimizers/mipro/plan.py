@@ -82,9 +82,11 @@ def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> 
     # A minibatch of a third of the examples, as 35 of 100 are, so that V (1 + T / 5) + b T is what there is.
     scored = max(3, min(most, int(left / (1 + trials / FULL_EVERY + trials / 3))))
     batch = max(1, min(MINIBATCH, math.ceil(scored / 3)))
+    # A minibatch ends at 35: what it no longer grows by goes to full scores.
     scored = min(most, max(scored, int((left - batch * trials) / (1 + trials / FULL_EVERY))))
     scored = scored if given.scored is None else min(given.scored, most)
     batch = batch if given.minibatch is None else given.minibatch
     afforded = max(1, int((left - scored) / (scored / FULL_EVERY + min(batch, scored))))
+    # Full scores end at the preset's examples: what is left then goes to further trials.
     count = max(trials, afforded) if given.trials is None else given.trials
     return MIPROPlan(count, instructions, sets, batch, shown, scored, min(10, max(2, count // 3)))

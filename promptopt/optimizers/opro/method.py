@@ -27,6 +27,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
 from promptopt.operators.reflect import ask_whole, refuses, room, said_of, show_task, unusable
 from promptopt.operators.replies import Form, sized, tidy
+from promptopt.optimizers.opro.plan import OPROPlan
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -70,11 +71,11 @@ class Showing:
     threshold: float = 0.3
     """A score in [0, 1] below which an instruction is not shown, unless all are. Code: 0.3 for chat models."""
     exemplars: int = 3
-    """Training examples shown."""
+    """Training examples shown. Paper: 3 do better than none and than 10."""
     choice: Choice = "random"
     """Which of them."""
     order: Literal["history-first", "exemplars-first"] = "history-first"
-    """What the request begins with."""
+    """What the request begins with. Code; history first unless told."""
 
     def __post_init__(self) -> None:
         within(self, memory=(1, math.inf), threshold=(0.0, 1.0), exemplars=(0, math.inf))
@@ -87,7 +88,7 @@ class Proposing:
     breadth: int | None = None
     """New instructions asked for in a step. None: by the budget; paper: 8."""
     sampling: Sampling = PROPOSER
-    """How the proposer is asked."""
+    """How the proposer is asked. Paper: temperature 1.0; code: 512 tokens for chat models."""
     end_temperature: float | None = None
     """What the temperature rises to, in equal steps; None: it stays. Code; the paper: it stays."""
     longest: int = 500
@@ -124,24 +125,6 @@ class Stopping:
 
     def __post_init__(self) -> None:
         within(self, idle=(1, math.inf), patience=(1, math.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class OPROPlan:
-    """Concrete numbers. `fresh`: None for the paper's rule, which scores all on the same `examples`."""
-
-    rounds: int
-    breadth: int
-    memory: int
-    examples: int
-    fresh: Fresh | None
-
-    def describe(self) -> str:
-        """Half a sentence."""
-        if self.fresh is not None:
-            return self.fresh.describe("instructions")
-        steps, texts = counted(self.rounds, "step"), counted(self.breadth, "instruction")
-        return f"{steps} of {texts}, each scored on {counted(self.examples, 'example')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +203,7 @@ class OPRO:
         search = Generations(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
         known = {wording(run.task, prompt, key) for prompt in starts}
         went_on: list[Prompt] = list(starts)
+        # A start that stands alone has nobody to be held against, and is seen with the first instructions.
         elite = search.survivors([run.initial], starts[1:]) if len(starts) > 1 else [run.initial]
         stale = step = 0
         while search.open and stale != self.stop.patience:
@@ -241,6 +225,7 @@ class OPRO:
         run.rank_by(drawn)
         history = run.evaluate(starts, scored).means()
         run.evaluate(starts, held)
+        # The code forgets its seeds: one that is written again is scored again, and shown twice.
         known = {wording(run.task, prompt, key) for prompt in starts}
         idle = stale = 0
         for step in range(plan.rounds):
@@ -296,6 +281,7 @@ class OPRO:
         inputs = inputs_inside(run)
         examples = exemplars(run, self.show.choice, self.show.exemplars, shown, list(history), scored)
         whole = points({prompt: history[prompt] for prompt in shown}, in_unit(history))
+        # The score alone tells better from worse: the proposer is never shown why (paper).
         entries = [f"text:\n{prompt[editable]}\nscore:\n{whole[prompt]}" for prompt in shown]
         blocks = [block(HISTORY, entries)]
         if examples:
@@ -317,10 +303,12 @@ class OPRO:
         """New instructions that can be used and were never read before; whatever is read is `known` from then on."""
         propose, start = self.propose, run.initial[run.task.editable]
         first, last = propose.sampling.temperature, propose.end_temperature
+        # a + (b - a) t / steps (code).
         temperature = first if last is None else first + (last - first) * min(1.0, step / plan.rounds)
         sampling = replace(propose.sampling, temperature=temperature)
         found = list[Proposal]()
         sampling = sized(sampling, run.count_tokens(start))
+        # Independent samples of one request (paper): equal requests are counted draws.
         for text in ask_whole(run, [meta] * plan.breadth, TAG, sampling, _WHO):
             if text is None:
                 continue
@@ -331,6 +319,7 @@ class OPRO:
             if why is not None:
                 run.reject(f"{_WHO}: {why}")
             else:
+                # The best of those shown comes first: its line is the one that worth is handed down.
                 found.append(Proposal(prompt, tuple(reversed(shown)), _WHO, f"step {step}, shown {len(shown)}"))
         return run.admit(found)
 
@@ -345,6 +334,7 @@ class OPRO:
             return "holds a digit"
         if refuses(text):
             return "refusal"
+        # Characters, as in the code.
         most = room(start, self.propose.longest, len)
         own = said_of(run.task, run.initial)
         return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own)

@@ -19,6 +19,7 @@ _BOLD = re.compile(r"(?<!\w)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)", re.DOTALL)
 
 def best_last(trajectory: Trajectory, count: int) -> list[Prompt]:
     """The `count` best, worst first; of equals the oldest come first, and are the first to go."""
+    # Ascending, which does best in the paper: the best stands next to the question. The sort is stable.
     return sorted(trajectory, key=trajectory.__getitem__)[-count:]
 
 
@@ -46,6 +47,7 @@ def points(means: Trajectory, unit: bool) -> dict[Prompt, int]:
     def whole(mean: float) -> int:
         if mean == -math.inf:
             return 0
+        # The 100 buckets of the paper.
         return round(100 * (mean - low) / (high - low)) if high > low else 50
 
     return {prompt: whole(mean) for prompt, mean in means.items()}
@@ -59,6 +61,7 @@ def block(title: str, entries: Sequence[str]) -> str:
 def polish(text: str) -> str:
     """Trimmed, without marks of bold type, the first letter a capital one where the script has such (OPRO's code)."""
     plain = _BOLD.sub(r"\1", text).strip()
+    # Some letters have two for a capital (ß), and stay as they are.
     capital = plain[:1].title()
     return capital + plain[1:] if len(capital) == 1 else plain
 

@@ -3,7 +3,8 @@
 Paper    Cheng, Nie, Swaminathan 2024, Trace is the Next AutoDiff: Generative Optimization with Rich Feedback, Execution
          Traces, and LLMs, NeurIPS 2024, arXiv:2406.16218; defaults are those of its code, `opto`, and of OpenTrace.
 Calls    a step: a minibatch of the task model for the current texts and one for the new ones; one call of the proposer,
-         whatever the number of texts, and one more where its reply is off its form.
+         whatever the number of texts, and one more where its reply is off its form; with several replies a step, those,
+         and the minibatch for each of them or a call that chooses (`several.py`).
 Scales   with S evaluations: S / 10 steps, on fresh minibatches of five; without a cap once through the data.
 Departs  a step is kept only where the mean over its minibatch rises by more than `threshold` (code: off by default, and
          a threshold permits losses); new values come in tags, JSON is read too; values that lose a placeholder, are too
@@ -15,33 +16,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from promptopt.operators.demand import demand
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import room, said_of, unusable
-from promptopt.operators.replies import sized, tidy, unthought
-from promptopt.operators.suggestions import UNCHANGED, suggestions
-from promptopt.optimizers.optoprime.problem import FORM, Memory, Problem
+from promptopt.operators.replies import sized, tidy
+from promptopt.optimizers.optoprime.problem import Memory, Problem
+from promptopt.optimizers.optoprime.several import FORM, ONE, WHO, Draft, Multi, drafts, medoid, put_together
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
 from promptopt.selection.slices import Slices
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.text import counted
-from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, Score, UpperBounds
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=4096)
-WARMER, HOTTEST = 0.2, 2.0
-"""How much warmer the model is asked after three steps without a change, and the most there is."""
+WARMER = 0.2
+"""How much warmer the model is asked after three steps without a change."""
 COOL, DRY = 3, 6
 """Steps in a row without a change after which the model is asked at a higher temperature, and the search ends."""
-REMINDER = (
-    "\n\nYour last reply held no value that could be read. Write it in this form, and nothing else:\n"
-    "<name>...</name>\n<value>\n...\n</value>"
-)
-WHO = "optimizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,9 @@ class OptoPrime:
     longest: int = 800
     """Tokens that a text may have; one that is longer already may grow by a quarter. Ours."""
     sampling: Sampling = SAMPLING
-    """How the proposer is asked. The length of a reply: code."""
+    """How the proposer is asked, by one reply a step. The length of a reply: code."""
+    multi: Multi = ONE
+    """Several replies for one step, and which of them is taken."""
 
     def __post_init__(self) -> None:
         within(self, rounds=(0, math.inf), minibatch=(1, math.inf), threshold=(0.0, math.inf), memory=(0, math.inf))
@@ -86,13 +84,14 @@ class OptoPrime:
     def plan(self, room: Room) -> OptoPrimePlan:
         """As many steps as the room pays for."""
         batch = (1 if self.preset == "paper" else 5) if self.minibatch is None else self.minibatch
-        cells = room.cells(1 / (2 * batch))
-        afforded = -(-room.train // batch) if cells is None else cells // (2 * batch)
+        step = (1 + self.multi.scored) * batch
+        cells = room.cells(self.multi.calls / step)
+        afforded = -(-room.train // batch) if cells is None else cells // step
         return OptoPrimePlan(max(1, afforded) if self.rounds is None else self.rounds, batch)
 
     def least(self, room: Room) -> int:
         """Five steps."""
-        return 10 * self.plan(room).minibatch
+        return 5 * (1 + self.multi.scored) * self.plan(room).minibatch
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt, on training examples only."""
@@ -102,25 +101,23 @@ class OptoPrime:
         unchanged = perfect = 0
         for number in range(self._most(plan, run.room)):
             [batch] = slices.take()
-            demand(run, 2 * len(batch), "another step")
+            demand(run, (1 + self.multi.scored) * len(batch), "another step")
             scores = _scores(run, current, batch, number)
-            child, tried = None, list[Estimate]()
+            children = list[Prompt]()
             if all(score.value >= self.perfect for score in scores):
                 perfect += 1
             else:
                 perfect = 0
                 problem = Problem.of(current, editables_of(run.task), batch, scores)
-                child = self._step(run, current, problem, memory, quotes, unchanged)
-                unchanged = unchanged + 1 if child is None else 0
+                children = self._step(run, current, problem, memory, quotes, unchanged)
+                unchanged = 0 if children else unchanged + 1
                 if self.memory:
                     values = {name: current[name] for name in problem.names}
                     memory = [*memory, Memory(values, problem.feedback)][-self.memory :]
-            before = _mean(scores)
-            tried.append(Estimate(current, before, len(batch)))
-            if child is not None:
-                after = _mean(_scores(run, child, batch, number))
-                tried.append(Estimate(child, after, len(batch)))
-                current = child if after > before + self.threshold + 1e-9 else current
+            tried = [Estimate(current, _mean(scores), len(batch))]
+            tried += [Estimate(child, _mean(_scores(run, child, batch, number)), len(batch)) for child in children]
+            best = max(tried, key=lambda each: each.mean)
+            current = best.prompt if best.mean > tried[0].mean + self.threshold + 1e-9 else current
             run.record(tried, [current])
             if unchanged == DRY or perfect == max(DRY, slices.count):
                 run.warn(
@@ -137,38 +134,45 @@ class OptoPrime:
         memory: Sequence[Memory],
         quotes: Quotes,
         unchanged: int,
-    ) -> Prompt | None:
-        """The current texts with those exchanged that the model named new values for; None for no change."""
+    ) -> list[Prompt]:
+        """The current texts with those exchanged that the model named new values for: what is to be tried of it."""
         if not problem.names:
-            return None
-        longest = max(run.count_tokens(current[name]) for name in problem.names)
-        words = room(" ".join(current[name] for name in problem.names[:1]), self.longest, run.count_tokens) * 2 // 3
-        request = problem.render(focused(run.task, problem.names[0]), current, memory, max(1, words))
-        warmer = min(HOTTEST, self.sampling.temperature + WARMER * (unchanged // COOL))
-        sampling = replace(sized(self.sampling, longest * len(problem.names)), temperature=warmer)
-        found: dict[str, object] = {}
-        for text in (request, request + REMINDER):
-            [reply] = run.generate([(Message("user", text),)], sampling)
-            reply = unthought(reply, "name", "value")
-            if reply.finish != "stop":
-                run.reject(f"{WHO}: {'cut at length' if reply.finish == 'length' else reply.finish}")
-                return None
-            found = suggestions(reply.text, problem.names)
-            if found or UNCHANGED.search(reply.text):
-                break
-            run.reject(f"{WHO}: no value")
+            return []
+        names = problem.names
+        longest = max(run.count_tokens(current[name]) for name in names)
+        words = room(" ".join(current[name] for name in names[:1]), self.longest, run.count_tokens) * 2 // 3
+        request = problem.render(focused(run.task, names[0]), current, memory, max(1, words))
+        sampling = sized(self.sampling, longest * len(names))
+        found = drafts(run, request, names, sampling, self.multi, WARMER * (unchanged // COOL))
+        made = [(draft, self._applied(run, current, problem, draft, quotes)) for draft in found]
+        usable = [(draft, prompt) for draft, prompt in made if prompt is not None]
+        prompts = list(dict.fromkeys(prompt for _, prompt in usable))
+        technique = self.multi.selection_technique
+        if len(prompts) > 1 and technique == "majority":
+            texts = ["\n".join(prompt[name] for name in names) for _, prompt in usable]
+            prompts = [usable[medoid(texts)][1]]
+        elif len(prompts) > 1 and technique != "scored":
+            chosen = usable[-1][1]
+            if technique != "last_of_n":
+                draft = put_together(run, request, names, [draft for draft, _ in usable], sampling, self.multi)
+                best = None if draft is None else self._applied(run, current, problem, draft, quotes)
+                chosen = chosen if best is None else best
+            prompts = [chosen]
+        return run.admit([Proposal(each, (current,), WHO, _changed(each, current, names)) for each in prompts])
+
+    def _applied(self, run: Run, current: Prompt, problem: Problem, draft: Draft, quotes: Quotes) -> Prompt | None:
+        """The current texts with a draft's values for those that can be used; None where nothing is left of them."""
         prompt = current
-        for name, value in found.items():
+        for name, value in draft.values.items():
             text, why = self._usable(run, current, problem, name, value, quotes)
             if why is not None:
                 run.reject(f"{WHO}: {why}")
             else:
                 prompt = prompt.replace(name, text)
-        named = ", ".join(name for name in problem.names if prompt[name] != current[name])
-        if not named:
-            return None
-        admitted = run.admit([Proposal(prompt, (current,), WHO, named)])
-        return admitted[0] if admitted else None
+        broken = None if prompt == current else run.task.broken_by(prompt, run.count_tokens)
+        if broken is not None:
+            run.reject(broken)
+        return None if prompt == current or broken is not None else prompt
 
     def _usable(
         self, run: Run, current: Prompt, problem: Problem, name: str, value: object, quotes: Quotes
@@ -201,14 +205,18 @@ class OptoPrime:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
         plan, cells, most = self.plan(room), room.cells(), self._most(self.plan(room), room)
-        evaluations = 2 * plan.minibatch * most
-        calls = 2 * most
+        evaluations = (1 + self.multi.scored) * plan.minibatch * most
+        calls = 2 * self.multi.calls * most
         evaluations = evaluations if cells is None else min(cells, evaluations)
         return UpperBounds(evaluations, calls, calls * self.sampling.max_tokens)
 
     def _most(self, plan: OptoPrimePlan, room: Room) -> int:
         """Steps at most: known cells and steps without a child cost less than the planned ones do."""
         return plan.rounds if self.rounds is not None or room.cells() is None else 3 * plan.rounds
+
+
+def _changed(prompt: Prompt, current: Prompt, names: Sequence[str]) -> str:
+    return ", ".join(name for name in names if prompt[name] != current[name])
 
 
 def _scores(run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from promptopt.operators.graph import Node, graph_of, reached
 from promptopt.operators.reflect import show_task
-from promptopt.operators.replies import Form
 from promptopt.protocols import Task
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Prompt, Score
@@ -53,7 +52,6 @@ Else write the whole new value of each variable that is to be changed ({names}),
     ("count", "task", "code", "variables", "inputs", "others", "outputs", "feedback", "history", "names", "words"),
 )
 HISTORY = "\n#History\nValues that were tried before, and the feedback on them:\n"
-FORM = Form(PROBLEM, HISTORY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def apply(phrases: Phrases, edit: Edit) -> str:
         new = {edit.at[0]: edit.new}
     else:
         new = {edit.at[0]: chunks[edit.at[1]].text, edit.at[1]: chunks[edit.at[0]].text}
+    # By offsets: the code replaces the phrase's text wherever it stands, also within words.
     position, pieces = 0, list[str]()
     for index in sorted(new):
         pieces += [text[position : chunks[index].start], _fitted(phrases, index, new[index])]
@@ -96,6 +97,7 @@ def settle(bank: Bank, edits: Sequence[Edit]) -> Bank:
     """The bank once these edits are accepted: what was put back leaves it, what was deleted enters it."""
     left = list(bank)
     for edit in edits:
+        # Once: a text that was deleted twice may come back twice.
         if edit.kind == "add" and edit.new in left:
             left.remove(edit.new)
         elif edit.kind == "del":

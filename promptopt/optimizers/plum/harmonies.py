@@ -29,11 +29,13 @@ def plan_segments(
         begin, end = (-(-place * len(source.chunks) // segments) for place in (slot, slot + 1))
         part = source.part(begin, end)
         kinds: tuple[Kind, ...] = active(bank)
+        # Textbook harmony search draws a fresh value where it does not consider its memory; here that is an edit.
         if rng.random() < consider:
             kinds = ("sub",) if rng.random() < adjust else ()
         edit = draw(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
         if isinstance(edit, Edit):
             plan.append((part, edit))
+            # A harmony puts each text of the bank back once at most; what it deletes is not in the bank yet.
             bank = settle(bank, [edit] if edit.kind == "add" else [])
         else:
             plan.append((part, None))

@@ -26,6 +26,7 @@ def scored(scores: Scores, made: Sequence[tuple[Neighbour, Bank]]) -> list[Indiv
 
 def fittest(pool: Sequence[Individual], size: int) -> list[Individual]:
     """The best by points; of equals those that were there first."""
+    # Stable, and the old stand first: a child that ties is not let in.
     return sorted(pool, key=lambda each: -each.scored.points)[:size]
 
 

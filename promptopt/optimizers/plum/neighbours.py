@@ -79,6 +79,7 @@ class Editor:
         """Up to `wanted` different neighbours of `base`, each from an edit of its own, within 5 attempts for each."""
         self._failed.clear()
         found: dict[Prompt, Neighbour] = {}
+        # The code draws until it has enough: for ever, where it takes a prompt in another script for an empty one.
         left = ATTEMPTS * wanted
         while len(found) < wanted and left:
             count = min(wanted - len(found), left)
@@ -122,6 +123,7 @@ class Editor:
             self.fail(f"{operator}: changes nothing")
         elif not any(map(str.isalpha, text)):
             self.fail(f"{operator}: no letter left")
+        # As lists: nothing protected is lost, repeated, or in another place among the others.
         elif self._protected(text) != self._kept[editable]:
             self.fail(f"{operator}: protected text changed")
         else:
@@ -182,6 +184,7 @@ class Editor:
 
     def _finer(self, phrases: Phrases) -> Phrases:
         chunker = self._settings.chunker
+        # A chunker that was set to another level, or is the user's own, is taken at its word.
         few = len(phrases.editable) < FEWEST and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
         return cut(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
 

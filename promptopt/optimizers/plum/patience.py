@@ -109,6 +109,7 @@ def planned(settings: PhraseSearch, room: Room, *, keep: int, scored: int | None
     examples = min(EXAMPLES if score.examples is None else score.examples, room.train)
     rounds = ITERATIONS if stop.iterations is None else stop.iterations
     open_to_it = settings.preset == "budget" and score.examples is None
+    # The start and all candidates of T iterations, on n examples each.
     if way is None or way.evaluations >= examples * (1 + rounds * scored) or not open_to_it:
         patience = PATIENCE if stop.patience is None else stop.patience
         return PhrasePlan(Fixed(rounds, scored, examples), neighbours, patience)
@@ -123,6 +124,7 @@ class Patience:
 
     def ends(self, improved: bool) -> bool:
         """Whether the search ends after an iteration that brought a new best, or none."""
+        # The code counts from 1 and ends above its limit, which comes to as many iterations.
         self._count = 0 if improved else self._count + 1
         return self._limit is not None and self._count >= self._limit
 

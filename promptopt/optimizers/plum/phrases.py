@@ -39,6 +39,7 @@ _TOKEN = re.compile(
 """The mark of a list item or heading; a stretch of a script without spaces; what stands between spaces."""
 _CLOSING = re.compile(r"(?:[,;:.!?…。，；：！？、—]+[\"'”’»)\]）」』]*)+$")
 _SENTENCE_CLOSING = re.compile(r"[.!?…。！？]")
+# Like e.g. and i.e.: their last full stop ends no phrase.
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.){2,}")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]|\n")
 _STARTERS = frozenset([
@@ -51,6 +52,8 @@ _STARTERS = frozenset([
 ])  # fmt: skip
 """Conjunctions, subordinators, relative words and prepositions: a phrase may begin with them."""
 _NO_LINK = rf"\s<>\"'{{}}\u3000-\u303f\uff00-\uffef{_UNSPACED}"
+# Fences also where they are left open, braces with a macro before them (\boxed{...}), tags, and links without the
+# mark after them.
 _PROTECTED = re.compile(
     r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)"
     r"|(?:\\[A-Za-z]+)?\{\{?[^{}\n]{0,80}\}\}?"
@@ -132,6 +135,8 @@ def cut(text: str, chunker: Chunker, rng: random.Random, frozen: Sequence[str] =
     for start, end in [*protected(text, frozen), (len(text), len(text))]:
         stretch, last = text[position:start], 0
         for begin, stop in chunker.spans(stretch, rng) if stretch.strip() else ():
+            # A chunker is anybody's code: spans that overlap would break the promise that chunks and gaps are the
+            # text.
             if not last <= begin < stop <= len(stretch):
                 raise ValueError(f"the span ({begin}, {stop}) after {last} in a text of {len(stretch)} characters")
             chunks.append(Chunk(position + begin, position + stop, stretch[begin:stop]))

@@ -202,6 +202,7 @@ def points(examples: Sequence[Example], scores: Sequence[Score], labels: Sequenc
     recalled: dict[str, list[bool]] = {}
     given: Counter[str] = Counter()
     for example, score in zip(examples, scores, strict=True):
+        # Counted by labels alone: garbage would else pass for variety and be rewarded.
         answer = label_of(score.answer, labels)
         if answer in labels:
             given[answer] += 1
@@ -211,6 +212,7 @@ def points(examples: Sequence[Example], scores: Sequence[Score], labels: Sequenc
             right = score.parsed and score.value >= 1.0
         recalled.setdefault(label_of(example.target, labels), []).append(right)
     balanced = math.fsum(sum(each) / len(each) for each in recalled.values()) / len(recalled)
+    # Two digits, as in the code: below that, points tie.
     return round(100 * balanced, 2) + entropy_weight * entropy(given)
 
 

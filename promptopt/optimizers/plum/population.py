@@ -80,6 +80,7 @@ class MutationGA:
             found, old = pool[len(archive) :], pool[: len(archive)]
             improved = best(pool).prompt not in [each.prompt for each in old]
             if improved:
+                # By a new best alone (code): what is merely kept in the archive adds nothing to the bank.
                 bank = settle(bank, best(found).candidate.edits)
             # On a fixed set the archive grows, also by what is worse than all in it.
             grown = [*old, best(found)] if found else old
@@ -192,6 +193,7 @@ class CrossoverGA:
         mutants = list[Individual]()
         for parent in population:
             mutants += scored(scores, self._mutants(run, editor, parent, plan))
+        # All mutants compete, not the best of each individual alone (code).
         return [*pool, *mutants], fittest([*population, *mutants], len(population))
 
     def _seen_together(
@@ -229,12 +231,14 @@ class CrossoverGA:
             places = max(len(each.solid) for each in cuts)
             if not places:
                 return None
+            # Up to the longer of the two: beyond the end of the shorter, one parent gives all or nothing.
             split = splits.randrange(places)
             text = crossover(cuts[0], cuts[1], split)
             if parents[0].replace(editable, text) in [each.scored.prompt for each in pool]:
                 continue
             prompt = editor.admit(text, parents, "crossover", f"split {split}")
             if prompt is not None:
+                # The first parent's bank as it is now: the code's children share one list with it.
                 return Neighbour(prompt), first.bank
         return None
 
@@ -280,6 +284,7 @@ class HarmonySearch:
             before, remembered = memory[0].prompt, [each.prompt for each in memory]
             memory = best_first(pool)[:size]
             for each in memory:
+                # Only what entered the memory changes the bank (code).
                 if each.prompt not in remembered:
                     bank = settle(bank, each.candidate.edits)
             scores.record(pool, memory)
@@ -326,6 +331,7 @@ class HarmonySearch:
 
         An edit that cannot be made leaves its segment as it is.
         """
+        # All harmonies of an iteration are of the memory as it was before any of them.
         cuts = [editor.cut(text) for text in memory]
         plans = [plan_segments(rng, cuts, bank, self.segments, self.consider, self.adjust) for _ in range(count)]
         asked = [(part, edit) for plan in plans for part, edit in plan if edit is not None]

@@ -118,13 +118,17 @@ class SimulatedAnnealing:
         bank = Bank()
         for iteration in scores.iterations():
             neighbours = editor.neighbours(incumbent.prompt, bank, plan.neighbours)
+            # In the code one field holds both, and a search may return worse than it has seen.
             pool = scores.score([top.candidate, incumbent.candidate, *neighbours])
             top, incumbent, *found = pool
             if found:
                 new = best(found)
+                # i counts from 1, as in Plum; GrIPS counts from 0.
                 temperature = self.temperature * math.exp(-iteration * pace(plan) / self.decay)
                 if run.rng("acceptance").random() < acceptance(new.points, incumbent.points, temperature):
                     incumbent, bank = new, settle(bank, new.candidate.edits)
+            # A move to a worse prompt, or to one as good, is no improvement: patience counts from the best ever
+            # (code).
             improved = best(pool).prompt != top.prompt
             top = best(pool)
             scores.record(pool, [top, incumbent])
@@ -174,11 +178,13 @@ class TabuSearch:
         tabu = deque[Prompt]([top.prompt], maxlen=self.length)
         for _ in scores.iterations():
             neighbours = editor.neighbours(top.prompt, bank, plan.neighbours)
+            # There is no aspiration: what is on the list was scored, and is not above the best.
             admitted = [
                 each for each in neighbours if each.prompt not in tabu or run.rng("tabu").random() < self.admission
             ]
             pool = scores.score([top.candidate, *admitted])
             if len(pool) > 1:
+                # Whether it is moved to or not (code).
                 tabu.append(best(pool[1:]).prompt)
             found = best(pool)
             improved = found is not pool[0]

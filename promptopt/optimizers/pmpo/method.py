@@ -144,21 +144,28 @@ class PMPO:
         effects, part = list[Effect](), ""
         for _ in range(plan.rounds):
             shortened = list[Prompt]()
+            # While the prompt in use stays, what its parts do is known: by the paper's constants 5 passes of 17.
             if not tried or part != run.task.editable:
                 part = run.task.editable
                 effects, shortened = self._parts(run, plan, best.prompt, scored)
             gain = max(self.accept.min_delta * abs(best.loss), noise)
+            # In the paper none rests: an example with a wrong target would be rewritten for ever.
             hard = hardest(best.losses, tried[-REST:], plan.hard)
             rewrites = self._rewrites(run, plan, best, shortened, effects, hard, quotes, gain)
+            # All on the same examples, so that losses are compared like with like; shortened ones are known from the
+            # analysis.
             pool = [best, *losses_of(run, [*shortened, *rewrites], scored)]
+            # Paper: strictly lower. A gain below the engine's own noise is none.
             found = better_than(run, pool, gain)
             tried.append(hard)
             if found is not None:
+                # Other examples are hard for another prompt: none of them rests.
                 best, tried = found, []
                 accepted.append(best.prompt)
             run.record([each.estimate for each in pool], [_chosen(run, accepted, held)])
             if len(tried) == patience or dry.ends(bool(rewrites)):
                 break
+            # So the parts are measured and the hardest examples shown once more.
             tried = [] if dry.again else tried
 
     def _by_looks(self, run: Run, plan: RewritingPlan, drawn: Sequence[Example]) -> None:
@@ -169,10 +176,12 @@ class PMPO:
         best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
         effects, part = list[Effect](), ""
         for number in range(plan.rounds * (SPARE if self.iterations is None else 1)):
+            # What is hard is read off the looks there were: nothing is asked for it.
             losses = known_losses(run, best, scored)
             shortened = list[Prompt]()
             if not tried or part != run.task.editable:
                 part = run.task.editable
+                # Where the prompt in use was scored: of each pair with and without a part, one cell is paid for.
                 looked = run.rng("parts").sample(list(losses.losses), min(round(plan.at(number)), len(losses.losses)))
                 effects, shortened = self._parts(run, plan, best, looked)
             hard = hardest(losses.losses, tried[-REST:], plan.hard)
@@ -181,6 +190,7 @@ class PMPO:
             # What no prompt can be scored on would make all of them equal.
             lost = [example for example, _ in run.seen(best, scored) if example not in losses.losses]
             fresh = [example for example in scored if example not in lost]
+            # The prompt in use stands first, and of equals the later leave: a tie keeps it.
             ranked = FreshRejects(max(1, round(plan.at(number) * len(pool)))).select(run, pool, fresh, 1)
             tried.append(hard)
             if ranked[0].prompt != best:
@@ -257,6 +267,7 @@ class PMPO:
         if mask.by == "proposer":
             sampling = sized(mask.sampling, run.count_tokens(prompt[editable]))
         effects = analyse(run, prompt, scored, most=plan.parts, mode=mask.mode, sampling=sampling)
+        # With a mark in its place the text that was scored is none to go on with.
         removable = [effect.segment for effect in effects if effect.kind != "required" and mask.mode == "remove"]
         return effects, [prompt.replace(editable, ablate(prompt[editable], segment)) for segment in removable]
 
@@ -276,6 +287,7 @@ class PMPO:
         section = best.prompt[editable]
         sampling = sized(self.rewrite.sampling, run.count_tokens(section))
         most = room(section, self.rewrite.longest, run.count_tokens)
+        # n draws of one request for each example: equal requests are counted.
         metas = [self._meta(run, best.prompt, effects, example, most) for example in hard for _ in range(count)]
         bare = self.rewrite.form == "short"
         replies = ask_whole(run, metas, "prompt", sampling, "rewriter", bare=bare)
@@ -298,6 +310,7 @@ class PMPO:
         task = show_task(run.task, prompt)
         return (FULL if self.rewrite.form == "full" else SHORT).render(
             {
+                # Told to be the full scope, lest the prompt is fitted to the one example (paper).
                 "task": f"{task.rstrip()}\n{SCOPE}" if task else "",
                 "section": prompt[run.task.editable],
                 "effects": show_effects(effects) if effects else UNDIVIDED,

@@ -73,6 +73,7 @@ class Acceptance:
     """The share of examples held out, to choose among accepted prompts: 0, or 0.2 to 0.5. Ours."""
 
     def __post_init__(self) -> None:
+        # 0 is none held out; a share has to leave enough on both sides.
         within(self, min_delta=(0.0, 1.0), validation=(0.2, 0.5) if self.validation else (0.0, 0.5))
         within(self, patience=(1, math.inf))
 
@@ -134,12 +135,14 @@ def scaled(room: Room, own: RewritingPlan, solutions: int) -> RewritingPlan:
     Rewrites of an iteration, their mean looks and how these grow: as `selection.depth` says. `solutions`: those of the
     task model's own that an example costs beforehand.
     """
+    # A cell's share of the proposer's calls depends on the plan, which hardly depends on it.
     first = _sized(room.cells() or 0, room.train, own, solutions)
     calls = 1 + first.hard * first.samples
     return _sized(room.cells(calls / (first.depth * _seen(first))) or 0, room.train, own, solutions)
 
 
 def _sized(cells: int, train: int, own: RewritingPlan, solutions: int) -> RewritingPlan:
+    # Three at least: with fewer the search writes them into the prompt.
     affordable = train if solutions == 0 else max(3, int(OWN_SHARE * cells / solutions))
     examples = min(train, own.examples if own.examples > 0 else affordable)
     cells = max(0, cells - solutions * examples)

@@ -56,6 +56,7 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     """
     contrast = run.abilities.contrasts
     run.check_model()
+    # At the temperature 0 of a task all draws would be the same reply.
     sampling = replace(run.task.sampling, temperature=temperature)
     asked = [example for example in examples for _ in range(samples)]
     replies = run.draw(run.initial, asked, sampling)
@@ -64,6 +65,7 @@ def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperat
     solved: list[Example] = []
     for place, example in enumerate(examples):
         drawn = range(place * samples, (place + 1) * samples)
+        # A reply that was cut might have come right: it is neither.
         texts = [(replies[draw].text.strip(), scores[draw]) for draw in drawn if replies[draw].finish == "stop"]
         right = [text for text, score in texts if score.value >= 1.0 and text]
         wrong = dict.fromkeys(text for text, score in texts if score.value < 1.0 and text)

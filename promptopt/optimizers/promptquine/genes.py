@@ -59,6 +59,7 @@ def cut(text: str, slots: Collection[str], pieces: Callable[[str], Sequence[str]
         if number % 2:
             elements.append(f"{{{part}}}")
             continue
+        # Each by itself: a token that reached into a slot would be dropped with a part of it.
         found = pieces(part) if part else ()
         droppable += range(len(elements), len(elements) + len(found))
         elements += found
@@ -134,6 +135,7 @@ def _mask_of(genes: Genes, text: str) -> Mask | None:
                 after[end + len(element)] = True
         for end in reached[-1]:
             if place in droppable:
+                # Kept where both are possible, as was said: later elements are the ones that stayed.
                 after.setdefault(end, False)
         reached.append(after)
     if len(text) not in reached[-1]:

@@ -61,6 +61,7 @@ def unlike(
 ) -> dict[Prompt, Individual]:
     """Up to `count` children, not scored yet, that are not known; of short prompts many are alike."""
     rng, found = run.rng("evolution"), dict[Prompt, Individual]()
+    # Draws are bounded: a prompt that is nearly pruned away has few children left.
     for _ in range(LOOKS * count):
         parent = rng.choice(parents)
         mask = mutate(rng, parent.genes, parent.mask, drops)
@@ -121,6 +122,7 @@ class History:
         admitted = self._admitted(children)
         if threshold is None or len(self.examples) < 2:
             return self._score(admitted)
+        # The first half for all; the second only for those that it does not put below the whole population (code).
         half = self._score(admitted, self.examples[: len(self.examples) // 2])
         worth = {each.prompt: (each.genes, each.mask) for each in half if each.fitness >= threshold}
         whole = {each.prompt: each for each in self._score(worth)}
@@ -133,12 +135,14 @@ class History:
         fresh = 0
         for prompt, genotype in children.items():
             known = self._found.get(prompt)
+            # What was scored on all examples is free; what was left at one half has the other still to pay.
             if known is None or known.count < len(self.examples):
                 count = len(self._found) + fresh + 1
                 if count > self._most:
                     self.closed = True
                     break
                 if left is not None and (fresh + 1) * len(self.examples) + self._reserve(count) + self._spared > left:
+                    # A larger budget goes on here, so what follows is no part of the journal that a replay is held to.
                     self.closed = self.cut = True
                     self._run.follow_budget()
                     break

@@ -26,6 +26,7 @@ def start_with(run: Run, shots: int) -> Start:
     Where none can be shown X is the start prompt itself, and the user is told why.
     """
     fields = slots_of(run.train[0])
+    # Written into the prompt, the name of an input in braces would be a slot.
     usable = [example for example in run.train if not mentions(example, fields)]
     if run.task.labels:
         demos = draw_evenly(run, "demonstrations", usable, shots, shots * len(run.task.labels))
@@ -70,6 +71,7 @@ def divide(run: Run, pool: Sequence[Example], per_class: int, most: int, held: i
     With labels the first has up to `per_class` of each, without them up to `most`, which is the cap of both. Where
     nothing is left for the second it is the first again, and the user is told.
     """
+    # The other half ranks.
     most = min(most, -(-len(pool) // 2))
     if run.task.labels:
         scored = draw_evenly(run, "examples", pool, per_class, most)
@@ -90,5 +92,6 @@ def draw_evenly(run: Run, stream: str, pool: Sequence[Example], per_class: int, 
     """Up to `per_class` examples of every label, up to `most` in all: one of each in turn, in the order of labels."""
     order = run.rng(stream).sample(pool, len(pool))
     classes = [[example for example in order if example.target == label][:per_class] for label in run.task.labels]
+    # In turn, so that a cap on all takes from every label alike.
     turns = [each[turn] for turn in range(per_class) for each in classes if turn < len(each)]
     return turns[:most]

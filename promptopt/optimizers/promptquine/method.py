@@ -210,6 +210,7 @@ class PromptQuine:
             f"ranking on {counted(len(held), 'other')}",
         )
         run.evaluate([run.initial], scored)
+        # Set aside from the first: the ranking costs about as much as the search.
         history = History(run, scored, plan.most, lambda count: self._ranked(count) * len(held))
         firsts: list[Individual] = []
         for number, prompt in enumerate(prompts, 1):
@@ -222,6 +223,7 @@ class PromptQuine:
             else:
                 self._evolve(run, history, first, plan)
         rerank(run, history, firsts, held, self.rerank)
+        # Said only now, for what was set aside paid for the ranking in between.
         if history.cut:
             raise BudgetSpent(
                 f"{counted(run.spent.evaluations, 'evaluation is', 'evaluations are')} spent, the final ranking "
@@ -240,6 +242,7 @@ class PromptQuine:
         while not history.closed and sum(each.length for each in population) > evolve.shortest * len(population):
             before = len(history)
             if self._variant == "generational":
+                # Of the generation's beginning, for all of its children alike.
                 threshold = min(each.fitness for each in population) if halving else None
                 children = self._generation(run, history, population, plan, threshold)
             else:
@@ -280,6 +283,8 @@ class PromptQuine:
             child = offspring(run, parent, mask)
             if child is not None and mask is not None and child not in present:
                 children.setdefault(child, (parent.genes, mask))
+        # One batch, whose prompts share their beginnings; `present` is the code's: it compares with the population
+        # alone.
         return history.add(children, threshold)
 
     def _steady_state(
@@ -290,6 +295,7 @@ class PromptQuine:
         pool = list(population)
         present = {each.prompt for each in pool}
         for _ in range(plan.offspring):
+            # The pool grows by its children, and tournaments with it.
             parent = tournament(rng, pool, self.evolve.tournament)
             mask = mutate(rng, parent.genes, parent.mask, self.evolve.drops)
             child = offspring(run, parent, mask)
@@ -319,6 +325,7 @@ class PromptQuine:
 
 def _survivors(children: Sequence[Individual], population: Sequence[Individual], size: int) -> list[Individual]:
     """The fittest children; no parent survives, unless there are too few children to fill the population."""
+    # Regularised evolution (paper): with parents among them, populations converged too soon.
     fittest = sorted(children, key=lambda each: -each.fitness)[:size]
     return [*fittest, *sorted(population, key=lambda each: -each.fitness)[: size - len(fittest)]]
 

@@ -47,6 +47,7 @@ def rerank(
     run.rank_by(held)
     scores = run.evaluate(ranked, held)
     means = scores.means()
+    # By accuracy, though the search went by the reward (paper): its values are no share of right answers.
     labelled = bool(run.task.labels) and run.abilities.stands_in
 
     def metric(prompt: Prompt) -> float:
@@ -54,6 +55,7 @@ def rerank(
 
     def worth(prompt: Prompt) -> tuple[float, float, float, int]:
         fitness = run.estimate(prompt, history.examples).mean
+        # Ties by the reward, by the search, by length; the code takes the first of an order that is not fixed.
         return metric(prompt), means[prompt], fitness, -run.count_tokens(prompt[run.task.editable])
 
     order = sorted(ranked, key=worth, reverse=True)
@@ -71,6 +73,7 @@ def elites(individuals: Sequence[Individual], examples: int, settings: Reranking
     )
     count = min(len(whole), math.ceil(settings.share * len(individuals)))
     tied = [each for each in whole if count and each.fitness >= whole[count - 1].fitness]
+    # The code takes all ties: by accuracy on 16 examples, that can be most of the history.
     return tied[: settings.bound(len(individuals))]
 
 

@@ -125,6 +125,7 @@ class TAPruning:
                     )
                     changed = False
                     break
+                # What was accepted in this pass is gone already: deletions add up (paper).
                 shorter = without(mask, [place])
                 child = current.prompt.replace(run.task.editable, genes.text(shorter))
                 if not run.admit([Proposal(child, (current.prompt,), "pruned", repr(genes.elements[place]))]):
@@ -132,6 +133,8 @@ class TAPruning:
                 found = self._score(run, child, examples)
                 tried += 1
                 pool.append(found)
+                # Held against the best seen, not the prompt in use: the walk drifts no further below it than δ
+                # (paper).
                 if accepts(found.mean, best, self.threshold):
                     mask, current, changed = shorter, found, True
                     best = max(best, found.mean)
@@ -168,6 +171,7 @@ class TAPruning:
 
 def accepts(score: float, best: float, threshold: float) -> bool:
     """Whether a score is within the threshold of the best one, whatever their signs."""
+    # At a threshold of 1 the next line would multiply infinity by 0.
     if math.isinf(best):
         return score >= best
     return score >= best - (1.0 - threshold) * abs(best) - SLACK * max(1.0, abs(best))

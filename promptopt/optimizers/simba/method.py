@@ -10,7 +10,7 @@ Departs  a strategy that declines makes no candidate, and a step without any is 
          the start has the mean of its own runs (code: 0 for ever); draws are new in every step; winners are scored on
          examples that no step saw (code: on all of train, those of the steps among them); demonstrations belong to the
          whole prompt, and show what went in and what came out; advice comes in tags, and advice that quotes the
-         input, or makes the text too long, is dropped and counted; there is no teacher of another make.
+         input, or makes the text too long, is dropped and counted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.operators.bootstrapping import teacher_of
 from promptopt.operators.demand import demand
 from promptopt.operators.demos import fitting, said, shows_demos
 from promptopt.operators.quotes import Quotes
@@ -97,7 +98,9 @@ class SIMBA:
                 break
             runs = self._runs(run, plan, batch, means, number)
             if run.initial not in means:
-                own = [score.value for scores in runs for score in scores]
+                # Without the teacher's: the mean is what the start makes of the task model.
+                skipped = int(teacher_of(run) == "teacher" and plan.candidates > 1)
+                own = [score.value for scores in runs for score in scores[skipped:]]
                 means[run.initial] = math.fsum(own) / len(own)
             made = self._candidates(run, plan, buckets(batch, runs), means, quotes, most)
             scored = run.evaluate(made, batch).means() if made else {}
@@ -122,13 +125,16 @@ class SIMBA:
         rng, worth = run.rng("runs"), [means.get(prompt, 0.0) for prompt in view]
         demand(run, plan.candidates * len(batch), "another step")
         found: list[list[Score]] = [[] for _ in batch]
+        role = teacher_of(run)
+        heat = self.heat if role == "task" else None
         for model in range(plan.candidates):
             drawn = [view[softmax_draw(rng, worth, self.sharpness)] for _ in batch]
             # Programs that were drawn together run together: an engine has few batches instead of many.
             for prompt in dict.fromkeys(drawn):
                 places = [place for place, own in enumerate(drawn) if own == prompt]
                 draw = number * plan.candidates + model + 2
-                scores = run.rescore(prompt, [batch[place] for place in places], self.heat, draw)
+                asked = [batch[place] for place in places]
+                scores = run.rescore(prompt, asked, self.heat if model else heat, draw, role if model == 0 else "task")
                 for place, score in zip(places, scores, strict=True):
                     found[place].append(score)
         return found

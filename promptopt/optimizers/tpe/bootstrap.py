@@ -46,6 +46,7 @@ def demo_sets(run: Run, bootstrap: Bootstrapping, count: int, shown: Sequence[Ex
     threshold = bootstrap.threshold
     demos = dict(zip(pool, demonstrate(run, run.initial, pool, threshold), strict=True))
     alone = run.initial.with_demos(())
+    # Scored by `demonstrate` already, so it costs nothing.
     values = run.evaluate([alone], pool).values(alone)
     solved = [example for example, value in zip(pool, values, strict=True) if value >= threshold]
     for number in range(count - len(sets)):

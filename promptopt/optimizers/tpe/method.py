@@ -211,6 +211,7 @@ class TPE:
     ) -> list[Prompt]:
         """The pairs that the sampler suggests for one minibatch, best first; ties to the earlier."""
         examples = draw(run.rng("minibatch"), scored, look)
+        # With the ten random trials of Optuna, few of a small round would be guided.
         sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32), max(2, plan.trials // 3))
         values: dict[Prompt, float] = {}
         for _ in range(plan.trials):
@@ -231,6 +232,7 @@ class TPE:
         if len(sets) * len(instructions) == 1:
             return
         sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32))
+        # Instruction 0 and set 0 are the start's own; the code credits its score to no demonstrations.
         sampler.tell((0, 0), table.mean(run.initial))
         pairs: dict[Prompt, Choice] = {run.initial: (0, 0)}
         for number in range(1, plan.trials + 1):
@@ -241,6 +243,7 @@ class TPE:
             if number % self.score.full_every == 0 or number == plan.trials:
                 best = table.best_of_the_rest()
                 if best is not None:
+                    # A trial more to the estimator, which weighs it like one on a minibatch (code).
                     sampler.tell(pairs[best], table.score(best, scored))
                 estimates = table.estimates()
                 # As in the code: only what was scored in full is the best, while there is any.

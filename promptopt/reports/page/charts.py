@@ -78,6 +78,7 @@ def chart(title: str, series: Sequence[Series], *, room: float = 1.0) -> Chart |
 
 def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) -> Line:
     every = max(1, math.ceil(len(series.points) / POINTS))
+    # The last point always, since a chart names its line there.
     chosen = [*series.points[:-1:every], series.points[-1]]
     drawn: list[tuple[float, float]] = []
     for x, y in chosen:
@@ -99,7 +100,9 @@ def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers between the ends: steps of 1, 2 or 5 times a power of ten."""
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
+    # A thousandth less, for the rounding of floats.
     step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= raw * 0.999)
+    # So that an end which is itself a round number has its tick.
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
 
@@ -131,6 +134,7 @@ def bars(rows: Sequence[tuple[float, float, float]]) -> list[Bar]:
         return []
     low, high = (0.0, 1.0) if min(ends) >= 0.0 and max(ends) <= 1.0 else (min(ends), max(ends))
     span = high - low if high > low else 1.0
+    # An end that is unknown is NaN, and is drawn at the edge of the track.
     kept = [[min(high, max(low, end)) for end in row] for row in rows]
     return [Bar(*(round(TRACK * (end - low) / span, 1) for end in row)) for row in kept]
 

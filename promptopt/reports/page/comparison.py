@@ -63,6 +63,7 @@ def _whole(value: float | None) -> str:
 
 
 def _bars(methods: Sequence[Table]) -> list[tuple[str, str, Bar]]:
+    # One example alone has no interval, so there is no bar.
     known = [each for each in methods if each["ci95"] is not None and all(map(math.isfinite, each["ci95"]))]
     drawn = bars([(each["ci95"][0], each["score"], each["ci95"][1]) for each in known])
     return [(each["name"], f"{words.score(each['score'])} ({_interval(each['ci95'])})", bar)
@@ -72,8 +73,10 @@ def _bars(methods: Sequence[Table]) -> list[tuple[str, str, Bar]]:
 def _curves(found: Table, names: Sequence[str]) -> list[Chart]:
     made: list[Chart] = []
     for budget, lines in found.items():
+        # A method has one colour in every chart, whichever others a chart leaves out.
         series = [Series(name, tuple((x, y) for x, y in lines[name]), place) for place, name in enumerate(names)]
         drawn = chart(f"score against {budget.replace('usd', 'dollars')}", series)
+        # A budget that nobody spent (dollars on a local model) would put all points on the axis.
         if drawn is not None and any(x > 0 for each in series for x, _ in each.points):
             made.append(drawn)
     return made

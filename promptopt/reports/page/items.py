@@ -67,6 +67,7 @@ def items_of(report: Report) -> Items:
     # Stable: within a kind, the order of the test.
     for kind, each in sorted(kinds, key=lambda pair: places.index(pair[0])):
         view = _view(kind, each)
+        # 200 for the markup around one item.
         room -= sum(map(len, (view.target, view.start, view.best, view.note, *(text for _, text in view.inputs)))) + 200
         if room < 0:
             break
@@ -76,6 +77,7 @@ def items_of(report: Report) -> Items:
 
 def _kind(item: Mapping[str, Any]) -> str:
     start, best = item["start"], item.get("best", item["start"])
+    # None is a score of minus infinity, which JSON cannot say.
     before, after = (-1e300 if each["value"] is None else each["value"] for each in (start, best))
     if after > before:
         return "fixed"
@@ -83,6 +85,7 @@ def _kind(item: Mapping[str, Any]) -> str:
         return "broken"
     if not start["parsed"] or not best["parsed"]:
         return "unreadable"
+    # Partly right under both is filed with what needs no look.
     return "right" if after >= 1.0 else "wrong" if after <= 0.0 else "right"
 
 

@@ -18,12 +18,12 @@ from promptopt.errors import ConfigError
 from promptopt.outcome.sentence import Report
 from promptopt.reports import words
 from promptopt.reports.page.items import ORDER
-from promptopt.reports.page.views import Asked, CandidateRow, curves, view_of
+from promptopt.reports.page.views import CandidateRow, ReportedRun, curves, view_of
 from promptopt.text import visible
 from promptopt.types.identity import without_surrogates
 
 
-def runs_page(asked: Sequence[Asked]) -> str:
+def runs_page(asked: Sequence[ReportedRun]) -> str:
     """One run, or several side by side, as one HTML file. Raises ConfigError without Jinja, and for old results."""
     views = [view_of(each) for each in asked]
     reports = [each.report for each in asked]
@@ -74,6 +74,7 @@ def rendered(template: str, title: str, values: Mapping[str, Any]) -> str:
 
 
 def _finalised(value: object) -> object:
+    # Markup is a subclass of str: style and script have to stay as their digests say.
     return visible(value) if type(value) is str else value
 
 
@@ -88,6 +89,7 @@ def _digest(text: str) -> str:
 def _as_data(rows: Sequence[CandidateRow]) -> str:
     """JSON that ends no script element, whatever it holds: the three characters of markup are escaped in it."""
     text = json.dumps([asdict(row) for row in rows], ensure_ascii=False, separators=(",", ":"))
+    # Within JSON these stand in strings alone, where the escape says the same.
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -24,7 +24,7 @@ BUDGETS = (("evaluations", "evaluations"), ("tokens", "tokens"), ("usd", "dollar
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportedRun:
     """A run to report: its result's JSON, the command that starts it (empty: started from Python), and its version."""
 
     report: Report
@@ -89,11 +89,12 @@ class RunView:
     warnings: tuple[str, ...]
 
 
-def view_of(asked: Asked) -> RunView:
+def view_of(asked: ReportedRun) -> RunView:
     """The view of one run. Raises ConfigError for a result that lacks what every result has."""
     report = asked.report
     try:
         return _view(asked, report)
+    # A result is read as it lies in the store, and what wrote it may have been another version.
     except (KeyError, TypeError, AttributeError, IndexError) as cause:
         run = str(report.get("run_id", "?"))
         raise ConfigError(
@@ -102,7 +103,7 @@ def view_of(asked: Asked) -> RunView:
         ) from cause
 
 
-def _view(asked: Asked, report: Report) -> RunView:
+def _view(asked: ReportedRun, report: Report) -> RunView:
     start, best = report["start"], report["best"]
     same = start["prompt_id"] == best["prompt_id"]
     candidates, lit = _candidates(report), _lineage(report)
@@ -118,6 +119,7 @@ def _view(asked: Asked, report: Report) -> RunView:
         best=_shown(best["prompt"]),
         same=same,
         pieces=() if same else _diff(start["prompt"], best["prompt"]),
+        # The part whose text is the prompt is in `pieces` already.
         parts=tuple(
             (visible(name), _diff(start["parts"].get(name, ""), text))
             for name, text in best["parts"].items()
@@ -157,7 +159,7 @@ def _demo(demo: Mapping[str, Any]) -> tuple[str, str]:
     return visible(inputs), visible(str(demo.get("solution") or demo.get("target", "")))
 
 
-def _facts(asked: Asked) -> tuple[tuple[str, str], ...]:
+def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
     report = asked.report
     search: Any = report.get("search") or {}
     known = [("task", report["task"]), ("method", report["method"]), ("seed", report["seed"]),
@@ -215,6 +217,7 @@ def _candidates(report: Report) -> tuple[CandidateRow, ...]:
     lit = set(_lineage(report))
     rows: list[CandidateRow] = []
     for place, each in enumerate(listed):
+        # Where several parts are edited, the prompt is told as all of them.
         text = each["parts"].get(edited, "\n".join(each["parts"].values()))
         known, dev = each["search"], each["dev"]
         demos = len(each.get("demos", ()))
@@ -237,6 +240,7 @@ def _lineage(report: Report) -> list[int]:
     places = {each["prompt_id"]: place for place, each in enumerate(report["candidates"])}
     found: list[int] = []
     here = places.get(report["best"]["prompt_id"])
+    # A stored result is not trusted to have no ring among its parents.
     while here is not None and here not in found:
         found.append(here)
         parents = [places[name] for name in report["candidates"][here]["parents"] if name in places]

@@ -88,6 +88,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({_shown(cast('object', entry))})")
     content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
+    # ShareGPT writes a call of a tool as a speaker of its own.
     if said == "function_call":
         return [Message("assistant", "", (_call(_parsed(content)),))]
     role = role_of(said, speakers)
@@ -142,6 +143,7 @@ def _calls(table: Mapping[str, object]) -> list[ToolCall]:
     more = table.get("additional_kwargs")
     further = cast("dict[str, object]", more) if isinstance(more, dict) else {}
     listed: list[object] = []
+    # LangChain keeps what the provider sent beside its own form, which is whole where both are there.
     for place in (further, table):
         found = place.get("tool_calls")
         listed = cast("list[object]", found) if isinstance(found, list) and found else listed

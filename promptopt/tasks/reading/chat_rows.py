@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from promptopt.tasks.reading.chat_messages import Unusable, is_message, messages_of
+from promptopt.tasks.tool_results import as_openai
 from promptopt.types import ChatRole, Message, canonical
 
 Row = Mapping[str, object]
@@ -94,15 +95,18 @@ def conversations_of(
 def _conversation(
     number: int, row: Row, speakers: Mapping[str, ChatRole] | None, group_by: str | None, demands: str | None
 ) -> Conversation | None:
+    # Langfuse keeps items of a data set that were taken out, with this status.
     if str(row.get("status", "")).upper() == "ARCHIVED":
         raise Unusable("it is archived")
     kind = str(row.get("run_type", row.get("type", ""))).casefold()
+    # Runs of LangSmith and observations of Langfuse have kinds: only those of a model hold what it was asked.
     if kind in ("chain", "tool", "retriever", "parser", "prompt", "embedding", "span", "event"):
         raise Unusable(f"its row is a {kind}, not a call of a model")
     entries = _entries(row)
     if entries is None:
         raise Unusable("it holds no messages")
     ideals, last = _ideals(row), _reply(row)
+    # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last is not None and not ideals and entries[-1:] != [last]
     whole = [*entries, last] if answered else entries
     messages = messages_of(whole, speakers)
@@ -158,6 +162,7 @@ def _messages_in(value: object, depth: int) -> list[object] | None:
         return [{"role": "user", "content": value}] if value.strip() else None
     if isinstance(value, list):
         listed = cast("list[object]", value)
+        # LangChain asks for several prompts at once: a list of lists, mostly of one.
         if listed and isinstance(listed[0], list):
             return _messages_in(cast("object", listed[0]), depth + 1)
         return listed if listed and all(map(is_message, listed)) else _loosely(listed)
@@ -249,13 +254,8 @@ def _tools(row: Row) -> tuple[str, ...]:
             tables = [cast("dict[str, object]", tool) for tool in listed if isinstance(tool, dict)]
             if tables:
                 # The older form of OpenAI's, and Anthropic's, have no envelope.
-                return tuple(canonical(tool if "function" in tool else _wrapped(tool)) for tool in tables)
+                return tuple(canonical(tool if "function" in tool else as_openai(tool)) for tool in tables)
     return ()
-
-
-def _wrapped(tool: Mapping[str, object]) -> dict[str, object]:
-    function = {("parameters" if name == "input_schema" else name): value for name, value in tool.items()}
-    return {"type": "function", "function": function}
 
 
 def _variables(row: Row) -> tuple[tuple[str, str], ...]:
@@ -281,6 +281,7 @@ def _group(row: Row, number: int, group_by: str | None) -> str:
                 return str(value).strip()
     if group_by is not None:
         raise Unusable(f"it has no {group_by!r} to group by")
+    # A name that no other row has: it is a group of its own.
     return f"row {number}"
 
 
@@ -305,6 +306,7 @@ def _joined(rows: Iterable[tuple[int, Row]], demands: str | None) -> Iterator[tu
             for _, row in ordered
         ]  # fmt: skip
         others = {key: value for key, value in ordered[0][1].items() if key not in (*columns, demands)}
+        # What else a transcript says of a conversation is taken from its first turn.
         yield spoken[0][0], {**others, session: name, "messages": messages}
 
 

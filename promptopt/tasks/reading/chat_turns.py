@@ -176,6 +176,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     paired = _paired([message for message, _, _ in spoken], remarks)
     kept = tuple(message for message, _ in paired)
     held = tuple(spoken[place][1] for _, place in paired)
+    # The sign drops what was counted no time, so that no sentence is about nothing.
     remarks.counts = +remarks.counts
     raw = tuple(spoken[place][2] for _, place in paired) if conversation.demands else ()
     asked = tuple(demands_of(each, where) for each in raw)
@@ -196,6 +197,7 @@ def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message
             open_ids.remove(id)
             found.append((replace(message, tool_call_id=id), place))
             continue
+        # A call without a result: a server refuses such messages, so the conversation ends before them.
         if open_ids:
             break
         numbered = tuple(
@@ -225,6 +227,7 @@ def _places(conversation: Conversation, scored: Scored, remarks: Remarks) -> lis
     if replies[0] == 0:
         remarks.counts["greeting"] += 1
         replies = replies[1:]
+    # Without any weight all replies are, as fine-tuning learns from all of them then.
     if scored == "weighted" and any(weight is not None for weight in weights):
         return [place for place in replies if weights[place] != 0]
     return replies[-1:] if scored == "last" else replies

@@ -167,6 +167,7 @@ class ColumnRoles:
         for column in (*columns, None if self.solution is None else self.solution.column):
             value = None if column is None else row.get(column)
             try:
+                # Tried now: an error in canonical JSON later would name no row.
                 text_of(value if value is None or isinstance(value, (str, float)) else _deeper(value))
             except (TypeError, ValueError, RecursionError) as cause:
                 what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)

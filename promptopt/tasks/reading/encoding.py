@@ -59,6 +59,7 @@ def _first_bad_byte(path: Path, encoding: str) -> tuple[int, int]:
     with path.open("rb") as stream:
         while True:
             block = stream.read(_BLOCK)
+            # Bytes of a character that began in the block before.
             pending = len(decoder.getstate()[0])
             try:
                 decoder.decode(block, final=not block)

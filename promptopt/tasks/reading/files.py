@@ -56,6 +56,7 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
     if len(systems) == 1:
         prompt = next(iter(systems))
         return FileContents(tuple(example for _, example in folded), prompt if prompt else None)
+    # Samples of several system messages have no one prompt to start from: each keeps its own in its input.
     whole = (Example((("input", f"{s}\n\n{e['input']}".strip()),), e.target, e.accepted) for s, e in folded)
     return FileContents(tuple(whole))
 
@@ -183,6 +184,7 @@ def _reservoir(rows: Iterable[Row], most: int, seed: int) -> tuple[list[tuple[in
 
     And how many there were.
     """
+    # A stream of its own, so that a longer file moves no split.
     rng = random.Random(f"{seed}/rows")
     kept: list[tuple[int, Row]] = []
     total = 0

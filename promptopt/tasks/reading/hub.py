@@ -33,6 +33,7 @@ def locate(relative: str, url: str | None, sha256: str | None = None) -> Path:
     address that is not of the web, and a file that is larger than 1 GiB or another one than it should be.
     """
     _check_confined(relative, url)
+    # Ours first: a task file may say what it fetches, but not what a data set of the library is.
     known = checksums().get(relative, None if sha256 is None else sha256.lower())
     data_home = os.environ.get("PROMPTOPT_DATA_HOME")
     if data_home:
@@ -42,6 +43,7 @@ def locate(relative: str, url: str | None, sha256: str | None = None) -> Path:
     cached = home() / "data" / relative
     _check_inside(cached, relative)
     if cached.exists():
+        # Only where a task file asks: our own files were checked when they were fetched.
         if sha256 is not None and known is not None:
             _check_content(cached, known)
         return cached

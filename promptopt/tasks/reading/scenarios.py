@@ -3,6 +3,8 @@
 `goal` says what the user wants. `facts`: what they know and tell when asked. `persona`: who they are and how they
 write. `ends`: when they leave. `opening`: their first message, word for word. `target`: what a good end is, for the
 judge or a metric. `group`, `slice`: as of any example. What the prompt's variables stand for is named by variable.
+`tools`: schemas of those on offer; `results`: what they give (`tasks.tool_results`). `demands`: as of a logged reply,
+of what the assistant says and calls in all turns.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.demands import demands_of
+from promptopt.tasks.tool_results import results_of, tools_of
 from promptopt.text import counted
-from promptopt.types import HISTORY, Example, Message
+from promptopt.types import HISTORY, Example, Message, tool_names
 
 PARTS = ("persona", "goal", "facts", "ends")
 """What the one who plays the user is told, in this order."""
-_OTHERS = ("opening", "target", "group", "slice", "id")
+_OTHERS = ("opening", "target", "group", "slice", "tools", "results", "demands", "id")
 
 
 def scenario(
@@ -30,26 +34,38 @@ def scenario(
     opening: str = "",
     target: str = "",
     group: str = "",
+    tools: Sequence[object] = (),
+    results: Sequence[object] = (),
     **variables: str,
 ) -> Example:
     """One scenario as an example; its text is what stands in the place of the conversation until it is played.
 
-    `variables`: what fills the slots of the system prompt. Raises ConfigError without a goal.
+    `tools`: schemas of those on offer, as objects or as JSON. `results`: what they give, each a table of `calls`,
+    `gives`, and `with` where it is for some arguments alone. `variables`: what fills the slots of the system prompt.
+    Raises ConfigError without a goal, DataError for what is no tool and no result.
     """
     if not goal.strip():
         raise ConfigError("a scenario has no goal; say what the user wants, as scenario('cancel order 17')")
     told = {"persona": persona, "goal": goal, "facts": facts, "ends": ends}
     text = "\n".join(_named(name, told[name].strip()) for name in PARTS if told[name].strip())
     begun = (Message("user", opening.strip()),) if opening.strip() else ()
-    return Example((*variables.items(), (HISTORY, text)), target, group=group, messages=begun)
+    offered = tools_of(tools, "scenario: tools")
+    given = results_of(results, offered, "scenario: results")
+    fields = (*variables.items(), (HISTORY, text))
+    return Example(fields, target, group=group, messages=begun, tools=offered, results=given)
 
 
 def read_scenarios(
-    path: Path, rows: Iterable[Mapping[str, object]], variables: Sequence[str]
+    path: Path,
+    rows: Iterable[Mapping[str, object]],
+    variables: Sequence[str],
+    tools: Sequence[object] = (),
+    results: Sequence[object] = (),
 ) -> tuple[tuple[Example, ...], tuple[str, ...]]:
     """The scenarios in a file, and what a user should know.
 
-    Raises DataError for a row without a goal or one of the variables.
+    `tools`, `results`: of all of them, behind their own. Raises DataError for a row without a goal or one of the
+    variables, for what is no tool and no result, and for what demands nothing.
     """
     found: dict[Example, None] = {}
     unknown: dict[str, None] = {}
@@ -68,8 +84,11 @@ def read_scenarios(
             **{name: texts.get(name, "") for name in (*PARTS, "opening", "target", "group")},
             **{name: texts[name] for name in variables},
         )
-        found.setdefault(replace(made, slice=texts.get("slice", "")))
-    said: list[str] = []
+        where = f"{path}, row {number}"
+        made = replace(made, demands=demands_of(row.get("demands"), where))
+        # Equal scenarios are one: twice in a split they would count twice.
+        found.setdefault(replace(_equipped(made, row, tools, results, where), slice=texts.get("slice", "")))
+    said = _silent(path, found)
     if unknown:
         said.append(
             f"{path.name}: {', '.join(map(repr, unknown))} of the scenarios is read by nobody; a scenario has "
@@ -78,6 +97,34 @@ def read_scenarios(
     if len(found) < rows_read:
         said.append(f"{path.name}: {counted(rows_read - len(found), 'scenario')} left out that is there twice")
     return tuple(found), tuple(said)
+
+
+def _equipped(
+    made: Example, row: Mapping[str, object], tools: Sequence[object], results: Sequence[object], where: str
+) -> Example:
+    """The scenario with its own tools and results, and behind them those of all."""
+    own, common = tools_of(row.get("tools"), where), tools_of(tools, "[simulation] tools")
+    offered = (*own, *(tool for tool in common if tool not in own))
+    # Together, so that two of one name are found.
+    tools_of(offered, where)
+    given = results_of(row.get("results"), offered, where)
+    shared = results_of(results, offered, "[simulation] results") if results else ()
+    return replace(made, tools=offered, results=(*given, *shared))
+
+
+def _silent(path: Path, examples: Iterable[Example]) -> list[str]:
+    """A sentence where tools are on offer and nothing says what they give."""
+    counts: dict[str, int] = {}
+    for example in examples:
+        given = {result.tool for result in example.results}
+        for name in tool_names(example.tools):
+            counts[name] = counts.get(name, 0) + (name not in given)
+    return [
+        f"{path.name}: in {counted(count, 'scenario')} no result says what the tool {name!r} gives, so each call of it "
+        f"is told that there is none; write one under results, without `with` for all calls"
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def check_variables(path: Path, variables: Sequence[str]) -> None:

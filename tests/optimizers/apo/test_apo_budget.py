@@ -138,6 +138,15 @@ def test_a_minibatch_is_drawn_anew_every_round_and_is_not_the_beginning_of_the_d
     assert len(looked) > 20
 
 
+def test_a_pool_that_fits_the_beam_is_ranked_on_examples_of_its_own_as_was_foreseen(tmp_path: Path) -> None:
+    method = APO(rounds=2, beam=8, minibatch=10, expand=Expansion(groups=1, paraphrases=0, children=1))
+    result = search(tmp_path, method, model=planted_model(feature_accuracy(WORDS, base=0.3)))
+    assert [len(step.pool) for step in result.steps] == [2, 4]
+    most = method.upper_bounds(len(planted_task().train)).evaluations
+    # Two minibatches of ten share few of the examples, so the parent's are paid for twice.
+    assert 2 * (10 + 10) < result.steps[-1].spent.evaluations <= most
+
+
 def loss_task() -> Task:
     examples = [Example.of(f"word{number}", question=f"Which is number {number}?") for number in range(80)]
     return Task.from_examples(

@@ -17,6 +17,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.operators.bootstrapping import Teacher, Teaching
 from promptopt.optimizers.bootstrap.method import Bootstrap
 from promptopt.outcome.result import Result
+from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
@@ -185,6 +186,46 @@ def test_another_model_may_be_the_teacher(tmp_path: Path) -> None:
     taught = teach(tmp_path, Teaching(labelled=0, teacher="proposer"), only(), 2, proposer=teacher)
     assert [demo.target for demo in taught.sets[0]] == ["I know: yes"] * 2
     assert teacher.calls == 2
+
+
+def conducted(home: Path, method: Optimizer, *, teacher: Scripted | None, budget: int = 300) -> tuple[Result, Scripted]:
+    """A search on replies of a model that is never right by itself, with a model that may teach it."""
+    weak = Scripted(lambda request: "yes" if "Let me think" in text_of(request) else "no", name="weak")
+    models = Models(weak, proposer=Scripted(lambda _: "<prompt>Say it.</prompt>", name="writes"), teacher=teacher)
+    store, caps = home / "store.db", Budget(evaluations=budget)
+    return optimize(numbers(), method, model=models, budget=caps, store=store), weak
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "mipro"])
+def test_a_teacher_that_is_named_writes_the_demonstrations_and_is_charged_and_replayed(
+    tmp_path: Path, name: str
+) -> None:
+    method = build_optimizer(name, {"teach.labelled": 2})
+    teacher = Scripted(lambda _: "Let me think. yes", name="strong")
+    result, weak = conducted(tmp_path, method, teacher=teacher)
+    shown = [demo.target for each in result.lineage for demo in each.prompt.demos]
+    assert "Let me think. yes" in shown
+    assert result.best.test.score == 1.0
+    assert result.by_role["teacher"].calls == teacher.calls > 0
+    assert sum(each.calls for each in result.by_role.values()) == result.spent.calls
+    # As the task is sampled: greedily, unless it is a further try.
+    assert {request.sampling.temperature for request in teacher.log} == {0.0}
+    before = (teacher.calls, weak.calls)
+    conducted(tmp_path, method, teacher=teacher)
+    untaught, _ = conducted(tmp_path / "alone", method, teacher=None)
+    assert teacher.calls == before[0]
+    assert untaught.best.test.score == 0.0
+
+
+def test_whose_replies_are_shown_can_be_said_beside_a_teacher(tmp_path: Path) -> None:
+    teacher = Scripted(lambda _: "Let me think. yes", name="strong")
+    own = Bootstrap(teach=Teaching(labelled=2, teacher="task"))
+    result, _ = conducted(tmp_path / "own", own, teacher=teacher, budget=120)
+    assert teacher.calls == 0
+    assert any("the teacher was never asked" in warning for warning in result.warnings)
+    missing = Bootstrap(teach=Teaching(teacher="teacher"))
+    with pytest.raises(ConfigError, match="no teacher is named"):
+        conducted(tmp_path / "none", missing, teacher=None, budget=120)
 
 
 def search(home: Path, method: Bootstrap, model: Callable[[Request], str] = helped, **settings: object) -> Result:

@@ -132,6 +132,22 @@ def test_a_search_that_is_perfect_on_every_minibatch_ends_and_says_so(tmp_path: 
     assert any("full marks" in warning for warning in searched.result.warnings)
 
 
+@pytest.mark.slow
+def test_full_marks_end_a_search_for_what_they_are_though_a_reply_was_lost_before(tmp_path: Path) -> None:
+    asked: dict[str, None] = {}
+
+    def right(_: str, question: str) -> bool:
+        asked.setdefault(question)
+        # The first example that the reflector is to read, after the ten of the fronts.
+        return list(asked).index(question) != 10
+
+    method, mute = GEPA(pareto=10), lambda _: "?"
+    searched = search(tmp_path, method, right, mute, budget=Budget(evaluations=2_000))
+    assert len(searched.requests) == 2  # once more, as it came without tags
+    assert [warning for warning in searched.result.warnings if "full marks" in warning]
+    assert not [warning for warning in searched.result.warnings if "nothing of use" in warning]
+
+
 def test_the_winner_is_one_of_the_pool(tmp_path: Path) -> None:
     # Only on dev are rejected children better: they were never in the pool, and may not win.
     dev = {example["question"] for example in planted_task().dev}

@@ -93,6 +93,26 @@ def search(
 ONE = SIMBA(rounds=1, minibatch=8, candidates=3)
 
 
+def test_the_first_run_of_an_example_is_the_teachers_where_one_is_named(tmp_path: Path) -> None:
+    model, adviser_ = Scripted(lambda _: "no", name="target"), Scripted(adviser, name="proposer")
+    teacher = Scripted(lambda _: "yes", name="strong")
+    result = optimize(
+        planted_task(),
+        replace(ONE, demos=0),
+        model=Models(model, proposer=adviser_, teacher=teacher),
+        store=tmp_path / "store.db",
+    )
+    assert teacher.calls == 8 == result.by_role["teacher"].calls
+    # The teacher is asked as the task says, the others at the temperature of the runs.
+    assert {request.sampling.temperature for request in teacher.log} == {0.0}
+    runs = [request for request in model.log if isinstance(request, Request) and request.sampling.temperature == 1.0]
+    assert len(runs) == 2 * 8
+    # What a stronger model makes of the start is no mean of the start's.
+    start = next(each for each in result.steps[0].pool if each.prompt["instruction"] == START)
+    assert start.mean == 0.0
+    assert "Worth: 1" in text_of(adviser_.log[0])
+
+
 @pytest.mark.slow
 def test_a_step_takes_n_runs_of_each_example_and_one_of_each_candidate(tmp_path: Path) -> None:
     for method in (ONE, replace(ONE, rounds=3)):

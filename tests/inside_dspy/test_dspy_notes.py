@@ -1,0 +1,256 @@
+"""What a user of DSPy is told unasked: once, at their own line; and LM calls that would have gone past the run."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+
+dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
+
+from promptopt.dspy import PromptOpt, PromptOptWarning, lm_of  # noqa: E402
+from promptopt.errors import ConfigError  # noqa: E402
+from promptopt.models.scripted import Scripted  # noqa: E402
+from promptopt.run.budget import Budget  # noqa: E402
+from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
+from tests.inside_dspy.test_lms import answering  # noqa: E402
+
+
+def told(home: Path, student, configured, *, method="random", **given):
+    """The compiled program, and what the user was warned of."""
+    sets = {name: given.pop(name) for name in ("valset", "testset", "trainset") if name in given}
+    optimizer = PromptOpt(method, metric=right, budget=Budget(evaluations=80), store=home / "store.db", **given)
+    with warnings.catch_warnings(record=True) as seen, dspy.context(lm=configured):
+        warnings.simplefilter("always")
+        best = optimizer.compile(student, **{"trainset": examples(60), **sets})
+    assert all(each.category is PromptOptWarning for each in seen), seen
+    assert {each.filename for each in seen} <= {__file__}
+    return best, [str(each.message) for each in seen]
+
+
+class One(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+    def forward(self, question: str):
+        return self.answer(question=question)
+
+
+def test_how_the_data_are_divided_and_the_cache_are_told_once_and_kept(tmp_path: Path) -> None:
+    best, said = told(tmp_path, One(), lm(Engine()), valset=examples(20))
+    begins = ["20 examples of trainset stand in valset", "no testset was given", "DSPy's own cache is switched off"]
+    assert [sum(each.startswith(begin) for each in said) for begin in begins] == [1, 1, 1]
+    assert len(set(said)) == len(said)
+    assert all(best.promptopt.report().count(sentence) == 1 for sentence in said)
+
+
+def test_nothing_is_told_where_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    own = lm(Engine(), cache=False)
+    rows = examples(140)
+    sets = {"trainset": rows[:40], "valset": rows[40:70], "testset": rows[70:]}
+    optimizer = PromptOpt("random", metric=right, budget=Budget(evaluations=400), store=tmp_path / "store.db")
+    with warnings.catch_warnings(), dspy.context(lm=own):
+        warnings.simplefilter("error")
+        assert optimizer.compile(One(), **sets).promptopt.said == ()
+
+
+def test_the_same_compile_again_tells_nothing_anew_by_pythons_default(tmp_path: Path) -> None:
+    optimizer = PromptOpt("random", metric=right, budget=Budget(evaluations=80), store=tmp_path / "store.db")
+    with warnings.catch_warnings(record=True) as seen, dspy.context(lm=lm(Engine())):
+        warnings.simplefilter("default")
+        for _ in range(2):
+            optimizer.compile(One(), trainset=examples(60))
+    assert len({str(each.message) for each in seen}) == len(seen)
+
+
+class Keeps(One):
+    def __init__(self) -> None:
+        super().__init__()
+        self.past = []
+
+    def forward(self, question: str):
+        self.past.append(question)
+        return self.answer(question=" ".join(self.past[-2:]))
+
+
+def test_a_program_that_keeps_something_is_told_of(tmp_path: Path) -> None:
+    _, said = told(tmp_path, Keeps(), lm(Engine()))
+    assert sum("keeps something between cells" in each for each in said) == 1
+
+
+class Fails(One):
+    def forward(self, question: str):
+        raise KeyError(question[:1])
+
+
+class Silent(One):
+    def forward(self, question: str):
+        return None
+
+
+@pytest.mark.parametrize(("student", "why"), [(Fails, "it raised KeyError: 'q'"), (Silent, "it gave back None")])
+def test_a_program_that_fails_everywhere_is_told_of_with_the_reason(student, why: str, tmp_path: Path) -> None:
+    best, said = told(tmp_path, student(), lm(Engine()))
+    assert sum(why in each and "the program failed" in each for each in said) == 1
+    assert best.promptopt.result.start.test.score == 0.0
+
+
+class Threaded(One):
+    """Asks from a thread of its own, which DSPy hands the LM that is configured for the whole process."""
+
+    def forward(self, question: str):
+        found = []
+
+        def ask() -> None:
+            try:
+                found.append(self.answer(question=question))
+            except Exception as cause:  # noqa: BLE001 - as a program that goes on whatever fails
+                found.append(dspy.Prediction(answer=type(cause).__name__))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        return found[0]
+
+
+def test_a_call_from_a_thread_of_its_own_does_not_go_past_the_run(tmp_path: Path) -> None:
+    engine, before = Engine(), dspy.settings.lm
+    dspy.configure(lm=lm(engine))
+    try:
+        optimizer = PromptOpt("random", metric=right, budget=Budget(evaluations=60), store=tmp_path / "store.db")
+        with pytest.warns(PromptOptWarning) as seen:
+            best = optimizer.compile(Threaded(), trainset=examples(60))
+    finally:
+        dspy.configure(lm=before)
+    # What is left are calls of the proposer.
+    spent = best.promptopt.result.spent
+    assert engine.calls == spent.calls == spent.proposer_calls
+    assert sum("threads of its own" in str(each.message) for each in seen) == 1
+    assert best.answer.lm is None
+
+
+class Stronger(One):
+    def __init__(self, other) -> None:
+        super().__init__()
+        self.other = [other]
+
+    def forward(self, question: str):
+        with dspy.context(lm=self.other[0]):
+            return self.answer(question=question)
+
+
+class AwaitedStronger(dspy.Module):
+    def __init__(self, other) -> None:
+        super().__init__()
+        self.answer, self.other = dspy.Predict("question -> answer"), [other]
+
+    async def aforward(self, question: str):
+        with dspy.context(lm=self.other[0]):
+            return await self.answer.acall(question=question)
+
+
+@pytest.mark.parametrize("kind", [Stronger, AwaitedStronger])
+def test_an_lm_that_the_program_puts_in_place_is_metered_and_replayed_as_it_is_set(kind, tmp_path: Path) -> None:
+    configured, other = Engine(), Engine()
+    best, said = told(tmp_path, kind(lm(other, temperature=0.3)), lm(configured))
+    spent = best.promptopt.result.spent
+    assert other.calls == spent.calls - spent.proposer_calls > 0
+    assert configured.calls == spent.proposer_calls
+    assert {request.config.temperature for request in other.requests} == {0.3}
+    assert not any("by itself" in each for each in said)
+    before = other.calls
+    told(tmp_path, kind(lm(other, temperature=0.3)), lm(configured))
+    assert other.calls == before
+
+
+def test_a_model_given_answers_for_an_lm_that_the_program_puts_in_place_too(tmp_path: Path) -> None:
+    other, model = Engine(), Scripted(answering, name="scripted")
+    best, _ = told(tmp_path, Stronger(lm(other)), None, model=model)
+    assert (other.calls, model.calls) == (0, best.promptopt.result.spent.calls)
+
+
+class Sets(One):
+    def __init__(self, other) -> None:
+        super().__init__()
+        self.other = [other]
+
+    def forward(self, question: str):
+        self.set_lm(self.other[0])
+        return self.answer(question=question)
+
+
+@pytest.mark.parametrize("kind", ["set in forward", "one of ours is configured"])
+def test_an_lm_that_is_asked_past_the_run_is_told_of(kind: str, tmp_path: Path) -> None:
+    other = lm(Engine())
+    ours = kind == "one of ours is configured"
+    configured = lm_of(Scripted(answering, name="scripted")) if ours else lm(Engine())
+    _, said = told(tmp_path, Stronger(other) if ours else Sets(other), configured)
+    assert sum("asks the LM 'scripted' by itself" in each for each in said) == 1
+
+
+class Weak(Engine):
+    """Right where it is shown how a stronger one worked."""
+
+    def write(self, system, user, request):
+        shown = any("strong" in part.text for each in request.messages for part in each.parts)
+        return f"[[ ## reasoning ## ]]\nweak\n\n[[ ## answer ## ]]\n{'yes' if shown else 'no'}"
+
+
+class Strong(Engine):
+    def write(self, system, user, request):
+        return "[[ ## reasoning ## ]]\nstrong\n\n[[ ## answer ## ]]\nyes"
+
+
+@pytest.mark.parametrize("given", ["a teacher LM", "a teacher program"])
+def test_another_lm_teaches_as_it_is_set_and_is_counted(given: str, tmp_path: Path) -> None:
+    weak, strong, student = Weak(), Strong(), dspy.ChainOfThought("question -> answer")
+    lms = lm(weak, cache=False), lm(strong, cache=False, temperature=0.2)
+    teacher = student.deepcopy()
+    teacher.set_lm(lms[1])
+    named, program = ({}, {"teacher": teacher}) if given == "a teacher program" else ({"teacher": lms[1]}, {})
+    budget = Budget(evaluations=200)
+    optimizer = PromptOpt("bootstrap", metric=right, budget=budget, store=tmp_path / "store.db", **named)
+    with warnings.catch_warnings(), dspy.context(lm=lms[0]):
+        warnings.simplefilter("ignore")
+        best = optimizer.compile(student, trainset=examples(), **program)
+        result = best.promptopt.result
+        assert result.best.test.score == 1.0
+        assert any(demo.reasoning == "strong" for demo in best.predict.demos)
+        assert best.predict.lm is None
+        assert result.by_role["teacher"].calls == strong.calls > 0
+        assert result.spent.calls == weak.calls + strong.calls
+        assert {request.config.temperature for request in strong.requests} == {0.2}
+        optimizer.compile(student, trainset=examples(), **program)
+    assert result.spent.calls == weak.calls + strong.calls
+
+
+def test_a_teacher_answers_in_place_of_all_lms_of_the_program(tmp_path: Path) -> None:
+    weak, own, strong, student = Weak(), Weak(), Strong(), dspy.ChainOfThought("question -> answer")
+    student.predict.lm = lm(own)
+    best, _ = told(tmp_path, student, lm(weak), method="bootstrap", teacher=lm(strong), trainset=examples())
+    assert any(demo.reasoning == "strong" for demo in best.predict.demos)
+    assert best.promptopt.result.spent.calls == weak.calls + own.calls + strong.calls
+
+
+def test_a_teacher_that_nobody_asks_is_told_of_and_one_without_an_lm_refused(tmp_path: Path) -> None:
+    _, said = told(tmp_path, One(), lm(Engine()), teacher=lm(Strong()))
+    assert sum("the teacher was never asked: random has none" in each for each in said) == 1
+    optimizer = PromptOpt("bootstrap", metric=right)
+    with pytest.raises(ConfigError, match="the teacher program has 0 LMs of its own"), dspy.context(lm=lm(Engine())):
+        optimizer.compile(One(), trainset=examples(), teacher=One())
+    with pytest.raises(ConfigError, match=r"give a dspy\.Module"), dspy.context(lm=lm(Engine())):
+        optimizer.compile(One(), trainset=examples(), teacher="openai/gpt-5")
+
+
+def test_a_run_that_an_outage_suspends_is_told_of(tmp_path: Path) -> None:
+    class Failing(Engine):
+        def complete(self, request):
+            if self.calls >= 30:
+                raise dspy.lm15.InvalidRequestError("the server is gone")
+            return super().complete(request)
+
+    _, said = told(tmp_path, One(), lm(Failing()))
+    assert sum("the run is suspended, without a verdict" in each and "the server is gone" in each for each in said) == 1
