@@ -64,19 +64,16 @@ class Run:
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
-        self.reserve = reserve
-        self._turns, self.seed = Turns(task), seed
+        self.reserve, self.seed, self._turns = reserve, seed, Turns(task)
         self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
-        self._final_journal = final_journal
-        self.initial: Prompt = task.initial
+        self._final_journal, self.initial = final_journal, task.initial
         self.train: tuple[Example, ...] = task.train
         self.dev: tuple[Example, ...] = task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
-        self._rngs: dict[str, random.Random] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
-        self._board = Scoreboard(task.initial, task.train, task.dev)
+        self._board, self._rngs = Scoreboard(task.initial, task.train, task.dev), dict[str, random.Random]()
         self._thread, self._warned = threading.get_ident(), dict[str, None]()
         self._phase, self._begun = "search", time.monotonic()
         self.steps: list[StepDone] = []
