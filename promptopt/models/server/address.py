@@ -89,7 +89,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def _looked_up(host: str) -> str:
-    """A host in lower case and ASCII, where digits and dots of other scripts are plain ones; a last dot says nothing."""
+    """A host in lower case and ASCII: digits and dots of other scripts are plain ones, and a last dot says nothing."""
     if not host.isascii():
         # Dots first: the codec fails on a name that begins or ends with one, and would leave it as it is.
         host = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
@@ -121,6 +121,7 @@ def _parts(address: str) -> SplitResult:
         host = parts.hostname if parts.scheme in _PORTS and (parts.port is None or parts.port) else None
     except ValueError:
         parts = host = None
-    if host is None or not _looked_up(host).strip(".") or parts is None or "@" in parts.netloc or not address.isprintable():
+    named = host is not None and _looked_up(host).strip(".")
+    if not named or parts is None or "@" in parts.netloc or not address.isprintable():
         raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
     return parts
