@@ -198,11 +198,16 @@ class Training:
         # On a replay no policy is loaded; should one be needed later, it keeps the weights as it passes here again.
         if self._policy is not None and self._applied == place:
             self._keep(self._policy, place)
+        elif self._policy is None:
+            # A run that trains what another run of the store trained loads no policy either.
+            self._run.kept.adopt("policy", self.state)
 
     def keep_best(self) -> None:
         """Keep the weights of now as the best so far too, which `mark` leaves alone; `settle` goes back to them."""
         if self._policy is not None and self._applied == len(self._events):
             self._run.kept.put(BEST, self._policy.state(), self.state)
+        elif self._policy is None:
+            self._run.kept.adopt(BEST, self.state)
 
     def settle(self, state: str) -> None:
         """Be the policy as it was in `state`, a moment of this training."""

@@ -22,15 +22,14 @@ from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
+from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
 from promptopt.optimizers.rlprompt.layers import draw, two_layers
 from promptopt.optimizers.rlprompt.weights import packed, unpacked
-from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
+from promptopt.optimizers.rlprompt.words import allowed_tokens, check_allowed, text_of
 
 Tensor = Any
 """A torch tensor; torch is optional, so its types are not known here."""
 Algorithm = Literal["sql", "rloo", "grpo"]
-TIE = 0.01
-"""Nats below the likeliest within which tokens tie for the top k: a hundredth of their probability. Ours."""
 NEVER = -1e4
 """The logit of what the filter leaves out: a probability of zero, and no NaN where it is multiplied by."""
 
@@ -109,7 +108,8 @@ class AdapterPolicy:
             # Soft Q-learning goes by all tokens that may be written, whichever of them could be drawn.
             kept = None
             if settings.algorithm != "sql":
-                kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))[rows]
+                draws = self._draws(batch.seed, len(batch.samples))
+                kept = drawable(drawn[0].detach(), draws[0], settings.top)[rows]
             losses.append(self._loss([part[rows] for part in drawn], kept, wanted))
             seen = [part[rows].detach() for part in drawn]
             # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
@@ -143,11 +143,7 @@ class AdapterPolicy:
         self._model, self._body, head = model, model.base_model, model.get_output_embeddings()
         width = head.weight.shape[1]
         ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
-        for name, most in (("top", settings.top), ("fluent", settings.fluent)):
-            if most is not None and most > len(ids):
-                raise ConfigError(
-                    f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
-                )
+        check_allowed(ids, self._checkpoint.called, top=settings.top, fluent=settings.fluent)
         self._ids = torch.tensor(ids, device=self._device)
         self._place = {each: place for place, each in enumerate(ids)}
         self._head = head.weight[self._ids]
@@ -236,11 +232,7 @@ class AdapterPolicy:
     # --- writing ---
 
     def _draws(self, seed: int, count: int) -> Tensor:
-        """Even numbers in [0, 1) for every choice of every place: for ties, and for tokens. Alike on every device."""
-        torch, settings = self._torch, self._settings
-        chance = torch.Generator().manual_seed(seed)
-        shape = (2, count, settings.length, len(self._place))
-        return torch.rand(shape, generator=chance).to(self._device)
+        return chances(seed, (count, self._settings.length, len(self._place))).to(self._device)
 
     def _written(self, count: int, draws: Tensor | None, contexts: Sequence[str] = ()) -> Tensor:
         """Places of tokens among those allowed, (count, T); without draws the likeliest."""
@@ -258,24 +250,11 @@ class AdapterPolicy:
             out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
             logits = self._logits(self._online, out.last_hidden_state[:, -1])
             if draws is not None:
-                kept = self._kept(logits[:, None], draws[:, :, step : step + 1])[:, 0]
-                # The largest of log-probability and Gumbel noise is a draw.
-                noise = -(-draws[1, :, step].clamp_min(1e-30).log()).clamp_min(1e-30).log()
-                logits = (logits + noise).masked_fill(~kept, -torch.inf)
+                logits = perturbed(logits, draws[:, :, step], self._settings.top)
             chosen = logits.argmax(-1)
             written.append(chosen)
             read = self._ids[chosen][:, None]
         return torch.stack(written, dim=1)
-
-    def _kept(self, logits: Tensor, draws: Tensor) -> Tensor:
-        """Which tokens can be drawn: the k likeliest; those within `TIE` of each other in an order of chance."""
-        torch, top = self._torch, self._settings.top
-        if top is None:
-            return torch.ones_like(logits, dtype=torch.bool)
-        below = (logits.amax(-1, keepdim=True) - logits) / TIE
-        order = below.floor() + draws[0]
-        chosen = order.topk(top, dim=-1, largest=False).indices
-        return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, chosen, True)
 
     def _samples(self, places: Tensor, contexts: Sequence[str] = ()) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]

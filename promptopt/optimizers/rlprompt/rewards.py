@@ -13,9 +13,18 @@ EPSILON = 1e-4
 """Added to the standard deviation (their code)."""
 
 
+def finite(rewards: Sequence[float]) -> list[float]:
+    """With the least finite reward in the place of every other: of a text that is impossible, its loss is infinite.
+
+    Zeros where none is finite.
+    """
+    least = min((each for each in rewards if math.isfinite(each)), default=0.0)
+    return [each if math.isfinite(each) else least for each in rewards]
+
+
 def tied(rewards: Sequence[float]) -> bool:
     """Whether all rewards are equal, up to rounding."""
-    return max(rewards) - min(rewards) < 1e-9
+    return max(finite(rewards)) - min(finite(rewards)) < 1e-9
 
 
 def z_scores(rewards: Sequence[float], among: Sequence[float] | None = None) -> list[float]:

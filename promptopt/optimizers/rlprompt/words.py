@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from promptopt.errors import ConfigError
+
 BROKEN = "\ufffd"
 """What a piece of a character decodes to."""
 UNWRITABLE = frozenset("{}")
@@ -50,6 +52,20 @@ def allowed_tokens(tokenizer: Any, rows: int, most: int | None, *, masked: bool 
     first = words[:most]
     others = [token for token in found if token not in set(first)]
     return sorted([*first, *others[: most - len(first)]])
+
+
+def check_allowed(ids: Sequence[int], called: str, **limits: int | None) -> None:
+    """Raise ConfigError where a policy can write nothing, or fewer tokens than a limit of `explore` needs."""
+    if not ids:
+        raise ConfigError(
+            f"the policy model {called!r} can write no text: each of its tokens is a special one, a piece of a "
+            f"character, white space, or holds a brace; name another model"
+        )
+    for name, most in limits.items():
+        if most is not None and most > len(ids):
+            raise ConfigError(
+                f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
+            )
 
 
 def _writable(text: str) -> bool:
