@@ -143,6 +143,7 @@ class Training:
             self._fresh = opened()
             return self._fresh.name
 
+        # In the key too: two runs of one name may differ in what the name does not say, such as a price.
         made_from = [spec, str(run.seed), *map(spoken, settings)]
         self._name = run.memo("policy", named, *made_from)
         # All that happened, and the beginning of it that the policy is to be as after.
@@ -186,6 +187,7 @@ class Training:
             # JSON has no NaN.
             return json.dumps({name: value if math.isfinite(value) else None for name, value in found.items()})
 
+        # A chain: a batch at another place of the training, or after others, is another event.
         event = _Event(batch, digest([self.state, batch.said()]))
         told = json.loads(self._run.memo("policy update", step, event.after))
         self._add(event)
@@ -257,12 +259,14 @@ class Training:
 
     def _loaded(self) -> Policy:
         policy = self._opened() if self._fresh is None else self._fresh
+        # Weights of other files would not raise by themselves: they would train on, and the record would be nobody's.
         if policy.name != self._name:
             raise ConfigError(
                 f"this run trains {self._name}, and found {policy.name}; give it the model that it began with, or "
                 f"begin another run with another seed"
             )
         self._policy = policy
+        # The latest first: the fewer updates are learned again, the better.
         for place in sorted((each for each in self._marks if each <= len(self._events)), reverse=True):
             state = self._kept_at(self._marks[place])
             if state is not None:

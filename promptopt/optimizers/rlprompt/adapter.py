@@ -93,9 +93,11 @@ class AdapterPolicy:
         """One step of Adam on what was drawn, what was not, or the mean of both."""
         settings, torch = self._settings, self._torch
         if settings.algorithm == "sql":
+            # Before the forward pass, as in their code: this step's loss is against a target that lags by one update.
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
         parts = (batch.samples if rows else (), batch.contexts[: len(batch.samples)]), (batch.others, ())
+        # No gradient flows through the frozen model: its inputs are tokens, which are not differentiable.
         read = [self._states(each, contexts) for each, contexts in parts if each]
         if not read:
             return Learned(0.0, 0.0, 0.0)
@@ -159,6 +161,7 @@ class AdapterPolicy:
             two_layers(width, settings.hidden, settings.seed).to(self._device) for _ in ("online", "target")
         )
         self._target.load_state_dict(self._online.state_dict())
+        # It follows by `objectives.follow` alone; their code lets gradients gather here that nothing uses.
         self._target.requires_grad_(False)
         self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
 
@@ -204,6 +207,7 @@ class AdapterPolicy:
         return self._torch.nn.functional.linear(states, self._head, self._head_bias)
 
     def _logits(self, network: Any, states: Tensor) -> Tensor:
+        # A2 relu(A1 h + c1) + c2 takes the state's place before the model's own output layer (their code).
         logits = self._scores(network(states)) + self._bias()
         return logits if not self._settings.fluent else logits.masked_fill(~self._fluent(states), NEVER)
 
@@ -292,6 +296,7 @@ class AdapterPolicy:
         with self._torch.no_grad():
             target, frozen = self._logits(self._target, states), self._scores(states)
         actions = self._torch.tensor(rows, device=self._device)
+        # The frozen logits are of the whole vocabulary that may be written: KL and its price are over that.
         return [self._logits(self._online, states), target, frozen, actions]
 
     def _loss(self, parts: Sequence[Tensor], kept: Tensor | None, targets: Sequence[float]) -> Tensor:
@@ -313,6 +318,7 @@ class AdapterPolicy:
         torch, parameters = self._torch, list(self._online.parameters())
         self._adam.zero_grad()
         loss.backward()
+        # Soft values begin at log |V| and mismatches are squared, so the first gradients are large.
         norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
         if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
             return float("nan")

@@ -59,6 +59,7 @@ class Search:
         """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
         run = self._run
         empty = run.initial.replace(run.task.editable, "")
+        # Ranked beside what is found, so that a search that gains nothing is seen to.
         baseline = run.initial
         if run.task.broken_by(empty, run.count_tokens) is None:
             (baseline,) = run.admit([Proposal(empty, (run.initial,), "empty")])
@@ -81,11 +82,13 @@ class Search:
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""
         left = self._run.evaluations_left()
+        # Two looks: the one that this step may end in, and the last.
         return left is None or left >= self._plan.step + 2 * len(self._held)
 
     def step(self, number: int) -> bool:
         """Draw, reward, learn; at the end of an interval look at the greedy prompt. False where the search is over."""
         run, plan = self._run, self._plan
+        # Drawn also at steps that draw no prompt, so that a mode moves no later step's seed.
         seed = run.rng("policy").getrandbits(63)
         rows = [] if self._inputs is None else self._inputs.of_step()
         contexts = [] if self._inputs is None else [self._inputs.context(example) for example in rows]
@@ -113,6 +116,7 @@ class Search:
     def end(self) -> None:
         """The last greedy prompt, and the best that were drawn, ranked on dev with the others."""
         run = self._run
+        # The greedy prompt of the last interval may be older than what was learned since.
         last = max((entry.step for entry in self._archive.values()), default=0)
         self._greedy(last)
         archive = self._archive.values() if self._inputs is None else ()
@@ -233,6 +237,7 @@ class Search:
         scores = z_scores(earned, None if among is None else finite(among))
         if self._method.algorithm == "grpo":
             return scores
+        # Soft Q-learning's entropy has a weight of 1, so the scale sets how much a reward counts against it.
         return [shaped(each, (0.0, 1.0), (learn.offset, learn.offset + learn.scale)) for each in scores]
 
     def _retreated(self) -> bool:

@@ -15,6 +15,7 @@ UNWRITABLE = frozenset("{}")
 
 def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
     """The text of tokens that follow others: a space before the first one stays, in every kind of vocabulary."""
+    # Many tokenizers drop the space of a text that they begin, but not of one that goes on.
     anchor = anchor_of(tokenizer)
     return _decode(tokenizer, [anchor, *tokens])[len(_decode(tokenizer, [anchor])) :]
 
@@ -32,6 +33,7 @@ def allowed_tokens(tokenizer: Any, rows: int, most: int | None, *, masked: bool 
     show nothing. `most`: so many of them, whole words before other pieces, each in the vocabulary's own order, which
     for byte-pair vocabularies is by frequency.
     """
+    # Output layers are padded for speed: rows beyond the tokenizer mean nothing, and ids beyond the rows have none.
     known = min(len(tokenizer), rows)
     if not masked:
         return list(range(known))
@@ -69,6 +71,7 @@ def check_allowed(ids: Sequence[int], called: str, **limits: int | None) -> None
 
 
 def _writable(text: str) -> bool:
+    # Braces would be slots to who reads the prompt as a pattern; line breaks would end it in many layouts.
     return bool(text.strip()) and BROKEN not in text and text.isprintable() and not UNWRITABLE.intersection(text)
 
 
