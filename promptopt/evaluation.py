@@ -301,6 +301,7 @@ def explain(
         if watch is not None:
             watch(run)
         chosen = _prompt_of(task, prompt)
+        refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
         drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         with no_search():
             kept = scorable(run, chosen, drawn)

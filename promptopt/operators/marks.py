@@ -33,16 +33,11 @@ def mark_in(text: str) -> str:
     return "" if found is None else found[0]
 
 
-def marked(content: Content) -> str:
-    """The first mark in what a model is sent; nothing where there is none."""
-    texts = [content] if isinstance(content, str) else [message.content for message in content]
-    return next((mark for text in texts if (mark := mark_in(text))), "")
-
-
 def around(content: Content, mark: str) -> str:
     """What a model is sent without the mark, which is what the policy reads: a chat's messages in lines."""
     if isinstance(content, str):
         return content.replace(mark, "")
+    # As text and not through a chat template: the policy was made to go on from a text, and may have no template.
     texts = [message.content.replace(mark, "") for message in content]
     return "\n".join(text for text in texts if text.strip())
 
@@ -65,11 +60,14 @@ class Fills(Protocol):
 
 
 def refuse_unfilled(texts: Iterable[str], model: str) -> None:
-    """Raise ConfigError where a prompt's texts hold a mark and `model`, the name of what is asked, fills none."""
+    """Raise ConfigError where a prompt holds a mark that `model`, the name of what is asked, does not fill."""
     mark = next((mark for text in texts if (mark := mark_in(text))), "")
-    if mark and not model.startswith("rewritten/policy/"):
-        raise ConfigError(
-            f"the prompt holds {mark}, which stands for what a policy of rlprompt writes for each input, and "
-            f"{model!r} would read it as it is; write the policy with `promptopt runs prompter RUN --out FOLDER`, and "
-            f"name the model rewritten/policy/FOLDER::MODEL"
-        )
+    if not mark or mark in model:
+        return
+    # The name of a policy holds its mark.
+    other = f"is another policy, {mark_in(model)}" if mark_in(model) else "would read it as it is"
+    raise ConfigError(
+        f"the prompt holds {mark}, which stands for what that policy of rlprompt writes for each input, and {model!r} "
+        f"{other}; write the policy with `promptopt runs prompter RUN --out FOLDER`, and name the model "
+        f"rewritten/policy/FOLDER::MODEL"
+    )

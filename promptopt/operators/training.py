@@ -143,6 +143,7 @@ class Training:
             self._fresh = opened()
             return self._fresh.name
 
+        # In the key too: two runs of one name may differ in what the name does not say, such as a price.
         made_from = [spec, str(run.seed), *map(spoken, settings)]
         self._name = run.memo("policy", named, *made_from)
         # All that happened, and the beginning of it that the policy is to be as after.
@@ -186,6 +187,7 @@ class Training:
             # JSON has no NaN.
             return json.dumps({name: value if math.isfinite(value) else None for name, value in found.items()})
 
+        # A chain: a batch at another place of the training, or after others, is another event.
         event = _Event(batch, digest([self.state, batch.said()]))
         told = json.loads(self._run.memo("policy update", step, event.after))
         self._add(event)
@@ -198,11 +200,16 @@ class Training:
         # On a replay no policy is loaded; should one be needed later, it keeps the weights as it passes here again.
         if self._policy is not None and self._applied == place:
             self._keep(self._policy, place)
+        elif self._policy is None:
+            # A run that trains what another run of the store trained loads no policy either.
+            self._run.kept.adopt("policy", self.state)
 
     def keep_best(self) -> None:
         """Keep the weights of now as the best so far too, which `mark` leaves alone; `settle` goes back to them."""
         if self._policy is not None and self._applied == len(self._events):
             self._run.kept.put(BEST, self._policy.state(), self.state)
+        elif self._policy is None:
+            self._run.kept.adopt(BEST, self.state)
 
     def settle(self, state: str) -> None:
         """Be the policy as it was in `state`, a moment of this training."""
@@ -252,12 +259,14 @@ class Training:
 
     def _loaded(self) -> Policy:
         policy = self._opened() if self._fresh is None else self._fresh
+        # Weights of other files would not raise by themselves: they would train on, and the record would be nobody's.
         if policy.name != self._name:
             raise ConfigError(
                 f"this run trains {self._name}, and found {policy.name}; give it the model that it began with, or "
                 f"begin another run with another seed"
             )
         self._policy = policy
+        # The latest first: the fewer updates are learned again, the better.
         for place in sorted((each for each in self._marks if each <= len(self._events)), reverse=True):
             # The latest mark that has weights: one that was passed on a replay kept none.
             state = self._kept_at(self._marks[place])

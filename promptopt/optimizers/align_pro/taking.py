@@ -36,6 +36,7 @@ def take_prompter(store: Store, run: str, fingerprint: Mapping[str, Any], folder
             f"by; run its command again"
         )
     train: Any = method["train"]
+    # As `trained.open_prompter` makes it: the adapters have to have the same shapes.
     settings = PrompterSettings(train["rank"], train["rate"], train["clip"], train["longest"], fingerprint["seed"])
     prompter = Prompter(str(method["prompter"]).removeprefix(SCHEME), settings, usable_device("cpu"))
     prompter.restore(state)

@@ -17,7 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.providers import Provider
 from promptopt.models.specs import open_model
 from promptopt.models.tokens import estimate_tokens
-from promptopt.operators.marks import Fills, around, filled, marked
+from promptopt.operators.marks import Fills, around, filled
 from promptopt.operators.reflect import SAME, refuses, room, unusable
 from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
@@ -89,14 +89,9 @@ class _Filling:
     mark: str
 
     def asked(self, content: Content) -> str | None:
-        """All but the mark. Raises ConfigError where it is another policy's."""
-        found = marked(content)
-        if found and found != self.mark:
-            raise ConfigError(
-                f"the prompt holds {found}, and the policy that is asked is {self.mark}; name the policy that the "
-                f"prompt came with"
-            )
-        return around(content, found) if found else None
+        """All but the mark. Another policy's is left alone: it is the user's own text, or refused where prompts are."""
+        texts = [content] if isinstance(content, str) else [message.content for message in content]
+        return around(content, self.mark) if any(self.mark in text for text in texts) else None
 
     def request(self, text: str, sampling: Sampling) -> Request:
         """As it is: a policy goes on from it."""
@@ -157,6 +152,7 @@ class Rewritten:
         """The target's replies; what the prompter read and wrote is in their tokens."""
         asked = self._rewrite([request.content for request in requests], stopping)
         ready = [place for place, content in enumerate(asked) if content is not None]
+        # What requests share as a prefix does not outlast the rewrite.
         passed = [replace(requests[place], content=content, shared=0) for place, content in enumerate(asked)
                   if content is not None]  # fmt: skip
         for number, reply in self._target.generate(passed, stopping):
@@ -195,6 +191,7 @@ class Rewritten:
         longest = sized(self._sampling, max(map(self.count_tokens, missing), default=0))
         for number, reply in self._prompter.generate([way.request(text, longest) for text in missing], stopping):
             used = way.used(reply, missing[number], self.count_tokens)
+            # Kept for the life of the object: equal inputs come under many prompts, and have one rewrite.
             self._known[missing[number]] = (used, reply.prompt_tokens, reply.completion_tokens)
         return [
             content if text is None else way.put(content, self._known[text][0]) if text in self._known else None

@@ -22,15 +22,14 @@ from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
+from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
 from promptopt.optimizers.rlprompt.layers import draw, two_layers
 from promptopt.optimizers.rlprompt.weights import packed, unpacked
-from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
+from promptopt.optimizers.rlprompt.words import allowed_tokens, check_allowed, text_of
 
 Tensor = Any
 """A torch tensor; torch is optional, so its types are not known here."""
 Algorithm = Literal["sql", "rloo", "grpo"]
-TIE = 0.01
-"""Nats below the likeliest within which tokens tie for the top k: a hundredth of their probability. Ours."""
 NEVER = -1e4
 """The logit of what the filter leaves out: a probability of zero, and no NaN where it is multiplied by."""
 
@@ -94,9 +93,11 @@ class AdapterPolicy:
         """One step of Adam on what was drawn, what was not, or the mean of both."""
         settings, torch = self._settings, self._torch
         if settings.algorithm == "sql":
+            # Before the forward pass, as in their code: this step's loss is against a target that lags by one update.
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
         parts = (batch.samples if rows else (), batch.contexts[: len(batch.samples)]), (batch.others, ())
+        # No gradient flows through the frozen model: its inputs are tokens, which are not differentiable.
         read = [self._states(each, contexts) for each, contexts in parts if each]
         if not read:
             return Learned(0.0, 0.0, 0.0)
@@ -109,7 +110,8 @@ class AdapterPolicy:
             # Soft Q-learning goes by all tokens that may be written, whichever of them could be drawn.
             kept = None
             if settings.algorithm != "sql":
-                kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))[rows]
+                draws = self._draws(batch.seed, len(batch.samples))
+                kept = drawable(drawn[0].detach(), draws[0], settings.top)[rows]
             losses.append(self._loss([part[rows] for part in drawn], kept, wanted))
             seen = [part[rows].detach() for part in drawn]
             # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
@@ -143,11 +145,7 @@ class AdapterPolicy:
         self._model, self._body, head = model, model.base_model, model.get_output_embeddings()
         width = head.weight.shape[1]
         ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
-        for name, most in (("top", settings.top), ("fluent", settings.fluent)):
-            if most is not None and most > len(ids):
-                raise ConfigError(
-                    f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
-                )
+        check_allowed(ids, self._checkpoint.called, top=settings.top, fluent=settings.fluent)
         self._ids = torch.tensor(ids, device=self._device)
         self._place = {each: place for place, each in enumerate(ids)}
         self._head = head.weight[self._ids]
@@ -163,6 +161,7 @@ class AdapterPolicy:
             two_layers(width, settings.hidden, settings.seed).to(self._device) for _ in ("online", "target")
         )
         self._target.load_state_dict(self._online.state_dict())
+        # It follows by `objectives.follow` alone; their code lets gradients gather here that nothing uses.
         self._target.requires_grad_(False)
         self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
 
@@ -208,6 +207,7 @@ class AdapterPolicy:
         return self._torch.nn.functional.linear(states, self._head, self._head_bias)
 
     def _logits(self, network: Any, states: Tensor) -> Tensor:
+        # A2 relu(A1 h + c1) + c2 takes the state's place before the model's own output layer (their code).
         logits = self._scores(network(states)) + self._bias()
         return logits if not self._settings.fluent else logits.masked_fill(~self._fluent(states), NEVER)
 
@@ -236,11 +236,7 @@ class AdapterPolicy:
     # --- writing ---
 
     def _draws(self, seed: int, count: int) -> Tensor:
-        """Even numbers in [0, 1) for every choice of every place: for ties, and for tokens. Alike on every device."""
-        torch, settings = self._torch, self._settings
-        chance = torch.Generator().manual_seed(seed)
-        shape = (2, count, settings.length, len(self._place))
-        return torch.rand(shape, generator=chance).to(self._device)
+        return chances(seed, (count, self._settings.length, len(self._place))).to(self._device)
 
     def _written(self, count: int, draws: Tensor | None, contexts: Sequence[str] = ()) -> Tensor:
         """Places of tokens among those allowed, (count, T); without draws the likeliest."""
@@ -258,24 +254,11 @@ class AdapterPolicy:
             out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
             logits = self._logits(self._online, out.last_hidden_state[:, -1])
             if draws is not None:
-                kept = self._kept(logits[:, None], draws[:, :, step : step + 1])[:, 0]
-                # The largest of log-probability and Gumbel noise is a draw.
-                noise = -(-draws[1, :, step].clamp_min(1e-30).log()).clamp_min(1e-30).log()
-                logits = (logits + noise).masked_fill(~kept, -torch.inf)
+                logits = perturbed(logits, draws[:, :, step], self._settings.top)
             chosen = logits.argmax(-1)
             written.append(chosen)
             read = self._ids[chosen][:, None]
         return torch.stack(written, dim=1)
-
-    def _kept(self, logits: Tensor, draws: Tensor) -> Tensor:
-        """Which tokens can be drawn: the k likeliest; those within `TIE` of each other in an order of chance."""
-        torch, top = self._torch, self._settings.top
-        if top is None:
-            return torch.ones_like(logits, dtype=torch.bool)
-        below = (logits.amax(-1, keepdim=True) - logits) / TIE
-        order = below.floor() + draws[0]
-        chosen = order.topk(top, dim=-1, largest=False).indices
-        return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, chosen, True)
 
     def _samples(self, places: Tensor, contexts: Sequence[str] = ()) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]
@@ -313,6 +296,7 @@ class AdapterPolicy:
         with self._torch.no_grad():
             target, frozen = self._logits(self._target, states), self._scores(states)
         actions = self._torch.tensor(rows, device=self._device)
+        # The frozen logits are of the whole vocabulary that may be written: KL and its price are over that.
         return [self._logits(self._online, states), target, frozen, actions]
 
     def _loss(self, parts: Sequence[Tensor], kept: Tensor | None, targets: Sequence[float]) -> Tensor:
@@ -334,6 +318,7 @@ class AdapterPolicy:
         torch, parameters = self._torch, list(self._online.parameters())
         self._adam.zero_grad()
         loss.backward()
+        # Soft values begin at log |V| and mismatches are squared, so the first gradients are large.
         norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
         if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
             return float("nan")

@@ -29,6 +29,7 @@ Group = list[tuple[int, Entry]]
 
 def groups(entries: Sequence[Entry | None], rows: Sequence[Example]) -> list[Group]:
     """The entries of each input together where `rows` says which input each was written for, else all of them."""
+    # Rewards on different inputs differ by how hard these are, which says nothing of the prompts.
     names = rows if rows else [None] * len(entries)
     found: dict[Example | None, Group] = {}
     for place, (entry, name) in enumerate(zip(entries, names, strict=True)):

@@ -30,6 +30,7 @@ class PerInput:
 
     def of_step(self) -> list[Example]:
         """The example of every row of the next step: those of one input stand together."""
+        # Without replacement, as their data loader goes: each input is learned from as often as any other.
         chosen: list[Example] = []
         for _ in range(self._inputs):
             if not self._waiting:
@@ -40,6 +41,7 @@ class PerInput:
     def context(self, example: Example) -> str:
         """What the policy reads of an example."""
         task = self._run.task
+        # Any mark will do: it is taken out again, and what stays must not depend on how far the training is.
         content, _ = task.render(self._run.initial.replace(task.editable, _ANY), example)
         return around(content, _ANY)
 
@@ -56,6 +58,7 @@ class PerInput:
         return marked, next((why for why in broken if why is not None), None)
 
     def _written(self, state: str, example: Example) -> Prompt:
+        # The final choice and the test ask for the policy that won, and training went on after it.
         self._training.settle(state)
         text = self._training.greedy(self.context(example)).text
         return self._run.initial.replace(self._run.task.editable, text)

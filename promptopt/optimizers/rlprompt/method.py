@@ -100,6 +100,7 @@ class RLPrompt:
     def least(self, room: Room) -> int:
         """Evaluations of the fewest steps that are of use."""
         sized = self._sized(room)
+        # The looks that so many steps contain, and two more: the empty prompt and the last greedy one.
         return USEFUL * sized.step + (2 + USEFUL // sized.every) * sized.held
 
     def upper_bounds(self, train: int) -> UpperBounds:
@@ -136,6 +137,7 @@ class RLPrompt:
     def _sized(self, room: Room) -> RLPlan:
         preset, size = PRESETS[self.preset], self.size
         length = _given(self.length, preset.length)
+        # The paper: 12,000 steps for five tokens and 6,000 for two.
         steps = preset.steps // 2 if self.preset == "paper" and length <= 2 else preset.steps
         prompts = _given(size.prompts, preset.prompts)
         if self.inputs and (prompts % self.inputs or prompts < 2 * self.inputs):
@@ -164,6 +166,7 @@ def evenly(run: Run, pool: Sequence[Example], most: int, stream: str) -> list[Ex
     """Up to `most` of them, one of each label in turn; by chance, and without labels by chance alone."""
     order = run.rng(stream).sample(list(pool), len(pool))
     classes = [[each for each in order if each.target == label] for label in run.task.labels]
+    # Few examples by chance alone may lack a label, and a prompt that never says it would look right.
     turns = [each[turn] for turn in range(len(order)) for each in classes if turn < len(each)]
     chosen = dict.fromkeys([*turns, *order])
     return list(chosen)[:most]

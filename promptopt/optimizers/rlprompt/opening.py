@@ -27,6 +27,7 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
     """The policy of these settings. Raises ConfigError where none is named, or it cannot be had."""
     if method.writer is not None:
         return method.writer.open(plan, seed)
+    # Only the weights of this machine give hidden states to train on.
     if not method.policy.startswith(SCHEME):
         found = f"the policy is {method.policy!r}" if method.policy else "no policy is named"
         raise ConfigError(

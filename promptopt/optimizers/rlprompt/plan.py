@@ -58,6 +58,7 @@ class RLPlan:
         cells = room.cells()
         if cells is None:
             return self
+        # The empty prompt and the last greedy one are looked at whatever happens; a step bears its share of a look.
         affords = int((cells - 2 * self.held) / (self.step + self.held / self.every))
         return replace(self, steps=max(0, min(self.steps, affords)))
 

@@ -15,7 +15,7 @@ from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput
 from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, tied, z_scores
+from promptopt.optimizers.rlprompt.rewards import finite, front, leave_one_out, shaped, tied, z_scores
 from promptopt.run import Run
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal
@@ -59,10 +59,14 @@ class Search:
         """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
         run = self._run
         empty = run.initial.replace(run.task.editable, "")
+        # Ranked beside what is found, so that a search that gains nothing is seen to.
         baseline = run.initial
         if run.task.broken_by(empty, run.count_tokens) is None:
             (baseline,) = run.admit([Proposal(empty, (run.initial,), "empty")])
         self._rank(Entry(baseline, Sample((), ""), -1, -math.inf))
+        if self._inputs is not None:
+            # A cap that cuts the first steps must not leave prompts for single inputs as candidates for all.
+            self._rank_by([baseline])
         for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
             if not sample.tokens:
                 wanted = counted(self._plan.length, "token")
@@ -78,11 +82,13 @@ class Search:
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""
         left = self._run.evaluations_left()
+        # Two looks: the one that this step may end in, and the last.
         return left is None or left >= self._plan.step + 2 * len(self._held)
 
     def step(self, number: int) -> bool:
         """Draw, reward, learn; at the end of an interval look at the greedy prompt. False where the search is over."""
         run, plan = self._run, self._plan
+        # Drawn also at steps that draw no prompt, so that a mode moves no later step's seed.
         seed = run.rng("policy").getrandbits(63)
         rows = [] if self._inputs is None else self._inputs.of_step()
         contexts = [] if self._inputs is None else [self._inputs.context(example) for example in rows]
@@ -96,9 +102,10 @@ class Search:
         alike = all(tied([each.reward for _, each in group]) for group in compared)
         self._alike = self._alike + 1 if rewards and alike else 0
         if self._alike >= PATIENCE:
+            where = f" ({rewards[0]:.4g})" if self._inputs is None else ", each on its input"
             run.warn(
-                f"all prompts of the last {PATIENCE} steps earned the same ({rewards[0]:.4g}), so there was nothing to "
-                f"learn from, and the search ended at step {number + 1}"
+                f"all prompts of the last {PATIENCE} steps earned the same{where}, so there was nothing to learn from, "
+                f"and the search ended at step {number + 1}"
             )
             return False
         if (number + 1) % plan.every == 0:
@@ -109,6 +116,7 @@ class Search:
     def end(self) -> None:
         """The last greedy prompt, and the best that were drawn, ranked on dev with the others."""
         run = self._run
+        # The greedy prompt of the last interval may be older than what was learned since.
         last = max((entry.step for entry in self._archive.values()), default=0)
         self._greedy(last)
         archive = self._archive.values() if self._inputs is None else ()
@@ -122,12 +130,6 @@ class Search:
         order = self._order()
         self._rank_by(order)
         run.record([run.estimate(prompt, self._held) for prompt in order], order[:1], "the best on dev")
-        if self._inputs is not None and order[0] == self._best_policy():
-            run.warn(
-                f"the best prompt is {order[0][run.task.editable]!r}, which stands for what the policy writes for each "
-                f"input; `promptopt runs prompter RUN --out FOLDER` writes the policy as a model, to be asked as "
-                f"rewritten/policy/FOLDER::MODEL"
-            )
         if self._method.fluency and self._inputs is None:
             self._show_front(order)
 
@@ -174,7 +176,8 @@ class Search:
             if earned is None:
                 found.append(None)
                 continue
-            price = self._method.fluency * sample.fluency
+            # What the frozen model rules out has a likelihood of minus infinity, and 0 times that is no number.
+            price = self._method.fluency * sample.fluency if self._method.fluency else 0.0
             reward = sum(score.value for score in earned) / len(earned) + price
             pool = tuple(best + price for best in maxima_of(earned[0])) if rows else ()
             entry = Entry(proposal.prompt, sample, step, reward, pool)
@@ -228,12 +231,13 @@ class Search:
 
     def _targets(self, rewards: Sequence[float], among: Sequence[float] | None) -> list[float]:
         """What the algorithm learns from; `among`: the group that they are held against, None: they are one."""
-        learn = self._method.learn
+        learn, earned = self._method.learn, finite(rewards)
         if self._method.algorithm == "rloo":
-            return leave_one_out(rewards)
-        scores = z_scores(rewards, among)
+            return leave_one_out(earned)
+        scores = z_scores(earned, None if among is None else finite(among))
         if self._method.algorithm == "grpo":
             return scores
+        # Soft Q-learning's entropy has a weight of 1, so the scale sets how much a reward counts against it.
         return [shaped(each, (0.0, 1.0), (learn.offset, learn.offset + learn.scale)) for each in scores]
 
     def _retreated(self) -> bool:
@@ -302,6 +306,11 @@ class Search:
         # A policy has to rank first: it is more to keep and to ask than a text that is as good.
         offered = [prompt for place, prompt in enumerate(order) if not place or not mark_in(prompt[editable])]
         self._run.rank_by(self._held, offered, others=False)
+        if mark_in(offered[0][editable]):
+            self._run.warn(
+                "a text [[policy …]] stands for what the policy writes for each input; where it wins, `promptopt runs "
+                "prompter RUN --out FOLDER` writes the policy as a model, to be asked as rewritten/policy/FOLDER::MODEL"
+            )
 
     def _archive_reward(self, prompt: Prompt) -> float:
         known = self._archive.get(prompt)

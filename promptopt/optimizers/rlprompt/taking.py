@@ -49,6 +49,7 @@ def take_policy(store: Store, run: str, fingerprint: Mapping[str, Any], text: st
     method: Mapping[str, Any] = fingerprint["method"]
     plan: Mapping[str, Any] = fingerprint["plan"]
     spec = str(method["policy"]).removeprefix(SCHEME)
+    # All that the adapter is made from beside its weights; numbers and names alone, so that nothing is executed.
     card = {
         "mark": mark,
         "model": spec,
@@ -72,6 +73,7 @@ class Written:
         path = Path(folder).expanduser()
         try:
             found: Any = json.loads((path / CARD).read_text(encoding="utf-8"))
+            # Read now, so that the name stands for what will be asked; the model behind it is opened when it is.
             self._weights = (path / WEIGHTS).read_bytes()
             self._card = cast("dict[str, Any]", found)
             self._mark = mark_in(str(self._card["mark"]))

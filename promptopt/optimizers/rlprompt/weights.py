@@ -15,6 +15,7 @@ def packed(online: Any, target: Any, adam: Any) -> bytes:
     for number, parameter in enumerate(online.parameters()):
         for name, value in adam.state[parameter].items():
             tensors[f"adam.{number}.{name}"] = value
+    # The rate is halved where a training diverges, so it is part of what has to come back; in full precision.
     tensors["rate"] = torch.tensor(adam.param_groups[0]["lr"], dtype=torch.float64)
     kept: bytes = safetensors.save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
     return kept

@@ -101,10 +101,10 @@ def test_a_run_that_is_killed_in_its_test_goes_on_from_the_best_weights(tmp_path
 def test_a_prompt_with_a_mark_is_only_asked_with_its_own_policy(tmp_path: Path) -> None:
     result = search(tmp_path)
     folder = taken(tmp_path, result)
-    with pytest.raises(ConfigError, match="stands for what a policy of rlprompt writes for each input"):
+    with pytest.raises(ConfigError, match="would read it as it is"):
         evaluate(labelled_task(), result.best.prompt, model=target(), evaluator="labels", store=tmp_path / "store.db")
     other = result.best.prompt.replace("instruction", "[[policy 0123456789abcdef]]")
-    with pytest.raises(ConfigError, match="name the policy that the prompt came with"):
+    with pytest.raises(ConfigError, match="is another policy, "):
         evaluate(
             labelled_task(), other, model=Rewritten(Written(str(folder)), target()), evaluator="labels",
             store=tmp_path / "store.db",
