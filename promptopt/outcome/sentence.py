@@ -30,7 +30,10 @@ def verdict_line(report: Report) -> str:
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     if report.get("labelled") is not None:
-        return of_labels(report["labelled"])
+        by_people = of_labels(report["labelled"])
+        if report.get("basis") != "metric":
+            return by_people
+        return f"{by_people} By the metric alone: {verdict_line({**report, 'labelled': None})}"
     said = _without_numbers(report)
     if said:
         return f"{said} {_look(report)}".rstrip()
