@@ -40,6 +40,7 @@ def _now(store: Store, record: RunRecord) -> RunRecord:
     """The record with how the run stands: one that a process is at is running, and one that none is at was killed."""
     from promptopt.store.runs import DAMAGED
 
+    # The lock tells, and not what is written: a process that was killed wrote nothing more.
     held = store.is_held(record.id)
     if held and record.status != DAMAGED:
         return replace(record, status="running")
@@ -98,6 +99,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
     if record.result is not None:
         try:
             return {"run_id": record.id, **_outcome(record.result), "status": record.status}
+        # A result of a damaged row, or of another version.
         except (KeyError, TypeError):
             asked["status"] = DAMAGED
     return {"run_id": record.id, **asked, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}
@@ -105,6 +107,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(result: Any) -> dict[str, Any]:
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
+    # The word of people, where there is one, goes before the metric's.
     decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
@@ -197,6 +200,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]
+    # The method took the task in one text; so was the prompt measured.
     if "origin" in recorded:
         task = inlined(task)
     if isinstance(recorded["editable"], list):
@@ -280,24 +284,38 @@ def tilt(
     tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)
 
 
+def _mark_of(result: Any) -> str:
+    """Of the winner's policy, where it is one."""
+    from promptopt.operators.marks import mark_in
+
+    return mark_in(" ".join(str(text) for text in dict(result["best"]["parts"]).values()))
+
+
 @app.command()
 def prompter(
     run: RunName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
 ) -> None:
-    """Write the prompter that align-pro trained, as a model of its own.
+    """Write the prompter that align-pro trained, or the policy that rlprompt did, as a model of its own.
 
-    It is called hf/FOLDER, and rewritten/hf/FOLDER::MODEL before another.
+    It is called hf/FOLDER or policy/FOLDER, and rewritten/hf/FOLDER::MODEL or the like before another.
     """
     from promptopt.optimizers.align_pro.taking import take_prompter
+    from promptopt.optimizers.rlprompt.taking import MADE_BY, take_policy
     from promptopt.store.runs import Store
 
     with Store() as store:
         record = store.find(run)
+        policy = record.fingerprint.get("method", {}).get("is") == MADE_BY
         try:
-            take_prompter(store, record.id, record.fingerprint, out)
+            if policy:
+                take_policy(store, record.id, record.fingerprint, _mark_of(result_of(record)), out)
+            else:
+                take_prompter(store, record.id, record.fingerprint, out)
         except OSError as cause:
             raise ConfigError(
                 f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
             ) from cause
-    say(f"the prompter of run {record.id} is in {out}: hf/{out}, or rewritten/hf/{out}::MODEL before a model")
+    name = f"{'policy' if policy else 'hf'}/{out}"
+    say(f"the {'policy' if policy else 'prompter'} of run {record.id} is in {out}: {name}, or rewritten/{name}::MODEL "
+        f"before a model")  # fmt: skip

@@ -16,6 +16,7 @@ def packed(trained: Mapping[str, Tensor], adam: Any) -> bytes:
     torch, safetensors = require("torch"), require("safetensors.torch")
     tensors: dict[str, Tensor] = {f"weight {name}": value for name, value in trained.items()}
     for name, value in trained.items():
+        # Without its moments a resumed run would take other steps than the one that was not killed.
         tensors |= {f"adam {moment} {name}": kept for moment, kept in adam.state[value].items()}
     tensors["rate"] = torch.tensor(adam.param_groups[0]["lr"], dtype=torch.float64)
     # Safetensors takes no tensors that share memory or are not contiguous.

@@ -38,6 +38,7 @@ def open_frozen(checkpoint: Checkpoint, device: str) -> Frozen:
         raise ConfigError(
             f"the policy model {checkpoint.called!r} is a masked one, which cannot write; name a causal one"
         )
+    # Float32 whatever the files have: in half precision the small steps of Adam would be lost in rounding.
     model = load_model(checkpoint, masked=False, device=device, dtype=torch.float32)
     model.requires_grad_(False)
     if model.get_output_embeddings() is None:

@@ -21,9 +21,13 @@ class Kept:
         """Keep `data`, in the place of what this run kept under `name` before."""
         self._blobs.keep(_key(name, inputs), self._run, name, data)
 
+    def adopt(self, name: str, *inputs: str) -> None:
+        """Keep what another run of the store keeps for these inputs, as `put` would; for a run that shared its work."""
+        self._blobs.adopt(_key(name, inputs), self._run, name)
+
     def get(self, name: str, *inputs: str) -> bytes | None:
         """What was kept under `name` for these inputs; None where it is not there any more, or damaged."""
-        return self._blobs.find(_key(name, inputs))
+        return self._blobs.find(_key(name, inputs), self._run)
 
 
 def _key(name: str, inputs: tuple[str, ...]) -> bytes:

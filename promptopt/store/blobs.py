@@ -12,9 +12,12 @@ import sqlalchemy as sql
 
 from promptopt.store.database import sentences
 
-KEEP = sql.text("INSERT INTO blobs (key, run, name, data, sha256) VALUES (:key, :run, :name, :data, :sha256)")
-FORGET = sql.text("DELETE FROM blobs WHERE key = :key OR (run = :run AND name = :name)")
-FIND = sql.text("SELECT data, sha256 FROM blobs WHERE key = :key")
+KEEP = sql.text(
+    "INSERT INTO blobs (key, run, name, data, sha256) VALUES (:key, :run, :name, :data, :sha256) ON CONFLICT DO NOTHING"
+)
+FORGET = sql.text("DELETE FROM blobs WHERE run = :run AND name = :name")
+FIND = sql.text("SELECT data, sha256 FROM blobs WHERE key = :key OR key = :own")
+OWNERS = sql.text("SELECT run, data, sha256 FROM blobs WHERE key = :key OR key = :own")
 NEWEST = sql.text("SELECT data, sha256 FROM blobs WHERE run = :run AND name = :name")
 
 
@@ -31,11 +34,27 @@ class Blobs:
         # One change: a process that is killed here leaves the old ones or the new ones, never neither.
         with sentences(self._where), self._engine.begin() as connection:
             connection.execute(FORGET, row)
-            connection.execute(KEEP, row)
+            # Another run that came to the same keeps its own: it may be deleted, or asked for what it trained.
+            if connection.execute(KEEP, row).rowcount == 0:
+                connection.execute(KEEP, {**row, "key": _own(key, run)})
 
-    def find(self, key: bytes) -> bytes | None:
-        """What is kept under `key`; None where there is nothing, or it is damaged. Raises StoreError."""
-        return self._one(FIND, {"key": key})
+    def find(self, key: bytes, run: str) -> bytes | None:
+        """What is kept under `key`, by `run` or by another; None where there is nothing, or it is damaged.
+
+        Raises StoreError.
+        """
+        return self._one(FIND, {"key": key, "own": _own(key, run)})
+
+    def adopt(self, key: bytes, run: str, name: str) -> None:
+        """Keep for `run` too what another run keeps under `key`, where there is such; nothing else changes.
+
+        Raises StoreError.
+        """
+        with sentences(self._where), self._engine.connect() as connection:
+            rows = connection.execute(OWNERS, {"key": key, "own": _own(key, run)}).all()
+        kept = [bytes(data) for _, data, digest in rows if hashlib.sha256(bytes(data)).digest() == bytes(digest)]
+        if kept and all(owner != run for owner, _, _ in rows):
+            self.keep(key, run, name, kept[0])
 
     def newest(self, run: str, name: str) -> bytes | None:
         """What the run keeps under `name`; None where that is nothing, or damaged. Raises StoreError."""
@@ -43,8 +62,11 @@ class Blobs:
 
     def _one(self, asked: sql.TextClause, named: Mapping[str, bytes | str]) -> bytes | None:
         with sentences(self._where), self._engine.connect() as connection:
-            row = connection.execute(asked, named).one_or_none()
-        if row is None:
-            return None
-        data = bytes(row[0])
-        return data if hashlib.sha256(data).digest() == bytes(row[1]) else None
+            rows = connection.execute(asked, named).all()
+        kept = [(bytes(data), bytes(digest)) for data, digest in rows]
+        return next((data for data, digest in kept if hashlib.sha256(data).digest() == digest), None)
+
+
+def _own(key: bytes, run: str) -> bytes:
+    """The key of a run's own row, where another run has the same under `key`."""
+    return hashlib.sha256(key + run.encode()).digest()

@@ -12,6 +12,7 @@ ANSWERS = "answers instead of rewriting"
 def answers(run: Run, text: str) -> bool:
     """Whether all that `text` says is an answer of this task: one of its labels, or what a training example wants."""
     said = normalise(text).strip(" .!\"'").casefold()
+    # What equals the start is counted as no change, even where the start is a label's word.
     if said == normalise(run.initial[run.task.editable]).strip(" .!\"'").casefold():
         return False
     known = (*run.task.labels, *(example.target for example in run.train))

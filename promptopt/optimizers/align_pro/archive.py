@@ -42,6 +42,7 @@ class Archive:
         if strength is not None:
             return tilted(means, counts, strength)
         assert bound is not None
+        # An archive does not say how its prompts were drawn, so each counts as likely as the others.
         found = within_bound(means, counts, bound)
         return tilted(means, counts, self.noise) if found.strength < self.noise else found
 
@@ -58,6 +59,7 @@ def archive_of(result: Mapping[str, Any], scale: tuple[float, float] = (0.0, 1.0
     known = [
         each for each in result["candidates"] if each["search"] is not None and each["search"]["score"] is not None
     ]
+    # Means over unlike numbers of examples are not comparable, and weights would follow the noise of the shortest.
     most = max((each["search"]["n"] for each in known), default=0)
     known = [each for each in known if each["search"]["n"] == most]
     begun: dict[str, str] = result["start"]["parts"]

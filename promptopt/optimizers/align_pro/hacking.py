@@ -37,6 +37,7 @@ def held_against(best: Sequence[Score], start: Sequence[Score]) -> str:
 def suspicion(best: Sequence[Score]) -> str | None:
     """A sentence where what the winner's answers earn goes with how long they are; None where it does not."""
     lengths, rewards = [float(len(score.output)) for score in best], [score.value for score in best]
+    # A correlation is not defined where one side does not vary.
     if len(best) < FEWEST or min(lengths) == max(lengths) or min(rewards) == max(rewards):
         return None
     found = statistics.correlation(lengths, rewards)

@@ -124,6 +124,7 @@ class AlignPro:
 
     def optimize(self, run: Run) -> None:
         """Draw rewrites, reward them all on the same examples, weight them; guard the best on fresh ones."""
+        # The batch chooses and twice as many others guard: the best of many draws is worth less than it seemed.
         order = run.rng("examples").sample(list(run.train), len(run.train))
         batch, fresh = order[: self.examples], order[self.examples : 3 * self.examples]
         run.rank_by(batch)
@@ -142,6 +143,7 @@ class AlignPro:
                 break
             best, kl = found
             spent += kl
+            # The KL of rounds is added up: that of the whole path, which is at least that of where it ends.
             if best == source or (self.bound is not None and spent >= self.bound):
                 break
             source = best
@@ -171,6 +173,7 @@ class AlignPro:
         tilt = weighed(
             rows,
             [counts[prompt] for prompt in rewarded],
+            # What the rounds before left of it.
             bound=None if self.bound is None else self.bound - spent,
             strength=self.strength,
             noise_correction=self.noise_correction,
@@ -214,6 +217,7 @@ class AlignPro:
 
         def place(number: int) -> tuple[float, bool, int]:
             prompt = rewarded[number]
+            # Rounded, so that ties are ties whatever the order of the sums; then what is there already.
             return round(tilt.weights[number], 12), prompt == source, -len(prompt[editable])
 
         return rewarded[max(range(len(rewarded)), key=place)]
@@ -224,6 +228,7 @@ class AlignPro:
             run.warn("no training example is left to hold the best rewrite against the start; the final choice does")
             return
         means = run.evaluate([run.initial, best], fresh).means()
+        # More, not as much: a rewrite that gains nothing has no reason to replace what a person wrote.
         kept = best if means[best] > means[run.initial] else run.initial
         mine, yours = ([score for _, score in run.seen(each, fresh)] for each in (best, run.initial))
         told = (

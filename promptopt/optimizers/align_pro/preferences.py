@@ -29,6 +29,7 @@ def preference_lines(source: str, rewrites: Sequence[Rewarded], strength: float)
     lines: list[str] = []
     for one, other in combinations(rewrites, 2):
         better, worse = (one, other) if one.reward >= other.reward else (other, one)
+        # As of independent means: those of a run share their examples, so their true error is smaller.
         error = math.sqrt(one.deviation**2 / one.answers + other.deviation**2 / other.answers)
         margin = better.reward - worse.reward
         if margin > 2 * error and margin > 0:

@@ -61,6 +61,7 @@ class Prompter:
         )
         try:
             with self._torch.random.fork_rng(devices=[]), quiet():
+                # peft draws its first weights from the global generator, which is given back as it was.
                 self._torch.manual_seed(settings.seed)
                 self._adapted = self._peft.get_peft_model(self._model, wanted).eval()
         except ValueError as error:
@@ -82,6 +83,7 @@ class Prompter:
         with self._computing():
             for number, context in enumerate(dict.fromkeys(asked)):
                 places = [place for place, each in enumerate(asked) if each == context]
+                # A generator for each context: rows of one do not move with how many there are of another.
                 chance = self._torch.Generator().manual_seed((seed + number) % 2**63)
                 rows = self._written(self._prefix(context), len(places), chance)
                 for place, sample in zip(places, self._samples(rows, context), strict=True):
@@ -110,6 +112,7 @@ class Prompter:
             for first in range(0, len(rows), AT_ONCE):
                 part = rows[first : first + AT_ONCE]
                 logs, shown = self._read([tokens for tokens, _ in part], contexts[first : first + AT_ONCE])
+                # - target * log rho(text): REINFORCE for drawn rows, weighted likelihood for given ones.
                 terms = [-target * each.sum() for each, (_, target) in zip(logs, part, strict=True)]
                 lost = self._torch.stack(terms).sum()
                 lost.backward()
@@ -158,6 +161,7 @@ class Prompter:
         torch = self._torch
         cache = require("transformers").DynamicCache()
         out = self._model(input_ids=torch.tensor([list(prefix)], device=self._device), past_key_values=cache)
+        # The request is read once for all rows.
         cache.batch_repeat_interleave(count)
         logits = out.logits[:, -1].repeat(count, 1)
         rows: list[list[int]] = [[] for _ in range(count)]
@@ -214,6 +218,7 @@ class Prompter:
             with torch.no_grad(), self._adapted.disable_adapter():
                 frozen = self._logs(ids, spans)
             for mine, other in zip(logs, frozen, strict=True):
+                # Exact at each place, along the texts that were drawn; an estimate of the whole over texts.
                 shares = mine.detach().exp()
                 entropy -= float((shares * mine.detach()).sum())
                 kl += float((shares * (mine.detach() - other)).sum())

@@ -50,14 +50,18 @@ class Tilt:
 def tilted(rewards: Sequence[float], counts: Sequence[int], strength: float) -> Tilt:
     """The optimum for lambda = `strength`; `counts`: how often the reference drew each rewrite."""
     total = sum(counts)
+    # Shifted by the largest, which the normalisation takes out again: exp of a large R / lambda would overflow.
     top = max(rewards)
     raised = [
+        # Reference times exp(R / lambda), the optimum of the paper; a count is the reference, up to a factor.
         count * math.exp((reward - top) / strength) if math.isfinite(strength) else float(count)
         for reward, count in zip(rewards, counts, strict=True)
     ]
     mass = math.fsum(raised)
+    # Divided by Z, estimated over the draws.
     weights = tuple(each / mass for each in raised)
     kl = math.fsum(w * math.log(w * total / count) for w, count in zip(weights, counts, strict=True) if w > 0)
+    # KL is never negative, but rounding can make it so.
     return Tilt(weights, max(0.0, kl), strength, 0.0, 0.0, 0.0).told_by(rewards, counts)
 
 
@@ -70,6 +74,7 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
     spread = max(rewards) - min(rewards)
     if spread < EQUAL:
         return tilted(rewards, counts, math.inf)
+    # In logs and in units of the spread, since lambda has the unit of rewards, whatever that is.
     low, high = math.log(LEAST * spread), math.log(MOST * spread)
     sharpest = tilted(rewards, counts, math.exp(low))
     if sharpest.kl <= bound:
@@ -80,6 +85,7 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
             low = middle
         else:
             high = middle
+    # The upper end: the one side of the bisection that surely keeps the bound.
     return tilted(rewards, counts, math.exp(high))
 
 

@@ -136,6 +136,7 @@ class Trained:
         """What the untrained prompter draws, weighted; None where there is nothing to tell apart."""
         run, method = self._run, self._method
         draws = self._draw()
+        # The prompt itself once, as the draws of a reference that may leave it as it is.
         counts = Counter([self._source, *[each.prompt for each in draws if each.prompt is not None]])
         if len(counts) == 1:
             run.warn("no rewrite of the untrained prompter could be used, so the prompt stays as it is")
@@ -170,8 +171,10 @@ class Trained:
         kept = {tokens: share for tokens, share in shares.items() if share >= LEAST_WEIGHT}
         if not kept:
             return False
+        # Weights of what is left, so that their size does not set the rate of the fit.
         total = sum(kept.values())
         rows, weights = tuple(kept), tuple(share / total for share in kept.values())
+        # All at once and as given weights: minimising - sum w log rho projects the optimum on the model (forward KL).
         batch = Batch(0, (), (), rows, weights, (self._context,) * len(rows))
         learned, taken, ended = Learned(0.0, 0.0, 0.0), 0, False
         for _ in range(self._method.train.fit):
@@ -192,8 +195,10 @@ class Trained:
                 return True
             draws = self._draw()
             rewards = self._rewards(draws)
+            # R - lambda log(rho / rho_ref): by REINFORCE, its gradient is that of the paper's E[R] - lambda KL.
             worth = [each - strength * draw.sample.drift for each, draw in zip(rewards, draws, strict=True)]
             total = sum(worth)
+            # Leave-one-out: the baseline is of the other draws alone, so the gradient stays unbiased.
             targets = tuple(each - (total - each) / (len(worth) - 1) for each in worth)
             rows = tuple(draw.sample.tokens for draw in draws)
             learned = self._training.learn(Batch(0, rows, targets, contexts=(self._context,) * len(rows)))

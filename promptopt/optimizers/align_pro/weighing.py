@@ -27,6 +27,7 @@ def weighed(
     # All are rewarded on the same examples, so how hard these are is no noise between them.
     level = [math.fsum(column) / len(column) for column in zip(*rows, strict=True)]
     apart = [[value - usual for value, usual in zip(row, level, strict=True)] for row in rows]
+    # What is left after that is what a paired comparison of two prompts would see.
     deviations = [statistics.stdev(row) for row in apart]
     noise = math.sqrt(math.fsum(each * each for each in deviations) / len(rows) / len(level))
 
@@ -41,6 +42,7 @@ def weighed(
     first = by(rewards)
     if not noise_correction:
         return first
+    # One pass: the corrected rewards have another lambda, and going on need not come to rest.
     return by(corrected(rewards, deviations, len(rows[0]), first.strength)).told_by(rewards, counts)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,14 +22,14 @@ from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
+from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
 from promptopt.optimizers.rlprompt.layers import draw, two_layers
-from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
+from promptopt.optimizers.rlprompt.weights import packed, unpacked
+from promptopt.optimizers.rlprompt.words import allowed_tokens, check_allowed, text_of
 
 Tensor = Any
 """A torch tensor; torch is optional, so its types are not known here."""
 Algorithm = Literal["sql", "rloo", "grpo"]
-TIE = 0.01
-"""Nats below the likeliest within which tokens tie for the top k: a hundredth of their probability. Ours."""
 NEVER = -1e4
 """The logit of what the filter leaves out: a probability of zero, and no NaN where it is multiplied by."""
 
@@ -71,14 +71,14 @@ class AdapterPolicy:
     # --- Policy ---
 
     def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
-        """So many prompts, token by token, through the model's cache."""
+        """So many prompts, token by token, through the model's cache; each written after its context, if any."""
         with self._computing():
-            return self._samples(self._written(count, self._draws(seed, count)))
+            return self._samples(self._written(count, self._draws(seed, count), contexts), contexts)
 
     def greedy(self, context: str = "") -> Sample:
         """The likeliest token at each place."""
         with self._computing():
-            return self._samples(self._written(1, None))[0]
+            return self._samples(self._written(1, None, [context]), [context])[0]
 
     def encode(self, text: str) -> Sample:
         """A given text as the policy's tokens; one that the policy cannot write has none."""
@@ -93,9 +93,12 @@ class AdapterPolicy:
         """One step of Adam on what was drawn, what was not, or the mean of both."""
         settings, torch = self._settings, self._torch
         if settings.algorithm == "sql":
+            # Before the forward pass, as in their code: this step's loss is against a target that lags by one update.
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
-        read = [self._states(each) for each in (batch.samples if rows else (), batch.others) if each]
+        parts = (batch.samples if rows else (), batch.contexts[: len(batch.samples)]), (batch.others, ())
+        # No gradient flows through the frozen model: its inputs are tokens, which are not differentiable.
+        read = [self._states(each, contexts) for each, contexts in parts if each]
         if not read:
             return Learned(0.0, 0.0, 0.0)
         self._revive(read, batch.seed)
@@ -107,7 +110,8 @@ class AdapterPolicy:
             # Soft Q-learning goes by all tokens that may be written, whichever of them could be drawn.
             kept = None
             if settings.algorithm != "sql":
-                kept = self._kept(drawn[0].detach(), self._draws(batch.seed, len(batch.samples)))[rows]
+                draws = self._draws(batch.seed, len(batch.samples))
+                kept = drawable(drawn[0].detach(), draws[0], settings.top)[rows]
             losses.append(self._loss([part[rows] for part in drawn], kept, wanted))
             seen = [part[rows].detach() for part in drawn]
             # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
@@ -126,38 +130,11 @@ class AdapterPolicy:
 
     def state(self) -> bytes:
         """Both networks, Adam's moments, and its rate."""
-        safetensors = require("safetensors.torch")
-        tensors = {f"online.{name}": value for name, value in self._online.state_dict().items()}
-        tensors |= {f"target.{name}": value for name, value in self._target.state_dict().items()}
-        for number, parameter in enumerate(self._online.parameters()):
-            for name, value in self._adam.state[parameter].items():
-                tensors[f"adam.{number}.{name}"] = value
-        tensors["rate"] = self._torch.tensor(self._adam.param_groups[0]["lr"], dtype=self._torch.float64)
-        kept: bytes = safetensors.save(
-            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        )
-        return kept
+        return packed(self._online, self._target, self._adam)
 
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
-        safetensors = require("safetensors.torch")
-        loaded: dict[str, Any] = safetensors.load(state)
-        found = {name: value.to(self._device) for name, value in loaded.items()}
-        for prefix, network in (("online.", self._online), ("target.", self._target)):
-            network.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-            )
-        for number, parameter in enumerate(self._online.parameters()):
-            prefix = f"adam.{number}."
-            kept = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-            self._adam.state.pop(parameter, None)
-            if kept:
-                # Adam counts its steps on the CPU.
-                self._adam.state[parameter] = {
-                    name: value.cpu() if name == "step" else value for name, value in kept.items()
-                }
-        for group in self._adam.param_groups:
-            group["lr"] = float(found["rate"])
+        unpacked(state, self._online, self._target, self._adam, self._device)
 
     # --- the model ---
 
@@ -168,16 +145,13 @@ class AdapterPolicy:
         self._model, self._body, head = model, model.base_model, model.get_output_embeddings()
         width = head.weight.shape[1]
         ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
-        for name, most in (("top", settings.top), ("fluent", settings.fluent)):
-            if most is not None and most > len(ids):
-                raise ConfigError(
-                    f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
-                )
+        check_allowed(ids, self._checkpoint.called, top=settings.top, fluent=settings.fluent)
         self._ids = torch.tensor(ids, device=self._device)
         self._place = {each: place for place, each in enumerate(ids)}
         self._head = head.weight[self._ids]
         self._head_bias = None if getattr(head, "bias", None) is None else head.bias[self._ids]
         self._start = self._start_of()
+        self._context = opened.context
         if opened.context is not None and settings.length >= opened.context:
             raise ConfigError(
                 f"length is {settings.length}, and the policy model {self._checkpoint.called!r} reads "
@@ -187,6 +161,7 @@ class AdapterPolicy:
             two_layers(width, settings.hidden, settings.seed).to(self._device) for _ in ("online", "target")
         )
         self._target.load_state_dict(self._online.state_dict())
+        # It follows by `objectives.follow` alone; their code lets gradients gather here that nothing uses.
         self._target.requires_grad_(False)
         self._adam = torch.optim.Adam(self._online.parameters(), lr=settings.rate)
 
@@ -200,6 +175,19 @@ class AdapterPolicy:
             f"the tokenizer of the policy model {self._checkpoint.called!r} names no token that ends or begins a text, "
             f"so there is nothing to write after; add eos_token to its tokenizer_config.json"
         )
+
+    def _after(self, context: str) -> list[int]:
+        """What is read before the first token: the start or, as in the paper, what the prompt is written for."""
+        ids: list[int] = (
+            self._tokenizer(context, add_special_tokens=False, verbose=False)["input_ids"] if context else []
+        )
+        # Of what is too long the end stays: there the task asks for its answer.
+        return ids[0 if self._context is None else self._settings.length - self._context :] if ids else self._start
+
+    def _apart(self, contexts: Sequence[str], count: int) -> list[tuple[list[int], list[int]]]:
+        """The rows of each context and what is read before them: read together, one would be padded for another."""
+        each = contexts if contexts else [""] * count
+        return [([row for row in range(count) if each[row] == one], self._after(one)) for one in dict.fromkeys(each)]
 
     def _revive(self, read: Sequence[Tensor], seed: int) -> None:
         """Draw the first layer anew where it lets nothing through for any of these states: nothing could be learned."""
@@ -219,6 +207,7 @@ class AdapterPolicy:
         return self._torch.nn.functional.linear(states, self._head, self._head_bias)
 
     def _logits(self, network: Any, states: Tensor) -> Tensor:
+        # A2 relu(A1 h + c1) + c2 takes the state's place before the model's own output layer (their code).
         logits = self._scores(network(states)) + self._bias()
         return logits if not self._settings.fluent else logits.masked_fill(~self._fluent(states), NEVER)
 
@@ -247,44 +236,33 @@ class AdapterPolicy:
     # --- writing ---
 
     def _draws(self, seed: int, count: int) -> Tensor:
-        """Even numbers in [0, 1) for every choice of every place: for ties, and for tokens. Alike on every device."""
-        torch, settings = self._torch, self._settings
-        chance = torch.Generator().manual_seed(seed)
-        shape = (2, count, settings.length, len(self._place))
-        return torch.rand(shape, generator=chance).to(self._device)
+        return chances(seed, (count, self._settings.length, len(self._place))).to(self._device)
 
-    def _written(self, count: int, draws: Tensor | None) -> Tensor:
+    def _written(self, count: int, draws: Tensor | None, contexts: Sequence[str] = ()) -> Tensor:
         """Places of tokens among those allowed, (count, T); without draws the likeliest."""
+        found = self._torch.empty((count, self._settings.length), dtype=self._torch.long, device=self._device)
+        for rows, before in self._apart(contexts, count):
+            found[rows] = self._written_after(before, len(rows), None if draws is None else draws[:, rows])
+        return found
+
+    def _written_after(self, before: list[int], count: int, draws: Tensor | None) -> Tensor:
         torch = self._torch
         cache = require("transformers").DynamicCache()
-        read = torch.tensor([self._start] * count, device=self._device)
+        read = torch.tensor([before] * count, device=self._device)
         written: list[Tensor] = []
         for step in range(self._settings.length):
             out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
             logits = self._logits(self._online, out.last_hidden_state[:, -1])
             if draws is not None:
-                kept = self._kept(logits[:, None], draws[:, :, step : step + 1])[:, 0]
-                # The largest of log-probability and Gumbel noise is a draw.
-                noise = -(-draws[1, :, step].clamp_min(1e-30).log()).clamp_min(1e-30).log()
-                logits = (logits + noise).masked_fill(~kept, -torch.inf)
+                logits = perturbed(logits, draws[:, :, step], self._settings.top)
             chosen = logits.argmax(-1)
             written.append(chosen)
             read = self._ids[chosen][:, None]
         return torch.stack(written, dim=1)
 
-    def _kept(self, logits: Tensor, draws: Tensor) -> Tensor:
-        """Which tokens can be drawn: the k likeliest; those within `TIE` of each other in an order of chance."""
-        torch, top = self._torch, self._settings.top
-        if top is None:
-            return torch.ones_like(logits, dtype=torch.bool)
-        below = (logits.amax(-1, keepdim=True) - logits) / TIE
-        order = below.floor() + draws[0]
-        chosen = order.topk(top, dim=-1, largest=False).indices
-        return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, chosen, True)
-
-    def _samples(self, places: Tensor) -> list[Sample]:
+    def _samples(self, places: Tensor, contexts: Sequence[str] = ()) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]
-        fluency = self._likelihoods(tokens).mean(-1)
+        fluency = self._likelihoods(tokens, contexts).mean(-1)
         return [
             Sample(row, text_of(self._tokenizer, [int(self._ids[each]) for each in row]), float(fluent))
             for row, fluent in zip(tokens, fluency, strict=True)
@@ -292,31 +270,33 @@ class AdapterPolicy:
 
     # --- learning ---
 
-    def _before(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Given rows as the model's own ids, and all that it reads before the last of each, from the start."""
-        torch = self._torch
-        ids = self._ids[torch.tensor(rows, device=self._device)]
-        start = torch.tensor([self._start] * len(rows), device=self._device)
-        return ids, torch.cat([start, ids[:, :-1]], dim=1)
-
-    def _states(self, rows: Sequence[Tokens]) -> Tensor:
+    def _states(self, rows: Sequence[Tokens], contexts: Sequence[str] = ()) -> Tensor:
         """The frozen states before each token of given rows."""
-        with self._torch.no_grad(), quiet():
-            states = self._body(input_ids=self._before(rows)[1]).last_hidden_state
-        return states[:, len(self._start) - 1 :]
+        return self._through(rows, contexts, lambda read: self._body(input_ids=read).last_hidden_state)
 
-    def _likelihoods(self, rows: Sequence[Tokens]) -> Tensor:
+    def _likelihoods(self, rows: Sequence[Tokens], contexts: Sequence[str] = ()) -> Tensor:
         """The frozen log-probability of each token, by the model's own last step: some scale or cap their logits."""
-        ids, read = self._before(rows)
-        with self._torch.no_grad(), quiet():
-            logs = self._model(input_ids=read).logits[:, len(self._start) - 1 :].log_softmax(-1)
-        return logs.gather(-1, ids[..., None])[..., 0]
+        logits = self._through(rows, contexts, lambda read: self._model(input_ids=read).logits)
+        ids = self._ids[self._torch.tensor(rows, device=self._device)]
+        return logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+
+    def _through(self, rows: Sequence[Tokens], contexts: Sequence[str], reading: Callable[[Tensor], Tensor]) -> Tensor:
+        """(rows, T, any): what the model has at the place before each token, where it reads all that stands there."""
+        torch, found = self._torch, dict[int, Tensor]()
+        ids = self._ids[torch.tensor(rows, device=self._device)]
+        for chosen, before in self._apart(contexts, len(rows)):
+            begun = torch.tensor([before] * len(chosen), device=self._device)
+            with torch.no_grad(), quiet():
+                read = reading(torch.cat([begun, ids[chosen][:, :-1]], dim=1))[:, len(before) - 1 :]
+            found |= dict(zip(chosen, read, strict=True))
+        return torch.stack([found[row] for row in range(len(rows))])
 
     def _logits_of(self, rows: Sequence[Tokens], states: Tensor) -> list[Tensor]:
         """Online, target and frozen logits before each token of given rows; only the first has a graph."""
         with self._torch.no_grad():
             target, frozen = self._logits(self._target, states), self._scores(states)
         actions = self._torch.tensor(rows, device=self._device)
+        # The frozen logits are of the whole vocabulary that may be written: KL and its price are over that.
         return [self._logits(self._online, states), target, frozen, actions]
 
     def _loss(self, parts: Sequence[Tensor], kept: Tensor | None, targets: Sequence[float]) -> Tensor:
@@ -338,6 +318,7 @@ class AdapterPolicy:
         torch, parameters = self._torch, list(self._online.parameters())
         self._adam.zero_grad()
         loss.backward()
+        # Soft values begin at log |V| and mismatches are squared, so the first gradients are large.
         norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
         if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
             return float("nan")

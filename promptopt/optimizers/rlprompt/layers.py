@@ -16,6 +16,7 @@ SPREAD = 1e-4
 def two_layers(width: int, hidden: int, seed: int) -> Any:
     """From `width` to `hidden` and back, on the CPU; `seed` determines the weights."""
     torch = require("torch")
+    # No residual connection (their code): what comes out at first is nearly nothing, so all tokens are nearly even.
     made = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, width))
     chance = torch.Generator().manual_seed(seed)
     for layer in (made[0], made[2]):

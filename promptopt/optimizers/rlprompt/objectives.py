@@ -29,12 +29,18 @@ def path_consistency(
     """
     torch = require("torch")
     chosen = logits.gather(-1, actions[..., None])[..., 0]
+    # A_t = Q_t(a_t) - V_t, which is log pi(a_t | s_t): the softmax of Q is the policy (Guo et al. 2021).
     advantages = chosen - logits.logsumexp(-1)
+    # V'_t is over all that may be written, not over the top k: the optimum's equations hold for the whole policy.
     values = target_logits.detach().logsumexp(-1)
+    # V'_{T+1} is the reward: it is paid once, at the end, and nothing is discounted.
     following = torch.cat([values[:, 1:], rewards[:, None]], dim=1)
+    # One step: log pi(a_t | s_t) = V_{t+1} - V_t at the optimum (Guo et al. 2021, single-step path consistency).
     single = (advantages - (following - values)) ** 2
+    # To the end: the sum of log pi(a_l | s_l) over l >= t is r - V_t (multi-step path consistency).
     to_the_end = advantages.flip(1).cumsum(1).flip(1)
     multi = (to_the_end - (rewards[:, None] - values)) ** 2
+    # Each of the two has a half of its own in the paper: their mean is that sum, and no further half belongs here.
     per_step = {"both": (single + multi) / 2, "single": single, "multi": multi}[consistency]
     return per_step.sum(1)
 
@@ -49,6 +55,7 @@ def policy_gradient(logits: Tensor, actions: Tensor, advantages: Tensor, kept: T
     # What was drawn could be drawn, whatever another machine's rounding says of the edge of the set.
     drawable = kept.scatter(-1, actions[..., None], True)
     truncated = logits.masked_fill(~drawable, -torch.inf).log_softmax(-1)
+    # The gradient of E[R] is that of E[(R - b) log pi], for any baseline b that is not of this row (REINFORCE).
     return -advantages * truncated.gather(-1, actions[..., None])[..., 0].sum(1)
 
 
@@ -61,6 +68,7 @@ def entropy(logits: Tensor) -> Tensor:
 def divergence(logits: Tensor, reference: Tensor) -> Tensor:
     """KL(policy || reference) of each distribution, in nats."""
     logs = logits.log_softmax(-1)
+    # Exact over the vocabulary, so it needs none of the estimators that are taken where only draws are known.
     return (logs.exp() * (logs - reference.log_softmax(-1))).sum(-1)
 
 

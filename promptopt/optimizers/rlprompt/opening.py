@@ -9,6 +9,7 @@ from promptopt.operators.training import Policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
 
 if TYPE_CHECKING:
+    from promptopt.optimizers.rlprompt.adapter import AdapterSettings
     from promptopt.optimizers.rlprompt.method import RLPrompt
 
 SCHEME = "hf/"
@@ -26,6 +27,7 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
     """The policy of these settings. Raises ConfigError where none is named, or it cannot be had."""
     if method.writer is not None:
         return method.writer.open(plan, seed)
+    # Only the weights of this machine give hidden states to train on.
     if not method.policy.startswith(SCHEME):
         found = f"the policy is {method.policy!r}" if method.policy else "no policy is named"
         raise ConfigError(
@@ -33,10 +35,18 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
             f"--set policy=hf/FOLDER"
         )
     from promptopt.operators.frozen import usable_device
-    from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings
+    from promptopt.optimizers.rlprompt.adapter import AdapterPolicy
+
+    settings = adapter_settings(method, plan, seed)
+    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, usable_device(method.device))
+
+
+def adapter_settings(method: RLPrompt, plan: RLPlan, seed: int) -> AdapterSettings:
+    """What an adapter is made from, of these settings."""
+    from promptopt.optimizers.rlprompt.adapter import AdapterSettings
 
     learn = method.learn
-    settings = AdapterSettings(
+    return AdapterSettings(
         length=plan.length,
         algorithm=method.algorithm,
         hidden=plan.hidden,
@@ -52,4 +62,3 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
         seed=seed,
         fluent=method.explore.fluent,
     )
-    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, usable_device(method.device))

@@ -13,9 +13,18 @@ EPSILON = 1e-4
 """Added to the standard deviation (their code)."""
 
 
+def finite(rewards: Sequence[float]) -> list[float]:
+    """With the least finite reward in the place of every other: of a text that is impossible, its loss is infinite.
+
+    Zeros where none is finite.
+    """
+    least = min((each for each in rewards if math.isfinite(each)), default=0.0)
+    return [each if math.isfinite(each) else least for each in rewards]
+
+
 def tied(rewards: Sequence[float]) -> bool:
     """Whether all rewards are equal, up to rounding."""
-    return max(rewards) - min(rewards) < 1e-9
+    return max(finite(rewards)) - min(finite(rewards)) < 1e-9
 
 
 def z_scores(rewards: Sequence[float], among: Sequence[float] | None = None) -> list[float]:
@@ -24,15 +33,18 @@ def z_scores(rewards: Sequence[float], among: Sequence[float] | None = None) -> 
     `among`: what mean and deviation are taken over; None: the rewards themselves.
     """
     group = rewards if among is None else among
+    # By rounding, equal rewards may differ in the last digits, and their deviation would make scores of these.
     if among is None and tied(rewards):
         return [0.0] * len(rewards)
     mean = math.fsum(group) / len(group)
+    # Of the population, as their code has it: the group is all there is, and no sample of more.
     deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in group) / len(group))
     return [(each - mean) / (deviation + EPSILON) for each in rewards]
 
 
 def shaped(reward: float, old: tuple[float, float], new: tuple[float, float]) -> float:
     """`reward` by the line that maps the range `old` to `new`; beyond the ends too."""
+    # Not clamped: z-scores lie outside of the range [0, 1] that their settings are named for.
     return new[0] + (reward - old[0]) / (old[1] - old[0]) * (new[1] - new[0])
 
 
@@ -43,6 +55,7 @@ def leave_one_out(rewards: Sequence[float]) -> list[float]:
     """
     if tied(rewards):
         return [0.0] * len(rewards)
+    # (r_i - mean of the others) is n / (n - 1) times (r_i - mean of all): the same direction, and unbiased.
     total, others = math.fsum(rewards), len(rewards) - 1
     return [each - (total - each) / others for each in rewards]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from promptopt.errors import ConfigError
+
 BROKEN = "\ufffd"
 """What a piece of a character decodes to."""
 UNWRITABLE = frozenset("{}")
@@ -13,6 +15,7 @@ UNWRITABLE = frozenset("{}")
 
 def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
     """The text of tokens that follow others: a space before the first one stays, in every kind of vocabulary."""
+    # Many tokenizers drop the space of a text that they begin, but not of one that goes on.
     anchor = anchor_of(tokenizer)
     return _decode(tokenizer, [anchor, *tokens])[len(_decode(tokenizer, [anchor])) :]
 
@@ -30,6 +33,7 @@ def allowed_tokens(tokenizer: Any, rows: int, most: int | None, *, masked: bool 
     show nothing. `most`: so many of them, whole words before other pieces, each in the vocabulary's own order, which
     for byte-pair vocabularies is by frequency.
     """
+    # Output layers are padded for speed: rows beyond the tokenizer mean nothing, and ids beyond the rows have none.
     known = min(len(tokenizer), rows)
     if not masked:
         return list(range(known))
@@ -52,7 +56,22 @@ def allowed_tokens(tokenizer: Any, rows: int, most: int | None, *, masked: bool 
     return sorted([*first, *others[: most - len(first)]])
 
 
+def check_allowed(ids: Sequence[int], called: str, **limits: int | None) -> None:
+    """Raise ConfigError where a policy can write nothing, or fewer tokens than a limit of `explore` needs."""
+    if not ids:
+        raise ConfigError(
+            f"the policy model {called!r} can write no text: each of its tokens is a special one, a piece of a "
+            f"character, white space, or holds a brace; name another model"
+        )
+    for name, most in limits.items():
+        if most is not None and most > len(ids):
+            raise ConfigError(
+                f"explore.{name} is {most}, and the policy can write {len(ids)} tokens; set it to that or less"
+            )
+
+
 def _writable(text: str) -> bool:
+    # Braces would be slots to who reads the prompt as a pattern; line breaks would end it in many layouts.
     return bool(text.strip()) and BROKEN not in text and text.isprintable() and not UNWRITABLE.intersection(text)
 
 

@@ -173,6 +173,29 @@ def test_a_tokenizer_without_an_end_or_a_beginning_is_refused(tmp_path: Path) ->
         AdapterPolicy(str(folder), SETTINGS)
 
 
+def test_a_policy_that_can_write_nothing_is_refused(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"<end>": 0, "{": 1, "}": 2}, unk_token="<end>"))
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<end>")
+    config = LlamaConfig(vocab_size=3, intermediate_size=64, num_key_value_heads=2, **SMALL)
+    with pytest.raises(ConfigError, match="can write no text: each of its tokens is a special one"):
+        AdapterPolicy(str(save(tmp_path / "none", config, made)), SETTINGS)
+
+
+def test_a_context_is_read_whole_or_its_end_and_another_one_moves_no_row() -> None:
+    policy = byte_policy(replace(SETTINGS, length=3))
+    contexts = ["the one", "another thing", "the one", ""]
+    drawn = policy.sample(3, 4, contexts)
+    states = policy._states([each.tokens for each in drawn], contexts)
+    for row, context in enumerate(contexts):
+        alone = policy._states([drawn[row].tokens], [context])
+        assert torch.allclose(states[row], alone[0], atol=1e-5)
+    assert not torch.allclose(states[0], policy._states([drawn[0].tokens], ["another thing"])[0], atol=1e-3)
+    # Of a text beyond the context the end is read, and a prompt still fits behind it.
+    long = "on and on " * 60
+    assert policy.greedy(long).tokens == policy.greedy("again " * 40 + long).tokens
+    assert len(policy._after(long)) == 64 - 3
+
+
 def test_a_prompt_that_does_not_fit_the_policys_context_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"length is 64, and the policy model 'tiny' reads 64 tokens; set length low"):
         tiny(replace(SETTINGS, length=64))

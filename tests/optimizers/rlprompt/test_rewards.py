@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, z_scores
+from promptopt.optimizers.rlprompt.rewards import finite, front, leave_one_out, shaped, tied, z_scores
 
 
 def test_z_scores_are_by_the_population_deviation_of_the_group() -> None:
@@ -16,6 +16,15 @@ def test_z_scores_are_by_the_population_deviation_of_the_group() -> None:
 
 def test_equal_rewards_are_zeros_and_no_nan() -> None:
     assert z_scores([7.0] * 4) == [0.0] * 4
+
+
+def test_an_impossible_prompt_counts_as_the_worst_that_is_possible() -> None:
+    none = float("-inf")
+    assert finite([3.0, none, 1.0]) == [3.0, 1.0, 1.0]
+    assert finite([none, none]) == [0.0, 0.0]
+    assert tied([none, none])
+    assert tied([1.0, none])
+    assert not tied([1.0, none, 2.0])
 
 
 def test_rewards_of_another_step_are_held_against_the_group_of_this_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from promptopt.testing import planted_task
 from promptopt.testing.processes import outcome
 from promptopt.types import Room
 from tests.optimizers.rlprompt.planted_labels import labelled_task, target
-from tests.optimizers.rlprompt.tables import MADE, WORDS, Table, Tables
+from tests.optimizers.rlprompt.tables import MADE, WORDS, Tables, table
 
 WORTH = {"carefully": 0.9, "exactly": 0.6, "snow": -0.5}
 SIZES = Sizes(steps=12, prompts=4, examples=8, held=8, every=3, finalists=2)
@@ -162,8 +163,27 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
 @pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
 def test_rewards_that_tie_give_a_policy_gradient_nothing_to_learn(tmp_path: Path, algorithm: Any) -> None:
     search(tmp_path, replace(SMALL, algorithm=algorithm), worth={})
-    assert MADE[-1].targets
-    assert all(target == 0 for row in MADE[-1].targets for target in row)
+    assert MADE[-1].batches
+    assert all(target == 0 for batch in MADE[-1].batches for target in batch.targets)
+
+
+@pytest.mark.parametrize("algorithm", ["sql", "rloo", "grpo"])
+def test_prompts_under_which_the_answer_is_impossible_are_the_worst_and_break_nothing(
+    tmp_path: Path, algorithm: Any
+) -> None:
+    sound = target(WORTH)
+
+    def scores(content: Any, label: str) -> list[float]:
+        assert sound._scores is not None
+        return [-math.inf] if "snow" in content else list(sound._scores(content, label))
+
+    optimize(
+        labelled_task(), replace(SMALL, algorithm=algorithm), evaluator="loss", store=tmp_path / "store.db",
+        model=Models(Scripted(lambda _: "good", scores=scores)),
+    )  # fmt: skip
+    targets = [target for batch in MADE[-1].batches for target in batch.targets]
+    assert targets
+    assert all(target is not None and math.isfinite(target) for target in targets)
 
 
 # --- divergence ---
@@ -240,6 +260,25 @@ def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves
 
 
 @pytest.mark.slow
+def test_runs_that_train_the_same_keep_the_weights_each_and_the_other_may_go(tmp_path: Path) -> None:
+    def kept() -> list[str]:
+        with Store(tmp_path / "store.db") as store, store.engine.connect() as connection:
+            return sorted(row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs"))
+
+    # What comes after the training is another search, and another run.
+    runs = [search(tmp_path, replace(SMALL, size=replace(SIZES, finalists=number))).run_id for number in range(3)]
+    assert kept() == sorted(runs)
+    with Store(tmp_path / "store.db") as store:
+        store.delete(runs[0])
+        weights = [store.cache.blobs.newest(run, "policy") for run in runs]
+    assert weights[0] is None
+    assert weights[1]
+    assert weights[1] == weights[2]
+    search(tmp_path, replace(SMALL, size=replace(SIZES, finalists=1)))
+    assert kept() == sorted(runs[1:])
+
+
+@pytest.mark.slow
 def test_runs_of_one_store_that_differ_in_a_setting_train_policies_of_their_own(tmp_path: Path) -> None:
     others = [
         replace(SMALL, algorithm="rloo"),
@@ -256,7 +295,7 @@ def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypat
     model = target(WORTH)
     model.fail_at = 120
     assert search(tmp_path, model=model).status == "suspended"
-    monkeypatch.setattr(Tables, "open", lambda *_: Table(WORDS[:3], 2))
+    monkeypatch.setattr(Tables, "open", lambda *_: table(WORDS[:3], 2))
     with pytest.raises(ConfigError, match="this run trains a table of 8 words, and found a table of 3 words"):
         search(tmp_path)
 
