@@ -19,6 +19,7 @@ from promptopt.binding.task import bind_task
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.losses import paired, scorable
+from promptopt.operators.marks import refuse_unfilled
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, look_at
@@ -92,6 +93,7 @@ def evaluate(
         run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         examples: tuple[Example, ...] = getattr(run.task, split)
         chosen = _prompt_of(task, prompt)
+        refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
         if (refused := crowded(run.task, chosen, models["task"])) is not None:
             raise ConfigError(refused)
         matrix = _as_far_as_allowed(run, chosen, examples)

@@ -39,3 +39,9 @@ def write_whole(path: Path, text: str) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_new(folder: Path) -> None:
+    """Raise ConfigError where `folder` holds something already, or is no folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"--out {str(folder)!r} is there already and not empty; name a new folder")

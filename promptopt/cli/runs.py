@@ -284,24 +284,38 @@ def tilt(
     tilt_run(result_of(_find(run)), bound=bound, strength=strength, scale=scale, pairs=pairs, json=json)
 
 
+def _mark_of(result: Any) -> str:
+    """Of the winner's policy, where it is one."""
+    from promptopt.operators.marks import mark_in
+
+    return mark_in(" ".join(str(text) for text in dict(result["best"]["parts"]).values()))
+
+
 @app.command()
 def prompter(
     run: RunName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
 ) -> None:
-    """Write the prompter that align-pro trained, as a model of its own.
+    """Write the prompter that align-pro trained, or the policy that rlprompt did, as a model of its own.
 
-    It is called hf/FOLDER, and rewritten/hf/FOLDER::MODEL before another.
+    It is called hf/FOLDER or policy/FOLDER, and rewritten/hf/FOLDER::MODEL or the like before another.
     """
     from promptopt.optimizers.align_pro.taking import take_prompter
+    from promptopt.optimizers.rlprompt.taking import MADE_BY, take_policy
     from promptopt.store.runs import Store
 
     with Store() as store:
         record = store.find(run)
+        policy = record.fingerprint.get("method", {}).get("is") == MADE_BY
         try:
-            take_prompter(store, record.id, record.fingerprint, out)
+            if policy:
+                take_policy(store, record.id, record.fingerprint, _mark_of(result_of(record)), out)
+            else:
+                take_prompter(store, record.id, record.fingerprint, out)
         except OSError as cause:
             raise ConfigError(
                 f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
             ) from cause
-    say(f"the prompter of run {record.id} is in {out}: hf/{out}, or rewritten/hf/{out}::MODEL before a model")
+    name = f"{'policy' if policy else 'hf'}/{out}"
+    say(f"the {'policy' if policy else 'prompter'} of run {record.id} is in {out}: {name}, or rewritten/{name}::MODEL "
+        f"before a model")  # fmt: skip

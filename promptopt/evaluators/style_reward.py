@@ -2,35 +2,48 @@
 
 Source   RLPrompt (Deng et al. 2022, arXiv:2205.12548) and its code: 4 groups of 32 outputs a prompt and sentence, each
          worth (content + style) / 2 on a scale of 100; theirs are BERTScore-F1 and a classifier's probability.
-Departs  outputs are drawn at the task's temperature (code: among the 10 likeliest tokens): few engines have top k.
+Verdict  of many outputs the one that the search's own scorers like best, judged by others (`StylePick`): their test.
+Departs  outputs are drawn at the task's temperature (code: among the 10 likeliest tokens): few engines have top k. They
+         are as long as the task lets replies be (code: half as long again as the source, and ten tokens at least).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
-from promptopt.evaluators.style_transfer import first_sentence
+from promptopt.evaluators.style_transfer import Joint, first_sentence
 from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.ranges import within
-from promptopt.types import Cell, Request, Score
+from promptopt.types import Cell, Example, Request, Score
+
+Judge = Callable[[str, Example], Score]
+"""Of a rewritten sentence and its example what that is worth."""
+_BEST = "best of group "
 
 
-def mean_of_maxima(worths: Sequence[float], groups: int) -> float:
-    """The mean over consecutive groups of equal size of the best in each.
+def maxima_of(score: Score) -> list[float]:
+    """The best of each group, as a score of `StyleReward` says them; none for any other score."""
+    return [value for name, value in score.parts if name.startswith(_BEST)]
 
-    Raises ConfigError where the groups are not of equal size.
-    """
+
+def maxima(worths: Sequence[float], groups: int) -> list[float]:
+    """The best in each of consecutive groups of equal size. Raises ConfigError where they are not of equal size."""
     if groups < 1 or not worths or len(worths) % groups:
         raise ConfigError(
             f"{len(worths)} outputs cannot be divided into {groups} groups of equal size; draw a multiple of {groups}"
         )
     size = len(worths) // groups
-    return math.fsum(max(worths[begin : begin + size]) for begin in range(0, len(worths), size)) / groups
+    return [max(worths[begin : begin + size]) for begin in range(0, len(worths), size)]
+
+
+def _scored(best: Sequence[float], output: str) -> Score:
+    named = tuple((f"{_BEST}{number}", value) for number, value in enumerate(best, 1))
+    return Score(math.fsum(best) / len(best), output, parts=named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,8 @@ class StyleReward:
 
     content: (rewritten, source) to a number of at most 1, below 0 counts as 0. style: (rewritten, the example's target)
     to the probability that it has that style. source: the field that holds the sentence. Costs `draws` calls a cell.
+    judge: what the best of `picked` outputs is worth in the verdict, by scorers that the search did not learn from, as
+    `style_transfer.Joint`; None: the verdict is by the task's own metric, on one reply.
     """
 
     task: Task
@@ -47,9 +62,11 @@ class StyleReward:
     source: str = "text"
     groups: int = 4
     draws: int = 128
+    judge: Judge | None = None
+    picked: int = 32
 
     def __post_init__(self) -> None:
-        within(self, groups=(1, math.inf), draws=(1, math.inf))
+        within(self, groups=(1, math.inf), draws=(1, math.inf), picked=(1, math.inf))
         if self.draws % self.groups:
             raise ConfigError(f"{self.draws} draws are not {self.groups} groups of equal size; draw a multiple of it")
         if self.task.sampling.temperature == 0:
@@ -58,9 +75,15 @@ class StyleReward:
                 f"its sampling a temperature"
             )
 
+        if isinstance(self.judge, Joint) and self.judge.style is self.style:
+            raise ConfigError(
+                "the judge's scorer of style is the one that the search learns from, and what pleases that need not "
+                "have the style; give the judge another classifier"
+            )
+
     def verdict_by(self) -> Evaluator:
-        """The task's own metric."""
-        return Generation.for_task(self.task)
+        """The judge's word on the best of several outputs, else the task's own metric."""
+        return Generation.for_task(self.task) if self.judge is None else StylePick(self, self.judge)
 
     @property
     def calls_per_cell(self) -> int:
@@ -76,33 +99,84 @@ class StyleReward:
             "source": self.source,
             "content": _named(self.content),
             "style": _named(self.style),
+            **({} if self.judge is None else {"judge": _named(self.judge), "picked": self.picked}),
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. An empty output is worth 0."""
-        asked = [Request(self.task.render(each.prompt, each.example)[0], self.task.sampling) for each in cells]
-        # Draws of one repetition follow those of the one before, so that no two are the same call.
-        firsts = [each.repetition * self.draws for each in cells]
-        worths: list[list[float]] = [[] for _ in cells]
-        outputs = [""] * len(cells)
-        for number in range(self.draws):
-            for first in sorted(dict.fromkeys(firsts)):
-                rows = [row for row, begins in enumerate(firsts) if begins == first]
-                replies = ask([asked[row] for row in rows], role="task", repetition=first + number)
-                for row, reply in zip(rows, replies, strict=True):
-                    worths[row].append(self._worth(first_sentence(reply.text), cells[row]))
-                    outputs[row] = reply.text
+        found = outputs(self.task, cells, ask, self.draws, self.draws)
         return [
-            Score(mean_of_maxima(found, self.groups), output) for found, output in zip(worths, outputs, strict=True)
+            _scored(maxima([self.worth(each, cell.example) for each in row], self.groups), row[-1])
+            for row, cell in zip(found, cells, strict=True)
         ]
 
-    def _worth(self, rewritten: str | None, cell: Cell) -> float:
+    def worth(self, output: str, example: Example) -> float:
+        """(content + style) / 2 of an output, in [0, 100]; 0 where nothing is left of it.
+
+        Raises ConfigError for a content above 1 and for a probability that is none.
+        """
+        rewritten = first_sentence(output)
         if rewritten is None:
             return 0.0
-        content = max(0.0, self.content(rewritten, cell.example[self.source]))
+        content = self.content(rewritten, example[self.source])
+        style = self.style(rewritten, example.target)
+        # Written so that NaN is refused too.
+        if not content <= 1.0 + 1e-6 or not -1e-6 <= style <= 1.0 + 1e-6:
+            raise ConfigError(
+                f"for {rewritten[:40]!r} the scorers gave a content of {content} and a style of {style}: expected a "
+                f"number of at most 1, and a probability"
+            )
         # (content + style) / 2, on a scale of 100.
-        return 50 * (content + self.style(rewritten, cell.example.target))
+        return 50 * (max(0.0, content) + style)
 
 
-def _named(function: Callable[..., float]) -> str:
+@dataclass(frozen=True, slots=True)
+class StylePick:
+    """Of several outputs the one that `reward` finds best, judged by others: the test of RLPrompt's style transfer.
+
+    Costs `reward.picked` calls a cell. Its draws are none of those that the search saw.
+    """
+
+    reward: StyleReward
+    judge: Judge
+
+    @property
+    def calls_per_cell(self) -> int:
+        """As many as there are to pick from."""
+        return self.reward.picked
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The reward's, and the judge."""
+        return {"evaluator": "style pick", "picked": self.reward.picked, "by": self.reward.fingerprint(),
+                "judge": _named(self.judge)}  # fmt: skip
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """One score a cell, in order; 0 where all outputs are empty. Of equals the first is picked."""
+        reward = self.reward
+        found = outputs(reward.task, cells, ask, reward.picked, max(reward.draws, reward.picked))
+        return [self._judged(row, cell.example) for row, cell in zip(found, cells, strict=True)]
+
+    def _judged(self, row: Sequence[str], example: Example) -> Score:
+        output = max(row, key=lambda each: self.reward.worth(each, example))
+        rewritten = first_sentence(output)
+        if rewritten is None:
+            return Score(0.0, output, parsed=False, feedback="every output is empty")
+        return replace(self.judge(rewritten, example), output=output)
+
+
+def outputs(task: Task, cells: Sequence[Cell], ask: Ask, draws: int, apart: int) -> list[list[str]]:
+    """So many texts of the task model for each cell; a cell's repetition begins `apart` draws after the one before."""
+    asked = [Request(task.render(each.prompt, each.example)[0], task.sampling) for each in cells]
+    firsts = [each.repetition * apart for each in cells]
+    found: list[list[str]] = [[] for _ in cells]
+    for number in range(draws):
+        for first in sorted(dict.fromkeys(firsts)):
+            rows = [row for row, begins in enumerate(firsts) if begins == first]
+            replies = ask([asked[row] for row in rows], role="task", repetition=first + number)
+            for row, reply in zip(rows, replies, strict=True):
+                found[row].append(reply.text)
+    return found
+
+
+def _named(function: Callable[..., object]) -> str:
     return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"

@@ -18,6 +18,8 @@ from promptopt.run import Run
 from promptopt.types import digest
 
 Tokens = tuple[int, ...]
+BEST = "best policy"
+"""What the best weights are kept under, by the digest that they follow from (`Training.state`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class Training:
 
         made_from = [spec, str(run.seed), *map(spoken, settings)]
         self._name = run.memo("policy", named, *made_from)
+        # All that happened, and the beginning of it that the policy is to be as after.
+        self._history: list[_Event] = []
         self._events: list[_Event] = []
         self._applied = 0
         self._marks: dict[int, str] = {0: digest([self._name, *made_from])}
@@ -154,7 +158,7 @@ class Training:
         def draw() -> str:
             return json.dumps([asdict(each) for each in self._current().sample(seed, count, contexts)])
 
-        return _samples(self._run.memo("policy samples", draw, self._at, str(seed), str(count), *contexts))
+        return _samples(self._run.memo("policy samples", draw, self.state, str(seed), str(count), *contexts))
 
     def greedy(self, context: str = "") -> Sample:
         """The prompt that is likeliest now."""
@@ -162,7 +166,7 @@ class Training:
         def written() -> str:
             return json.dumps([asdict(self._current().greedy(context))])
 
-        return _samples(self._run.memo("policy greedy", written, self._at, *([context] if context else [])))[0]
+        return _samples(self._run.memo("policy greedy", written, self.state, *([context] if context else [])))[0]
 
     def encode(self, texts: Sequence[str]) -> list[Sample]:
         """Given texts as the policy's own tokens, and how likely its frozen model finds them."""
@@ -170,7 +174,7 @@ class Training:
         def encoded() -> str:
             return json.dumps([asdict(self._current().encode(text)) for text in texts])
 
-        return _samples(self._run.memo("policy tokens", encoded, self._at, *texts))
+        return _samples(self._run.memo("policy tokens", encoded, self.state, *texts))
 
     def learn(self, batch: Batch) -> Learned:
         """One step. One whose loss is no number changes nothing."""
@@ -182,22 +186,36 @@ class Training:
             # JSON has no NaN.
             return json.dumps({name: value if math.isfinite(value) else None for name, value in found.items()})
 
-        event = _Event(batch, digest([self._at, batch.said()]))
+        event = _Event(batch, digest([self.state, batch.said()]))
         told = json.loads(self._run.memo("policy update", step, event.after))
-        self._events.append(event)
+        self._add(event)
         return Learned(**{name: math.nan if value is None else value for name, value in told.items()})
 
     def mark(self) -> None:
         """Keep the weights of now, in the place of those kept before."""
         place = len(self._events)
-        self._marks[place] = self._at
+        self._marks[place] = self.state
         # On a replay no policy is loaded; should one be needed later, it keeps the weights as it passes here again.
         if self._policy is not None and self._applied == place:
             self._keep(self._policy, place)
 
+    def keep_best(self) -> None:
+        """Keep the weights of now as the best so far too, which `mark` leaves alone; `settle` goes back to them."""
+        if self._policy is not None and self._applied == len(self._events):
+            self._run.kept.put(BEST, self._policy.state(), self.state)
+
+    def settle(self, state: str) -> None:
+        """Be the policy as it was in `state`, a moment of this training."""
+        place = next(place for place in range(len(self._history), -1, -1) if self._after(place) == state)
+        self._events = self._history[:place]
+        if self._applied > place:
+            # There is no way back but to begin anew, from the weights kept for that place or an earlier one.
+            self._policy = self._fresh = None
+            self._applied = 0
+
     def back(self) -> None:
         """Return to the last mark, and learn half as fast from there."""
-        self._events.append(_Event(None, digest([self._at, "back"])))
+        self._add(_Event(None, digest([self.state, "back"])))
 
     @property
     def name(self) -> str:
@@ -205,8 +223,17 @@ class Training:
         return self._name
 
     @property
-    def _at(self) -> str:
-        return self._events[-1].after if self._events else self._marks[0]
+    def state(self) -> str:
+        """A digest of all that the weights follow from: the policy, its settings, and what it learned from."""
+        return self._after(len(self._events))
+
+    def _after(self, place: int) -> str:
+        return self._history[place - 1].after if place else self._marks[0]
+
+    def _add(self, event: _Event) -> None:
+        del self._history[len(self._events) :]
+        self._history.append(event)
+        self._events.append(event)
 
     def _current(self) -> Policy:
         """The policy with all that is recorded in it."""
@@ -231,15 +258,19 @@ class Training:
                 f"begin another run with another seed"
             )
         self._policy = policy
-        for place in sorted(self._marks, reverse=True):
+        for place in sorted((each for each in self._marks if each <= len(self._events)), reverse=True):
             # The latest mark that has weights: one that was passed on a replay kept none.
-            state = self._run.kept.get("policy", self._marks[place])
+            state = self._kept_at(self._marks[place])
             if state is not None:
                 policy.restore(state)
                 self._applied, self._good = place, state
                 return policy
         self._good = policy.state()
         return policy
+
+    def _kept_at(self, after: str) -> bytes | None:
+        newest = self._run.kept.get("policy", after)
+        return self._run.kept.get(BEST, after) if newest is None else newest
 
     def _keep(self, policy: Policy, place: int) -> None:
         self._good = policy.state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.operators.marks import mark_in
 from promptopt.reports.export import Exported, Format, export
 from promptopt.reports.given import from_text
 from promptopt.tasks.task import Task
@@ -14,6 +15,12 @@ _WHOLE: tuple[Format, ...] = ("json", "toml")
 
 def not_carried(task: Task, exported: Exported, form: Format) -> str:
     """A sentence on what is lost in this form; empty where nothing is. `task`: as the prompt was measured."""
+    mark = next((mark for _, text in exported.prompt.texts if (mark := mark_in(text))), "")
+    if mark:
+        return (
+            f"{mark} stands for what a policy writes for each input: it means something to rewritten/policy/FOLDER::"
+            f"MODEL alone, with the folder that `promptopt runs prompter RUN --out FOLDER` writes"
+        )
     if form in _WHOLE:
         return ""
     lost = _left_out(exported, form)

@@ -6,9 +6,9 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from promptopt.errors import ConfigError, CutShort, EvaluatorError
+from promptopt.errors import ConfigError, CutShort
 from promptopt.models.prices import Price
 from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
 from promptopt.run.asks import Drawn, Otherwise
@@ -21,12 +21,12 @@ from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
-from promptopt.run.scoring import charged
+from promptopt.run.scoring import charged, drawn, numbered, varied
 from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import Turns
 from promptopt.store.journal import Journal
-from promptopt.tasks.crowding import crowded
+from promptopt.tasks.crowding import broken_by, crowded
 from promptopt.types import (
     Abilities,
     Cell,
@@ -64,16 +64,16 @@ class Run:
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
-        self.reserve, self.seed, self._turns = reserve, seed, Turns(task)
+        self.reserve, self._turns, self.seed = reserve, Turns(task), seed
         self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
         self._final_journal, self.initial = final_journal, task.initial
-        self.train: tuple[Example, ...] = task.train
-        self.dev: tuple[Example, ...] = task.dev
+        self.train, self.dev = task.train, task.dev
         self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
         self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
+        self._rngs, self._variants = dict[str, random.Random](), dict[Prompt, Callable[[Example], Prompt]]()
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
-        self._board, self._rngs = Scoreboard(task.initial, task.train, task.dev), dict[str, random.Random]()
+        self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread, self._warned = threading.get_ident(), dict[str, None]()
         self._phase, self._begun = "search", time.monotonic()
         self.steps: list[StepDone] = []
@@ -108,21 +108,26 @@ class Run:
         Cells are charged prompt by prompt in the order given. Where a limit leaves room for only some, those are
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
-        self._check_thread()
-        cells = self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition)
-        if self.reserve is not None:
-            self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
-        for batch in batches(cells, (self._evaluator, self._door), self.evaluations_left, self.follow_budget):
-            self._score(batch)
+        self._work_off(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
+
+    def evaluate_each(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Score]:
+        """Score every prompt on its own example, in one batch and in order; else as `evaluate`."""
+        cells = [Cell(*pair) for pair in dict.fromkeys(pairs) if not self.estimate(pair[0], [pair[1]]).count]
+        self._work_off(cells, [prompt for prompt, _ in pairs])
+        return [score for prompt, example in pairs for score in self._board.row(prompt, [example], 0)]
+
+    def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
+        """Let `prompt` stand for `written(example)` wherever it is scored, which must follow from the run's record."""
+        self._variants[prompt] = written
 
     def rescore(
         self, prompt: Prompt, examples: Sequence[Example], heat: float | None = None, draw: int = 0, role: Role = "task"
     ) -> list[Score]:
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
-        With the prefix shared otherwise: what an engine computes again is charged, and replies, not drawn again, are
-        free. With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
+        With the prefix shared otherwise: what is computed again is charged, and replies, not drawn again, are free.
+        With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
         """
         self._check_thread()
         cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
@@ -141,14 +146,9 @@ class Run:
         BudgetSpent ends the search.
         """
         self._check_thread()
-        left, door, paid = self.evaluations_left(), self._door, self._door.paid.calls
-        requests = [Request(self.task.render(prompt, example)[0], sampling) for example in examples[:left]]
-        replies = door.generate(requests, "task")
-        door.spent = door.spent.with_evaluations(len(requests))
-        door.paid = door.paid.with_evaluations(min(len(requests), door.paid.calls - paid))
-        if len(requests) < len(examples):
-            raise exhausted(door.spent)
-        return replies
+        cells = varied([Cell(prompt, example) for example in examples], self._variants)
+        requests = [Request(self.task.render(cell.prompt, cell.example)[0], sampling) for cell in cells]
+        return drawn(requests, self._door, self.evaluations_left())
 
     def check_model(self) -> None:
         """Raise ConfigError, before anything is asked, where the evaluator needs what the task model cannot give."""
@@ -174,9 +174,7 @@ class Run:
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
-            broken = self.task.broken_by(prompt, self.count_tokens)
-            if broken is None and crowded(self.task, prompt, self._door.models["task"]) is not None:
-                broken = "demonstrations do not fit the model's context"
+            broken = broken_by(self.task, prompt, self._door.models["task"], self.count_tokens)
             if broken is not None:
                 self.reject(broken)
             elif prompt not in admitted:
@@ -322,6 +320,13 @@ class Run:
         scored, seconds = self.estimate(self.initial, self.train), time.monotonic() - self._begun
         return snapshot(self._phase, self.steps, scored, self._door, seconds)
 
+    def _work_off(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
+        self._check_thread()
+        if self.reserve is not None:
+            self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
+        for batch in batches(cells, (self._evaluator, self._door), self.evaluations_left, self.follow_budget):
+            self._score(batch)
+
     def _score(self, cells: Sequence[Cell]) -> None:
         try:
             scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
@@ -333,17 +338,12 @@ class Run:
 
     def _enter(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
         for cell, score in zip(cells, scores, strict=True):
-            # NaN alone: a loss may be infinite, and then ranks last.
-            if score.value != score.value:
-                wrong = "the evaluator gave NaN; a score must be a number"
-                raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
-            self._board.put(cell, score)
+            self._board.put(cell, numbered(cell, score))
         if unread := self._first.unread(cells, scores):
             self.warn(unread)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
-        """The scores of the cells, entered into both ledgers; `calls`: of how many calls, once they were made."""
-        return charged(self._evaluator, cells, (ask, self._door), self.reserve, calls)
+        return charged(self._evaluator, varied(cells, self._variants), (ask, self._door), self.reserve, calls)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

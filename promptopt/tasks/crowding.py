@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from promptopt.protocols import Bounded, Model, Task, Tokenizer
 from promptopt.text import counted
 from promptopt.types import Prompt
 
 PER_MESSAGE = 8
 """Tokens that a chat template writes around a message, at most: 5 in Qwen2.5's and in Llama 3's."""
+
+
+def broken_by(task: Task, prompt: Prompt, model: Model, count_tokens: Callable[[str], int]) -> str | None:
+    """Which rule of the task's a candidate breaks, in a few words; that it has to fit the model's context is one."""
+    broken = task.broken_by(prompt, count_tokens)
+    if broken is None and crowded(task, prompt, model) is not None:
+        broken = "demonstrations do not fit the model's context"
+    return broken
 
 
 def crowded(task: Task, prompt: Prompt, model: Model) -> str | None:

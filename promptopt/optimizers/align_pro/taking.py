@@ -10,6 +10,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.frozen import usable_device
 from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings
 from promptopt.optimizers.align_pro.trained import SCHEME
+from promptopt.places import check_new
 from promptopt.store.runs import Store
 
 MADE_BY = "promptopt.optimizers.align_pro.method:AlignPro"
@@ -27,8 +28,7 @@ def take_prompter(store: Store, run: str, fingerprint: Mapping[str, Any], folder
         raise ConfigError(
             f"run {run} trained no prompter; train one with `promptopt optimize --method align-pro --set prompter=hf/…`"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"--out {str(folder)!r} is there already and not empty; name a new folder")
+    check_new(folder)
     state = store.cache.blobs.newest(run, "policy")
     if state is None:
         raise ConfigError(

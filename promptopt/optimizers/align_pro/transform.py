@@ -1,7 +1,8 @@
-"""The pair of a prompter and a target as one model: every input is rewritten before it is answered.
+"""The pair of a prompter and a target as one model: every input is rewritten, or completed, before it is answered.
 
 Source   Trivedi et al. 2025, Align-Pro, AAAI 2025, arXiv:2501.03486: the policy that a prompter induces, the target's
          answer to a rewrite of what the user asked. The reward sees what was asked, never the rewrite.
+         A policy of RLPrompt for single inputs can stand here too: it fills the mark of the prompt that it won with.
 Ours     the likeliest rewrite stands for a draw, so that an input is always answered alike. A rewrite that is of no use
          (empty, cut, a refusal, a piece of the request, a placeholder lost) leaves the input as it is.
 """
@@ -9,12 +10,14 @@ Ours     the likeliest rewrite stands for a draw, so that an input is always ans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from promptopt.errors import ConfigError
 from promptopt.models.providers import Provider
 from promptopt.models.specs import open_model
 from promptopt.models.tokens import estimate_tokens
+from promptopt.operators.marks import Fills, around, filled, marked
 from promptopt.operators.reflect import SAME, refuses, room, unusable
 from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
@@ -27,8 +30,93 @@ LONGEST = 400
 BETWEEN = "::"
 
 
+class _Way(Protocol):
+    """What of a content the prompter is to write anew, how it is asked, and where that goes."""
+
+    def asked(self, content: Content) -> str | None:
+        """What the prompter is given; None where there is nothing to write."""
+        ...
+
+    def request(self, text: str, sampling: Sampling) -> Request:
+        """How it is asked."""
+        ...
+
+    def used(self, reply: Reply, text: str, count_tokens: Callable[[str], int]) -> str:
+        """What comes of its reply."""
+        ...
+
+    def put(self, content: Content, text: str) -> Content:
+        """The content with that in it."""
+        ...
+
+
+class _Rewriting:
+    """What the user asked, in other words."""
+
+    def asked(self, content: Content) -> str | None:
+        """A text whole; of a chat the last user's message."""
+        if isinstance(content, str):
+            return content
+        place = _last(content)
+        return None if place is None else content[place].content
+
+    def request(self, text: str, sampling: Sampling) -> Request:
+        """As the prompter was trained on."""
+        return Request((Message("user", REQUEST.render({"section": text})),), sampling)
+
+    def used(self, reply: Reply, text: str, count_tokens: Callable[[str], int]) -> str:
+        """The rewrite, or the text itself where that is of no use."""
+        written = tidy(unthought(reply).text, text)
+        most = room(text, LONGEST, count_tokens)
+        why = unusable(written, text, most=most, tags=(), count_tokens=count_tokens, form=FORM)
+        refused = refuses(written) and not refuses(text)
+        return text if reply.finish != "stop" or refused or (why is not None and why != SAME) else written
+
+    def put(self, content: Content, text: str) -> Content:
+        """In its place."""
+        if isinstance(content, str):
+            return text
+        place = _last(content)
+        if place is None:
+            return content
+        return (*content[:place], replace(content[place], content=text), *content[place + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What stands in the place of a policy's mark; a content without one stays as it is."""
+
+    mark: str
+
+    def asked(self, content: Content) -> str | None:
+        """All but the mark. Raises ConfigError where it is another policy's."""
+        found = marked(content)
+        if found and found != self.mark:
+            raise ConfigError(
+                f"the prompt holds {found}, and the policy that is asked is {self.mark}; name the policy that the "
+                f"prompt came with"
+            )
+        return around(content, found) if found else None
+
+    def request(self, text: str, sampling: Sampling) -> Request:
+        """As it is: a policy goes on from it."""
+        return Request(text, sampling)
+
+    def used(self, reply: Reply, text: str, count_tokens: Callable[[str], int]) -> str:
+        """All of it, spaces too."""
+        del text, count_tokens
+        return reply.text
+
+    def put(self, content: Content, text: str) -> Content:
+        """In the place of the mark."""
+        return filled(content, self.mark, text)
+
+
 class Rewritten:
-    """A `Model`: `prompter` rewrites a chat's last user's message, or the whole of a text, and `target` answers."""
+    """A `Model`: `prompter` rewrites a chat's last user's message, or the whole of a text, and `target` answers.
+
+    A prompter that `Fills` a mark writes only what stands there.
+    """
 
     def __init__(self, prompter: Model, target: Model, sampling: Sampling = LIKELIEST) -> None:
         """Raises ConfigError where the prompter cannot write, or would write an input anew each time."""
@@ -37,10 +125,11 @@ class Rewritten:
         if sampling.temperature > 0:
             raise ConfigError("the prompter is drawn from at a temperature, so no two runs would agree; set it to 0")
         self._prompter, self._target, self._sampling = prompter, target, sampling
+        self._way: _Way = _Filling(prompter.mark) if isinstance(prompter, Fills) else _Rewriting()
         mark = digest([REQUEST.pieces, sampling.max_tokens, sampling.top_p, list(sampling.stop)])[:8]
         self.name = f"rewritten/{prompter.name}{BETWEEN}{target.name}:{mark}"
-        # What an input was rewritten as, and the tokens that took. Where no user speaks there is nothing to rewrite.
-        self._known: dict[str, tuple[str, int, int]] = {"": ("", 0, 0)}
+        # What an input was rewritten as, and the tokens that took.
+        self._known: dict[str, tuple[str, int, int]] = {}
 
     @property
     def local(self) -> bool:
@@ -72,7 +161,7 @@ class Rewritten:
                   if content is not None]  # fmt: skip
         for number, reply in self._target.generate(passed, stopping):
             place = ready[number]
-            _, read, wrote = self._known[_asked(requests[place].content)]
+            read, wrote = self._took(requests[place].content)
             tokens = (reply.prompt_tokens + read, reply.completion_tokens + wrote)
             yield place, replace(reply, prompt_tokens=tokens[0], completion_tokens=tokens[1])
 
@@ -89,48 +178,32 @@ class Rewritten:
         passed = [replace(requests[place], content=content, shared=0) for place, content in enumerate(asked)
                   if content is not None]  # fmt: skip
         for number, found in self._target.score(passed, stopping):
-            yield ready[number], found
+            place = ready[number]
+            # There is no place here for what was written, so it counts with what was read.
+            read, wrote = self._took(requests[place].content)
+            yield place, replace(found, prompt_tokens=found.prompt_tokens + read + wrote)
+
+    def _took(self, content: Content) -> tuple[int, int]:
+        """The tokens that the prompter read and wrote for a content."""
+        text = self._way.asked(content)
+        return (0, 0) if text is None else self._known[text][1:]
 
     def _rewrite(self, contents: Sequence[Content], stopping: Callable[[], bool]) -> list[Content | None]:
         """Each content with its rewrite in it; None where the prompter was stopped before it."""
-        texts = list(dict.fromkeys(_asked(content) for content in contents))
-        missing = [text for text in texts if text not in self._known]
+        way, asked = self._way, [self._way.asked(content) for content in contents]
+        missing = [text for text in dict.fromkeys(asked) if text is not None and text not in self._known]
         longest = sized(self._sampling, max(map(self.count_tokens, missing), default=0))
-        requests = [Request((Message("user", REQUEST.render({"section": text})),), longest) for text in missing]
-        for number, reply in self._prompter.generate(requests, stopping):
-            text = missing[number]
-            self._known[text] = (self._used(reply, text), reply.prompt_tokens, reply.completion_tokens)
-        found = [(content, self._known.get(_asked(content))) for content in contents]
-        return [None if known is None else _with(content, known[0]) for content, known in found]
-
-    def _used(self, reply: Reply, text: str) -> str:
-        """The rewrite, or the text itself where that is of no use."""
-        written = tidy(unthought(reply).text, text)
-        most = room(text, LONGEST, self.count_tokens)
-        why = unusable(written, text, most=most, tags=(), count_tokens=self.count_tokens, form=FORM)
-        refused = refuses(written) and not refuses(text)
-        return text if reply.finish != "stop" or refused or (why is not None and why != SAME) else written
+        for number, reply in self._prompter.generate([way.request(text, longest) for text in missing], stopping):
+            used = way.used(reply, missing[number], self.count_tokens)
+            self._known[missing[number]] = (used, reply.prompt_tokens, reply.completion_tokens)
+        return [
+            content if text is None else way.put(content, self._known[text][0]) if text in self._known else None
+            for content, text in zip(contents, asked, strict=True)
+        ]
 
 
 def _last(messages: tuple[Message, ...]) -> int | None:
     return next((place for place in reversed(range(len(messages))) if messages[place].role == "user"), None)
-
-
-def _asked(content: Content) -> str:
-    """What the user asked; nothing where no user speaks."""
-    if isinstance(content, str):
-        return content
-    place = _last(content)
-    return "" if place is None else content[place].content
-
-
-def _with(content: Content, text: str) -> Content:
-    if isinstance(content, str):
-        return text
-    place = _last(content)
-    if place is None:
-        return content
-    return (*content[:place], replace(content[place], content=text), *content[place + 1 :])
 
 
 def _open(rest: str, base_url: str | None) -> Model:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
 from promptopt.optimizers.rlprompt.layers import draw, two_layers
+from promptopt.optimizers.rlprompt.weights import packed, unpacked
 from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of
 
 Tensor = Any
@@ -71,14 +72,14 @@ class AdapterPolicy:
     # --- Policy ---
 
     def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
-        """So many prompts, token by token, through the model's cache."""
+        """So many prompts, token by token, through the model's cache; each written after its context, if any."""
         with self._computing():
-            return self._samples(self._written(count, self._draws(seed, count)))
+            return self._samples(self._written(count, self._draws(seed, count), contexts), contexts)
 
     def greedy(self, context: str = "") -> Sample:
         """The likeliest token at each place."""
         with self._computing():
-            return self._samples(self._written(1, None))[0]
+            return self._samples(self._written(1, None, [context]), [context])[0]
 
     def encode(self, text: str) -> Sample:
         """A given text as the policy's tokens; one that the policy cannot write has none."""
@@ -95,7 +96,8 @@ class AdapterPolicy:
         if settings.algorithm == "sql":
             objectives.follow(self._target, self._online, settings.target_rate)
         rows = [row for row, target in enumerate(batch.targets) if target is not None]
-        read = [self._states(each) for each in (batch.samples if rows else (), batch.others) if each]
+        parts = (batch.samples if rows else (), batch.contexts[: len(batch.samples)]), (batch.others, ())
+        read = [self._states(each, contexts) for each, contexts in parts if each]
         if not read:
             return Learned(0.0, 0.0, 0.0)
         self._revive(read, batch.seed)
@@ -126,38 +128,11 @@ class AdapterPolicy:
 
     def state(self) -> bytes:
         """Both networks, Adam's moments, and its rate."""
-        safetensors = require("safetensors.torch")
-        tensors = {f"online.{name}": value for name, value in self._online.state_dict().items()}
-        tensors |= {f"target.{name}": value for name, value in self._target.state_dict().items()}
-        for number, parameter in enumerate(self._online.parameters()):
-            for name, value in self._adam.state[parameter].items():
-                tensors[f"adam.{number}.{name}"] = value
-        tensors["rate"] = self._torch.tensor(self._adam.param_groups[0]["lr"], dtype=self._torch.float64)
-        kept: bytes = safetensors.save(
-            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        )
-        return kept
+        return packed(self._online, self._target, self._adam)
 
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
-        safetensors = require("safetensors.torch")
-        loaded: dict[str, Any] = safetensors.load(state)
-        found = {name: value.to(self._device) for name, value in loaded.items()}
-        for prefix, network in (("online.", self._online), ("target.", self._target)):
-            network.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-            )
-        for number, parameter in enumerate(self._online.parameters()):
-            prefix = f"adam.{number}."
-            kept = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-            self._adam.state.pop(parameter, None)
-            if kept:
-                # Adam counts its steps on the CPU.
-                self._adam.state[parameter] = {
-                    name: value.cpu() if name == "step" else value for name, value in kept.items()
-                }
-        for group in self._adam.param_groups:
-            group["lr"] = float(found["rate"])
+        unpacked(state, self._online, self._target, self._adam, self._device)
 
     # --- the model ---
 
@@ -178,6 +153,7 @@ class AdapterPolicy:
         self._head = head.weight[self._ids]
         self._head_bias = None if getattr(head, "bias", None) is None else head.bias[self._ids]
         self._start = self._start_of()
+        self._context = opened.context
         if opened.context is not None and settings.length >= opened.context:
             raise ConfigError(
                 f"length is {settings.length}, and the policy model {self._checkpoint.called!r} reads "
@@ -200,6 +176,19 @@ class AdapterPolicy:
             f"the tokenizer of the policy model {self._checkpoint.called!r} names no token that ends or begins a text, "
             f"so there is nothing to write after; add eos_token to its tokenizer_config.json"
         )
+
+    def _after(self, context: str) -> list[int]:
+        """What is read before the first token: the start or, as in the paper, what the prompt is written for."""
+        ids: list[int] = (
+            self._tokenizer(context, add_special_tokens=False, verbose=False)["input_ids"] if context else []
+        )
+        # Of what is too long the end stays: there the task asks for its answer.
+        return ids[0 if self._context is None else self._settings.length - self._context :] if ids else self._start
+
+    def _apart(self, contexts: Sequence[str], count: int) -> list[tuple[list[int], list[int]]]:
+        """The rows of each context and what is read before them: read together, one would be padded for another."""
+        each = contexts if contexts else [""] * count
+        return [([row for row in range(count) if each[row] == one], self._after(one)) for one in dict.fromkeys(each)]
 
     def _revive(self, read: Sequence[Tensor], seed: int) -> None:
         """Draw the first layer anew where it lets nothing through for any of these states: nothing could be learned."""
@@ -253,11 +242,17 @@ class AdapterPolicy:
         shape = (2, count, settings.length, len(self._place))
         return torch.rand(shape, generator=chance).to(self._device)
 
-    def _written(self, count: int, draws: Tensor | None) -> Tensor:
+    def _written(self, count: int, draws: Tensor | None, contexts: Sequence[str] = ()) -> Tensor:
         """Places of tokens among those allowed, (count, T); without draws the likeliest."""
+        found = self._torch.empty((count, self._settings.length), dtype=self._torch.long, device=self._device)
+        for rows, before in self._apart(contexts, count):
+            found[rows] = self._written_after(before, len(rows), None if draws is None else draws[:, rows])
+        return found
+
+    def _written_after(self, before: list[int], count: int, draws: Tensor | None) -> Tensor:
         torch = self._torch
         cache = require("transformers").DynamicCache()
-        read = torch.tensor([self._start] * count, device=self._device)
+        read = torch.tensor([before] * count, device=self._device)
         written: list[Tensor] = []
         for step in range(self._settings.length):
             out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
@@ -282,9 +277,9 @@ class AdapterPolicy:
         chosen = order.topk(top, dim=-1, largest=False).indices
         return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, chosen, True)
 
-    def _samples(self, places: Tensor) -> list[Sample]:
+    def _samples(self, places: Tensor, contexts: Sequence[str] = ()) -> list[Sample]:
         tokens = [tuple(int(each) for each in row) for row in places]
-        fluency = self._likelihoods(tokens).mean(-1)
+        fluency = self._likelihoods(tokens, contexts).mean(-1)
         return [
             Sample(row, text_of(self._tokenizer, [int(self._ids[each]) for each in row]), float(fluent))
             for row, fluent in zip(tokens, fluency, strict=True)
@@ -292,25 +287,26 @@ class AdapterPolicy:
 
     # --- learning ---
 
-    def _before(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Given rows as the model's own ids, and all that it reads before the last of each, from the start."""
-        torch = self._torch
-        ids = self._ids[torch.tensor(rows, device=self._device)]
-        start = torch.tensor([self._start] * len(rows), device=self._device)
-        return ids, torch.cat([start, ids[:, :-1]], dim=1)
-
-    def _states(self, rows: Sequence[Tokens]) -> Tensor:
+    def _states(self, rows: Sequence[Tokens], contexts: Sequence[str] = ()) -> Tensor:
         """The frozen states before each token of given rows."""
-        with self._torch.no_grad(), quiet():
-            states = self._body(input_ids=self._before(rows)[1]).last_hidden_state
-        return states[:, len(self._start) - 1 :]
+        return self._through(rows, contexts, lambda read: self._body(input_ids=read).last_hidden_state)
 
-    def _likelihoods(self, rows: Sequence[Tokens]) -> Tensor:
+    def _likelihoods(self, rows: Sequence[Tokens], contexts: Sequence[str] = ()) -> Tensor:
         """The frozen log-probability of each token, by the model's own last step: some scale or cap their logits."""
-        ids, read = self._before(rows)
-        with self._torch.no_grad(), quiet():
-            logs = self._model(input_ids=read).logits[:, len(self._start) - 1 :].log_softmax(-1)
-        return logs.gather(-1, ids[..., None])[..., 0]
+        logits = self._through(rows, contexts, lambda read: self._model(input_ids=read).logits)
+        ids = self._ids[self._torch.tensor(rows, device=self._device)]
+        return logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+
+    def _through(self, rows: Sequence[Tokens], contexts: Sequence[str], reading: Callable[[Tensor], Tensor]) -> Tensor:
+        """(rows, T, any): what the model has at the place before each token, where it reads all that stands there."""
+        torch, found = self._torch, dict[int, Tensor]()
+        ids = self._ids[torch.tensor(rows, device=self._device)]
+        for chosen, before in self._apart(contexts, len(rows)):
+            begun = torch.tensor([before] * len(chosen), device=self._device)
+            with torch.no_grad(), quiet():
+                read = reading(torch.cat([begun, ids[chosen][:, :-1]], dim=1))[:, len(before) - 1 :]
+            found |= dict(zip(chosen, read, strict=True))
+        return torch.stack([found[row] for row in range(len(rows))])
 
     def _logits_of(self, rows: Sequence[Tokens], states: Tensor) -> list[Tensor]:
         """Online, target and frozen logits before each token of given rows; only the first has a graph."""

@@ -54,6 +54,8 @@ class RLPrompt:
     """Learn from what is drawn now (paper), from given or older prompts, from the mean of both, or in turn."""
     seeds: tuple[str, ...] = ()
     """Given prompts for the other modes, of exactly `length` tokens; none: prompts that were drawn before."""
+    inputs: int = 0
+    """Inputs of a step, each of which has prompts of its own; 0: one prompt is for all. Paper: 2 of style transfer."""
     fluency: float = 0.0
     """Taken off a prompt's reward for each nat a token that the policy's frozen model finds it unlikely by. Ours."""
     learn: Learning = LEARNING
@@ -68,11 +70,16 @@ class RLPrompt:
     """A policy of your own, in the place of a model's."""
 
     def __post_init__(self) -> None:
-        within(self, length=(1, math.inf), fluency=(0.0, math.inf))
+        within(self, length=(1, math.inf), fluency=(0.0, math.inf), inputs=(0, math.inf))
         if self.algorithm != "sql" and self.mode != "on":
             raise ConfigError(
                 f"algorithm={self.algorithm} learns from what it draws alone; leave out mode={self.mode}, or set "
                 f"algorithm=sql"
+            )
+        if self.inputs and self.mode != "on":
+            raise ConfigError(
+                f"a prompt for each input (inputs={self.inputs}) is learned from what is drawn for it; leave out "
+                f"mode={self.mode}, or set inputs=0"
             )
         if self.seeds and self.mode == "on":
             raise ConfigError("seeds are for mode=off, mix or alternate; set one of them, or leave the seeds out")
@@ -99,7 +106,8 @@ class RLPrompt:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
         sized = self._sized(Room(None, None, 1, train, HELD))
         looks = 3 + len(self.seeds) + sized.steps // sized.every + self.size.finalists
-        return UpperBounds((sized.steps * sized.prompts + len(self.seeds)) * sized.examples + looks * sized.held, 0, 0)
+        drawn = sized.steps * sized.step + len(self.seeds) * sized.examples
+        return UpperBounds(drawn + looks * sized.held, 0, 0)
 
     def optimize(self, run: Run) -> None:
         """Draw, reward, learn; look at the greedy prompt now and then; rank all of these in the end."""
@@ -129,11 +137,18 @@ class RLPrompt:
         preset, size = PRESETS[self.preset], self.size
         length = _given(self.length, preset.length)
         steps = preset.steps // 2 if self.preset == "paper" and length <= 2 else preset.steps
-        share = max(1, min(preset.most, round(preset.share * room.train)))
+        prompts = _given(size.prompts, preset.prompts)
+        if self.inputs and (prompts % self.inputs or prompts < 2 * self.inputs):
+            raise ConfigError(
+                f"{prompts} prompts of a step cannot be shared among {counted(self.inputs, 'input')}, two or more "
+                f"each, which are held against each other; set size.prompts to a multiple, as {4 * self.inputs}"
+            )
+        # Prompts for single inputs are not compared across them, so no choice of a few examples makes them cheaper.
+        share = room.train if self.inputs else max(1, min(preset.most, round(preset.share * room.train)))
         return RLPlan(
             length,
             _given(size.steps, steps),
-            _given(size.prompts, preset.prompts),
+            prompts,
             min(_given(size.examples, share), room.train),
             min(_given(size.held, HELD), room.dev),
             _given(size.every, preset.every),
@@ -141,6 +156,7 @@ class RLPrompt:
             preset.rate if self.learn.rate is None else self.learn.rate,
             _limit(self.explore.top, preset.top),
             _limit(self.explore.vocabulary, preset.vocabulary),
+            self.inputs,
         )
 
 

@@ -9,6 +9,7 @@ from promptopt.operators.training import Policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
 
 if TYPE_CHECKING:
+    from promptopt.optimizers.rlprompt.adapter import AdapterSettings
     from promptopt.optimizers.rlprompt.method import RLPrompt
 
 SCHEME = "hf/"
@@ -33,10 +34,18 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
             f"--set policy=hf/FOLDER"
         )
     from promptopt.operators.frozen import usable_device
-    from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings
+    from promptopt.optimizers.rlprompt.adapter import AdapterPolicy
+
+    settings = adapter_settings(method, plan, seed)
+    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, usable_device(method.device))
+
+
+def adapter_settings(method: RLPrompt, plan: RLPlan, seed: int) -> AdapterSettings:
+    """What an adapter is made from, of these settings."""
+    from promptopt.optimizers.rlprompt.adapter import AdapterSettings
 
     learn = method.learn
-    settings = AdapterSettings(
+    return AdapterSettings(
         length=plan.length,
         algorithm=method.algorithm,
         hidden=plan.hidden,
@@ -52,4 +61,3 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
         seed=seed,
         fluent=method.explore.fluent,
     )
-    return AdapterPolicy(method.policy.removeprefix(SCHEME), settings, usable_device(method.device))

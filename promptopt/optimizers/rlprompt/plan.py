@@ -19,7 +19,8 @@ class RLPlan:
     """Concrete numbers of one training.
 
     `prompts`: drawn a step. `examples`: that each is rewarded on. `held`: dev examples of the greedy prompt. `every`:
-    steps between two greedy prompts. `top`, `vocabulary`: None is no limit.
+    steps between two greedy prompts. `top`, `vocabulary`: None is no limit. `inputs`: of a step, where prompts are
+    written for single ones, all of `examples` in turn; 0: one prompt is for all.
     """
 
     length: int
@@ -32,6 +33,7 @@ class RLPlan:
     rate: float
     top: int | None
     vocabulary: int | None
+    inputs: int = 0
 
     @property
     def rounds(self) -> int:
@@ -41,15 +43,15 @@ class RLPlan:
     @property
     def step(self) -> int:
         """Evaluations of one step, where no prompt comes up again."""
-        return self.prompts * self.examples
+        return self.prompts if self.inputs else self.prompts * self.examples
 
     def describe(self) -> str:
         """The plan in half a sentence."""
-        return (
-            f"{counted(self.steps, 'step')} of {counted(self.prompts, 'prompt')} of {counted(self.length, 'token')} on "
-            f"{counted(self.examples, 'example')}, and the greedy prompt on {self.held} others every "
-            f"{counted(self.every, 'step')}"
-        )
+        drawn = f"{counted(self.steps, 'step')} of {counted(self.prompts, 'prompt')} of {counted(self.length, 'token')}"
+        among = f"{self.inputs} of {counted(self.examples, 'example')}"
+        rewarded = f"for {among}" if self.inputs else f"on {counted(self.examples, 'example')}"
+        look = f"the greedy {'prompts' if self.inputs else 'prompt'} on {self.held} others"
+        return f"{drawn} {rewarded}, and {look} every {counted(self.every, 'step')}"
 
     def within(self, room: Room) -> RLPlan:
         """The same with the steps that the room is sure to pay for, beside the empty prompt and the last greedy one."""

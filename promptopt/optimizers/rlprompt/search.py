@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from promptopt.errors import ConfigError
+from promptopt.evaluators.style_reward import maxima_of
+from promptopt.operators.marks import mark_in
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
+from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
+from promptopt.optimizers.rlprompt.inputs import PerInput
 from promptopt.optimizers.rlprompt.opening import open_policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
 from promptopt.optimizers.rlprompt.rewards import front, leave_one_out, shaped, tied, z_scores
@@ -24,16 +27,6 @@ Algorithm = Literal["sql", "rloo", "grpo"]
 Mode = Literal["on", "off", "mix", "alternate"]
 PATIENCE = 10
 """Steps on end whose prompts all earn the same, after which there is nothing to learn from. Ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A prompt that was rewarded: how the policy wrote it first, at which step, and its mean reward in training."""
-
-    prompt: Prompt
-    sample: Sample
-    step: int
-    reward: float
 
 
 class Search:
@@ -56,6 +49,7 @@ class Search:
             method.device,
             method.writer,
         )
+        self._inputs = PerInput(run, self._training, examples, plan.inputs, plan.prompts) if plan.inputs else None
         self._archive: dict[Prompt, Entry] = {}
         self._ranked: dict[Prompt, Entry] = {}
         self._seeds: list[tuple[Tokens, float]] = []
@@ -90,13 +84,17 @@ class Search:
         """Draw, reward, learn; at the end of an interval look at the greedy prompt. False where the search is over."""
         run, plan = self._run, self._plan
         seed = run.rng("policy").getrandbits(63)
-        samples = self._training.sample(plan.prompts, seed) if self._draws(number) else []
-        entries = self._rewarded(samples, "policy", number)
-        learned = self._training.learn(self._batch(number, seed, samples, entries))
+        rows = [] if self._inputs is None else self._inputs.of_step()
+        contexts = [] if self._inputs is None else [self._inputs.context(example) for example in rows]
+        samples = self._training.sample(plan.prompts, seed, contexts) if self._draws(number) else []
+        entries = self._rewarded(samples, "policy", number, rows)
+        compared = groups(entries, rows)
+        learned = self._training.learn(self._batch(number, seed, samples, compared, contexts))
         if learned.diverged and not self._retreated():
             return False
         rewards = [entry.reward for entry in entries if entry is not None]
-        self._alike = self._alike + 1 if rewards and tied(rewards) else 0
+        alike = all(tied([each.reward for _, each in group]) for group in compared)
+        self._alike = self._alike + 1 if rewards and alike else 0
         if self._alike >= PATIENCE:
             run.warn(
                 f"all prompts of the last {PATIENCE} steps earned the same ({rewards[0]:.4g}), so there was nothing to "
@@ -113,7 +111,8 @@ class Search:
         run = self._run
         last = max((entry.step for entry in self._archive.values()), default=0)
         self._greedy(last)
-        drawn = sorted(self._archive.values(), key=lambda each: (-each.reward, each.step))
+        archive = self._archive.values() if self._inputs is None else ()
+        drawn = sorted(archive, key=lambda each: (-each.reward, each.step))
         for entry in [each for each in drawn if each.prompt not in self._ranked][: self._method.size.finalists]:
             left = run.evaluations_left()
             if left is not None and left < len(self._held):
@@ -121,9 +120,15 @@ class Search:
                 break
             self._rank(entry)
         order = self._order()
-        run.rank_by(self._held, order)
+        self._rank_by(order)
         run.record([run.estimate(prompt, self._held) for prompt in order], order[:1], "the best on dev")
-        if self._method.fluency:
+        if self._inputs is not None and order[0] == self._best_policy():
+            run.warn(
+                f"the best prompt is {order[0][run.task.editable]!r}, which stands for what the policy writes for each "
+                f"input; `promptopt runs prompter RUN --out FOLDER` writes the policy as a model, to be asked as "
+                f"rewritten/policy/FOLDER::MODEL"
+            )
+        if self._method.fluency and self._inputs is None:
             self._show_front(order)
 
     def _show_front(self, order: Sequence[Prompt]) -> None:
@@ -138,8 +143,13 @@ class Search:
 
     # --- rewards ---
 
-    def _rewarded(self, samples: Sequence[Sample], operator: str, step: int) -> list[Entry | None]:
-        """For each of the samples its prompt and what that earned; None where the task's contract refuses it."""
+    def _rewarded(
+        self, samples: Sequence[Sample], operator: str, step: int, rows: Sequence[Example] = ()
+    ) -> list[Entry | None]:
+        """For each of the samples its prompt and what that earned; None where the task's contract refuses it.
+
+        `rows`: the example that each was written for; none where all are rewarded on all examples.
+        """
         run = self._run
         proposals = [
             Proposal(
@@ -151,14 +161,23 @@ class Search:
             for sample in samples
         ]
         admitted = run.admit(proposals)
-        means = run.evaluate(admitted, self._examples).means() if admitted else {}
+        if rows:
+            pairs = [(proposal.prompt, row) for proposal, row in zip(proposals, rows, strict=True)]
+            asked = [pair for pair in pairs if pair[0] in admitted]
+            single = dict(zip(asked, run.evaluate_each(asked), strict=True))
+            scores = [[single[pair]] if pair in single else None for pair in pairs]
+        else:
+            matrix = run.evaluate(admitted, self._examples)
+            scores = [matrix[each.prompt] if each.prompt in admitted else None for each in proposals]
         found: list[Entry | None] = []
-        for sample, proposal in zip(samples, proposals, strict=True):
-            if proposal.prompt not in means:
+        for sample, proposal, earned in zip(samples, proposals, scores, strict=True):
+            if earned is None:
                 found.append(None)
                 continue
-            reward = means[proposal.prompt] + self._method.fluency * sample.fluency
-            entry = Entry(proposal.prompt, sample, step, reward)
+            price = self._method.fluency * sample.fluency
+            reward = sum(score.value for score in earned) / len(earned) + price
+            pool = tuple(best + price for best in maxima_of(earned[0])) if rows else ()
+            entry = Entry(proposal.prompt, sample, step, reward, pool)
             self._archive.setdefault(proposal.prompt, entry)
             found.append(entry)
         return found
@@ -167,17 +186,29 @@ class Search:
         mode = self._method.mode
         return mode in ("on", "mix") or (mode == "alternate" and number % 2 == 0)
 
-    def _batch(self, number: int, seed: int, samples: Sequence[Sample], entries: Sequence[Entry | None]) -> Batch:
-        mode, group = self._method.mode, [entry.reward for entry in entries if entry is not None]
-        targets: list[float | None] = [None] * len(entries)
-        if len(group) > 1:
-            found = iter(self._targets(group, None))
-            targets = [None if entry is None else next(found) for entry in entries]
+    def _batch(
+        self,
+        number: int,
+        seed: int,
+        samples: Sequence[Sample],
+        compared: Sequence[Group],
+        contexts: Sequence[str],
+    ) -> Batch:
+        mode = self._method.mode
+        targets: list[float | None] = [None] * len(samples)
+        for group in compared:
+            if len(group) > 1:
+                # One input's prompts are held against all that was earned there, not against means alone (their code).
+                pool = [reward for _, entry in group for reward in entry.pool]
+                rewards = [entry.reward for _, entry in group]
+                for (place, _), target in zip(group, self._targets(rewards, pool if pool else None), strict=True):
+                    targets[place] = target
+        among = [entry.reward for group in compared for _, entry in group]
         others: list[tuple[Tokens, float]] = []
         if mode in ("off", "mix") or (mode == "alternate" and number % 2):
             others = self._others()
         # A reward of another step is held against those of this one, or else against all that are known.
-        among = group if len(group) > 1 else [entry.reward for entry in self._archive.values()]
+        among = among if len(among) > 1 else [entry.reward for entry in self._archive.values()]
         other_targets = self._targets([reward for _, reward in others], among) if others and len(among) > 1 else []
         return Batch(
             seed,
@@ -185,6 +216,7 @@ class Search:
             tuple(targets),
             tuple(tokens for tokens, _ in others) if other_targets else (),
             tuple(other_targets),
+            tuple(contexts),
         )
 
     def _others(self) -> list[tuple[Tokens, float]]:
@@ -230,16 +262,46 @@ class Search:
             f"best dev {self._accuracy(order[0]):.2f}"
         )
         pool = [run.estimate(prompt, held) for prompt in self._ranked]
-        run.rank_by(held, order)
+        self._rank_by(order)
         run.record([best, *[each for each in pool if each.prompt != best.prompt]], order[:1], note)
 
     def _greedy(self, number: int) -> None:
-        sample = self._training.greedy()
         run = self._run
+        if self._inputs is not None:
+            self._policy_as_it_is(self._inputs, number)
+            return
+        sample = self._training.greedy()
         prompt = run.initial.replace(run.task.editable, sample.text)
         note = f"step {number + 1}, {sample.fluency:.2f} nats a token"
         for admitted in run.admit([Proposal(prompt, (run.initial,), "greedy", note)]):
             self._rank(Entry(admitted, sample, number, self._archive_reward(admitted)))
+
+    def _policy_as_it_is(self, inputs: PerInput, number: int) -> None:
+        """Rank the policy by the likeliest prompt for each of the examples; the best one's weights are kept."""
+        run = self._run
+        marked, broken = inputs.candidate(self._held)
+        if broken is not None:
+            run.reject(f"policy of step {number + 1}: {broken}")
+            return
+        for admitted in run.admit([Proposal(marked, (run.initial,), "greedy", f"step {number + 1}")]):
+            self._rank(Entry(admitted, Sample((), marked[run.task.editable]), number, -math.inf))
+            if self._best_policy() == admitted:
+                self._training.keep_best()
+
+    def _best_policy(self) -> Prompt | None:
+        """Of prompts for single inputs: the policy that ranks first."""
+        editable = self._run.task.editable
+        return next((prompt for prompt in self._order() if mark_in(prompt[editable])), None)
+
+    def _rank_by(self, order: Sequence[Prompt]) -> None:
+        """Offer `order` to the final choice; of policies only the best of all, and no prompt for one input."""
+        if self._inputs is None:
+            self._run.rank_by(self._held, order)
+            return
+        editable = self._run.task.editable
+        # A policy has to rank first: it is more to keep and to ask than a text that is as good.
+        offered = [prompt for place, prompt in enumerate(order) if not place or not mark_in(prompt[editable])]
+        self._run.rank_by(self._held, offered, others=False)
 
     def _archive_reward(self, prompt: Prompt) -> float:
         known = self._archive.get(prompt)

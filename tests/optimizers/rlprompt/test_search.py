@@ -27,7 +27,7 @@ from promptopt.testing import planted_task
 from promptopt.testing.processes import outcome
 from promptopt.types import Room
 from tests.optimizers.rlprompt.planted_labels import labelled_task, target
-from tests.optimizers.rlprompt.tables import MADE, WORDS, Table, Tables
+from tests.optimizers.rlprompt.tables import MADE, WORDS, Tables, table
 
 WORTH = {"carefully": 0.9, "exactly": 0.6, "snow": -0.5}
 SIZES = Sizes(steps=12, prompts=4, examples=8, held=8, every=3, finalists=2)
@@ -162,8 +162,8 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
 @pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
 def test_rewards_that_tie_give_a_policy_gradient_nothing_to_learn(tmp_path: Path, algorithm: Any) -> None:
     search(tmp_path, replace(SMALL, algorithm=algorithm), worth={})
-    assert MADE[-1].targets
-    assert all(target == 0 for row in MADE[-1].targets for target in row)
+    assert MADE[-1].batches
+    assert all(target == 0 for batch in MADE[-1].batches for target in batch.targets)
 
 
 # --- divergence ---
@@ -256,7 +256,7 @@ def test_another_policy_under_the_same_name_is_refused(tmp_path: Path, monkeypat
     model = target(WORTH)
     model.fail_at = 120
     assert search(tmp_path, model=model).status == "suspended"
-    monkeypatch.setattr(Tables, "open", lambda *_: Table(WORDS[:3], 2))
+    monkeypatch.setattr(Tables, "open", lambda *_: table(WORDS[:3], 2))
     with pytest.raises(ConfigError, match="this run trains a table of 8 words, and found a table of 3 words"):
         search(tmp_path)
 
