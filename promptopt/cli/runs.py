@@ -296,7 +296,7 @@ def prompter(
     run: RunName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write it: a new folder.")],
 ) -> None:
-    """Write the prompter that align-pro trained, or the policy that rlprompt did, as a model of its own.
+    """Write what align-pro or rlprompt trained, as a model of its own.
 
     It is called hf/FOLDER or policy/FOLDER, and rewritten/hf/FOLDER::MODEL or the like before another.
     """
