@@ -32,7 +32,10 @@ def verdict_line(report: Report) -> str:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     # The word of people goes before all that a metric or a judge says.
     if report.get("labelled") is not None:
-        return of_labels(report["labelled"])
+        by_people = of_labels(report["labelled"])
+        if report.get("basis") != "metric":
+            return by_people
+        return f"{by_people} By the metric alone: {verdict_line({**report, 'labelled': None})}"
     # First what makes numbers mean nothing; only then by whose word they are.
     said = _without_numbers(report)
     if said:
