@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -158,7 +158,12 @@ def _peer(job: Job, world: World, task: Task, url: str) -> list[dict[str, str]]:
         "description": DESCRIPTION, "settings": settings_for(job.player, job.cap),
         **{part: [(_question(each), each.target) for each in getattr(task, part)] for part in ("train", "dev")},
     }  # fmt: skip
-    driver = _driver(job.venv)
+    return [{"role": "user", "content": f"{returned(job.venv, order)}\n\nInput: q0"}]
+
+
+def returned(folder: Path, order: Mapping[str, object]) -> str:
+    """The prompt that a peer returned for that order. Raises RuntimeError where it gave none."""
+    driver = _driver(folder)
     assert driver.stdin is not None
     assert driver.stdout is not None
     driver.stdin.write(json.dumps(order) + "\n")
@@ -166,7 +171,7 @@ def _peer(job: Job, world: World, task: Task, url: str) -> list[dict[str, str]]:
     answer = json.loads(driver.stdout.readline() or '{"problem": "the driver died"}')
     if "problem" in answer:
         raise RuntimeError(answer["problem"])
-    return [{"role": "user", "content": f"{answer['prompt']}\n\nInput: q0"}]
+    return str(answer["prompt"])
 
 
 @cache

@@ -21,11 +21,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 LONGEST_S = 240
-"""Seconds that a job may take."""
+"""Seconds that a job may take, where it names no other number."""
 LABELS = ["no", "yes"]
 
 Job = Mapping[str, Any]
-"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `settings`; `train` and `dev`: pairs of question and answer."""
+"""`peer`, `url`, `cap`, `seed`, `start`, `description`, `settings`; `train` and `dev`: pairs of question and answer.
+
+`labels`, `seconds`: where a real model answers, what an answer may be, and how long it may take.
+"""
 
 
 def gepa(job: Job) -> str:
@@ -36,7 +39,7 @@ def gepa(job: Job) -> str:
 
     settings = job["settings"]
     asked = {"api_base": job["url"], "api_key": "none", "num_retries": 0}
-    adapter = DefaultAdapter("openai/task")
+    adapter = DefaultAdapter("openai/task", evaluator=_first_label(job["labels"]) if "labels" in job else None)
     adapter._lm = LM("openai/task", temperature=0.0, **asked)  # the adapter takes a name, and no address
     train, dev = (
         [{"input": question, "additional_context": {}, "answer": answer} for question, answer in job[part]]
@@ -58,6 +61,22 @@ def gepa(job: Job) -> str:
         logger=_Silent(),
     )
     return result.best_candidate["system_prompt"]
+
+
+def _first_label(labels: Sequence[str]) -> Callable[[Any, str], Any]:
+    """Right where the label that a reply names first is the example's, said in the words of the package's default."""
+    from gepa.adapters.default_adapter.default_adapter import EvaluationResult
+
+    def judge(data: Any, response: str) -> Any:
+        places = {label: response.lower().find(label.lower()) for label in labels}
+        named = [label for label in labels if places[label] >= 0]
+        right = bool(named) and min(named, key=lambda label: (places[label], -len(label))) == data["answer"]
+        said = "correct" if right else "incorrect"
+        return EvaluationResult(
+            float(right), f"The generated response is {said}. The correct answer is '{data['answer']}'.", None
+        )
+
+    return judge
 
 
 class _AtTheCap:
@@ -225,9 +244,10 @@ def main() -> None:
         child = context.Process(target=_conduct, args=(json.loads(line), send))
         child.start()
         send.close()
-        answer: dict[str, Any] = {"problem": f"not done after {LONGEST_S} seconds, or died"}
+        longest = json.loads(line).get("seconds", LONGEST_S)
+        answer: dict[str, Any] = {"problem": f"not done after {longest} seconds, or died"}
         with contextlib.suppress(EOFError):
-            if receive.poll(LONGEST_S):
+            if receive.poll(longest):
                 answer = receive.recv()
         child.kill()
         child.join()

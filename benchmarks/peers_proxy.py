@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from benchmarks.search_landscape import DEMO, DEMOS, HIGHEST, LABELS, LOWEST, NOUNS, Landscape
 from benchmarks.search_proposer import Proposer
@@ -89,6 +89,10 @@ class World:
     landscape: Landscape
     skill: float
     lift: float = 0.0
+
+    def read(self, messages: Sequence[Mapping[str, str]]) -> Cell:
+        """As `read`."""
+        return read(messages)
 
     @property
     def start(self) -> str:
@@ -180,10 +184,26 @@ class Counts:
         return True
 
 
+class Served(Protocol):
+    """What answers behind the server: `World`, or a real model."""
+
+    def read(self, messages: Sequence[Mapping[str, str]]) -> Cell:
+        """The cell in a client's messages."""
+        ...
+
+    def reply(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """What the task model says."""
+        ...
+
+    def propose(self, messages: Sequence[Mapping[str, str]], draw: int) -> str:
+        """What the proposer says."""
+        ...
+
+
 class Proxy:
     """The server, on a free port of this machine, in threads of its own; a context manager."""
 
-    def __init__(self, world: World, cap: int) -> None:
+    def __init__(self, world: Served, cap: int) -> None:
         """`cap`: replies given in all, of both models together."""
         self.world, self.counts = world, Counts(cap)
         self._draws: Counter[str] = Counter()
@@ -217,7 +237,7 @@ class Proxy:
                 self.counts.proposer += count
                 return 200, [self.world.propose(messages, self._draw(messages, body, each)) for each in range(count)]
             self.counts.task += count
-            cell = read(messages)
+            cell = self.world.read(messages)
             self.counts.cells.setdefault((cell.instruction, cell.demos), []).extend([cell.question] * count)
             return 200, [self.world.reply(messages)] * count
 

@@ -83,9 +83,10 @@ def optimize(
 def _labelled(store: Store, result: Result) -> dict[str, Any]:
     """What people said of the very replies that this result is about, when it was last reached."""
     earlier = store.find(result.run_id).result
-    if earlier is None or "labelled" not in earlier or not result.pairs or earlier.get("pairs") != result.pairs:
+    if earlier is None or "labelled" not in earlier or earlier.get("pairs") != result.pairs:
         return {}
-    return {"labelled": earlier["labelled"]}
+    same = bool(result.pairs) or earlier.get("items") == [item.to_json() for item in result.items]
+    return {"labelled": earlier["labelled"]} if same else {}
 
 
 def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:

@@ -52,6 +52,7 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         unknown = next((name for name in kwargs if name not in signature.parameters), None)
+        # `bind` would raise a TypeError of its own, without the name that was meant.
         if unknown is not None:
             raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters)
         for name, value in signature.bind(*args, **kwargs).arguments.items():
@@ -107,6 +108,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         # Python counts True as a number, nobody else does.
         return hint is bool
+    # Numbers of other libraries (numpy) are whole where they have `__index__`.
     if hint is int:
         return hasattr(value, "__index__")
     if hint is float:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs
+from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
 from promptopt.places import write_whole
-from promptopt.stats import Verdict, level, verdict
+from promptopt.stats import ROUNDING, Verdict, level, verdict
 from promptopt.store.runs import RunRecord, Store
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted
@@ -38,16 +39,20 @@ def pairs_of(record: RunRecord, store: Store) -> KeptPairs:
     result = record.result
     if result is None or result.get("status") == "suspended":
         raise ConfigError(f"run {record.id} has no result yet; run its command again to go on")
-    name = result.get("pairs", "")
-    if not name:
-        why = (
-            "it kept the start, so there are not two prompts"
-            if result.get("basis") == "judge"
-            else f"its verdict is by {result['evaluator']}, and no judge's word stands to be checked; let a judge "
-            f"score, by a [judge] table in the task file or --evaluator rubric"
-        )
-        raise ConfigError(f"run {record.id} has no replies to label: {why}")
-    return kept_pairs(store.cache, str(name))
+    try:
+        best, start = result["best"], result["start"]
+        if best["test"] is None or start["test"] is None:
+            raise ConfigError("nothing was scored on the sealed test")
+        if best["prompt_id"] == start["prompt_id"]:
+            raise ConfigError("it kept the start, so there are not two prompts")
+        kept = kept_pairs(store.cache, str(result["pairs"])) if result.get("pairs") else scored_pairs(result)
+        if all(pair.start == pair.winner for pair in kept.pairs):
+            raise ConfigError("start and winner gave the same reply to every test item")
+    except ConfigError as cause:
+        raise ConfigError(f"run {record.id} has no replies to label: {cause}") from cause
+    except (KeyError, TypeError) as cause:
+        raise ConfigError(f"run {record.id} is damaged in the store; run its command again") from cause
+    return kept
 
 
 def drawn(run: str, pairs: Sequence[ReplyPair], count: int) -> list[ReplyPair]:
@@ -111,13 +116,17 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The verdict by labels. `number`: which verdict on these items it is, from 1; `remarks`: what to know of them."""
+    """The verdict by labels. `number`: which verdict on these items it is, from 1; `remarks`: what to know of them.
+
+    `scorer`: who scored what people did not label, and what they did.
+    """
 
     powered: Powered
     number: int
     labels: str
     verdict: Verdict
     remarks: tuple[str, ...]
+    scorer: str = JUDGE
 
     def to_json(self) -> dict[str, Any]:
         """What the store keeps beside the run's result, and `--json` prints."""
@@ -133,6 +142,7 @@ class Labelled:
             "number": self.number,
             "labels": self.labels,
             "remarks": list(self.remarks),
+            **({"scorer": self.scorer} if self.scorer != JUDGE else {}),
         }
 
 
@@ -150,10 +160,11 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path]) -> Labelle
     gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
     items, rest = _items(labels, gains)
     name, earlier = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items())), record.result
-    number = _number(earlier, name)
+    number = _number(earlier, name, kept.scorer)
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len({str(row.get("item")) for _, row in rows})
-    return Labelled(powered, number, name, verdict(powered.gain), _remarks(labels, asked, powered, len(kept.pairs)))
+    remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items) if kept.scorer == METRIC else ())]
+    return Labelled(powered, number, name, verdict(powered.gain), tuple(remarks), kept.scorer)
 
 
 def _items(labels: Labels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], list[tuple[float, str]]]:
@@ -170,17 +181,34 @@ def _items(labels: Labels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], 
     return items, rest
 
 
-def _number(result: Mapping[str, Any] | None, labels: str) -> int:
-    """Which verdict it is: further labels after a verdict are another look at the same items, and cost their level."""
+def _number(result: Mapping[str, Any] | None, labels: str, scorer: str) -> int:
+    """Which verdict it is: further labels after a verdict are another look at the same items, and cost their level.
+
+    So are the first ones after a metric's verdict. A judge's word is none.
+    """
     look = None if result is None else result.get("look")
-    first = 1 if look is None else int(look["number"])
+    first = (1 if look is None else int(look["number"])) + (scorer == METRIC)
     earlier = None if result is None else result.get("labelled")
     if earlier is None:
         return first
     return int(earlier["number"]) + (earlier["labels"] != labels)
 
 
-def _remarks(labels: Labels, asked: int, powered: Powered, pairs: int) -> tuple[str, ...]:
+def _alike(items: Sequence[Item]) -> list[str]:
+    """How often the metric prefers what people do, where they see a difference."""
+    differing = [item for item in items if abs(item.people) > ROUNDING]
+    same = sum(item.people * item.judge > 0.0 for item in differing)
+    against = sum(item.people * item.judge < 0.0 for item in differing)
+    if not differing:
+        return ["people see no difference in any of these pairs"]
+    pairs = f"{len(differing)} pairs" if len(differing) > 1 else "one pair"
+    return [
+        f"of the {pairs} in which people see a difference the metric sees the same in {same}, the opposite in "
+        f"{against}, and none in {len(differing) - same - against}"
+    ]
+
+
+def _remarks(labels: Labels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
     said: list[str] = []
     blank = asked - len(labels.by_item)
     if blank:
@@ -191,12 +219,13 @@ def _remarks(labels: Labels, asked: int, powered: Powered, pairs: int) -> tuple[
     together = labels.together()
     if together is not None:
         said.append(together.sentence().rstrip("."))
-    if powered.basis == "labels" and powered.labelled < min(LEAST, pairs):
-        said.append(f"fewer than {LEAST} labels, so people alone are counted; more of the sheet lets the judge help")
+    scorer = kept.scorer
+    if powered.basis == "labels" and powered.labelled < min(LEAST, len(kept.pairs)):
+        said.append(f"fewer than {LEAST} labels, so people alone are counted; more of the sheet lets {scorer} help")
     elif powered.basis == "labels":
-        said.append("too few labelled pairs differ for the judge to help, so people alone are counted")
+        said.append(f"too few labelled pairs differ for {scorer} to help, so people alone are counted")
     elif powered.weight == 0.0:
-        said.append("the judge does not go along with people here, so it counts for nothing")
+        said.append(f"{scorer} does not go along with people here, so it counts for nothing")
     return tuple(said)
 
 

@@ -135,8 +135,8 @@ REGEX_LIMIT_S = 1.0
 REGEX_LONGEST = 10_000
 """Characters of a plain text as an expression, and the most repeats that one may ask for: they take memory too."""
 REGEX_LONGEST_WRITTEN = 1_500
-"""Characters of an expression that is no plain text: `regex` prepares each search, by a table of long texts in it, in
-time that grows with the cube of their length and that it cannot be stopped in (a second at 2,000)."""
+"""Characters of an expression that is no plain text. `regex` prepares each search by a table of the long texts in it,
+in time that grows with the cube of their length (a second at 2,000). It cannot be stopped in that."""
 
 # `regex` reads `{e<=1}` as "with one error", which is plain text for `re`.
 _FUZZY = re.compile(r"(?<!\\)\{(?=[ides0-9<=>+,:\s]*[ides][ides0-9<=>+,:\s]*\})")

@@ -159,6 +159,7 @@ def config_from(data: Mapping[str, Any]) -> RunConfig:
             raise UnknownName("option", name, known)
     if isinstance(values.get("settings"), Mapping):
         values["settings"] = flat_settings(values["settings"])
+    # Strict below: "3" for a number in a file is a slip; only what the command line sets comes as text.
     hints = typing.get_type_hints(RunConfig)
     for name, value in values.items():
         adapter: TypeAdapter[Any] = TypeAdapter(hints[name])
@@ -179,6 +180,7 @@ def flat_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             # As JSON, for the items of a list of texts may have commas.
             flat[prefix + key] = json.dumps(value, ensure_ascii=False)
         else:
+            # A table's `name` says what the field itself is set to: `selector`, and not `selector.name`.
             flat[prefix[:-1] if key == "name" and prefix else prefix + key] = value
     return flat
 

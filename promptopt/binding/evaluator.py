@@ -1,8 +1,8 @@
 """What a search goes by, and what the verdict is by: the same evaluator and model, or two of each.
 
-A loss guides a search well and says nothing a user can hold against a target, so an evaluator that is a `Surrogate`
-gives way to the task's own metric for the final choice and the sealed test. The model may change there too: a prompt is
-searched on an open model that has log-probabilities, and judged on the one it is meant for.
+A loss guides a search well, and says nothing that a user can hold against a target. So an evaluator that is a
+`Surrogate` gives way to the task's own metric for the final choice and the sealed test. The model may change there too:
+a prompt is searched on an open model that has log-probabilities, and judged on the one it is meant for.
 """
 
 from __future__ import annotations

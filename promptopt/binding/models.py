@@ -215,6 +215,7 @@ def default_proposer(model: str) -> str | None:
     """The proposer of a task model named without one; None is the model itself."""
     provider, _, rest = model.partition("/")
     known = provider_of(model)
+    # Only `embedded` by itself: who names one of its models means that one for all roles.
     if rest or known is None or not known.catalogue:
         return None
     from promptopt.models.files.catalogue import PROPOSER

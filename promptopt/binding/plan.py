@@ -44,6 +44,7 @@ def allocate_for(
     `criterion`: what the final choice and the test are scored by, which is what the reserve pays for.
     """
     per_cell = criterion.evaluator.calls_per_cell
+    # Not estimated where nothing depends on it: rendering and counting take time.
     tokens, usd = 0.0, None
     if budget.tokens is not None or budget.usd is not None:
         reading, writing = _reading(task, task.initial, criterion), _writing(task)

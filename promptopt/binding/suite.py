@@ -46,6 +46,7 @@ class ByTask:
         if isinstance(found, Score):
             return replace(found, output=reply, answer=answer)
         value, feedback = found if isinstance(found, tuple) else (float(found), "")
+        # Methods that reflect need a word on every miss, and users' metrics may give a bare number.
         told = feedback if feedback or value >= 1 else f"answered {answer[:200]}, expected {example.target[:200]}"
         return Score(float(value), reply, answer, feedback=told)
 
@@ -185,6 +186,7 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
                 f"out"
             )
         rest = _as_user(content) if own is None else content[1:]
+        # Groups of two tasks may have one name by chance.
         group = f"{task.name}/{example.group}" if example.group else ""
         return Example(
             (), example.target, example.accepted, (), example.solution, group, rest, example.tools, task.name, example,
@@ -210,6 +212,7 @@ def _users(tasks: Sequence[Task]) -> Mapping[str, UserPrompt]:
                 part=f"{USER_PROMPT}{task.name}",
                 start=task.initial[task.editable],
                 contract=replace(task.contract, frozen_parts=()),
+                # What is held by the layout is reachable from the run, so it holds no test examples.
                 written=_Written(without_test(task)),
                 of=digest(task.fingerprint()),
             )

@@ -55,6 +55,7 @@ class Lines:
         self._write, self._pulse_s = write, pulse_s
         self._run: Run | None = None
         self._over = threading.Event()
+        # A daemon: a run that fails must not wait for the next sign of life.
         self._thread = threading.Thread(target=self._pulse, name="promptopt-lines", daemon=True)
 
     def __enter__(self) -> Lines:
@@ -166,6 +167,7 @@ class Live:
         if isinstance(event, Planned):
             self._caps = event.plan.total
             for line in planned(event):
+                # No markup: what a model or a file wrote may hold brackets.
                 self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, PhaseBegun) and event.reason:
             self._console.print(visible(event.reason), markup=False, highlight=False)
@@ -212,6 +214,7 @@ class Live:
 
 def broken_lines(lengths: Sequence[int], width: int) -> int:
     """How many more lines a terminal makes of lines of these lengths when it becomes so narrow."""
+    # Rounded up: minus floor division of minus.
     return sum(max(0, -(-length // max(1, width)) - 1) for length in lengths)
 
 
@@ -293,6 +296,7 @@ def time_left(snapshot: Snapshot, minutes: float | None) -> float | None:
         (limits.tokens, spent.tokens, paid.tokens),
         (limits.usd, spent.usd, paid.usd),
     ):
+        # Nothing paid so far says nothing of the speed.
         if cap is not None and used is not None and bought:
             left.append(max(0.0, cap - used) * snapshot.seconds / bought)
     return min(left) if left else None

@@ -95,6 +95,7 @@ def _row(role: RoleForecast, *, priced: bool) -> list[str]:
     def number(value: int | None) -> str:
         return "unknown" if value is None else f"{value:,}"
 
+    # With a price, what is unknown is how many calls there are.
     usd = "unknown" if role.usd is None and priced else words.dollars(role.usd)
     return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
 
@@ -127,6 +128,7 @@ def within_dollars(roles: Sequence[RoleForecast], usd: float | None) -> list[Rol
     total = sum_usd([role.usd for role in roles])
     if usd is None or total is None or total <= usd:
         return list(roles)
+    # A cap in dollars cuts a search off in the middle, and every role with it.
     share = usd / total
     return [
         replace(
@@ -160,5 +162,6 @@ def price_by_spec(spec: str, base_url: str | None) -> Price | None:
 def _is_here(spec: str, url: str | None) -> bool:
     """Whether a model is asked at an address of this machine, where tokens cost nothing."""
     known, host = provider_of(spec), urlsplit(url).hostname if url is not None else None
+    # A provider that takes no address runs where its record says (`Provider.local`).
     asked = known is not None and known.takes_url
     return asked and host is not None and is_this_machine(host)

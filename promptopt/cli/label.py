@@ -1,4 +1,4 @@
-"""`promptopt label`: a blind sheet of replies for people, once a search by a judge has ended."""
+"""`promptopt label`: a blind sheet of replies for people, once a search has ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def label(
     """Write a blind sheet of a run's replies, for people to say which is better.
 
     It holds the replies of start and winner to the same test items, side by side. Items are drawn at random, the order
-    of the two is too, and nothing says which is whose or what the judge thinks.
+    of the two is too, and nothing says which is whose, or what the judge or the metric thinks.
     Fill in `better` with A, B or tie, or both scores; several people each fill in a copy. Then: promptopt verdict.
     """
     from promptopt.labelling import pairs_of, sheet, write_sheet

@@ -65,6 +65,7 @@ class Commands(TyperGroup):
 
         try:
             return super().invoke(ctx)
+        # These say by themselves how the command ends; a reader that closed its pipe is no failure of ours.
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last place: what is not said here is a traceback)

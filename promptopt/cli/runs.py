@@ -40,6 +40,7 @@ def _now(store: Store, record: RunRecord) -> RunRecord:
     """The record with how the run stands: one that a process is at is running, and one that none is at was killed."""
     from promptopt.store.runs import DAMAGED
 
+    # The lock tells, and not what is written: a process that was killed wrote nothing more.
     held = store.is_held(record.id)
     if held and record.status != DAMAGED:
         return replace(record, status="running")
@@ -98,6 +99,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
     if record.result is not None:
         try:
             return {"run_id": record.id, **_outcome(record.result), "status": record.status}
+        # A result of a damaged row, or of another version.
         except (KeyError, TypeError):
             asked["status"] = DAMAGED
     return {"run_id": record.id, **asked, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}
@@ -105,6 +107,7 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(result: Any) -> dict[str, Any]:
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
+    # The word of people, where there is one, goes before the metric's.
     decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
@@ -197,6 +200,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     own = Splits(seed=result["seed"])
     task = task_of(config_from(record.config)) if record.config else load_task(result["task"], splits=own)
     recorded = record.fingerprint["task"]
+    # The method took the task in one text; so was the prompt measured.
     if "origin" in recorded:
         task = inlined(task)
     if isinstance(recorded["editable"], list):

@@ -95,6 +95,7 @@ class StandIn:
 
     def count_tokens(self, text: str) -> int:
         """As near as can be told without the model."""
+        # Prompts and inputs come again in every cell.
         found = self._known.get(text)
         if found is None:
             found = self._known[text] = estimate_tokens(text, self.spec)
@@ -131,6 +132,7 @@ class World:
         self.known = {_asked(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
         content, _ = task.render(task.initial, task.train[0])
+        # What stands before the input: the words of the start, whose loss costs a prompt something.
         self._start = set(flat(content).partition(_asked(task.train[0]))[0].split())
         self._worth: dict[str, float] = {}
 
@@ -167,6 +169,7 @@ class World:
         if not value:
             return random.Random(text[-40:]).random()
         own = random.Random(value)
+        # Drawn first, so that it is the same examples whatever the prompt.
         if own.random() < STUBBORN:
             return 1.0
         return own.random() if own.random() < COMMON else random.Random(text).random()
@@ -174,8 +177,10 @@ class World:
     def _share(self, head: str) -> float:
         if head not in self._worth:
             there = set(head.split())
+            # By the word alone: a cut hurts in every prompt alike. Sorted, as a set has no order between processes.
             lost = [0.12 if random.Random(word).random() < 0.9 else -0.02 for word in sorted(self._start - there)]
             gained = 0.08 * sum(word in there for word in _GOOD) - 0.02 * sum(word in there for word in _IDLE)
+            # Never right on none or on all: a search would end for want of anything to learn from.
             self._worth[head] = min(0.9, max(0.1, 0.5 + gained - sum(lost) + 0.04 * random.Random(head).random()))
         return self._worth[head]
 

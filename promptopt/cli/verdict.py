@@ -1,4 +1,4 @@
-"""`promptopt verdict`: what people say of a run's replies, with the help of its judge."""
+"""`promptopt verdict`: what people say of a run's replies, with the help of its judge or metric."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def verdict(
     ],
     json: options.AsJson = False,
 ) -> None:
-    """Say whether a run's winner is better, by the labels of people and its judge.
+    """Say whether a run's winner is better, by the labels of people and its judge or metric.
 
-    Prediction-powered inference: right for any judge, and surer for a good one. Further labels after a verdict are
-    another look at the same items, and need a smaller p.
+    Prediction-powered inference: right for any judge, and surer for a good one. Labels after a metric's verdict, and
+    further ones, are another look at the same items, and need a smaller p.
     """
     from promptopt.labelling import decide, keep, pairs_of
-    from promptopt.outcome.by_labels import of_labels
+    from promptopt.outcome.sentence import verdict_line
     from promptopt.store.runs import Store
 
     with Store() as store:
@@ -40,4 +40,4 @@ def verdict(
     if json:
         show_json({"run_id": record.id, **found.to_json()})
         return
-    show(of_labels(found.to_json()))
+    show(verdict_line({**({} if record.result is None else record.result), "labelled": found.to_json()}))

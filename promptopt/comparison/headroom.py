@@ -116,6 +116,7 @@ def headroom(
         def on(laid_out: Task) -> Run:
             guide = bind_evaluator(evaluator, laid_out)
             stop = stopping(budget, begun, interrupt)
+            # Each layout is a run of its own, so what the earlier ones took is taken off its caps.
             run, door = looking(laid_out, guide, models, store, _left(budget, doors), seed, stop)
             doors.append(door)
             return run
@@ -158,6 +159,7 @@ def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
         laid = on(other)
         known = measured(laid.evaluate([laid.initial], laid.dev[:LAYOUT])[laid.initial])
         layouts += [] if known is None else [(layout.name, known)]
+    # Stable: layouts that score alike stay in the task's order.
     layouts.sort(key=lambda pair: -pair[1].score)
     voted, anyone = _voted(task, on, own)
     return start, tuple(layouts), voted, anyone, _picked(run)
@@ -200,6 +202,7 @@ def _picked(run: Run) -> Ceiling | None:
     halves = [range(0, len(examples), 2), range(1, len(examples), 2)]
     values: list[float] = []
     units: list[str] = []
+    # A best that is scored on what it was picked by would look better than it is.
     for picking, scoring in (halves, halves[::-1]):
         means = {prompt: _mean([matrix[prompt][place].value for place in picking]) for prompt in prompts}
         best = max(prompts, key=lambda prompt: means[prompt])
@@ -278,6 +281,7 @@ def _advice(
             f"First mend how answers are read: {100 * lost:.0f} % of the start's could not be (max_tokens, the answer "
             f"reader, or a layout), which a search would only learn to work around."
         )
+    # By the lower end: the best of several layouts is ahead by luck alone, too.
     if layouts and layouts[0][1].ci95[0] > start.score + LAYOUT_GAIN:
         return f"Try the layout {layouts[0][0]!r} first: it is worth more than the one in use, and costs no search."
     if start.score >= FULL:

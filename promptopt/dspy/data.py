@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from promptopt.dspy.untyped import Gold, dspy
 from promptopt.errors import DataError
 from promptopt.tasks.layout import RESERVED
-from promptopt.text import counted
+from promptopt.text import counted, folded
 from promptopt.types import Example
 
 DEV_SHARE = 0.2
@@ -37,44 +38,48 @@ def divided(
     seed: int,
 ) -> tuple[dict[str, list[Gold]], list[str]]:
     """Train, dev and test, and sentences on how they came about. Raises DataError for too little, or for overlaps."""
-    for name, given in (("trainset", trainset), ("valset", valset), ("testset", testset)):
-        _check(name, given)
-    train, said = _distinct(trainset), list[str]()
-    held = {_key(example) for example in testset or ()}
+    sets = {"trainset": trainset, "valset": valset, "testset": testset}
+    _check_all({name: given for name, given in sets.items() if given is not None})
+    train = _distinct(trainset)
     val = None if valset is None else _distinct(valset)
+    said = [note for name, given in sets.items() if given is not None for note in _blank(name, given)]
+    # By their inputs: an example that differs in its label, or in a number of its own, is still known.
     if val is not None:
-        known = {_key(example) for example in val}
-        both = [example for example in train if _key(example) in known]
+        known = {_asked(example) for example in val}
+        both = [example for example in train if _asked(example) in known]
         if both and len(both) == len(train):
             said.append("valset holds all of trainset, so the two are divided anew")
             train, val = _distinct([*train, *val]), None
         elif both:
             said.append(
-                f"{counted(len(both), 'example')} of trainset stand in valset too, and are left out of training"
+                f"{counted(len(both), 'example of trainset stands', 'examples of trainset stand')} in valset too, and "
+                f"left out of training"
             )
-            train = [example for example in train if _key(example) not in known]
-    seen = [example for example in [*train, *(val or [])] if _key(example) in held]
+            train = [example for example in train if _asked(example) not in known]
+    held = {_asked(example) for example in testset or ()}
+    seen = {_asked(example) for example in [*train, *(val or [])]} & held
     if seen:
         raise DataError(
-            f"{counted(len(seen), 'example')} of testset stand in trainset or valset too, so it would not be a test; "
-            f"take them out"
+            f"{counted(sum(_asked(example) in seen for example in testset or ()), 'example')} of testset stand in "
+            f"trainset or valset too, by their inputs, so it would not be a test; take them out"
         )
-    random.Random(f"{seed}/dspy split").shuffle(train)
+    groups = _grouped(train)
+    random.Random(f"{seed}/dspy split").shuffle(groups)
     count = len(train)
     if count < FEWEST and (val is None or testset is None):
         raise DataError(
             f"trainset has {counted(count, 'example')}, too few to split a test off; give {FEWEST} or more, or a "
             f"valset and a testset"
         )
-    test = list(testset) if testset is not None else [train.pop() for _ in range(round(TEST_SHARE * count))]
+    test = list(testset) if testset is not None else _taken(groups, round(TEST_SHARE * count))
     if testset is None:
         said.append(
             f"no testset was given, so {counted(len(test), 'example')} of trainset are set aside for the verdict"
         )
     if val is None:
-        val = [train.pop() for _ in range(max(1, round(DEV_SHARE * count)))]
+        val = _taken(groups, max(1, round(DEV_SHARE * count)))
         said.append(f"no valset was given, so {counted(len(val), 'example')} of trainset are set aside for the choice")
-    return {"train": train, "dev": val, "test": test}, said
+    return {"train": [example for group in groups for example in group], "dev": val, "test": test}, said
 
 
 def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cells:
@@ -110,31 +115,92 @@ def _free(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _check(name: str, given: Any) -> None:
-    if given is None:
-        return
-    whole: object = given
-    if isinstance(whole, str) or not isinstance(whole, Sequence):
-        raise DataError(f"{name} is {given!r:.80}; give a list of dspy.Example(…).with_inputs(…)")
-    if not given and name == "trainset":
-        raise DataError("trainset is empty; give it some dspy.Example(…).with_inputs(…)")
+def _check_all(sets: Mapping[str, Any]) -> None:
+    """Raise DataError for what is no list of examples, and for fields that differ."""
     first: tuple[str, ...] | None = None
+    for name, given in sets.items():
+        whole: object = given
+        if isinstance(whole, str) or not isinstance(whole, Sequence):
+            raise DataError(f"{name} is {given!r:.80}; give a list of dspy.Example(…).with_inputs(…)")
+        if not given:
+            some = "give it some dspy.Example(…).with_inputs(…)"
+            raise DataError(f"{name} is empty; {some if name == 'trainset' else 'leave it out, or ' + some}")
+        inputs = _inputs_of(name, given)
+        first = inputs if first is None else first
+        if inputs != first:
+            raise DataError(
+                f"{name} has the inputs {', '.join(inputs)}, and trainset {', '.join(first)}; every example needs the "
+                f"same ones"
+            )
+
+
+def _inputs_of(name: str, given: Sequence[Gold]) -> tuple[str, ...]:
+    """The inputs that all examples of a set name. Raises DataError where one differs from the first, or names none."""
+    first: tuple[str, ...] | None = None
+    inputs: tuple[str, ...] = ()
     for place, example in enumerate(given):
+        where = f"{name}[{place}]"
         if not isinstance(example, dspy.Example):
-            raise DataError(f"{name}[{place}] is {example!r:.80}; give a dspy.Example(…).with_inputs(…)")
-        try:
-            inputs = tuple(example.inputs().keys())
-        except ValueError:
-            inputs = ()
-        if not inputs:
-            raise DataError(f"{name}[{place}] names no inputs; say which fields those are, by .with_inputs('question')")
+            raise DataError(f"{where} is {example!r:.80}; give a dspy.Example(…).with_inputs(…)")
         every = tuple(sorted(example.keys()))
-        if first is None:
-            first = every
-        elif every != first:
+        if first is not None and every != first:
             lost = [field for field in first if field not in every]
             what = f"lacks the field {lost[0]!r}" if lost else f"has another field, {sorted({*every} - {*first})[0]!r}"
-            raise DataError(f"{name}[{place}] {what}; every example needs the same fields as the first one")
+            raise DataError(f"{where} {what}; every example needs the same fields as the first one")
+        named = tuple(sorted(_named(example)))
+        missing = [field for field in named if field not in every]
+        if missing:
+            raise DataError(f"{where} names the input {missing[0]!r}, and has no such field; give it one")
+        if not named:
+            raise DataError(f"{where} names no inputs; say which fields those are, by .with_inputs('question')")
+        if first is not None and named != inputs:
+            raise DataError(
+                f"{where} has the inputs {', '.join(named)}, the first one {', '.join(inputs)}; name the same ones"
+            )
+        first, inputs = every, named
+    return inputs
+
+
+def _named(example: Gold) -> Collection[str]:
+    """The fields that `with_inputs` named, whether the example has them or not."""
+    keys: Collection[str] | None = getattr(example, "_input_keys", None)
+    return () if keys is None else keys
+
+
+def _blank(name: str, given: Sequence[Gold]) -> list[str]:
+    """A sentence on every field that some examples leave without a value, as a table with holes does."""
+    found: list[str] = []
+    for field in given[0].keys():  # noqa: SIM118 - an Example is no mapping
+        blank = sum(_empty(example[field]) for example in given)
+        if 0 < blank < len(given):
+            many = counted(blank, f"example of {name} has", f"examples of {name} have")
+            found.append(f"{many} no value in {field!r}; such a row is used as it is")
+    return found
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _asked(example: Gold) -> Any:
+    """What a program is asked, as a reader would tell it from another: the task's own rule for equal inputs."""
+    return tuple((name, folded(as_text(value))) for name, value in sorted(example.inputs().items()))
+
+
+def _grouped(examples: Sequence[Gold]) -> list[list[Gold]]:
+    """Examples with the same inputs together: they stand on one side."""
+    groups: dict[Any, list[Gold]] = {}
+    for example in examples:
+        groups.setdefault(_asked(example), []).append(example)
+    return list(groups.values())
+
+
+def _taken(groups: list[list[Gold]], count: int) -> list[Gold]:
+    """`count` examples off the end, or a few more where the last have the same inputs; one group is left."""
+    taken: list[Gold] = []
+    while len(taken) < count and len(groups) > 1:
+        taken += groups.pop()
+    return taken
 
 
 def _key(example: Gold) -> Any:

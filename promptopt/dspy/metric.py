@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from numbers import Real
 from typing import Any
 
@@ -15,6 +16,9 @@ from promptopt.errors import ConfigError, EvaluatorError
 Metric = Callable[..., Any]
 """(gold, prediction), or with trace, and with pred_name and pred_trace; gives a number, a bool, or a Prediction of
 `score` and `feedback`."""
+
+GIVEN = ("trace", "pred_name", "pred_trace")
+"""What DSPy calls the arguments after gold and prediction."""
 
 Records = Sequence[tuple[str, tuple[Any, Any, Any]]]
 """For each predictor call its predictor's name, and the entry of DSPy's trace."""
@@ -32,6 +36,9 @@ def check_metric(metric: object) -> Metric:
     """The metric. Raises ConfigError where it cannot take a gold example and a prediction."""
     if not callable(metric):
         raise ConfigError(f"PromptOpt: metric is {metric!r:.80}; give a function of (gold, prediction, trace=None)")
+    waits = metric if inspect.isroutine(metric) else getattr(metric, "__call__", metric)  # noqa: B004 - not whether
+    if inspect.iscoroutinefunction(waits):
+        raise ConfigError(f"PromptOpt: the metric {_name(metric)!r} is async; give a plain function")
     taken = _arity(metric)
     if taken is not None and taken < 2:
         raise ConfigError("PromptOpt: the metric takes one argument; give a function of (gold, prediction, trace=None)")
@@ -60,7 +67,7 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
 
 def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str, str]) -> Any:
     try:
-        return metric(*(given[:3] if taken is None else given[: min(taken, 5)]))
+        return metric(*(given[:3] if taken is None else given[:taken]))
     except Exception as cause:
         said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}"
         raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
@@ -70,9 +77,11 @@ def _read(metric: Metric, found: Any, cell: tuple[str, str]) -> tuple[float, str
     feedback = ""
     if isinstance(found, dspy.Prediction | dict):
         feedback = str(found.get("feedback", "") or "")
-        found = found.get("score")
-    number = isinstance(found, Real) or type(found).__name__ in ("bool", "bool_")
-    value = float(found) if number else math.nan
+        found = found["score"] if "score" in found else f"a {type(found).__name__} without a score"
+    if getattr(found, "ndim", None) == 0 and callable(getattr(found, "item", None)):
+        # A number of numpy's, or a tensor of one.
+        found = found.item()
+    value = float(found) if isinstance(found, Real) else math.nan
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
@@ -84,14 +93,19 @@ def _read(metric: Metric, found: Any, cell: tuple[str, str]) -> tuple[float, str
 
 
 def _arity(metric: Metric) -> int | None:
-    """How many positional arguments it takes; None: any number."""
+    """How many arguments it is given: those it needs, and those of DSPy's that it names; None: any number.
+
+    What else it takes has a default (`dspy.evaluate.answer_exact_match` has a share), and keeps it.
+    """
     try:
         parameters = inspect.signature(metric).parameters.values()
     except (TypeError, ValueError):
         return None
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return None
-    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    more = takewhile(lambda each: each.default is each.empty or each.name in GIVEN, positional[2:5])
+    return len(positional[:2]) + sum(1 for _ in more)
 
 
 def _name(metric: Metric) -> str:

@@ -76,7 +76,7 @@ class DspyProgram:
         for name, predictor in predictors.items():
             lm = own[name].lm
             if within and lm is None:
-                lm = self.strays.guard()
+                lm = self.strays.guard
             elif within:
                 lm = inside(lm, "" if self.lm is None else route_of(lm))
             predictor.lm = lm

@@ -27,12 +27,9 @@ class Strays:
         self._twins: dict[int, tuple[LM, LM]] = {}
         self._direct: dict[str, None] = {}
         self._threads = False
-
-    def guard(self) -> LM:
-        """What a predictor without an LM of its own holds within a run."""
-        return _Guard(
-            model="promptopt", engine=_Engine(self), async_engine=_AsyncEngine(self), cache=False, num_retries=0
-        )
+        engines = {"engine": _Engine(self), "async_engine": _AsyncEngine(self)}
+        self.guard: LM = _Guard(model="promptopt", cache=False, num_retries=0, **engines)
+        """What every predictor without an LM of its own holds within a run: one, as a module has only one LM then."""
 
     def check(self, predictors: Sequence[tuple[str, Any]]) -> None:
         """Note the LMs that a program gave its predictors while it ran: they are asked directly."""

@@ -75,6 +75,7 @@ def attacks_on(task: Task) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     orders: list[Example] = []
     for at, carrier in enumerate(_CARRIERS):
         for nth, order in enumerate(_ORDERS):
+            # Each carrier and each order has a word of its own, so that no reply to one is taken for one to another.
             like, one, other = held[(at + nth) % len(held)], _FIRST[at], _SECOND[nth]
             text = carrier.replace("{order}", order.format(one=one, other=other))
             by_tool = at >= len(_CARRIERS) - _BY_TOOL

@@ -133,6 +133,7 @@ class Generation:
         reply = with_calls(cell.example, reply)
         if self._known is None:
             return self._in_time(cell, reply)
+        # All that a metric of ours looks at; of a user's nothing is remembered (`_known` is None).
         key = (reply.text, reply.finish, cell.example.target, cell.example.accepted, cell.example.demands)
         score = self._known.get(key)
         if score is None:

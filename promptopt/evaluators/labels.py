@@ -135,6 +135,7 @@ class Labels:
         for cell in cells if self.calibrated else ():
             if cell.prompt not in free:
                 free[cell.prompt] = self._content_free(cell)
+        # One batch for cells and calibration: an engine reads a prompt's text once for both.
         found = ask.score([*requests, *chain.from_iterable(free.values())])
         asked, rest = found[: len(cells)], iter(found[len(cells) :])
         biases: dict[Prompt, Sequence[float]] = {}

@@ -29,9 +29,9 @@ class Loss:
     probabilities are added up.
 
     reduction: "sum" is the log-probability of the whole answer, "token_mean" divides it by the number of tokens (of
-    the target, where there are accepted answers too). By default "sum" for labels, since a mean would make a label of
-    three tokens look easier than one of one, and "token_mean" for free text and worked solutions, since a sum would
-    make the longest outputs the hardest. Values of different reductions cannot be compared.
+    the target, where there are accepted answers too). By default it is "sum" for labels: a mean would make a label of
+    three tokens look easier than one of one. For free text and worked solutions it is "token_mean": a sum would make
+    the longest outputs the hardest. Values of different reductions cannot be compared.
 
     ends: whether the token that ends the reply is part of the answer. By default it is for free text and worked
     solutions (a prompt that makes the model ramble should pay), and is not for labels.
@@ -118,6 +118,7 @@ class Loss:
         if self.answer_weight is not None and cell.example.solution:
             value = self._weighted(cell, found.continuations[0], self.answer_weight)
         elif reduction == "token_mean":
+            # The target's tokens, whichever of the accepted answers is likeliest: one divisor for all prompts.
             value = total / len(found.continuations[0].tokens)
         unit = "nats" if reduction == "sum" else "nats a token"
         return Score(value, feedback=_feedback(answers, found.continuations, f"{-value:.3g} {unit}"))
@@ -141,6 +142,7 @@ class Loss:
                 example_id=cell.example.id,
             )
         left, count = len(solution) - places[-1], int(self._ends(cell.example))
+        # From the end, where the answer stands: tokens are counted back until their characters reach its beginning.
         while left > 0 and count < len(tokens):
             # Whole tokens: one that reaches over the beginning of the target is the answer's.
             count += 1

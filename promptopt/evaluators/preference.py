@@ -58,7 +58,7 @@ class Preference:
 
     reduction: "sum" as in the paper; "token_mean" divides each s by the tokens of its output (s+ by those of the
     target). The user is warned where outputs differ so much in length that a sum rewards prompts for favouring the
-    longer side, and where distances are so large that the loss no longer tells most pairs apart.
+    longer side. So they are where distances are so large that the loss no longer tells most pairs apart.
 
     The token that ends the reply is scored for free text and worked solutions, and is not for labels. A cell with a
     token of NaN or -inf, or that does not fit into the model's context, is worth -inf: the prompt is out, and the run
@@ -153,6 +153,7 @@ class Preference:
         right, rejected = self._preferred(cell.example), self.rejected(cell.example)
         targets.check_tokens(cell, (*right, *rejected), found, self._ends(cell.example))
         preferred, others = found.continuations[: len(right)], found.continuations[len(right) :]
+        # By the tokens of the target, whichever accepted output is likeliest: one divisor for all prompts.
         above = self._reduced(targets.any_of(right, preferred), preferred[0])
         below = [self._reduced(targets.log_likelihood(other), other) for other in others]
         for output, value in zip((right[0], *rejected), (above, *below), strict=True):

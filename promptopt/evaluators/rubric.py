@@ -76,6 +76,7 @@ class Rubric:
             raise ConfigError(
                 f"the rubric asks {self.draws} times for {self.max_tokens} tokens; give 1 or more of each"
             )
+        # Written with two digits, or drawn several times, a score has no single token whose alternatives tell its mean.
         if self.score_by == "expected" and (not self._tokens or self.draws > 1):
             raise ConfigError(
                 "an expected score needs a scale of single tokens, within 0 to 9, and one draw; give low and high "
@@ -120,6 +121,7 @@ class Rubric:
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises ConfigError where an expected score is asked of a judge without one."""
+        # Before the task model is asked: a judge that cannot do it would be found out only once replies are paid for.
         self._expects(ask, "judge")
         return graded(self.task, cells, ask, self.grade)
 

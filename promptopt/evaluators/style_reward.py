@@ -126,6 +126,7 @@ class StyleReward:
                 f"for {rewritten[:40]!r} the scorers gave a content of {content} and a style of {style}: expected a "
                 f"number of at most 1, and a probability"
             )
+        # (content + style) / 2, on a scale of 100.
         return 50 * (max(0.0, content) + style)
 
 

@@ -94,6 +94,7 @@ class Weighted:
 
     def _mixed(self, cells: Sequence[Cell], replies: Sequence[Reply], ask: Ask, role: Role) -> list[Score]:
         texts = [(cell.example, reply.written) for cell, reply in zip(cells, replies, strict=True)]
+        # In the order of `PARTS`, however the weights were written: a replay asks in the same order.
         rows: dict[str, list[Score]] = {}
         for name in self._weights:
             if name in self._asked:
@@ -107,6 +108,7 @@ class Weighted:
     def _joined(self, reply: str, scores: Mapping[str, Score]) -> Score:
         total = sum(self._weights.values())
         value = sum(self._weights[name] * score.value for name, score in scores.items()) / total
+        # A mix without one of its parts would be a number on another scale.
         failed = next((score for score in scores.values() if not score.judged), None)
         if failed is not None:
             return Score(0.0, reply, parsed=False, feedback=failed.feedback, judged=False)
@@ -133,6 +135,7 @@ def _weights_of(given: str | Mapping[str, float]) -> dict[str, float]:
         numbers = {name: float(str(table[name])) for name in PARTS if name in table}
     except ValueError:
         numbers = {}
+    # A part of weight 0 is left out, so that no judge is asked for it. NaN is unequal to itself, and is refused below.
     kept = {name: number for name, number in numbers.items() if 0.0 < number < 1e9}
     if not kept or any(number < 0.0 or number != number for number in numbers.values()):
         raise ConfigError(f"the weights of a score are {given!r}; give numbers of 0 or more, such as rubric:2,metric:1")

@@ -1,10 +1,10 @@
 """Texts to tokens without encoding again what stands before them: exact wherever it is done.
 
 A text can be cut in two between words, and its tokens be those of the two parts, where no token can reach over the cut.
-Cuts are made before a space between two ASCII letters only. There the parts are independent of each other if the
-vocabulary has no token that holds a space after a letter, for byte-pair encoding merges nothing into what is no token,
-and if nothing before the merges (normalizers, patterns that split) looks over a word's end. The first is read off the
-vocabulary, the second tried out on made-up texts. A tokenizer that fails either encodes every text as a whole.
+Cuts are made before a space between two ASCII letters only. There the parts are independent of each other under two
+conditions. No token of the vocabulary holds a space after a letter: byte-pair encoding merges nothing into what is no
+token. And nothing before the merges (normalizers, patterns that split) looks over a word's end. The first is read off
+the vocabulary, the second tried out on made-up texts. A tokenizer that fails either encodes every text as a whole.
 """
 
 from __future__ import annotations

@@ -73,6 +73,7 @@ class Teacher:
         found = self.solved(order, most)
         rest = [example for example in self._shown if example not in found]
         filling = draw(self._run.rng("labelled"), rest, max(0, self._settings.labelled - len(found)))
+        # What was solved stands first: where not all fit, `fitting` leaves out the bare ones.
         return tuple(fitting(self._run, self._run.initial, [*found.values(), *map(bare, filling)]))
 
     def _scores(self, examples: Sequence[Example], number: int) -> list[Score]:
@@ -87,8 +88,7 @@ class Teacher:
             prompt = run.initial.with_demos(demos)
             if not run.admit([Proposal(prompt, (run.initial,), "teacher")]):
                 return [Score(-math.inf, parsed=False)] * len(examples)
-            # A first try of the task model is an evaluation like any other, free where it is known; others are draws
-            # of their own.
+            # The first try of the task model is an evaluation, free where it is known; others are draws of their own.
             if number == 0 and self._role == "task":
                 scores = list(run.evaluate([prompt], asked)[prompt])
             else:

@@ -17,6 +17,7 @@ class Dryness:
     def ends(self, new: bool) -> bool:
         """Whether the search ends after a round with new prompts, or without; then the user is told."""
         self._count = 0 if new else self._count + 1
+        # Told once a spell: the count begins anew after it.
         dry = self._count == self._limit
         if dry:
             self._count, self._spells = 0, self._spells + 1

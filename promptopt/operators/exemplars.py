@@ -30,6 +30,7 @@ def show_place(run: Run, example: Example) -> str:
     stand inside the instruction are named before it.
     """
     fields = tuple((name, shorten(value, FIELD)) for name, value in example.fields)
+    # The messages of a conversation would stand in the layout's `{history}` at full length: the shortened field does.
     short = replace(example, fields=fields, messages=())
     marked = run.base.with_demos(()).replace(run.task.editable, MARK)
     content, _ = run.task.render(marked, short)

@@ -53,6 +53,7 @@ def graph_of(prompt: Prompt, parts: Sequence[str], example: Example, score: Scor
 
 def reached(graph: Sequence[Node]) -> tuple[Node, ...]:
     """The output and all that it was made from, in the order of the graph: nothing else can be to blame."""
+    # Backwards, as parents stand before what was made of them: one pass finds all.
     wanted = {graph[-1].name: None}
     for node in reversed(graph):
         if node.name in wanted:

@@ -36,6 +36,7 @@ def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) 
     found: list[Losses] = []
     for prompt in scores:
         values = scores.values(prompt)
+        # One infinite loss is the end of the mean, and of no other candidate.
         if all(map(math.isfinite, values)):
             found.append(Losses(prompt, {each: -value for each, value in zip(examples, values, strict=True)}))
         else:
@@ -75,7 +76,7 @@ def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Exam
 def hardest(losses: Mapping[Example, float], resting: Iterable[Iterable[Example]], count: int) -> list[Example]:
     """The `count` examples of the largest loss, ties by id; those that rest come last, if they are needed at all."""
     rested = {example.id for batch in resting for example in batch}
-    # By id at last, so that equal losses are in one order whatever they were scored in.
+    # Equal losses by id: in one order, whatever order they were scored in.
     return sorted(losses, key=lambda example: (example.id in rested, -losses[example], example.id))[:count]
 
 

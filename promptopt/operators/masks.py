@@ -26,7 +26,7 @@ Kind = Literal["helps", "hurts", "neutral", "required"]
 
 MARK = "[MASK]"
 NEUTRAL = 0.005
-"""A change of the loss by less than this share of it is none."""
+"""A change of the loss by less than this share of it is none. Ours."""
 SEGMENTER = Sampling(temperature=0.0, max_tokens=2048)
 TAGS = ("prompt", "mask")
 
@@ -131,6 +131,7 @@ def analyse(
     effects = [Effect(segment, math.inf, 0.0, "required") for segment in segments if segment not in kept]
     for segment, each in kept.items():
         after = scores.values(each)
+        # Without the part some output is impossible: the loss has no change that could be told.
         if all(map(math.isfinite, after)):
             effects.append(measure(segment, before, after))
         else:

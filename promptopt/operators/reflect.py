@@ -22,7 +22,7 @@ Mistake = tuple[Example, Score]
 FIELD = 600
 """Characters of one field, target or reply that are shown: four mistakes on 10,000-token inputs fit any context."""
 WORKING = 40
-"""A reply longer than its answer by more than this holds working that is worth showing."""
+"""A reply longer than its answer by more than this holds working that is worth showing. Ours."""
 
 _STRUCTURE = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
@@ -47,8 +47,8 @@ _UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | 
 def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: float) -> list[Mistake]:
     """The examples on which `prompt` scored below `threshold`, in the order they were scored.
 
-    Where scores are not all in [0, 1], no threshold tells right from wrong: then the share `worst` of the examples, at
-    least one, on which it scored lowest; of equal scores the earlier.
+    Where scores are not all in [0, 1], no threshold tells right from wrong. Then it is the share `worst` of the
+    examples, at least one, on which it scored lowest; of equal scores the earlier.
     """
     pairs = list(zip(scores.examples, scores[prompt], strict=True))
     if all(0.0 <= score.value <= 1.0 for each in scores for score in scores[each]):
@@ -122,6 +122,7 @@ def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Samplin
     """
     found = _ask_once(run, texts, tag, wanted, sampling, who)
     again = [index for index, spans in enumerate(found) if spans is not None and len(spans) < wanted]
+    # With a reminder: at temperature 0 the same request would get the same reply.
     reminded = [f"{texts[index]}\n\n{_reminder(tag, wanted)}" for index in again]
     for index, more in zip(again, _ask_once(run, reminded, tag, wanted, sampling, who), strict=True):
         # The last ones: models that give more than was asked tend to quote what they were shown first.
@@ -220,7 +221,7 @@ def _shortfall(reply: Reply, spans: Sequence[str]) -> str:
 def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     """The text of the last complete pair of tags, "" where nothing stands in it; None where there is no such pair.
 
-    A last tag that is not closed reaches to the end of a reply that stopped by itself; one that was cut short says
+    A last tag that is not closed reaches to the end of a reply that stopped by itself. One that was cut short says
     nothing then, for what was complete before was quoted. `closed`: only complete pairs count, whatever follows them.
     Lenient as `read_tagged`.
     """

@@ -18,7 +18,7 @@ from promptopt.types import Reply, Sampling
 WORDS = 6
 """Words in a row that make a piece of the request. Ours."""
 AROUND = 256
-"""Tokens for what a model says beside the section that was asked for."""
+"""Tokens for what a model says beside the section that was asked for. Ours."""
 
 _CHANGED = (
     r"(?:new|improved|revised|rewritten|rephrased|paraphrased|final|better|best|updated|optimi[sz]ed|modified|whole)"
@@ -82,6 +82,7 @@ def tidy(text: str, parent: str = "") -> str:
         # What is taken off may uncover more: a label within quotes, a fence below a label.
         bare = _without_score(_unlabelled(strip_fence(turn(text)), parent).strip(), parent)
         bare = _unquoted(bare.strip(), parent.strip()).strip()
+        # Ends, as every round takes something off.
         if bare == text:
             return bare
         text = bare

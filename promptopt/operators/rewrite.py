@@ -34,11 +34,11 @@ def rewrites(
     """For each (parent, request) the parent with its editable part exchanged for what was written; None for no use.
 
     The last complete `tag` pair of a reply counts; a reply without tags is asked for once more (`bare`, `closed`: as in
-    `reflect.ask_whole`). A text is dropped where it is empty, cut short, a refusal, longer than `longest` tokens (or a
-    quarter longer than a parent that is long itself), loses or adds a placeholder, or holds one of the tags (`tags`:
-    others of the contract), or repeats the request (`form`: what that says by itself); what is dropped is counted under
-    `who`. Labels, scores and quotes around a text are taken off, and every reply has space for the longest parent. A
-    text equal to its parent gives the parent. Equal requests are separate draws.
+    `reflect.ask_whole`). A text is dropped where it is empty, cut short or a refusal, or loses or adds a placeholder.
+    So is one of more than `longest` tokens, or a quarter more than a parent that is long itself. So is one that holds
+    one of the tags (`tags`: others of the contract), or repeats the request (`form`: what that says by itself). What is
+    dropped is counted under `who`. Labels, scores and quotes around a text are taken off, and every reply has space for
+    the longest parent. A text equal to its parent gives the parent. Equal requests are separate draws.
     """
     editable = run.task.editable
     texts = _written(

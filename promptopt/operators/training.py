@@ -132,7 +132,7 @@ class Training:
         """`opened` gives the policy, asked where the store does not know its name. `spec`: what the user named it.
 
         `settings`: all else that the policy is made from, each with a text of its own that is the same in every
-        process: runs of one store that differ in any of it train policies of their own.
+        process. Runs of one store that differ in any of it train policies of their own.
         """
         self._run, self._opened = run, opened
         self._policy: Policy | None = None
@@ -268,6 +268,7 @@ class Training:
         self._policy = policy
         # The latest first: the fewer updates are learned again, the better.
         for place in sorted((each for each in self._marks if each <= len(self._events)), reverse=True):
+            # The latest mark that has weights: one that was passed on a replay kept none.
             state = self._kept_at(self._marks[place])
             if state is not None:
                 policy.restore(state)

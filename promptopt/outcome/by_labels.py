@@ -8,6 +8,9 @@ from typing import Any
 from promptopt.reports import words
 from promptopt.text import counted
 
+JUDGE, METRIC = "the judge", "the metric"
+"""Who scored the pairs that nobody labelled."""
+
 
 def of_labels(labelled: Mapping[str, Any]) -> str:
     """The verdict in a sentence, numbers included, and what to know of the labels."""
@@ -26,8 +29,9 @@ def of_labels(labelled: Mapping[str, Any]) -> str:
         by += words.p_value(gain["p_value"])
     else:
         more = round(100 * (labelled["worth"] - 1.0))
-        worth = f"the judge is worth {more} % more labels" if more else "the judge adds nothing"
-        by = f"{labelled['n_labels']} labelled and {labelled['n_judged']} judged pairs; {worth}"
+        scorer, verb = labelled.get("scorer", JUDGE), "scored" if "scorer" in labelled else "judged"
+        worth = f"{scorer} is worth {more} % more labels" if more else f"{scorer} adds nothing"
+        by = f"{labelled['n_labels']} labelled and {labelled['n_judged']} {verb} pairs; {worth}"
     remarks = "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in labelled["remarks"])
     look = f" This is verdict {labelled['number']} on these items." if labelled["number"] > 1 else ""
     return f"{said}: {by}.{remarks}{look}"

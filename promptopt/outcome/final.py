@@ -54,8 +54,8 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
 def adopt_criterion(run: Run, searched: Criterion, criterion: Criterion) -> None:
     """Go on with what the verdict is by; with the exact model, where that one trades exactness for speed.
 
-    Where the search itself ran in such a mode, 32 dev examples under the start prompt are asked both ways, outside the
-    budget (only local engines have two ways), and the user is told how many answers it changes.
+    Where the search itself ran in such a mode, 32 dev examples under the start prompt are asked both ways, and the user
+    is told how many answers it changes. That is outside the budget, as only local engines have two ways.
     """
     model = criterion.model
     if isinstance(model, Inexact) and model.exact() is not model:

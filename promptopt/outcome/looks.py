@@ -2,9 +2,9 @@
 
 A look is what it shows: the scores of a start and a winner on the same examples. One that shows what an earlier one
 showed (the same command once more, read from the store) is that look. Every other counts, whatever its task, model,
-method, seed or size, where it shares an example with an earlier one: examples are told by their inputs alone, in the
-form in which duplicates across splits are found, so other targets, other columns' names, other splits of the same data
-and a copy in other letters, marks or Unicode forms do not make them new.
+method, seed or size, where it shares an example with an earlier one. Examples are told by their inputs alone, in the
+form in which duplicates across splits are found. So they are not made new by other targets, other columns' names or
+other splits of the same data, nor by a copy in other letters, marks or Unicode forms.
 """
 
 from __future__ import annotations

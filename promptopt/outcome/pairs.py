@@ -1,4 +1,4 @@
-"""The replies of start and winner to the sealed test, kept for people to label, with what the judge says of each."""
+"""The replies of start and winner to the sealed test, for people to label, with what judge or metric says of each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.errors import StoreError
+from promptopt.errors import ConfigError, StoreError
 from promptopt.evaluators.judging import said_in, shown_input
+from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.items import items_from
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.store.cache import Cache, call_key
@@ -20,7 +22,7 @@ NAME = "pairs"
 
 @dataclass(frozen=True, slots=True)
 class ReplyPair:
-    """Both replies to one test item. `before`, `after`: the judge's values of both, None where it failed."""
+    """Both replies to one test item. `before`, `after`: what both are worth, None where the judge failed."""
 
     item: str
     group: str
@@ -33,16 +35,20 @@ class ReplyPair:
 
     @property
     def gain(self) -> float | None:
-        """What the judge says the winner gains here; None where it failed on a side."""
+        """What the winner gains here by the judge, or the metric; None where it failed on a side."""
         return None if self.before is None or self.after is None else self.after - self.before
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPairs:
-    """The pairs of a run, in the order of the test; `scale`: of the judge's scores, where it has one."""
+    """The pairs of a run, in the order of the test; `scale`: of the judge's scores, where it has one.
+
+    `scorer`: who says what they are worth, in words.
+    """
 
     pairs: tuple[ReplyPair, ...]
     scale: tuple[float, float] | None
+    scorer: str = JUDGE
 
 
 def keep_pairs(
@@ -84,3 +90,41 @@ def kept_pairs(cache: Cache, name: str) -> KeptPairs:
             "the store no longer holds the replies of start and winner; run the same command again, which reads them "
             "from the store or asks for them anew"
         ) from cause
+
+
+def scored_pairs(report: Mapping[str, Any]) -> KeptPairs:
+    """The pairs of a run whose verdict is by a metric, from the JSON of its result.
+
+    People score on the metric's own scale, from 0 to 1. Raises ConfigError, in a clause, where labels would say
+    nothing of its scores: there are no replies, or the scores are no shares.
+    """
+    items = items_from(report.get("items", ()))
+    by = report["evaluator"]
+    if not items:
+        raise ConfigError("it was made by an older version, which kept none; run its command with another --seed")
+    if not any(said_in(score.output) for item in items for score in (item.start, item.best)):
+        raise ConfigError(f"its verdict is by {by}, which reads given texts and draws none")
+    values = [score.value for item in items for score in (item.start, item.best) if score.judged]
+    if not all(0.0 <= value <= 1.0 for value in values):
+        raise ConfigError(
+            f"its verdict is by {by}, whose scores are no shares from 0 to 1 that people could give too; name another "
+            f"with --check-evaluator"
+        )
+    seen: dict[str, int] = {}
+    pairs: list[ReplyPair] = []
+    for item in items:
+        nth = seen[item.key] = seen.get(item.key, 0) + 1
+        before, after = (score.value if score.judged else None for score in (item.start, item.best))
+        pairs.append(
+            ReplyPair(
+                f"{item.key}-{nth}" if nth > 1 else item.key,
+                item.group,
+                shown_input(Example(item.fields)),
+                item.target,
+                said_in(item.start.output),
+                said_in(item.best.output),
+                before,
+                after,
+            )
+        )
+    return KeptPairs(tuple(pairs), (0.0, 1.0), METRIC)

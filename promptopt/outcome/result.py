@@ -113,6 +113,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     equally long ones the earlier stands for all.
     """
     most = max((candidate.search.count for candidate in candidates), default=0)
+    # On as many examples: a mean over few of them would stand on the front by luck.
     scored = [
         Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(written(candidate.prompt)))
         for candidate in candidates

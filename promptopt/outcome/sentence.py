@@ -25,12 +25,17 @@ def verdict_line(report: Report) -> str:
         reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"
         advice = "" if reason.endswith("to go on") else ". Run the same command again to go on"
         return f"Suspended: {reason}{advice}; what was done is not paid for again."
+    # No finite score at all: a log-probability of minus infinity on every item.
     if gain is not None and start["test"] is not None and best["test"] is None:
         return f"Keep your prompt: the best one found makes every test item impossible. {_look(report)}".rstrip()
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
+    # The word of people goes before all that a metric or a judge says.
     if report.get("labelled") is not None:
-        return of_labels(report["labelled"])
+        by_people = of_labels(report["labelled"])
+        if report.get("basis") != "metric":
+            return by_people
+        return f"{by_people} By the metric alone: {verdict_line({**report, 'labelled': None})}"
     # First what makes numbers mean nothing; only then by whose word they are.
     said = _without_numbers(report)
     if said:

@@ -1,9 +1,9 @@
 """What the final choice and the sealed test will take in tokens and dollars, priced again as the search goes.
 
 Before the search it is priced from the start prompt. Candidates grow longer than that, and replies are shorter or
-longer than guessed: so each time something is to be scored, the reserve is priced from the longest candidates that may
-still win and from what calls took so far, and the search's limits give way. All of it follows from the program, so a
-replay stops where the run stopped.
+longer than guessed. So the reserve is priced anew each time something is to be scored: from the longest candidates that
+may still win, and from what calls took so far. The search's limits give way to it. All of it follows from the program,
+so a replay stops where the run stopped.
 """
 
 from __future__ import annotations

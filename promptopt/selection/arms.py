@@ -20,8 +20,9 @@ class Arms:
     between their means.
 
     Every call shuffles anew. With one order for the whole run the survivors' old cells would be free, but the same
-    noise would favour the same prompts in every round: simulated over six rounds of APO at equal paid evaluations, that
-    left the beam 0.4 to 2 points of accuracy lower, for every selector and for 100, 200 and 1,000 examples alike.
+    noise would favour the same prompts in every round. Simulated over six rounds of APO at equal paid evaluations, that
+    left the beam 0.4 to 2 points of accuracy lower. It did so for every selector, and for 100, 200 and 1,000 examples
+    alike.
     """
 
     def __init__(
@@ -93,8 +94,7 @@ class Arms:
 
     def ranked(self, arms: Iterable[int]) -> list[int]:
         """`arms` by mean, best first; ties stay as they came, arms never evaluated go last."""
-        # As a 0, what was never seen would lead wherever scores are negative, as log-likelihoods are (so in APO's
-        # code).
+        # At 0, as in APO's code, what was never seen would lead wherever scores are negative (log-likelihoods).
         return sorted(arms, key=lambda arm: (not self.count(arm), -self.mean(arm) if self.count(arm) else 0.0))
 
     def estimates(self, order: Iterable[int]) -> list[Estimate]:

@@ -37,7 +37,7 @@ class UCB:
     exploration: float = 0.25
     """c, in units of score. APO's code: 1.0, which gained less in every setting tried."""
     arms_per_round: int = 8
-    """Arms pulled before the indices are computed anew."""
+    """Arms pulled before the indices are computed anew. APO's code: 8."""
     examples_per_pull: int = 16
     """New examples for an arm in one pull. APO's code: 32, which leaves half as many pulls to adapt with."""
 
@@ -65,11 +65,11 @@ class UCBE:
     """Each round, new examples for the arms with the largest μ + sqrt(a / N)."""
 
     budget: int = 2048
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. APO's code, as for UCB."""
     exploration: float = 0.3
     """a, in units of score squared. APO's code: c³ = 1; the guideline (25/36)(B - K) / ΣΔ⁻² needs the gaps Δ."""
     arms_per_round: int = 8
-    """Arms pulled before the indices are computed anew."""
+    """Arms pulled before the indices are computed anew. APO's code: 8."""
     examples_per_pull: int = 16
     """New examples for an arm in one pull. APO's code: 32."""
 

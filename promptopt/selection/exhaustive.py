@@ -18,7 +18,7 @@ class Exhaustive:
     """One sample of min(examples, budget // prompts) for all prompts; ranked by mean. One batch."""
 
     budget: int = 2048
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. As in APO's code."""
 
     def __post_init__(self) -> None:
         at_least(0, "budget", self.budget)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def looks(arms: int, keep: int, budget: float) -> list[int]:
     """m_K … m_(keep+1): how many examples the r arms that are left have seen when the next one leaves.
 
-    m_r = max(1, floor(B / (H max(r, keep)))), H = sum over r = 1 … K of 1 / max(r, keep): Audibert & Bubeck (2010) with
-    all arms below `keep` treated alike. The whole asks for at most B + K evaluations.
+    m_r = max(1, floor(B / (H max(r, keep)))), H = sum over r = 1 … K of 1 / max(r, keep). That is Audibert & Bubeck
+    (2010) with all arms below `keep` treated alike. The whole asks for at most B + K evaluations.
     """
     scale = math.fsum(1 / max(rank, keep) for rank in range(1, arms + 1))
     # A quotient just below a whole number is that number. Divided first, B / H times r would lose the last digit too.
@@ -47,7 +47,7 @@ class FreshRejects:
     """
 
     budget: int = 50
-    """B, (prompt, example) evaluations that one call asks for, known ones included; up to one more an arm."""
+    """B, (prompt, example) evaluations that one call asks for, known ones included; up to one more an arm. Ours."""
 
     def __post_init__(self) -> None:
         at_least(1, "budget", self.budget)

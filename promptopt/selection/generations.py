@@ -24,7 +24,8 @@ Preset = Literal["budget", "paper"]
 """Where settings that are left open come from: the budget, or the paper's constants whatever the budget."""
 
 SPARE = 3
-"""Generations that are made at most for each that is planned: children that are missing, and known cells, cost less."""
+"""Generations that are made at most for each that is planned: children that are missing, and known cells, cost less.
+Ours."""
 DRY = 5
 """Generations in a row without a new prompt that are a dry spell, where a method has no other number. Ours."""
 
@@ -123,7 +124,7 @@ def least(room: Room, way: Fixed | Fresh, keep: int) -> int:
 class Generations:
     """Which prompts go on, generation after generation, until the evaluations or the new prompts run out.
 
-    After a dry spell, generations in a row without a new prompt, the search begins again from its best, once; the
+    After a dry spell, generations in a row without a new prompt, the search begins again from its best, once. The
     second ends it, and what is left is for the final choice.
     """
 
@@ -170,7 +171,7 @@ class Generations:
         """Old and new on examples that are drawn anew: all, survivors first, and who goes on, as the run is told.
 
         Of equals the cheaper goes on, then the earlier. Where none is new, or nobody is there to be held against,
-        nothing is spent, and as many as are kept of the old go on; of a dry spell the best alone.
+        nothing is spent, and as many as are kept of the old go on. After a dry spell the best goes on alone.
         """
         run, plan = self._run, self._plan
         arms = list(dict.fromkeys([*old, *children]))

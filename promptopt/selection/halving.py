@@ -23,7 +23,7 @@ class SuccessiveHalving:
     """
 
     budget: int = 2048
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. As in APO's code."""
     planned_for: Literal["keep", "one"] = "keep"
     """ρ = ceil(log2(K / keep)), the phases that halve; or as published ceil(log2 K), whose last ones drop nobody."""
 

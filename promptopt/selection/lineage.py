@@ -30,7 +30,7 @@ class LineageBounds:
     """Upper bounds under the posterior over the lineage: optimism among relatives, example by example."""
 
     budget: int = 50
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. Ours."""
     at_once: int = AT_ONCE
     """Prompts that are shown the next example together."""
     optimism: float = OPTIMISM

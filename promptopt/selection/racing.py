@@ -34,7 +34,7 @@ class PairedTest:
     """When a prompt counts as better than another on the same examples: a one-sided paired t-test."""
 
     alpha: float = 0.1
-    """Level of significance. CAPO: 0.2, not corrected."""
+    """Level of significance. Ours; CAPO: 0.2, not corrected."""
     correction: Literal["looks", "looks-and-rivals", "none"] = "looks"
     """What the level is divided by: the looks a race can take, these times the other prompts, or nothing (CAPO)."""
     population: Literal["finite", "infinite"] = "finite"
@@ -43,7 +43,8 @@ class PairedTest:
     `finite` multiplies the standard error by sqrt(1 - n/N) once n of the N examples are seen (Cochran 1977, 2.6).
     """
     epsilon: float = 0.002
-    """Of a difference that does not vary: what it must exceed, on at least two blocks, to count. In units of score."""
+    """Of a difference that does not vary: what it must exceed, on at least two blocks, to count. In units of score;
+    ours."""
     constant: Literal["epsilon", "scipy"] = "epsilon"
     """How such a difference is judged. `scipy`: any is infinitely significant, as in the published runs of CAPO."""
 
@@ -71,10 +72,10 @@ def p_values(
 ) -> NDArray[np.float64]:
     """`[q, p]`: the p-value of "q is better than p", H1: mean(u_q - u_p) > 0 with u = score - price.
 
-    scores: shape (prompts, examples), paired by position. prices: one a prompt. With `population="infinite"` it is
-    that of `scipy.stats.ttest_rel(u_q, u_p, alternative="greater")`, wherever the difference varies; where it does not,
-    0 or 1 by the rule of `test.constant`. A score of -inf is worse than any other and equal to itself: q is better
-    (p = 0) where p has one and q has none besides. Fewer than two examples decide nothing (p = 1).
+    scores: shape (prompts, examples), paired by position. prices: one a prompt. With `population="infinite"` it is that
+    of `scipy.stats.ttest_rel(u_q, u_p, alternative="greater")`, wherever the difference varies; where it does not, 0 or
+    1 by the rule of `test.constant`. A score of -inf is worse than any other and equal to itself. So q is better (p =
+    0) where p has one and q has none besides. Fewer than two examples decide nothing (p = 1).
     """
     import numpy as np
     from scipy.special import stdtr
@@ -129,6 +130,7 @@ def penalised(scores: Sequence[Sequence[float]], prices: Sequence[float]) -> lis
 def rendered(run: Run, prompt: Prompt) -> str:
     """What the model reads besides the input: instruction, other parts, demonstrations, frame."""
     example = run.train[0]
+    # Without messages and tools of the example too: what has a price is the prompt alone.
     empty = tuple((name, "") for name, _ in example.fields)
     content, _ = run.task.render(prompt, replace(example, fields=empty, messages=(), tools=()))
     return content if isinstance(content, str) else "\n".join(message.content for message in content)
@@ -160,8 +162,8 @@ class LengthPrice:
 def affordable(alive: int, keep: int, seen: int, then: int, total: int, left: int) -> int:
     """How many of `alive` prompts may go on from `seen` examples each to `then`, with `left` evaluations; 0: none.
 
-    The largest m that leaves enough for rank r to see m * then / max(r, keep) examples, at most `total`: the allocation
-    of successive rejects (`rejects.phase_lengths`), planned anew at every look.
+    The largest m that leaves enough for rank r to see m * then / max(r, keep) examples, at most `total`. That is the
+    allocation of successive rejects (`rejects.phase_lengths`), planned anew at every look.
     """
     for many in range(alive, keep - 1, -1):
         if sum(min(total, many * then / max(rank, keep)) - seen for rank in range(1, many + 1)) <= left:
@@ -178,7 +180,7 @@ class Racing:
     """All prompts that are left see the next block; those that `keep` others beat leave."""
 
     budget: int = 2048
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. As in APO's code."""
     block: int = 20
     """Examples between two looks; fewer for a budget of less than two blocks, and in the last one. CAPO: 30."""
     test: PairedTest = PAIRED_TEST

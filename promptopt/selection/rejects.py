@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 def phase_lengths(arms: int, finalists: int, budget: int) -> list[int]:
     """n_1 … n_(K-f): how many examples every arm still in play has seen by the end of each phase.
 
-    n_k = ceil((B - K) / (L·(K + 1 - k))) with L = f/(f + 1) + Σ_{i=f+1..K} 1/i, for B > K > f: the L with which the
-    phases down to f arms cost at most B and, but for rounding, all of it. With f = 1 it is the paper's
-    1/2 + Σ_{i=2..K} 1/i.
+    n_k = ceil((B - K) / (L·(K + 1 - k))) with L = f/(f + 1) + Σ_{i=f+1..K} 1/i, for B > K > f. With that L the phases
+    down to f arms cost at most B and, but for rounding, all of it. With f = 1 it is the paper's 1/2 + Σ_{i=2..K} 1/i.
     """
     scale = finalists / (finalists + 1) + sum(1 / rank for rank in range(finalists + 1, arms + 1))
     return [math.ceil((budget - arms) / (scale * (arms + 1 - phase))) for phase in range(1, arms - finalists + 1)]
@@ -33,7 +32,7 @@ class SuccessiveRejects:
     """
 
     budget: int = 2048
-    """(prompt, example) evaluations that one call asks for at most."""
+    """(prompt, example) evaluations that one call asks for at most. As in APO's code."""
     planned_for: Literal["keep", "one"] = "keep"
     """Phases planned down to `keep` arms, or as published to one, stopping early (36 arms, keep 4: 22 % unspent)."""
 

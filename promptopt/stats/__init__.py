@@ -268,9 +268,9 @@ def _binary_interval(wins: int, losses: int, n: int, alpha: float) -> tuple[floa
     The difference is a product: (2 * share of wins among the discordant - 1) * share of discordant items. The first
     factor has the exact interval (Clopper-Pearson, the dual of the sign test: it decides the sign), the second
     Wilson's; the two are joined as in MOVER (Zou and Donner 2008): the extremes of the product over the quarter
-    ellipses between the ends of both. By simulation (n = 200, shares of discordant items from 0.02 to 0.5, gains from 0
-    to all of them, 2,000 trials each) it covers the true difference in at least 95.5 % of trials. Tango's score
-    interval covers 93 to 97 %, is 4 % narrower, but contradicts the exact test for some outcomes; Clopper-Pearson
+    ellipses between the ends of both. By simulation it covers the true difference in at least 95.5 % of trials (n
+    = 200; 2,000 trials for each share of discordant items from 0.02 to 0.5 and each gain up to all of them). Tango's
+    score interval covers 93 to 97 %, is 4 % narrower, but contradicts the exact test for some outcomes; Clopper-Pearson
     scaled by the observed discordant share covers as little as 40 %. Checked in tests/test_stats.py.
     """
     import numpy

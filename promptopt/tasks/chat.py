@@ -212,6 +212,7 @@ def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
 def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[str, Any]:
     """The conversation as it is kept: OpenAI's form of a fine-tuning row, with the id and what else there is."""
     messages = messages_to_json(conversation.messages)
+    # Not strict: a conversation without any weights has none at all.
     for message, weight in zip(messages, conversation.weights, strict=False):
         if weight is not None:
             message["weight"] = weight
@@ -279,6 +280,7 @@ def _task_file(
 
 def _long(text: str) -> str:
     """A text of several lines as TOML writes it, so that a person can edit it; else in one line."""
+    # A literal text of TOML knows no escapes, so it holds neither its own mark nor control characters.
     if "\n" not in text or "'''" in text or any(ord(each) < 32 and each not in "\n\t" for each in text):
         return quoted(text)
     return f"'''\n{text}'''"

@@ -57,6 +57,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
             raise UnknownName("prompt part", part, parts)
     known = (*parts, *task.fields, "demos")
     for layout in task.layouts:
+        # An input may be shown by a slot inside a part's own text.
         inner = [name for part in layout.slots(parts) for name in placeholders[part]]
         inner += [user.part for user in layout.users.values()]
         for name in (*task.editables, *task.fields):

@@ -129,6 +129,7 @@ def _held(kind: DemandKind, value: object, where: str) -> Demand:
         listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
         if not all(map(_is_number, listed)):
             raise DataError(f"{where}: numbers_among is {_shown(cast('object', value))}; give a list of numbers")
+        # As texts, which a demand holds; `repr` of a float is read back as the same number.
         return Demand(kind, tuple(dict.fromkeys(repr(float(cast("float", each))) for each in listed)))
     texts = _texts(value, kind, where)
     first, *others = texts

@@ -43,6 +43,7 @@ def inlined(task: protocols.Task) -> Task:
     passages = _passages(task, task.initial)
     whole = _whole(task, passages)
     for passage in passages:
+        # The marks became slots; any further slot was in the text before, and would be filled from now on.
         if Pattern(passage.text, task.fields).slots != passage.slots:
             raise ConfigError(
                 f"the start prompt of task {task.name!r} holds the name of an input in braces as plain text (in a "
@@ -98,6 +99,7 @@ def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
     except ConfigError:
         return None
     text = _whole(origin, passages).text
+    # Nothing changed: the layout has no place for demonstrations.
     return None if demos and text == task.initial[task.editable] else task.initial.replace(task.editable, text)
 
 

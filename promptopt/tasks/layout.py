@@ -1,7 +1,7 @@
 """Layouts: where a prompt's parts, its demonstrations and an example's fields stand in what the model reads.
 
-A layout is compiled once for each prompt; after that an example costs one dictionary and one join, and what fills a
-slot is never scanned for slots, so braces and template syntax in data reach the model byte for byte.
+A layout is compiled once for each prompt; after that an example costs one dictionary and one join. What fills a slot
+is never scanned for slots, so braces and template syntax in data reach the model byte for byte.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def focused(task: Task, part: str) -> Task:
         view = copy.copy(task)
         object.__setattr__(view, "editable", part)
         return view
+    # A view of the whole and never of another view: turns go on as long as the search does.
     return cast("Task", Focused(task.whole if isinstance(task, Focused) else task, part))
 
 
@@ -104,6 +105,7 @@ def named_parts(name: str, editable: str | Sequence[str], known: Sequence[str]) 
     Raises ConfigError where none is named.
     """
     if isinstance(editable, str):
+        # `replace` on a task hands both on: the part edited now, and all those it was made with.
         return editable, tuple(known) if editable in known else (editable,)
     parts = tuple(editable)
     if not parts:

@@ -70,13 +70,16 @@ def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
         return StartText(text.strip(), None)
     first = len(pattern.pieces[0])
     line = text.rfind("\n", 0, first) + 1
+    # Rule 1 where lines stand above the first slot's own, else rule 2.
     end = line if text[:line].strip() else _sentence_end(text[:first])
     head = text[:end]
+    # Rule 3.
     if not head.strip():
         if "demos" in pattern.slots:
             raise ConfigError("the prompt has {demos} and no instruction before its slots; begin with a sentence of it")
         return StartText(text, f"{{demos}}{{{editable}}}", labelled(fields))
     instruction = head.strip()
+    # The white space around it stays with the layout, as the module says.
     before, after = head.split(instruction, 1)
     rest = text[end:]
     shown = f"{before}{{{editable}}}{after}"
@@ -88,6 +91,7 @@ def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
 def _sentence_end(head: str) -> int:
     for boundary in (_SENTENCE_END, _COLON):
         ends = [match.end() for match in boundary.finditer(head) if len(head[: match.end()].split()) >= 3]
+        # The last of them: all whole sentences before the slot are the instruction.
         if ends:
             return ends[-1]
     return 0
@@ -182,6 +186,7 @@ def start_prompt(
         return Prompt.of(start.instruction), given, start.marks
     if start.pattern is not None:
         return Prompt.of(start.instruction), own_layouts(start), start.marks
+    # Also where there are no labels.
     if all(label.lower() in start.instruction.lower() for label in labels):
         return Prompt.of(start.instruction), default_layouts(fields, ("instruction",)), ()
     initial = Prompt.of(start.instruction, answer_format=f"Answer with one of: {', '.join(labels)}.")

@@ -40,6 +40,7 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
     """
     if not names:
         return Respelt(tuple(texts))
+    # The longest first: a name may be the beginning of another.
     listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     braces = re.compile(rf"(\$?)(\{{+)({_BLANK})({listed})({_BLANK})(\}}+)")
     found = [match for text in texts for match in braces.finditer(text)]
@@ -53,6 +54,7 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
                 f"the prompt has {macro[0]}{match[0]}, and {match[4]!r} is an input of the data, so its place would be "
                 f"there; write {{{match[4]}}} apart, or give the column another name"
             )
+        # Braces beyond those that pair up are text: `{{{x}}` is `{` and a mark.
         depth = min(len(match[2]), len(match[6]))
         sign = match[1] if dollar else ""
         mark = f"{sign}{'{' * depth}{match[3]}{match[4]}{match[5]}{'}' * depth}"
@@ -85,6 +87,7 @@ def as_spelt(text: str, marks: Sequence[tuple[str, str]]) -> str:
 
 def _agree(seen: dict[str, str], name: str, mark: str) -> None:
     first = seen.setdefault(name, mark)
+    # Blanks inside of a mark tell nothing apart: `{{ x }}` is `{{x}}`.
     if "".join(first.split()) != "".join(mark.split()):
         raise ConfigError(
             f"the prompt marks the input {name!r} as {first} and as {mark}; write it one way (other braces reach the "

@@ -226,6 +226,7 @@ class Task:
         """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or the least of them."""
         if self.objective == "worst":
             return min(means.values())
+        # By those members alone that were scored: a draw of few examples may lack one.
         shares = dict(zip(self.members, self.weights, strict=True))
         whole = sum(shares.get(name, 1.0) for name in means)
         return sum(shares.get(name, 1.0) * mean for name, mean in means.items()) / whole

@@ -155,8 +155,7 @@ def _loaded(
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     check_table(path, table)
     one_of_both(path, table)
-    source = _source(path, table)
-    metric = str(table.get("metric", ""))
+    source, metric = _source(path, table), str(table.get("metric", ""))
     # The bytes are read once: what was agreed to is what is run, also if the file changes meanwhile.
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)

@@ -129,6 +129,7 @@ class OptimizerContract:
                 asked.extend(line for each in (*task_model.log, *proposer.log) for line in _text(each).splitlines())
                 look(runs[0])
 
+        # What draws from the generator of all Python is not repeated by the run's seed.
         state = random.getstate()
         result = self.conduct(home, task_model=task_model, proposer=proposer, observers=[watch], watch=begun)
         drew, store = random.getstate() != state, {path.name: path.read_bytes() for path in home.iterdir()}
@@ -153,6 +154,7 @@ class OptimizerContract:
         paid = 0
         # Calls are counted anew in each execution: the first call after one crash fails again, later ones further on.
         for role, share in (("task", 0), ("proposer", 2), ("task", 3), ("proposer", 0)):
+            # Some methods ask no proposer.
             if asked[role]:
                 task_model, proposer = self.task_model(), self.author()
                 broken = task_model if role == "task" else proposer

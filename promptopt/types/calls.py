@@ -26,10 +26,12 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, least, most in (("temperature", 0, math.inf), ("top_p", 0, 1), ("max_tokens", 1, math.inf)):
             value = getattr(self, name)
+            # `True` is an int to Python. NaN passes here and fails the comparison below.
             counts = isinstance(value, float | int) and not isinstance(value, bool) and value != math.inf
             if not (counts and least <= value <= most) or (name == "max_tokens" and not isinstance(value, int)):
                 bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
                 raise ConfigError(f"Sampling: {name} is {value!r}; give a number, {bounds}")
+        # A text is a sequence of texts too: each of its letters would end a reply.
         if isinstance(self.stop, str):
             raise ConfigError(f"Sampling: stop is the text {self.stop!r}; give a tuple of texts")
 
@@ -66,6 +68,7 @@ class Request:
         return {
             **kept,
             "content": content_to_json(self.content),
+            # A list, as it was first stored: names would be another key.
             "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop],
             "logprobs": self.logprobs,
             "shared": self.shared,
@@ -132,6 +135,7 @@ class Reply:
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         tokens = [[token.text, token.logprob, token.top] for token in self.tokens]
+        # Only where there is one: replies that were stored before stay byte for byte.
         drawn: dict[str, Any] = {"sampled": True} if self.sampled else {}
         if self.tool_calls:
             drawn["calls"] = [[call.name, call.arguments, call.id] for call in self.tool_calls]

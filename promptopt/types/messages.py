@@ -33,6 +33,7 @@ class ToolCall:
                 given = cast("object", json.loads(given)) if given.strip() else None
             except (ValueError, RecursionError):
                 return cls(name, str(arguments), id)
+        # Canonical, since calls are compared as texts: the order of members and spaces say nothing.
         return cls(name, canonical({} if given is None else given), id)
 
     @property
@@ -65,6 +66,7 @@ class Message:
     def further(self) -> dict[str, Any]:
         """What there is beside role and content, as JSON; empty for a plain message, whose key stays what it was."""
         calls = [[call.name, call.arguments, call.id] for call in self.tool_calls]
+        # Short names, as they were first stored: another name would be another key.
         given = {"calls": calls, "of": self.tool_call_id, "name": self.name, "tools": list(self.tools)}
         return {name: value for name, value in given.items() if value}
 

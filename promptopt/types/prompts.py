@@ -47,6 +47,7 @@ class Example:
 
     def __post_init__(self) -> None:
         if self.messages and all(name != HISTORY for name, _ in self.fields):
+            # Evaluators and exports that know fields alone see the conversation too.
             object.__setattr__(self, "fields", (*self.fields, (HISTORY, transcript(self.messages))))
         taught = [self.rejected, self.solution] if self.rejected or self.solution else []
         # Each only where there is one: what was stored before there were such members keeps its id.

@@ -131,6 +131,7 @@ class Room:
         """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""
         found: list[int] = [] if self.evaluations is None else [self.evaluations]
         if self.calls is not None:
+            # Rounded down: a cell that its calls do not suffice for is not scored.
             found.append(int(self.calls / (self.calls_per_cell + proposer_calls_per_cell)))
         return max(0, min(found)) if found else None
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Invoke
+
+from promptopt.labelling import pairs_of
+from promptopt.models.scripted import Scripted
+from promptopt.store.runs import Store
 
 Rows = list[dict[str, str]]
 
@@ -173,7 +178,108 @@ def test_an_empty_sheet_a_missing_one_and_one_person_of_two_minds_are_said(
     assert "'Ann' says something else" in invoke("verdict", run, "--labels", twice).stderr
 
 
-def test_a_run_by_a_metric_has_nothing_to_label(optimized: dict[str, Any], invoke: Invoke) -> None:
-    done = invoke("label", optimized["run_id"])
+# A verdict by a metric, checked by people
+
+
+@pytest.fixture
+def metered(
+    invoke: Invoke, judged_task: str, workplace: Path, models: dict[str, Scripted]
+) -> Callable[..., dict[str, Any]]:
+    """A finished run by a metric: the judged task's, each reply right where it is polite."""
+    assert "task" in models
+    text = (workplace / judged_task).read_text(encoding="utf-8").partition("[judge]")[0]
+    asked = '[[demands]]\nsays = "please"\n'
+    asked += '[[layouts]]\nname = "one"\nmessages = [["user", "{instruction} {question}"]]\n'
+    (workplace / "counted.toml").write_text(f'metric = "demands"\n{text}target = "best"\n{asked}', encoding="utf-8")
+
+    def run(*more: str) -> dict[str, Any]:
+        done = invoke(
+            "optimize", "--task", "counted.toml", "--method", "climb", "--model", "scripted/task", "--train", "20",
+            "--dev", "20", "--test", "120", "--json", *more,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.slow
+def test_people_check_the_verdict_of_a_metric_and_both_are_said(
+    metered: Callable[..., dict[str, Any]], invoke: Invoke, workplace: Path
+) -> None:
+    result = metered()
+    assert (result["basis"], result["verdict"]) == ("metric", "better")
+    run = result["run_id"]
+    done = invoke("label", run, "-n", "80", "--out", "sheet.csv")
+    assert "both scores from 0 to 1" in done.stderr
+    rows = rows_of(workplace / "sheet.csv")
+    assert all(row["input"].startswith("May I have number") and row["reply_a"] for row in rows)
+    sheet = filled(workplace / "done.jsonl", rows, manners)
+    said = invoke("verdict", run, "--labels", sheet).stdout
+    found = json.loads(invoke("verdict", run, "--labels", sheet, "--json").stdout)
+    # The metric's verdict was the first on these items.
+    assert (found["verdict"], found["number"], found["scorer"]) == ("better", 2, "the metric")
+    assert found["n_labels"] + found["n_judged"] == 120
+    plain = " ".join(said.split())
+    assert plain.startswith("Better by ")
+    assert "labelled and 40 scored pairs; the metric is worth" in plain
+    assert "the opposite in 0, and none in 0" in plain
+    assert "By the metric alone: Better: " in plain
+    assert "judge" not in plain
+    shown = invoke("runs", "show", run).stdout
+    assert shown.startswith("Better by ")
+    metered()  # the same command once more does not forget it
+    assert invoke("runs", "show", run).stdout.partition("\n\n")[0] == shown.partition("\n\n")[0]
+
+
+@pytest.mark.slow
+def test_people_overrule_a_metric(metered: Callable[..., dict[str, Any]], invoke: Invoke, workplace: Path) -> None:
+    run = metered()["run_id"]
+    invoke("label", run, "-n", "80", "--out", "sheet.csv")
+    sheet = filled(workplace / "done.jsonl", rows_of(workplace / "sheet.csv"), otherwise)
+    plain = " ".join(invoke("verdict", run, "--labels", sheet).stdout.split())
+    assert plain.startswith("Keep your prompt: the new one is worse by ")
+    assert "The metric does not go along with people here, so it counts for nothing" in plain
+    assert "the same in 0, the opposite in" in plain
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda r: r["items"].clear(), "made by an older version"),
+        (lambda r: [side.update(output="") for each in r["items"] for side in (each["start"], each.get("best", {}))],
+         "reads given texts and draws none"),
+        (lambda r: [side.update(value=-3.2) for each in r["items"] for side in (each["start"], each.get("best", {}))],
+         "no shares from 0 to 1"),
+        (lambda r: [each["start"].update(value=None) for each in r["items"]], "no shares from 0 to 1"),
+        (lambda r: [each.get("best", {}).update(output=each["start"]["output"]) for each in r["items"]],
+         "the same reply to every test item"),
+        (lambda r: r["best"].update(prompt_id=r["start"]["prompt_id"]), "it kept the start"),
+        (lambda r: r["best"].update(test=None), "nothing was scored on the sealed test"),
+        (lambda r: [each.pop("key") for each in r["items"]], "damaged"),
+    ],
+)  # fmt: skip
+def test_what_labels_cannot_tell_of_a_metrics_run_is_refused_in_a_sentence(
+    change: Callable[[dict[str, Any]], object], why: str, optimized: dict[str, Any], invoke: Invoke, workplace: Path
+) -> None:
+    run = optimized["run_id"]
+    with Store() as store:
+        record = store.find(run)
+        result = json.loads(json.dumps(record.result))
+        change(result)
+        store.end(run, status=record.status, result=result)
+    done = invoke("label", run)
     assert done.exit_code == 2
-    assert "its verdict is by generation" in done.stderr
+    assert f"run {run} " in done.stderr
+    assert why in " ".join(done.stderr.split())
+    assert not list(workplace.glob("labels-*"))
+
+
+def test_items_with_the_same_inputs_are_apart_on_a_sheet(optimized: dict[str, Any]) -> None:
+    with Store() as store:
+        record = store.find(optimized["run_id"])
+        result = json.loads(json.dumps(record.result))
+        for each in result["items"][:3]:
+            each["key"] = "same"
+        kept = pairs_of(replace(record, result=result), store)
+    assert len({pair.item for pair in kept.pairs}) == len(kept.pairs)

@@ -115,6 +115,15 @@ def test_a_dummy_lm_of_dspys_works(tmp_path: Path) -> None:
     assert best.promptopt.result.start.test.score == 1.0
 
 
+def test_a_module_that_asks_another_for_its_only_lm_finds_one(tmp_path: Path) -> None:
+    student = dspy.BestOfN(module=Two(), N=2, reward_fn=lambda given, found: float(found.answer == "yes"), threshold=1)
+    engine = Engine()
+    best = compiled(tmp_path, student, lm(engine))
+    test = best.promptopt.result.start.test
+    assert (test.unreadable, test.score > 0) == (0, True)
+    assert engine.calls == best.promptopt.result.spent.calls
+
+
 class Awaited(dspy.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,7 +132,15 @@ def as_gepa(gold, prediction, trace, pred_name, pred_trace):
     return dspy.Prediction(score=float(right(gold, prediction)), feedback=feedback)
 
 
+def with_a_share(gold, prediction, share=1.0):
+    """What has a default keeps it, as `dspy.evaluate.answer_exact_match` does."""
+    return right(gold, prediction) and share == 1.0
+
+
 METRICS = {
+    "share": with_a_share,
+    "dspy's own": dspy.evaluate.answer_exact_match,
+    "tensor": lambda gold, prediction: SimpleNamespace(ndim=0, item=lambda: right(gold, prediction)),
     "two": lambda gold, prediction: right(gold, prediction),
     "float": lambda gold, prediction, trace=None: float(right(gold, prediction)),
     "any": lambda *given: right(*given[:2]),
@@ -152,6 +161,17 @@ def test_a_metric_that_gives_no_number_is_an_error_that_says_so(given: object, t
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), lambda gold, prediction, trace=None: given)
 
 
+def test_a_prediction_without_a_score_and_an_async_metric_are_named_as_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(EvaluatorError, match="gave 'a Prediction without a score'"):
+        compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), lambda gold, prediction: prediction)
+
+    async def waits(gold, prediction, trace=None):
+        return True
+
+    with pytest.raises(ConfigError, match=r"'.*waits' is async"):
+        PromptOpt(metric=waits)
+
+
 def test_a_metric_that_fails_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(EvaluatorError, match="failed: AttributeError"):
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), lambda gold, prediction: gold.nothing)
@@ -165,14 +185,49 @@ def test_an_overlap_of_valset_and_trainset_is_said_and_of_testset_refused(tmp_pa
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), testset=data[:5])
 
 
+def numbered(count: int, first: int = 0, label: str = "yes") -> list:
+    """The same questions as `examples`, with a number of their own."""
+    rows = (dspy.Example(question=f" q{number}.", answer=label, id=first + number) for number in range(count))
+    return [row.with_inputs("question") for row in rows]
+
+
+def test_examples_with_the_same_inputs_stand_on_one_side(tmp_path: Path) -> None:
+    small, student = Budget(evaluations=40), dspy.Predict("question -> answer")
+    best = compiled(tmp_path, student, Engine(), data=numbered(40), valset=numbered(10, 500, "no"), budget=small)
+    assert "10 examples of trainset stand in valset too" in best.promptopt.report()
+    with pytest.raises(DataError, match="20 examples of testset stand in trainset or valset too, by their inputs"):
+        compiled(tmp_path, student, Engine(), data=numbered(40), testset=numbered(20, 500))
+    twice = [*numbered(20), *numbered(20, 500), *numbered(20, 900)]
+    result = compiled(tmp_path, student, Engine(), data=twice, budget=small).promptopt.result
+    assert result.start.test.n > 0
+
+
+def test_rows_without_a_value_are_told_of(tmp_path: Path) -> None:
+    rows = examples(40)
+    rows[3].answer, rows[4].answer = None, float("nan")
+    best = compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), data=rows, budget=Budget(evaluations=40))
+    assert "2 examples of trainset have no value in 'answer'" in best.promptopt.report()
+
+
 def lacking() -> list:
     data = examples(20)
     return [*data, dspy.Example(question="q99").with_inputs("question")]
 
 
+def lacking_its_input() -> list:
+    return [*examples(20), dspy.Example(answer="yes").with_inputs("question")]
+
+
+def named_otherwise() -> list:
+    return [*examples(20), dspy.Example(question="q99", answer="yes").with_inputs("answer")]
+
+
 BAD = {
     "empty": ([], "trainset is empty"),
     "missing fields": (lacking, r"trainset\[20\] lacks the field 'answer'"),
+    "missing input": (lacking_its_input, r"trainset\[20\] lacks the field 'question'"),
+    "input that is no field": ([dspy.Example(answer="y").with_inputs("q")], r"names the input 'q', and has no such"),
+    "other inputs": (named_otherwise, r"trainset\[20\] has the inputs answer, the first one question"),
     "no inputs": ([dspy.Example(question="q", answer="yes")], "names no inputs"),
     "no examples": (["q"], "give a dspy.Example"),
     "too few": (lambda: examples(3), "3 examples, too few"),
@@ -184,6 +239,19 @@ def test_data_that_will_not_do_are_refused_with_a_sentence(kind: str, tmp_path: 
     data, why = BAD[kind]
     with pytest.raises(DataError, match=why):
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), data=data() if callable(data) else data)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"valset": []}, "valset is empty; leave it out"),
+        ({"testset": []}, "testset is empty; leave it out"),
+        ({"valset": [dspy.Example(query="q", answer="y").with_inputs("query")]}, "valset has the inputs query"),
+    ],
+)
+def test_sets_that_do_not_fit_trainset_are_refused_with_a_sentence(given: dict, why: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=why):
+        compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), **given)
 
 
 class Uncopyable(dspy.Module):

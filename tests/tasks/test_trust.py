@@ -174,8 +174,8 @@ def test_what_a_key_holds_is_checked_before_anything_is_made_of_it(tmp_path: Pat
 
 def test_every_key_of_data_has_a_type() -> None:
     data = get_type_hints(TaskTable)["data"]
-    # Scenarios have a table of their own.
-    assert [*get_type_hints(data), "scenarios"] == [field.name for field in fields(Source)]
+    # Scenarios, and the tools in them, have a table of their own.
+    assert [*get_type_hints(data), "scenarios", "tools", "results"] == [field.name for field in fields(Source)]
 
 
 SCORE = "HALF = 0.5\ndef score(answer, example):\n    return HALF if answer == example.target else 0.0\n"

@@ -154,6 +154,7 @@ class _Asking:
         finally:
             for each in self._under_way.values():
                 if isinstance(each, _Sent):
+                    # A caller that stops in the middle leaves batches behind, which would keep workers busy for nobody.
                     self._post.send(each.worker, "leave", each.ticket)
         if self._failure is not None:
             raise _raised(self._failure)
@@ -204,6 +205,7 @@ class _Asking:
         """Let others answer what a dead worker had in hand, and wait for it to be back."""
         self._died = why
         if isinstance(sent, _Sent):
+            # Only what was not answered: what was is with the caller already, and stored.
             self._queue.give_back(sent.waiting.values())
             self._losses[sent.worker] += 1
             if self._losses[sent.worker] > LOSSES:
@@ -211,10 +213,12 @@ class _Asking:
                 raise BackendError(f"a worker died {died} in a row ({why}); free memory, then run the same again")
             away = _Away(sent.worker)
         else:
+            # The others go on without it.
             if time.monotonic() > sent.until:
                 return
             time.sleep(PAUSE_S)
             away = sent
+        # Any message does: it is answered once the worker is back.
         self._under_way[self._post.send(away.worker, "tell", str)] = away
 
 

@@ -145,6 +145,7 @@ class Worker:
         """
         if job is not None:
             batch = self._batches[ticket] = _Batch()
+            # A daemon: a worker that is told to end waits for no batch.
             threading.Thread(target=self._work, args=(batch, job), daemon=True).start()
         batch = self._batches.get(ticket)
         if batch is None:
@@ -187,6 +188,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001
             batch.settled.put(_failure(error))
         finally:
+            # The end comes last in any case, or whoever asked would wait for good.
             batch.settled.put(None)
 
 

@@ -132,6 +132,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
 
         return fetch(model, folder(), progress)
     found = sha256_of(path)
+    # Checked at each pull, by a digest that is remembered for a file that has not changed.
     if found != model.sha256:
         raise ConfigError(
             f"the file {str(path)!r} is not the model {name!r}: its SHA-256 is {found}, expected {model.sha256}; "

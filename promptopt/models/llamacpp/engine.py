@@ -3,9 +3,9 @@
 Why bits vary at all: llama.cpp evaluates a prompt in batches, and the last digits of a token's state depend on the
 batch it was in. Its prompt cache reuses whatever the slot happens to hold, so the batches, and with them now and then a
 greedy answer, depend on the request before. `complete` therefore takes the number of leading tokens to be evaluated as
-a step of their own: the slot is brought to exactly that prefix (evaluated on an empty slot, or restored from a saved
-copy, which is the same to the bit and takes milliseconds), and the rest is evaluated in one further step. Engines have
-one thread each: beyond 512 tokens the number of threads decides how attention is summed up.
+a step of their own. The slot is brought to exactly that prefix, and the rest is evaluated in one further step. A prefix
+is evaluated on an empty slot, or restored from a saved copy, which is the same to the bit and takes milliseconds.
+Engines have one thread each: beyond 512 tokens the number of threads decides how attention is summed up.
 
 Last digits are not small here: weights of few bits go with activations rounded to eight, so a difference in the last
 digit becomes one of 0.1 nats at once. `whole_steps` says which steps leave every digit as it is.

@@ -127,6 +127,7 @@ def _header(file: BinaryIO) -> dict[str, list[int]]:
             kind, length = _unpacked(file, "IQ")
             if key == _VOCABULARY:
                 found[key] = [length]
+                # The vocabulary comes behind the sizes, and its texts are megabytes that nobody needs here.
                 break
             if kind == _TEXT:
                 for _ in range(length):
@@ -161,6 +162,7 @@ class TokenMemory:
             if text in self._kept:
                 self._kept.move_to_end(text)
                 return self._kept[text].tolist()
+        # Outside of the lock: to find them takes an engine, and two threads that find the same give the same.
         found = array("i", find())
         with self._lock:
             if text not in self._kept:

@@ -1,7 +1,7 @@
 """The embedded engine: llama.cpp in this process, one single-threaded engine a core.
 
 Two modes. `exact` (the default): a reply is a function of the request alone, whatever ran before it, beside it, on
-which engine or in which process, and requests that share a candidate's text still evaluate it only once. `fast`:
+which engine or in which process. Requests that share a candidate's text still evaluate it only once. `fast`:
 continuous batching over several slots and llama.cpp's own prompt cache; replies depend on their company, and `flips`
 says how often.
 """
@@ -34,10 +34,10 @@ class LlamaCpp:
     """A GGUF model. Engines start when first needed, which takes seconds; `close` ends them, or the model's own end.
 
     Memory: beside its weights a model's engines hold at most 2 GB together (`HELD_BYTES`), whatever the number and the
-    length of prompts, and at most 256 MB of saved states in the system's folder for temporary files. The number of
-    engines sees to that; one runs in any case, though a long `context` or a very large model may need more by itself.
-    Weights are counted apart: the file, mapped once for all engines, and what llama.cpp copies of it into an order that
-    its kernels like, which each engine has for itself (at most the file's size).
+    length of prompts. On top come at most 256 MB of saved states in the system's folder for temporary files. The number
+    of engines sees to that; one runs in any case, though a long `context` or a very large model may need more itself.
+    Weights are counted apart. The file is mapped once for all engines. What llama.cpp copies of it into an order that
+    its kernels like, each engine has for itself (at most the file's size).
     """
 
     def __init__(

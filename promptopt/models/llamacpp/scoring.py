@@ -1,8 +1,8 @@
 """Log-likelihoods of given texts from an llama.cpp engine: the texts as a tree of tokens, read node by node.
 
-The engine reports log-probs only of tokens that it generates, so each node's token is forced (a bias that outweighs any
-logit) and its own log-prob read, which is taken before all biases; siblings are read beside it, among the likeliest
-alternatives. The content is evaluated once for all its continuations, and what continuations have in common as well.
+The engine reports log-probs only of tokens that it generates. So each node's token is forced, by a bias that outweighs
+any logit, and its own log-prob is read, which is taken before all biases. Siblings are read beside it, among the
+likeliest alternatives. The content is evaluated once for all its continuations, and what these have in common as well.
 
 Every node's last token is evaluated alone, on the state of those before it: a node can be read again without a bit of
 it changing, and no continuation sees which others were asked for.

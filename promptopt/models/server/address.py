@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import unicodedata
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from promptopt.errors import ConfigError
@@ -19,8 +20,8 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def host_of(address: str) -> str:
-    """The host of a base URL, in lower case. Raises ConfigError for what is no base URL, or holds a secret."""
-    return _parts(address).hostname or ""
+    """The host of a base URL, as it is looked up. Raises ConfigError for what is no base URL, or holds a secret."""
+    return _looked_up(_parts(address).hostname or "")
 
 
 def canonical_address(address: str) -> str:
@@ -30,10 +31,7 @@ def canonical_address(address: str) -> str:
     reached by any of them. Raises ConfigError for what is no base URL, or holds a secret.
     """
     parts = _parts(address)
-    host = (parts.hostname or "").rstrip(".")
-    # First: digits of other scripts make an address too.
-    with contextlib.suppress(UnicodeError):
-        host = host if host.isascii() else host.encode("idna").decode()
+    host = _looked_up(parts.hostname or "")
     numbers = _numbers(host)
     if numbers is not None:
         host = str(numbers)
@@ -83,11 +81,21 @@ def check_address(address: str) -> None:
 
 def is_this_machine(host: str) -> bool:
     """Whether `host` is a loopback address or name, or the address that servers print when they listen to all."""
-    host = host.rstrip(".")
+    host = _looked_up(host)
     numbers = _numbers(host)
     if numbers is None:
         return host in ("localhost", "localhost.localdomain") or host.endswith(".localhost")
     return numbers.is_loopback or numbers.is_unspecified
+
+
+def _looked_up(host: str) -> str:
+    """A host in lower case and ASCII: digits and dots of other scripts are plain ones, and a last dot says nothing."""
+    if not host.isascii():
+        # Dots first: the codec fails on a name that begins or ends with one, and would leave it as it is.
+        host = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
+        with contextlib.suppress(UnicodeError):
+            host = host.encode("idna").decode()
+    return host.lower().rstrip(".")
 
 
 def _numbers(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -113,6 +121,7 @@ def _parts(address: str) -> SplitResult:
         host = parts.hostname if parts.scheme in _PORTS and (parts.port is None or parts.port) else None
     except ValueError:
         parts = host = None
-    if host is None or not host.strip(".") or parts is None or "@" in parts.netloc or not address.isprintable():
+    named = host is not None and _looked_up(host).strip(".")
+    if not named or parts is None or "@" in parts.netloc or not address.isprintable():
         raise ConfigError("the base URL must look like 'http://localhost:8000/v1', with no user and password in it")
     return parts

@@ -24,6 +24,7 @@ def choices_of(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     choices = [_object(choice) for choice in _list(answer.get("choices"))]
     if len(choices) != count:
         raise Malformed(f"answered {counted(count, 'prompt')} with {counted(len(choices), 'choice')}")
+    # Servers may settle the prompts of one request in any order.
     return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
 
 
@@ -34,9 +35,11 @@ def prompt_logprobs_of(choice: Mapping[str, Any], prompt: Sequence[int]) -> list
         reported = _list(rows)
         if len(reported) != len(prompt):
             raise Malformed("answered with log-probabilities of another prompt")
+        # Without the first row, which is null: nothing stands before the first token.
         own = (_of(_of(row, str(token)), "logprob") for row, token in zip(reported[1:], prompt[1:], strict=True))
     else:
         echoed = _list(_object(choice.get("logprobs")).get("token_logprobs"))
+        # With `echo` the tokens that were generated follow the prompt's own.
         if len(echoed) < len(prompt) or echoed[0] is not None:
             raise Malformed("answered without the log-probabilities of a prompt's tokens")
         own = iter(echoed[1 : len(prompt)])

@@ -53,6 +53,7 @@ class _Dialect:
             if tools := tools_of(content):
                 body["tools"] = tools
         body["max_completion_tokens" if self.renamed and chat else "max_tokens"] = sampling.max_tokens
+        # Left out where they say nothing: servers refuse parameters that they do not know.
         if sampling.top_p != 1.0:
             body["top_p"] = sampling.top_p
         if sampling.stop:
@@ -71,6 +72,7 @@ class _Dialect:
         """The dialect that heeds `failure`; the same one where it teaches nothing."""
         if failure.status not in (400, 422):
             return self
+        # OpenAI's reasoning models take only the newer name, and say so.
         if "max_completion_tokens" in failure.message and failure.names("max_tokens"):
             return replace(self, renamed=True)
         if not self.streamed and failure.wants_stream:
@@ -170,6 +172,7 @@ class OpenAIModel:
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
+                # A 404 that names the model is about the model and not about the path.
                 if path == "/completions" and answer.status in (404, 405, 501) and self._model not in answer.message:
                     raise RequestRefused(
                         f"{self._server.name} answered {answer.status} to a plain text: use a layout of chat messages, "

@@ -96,12 +96,14 @@ def outcome_of(status: int, described: str) -> Finish | None:
         return "rejected"
     if status in (400, 403, 422, 451) and _FILTERED.search(described):
         return "filter"
+    # The sure words of filters come first: a filter's sentence may speak of lengths as well.
     if status in (400, 422) and _TOO_LONG.search(described):
         reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None
         return None if reply_alone else "rejected"
     likely = status in (400, 403, 422, 451) and _LIKELY_FILTERED.search(described) is not None
     if (likely or status == 451) and not _ACCOUNT.search(described):
         return "filter"
+    # Some servers fail with 500 on a prompt that is too long; asked again, they would fail again.
     if status >= 500 and _CONTEXT_OVERRUN.search(described) and not _TIME.search(described):
         return "rejected"
     return None

@@ -79,6 +79,7 @@ class VLLMTokenizer:
         for token in candidates:
             forced = {"max_tokens": 2, "temperature": 0.0, "allowed_token_ids": [token]}
             asked = {"model": server.model, "prompt": [token], "logprobs": 1, "return_tokens_as_token_ids": True}
+            # A server that takes neither field refuses the request, which is no error here.
             answer = await self._channel.probe(server.completions, asked | forced, optional=True)
             if answer is not None and _ended_by(answer, token):
                 return token
@@ -103,6 +104,7 @@ class LlamaCppTokenizer:
         pieces = (each["piece"] for each in entries)
         return Encoding(
             tuple(each["id"] for each in entries),
+            # Its JSON writes a piece that is no UTF-8 as a list of octets.
             tuple(piece.encode() if isinstance(piece, str) else bytes(piece) for piece in pieces),
         )
 
@@ -138,6 +140,7 @@ def _ended_by(answer: Mapping[str, Any], token: int) -> bool:
     (choice,) = choices_of(answer, 1)
     logprobs = choice.get("logprobs")
     tokens = cast("dict[str, Any]", logprobs).get("tokens") if isinstance(logprobs, dict) else None
+    # vLLM names under `stop_reason` a stop token other than the end of text.
     ended = choice.get("finish_reason") == "stop" and choice.get("stop_reason") is None
     return ended and tokens == [f"token_id:{token}"]
 

@@ -4,7 +4,7 @@ There are three ways to the same numbers. `packed`: the prefix's keys and values
 sequence without padding (`packing`). `expanded`: the same prefix before every row of a padded batch.
 `plain`: a padded batch of whole texts, nothing shared. Which of them a model allows depends on its attention, on its
 positions, on windows and recurrent layers, on what its cache keeps, and on the version of transformers; names tell
-little of that. So each way is tried on a made-up text first, as long as those that are to be scored, and is used up to
+little of that. So each way is tried first, on a made-up text as long as those that are to be scored. It is used up to
 that length if it gives what `plain` gives.
 """
 

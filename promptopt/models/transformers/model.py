@@ -160,6 +160,7 @@ class Transformers:
 
     def _each(self, found: Iterator[Item]) -> Iterator[Item]:
         """The same, with one thread at a time at the model."""
+        # A mark of its own: an item may be None.
         end = object()
         while True:
             with self._lock:

@@ -1,9 +1,9 @@
 """Many texts as one sequence: what begins alike stands there once, and every token sees its own beginnings only.
 
 The texts that follow a candidate's prefix form a tree. Its branches are the examples, their branches the alternatives
-that are scored after each; single-token alternatives need no token of their own, for they are only predicted. Laid out
-as one sequence without padding, with every token at the position it has in its own text, the tree is evaluated in one
-forward pass, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
+that are scored after each; single-token alternatives need no token of their own, for they are only predicted. The tree
+is laid out as one sequence without padding, with every token at the position it has in its own text. One forward pass
+evaluates it, exactly as if every text were evaluated alone: attention sees through a mask, and nothing else in a
 transformer looks at other tokens. (Where something does, `forward` finds it out and does not pack.)
 
 Attention costs the square of a sequence's length, so large batches are several trees side by side, a row each.
@@ -101,6 +101,7 @@ class Tree:
         own up to `left`.
         """
         sizes = [1] * len(self)
+        # Backwards: children stand behind their parents, so their sizes are complete first.
         for node in range(len(self) - 1, -1, -1):
             if self.parents[node] != ROOT:
                 sizes[self.parents[node]] += sizes[node]
@@ -140,6 +141,7 @@ def lay_out(trees: Sequence[Tree], reads: Sequence[Sequence[Read]], multiple: in
     longest = max(len(tree) - len(last) for tree, last in zip(trees, asked, strict=True)) + kept
     length = longest + -(longest + trees[0].prefix) % multiple
     numbers = np.zeros((4, len(trees), length), dtype=np.int64)
+    # A filled-up column has a span of its own beyond all others, so that nobody sees it.
     numbers[2] = np.arange(length, 2 * length)
     numbers[3] = numbers[2] + 1
     wanted: list[tuple[int, int]] = []
@@ -179,6 +181,7 @@ def in_shares(reads: Sequence[Read], prefix: int, most: int, least: int) -> list
     shares = max(1, min(most, len(tree) // least))
     parts: list[list[Read]] = [[] for _ in range(shares)]
     for read, end in zip(reads, ends, strict=True):
+        # By where a read ends among all tokens: what it shares with its neighbours counts once.
         parts[min(shares - 1, max(0, end - 1) * shares // max(1, len(tree)))].append(read)
     return [part for part in parts if part]
 
@@ -191,6 +194,7 @@ def by_padding(reads: Sequence[Read], prefix: int, most: int) -> list[list[int]]
     batches: list[list[int]] = []
     for place in sorted(range(len(reads)), key=lambda place: len(reads[place].tokens)):
         longest = len(reads[place].tokens) - prefix
+        # Sorted by length, so the read that comes is the longest of its batch.
         if not batches or longest * (len(batches[-1]) + 1) > most:
             batches.append([])
         batches[-1].append(place)

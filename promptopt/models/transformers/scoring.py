@@ -168,6 +168,7 @@ class _Batches:
             raise
         self._most.clear()  # what fits may have changed
         self._begun.append((batch, later))
+        # On a GPU one batch is left under way while the host prepares the next.
         yield from self.settle(self._forward.ahead)
 
     def settle(self, ahead: int = 0) -> Settled:

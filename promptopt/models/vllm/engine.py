@@ -1,7 +1,7 @@
 """One vLLM engine in this process: tokens in, log-probabilities and replies out.
 
-The engine's core runs in this process too (VLLM_ENABLE_V1_MULTIPROCESSING=0, unless the user has set it): it starts in
-a fifth of the time and is no slower than in a process of its own (measured on two cores), a script needs no
+The engine's core runs in this process too (VLLM_ENABLE_V1_MULTIPROCESSING=0, unless the user has set it). It starts in
+a fifth of the time and is no slower than in a process of its own (measured on two cores). A script needs no
 `if __name__ == "__main__"`, and nothing outlives this process.
 """
 

@@ -173,6 +173,7 @@ class VLLM:
             if stopping():
                 return
             tokens = self._tokens.encode(request.content)
+            # One token at least has to be left for the reply.
             if not 0 < len(tokens) < self.context:
                 yield index, Reply("", "rejected", prompt_tokens=len(tokens), served=self.name)
             else:
@@ -183,6 +184,7 @@ class VLLM:
         prefixes = [
             tokens[: self._shared(requests[index], tokens) // engine.block * engine.block] for index, tokens in fitting
         ]
+        # Each shared prefix is computed first; else requests in flight would all compute it anew.
         first, leaders = prefixes_first(prefixes)
         asked: list[tuple[tuple[int, ...], Request | None, int]] = [(prefix, None, 1) for prefix in first]
         for index, tokens in fitting:

@@ -52,7 +52,7 @@ PAPER_SELECTOR = UCB(budget=2048)
 FILTER = 16
 """Mistakes of the parent that its children are compared on where `filter_on_errors` is set (code)."""
 DRY = 2
-"""Rounds in a row without a new child after which a search by its budget starts from its best again, or ends."""
+"""Rounds in a row without a new child after which a search by its budget starts from its best again, or ends. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class APO:
     """Training examples that parents are run on to find mistakes. Paper: 64, all parents in every round; by the
     budget: 8, and only parents that are not known to make enough of them."""
     threshold: float = 1.0
-    """A score below this is a mistake, where scores are in [0, 1]."""
+    """A score below this is a mistake, where scores are in [0, 1]. Ours; the code knows right and wrong only."""
     worst: float = 0.25
     """The share of the examples that counts as mistakes where they are not: a loss has no right and wrong. Ours."""
     expand: Expansion = EXPANSION

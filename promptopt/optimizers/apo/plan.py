@@ -15,7 +15,8 @@ MINIBATCH = 8
 """Examples on which a parent's mistakes are looked for, where too few are known. Ours: half of them are mistakes of a
 prompt that is worth a search."""
 SPARE = 3
-"""Rounds that are made at most for each that is planned: children that are missing, and known cells, cost nothing."""
+"""Rounds that are made at most for each that is planned: children that are missing, and known cells, cost nothing.
+Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,11 @@ class Expansion:
     groups: int | None = None
     """G, groups of mistakes that are criticised apart. Code: 4; the paper: 1."""
     errors: int = 4
-    """e, mistakes in a group."""
+    """e, mistakes in a group. Paper, code."""
     reasons: int = 1
     """q, reasons asked for a group. Code; the paper: 4, which gives as many in all."""
     edits: int = 1
-    """s, edited sections for a reason."""
+    """s, edited sections for a reason. Paper, code."""
     paraphrases: int | None = None
     """v, paraphrases of every edited section and of the parent's own. Paper, code: 2."""
     children: int | None = None
@@ -40,7 +41,7 @@ class Expansion:
     filter_on_errors: bool = False
     """Which children stay: those best on the parent's mistakes, instead of any."""
     longest: int = 400
-    """Tokens a section may have; a parent that is longer may grow by a quarter."""
+    """Tokens a section may have; a parent that is longer may grow by a quarter. Ours."""
 
     def __post_init__(self) -> None:
         least = {"groups": 0, "errors": 1, "reasons": 1, "edits": 1, "paraphrases": 0, "children": 1, "longest": 1}
@@ -51,7 +52,7 @@ class Expansion:
 class BeamPlan:
     """A search in numbers.
 
-    `depth`: the mean number of fresh examples that a candidate of a selection is shown, over the whole search; 0 where
+    `depth`: the mean number of fresh examples that a candidate of a selection is shown, over the whole search. 0 where
     the selector has a budget of its own.
     """
 

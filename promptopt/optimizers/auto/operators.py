@@ -26,8 +26,8 @@ GUESSED_FROM = 6
 SHOWABLE = 600
 """Characters of an input that can be shown six times; half of the training inputs must be that short."""
 IN_TEXT, AS_TURNS = 4, 32
-"""Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them
-(support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32)."""
+"""Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them.
+Support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32."""
 LONGEST_TARGET, LONGEST_REPLY = 60, 256
 """Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
 Worths = Mapping[Prompt, float]
@@ -234,7 +234,6 @@ class Operators:
             return None
         unused = [example for example in self._pool if example.fields not in [demo.fields for demo in demos]]
         action = rng.choice(("add", "add", "exchange", "drop")) if demos else "add"
-        # What cannot be done becomes the next milder thing, so that a draw is seldom lost.
         if action == "add" and (len(demos) >= most or not unused):
             action = "exchange"
         if action == "exchange" and not unused:

@@ -50,8 +50,8 @@ def planned(
 ) -> Generations:
     """The plan for a room. `children`, `depth`: what the user set; None: by the room.
 
-    `dearness`: how many times dearer than usual a call of the proposer is. Looks grow with its square root, which is
-    where the cost of making a child and that of looking at it balance, and are at most twice as deep.
+    `dearness`: how many times dearer than usual a call of the proposer is. Looks grow with its square root, where the
+    cost of making a child and that of looking at it balance. They are at most twice as deep.
     """
     cells = room.cells()
     if depth is None and dearness > 1 and cells is not None:

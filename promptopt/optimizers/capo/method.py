@@ -80,7 +80,7 @@ Write the new prompt in at most {words} words, in this form:
 FORM = Form(CROSSOVER, MUTATION)
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 ATTEMPTS = 3
-"""Rounds of paraphrases that the first population is filled up with, before it stays smaller."""
+"""Rounds of paraphrases that the first population is filled up with, before it stays smaller. Ours."""
 SURVIVORS = 2
 """Prompts that go on by the budget: as few as a crossover takes. On planted tasks 3 were no better."""
 
@@ -129,7 +129,7 @@ class CAPO:
     iterations: int | None = None
     """Iterations at most. None: by the budget; paper: 999 (where five million tokens read end the search before)."""
     patience: int = 10
-    """Iterations without a new survivor (by the budget: without a new child) that end the search; by the budget it
+    """Iterations without a new survivor (by the budget: without a new child) that end the search. By the budget it
     begins again from its best once, before they do. Ours."""
     seeds: tuple[str, ...] = ()
     """Further start prompts: texts of the part that is edited. Paper: ten in all."""

@@ -108,8 +108,7 @@ class Track:
             scores = self._run.evaluate(alive, self._prefix(seen))
             look = Look(seen, self._looks, len(self._sample))
             rows, prices = [scores.values(prompt) for prompt in alive], [self._price(prompt) for prompt in alive]
-            # A prompt leaves where at least mu others are better; the codes say so, a summary of the paper says more
-            # than mu.
+            # By at least mu better ones, as in both codes; a summary of the paper says more than mu.
             out = eliminated(rows, prices, keep, self._race.test, look)
             values = penalised(rows, prices)
             # Best first, by mean less price: the codes end a race by raw means, and length then decides nothing.

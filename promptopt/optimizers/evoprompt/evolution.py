@@ -38,7 +38,7 @@ Write the new instruction, and nothing else, in this form:
     ("section",),
 )
 ATTEMPTS = 3
-"""Rounds of paraphrases that the first population is filled up with, before it stays smaller."""
+"""Rounds of paraphrases that the first population is filled up with, before it stays smaller. Ours."""
 SAMPLING = Sampling(temperature=0.5, top_p=0.95, max_tokens=1000)
 
 _LABEL = re.compile(r"\b(?:base prompt|prompt [1-3])\b", re.IGNORECASE)
@@ -159,6 +159,7 @@ def worked_for(task: Task) -> Worked:
 
     A task with labels is shown how prompts for free text are crossed, any other task how prompts for labels are.
     """
+    # So that a proposer copies the procedure and not the content (paper).
     return SIMPLIFICATION if task.labels else CLASSIFICATION
 
 
@@ -199,7 +200,7 @@ class Breeder:
 
         The first parent is the one whose placeholders a child keeps. What is dropped is counted under `who`, by the
         rules of `rewrite.rewrites` (`bare`: as there), which also refuse a piece of the request or of its worked
-        example; so is a child that speaks of the prompts it was made of. Equal requests are separate draws.
+        example. So is a child that speaks of the prompts it was made of. Equal requests are separate draws.
         """
         written = rewrites(
             self._run,
@@ -208,8 +209,7 @@ class Breeder:
             who=who,
             longest=self._rewriting.longest,
             bare=bare,
-            # A paraphrase stands alone, tags or not; an operator writes its steps too, and only tags tell the last
-            # from them.
+            # A paraphrase may come without tags; an operator writes its steps too, and only tags tell the last of them.
             closed=not bare,
             form=self._form,
         )
@@ -258,7 +258,7 @@ def para_topk(
 
     The pool is the start and the seeds. Each of the best ⌈size/2⌉ is paraphrased once, or in turn until there are
     enough requests where the pool is smaller than that. For a paraphrase that is of no use or not new, the next prompt
-    of the pool comes in; where the pool ends, it is asked for again, up to ATTEMPTS rounds in all. The user is told
+    of the pool comes in. Where the pool ends, it is asked for again, up to ATTEMPTS rounds in all. The user is told
     where members are missing then. The round is recorded.
     """
     pool = best_first(fitness(run, breeder.pool(seeds), examples))
@@ -301,8 +301,7 @@ def wheel(scores: Sequence[float]) -> list[float]:
     are zero, the finite scores are equally likely, or all where none is finite.
     """
     finite = [score for score in scores if math.isfinite(score)]
-    # As published, p_i = f_i / Σf turns around where all f are negative (log-likelihoods): the worst would be drawn
-    # most.
+    # As published, p_i = f_i / Σf draws the worst most where all f are negative, as log-likelihoods are.
     shift = min([0.0, *finite])
     weights = [score - shift if math.isfinite(score) else 0.0 for score in scores]
     if sum(weights) > 0:

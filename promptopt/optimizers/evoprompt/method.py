@@ -158,6 +158,7 @@ class EvoPromptGA:
             scored = fitness(run, [child for child in children if child is not None], examples)
             # Of equals the older comes first, then the shorter: the sort by score is stable.
             union = list(dict.fromkeys([*population, *sorted(scored, key=lambda each: _length(run, each.prompt))]))
+            # Paper: the best N of old and new together.
             if self.update == "topk":
                 population = best_first(union)[:size]
             else:
@@ -182,6 +183,7 @@ class EvoPromptGA:
     def _draw(self, rng: random.Random, members: Sequence[Estimate]) -> Prompt:
         if self.parents == "roulette":
             return rng.choices(members, wheel([member.mean for member in members]))[0].prompt
+        # The better of two different ones.
         if self.parents == "tournament":
             return best_first(rng.sample(members, min(2, len(members))))[0].prompt
         return rng.choice(members).prompt
@@ -274,8 +276,7 @@ class EvoPromptDE:
                 asked = self._asked(run, self._roles(run.rng("members"), population, base, best))
                 for scored in fitness(run, _children(breeder, asked), examples):
                     tried.append(scored)
-                    # Against its own base alone (paper). With a prompt in two slots, Prompts 1 and 2 could be the
-                    # same.
+                    # Against its own base alone (paper). A prompt in two slots could be Prompt 1 and Prompt 2 at once.
                     if scored.mean > base.mean and scored not in [*population, *survivors]:
                         survivors[slot] = scored
                     if scored.mean > best.mean:
@@ -293,6 +294,7 @@ class EvoPromptDE:
     ) -> dict[str, Prompt]:
         """Different members for the base; those that are not the donor as well, where there are enough."""
         others = [member.prompt for member in population if member.prompt != base.prompt]
+        # The variant without a donor.
         if self.variant == "v2":
             first, second = rng.sample(others, 2)
             return {"Prompt 1": first, "Prompt 2": second, "Base prompt": base.prompt}

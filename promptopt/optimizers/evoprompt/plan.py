@@ -22,7 +22,7 @@ GENERATIONS = 10
 EXAMPLES = 200
 """|D| of the paper for classes; 100 for free text, 50 on BBH."""
 BREEDERS = 3
-"""Prompts that go on under a budget: the fewest that differ in whom they are crossed with."""
+"""Prompts that go on under a budget: the fewest that differ in whom they are crossed with. Ours."""
 
 
 class Evolving(Protocol):

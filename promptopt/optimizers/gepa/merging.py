@@ -154,7 +154,7 @@ class Merges:
 def gate(first: Mapping[str, float], second: Mapping[str, float], rng: random.Random) -> list[str]:
     """The keys of up to five examples that a merged prompt is scored on first, of those that both were scored on.
 
-    From where the first is better, where the second is, and where they are equal up to two each, in this order; then at
+    From where the first is better, where the second is, and where they are equal up to two each, in this order. Then at
     random from the rest.
     """
     shared = [key for key in first if key in second]

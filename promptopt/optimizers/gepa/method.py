@@ -179,11 +179,9 @@ class GEPA:
         pool, slices = Pool(run, examples, self.frontier), Slices(feedback, plan.minibatch, run.rng("slices"))
         merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
         joined, lost, skipped = False, 0, 0
-        # Algorithm 1 of the paper.
+        # Algorithm 1 of the paper, in the order of work of the code.
         for number in range(self._most(plan, run.room)):
-            # Merging takes its turn after an iteration that accepted a rewritten child, and takes an iteration itself,
-            # whether
-            # the merged prompt is accepted or not (code).
+            # After an iteration that accepted a rewritten child, a merge may take the next one, accepted or not (code).
             if joined and merges.due and merges.attempt(pool):
                 joined = False
                 _record(run, pool, [])

@@ -47,8 +47,7 @@ def fronts(rows: Sequence[Mapping[str, float]]) -> Fronts:
             if value > best + TOLERANCE or not holders:
                 found[key] = value, (number,)
             elif value >= best - TOLERANCE:
-                # The best stays the measure: else equals within the tolerance could creep downwards, one after
-                # another.
+                # The best stays the measure: else ties within the tolerance could creep downwards.
                 found[key] = best, (*holders, number)
     return {key: holders for key, (_, holders) in found.items()}
 
@@ -57,7 +56,7 @@ def survivors(on: Fronts, means: Sequence[float]) -> dict[int, int]:
     """Each candidate that is not dominated, with the number of fronts it is on, in the order of the candidates.
 
     Dominated is who stands on no front alone among those that are left (`remove_dominated_programs` of the code, which
-    removes more than the paper's algorithm 2): asked in ascending order of mean, of equals the older first.
+    removes more than the paper's algorithm 2). They are asked in ascending order of mean, of equals the older first.
     """
     standing: dict[int, list[str]] = {}
     left = {key: len(holders) for key, holders in on.items()}

@@ -14,9 +14,9 @@ PARETO = 100
 PARETO_LEAST = 8
 """Examples of the fronts that a small budget has at least. Ours."""
 PARETO_SHARE = 100
-"""Evaluations for each example of the fronts by the budget. The maintainers advise 15 to 30; on planted tasks, at caps
-of 500, 1,000 and 2,000, 20 gained 0.15, 0.19 and 0.27, 50 gained 0.13, 0.20 and 0.34, and 100 gained 0.13, 0.22 and
-0.37: what is spent on validating is not spent on new prompts."""
+"""Evaluations for each example of the fronts by the budget. The maintainers advise 15 to 30. On planted tasks, at caps
+of 500, 1,000 and 2,000, 20 gained 0.15, 0.19 and 0.27; 50 gained 0.13, 0.20 and 0.34; and 100 gained 0.13, 0.22 and
+0.37. What is spent on validating is not spent on new prompts."""
 ITERATIONS = 100
 """Without any cap: with 100 examples on the fronts about 4,000 evaluations, the mean of the paper's runs."""
 ACCEPTED = 1 / 3

@@ -57,7 +57,7 @@ TAG = "instruction"
 TAGS = (TAG, "INS")
 PROPOSER = Sampling(temperature=1.0, max_tokens=512)
 SPLIT_FROM = 20
-"""Examples from which on some can be held out at all."""
+"""Examples from which on some can be held out at all. Ours."""
 
 _WHO = "proposer"
 

@@ -22,7 +22,7 @@ PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
 ENDS = " .!?。！？"
 """What a variant ends in and its phrase may not."""
 LONGEST = 4
-"""A variant may be so many times as long as its phrase, in characters."""
+"""A variant may be so many times as long as its phrase, in characters. Ours."""
 ROOM = 40
 """Characters that any variant may have: what says a word of three letters is longer than twelve. Ours."""
 TRIES = 3
@@ -80,6 +80,7 @@ class Paraphraser:
         for (phrase, sentence), reply in zip(fresh.items(), replies, strict=True):
             known = self._known.get(phrase, ())
             found = tuple(dict.fromkeys([*known, *self._usable(unthought(reply), phrase, sentence)]))
+            # Only replies in a row count: a phrase that still gives new variants is asked for on.
             self._failed[phrase] = 0 if len(found) > len(known) else self._failed[phrase] + 1
             self._known[phrase] = found
         return [self._known[phrase] for phrase, _ in wanted]

@@ -98,9 +98,8 @@ def begun(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, S
 def planned(settings: PhraseSearch, room: Room, *, keep: int, scored: int | None = None) -> PhrasePlan:
     """The plan of a method that keeps `keep` prompts on fresh examples, or scores `scored` a round on a fixed set.
 
-    `scored`: None: m.
-    The fixed set is for the preset `paper`, for a set size that was asked for, and for a room that affords the paper's
-    constants, or has no cap.
+    `scored`: None: m. The fixed set is for the preset `paper`, and for a set size that was asked for. It is too for a
+    room that affords the paper's constants, or has no cap.
     """
     edit, score, stop = settings.edit, settings.score, settings.stop
     neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours

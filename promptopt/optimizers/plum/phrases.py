@@ -135,8 +135,7 @@ def cut(text: str, chunker: Chunker, rng: random.Random, frozen: Sequence[str] =
     for start, end in [*protected(text, frozen), (len(text), len(text))]:
         stretch, last = text[position:start], 0
         for begin, stop in chunker.spans(stretch, rng) if stretch.strip() else ():
-            # A chunker is anybody's code: spans that overlap would break the promise that chunks and gaps are the
-            # text.
+            # A chunker is anybody's code: spans that overlap would break the text that chunks and gaps make.
             if not last <= begin < stop <= len(stretch):
                 raise ValueError(f"the span ({begin}, {stop}) after {last} in a text of {len(stretch)} characters")
             chunks.append(Chunk(position + begin, position + stop, stretch[begin:stop]))
@@ -182,9 +181,9 @@ def unspaced(character: str) -> bool:
 class RuleChunker:
     """Cuts by rule, without a model: the same text gives the same chunks, but for level `span`, which draws.
 
-    A phrase ends after closing punctuation (a chunk of its own) and at a line break, before a conjunction, a relative
-    word or a preposition once it has two words, and at `longest` words. Where no spaces set words apart, it is a run of
-    six characters.
+    A phrase ends after closing punctuation (a chunk of its own), at a line break, and at `longest` words. Once it has
+    two words, it ends before a conjunction, a relative word or a preposition. Where no spaces set words apart, it is a
+    run of six characters.
     """
 
     level: Level = "phrase"
@@ -242,6 +241,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
 def _phrases(text: str, longest: int) -> Iterator[Span]:
     words: list[_Piece] = []
     for piece in _pieces(text):
+        # From two words on: a conjunction or preposition after one word would leave phrases of one.
         starts = len(words) >= 2 and text[piece.start : piece.end].casefold() in _STARTERS
         broken = bool(words) and "\n" in text[words[-1].end : piece.start]
         if words and (piece.kind != "word" or starts or broken or len(words) == longest):

@@ -95,6 +95,7 @@ class ScoreSet:
         self._known: dict[Prompt, float] = {}
         run.rank_by(self._examples)
         truths = dict.fromkeys(label_of(example.target, run.task.labels) for example in self._examples)
+        # One label is right throughout: every other answer would be wrong, and win by its entropy.
         if run.task.labels and self._weight and len(truths) < 2:
             raise ConfigError(
                 f"all {counted(len(self._examples), 'training example')} that prompts are scored on have the answer "
@@ -163,6 +164,7 @@ class FreshScores:
 
     def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
         """See `Scores.score`; the first are the survivors, or after a dry spell the best of all."""
+        # The old ones are among the candidates, and first, so that of equals they go on.
         ranked, _ = self._generations.select([], [each.prompt for each in candidates])
         known = {estimate.prompt: (place, estimate) for place, estimate in enumerate(ranked)}
         found: list[Scored] = []
@@ -195,9 +197,10 @@ def points(examples: Sequence[Example], scores: Sequence[Score], labels: Sequenc
     """100 times the balanced accuracy, rounded to two digits, plus `entropy_weight` times the entropy of the answers.
 
     The entropy is in nats, over the shares of the labels among the answers that are labels. Where there are no labels,
-    or the evaluator reads no answers (a loss), it is 100 times the mean score: for a loss in nats, at most 0.
+    or the evaluator reads no answers (a loss), it is 100 times the mean score. For a loss in nats that is at most 0.
     """
     if not labels or not any(score.answer for score in scores):
+        # No bonus: entropy is of labels, and a loss reads no answer.
         return 100 * math.fsum(score.value for score in scores) / len(scores)
     recalled: dict[str, list[bool]] = {}
     given: Counter[str] = Counter()

@@ -149,11 +149,13 @@ class CrossoverGA:
         size, offspring, neighbours = self._published
         keep = BREEDERS if self.population is None else self.population
         scored = offspring + (size * neighbours if self.mutation else 0)
+        # Here m is of an individual, and says nothing of how many a generation has.
         open_to_any = replace(self, edit=replace(self.edit, neighbours=None))
         found = planned(open_to_any, room, keep=keep, scored=scored)
         if not isinstance(found.way, Fresh):
             return replace(found, neighbours=neighbours, offspring=offspring)
         children, mutated = found.way.children, keep * self.mutation
+        # A third of crossover, the others mutants. Ours.
         offspring = math.ceil(children / 3) if self.offspring is None else self.offspring
         if self.edit.neighbours is None:
             neighbours = max(1, math.ceil((children - offspring) / mutated)) if mutated else 0

@@ -127,8 +127,7 @@ class SimulatedAnnealing:
                 temperature = self.temperature * math.exp(-iteration * pace(plan) / self.decay)
                 if run.rng("acceptance").random() < acceptance(new.points, incumbent.points, temperature):
                     incumbent, bank = new, settle(bank, new.candidate.edits)
-            # A move to a worse prompt, or to one as good, is no improvement: patience counts from the best ever
-            # (code).
+            # A move to what is no better is no improvement: patience counts from the best ever (code).
             improved = best(pool).prompt != top.prompt
             top = best(pool)
             scores.record(pool, [top, incumbent])

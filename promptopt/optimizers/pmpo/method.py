@@ -53,15 +53,16 @@ from promptopt.types import Example, Prompt, Room, UpperBounds
 __all__ = ["PMPO", "REWRITER", "Acceptance", "Masking", "Rewriting", "Targets"]
 
 REST = 3
-"""Iterations without a gain for which an example that was used rests."""
+"""Iterations without a gain for which an example that was used rests. Ours."""
 DRY = 3
-"""Iterations in a row without a prompt that was not scored before, after which the search starts again, or ends."""
+"""Iterations in a row without a prompt that was not scored before, after which the search starts again, or ends.
+Ours."""
 FIRST = 8
-"""Examples on which the hardest are looked for first, where a search goes by its budget."""
+"""Examples on which the hardest are looked for first, where a search goes by its budget. Ours."""
 SPLIT_FROM = 20
-"""Examples from which on some can be held out."""
+"""Examples from which on some can be held out. Ours."""
 FEWEST = 3
-"""Examples below which the search is known to write the examples into the prompt."""
+"""Examples below which the search is known to write the examples into the prompt. Paper: with one it does."""
 MASKING, REWRITING, ACCEPTANCE, TARGETS = Masking(), Rewriting(), Acceptance(), Targets()
 
 
@@ -152,8 +153,7 @@ class PMPO:
             # In the paper none rests: an example with a wrong target would be rewritten for ever.
             hard = hardest(best.losses, tried[-REST:], plan.hard)
             rewrites = self._rewrites(run, plan, best, shortened, effects, hard, quotes, gain)
-            # All on the same examples, so that losses are compared like with like; shortened ones are known from the
-            # analysis.
+            # All on the same examples; the shortened ones are known from the analysis, and cost nothing.
             pool = [best, *losses_of(run, [*shortened, *rewrites], scored)]
             # Paper: strictly lower. A gain below the engine's own noise is none.
             found = better_than(run, pool, gain)

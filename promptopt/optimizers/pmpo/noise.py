@@ -14,16 +14,16 @@ from promptopt.run import Run
 from promptopt.types import Example, Prompt
 
 CELLS = 8
-"""Cells that are scored again."""
+"""Cells that are scored again. Ours."""
 
 
 def repeat_noise(run: Run, prompt: Prompt, examples: Sequence[Example]) -> float:
     """How much the mean score over all of `examples` may move by itself, in the unit of the scores.
 
     Up to eight cells that were scored before are scored again, in a batch of their own and with the prefix shared
-    otherwise; they are charged as others are. The estimate is the larger of the mean difference (what all cells
-    share, such as a rounded prefix) and its root mean square over the root of the number of examples (what they do not
-    share). Replies are not drawn again: for evaluators that read replies it is 0, and costs nothing.
+    otherwise. They are charged as others are. The estimate is the larger of two. The mean difference is what all cells
+    share, such as a rounded prefix; its root mean square over the root of the number of examples is what they do not
+    share. Replies are not drawn again: for evaluators that read replies it is 0, and costs nothing.
     """
     chosen = list(examples[:CELLS])
     first = run.evaluate([prompt], chosen).values(prompt)

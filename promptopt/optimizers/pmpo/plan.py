@@ -16,12 +16,12 @@ REWRITER = Sampling(temperature=0.9, top_p=0.95, max_tokens=2048)
 PARTS = 1
 """Parts that are left out, by the budget. Ours: on planted tasks at 500 and 1,000 evaluations 0 and 2 gained less."""
 HARD = 2
-"""Examples that are shown to the rewriter in turn, by the budget."""
+"""Examples that are shown to the rewriter in turn, by the budget. Ours."""
 SPARE = 3
 """Iterations that are made at most for each that is planned: rewrites that are missing, and known cells, cost
 nothing."""
 OWN_SHARE = 0.25
-"""The share of a budget that may go into solutions of the task model's own."""
+"""The share of a budget that may go into solutions of the task model's own. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,6 @@ class Acceptance:
     """The share of examples held out, to choose among accepted prompts: 0, or 0.2 to 0.5. Ours."""
 
     def __post_init__(self) -> None:
-        # 0 is none held out; a share has to leave enough on both sides.
         within(self, min_delta=(0.0, 1.0), validation=(0.2, 0.5) if self.validation else (0.0, 0.5))
         within(self, patience=(1, math.inf))
 

@@ -49,7 +49,7 @@ def asks_to_reason(prompt: Prompt) -> bool:
 def own_rationales(run: Run, examples: Sequence[Example], samples: int, temperature: float) -> list[Example]:
     """Those of `examples` that the task model solved, with its own solution; its wrong ones are the rejected outputs.
 
-    The start prompt is asked `samples` times for each example, once and for all: the first reply that the task's metric
+    The start prompt is asked `samples` times for each example, once and for all. The first reply that the task's metric
     gives full marks is the solution from here on. Replies that were cut short are neither right nor wrong. A preference
     needs both, so there an example without a wrong reply is left out too. Costs `samples` evaluations an example.
     Raises ConfigError where not one example is left, and, before anything is asked, where the model cannot score them.

@@ -135,7 +135,7 @@ def _mask_of(genes: Genes, text: str) -> Mask | None:
                 after[end + len(element)] = True
         for end in reached[-1]:
             if place in droppable:
-                # Kept where both are possible, as was said: later elements are the ones that stayed.
+                # Kept wins where both are possible, so that of equal elements the later are taken to have stayed.
                 after.setdefault(end, False)
         reached.append(after)
     if len(text) not in reached[-1]:

@@ -77,8 +77,8 @@ def unlike(
 class History:
     """All individuals by their string, in the order they were scored, under a cap and a reserve.
 
-    `reserve` says how many cells must be left for the end after so many individuals; once a batch does not fit beside
-    it, or under the cap of `most` individuals, the batch is cut and `closed` is true; so is `cut`, if by the budget.
+    `reserve` says how many cells must be left for the end after so many individuals. Once a batch does not fit beside
+    it, or under the cap of `most` individuals, the batch is cut and `closed` is true. So is `cut`, if by the budget.
     Several in-context prompts can be searched from, one after the other, each with its part of the cap and the budget.
     """
 

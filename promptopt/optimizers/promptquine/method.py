@@ -54,16 +54,17 @@ class Evolution:
     offspring: int | None = None
     """Children tried in a generation; None: as above. Paper: 50."""
     tournament: float = 0.2
-    """The share of the parents that enters a tournament, drawn with replacement."""
+    """The share of the parents that enters a tournament, drawn with replacement. Paper, code."""
     drops: int = 4
-    """The most genes that a child loses; the number is drawn evenly from 1 on."""
+    """The most genes that a child loses; the number is drawn evenly from 1 on. Paper, code."""
     most: int | None = None
     """Prompts that the search may score; None: as above. Paper: 10,000."""
     shortest: float = 15.0
-    """The mean length of the population, in tokens, at which the search ends; by the budget, at most half the start."""
+    """The mean length of the population, in tokens, at which the search ends; by the budget, at most half the start.
+    Code; the paper: below it."""
     halving: bool | None = None
-    """Whether children below the whole population on half of the examples are left at that; None: where the paper has
-    it, which is for generational search of tasks without labels."""
+    """Whether children below the whole population on half of the examples are left at that. None: where the paper has
+    it, for generational search of tasks without labels."""
 
     def __post_init__(self) -> None:
         within(self, tournament=(0.0, 1.0), drops=(1, math.inf), shortest=(0, math.inf))
@@ -90,7 +91,8 @@ class PromptQuine:
     name: ClassVar[str] = "promptquine"
 
     shots: int = 1
-    """Demonstrations in the prompt that is pruned: of each class, or in all where there are no labels. 0: none."""
+    """Demonstrations in the prompt that is pruned: of each class, or in all where there are no labels. 0: none. Paper:
+    1 and 4."""
     gene: Gene = "token"
     """What is dropped at a time. The paper: a token."""
     variant: Variant = "auto"
@@ -104,7 +106,8 @@ class PromptQuine:
     rerank: Reranking = RERANKING
     """The final ranking."""
     starts: int = 1
-    """In-context prompts, each with demonstrations of its own, that are searched from; the best of all are ranked."""
+    """In-context prompts, each with demonstrations of its own, that are searched from; the best of all are ranked.
+    Ours."""
     preset: PruningPreset = "budget"
     """What open settings follow: the budget, the paper, or `quick`: 400 prompts in generations of 20."""
 
@@ -283,8 +286,7 @@ class PromptQuine:
             child = offspring(run, parent, mask)
             if child is not None and mask is not None and child not in present:
                 children.setdefault(child, (parent.genes, mask))
-        # One batch, whose prompts share their beginnings; `present` is the code's: it compares with the population
-        # alone.
+        # One batch, whose prompts share their beginnings. `present` is the code's: it knows the population alone.
         return history.add(children, threshold)
 
     def _steady_state(

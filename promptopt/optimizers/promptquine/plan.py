@@ -20,9 +20,9 @@ PruningPreset = Literal["budget", "paper", "quick"]
 AFFORDS = 30_000
 """Evaluations from which the paper's sizes are planned: about those of one shot, 76 tokens and two labels."""
 KEEP = 2
-"""Prompts that live on under a budget."""
+"""Prompts that live on under a budget. Ours."""
 FEWEST = 4
-"""Children of a generation, at least."""
+"""Children of a generation, at least. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Reranking:
     examples: int | None = None
     """Training examples, other than those of the search; None: by the budget, or the preset. Paper: 200."""
     share: float = 0.1
-    """The share of the history that is ranked again, ties included."""
+    """The share of the history that is ranked again, ties included. Code."""
     most: int | None = None
     """The most elites; None: no cap. The code: 20 for style transfer."""
 

@@ -75,7 +75,7 @@ class TAPruning:
     gene: Gene = "token"
     """What is dropped at a time. The paper: a token."""
     threshold: float = 0.96
-    """δ, the share of the best score that a prompt must keep to be accepted."""
+    """δ, the share of the best score that a prompt must keep to be accepted. Paper, code."""
     order: Literal["left-to-right", "random"] = "left-to-right"
     """The order in which tokens are tried; at random, to see how many optima there are."""
     examples: int | None = None
@@ -133,8 +133,7 @@ class TAPruning:
                 found = self._score(run, child, examples)
                 tried += 1
                 pool.append(found)
-                # Held against the best seen, not the prompt in use: the walk drifts no further below it than δ
-                # (paper).
+                # Held against the best seen, not the prompt in use: the walk drifts no further than δ below it (paper).
                 if accepts(found.mean, best, self.threshold):
                     mask, current, changed = shorter, found, True
                     best = max(best, found.mean)

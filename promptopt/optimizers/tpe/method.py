@@ -193,6 +193,7 @@ class TPE:
         while search.open:
             best = elite[0]
             written = self._instructions(run, plan.instructions - 1, best, shown, found)
+            # Pairs of the elite share texts: an instruction is one variable, whatever demonstrations it won with.
             texts = {prompt.texts: prompt for prompt in [*elite, *written]}
             tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.first_look)
             better = [prompt for prompt in tried if prompt not in elite][: max(2, (plan.instructions - 1) // 2)]

@@ -93,6 +93,7 @@ def read_chats(
     kept = cleaned
     if len(cleaned) > MOST:
         places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST))
+        # In the order of the file: the sample is sorted.
         kept = tuple(cleaned[place] for place in places)
     examples = examples_of(kept, variables, scored, remarks, slice)
     if not examples:
@@ -149,6 +150,7 @@ def examples_of(
             if not history:
                 continue
             target = messages[place].written if answered else ""
+            # Further right replies are to the last turn alone.
             accepted = conversation.ideal if place == len(messages) - 1 else ()
             part = "" if slice is None else known.get(slice, "")
             asked = each.demands[place] if place < len(each.demands) else ()
@@ -193,6 +195,7 @@ def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message
             if not open_ids or (message.tool_call_id and message.tool_call_id not in open_ids):
                 remarks.counts["orphan"] += 1
                 continue
+            # Results without an id are taken in the order of the calls.
             id = message.tool_call_id if message.tool_call_id else open_ids[0]
             open_ids.remove(id)
             found.append((replace(message, tool_call_id=id), place))
@@ -208,6 +211,8 @@ def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message
         open_ids = [call.id for call in numbered]
         found.append((replace(message, tool_calls=numbered), place))
     if open_ids:
+        # The log ends in the middle of calls; the call itself may still be what is scored, so it stays, without the
+        # results.
         begin = max(number for number, (message, _) in enumerate(found) if message.tool_calls)
         if begin < len(messages) - 1:
             remarks.counts["cut call"] += 1

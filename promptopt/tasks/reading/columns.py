@@ -179,6 +179,7 @@ class ColumnRoles:
     def _answer(self, where: str, text: str) -> str:
         text = text.strip()
         if self.target_after is not None:
+            # The last mark: a solution may show one in its own working.
             text = text.rpartition(self.target_after)[2].strip()
         if self.classes is None or not text:
             return text
@@ -189,6 +190,7 @@ class ColumnRoles:
     def _rejected(
         self, where: str, row: Row, chosen: object, listed: bool, target: str, solution: str
     ) -> tuple[str, ...]:
+        # Each once, in the order of columns and lists.
         found: dict[str, None] = {}
         for column in self.rejected:
             self._check_context(where, column, row.get(column), chosen, listed)
@@ -312,6 +314,7 @@ def _reply(value: object, listed: bool) -> str:
 
 def _replies(value: object, listed: bool) -> list[str]:
     entries = _entries(value, listed)
+    # A list of messages is one conversation; any other list is several outputs.
     if isinstance(entries, list) and messages_in(cast("object", entries)) is None:
         return [_reply(entry, listed=False) for entry in cast("list[object]", entries)]
     return [_reply(value, listed)]

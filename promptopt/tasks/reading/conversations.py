@@ -37,7 +37,9 @@ def message_in(entry: object) -> tuple[str, str] | None:
     if role is None and isinstance(message.get("value"), str) and isinstance(message.get("from"), str):
         said = str(message["from"])
         role, content = _SHAREGPT.get(said, said), message["value"]
+    # `function_call` is one call, OpenAI's older form; `tool_calls` is a list.
     calls = [call for name in _CALLS for call in _several(message.get(name))]
+    # An assistant may say nothing; from anybody else, a row without content is no message.
     if not isinstance(role, str) or (content is None and not calls and role != "assistant"):
         return None
     texts = [""] if content is None else [_part(part) for part in _several(content)]
@@ -79,6 +81,7 @@ def _part(part: object) -> str | None:
     if kind == "tool_result":
         inner = [_part(each) for each in _several(table.get("content"))]
         return "\n".join(each for each in inner if each)
+    # An image, say: the model is not shown it, but that there was one.
     return f"[{kind}]" if isinstance(kind, str) else None
 
 
@@ -90,6 +93,7 @@ def _call(call: object) -> str | None:
     if not isinstance(name, str):
         return None
     if not isinstance(given, str):
+        # Anthropic's tools take an object, OpenAI's a text that is one.
         given = "" if given is None else json.dumps(given, ensure_ascii=False)
     return f"{name}({given})"
 

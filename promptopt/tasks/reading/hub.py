@@ -29,8 +29,8 @@ def locate(relative: str, url: str | None, sha256: str | None = None) -> Path:
     """The local file for `relative` (a path laid out like the data home), fetched from `url` where need be.
 
     Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. `sha256`: what a fetched file must be, where no
-    checksum of ours is known. Raises DataError saying where to put the file, for a path out of the data home, an
-    address that is not of the web, and a file that is larger than 1 GiB or another one than it should be.
+    checksum of ours is known. Raises DataError, which says where to put the file: for a path out of the data home, and
+    for an address that is not of the web. Also for a file that is larger than 1 GiB, or another one than it should be.
     """
     _check_confined(relative, url)
     # Ours first: a task file may say what it fetches, but not what a data set of the library is.

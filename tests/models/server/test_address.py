@@ -43,6 +43,11 @@ def test_two_servers_have_two_names() -> None:
         ("http://[::1]:8/v1", "http://[0:0:0:0:0:0:0:1]:8/v1"),
         ("http://bücher.example/v1", "http://xn--bcher-kva.example/v1"),
         ("http://a:8000/v1", " http://a:8000/v1 "),
+        # One dot leader, ideographic full stop, fullwidth digits and letters.
+        ("http://a\u2024org./v1", "http://a.org/v1"),
+        ("http://127\u30020.0\uff0e1\u2024:8/v1", "http://127.0.0.1:8/v1"),
+        ("http://\uff10\u2024:8/v1", "http://127.0.0.1:8/v1"),
+        ("http://\uff4cocalhost\uff61:8/v1", "http://localhost:8/v1"),
         ("https://api.openai.com/v1", None),
         ("https://API.openai.com:443/v1/", None),
     ],
