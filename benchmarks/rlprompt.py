@@ -1,6 +1,7 @@
-"""RLPrompt: `python -m benchmarks.rlprompt planted | speed | real` writes benchmarks/results/rlprompt.md, part by part.
+"""RLPrompt: `python -m benchmarks.rlprompt PART` writes benchmarks/results/rlprompt.md, part by part.
 
     planted  a scripted target, 20 seeds: minutes on two cores, no model but a random one of two layers
+    inputs   a policy that reads the input against one prompt for all, on a scripted target: minutes
     speed    rewards a second with a real model: all of a step in one call, unshared, and one call a reward
     real     sst-2 and agnews with SmolLM2-135M as policy and target; hours on two cores, minutes on a GPU
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from benchmarks import rlprompt_inputs as inputs
 from benchmarks import rlprompt_planted as planted
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,7 +37,7 @@ def write(part: str, lines: Sequence[str]) -> None:
     known[part] = list(lines)
     PARTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = ["# RLPrompt", ""]
-    for name in ("planted", "speed", "real"):
+    for name in ("planted", "inputs", "speed", "real"):
         if name in known:
             text += [*known[name], ""]
     (RESULTS / "rlprompt.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
@@ -69,6 +71,26 @@ def run_planted(chosen: argparse.Namespace) -> None:
             "words of the fifty. Calls asked hold looks at dev and the verdict; a prompt that comes again is free.",
             "",
             *planted.table(outcomes),
+        ],
+    )
+
+
+def run_inputs(chosen: argparse.Namespace) -> None:
+    outcomes = inputs.run(chosen.seeds)
+    write(
+        "inputs",
+        [
+            "## Planted: two kinds of inputs that want opposite prompts",
+            "",
+            f"`python -m benchmarks.rlprompt inputs --seeds {chosen.seeds}`, {datetime.date.today()}, one thread of "
+            f"{machine('cpu')}.",
+            "",
+            "A prompt of one token that begins with a letter up to m adds a nat to the right label's margin on half of "
+            "the items and takes one off on the others; another letter does the reverse. Items are hard by 0 to 0.9 "
+            f"nats. {inputs.STEPS} steps of 8 prompts: 4 for each of 2 inputs, or 8 on 8 examples. The policy is a "
+            "random model of two layers with a byte-level vocabulary.",
+            "",
+            *inputs.table(outcomes),
         ],
     )
 
@@ -257,8 +279,8 @@ def run_speed(chosen: argparse.Namespace) -> None:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("planted", "speed", "real"))
-    parser.add_argument("--seeds", type=int, default=20, help="of planted")
+    parser.add_argument("part", choices=("planted", "inputs", "speed", "real"))
+    parser.add_argument("--seeds", type=int, default=20, help="of planted and inputs")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--model", help="a GGUF file or a transformers folder, for both roles")
     parser.add_argument("--device", default="cpu")
@@ -272,7 +294,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--store", default="rlprompt-benchmark.db", help="where real runs are kept, to go on from")
     chosen = parser.parse_args(given)
-    {"planted": run_planted, "speed": run_speed, "real": run_real}[chosen.part](chosen)
+    {"planted": run_planted, "inputs": run_inputs, "speed": run_speed, "real": run_real}[chosen.part](chosen)
 
 
 if __name__ == "__main__":
