@@ -15,6 +15,7 @@ from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
+from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
@@ -56,12 +57,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What the sealed test showed: the scores of start and winner, and which look at it that was; None: no look."""
+    """What the sealed test showed: the scores of start and winner, and which look at it that was; None: no look.
+
+    `pairs`, `probes`: the replies for people to label, and what a judge makes of them where they are dressed up.
+    """
 
     before: Sequence[Score] = ()
     after: Sequence[Score] = ()
     look: Look | None = None
     pairs: str = ""
+    probes: Sequence[OwnProbe] = ()
 
 
 def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
@@ -136,7 +141,9 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     # Entered now, before anybody is shown it: whoever kills the process after this line has looked.
-    return _Opened(before, after, look_at(trial.looks, by, examples[: len(before)], shown), pairs)
+    look = look_at(trial.looks, by, examples[: len(before)], shown)
+    probes = probe_own(criterion.evaluator, Replied.of(examples, before, after), trial.door) if kept else ()
+    return _Opened(before, after, look, pairs, probes)
 
 
 def _expectation(trial: Trial, allocation: Allocation, winner: Prompt) -> str:
@@ -206,7 +213,7 @@ def _result(
         gain=gain,
         look=opened.look,
         basis="judge" if by_judge(criterion.evaluator) else "metric",
-        trust=trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)),
+        trust=with_own(trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)), opened.probes),
         pairs=opened.pairs,
         verdict=None if gain is None else "undecided" if undecided else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
