@@ -17,7 +17,7 @@ from promptopt.errors import BudgetSpent
 from promptopt.evaluators.judging import said_in
 from promptopt.outcome.criterion import by_judge
 from promptopt.protocols import Ask, Evaluator, Grading
-from promptopt.trust.probes import HIGHER, PROBES, Found, found_in
+from promptopt.trust.probes import HIGHER, PROBES, ProbeResult, found_in
 from promptopt.types import Example, Score
 
 ITEMS = 20
@@ -40,7 +40,7 @@ class OwnProbe:
     """What the judge says of one kind of replies made of one prompt's own."""
 
     whose: Whose
-    found: Found
+    found: ProbeResult
 
     @property
     def fooled(self) -> bool:
