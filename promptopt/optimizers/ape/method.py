@@ -141,7 +141,7 @@ class APE:
         found = None
         if self.preset == "budget" and self.selector is None:
             # The guesses are a generation of their own.
-            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling)
+            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling, lineage=True)
         candidates, samples = self.propose.candidates, self.propose.samples
         if found is None:
             resampling = 0 if self.resampling is None else self.resampling

@@ -44,6 +44,7 @@ from promptopt.run import Run
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
 from promptopt.selection.fresh import FreshRejects
+from promptopt.selection.generations import looks_of
 from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
 
 _Item = TypeVar("_Item")
@@ -164,7 +165,10 @@ class APO:
     def _select(self, run: Run, plan: BeamPlan, pool: Sequence[Prompt], number: int) -> list[Estimate]:
         """The pool, best first; one that fits the beam is ranked on a minibatch of its own."""
         if len(pool) > plan.beam:
-            return self._selector(plan, len(pool), number).select(run, pool, run.train, plan.beam)
+            rule = self._selector(plan, len(pool), number)
+            if isinstance(rule, FreshRejects) and self.selector is None:
+                rule = looks_of(run, rule.budget, lineage=plan.lineage)
+            return rule.select(run, pool, run.train, plan.beam)
         return _ranked(run.evaluate(pool, self._minibatch(run, plan)))
 
     def _minibatch(self, run: Run, plan: BeamPlan) -> list[Example]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from promptopt.ranges import within
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth, rounds_of
+from promptopt.selection.generations import SMALL
 from promptopt.text import counted
 from promptopt.types import Room
 
@@ -53,7 +54,8 @@ class BeamPlan:
     """A search in numbers.
 
     `depth`: the mean number of fresh examples that a candidate of a selection is shown, over the whole search. 0 where
-    the selector has a budget of its own.
+    the selector has a budget of its own. `lineage`: whether they are compared by all that is known of their relatives,
+    where the evaluator is no loss.
     """
 
     rounds: int
@@ -63,6 +65,7 @@ class BeamPlan:
     paraphrases: int
     children: int
     depth: float = 0.0
+    lineage: bool = False
 
     def describe(self) -> str:
         """For the user."""
@@ -118,6 +121,7 @@ def _sized(cells: int, own: BeamPlan) -> BeamPlan:
         paraphrases=paraphrases,
         children=children,
         depth=mean_depth(cells),
+        lineage=cells < SMALL,
     )
     if own.rounds >= 0:
         return plan

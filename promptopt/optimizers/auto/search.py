@@ -29,8 +29,8 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
-from promptopt.selection.fresh import FreshRejects
-from promptopt.selection.lineage import OPTIMISM, LineageBounds
+from promptopt.selection.generations import looks_of
+from promptopt.selection.lineage import OPTIMISM
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
@@ -161,7 +161,7 @@ def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Esti
     losses = run.abilities.stands_in
     # Rejects may ask for one evaluation an arm on top.
     budget = max(1, int(min(depth * len(arms), _left(run, plan) - (len(arms) if losses else 0))))
-    rule = FreshRejects(budget) if losses else LineageBounds(budget)
+    rule = looks_of(run, budget, lineage=True)
     return rule.select(run, arms, _unshown(run, arms), plan.keep)
 
 

@@ -31,7 +31,7 @@ from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit,
 from promptopt.operators.reflect import room, show_task
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
-from promptopt.optimizers.capo.plan import SMALL, CAPOPlan
+from promptopt.optimizers.capo.plan import CAPOPlan
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -151,9 +151,9 @@ class CAPO:
         if self.preset == "budget":
             # A child brings a crossover and a mutation; the first prompts are a generation of their own.
             most = None if self.iterations is None else 1 + self.iterations
-            found = fresh(room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most)
-            if found is not None:
-                found = replace(found, lineage=found.evaluations < SMALL)
+            found = fresh(
+                room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most, lineage=True
+            )
         if found is None:
             iterations = 999 if self.iterations is None else self.iterations
             crossovers = 4 if self.breed.crossovers is None else self.breed.crossovers

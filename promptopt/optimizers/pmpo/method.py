@@ -45,7 +45,7 @@ from promptopt.optimizers.pmpo.requests import FORM, FULL, SCOPE, SHORT, UNDIVID
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.fresh import FreshRejects
+from promptopt.selection.generations import looks_of
 from promptopt.tasks.parts import editables_of, wording
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
@@ -191,7 +191,8 @@ class PMPO:
             lost = [example for example, _ in run.seen(best, scored) if example not in losses.losses]
             fresh = [example for example in scored if example not in lost]
             # The prompt in use stands first, and of equals the later leave: a tie keeps it.
-            ranked = FreshRejects(max(1, round(plan.at(number) * len(pool)))).select(run, pool, fresh, 1)
+            rule = looks_of(run, max(1, round(plan.at(number) * len(pool))), lineage=plan.lineage)
+            ranked = rule.select(run, pool, fresh, 1)
             tried.append(hard)
             if ranked[0].prompt != best:
                 best, tried = ranked[0].prompt, []

@@ -9,6 +9,7 @@ from typing import Literal
 from promptopt.operators.masks import SEGMENTER, Ablation
 from promptopt.ranges import within
 from promptopt.selection.depth import depth_at, generation_size, mean_depth, rounds_of
+from promptopt.selection.generations import SMALL
 from promptopt.text import counted
 from promptopt.types import Room, Sampling
 
@@ -97,7 +98,8 @@ class RewritingPlan:
     """A search in numbers.
 
     `examples`: those it draws on. `depth`: the mean number of fresh examples that a candidate is shown, over the whole
-    search; 0: every prompt is scored on all examples.
+    search; 0: every prompt is scored on all examples. `lineage`: whether candidates are compared by all that is known
+    of their relatives, where the evaluator is no loss.
     """
 
     rounds: int
@@ -106,6 +108,7 @@ class RewritingPlan:
     hard: int
     samples: int
     depth: float = 0.0
+    lineage: bool = False
 
     @property
     def arms(self) -> int:
@@ -148,7 +151,7 @@ def _sized(cells: int, train: int, own: RewritingPlan, solutions: int) -> Rewrit
     parts = own.parts if own.parts >= 0 else PARTS
     hard = own.hard if own.hard > 0 else HARD
     samples = own.samples if own.samples > 0 else math.ceil(generation_size(cells) / hard)
-    plan = RewritingPlan(own.rounds, examples, parts, hard, samples, mean_depth(cells))
+    plan = RewritingPlan(own.rounds, examples, parts, hard, samples, mean_depth(cells), cells < SMALL)
     return plan if own.rounds >= 0 else replace(plan, rounds=rounds_of(cells, _seen(plan), plan.depth))
 
 
