@@ -20,6 +20,7 @@ class Table:
 
     `joined` makes a sample of tokens and of the shares that the policy gives them. `heeds`: what of a context has a
     table of its own, as a pattern. `weighted`: other sequences count by their targets as they are, not by their mean.
+    `forgets_at`: the update that it loses all by that it knew.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Table:
     fails_at: tuple[int, ...] = ()
     heeds: str = ""
     weighted: bool = False
+    forgets_at: int = 0
     log: list[str] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     contexts: list[str] = field(default_factory=list)
@@ -75,6 +77,8 @@ class Table:
                 for place in range(len(row)):
                     row[place] += self.rate * (0.0 if target is None else target) * ((place == token) - share[place])
         known = next(iter(before.values()), self.shares())
+        if self.learned == self.forgets_at:
+            self.tables = {}
         entropy = -sum(each * math.log(each) for share in known for each in share if each > 0) / self.length
         return Learned(1.0 + len(rows), entropy, math.log(len(self.words)) - entropy)
 

@@ -21,6 +21,7 @@ def table(
     rate: float = 0.5,
     fails_at: tuple[int, ...] = (),
     heeds: str = "",
+    forgets_at: int = 0,
 ) -> Table:
     """Words get less likely by their place."""
 
@@ -28,7 +29,9 @@ def table(
         del shares
         return Sample(tokens, "".join(f" {known[token]}" for token in tokens), -1.0 - sum(tokens) / 10)
 
-    return Table(f"a table of {len(words)} words", tuple(words), length, rate, joined, fails_at, heeds)
+    return Table(
+        f"a table of {len(words)} words", tuple(words), length, rate, joined, fails_at, heeds, False, forgets_at
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class Tables:
     rate: float = 0.5
     fails_at: tuple[int, ...] = ()
     heeds: str = ""
+    forgets_at: int = 0
 
     def open(self, plan: RLPlan, seed: int) -> Table:
-        MADE.append(table(self.words, plan.length, self.rate, self.fails_at, self.heeds))
+        MADE.append(table(self.words, plan.length, self.rate, self.fails_at, self.heeds, self.forgets_at))
         return MADE[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,15 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.operators.marks import mark_in
+from promptopt.operators.marks import mark_in, state_of
+from promptopt.operators.training import BEST
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.settings import Learning, Sizes
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.run.kept import Kept
+from promptopt.store.runs import Store
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
@@ -27,7 +31,7 @@ from promptopt.tasks.task import Task
 from promptopt.testing.planted import uniform
 from promptopt.testing.processes import outcome
 from promptopt.types import Content, Example, Room, Score
-from tests.optimizers.rlprompt.tables import MADE, Tables
+from tests.optimizers.rlprompt.tables import MADE, WORDS, Tables
 
 METHOD = RLPrompt(
     length=1,
@@ -78,6 +82,10 @@ def search(
         task() if on is None else on, method, model=Models(target() if model is None else model),
         budget=Budget() if budget is None else budget, seed=seed, store=home / "store.db",
     )  # fmt: skip
+
+
+def likeliest(rows: list[list[float]]) -> str:
+    return WORDS[max(range(len(rows[0])), key=rows[0].__getitem__)]
 
 
 def sent(model: Scripted) -> list[str]:
@@ -156,14 +164,21 @@ def test_a_run_that_is_killed_anywhere_ends_the_same(tmp_path: Path, share: floa
 
 
 def test_the_policy_that_was_best_on_dev_is_tested_though_others_came_after_it(tmp_path: Path) -> None:
-    # It unlearns what it knew: its steps are so large that it ends at a word of chance.
-    wild = replace(METHOD, writer=Tables(heeds="warm|cold", rate=40.0), size=replace(METHOD.size, steps=60))
-    result = search(tmp_path, wild)
-    looks = {each.prompt: each.dev.mean for each in result.candidates() if mark_in(each.prompt["instruction"])}
-    assert len(looks) > 3
-    best = result.steps[-1].pool
-    assert best[0].mean == max(each.mean for each in best if mark_in(each.prompt["instruction"]))
-    assert result.best.prompt in (best[0].prompt, result.start.prompt)
+    forgetful = replace(METHOD, writer=Tables(heeds="warm|cold", rate=2.0, forgets_at=14))
+    model = target()
+    result = search(tmp_path, replace(forgetful, size=replace(METHOD.size, steps=15, every=2)), model=model)
+    mark = mark_in(result.best.text)
+    # The policy as training left it; another one was opened to be as the best had been.
+    last = MADE[-2].tables
+    with Store(tmp_path / "store.db") as store:
+        kept = Kept(store.cache.blobs, result.run_id).get(BEST, state_of(mark))
+    assert kept is not None
+    best = json.loads(kept)[0]
+    assert {kind: likeliest(best[kind]) for kind in HELPS} == HELPS
+    assert {kind: likeliest(last[kind]) for kind in HELPS} != HELPS
+    tested = [text for text in sent(model)[-88:] if not text.startswith("start")]
+    assert len(tested) == 44
+    assert all(HELPS[kind] in text for text in tested for kind in HELPS if kind in text)
 
 
 def test_only_the_best_policy_and_the_start_come_to_the_final_choice(tmp_path: Path) -> None:
@@ -212,18 +227,20 @@ def test_one_inputs_prompts_are_held_against_all_that_was_earned_there(tmp_path:
                 found.append(Score(low + 5, parts=(("best of group 1", low), ("best of group 2", low + 10))))
             return found
 
-    method = replace(METHOD, learn=Learning(scale=1.0), size=replace(METHOD.size, steps=3, every=3))
+    words = Tables(words=("carefully", "exactly"))
+    method = replace(METHOD, learn=Learning(scale=1.0), size=replace(METHOD.size, steps=3, every=3), writer=words)
     optimize(
         task(), method, model=Models(target()), evaluator=Grouped(), check_evaluator="labels",
         store=tmp_path / "store.db",
     )  # fmt: skip
     batch = MADE[-1].batches[0]
+    assert any(batch.targets)
     for first in (0, 4):
-        words = [10.0 * (tokens == (0,)) for tokens in batch.samples[first : first + 4]]
-        pool = [each for low in words for each in (low, low + 10)]
+        lows = [10.0 * (tokens == (0,)) for tokens in batch.samples[first : first + 4]]
+        pool = [each for low in lows for each in (low, low + 10)]
         mean = sum(pool) / 8
         spread = math.sqrt(sum((each - mean) ** 2 for each in pool) / 8)
-        wanted = [(low + 5 - mean) / (spread + 1e-4) for low in words]
+        wanted = [(low + 5 - mean) / (spread + 1e-4) for low in lows]
         assert list(batch.targets[first : first + 4]) == pytest.approx(wanted)
 
 

@@ -8,17 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.cli.main import app
 from promptopt.errors import ConfigError
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
+from promptopt.models.specs import open_model
 from promptopt.optimizers.align_pro.transform import Rewritten
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.settings import Learning, Sizes
 from promptopt.optimizers.rlprompt.taking import CARD, WEIGHTS, Written, take_policy
 from promptopt.outcome.result import Result
+from promptopt.reports.carried import not_carried
+from promptopt.reports.export import export_of
 from promptopt.store.runs import Store
 from promptopt.testing.processes import outcome
 from promptopt.types import Content, Message, Request
@@ -132,6 +137,22 @@ def test_a_prompt_with_a_mark_is_only_asked_with_its_own_policy(tmp_path: Path) 
     (folder / CARD).write_text(json.dumps({**card, "learn": {"none": 1}}))
     with pytest.raises(ConfigError, match=r"policy\.json of .* is damaged"):
         list(Written(str(folder)).generate([Request("x")]))
+
+
+@pytest.mark.slow
+def test_the_command_line_takes_a_policy_away_and_an_export_says_what_its_mark_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    result = search(tmp_path)
+    folder = tmp_path / "mine"
+    told = CliRunner().invoke(app, ["runs", "prompter", result.run_id, "--out", str(folder)])
+    assert told.exit_code == 0, told.output
+    assert f"rewritten/policy/{folder}::MODEL" in "".join(told.output.split("\n"))
+    assert isinstance(open_model(f"rewritten/policy/{folder}::hf/{tiny_folder()}"), Rewritten)
+    exported = export_of(labelled_task(), result.best.prompt)
+    for form in ("txt", "json"):
+        assert "means something to rewritten/policy/FOLDER::MODEL alone" in not_carried(labelled_task(), exported, form)
 
 
 @pytest.mark.parametrize("card", [None, "", "[]", "{}", '{"mark": 3'])
