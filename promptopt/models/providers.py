@@ -6,7 +6,7 @@ The part of a model's name before the first slash is a provider, found among the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,17 @@ class Access:
 
 
 UNSAID = Access()
+
+HOSTED: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("anthropic.com",), "azure": ("azure.com",), "bedrock": ("amazonaws.com",),
+    "cerebras": ("cerebras.ai",), "cohere": ("cohere.com", "cohere.ai"), "deepseek": ("deepseek.com",),
+    "fireworks_ai": ("fireworks.ai",), "gemini": ("googleapis.com",), "groq": ("groq.com",),
+    "mistral": ("mistral.ai",), "ollama": (), "openai": ("openai.com",), "openrouter": ("openrouter.ai",),
+    "perplexity": ("perplexity.ai",), "together_ai": ("together.ai", "together.xyz"),
+    "vertex_ai": ("googleapis.com",), "xai": ("x.ai",),
+}  # fmt: skip
+"""Providers that litellm reaches, known also where it is not installed, and where the key of each belongs: to every
+other address it goes only where the user says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,10 @@ from typing import Literal
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.prices import SCRIPTED, litellm_providers
-from promptopt.models.providers import Access, Provider, find
+from promptopt.models.providers import HOSTED, Access, Provider, find
 from promptopt.protocols import Model
 
 Mode = Literal["exact", "fast"]
-
-_HOSTED = (
-    "anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks_ai", "gemini", "groq", "mistral",
-    "ollama", "openrouter", "perplexity", "together_ai", "vertex_ai", "xai",
-)  # fmt: skip
-"""Providers known without litellm, so that their names lead to the extra to install."""
 
 
 def open_model(
@@ -57,7 +51,7 @@ def open_model(
         _check_plain(provider, access)
         return chosen.open(rest, base_url)
     # litellm has servers of some of our engines' names; those are registered here, and never get this far.
-    hosted = sorted({*_HOSTED, *litellm_providers()})
+    hosted = sorted({*HOSTED, *litellm_providers()})
     if provider in hosted and rest:
         from promptopt.models.server.litellm import CONCURRENCY, LiteLLMModel
 
@@ -77,13 +71,13 @@ def check_spec(spec: str) -> None:
     provider, _, rest = spec.partition("/")
     # `scripted` is an object in a program, and opened by nobody.
     known = (SCRIPTED, *registry.names("models"))
-    if provider not in known and not (rest and provider in {*_HOSTED, *litellm_providers()}):
+    if provider not in known and not (rest and provider in {*HOSTED, *litellm_providers()}):
         raise _unknown(spec)
 
 
 def _unknown(spec: str) -> UnknownName:
     provider = spec.partition("/")[0]
-    known = [*registry.names("models"), *_HOSTED]
+    known = list(dict.fromkeys([*registry.names("models"), *HOSTED]))
     # `opnai` is a misspelt provider, and `meta-llama` the owner of a model, however like `ollama` it looks.
     meant = _meant(spec, near=bool(difflib.get_close_matches(provider, known, cutoff=0.8)))
     return UnknownName("model provider", provider, known, meant=meant)

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.models.providers import HOSTED
 from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
 from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.pace import Pace
@@ -21,16 +22,6 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Reply, Request, messages_to_json, tools_of
 
 _log = logging.getLogger(__name__)
-
-_HOMES = {
-    "anthropic": ("anthropic.com",), "azure": ("azure.com",), "bedrock": ("amazonaws.com",),
-    "cerebras": ("cerebras.ai",), "cohere": ("cohere.com", "cohere.ai"), "deepseek": ("deepseek.com",),
-    "fireworks_ai": ("fireworks.ai",), "gemini": ("googleapis.com",), "groq": ("groq.com",),
-    "mistral": ("mistral.ai",), "openai": ("openai.com",), "openrouter": ("openrouter.ai",),
-    "perplexity": ("perplexity.ai",), "together_ai": ("together.ai", "together.xyz"),
-    "vertex_ai": ("googleapis.com",), "xai": ("x.ai",),
-}  # fmt: skip
-"""Where the key of each provider belongs; to every other address it goes only where the user says so."""
 
 _SIGNED_IN = frozenset(
     {"github_copilot", "oci", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta", "watsonx"}
@@ -218,7 +209,7 @@ _NO_KEY = "none"
 def _key_for(model: str, base_url: str | None, variable: str | None) -> str | None:
     """The key that is sent; None: the one that litellm finds."""
     provider, host = model.partition("/")[0], "" if base_url is None else host_of(base_url)
-    away = bool(host) and not any(host == home or host.endswith(f".{home}") for home in _HOMES.get(provider, ()))
+    away = bool(host) and not any(host == home or host.endswith(f".{home}") for home in HOSTED.get(provider, ()))
     if away and provider in _SIGNED_IN:
         raise ConfigError(
             f"litellm signs in to {provider} and would send what it gets to {host}; leave the base URL out, or name a "
