@@ -15,9 +15,9 @@ from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.ahead import Handlers, Line
-from promptopt.run.beside import beside
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import Call, Fetch, Through
+from promptopt.run.interruptible import interruptible
 from promptopt.run.served import Served
 from promptopt.run.stored import usage
 from promptopt.store.cache import Cache, call_key
@@ -143,7 +143,9 @@ class Door:
         if model.name not in self._scorers:
             try:
                 # As text in the journal: a replay has to go the same way where the server is gone.
-                answer = self.memo("can score", [model.name], lambda: str(beside(model.can_score, self._stopping)))
+                answer = self.memo(
+                    "can score", [model.name], lambda: str(interruptible(model.can_score, self._stopping))
+                )
             except BackendError as outage:
                 raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from promptopt.optimizers.auto.operators import with_answer_line
 from promptopt.optimizers.auto.plan import Generations
 from promptopt.run import Run
-from promptopt.run.forms import refused
+from promptopt.run.refused_layouts import refused
 from promptopt.tasks.layouts import read_apart
 from promptopt.tasks.task import Task
 from promptopt.text import counted
