@@ -117,6 +117,8 @@ def _content(content: object) -> tuple[str, list[ToolCall], list[Message]]:
     """The text of a content, the calls that stand in it, and the results."""
     if content is None or isinstance(content, str):
         return "" if content is None else content, [], []
+    if not isinstance(content, list | dict):
+        raise Unusable(f"the content of a message is {content!r:.40}, and no text; write it in quotes")
     texts: list[str] = []
     calls: list[ToolCall] = []
     results: list[Message] = []

@@ -258,6 +258,5 @@ def _tokens(text: str) -> int:
 
 def _spoken(reason: str, count: int) -> str:
     noun, what = _REASONS[reason]
-    many = "histories" if noun == "history" else "replies" if noun.endswith("reply") else ""
-    plural = many if noun != "first reply" else "first replies"
-    return f"{counted(count, noun, plural or noun + 's')} {what}"
+    plurals = {"history": "histories", "first reply": "first replies", "result of a tool": "results of tools"}
+    return f"{counted(count, noun, plurals.get(noun, noun + 's'))} {what}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptopt.errors import DataError
-from promptopt.tasks.reading.chat_turns import LONGEST, Scored, read_chats
+from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, Scored, read_chats
 from promptopt.types import Example
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
@@ -138,3 +139,12 @@ def test_a_row_alone_reads_as_json_writes_it() -> None:
     )
 
     assert json.loads(examples[0].tools[0])["function"]["name"] == "f"
+
+
+def test_what_is_left_out_twice_is_told_in_the_plural_and_a_number_for_a_text_is_named(tmp_path: Path) -> None:
+    remarks = Remarks(Counter({"orphan": 2, "long": 2, "greeting": 1}))
+    said = " ".join(remarks.sentences("a"))
+    assert all(each in said for each in ("2 results of tools left", "2 histories cut", "1 first reply not"))
+    row = {"messages": [{"role": "user", "content": 7}, {"role": "assistant", "content": "r"}]}
+    with pytest.raises(DataError, match="the content of a message is 7, and no text"):
+        read_chats(tmp_path / "a.jsonl", [row], (), "last", 0)
