@@ -54,8 +54,8 @@ class BeamPlan:
     """A search in numbers.
 
     `depth`: the mean number of fresh examples that a candidate of a selection is shown, over the whole search. 0 where
-    the selector has a budget of its own. `lineage`: whether they are compared by all that is known of their relatives,
-    where the evaluator is no loss.
+    the selector has a budget of its own. `cells`: evaluations that the whole search may ask for, where it is planned
+    by them.
     """
 
     rounds: int
@@ -65,7 +65,12 @@ class BeamPlan:
     paraphrases: int
     children: int
     depth: float = 0.0
-    lineage: bool = False
+    cells: int = 0
+
+    @property
+    def lineage(self) -> bool:
+        """Whether candidates are compared by all that is known of their relatives, where the evaluator is no loss."""
+        return self.cells < SMALL
 
     def describe(self) -> str:
         """For the user."""
@@ -121,7 +126,7 @@ def _sized(cells: int, own: BeamPlan) -> BeamPlan:
         paraphrases=paraphrases,
         children=children,
         depth=mean_depth(cells),
-        lineage=cells < SMALL,
+        cells=cells,
     )
     if own.rounds >= 0:
         return plan

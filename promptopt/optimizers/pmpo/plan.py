@@ -98,8 +98,8 @@ class RewritingPlan:
     """A search in numbers.
 
     `examples`: those it draws on. `depth`: the mean number of fresh examples that a candidate is shown, over the whole
-    search; 0: every prompt is scored on all examples. `lineage`: whether candidates are compared by all that is known
-    of their relatives, where the evaluator is no loss.
+    search; 0: every prompt is scored on all examples. `cells`: evaluations that the whole search may ask for, where
+    it is planned by them.
     """
 
     rounds: int
@@ -108,7 +108,12 @@ class RewritingPlan:
     hard: int
     samples: int
     depth: float = 0.0
-    lineage: bool = False
+    cells: int = 0
+
+    @property
+    def lineage(self) -> bool:
+        """Whether candidates are compared by all that is known of their relatives, where the evaluator is no loss."""
+        return self.cells < SMALL
 
     @property
     def arms(self) -> int:
@@ -151,7 +156,7 @@ def _sized(cells: int, train: int, own: RewritingPlan, solutions: int) -> Rewrit
     parts = own.parts if own.parts >= 0 else PARTS
     hard = own.hard if own.hard > 0 else HARD
     samples = own.samples if own.samples > 0 else math.ceil(generation_size(cells) / hard)
-    plan = RewritingPlan(own.rounds, examples, parts, hard, samples, mean_depth(cells), cells < SMALL)
+    plan = RewritingPlan(own.rounds, examples, parts, hard, samples, mean_depth(cells), cells)
     return plan if own.rounds >= 0 else replace(plan, rounds=rounds_of(cells, _seen(plan), plan.depth))
 
 
