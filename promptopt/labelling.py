@@ -23,7 +23,7 @@ from promptopt.stats import ROUNDING, Verdict, level, verdict
 from promptopt.store.runs import RunRecord, Store
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted
-from promptopt.trust.labels import Labels, preference, read_labels, sheet_rows
+from promptopt.trust.labels import Kind, Labels, preference, read_labels, sheet_rows
 from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
 from promptopt.types import canonical, digest
 from promptopt.types.identity import without_surrogates
@@ -163,7 +163,7 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path]) -> Labelle
     number = _number(earlier, name, kept.scorer)
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len({str(row.get("item")) for _, row in rows})
-    remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items) if kept.scorer == METRIC else ())]
+    remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items, labels.kind) if kept.scorer == METRIC else ())]
     return Labelled(powered, number, name, verdict(powered.gain), tuple(remarks), kept.scorer)
 
 
@@ -194,17 +194,19 @@ def _number(result: Mapping[str, Any] | None, labels: str, scorer: str) -> int:
     return int(earlier["number"]) + (earlier["labels"] != labels)
 
 
-def _alike(items: Sequence[Item]) -> list[str]:
+def _alike(items: Sequence[Item], kind: Kind) -> list[str]:
     """How often the metric prefers what people do, where they see a difference."""
     differing = [item for item in items if abs(item.people) > ROUNDING]
     same = sum(item.people * item.judge > 0.0 for item in differing)
     against = sum(item.people * item.judge < 0.0 for item in differing)
     if not differing:
         return ["people see no difference in any of these pairs"]
+    half = ["a preferred reply counts 0.5 more, where the metric may say up to 1"] if kind == "better" else []
     pairs = f"{len(differing)} pairs" if len(differing) > 1 else "one pair"
     return [
         f"of the {pairs} in which people see a difference the metric sees the same in {same}, the opposite in "
-        f"{against}, and none in {len(differing) - same - against}"
+        f"{against}, and none in {len(differing) - same - against}",
+        *half,
     ]
 
 

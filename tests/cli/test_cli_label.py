@@ -224,6 +224,7 @@ def test_people_check_the_verdict_of_a_metric_and_both_are_said(
     assert plain.startswith("Better by ")
     assert "labelled and 40 scored pairs; the metric is worth" in plain
     assert "the opposite in 0, and none in 0" in plain
+    assert "A preferred reply counts 0.5 more, where the metric may say up to 1." in plain
     assert "By the metric alone: Better: " in plain
     assert "judge" not in plain
     shown = invoke("runs", "show", run).stdout

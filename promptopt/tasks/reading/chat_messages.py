@@ -122,7 +122,8 @@ def _content(content: object) -> tuple[str, list[ToolCall], list[Message]]:
     texts: list[str] = []
     calls: list[ToolCall] = []
     results: list[Message] = []
-    for part in cast("list[object]", content) if isinstance(content, list) else [content]:
+    parts = cast("list[object]", content if isinstance(content, list) else [content])
+    for part in parts:
         if isinstance(part, str):
             texts.append(part)
             continue
