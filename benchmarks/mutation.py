@@ -50,6 +50,7 @@ TESTS = {
     "operators/traces": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
     "operators/dry": ["tests/optimizers/apo/test_apo_budget.py", "tests/optimizers/pmpo/test_pmpo_budget.py"],
     "operators/exemplars": [f"{GOLDEN}[opro]", "tests/optimizers/opro/test_opro_requests.py"],
+    "operators/marks": ["tests/operators/test_marks.py", "tests/optimizers/rlprompt"],
     "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
     "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
     "operators/quotes": ["tests/operators/test_quotes.py", f"{GOLDEN}[ape]"],

@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
     "judges": "Hold a judge against people's scores, or put it to the test.",
     "label": "Write a blind sheet of a run's replies, for people to say which is better.",
-    "verdict": "Say whether a run's winner is better, by the labels of people and its judge.",
+    "verdict": "Say whether a run's winner is better, by the labels of people and its judge or metric.",
     "migrate": "Move a prompt to other models, and test that it is no worse there.",
     "report": "Write what a run found, or several, as one HTML file.",
     "runs": "List, show, compare, delete and export what was run.",

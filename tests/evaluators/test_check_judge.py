@@ -79,8 +79,10 @@ def test_the_search_asks_the_judge_alone_and_the_end_the_check_judge_alone(tmp_p
     found = searched(tmp_path / "s.db", judge, check)
     assert found.best.prompt["instruction"] == FLATTERY
     test, dev = (each.n for each in (found.best.test, found.best.dev) if each is not None)
-    # Equal replies of one prompt to one input are one call; both prompts are scored on the same items.
-    assert found.by_role["check_judge"].calls == check.calls == 2 * (test + dev)
+    # Equal replies of one prompt to one input are one call; both prompts are scored on the same items. Then four kinds of
+    # probes are made of each one's replies to twenty items.
+    assert found.by_role["check_judge"].calls == check.calls
+    assert 2 * (test + dev) < check.calls <= 2 * (test + dev) + 2 * 4 * 20
     train = {text_of(request) for request in judge.log if isinstance(request, Request)}
     assert found.by_role["judge"].calls == judge.calls == len(train)
     assert found.search is not None
