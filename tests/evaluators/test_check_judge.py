@@ -79,7 +79,7 @@ def test_the_search_asks_the_judge_alone_and_the_end_the_check_judge_alone(tmp_p
     found = searched(tmp_path / "s.db", judge, check)
     assert found.best.prompt["instruction"] == FLATTERY
     test, dev = (each.n for each in (found.best.test, found.best.dev) if each is not None)
-    # Equal replies of one prompt to one input are one call; both prompts are scored on the same items. Then four kinds of
+    # Equal replies of one prompt to one input are one call; both are scored on the same items. Then four kinds of
     # probes are made of each one's replies to twenty items.
     assert found.by_role["check_judge"].calls == check.calls
     assert 2 * (test + dev) < check.calls <= 2 * (test + dev) + 2 * 4 * 20
