@@ -22,7 +22,7 @@ from promptopt.cli.foreseen import (
     within_dollars,
     without_price,
 )
-from promptopt.cli.rehearsal import played
+from promptopt.cli.rehearsal import Spread, played
 from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
@@ -64,6 +64,8 @@ class Forecast:
     alpha: float = ALPHA
     evaluations: int | None = None
     """Of the search, the final choice and the test; None where the plan is unknown."""
+    spread: Spread | None = None
+    """The least and the most of it, where a single figure cannot stand for both."""
 
     @property
     def systems(self) -> tuple[str, str]:
@@ -78,6 +80,7 @@ class Forecast:
             "method": self.config.method,
             "seed": self.config.seed,
             "evaluations": self.evaluations,
+            "spread": None if self.spread is None else asdict(self.spread),
             "roles": {role.role: asdict(role) for role in self.roles},
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
@@ -90,6 +93,8 @@ class Forecast:
     def describe(self) -> str:
         """The forecast for people."""
         lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        if self.spread is not None:
+            lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.plan.describe()))
         lines.append(sentence(smallest(self.plan.test, self.smallest_gain, len(self.task.test))))
         if self.look > 1:
@@ -135,16 +140,17 @@ def forecast(config: RunConfig) -> Forecast:
     roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
     roles += players(specs, prices)
     winner, evaluations = own.initial, None if cells is None else cells + arranged.reserve.evaluations
+    spread = None
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.model]) for role in roles], budget.usd)
-        evaluations, winner = taken.evaluations, taken.winner
+        evaluations, winner, spread = taken.evaluations, taken.winner, taken.spread
     speed, runs = speed_of(config, proposer)
     look, alpha = _look(sealed := task.test[: arranged.test])
     return Forecast(
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
         _warnings((*own.warnings, unasked, too_little(optimizer, room))),
-        _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations,
+        _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations, spread,
     )  # fmt: skip
 
 

@@ -9,15 +9,16 @@ whatever form a request asks for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 
 from promptopt import api
 from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
-from promptopt.cli.stand_ins import Proposer, StandIn, World, judged, utterance
+from promptopt.cli.stand_ins import IDLE, LOOSE, STEADY, Climate, Proposer, StandIn, World, judged, utterance
 from promptopt.comparison.user_prompts import induced
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
@@ -29,6 +30,9 @@ from promptopt.types import Prompt
 
 MINUTES = 0.5
 """What a rehearsal may take; of a longer search it says what its first part takes."""
+FAR_APART = 1.5
+"""What ends of a search may differ by, as a factor, before both are told. Ours."""
+NOTHING = (0.0, 0.0, 0.0)
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
 
@@ -47,12 +51,37 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """(least, most) evaluations and tokens of a search that may end early or late, as the models' answers will be."""
+
+    evaluations: tuple[int, int]
+    tokens: tuple[int, int]
+
+    @classmethod
+    def of(cls, ends: Sequence[Played]) -> Spread | None:
+        """None where all ends are near each other."""
+        evaluations = [each.evaluations for each in ends]
+        tokens = [round(sum(read + written for _, read, written in each.roles.values())) for each in ends]
+        if all(max(counts) <= FAR_APART * min(counts) for counts in (evaluations, tokens)):
+            return None
+        return cls((min(evaluations), max(evaluations)), (min(tokens), max(tokens)))
+
+    def describe(self) -> str:
+        """In half a sentence."""
+        (few, many), (short, long) = self.evaluations, self.tokens
+        said = f"{few:,} to {many:,} evaluations and " if FAR_APART * few < many else ""
+        return f"what the models answer decides how far it goes: {said}{short:,} to {long:,} tokens are likely"
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """What a whole search takes: (calls, tokens read, tokens written) by role, evaluations; and what it found."""
 
     roles: Mapping[str, tuple[float, ...]]
     evaluations: int
     winner: Prompt
+    spread: Spread | None = None
+    """The least and the most of it, where these are far apart."""
 
 
 def rehearse(
@@ -62,13 +91,14 @@ def rehearse(
     evaluators: tuple[Evaluator, Evaluator],
     budget: Budget,
     seed: int,
+    climate: Climate = STEADY,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
     `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users, of the check
     judge and of the teacher, where there are such.
     """
-    world = World(task, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
+    world = World(task, climate, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
     judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
     last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
@@ -202,21 +232,42 @@ def played(
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
 
-    A rehearsal that time ended is a part of it. One that ended of itself before its cap is drawn out to it where it
-    came near: a search with better ideas goes on.
+    It is played in two climates, and told as their mean. A rehearsal that time ended is a part of the search. One that
+    ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
-    arranged = budget[1]
-    rehearsed = rehearse(task, optimizer, specs, evaluators, _playable(*budget), seed)
-    if rehearsed is None:
+    climates = (STEADY, LOOSE)
+    once = replace(_playable(*budget), minutes=MINUTES / len(climates))
+    plays = [rehearse(task, optimizer, specs, evaluators, once, seed, climate) for climate in climates]
+    if any(each is not None and each.result.status == "finished" and not each.proposer.calls for each in plays):
+        # It tries what there is, and how soon that is done depends on how much can go.
+        plays.append(rehearse(task, optimizer, specs, evaluators, once, seed, IDLE))
+    ends = [end for each in plays if each is not None for end in _ends(each, budget[1], cells)]
+    if not ends:
         return None
-    capped, planned = bool(arranged.granted), None if cells is None else cells + arranged.reserve.evaluations
+    roles = dict.fromkeys(role for each in ends for role in each.roles)
+    counts = {role: [each.roles.get(role, NOTHING) for each in ends] for role in roles}
+    mean = {role: tuple(map(fmean, zip(*found, strict=True))) for role, found in counts.items()}
+    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, Spread.of(ends))
+
+
+def _ends(rehearsed: Rehearsed, arranged: Allocation, cells: int | None) -> tuple[Played, Played]:
+    """Where the search may end: as it was played, and drawn out to its cap where it may go on."""
+    planned = None if cells is None else cells + arranged.reserve.evaluations
     done = rehearsed.result.spent.evaluations
     part = rehearsed.result.status == "suspended"
-    longer = planned / done if planned is not None and done else 1.0
-    draw_out = part or (capped and 1.0 < longer <= MOST_DRAWN_OUT)
-    drawn = max(1.0, longer) if draw_out else 1.0
+    longer = max(1.0, planned / done) if planned is not None and done else 1.0
+    if part:
+        whole = _drawn_out(rehearsed, longer, longer)
+        return whole, whole
+    # Only ideas draw a search out: one that asks for none ends where it has tried what there is.
+    goes_on = bool(arranged.granted) and rehearsed.proposer.calls > 0 and longer <= MOST_DRAWN_OUT
+    return _drawn_out(rehearsed, 1.0, 1.0), _drawn_out(rehearsed, longer if goes_on else 1.0, 1.0)
+
+
+def _drawn_out(rehearsed: Rehearsed, drawn: float, proposing: float) -> Played:
+    """So many times as many evaluations, and requests to the proposer."""
     # The final choice by a model of its own is as long as it is, however long the search.
-    factors = {"task": drawn, "check": 1.0, "proposer": drawn if part else 1.0}
+    factors = {"task": drawn, "check": 1.0, "proposer": proposing}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
     for each in rehearsed.others:
         if each.calls:
@@ -228,4 +279,4 @@ def played(
     asked = [(each.calls, each.read, each.written) for each in rehearsed.judges]
     if asked:
         found["judge"] = tuple(drawn * sum(counts) for counts in zip(*asked, strict=True))
-    return Played(found, round(drawn * done), rehearsed.result.best.prompt)
+    return Played(found, round(drawn * rehearsed.result.spent.evaluations), rehearsed.result.best.prompt)
