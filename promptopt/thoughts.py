@@ -11,16 +11,21 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+_THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|analysis)"
 _NAMES = (
-    r"(?:(?:[a-z]{1,12}[_\-]){0,3}(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad|reflection|monologue)|cot)"
+    rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\-]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratchpad|reflection|deliberation|monologue)"
+    r"(?:[_\-]?(?:process|trace|content|steps?|mode))?[0-9]{0,2}|cot|思考)"
 )
 _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
-    rf"(?:(?:<|&lt;)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;)"
-    r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|[Tt]hink(?:ing)?)\s?\]"
+    rf"(?:(?:<|\[)\s?(?:(?P<end7>end)|begin|start)[_\- ](?:of_)?{_THOUGHT}\s?(?:>|\])"
+    rf"|<[|｜]{_THOUGHT}[_▁](?:(?P<end8>end)|start|begin)[|｜]>"
+    r"|<unused94>(?:thought\n)?|(?P<end9><unused95>)|\AThinking\.\.\.\s{0,4}\n|(?P<end10>\.\.\.done thinking\.)"
+    rf"|(?:<|&lt;|＜)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;|＞)"
+    r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|THOUGHTS?)\s?\]"
     r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
-    r"|<\|(?:(?P<end5>end)|begin|start)_(?:of_)?(?:thought|think(?:ing)?|reasoning)\|>"
-    rf"|<\|\s?(?P<end4>/?)\s?{_NAMES}\s?\|>"
+    rf"|<[|｜](?:(?P<end5>end)|begin|start)[_▁](?:of[_▁])?{_THOUGHT}[|｜]>"
+    rf"|<[|｜]\s?(?P<end4>/?)\s?{_NAMES}\s?[|｜]>"
     rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
     rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>)",
     re.IGNORECASE,
@@ -30,7 +35,13 @@ _STOP = re.compile(
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>\s*\Z"
 )
 """What chat templates write where a turn ends: some servers let it through, and some models go on with another turn."""
-_MAY_OPEN = re.compile(r"[<\[◁]|&lt;")
+_MAY_OPEN = re.compile(r"[<\[◁＜]|&lt;|done thinking\.")
+_FOLDED = re.compile(
+    r"<details\b(?:[^<>]{0,300}\btype=[\"']?reasoning[^<>]{0,300}>"
+    rf"|[^<>]{{0,300}}>\s{{0,9}}<summary>[^<>]{{0,40}}\b{_THOUGHT}\b[^<>]{{0,60}}</summary>).*?(?:</details>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How chat front ends fold a thought away; other texts are folded so, too, so their end alone is no mark."""
 _PREAMBLE = re.compile(
     r"(?:sure|okay|ok|certainly|of course|hm+|let me think|all ?right|well)\b[^\n:]{0,60}", re.IGNORECASE
 )
@@ -45,7 +56,7 @@ def spoken(reply: str) -> str | None:
     None where a thought never ends: whatever stands in it is no answer. A reply without thoughts is itself, up to where
     its turn ends.
     """
-    reply = turn(reply)
+    reply = unfolded(turn(reply))
     marks = _marks(reply)
     if not marks:
         return reply
@@ -64,12 +75,18 @@ def turn(reply: str) -> str:
     return reply if found is None or (found[0].startswith("</s>") and "<s>" in reply) else reply[: found.start()]
 
 
+def unfolded(reply: str) -> str:
+    """The reply without the thoughts that a chat front end folds away."""
+    return _FOLDED.sub("", reply) if "<details" in reply else reply
+
+
 def written(reply: str, tags: Sequence[str] = ()) -> str:
     """The reply without thoughts, trimmed, for who asked for a text of some length; "" where a thought never ends.
 
     `tags`: those the text was asked for in. Between a pair of them marks belong to the text ("think in <think> tags");
     in a reply without such a pair, only a thought before the text is one.
     """
+    reply = unfolded(reply)
     marks = _marks(reply)
     start = _after_head(reply, marks)
     if start is None:
@@ -101,7 +118,8 @@ def _is_quoted(text: str, mark: re.Match[str]) -> bool:
 
 
 def _closes(mark: re.Match[str]) -> bool:
-    return any(mark[f"end{number}"] for number in range(1, 7))
+    # No form of a mark has more than one group.
+    return mark.lastgroup is not None and mark[mark.lastgroup] != ""
 
 
 def _after_head(text: str, marks: Sequence[re.Match[str]]) -> int | None:

@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any, Self, cast
 
 from promptopt.digits import decimal_comma, in_millions
-from promptopt.errors import Endless, EvaluatorError
+from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
@@ -79,8 +79,20 @@ class Generation:
 
     @classmethod
     def for_task(cls, task: Task) -> Self:
-        """The evaluator with the task's own metric and answer. Raises ConfigError where either cannot be resolved."""
-        return cls(task, task.metric, task.answer)
+        """The evaluator with the task's own metric and answer.
+
+        Raises ConfigError where either cannot be resolved, and DataError for a target that a metric of ours cannot use:
+        one in the test would else end a run that has been paid for.
+        """
+        made = cls(task, task.metric, task.answer)
+        if task.metric in metrics.OF_TARGETS:
+            for split in ("train", "dev", "test"):
+                for example in getattr(task, split):
+                    try:
+                        made._measure("", example)
+                    except DataError as cause:
+                        raise DataError(f"task {task.name!r}, {split} example {example.id}: {cause}") from cause
+        return made
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises EvaluatorError naming the cell when metric or reader fails on it.

@@ -93,6 +93,10 @@ _METRICS: dict[str, Metric] = {
 }
 
 
+OF_TARGETS = ("choice", "number", "regex")
+"""Metrics that not every text can be a target of."""
+
+
 def resolve(metric: str | Metric, comma: bool = False) -> Metric:
     """The metric of that name, or the function that `module:function` names; a callable is its own metric.
 

@@ -19,17 +19,23 @@ _SEPARATORS = re.compile(r"[\s\-/]+")
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
     r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
-    r"as|classified|labell?ed|case|of|to|think|believe|say|see|find|it|its|this|that|is|thats|sure|certain|clear|if|"
-    r"whether|at|all)\s+){0,5}"
+    r"as|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
+    r"it|its|this|that|is|thats|sure|certain|clear|if|whether|at|all|"
+    r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
 )
 _NEGATION = re.compile(
-    r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|never|neither|nor|non|no|without|hardly|"
-    r"rather\s+than|instead\s+of|as\s+opposed\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out)[\s\-]+"
-    rf"{_FILLERS}\W{{0,3}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่|ليس|غير)\W{{0,2}}$"
+    r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
+    r"no|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
+    r"anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
+    r"inte|ikke|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
+    rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่|ليس|غير)\W{{0,2}}$"
 )
-# Japanese and Korean deny behind the word: ではない, 아니다.
-_DENIED_AFTER = re.compile(r"\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])")
-_SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor)\b|/)\W{0,4}(?:an?\s)?")
+# Japanese and Korean deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
+_DENIED_AFTER = re.compile(
+    r"\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
+    r"[*\"'`)\]}]{0,4}\s{0,3}(?:$|[\n,;.!}|<])"
+)
+_SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor|noch|ni|ни)\b|/)\W{0,4}(?:an?\s)?")
 """Between two labels that one negation denies: "neither positive nor negative"."""
 
 _PASSING = frozenset(
@@ -45,11 +51,12 @@ _STATED = re.compile(
 )
 _IS = re.compile(r"[ \t]+(?:is|was)\b")
 
+_ASKED_UNSPACED = r"(?:判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
 _ASKED = (
     r"(?:label|category|class|classification|sentiment|choice|verdict|prediction|predicted|intent|result|output|final|"
-    r"decision|conclusion|rating|emotion|stance|polarity|topic|判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
+    rf"decision|conclusion|rating|emotion|stance|polarity|topic|{_ASKED_UNSPACED})"
 )
-_ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED}")
+_ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED_UNSPACED}")
 # A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _SAID = re.compile(
@@ -61,15 +68,25 @@ _CLAUSE = re.compile(
     r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
 )
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
+_CORRECTED = re.compile(
+    r"(?:[.!?;\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
+    r"(?:wait|correction|scratch that|on second thoughts?|hold on|actually,|hmm+|sorry,)"
+)
+"""What takes back the answer that a reply opened with."""
 _WORD = re.compile(r"\w")
 FEWEST_RATINGS = 3
 """Labels that are numbers make a scale from so many on."""
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
 
 
+_UNSEEN = {ord(sign): "" for sign in "’\u00ad\u200b\u2060\ufeff"} | {ord(sign): "-" for sign in "\u2010\u2011"}
+"""Apostrophes, what breaks lines and shows nothing, and the hyphens that are told from "-" by a program alone."""
+
+
 def _fold(value: str) -> str:
     """Case, width, apostrophes and underscores away; lines and punctuation stay."""
-    value = value if value.isascii() else unicodedata.normalize("NFKC", value).replace("’", "")
+    if not value.isascii():
+        value = unicodedata.normalize("NFKC", value).translate(_UNSEEN)
     return value.casefold().replace("'", "").replace("_", " ").replace("−", "-")
 
 
@@ -80,9 +97,11 @@ def _pattern_of(label: str) -> str:
     if label.strip().startswith(("-", "+")):
         body = re.escape(label.strip()[0]) + body.removeprefix(re.escape(label.strip()[0]))
     first, last = label.strip()[0], label.strip()[-1]
-    before = "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])" if first.isdigit() else "")
+    before = (
+        "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])(?<!\d[,–/])(?<!\d\s[–-]\s)" if first.isdigit() else "")
+    )
     # "c" is not named by "c++", nor "1" by "1.5"; but "positive" is named by "positive+negative".
-    after = "" if _JOINED.match(last) else _AFTER + (r"(?!\.\d)" if last.isdigit() else "")
+    after = "" if _JOINED.match(last) else _AFTER + (r"(?![.,]\d|\s?[/–-]\s?\d)" if last.isdigit() else "")
     return before + body + after
 
 
@@ -252,6 +271,8 @@ class LabelReader:
 
     def _opening(self, folded: str, first: re.Match[str]) -> str | None:
         if _WORD.search(folded, 0, first.start()) or not self._ends(folded, first):
+            return None
+        if _CORRECTED.search(folded, first.end()):
             return None
         return self._name(first)
 

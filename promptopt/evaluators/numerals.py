@@ -78,6 +78,15 @@ _CUE = re.compile(
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
 _BOXED = re.compile(r"\\boxed\s*\{")
 _ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\b(?:not|never|nor|isn['’]t)\s{1,3}[$(\"'*]{0,3}|(?:±|\\pm)\s{0,3})$", re.IGNORECASE)
+"""Before a number that is not the answer, or that says how far off it may be."""
+_HEDGE = r"(?:(?:maybe|perhaps|possibly|even|about)\s{1,3})?[*$(\"']{0,4}"
+_OR = re.compile(rf"[*$)\"']{{0,4}}\s{{1,3}}or\s{{1,3}}{_HEDGE}[-−]?\.?[0-9]", re.IGNORECASE)
+_AFTER_OR = re.compile(rf"[0-9][*$)\"']{{0,4}}\s{{1,3}}or\s{{1,3}}{_HEDGE}$", re.IGNORECASE)
+_SEVERAL = ""
+"""What is read where an answer names two numbers to choose from."""
+_BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
+"""Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _VISIBLE = re.compile(r"\S")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
@@ -133,11 +142,11 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
             end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), (comma, spaces))
             if found is not None:
-                return found
+                return None if found == _SEVERAL else found
     for match in reversed(list(_NUMBER.finditer(plain))):
-        numbers = _spelled(match, plain, (comma, spaces))
+        numbers = [] if _ends_in(_DENIED, plain, match) else _spelled(match, plain, (comma, spaces))
         if numbers:
-            return numbers[-1]
+            return None if _ends_in(_AFTER_OR, plain, match) else numbers[-1]
     return None
 
 
@@ -159,6 +168,8 @@ def _plain(reply: str, comma: bool) -> str:
         text = _POWER.sub(" ", _IRRATIONAL.sub(" ", _DEGREE.sub(" ", text)))
     if "'" in text:
         text = fixed(text)
+    if comma and "," in text:
+        text = _BARE_COMMA.sub("0,", text)
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
@@ -193,10 +204,16 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _NUMBER.finditer(plain, begin, stop):
-            numbers = _spelled(match, plain, written)
+            numbers = [] if _ends_in(_DENIED, plain, match) else _spelled(match, plain, written)
             if numbers:
-                return numbers[0]
+                return _SEVERAL if _OR.match(plain, match.end()) else numbers[0]
     return None
+
+
+def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool:
+    """Whether what stands before a number ends in `pattern`. A sign belongs to the number."""
+    before = plain[max(0, match.start() - 32) : match.start()].rstrip(_MINUS)
+    return pattern.search(before) is not None
 
 
 def _spelled(match: re.Match[str], plain: str, written: tuple[bool, bool]) -> list[str]:

@@ -50,9 +50,12 @@ _CHOSEN = re.compile(
     rf"(?:it(?:'s|\sis)\s{{1,9}})?{_SURE}{_ONE}",
     re.IGNORECASE,
 )
+# "U.S." and "J. R. Smith" abbreviate words.
+_INITIALS = r"(?!\.\s?[A-Z]\.)"
 _MENTION = re.compile(
-    r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)|(?<![\w'.])([A-Z])\)(?=\s|$)"
-    r"|^[ \t]{0,9}(?:[-•>]\s{0,3}|[0-9]{1,3}[.)]\s{0,3})?([A-Z])[.:](?=\s|$)"
+    r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)"
+    r"|(?<![\w'.])(?<!\bor\s)(?<!\band\s)([A-Z])\)(?=\s|$)"
+    rf"|^[ \t]{{0,9}}(?:[-•>]\s{{0,3}}|[0-9]{{1,3}}[.)]\s{{0,3}})?([A-Z]){_INITIALS}[.:](?=\s|$)"
     r"|(?<=[.!?;,]\s)([A-Z]):(?=\s)",
     re.MULTILINE,
 )
@@ -63,10 +66,18 @@ _DENIED = re.compile(
 # Before the answer a reply may say to which question: "Question 3: B".
 _NUMBERED = r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:([A-Z])[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
+    rf"{_NUMBERED}(?:([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
+_NAMES = re.compile(
+    r"\b(?:vitamins?|hepatitis|type|grade|group|class|section|plan|team|figure|table|part|chapter|appendix|phase|stage|"
+    r"level|route|series|room|building|dr|mr|mrs|ms|prof|st)\b\.?\s{1,3}$",
+    re.IGNORECASE,
+)
+"""Before a letter that names something which is no option."""
+_UNLIKELY = re.compile(r"\b(?:not|cannot|can't|never|neither|nor|hardly|unlikely)\b[^.!?\n]{0,20}$", re.IGNORECASE)
+"""Before a letter that a reply ends in, and does not choose."""
 _CLOSING = re.compile(
     r"(?:(?<!could )(?<!might )(?<!may )"
     r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
@@ -88,13 +99,16 @@ def choice(reply: str) -> str | None:
         return None
     plain = _plain(said)
     for cue in (_MARKED, _ANSWER, _ASSERTED, _CHOSEN):
-        given = [_single(match, plain) for match in cue.finditer(plain)]
+        found = cue.finditer(plain)
+        if cue is _ASSERTED:
+            found = (match for match in found if not _NAMES.search(plain, max(0, match.start() - 24), match.start()))
+        given = [_single(match, plain) for match in found]
         if given:
             # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
-    found = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
-    mentions = [(m, letter) for m, letter in found if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]
-    if not found:
+    named = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
+    mentions = [(m, letter) for m, letter in named if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]
+    if not named:
         return _unmentioned(plain)
     if not mentions:
         return None
@@ -141,7 +155,11 @@ def _unmentioned(plain: str) -> str | None:
     if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
         return alone[-1]
     closing = _CLOSING.search(plain, max(0, len(plain) - 60))
-    return _letter(closing.groups()) if closing else None
+    if closing is None:
+        return None
+    before = plain[: closing.start(1)]
+    named = _NAMES.search(before, max(0, len(before) - 24)) or _UNLIKELY.search(before, max(0, len(before) - 40))
+    return None if named else _letter(closing.groups())
 
 
 def _bare(held: str) -> str:

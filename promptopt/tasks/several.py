@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from promptopt.protocols import Metric
 from promptopt.tasks.splits import Pool
+from promptopt.text import counted, shorten
 from promptopt.types import Example, canonical
 
 _ONE_EACH = ("exact", "contains", "regex", "number", "choice", "f1", "rouge_l", "bleu")
 """Metrics of one answer; to the others, and to a function of one's own, a list is one answer."""
 
 
+_NAMES = ("answer", "answers", "value", "text")
+"""What data sets call the member that holds the right answers."""
+_QUOTED = r"(?:'[^'\\]*'|\"[^\"\\]*\")"
+# Python would join texts that stand side by side.
+_PRINTED = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
+
+
 def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
     """The pool with a list of texts in place of a target taken apart: its first entry is the target, the rest accepted.
 
-    A list as JSON or as Python prints it, or the answers of SQuAD (`text`, `answer_start`) and of TriviaQA (`value`,
-    `aliases`). With the metric `number` also a list of numbers. Otherwise, and for metrics whose answers are lists
-    themselves (`set_f1`, `json`, own functions), the list stays as it is: JSON. It says so in a warning.
+    A list as JSON or as Python or numpy prints it, or such a list under a name of answers: those of SQuAD (`text`,
+    `answer_start`), of TriviaQA (`value`, `aliases`), `{"answer": [...]}`. With the metric `number` also a list of
+    numbers. Otherwise, and for metrics whose answers are lists themselves (`set_f1`, `json`, own functions), the list
+    stays as it is: JSON. It says so in a warning, and where JSON is left that a metric compares as a text.
     """
     if metric is not None and metric not in _ONE_EACH:
         return pool
@@ -29,10 +39,27 @@ def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
     parts = [tuple(_taken_apart(example, kinds) for example in part) for part in (pool.rows, pool.dev, pool.test)]
     count = sum(new is not old for part, given in zip(parts, (pool.rows, pool.dev, pool.test), strict=True)
                 for new, old in zip(part, given, strict=True))  # fmt: skip
-    if not count:
-        return pool
-    warning = f"in {count:,} rows the target is a list: each entry of it is a right answer"
-    return Pool(parts[0], parts[1], parts[2], (*pool.warnings, warning))
+    warnings = [f"in {count:,} rows the target is a list: each entry of it is a right answer"] if count else []
+    left = [each.target for part in parts for each in part if metric is not None and _is_json(each.target)]
+    if left:
+        warnings.append(
+            f"in {counted(len(left), 'row')} the target is JSON, such as {shorten(left[0], 60)}, and the metric "
+            f"{metric!r} compares it as a text; use the metric 'json', or a column of plain answers"
+        )
+    return Pool(parts[0], parts[1], parts[2], (*pool.warnings, *warnings)) if warnings else pool
+
+
+def _is_json(target: str) -> bool:
+    """Whether a target is a JSON object, or a list: nobody expects a model to write either where one answer is asked.
+
+    A list of numbers may be one answer.
+    """
+    if not target.startswith(("[", "{")):
+        return False
+    value = _value(target)
+    return isinstance(value, dict) or (
+        isinstance(value, list) and not any(isinstance(each, int | float) for each in cast("list[object]", value))
+    )
 
 
 def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
@@ -49,20 +76,34 @@ def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
 def _entries(text: str) -> Sequence[object]:
     value = _value(text)
     if isinstance(value, dict):
-        table = cast("dict[str, object]", value)
-        if table.keys() == {"text", "answer_start"}:
-            value = table["text"]
-        elif isinstance(table.get("aliases"), list) and "value" in table:
-            value = [table["value"], *cast("list[object]", table["aliases"])]
+        value = _answers_in(cast("dict[str, object]", value))
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
+def _answers_in(table: dict[str, object]) -> list[object] | None:
+    """The answers that an object holds under one of the names for them, and under `aliases`; None for other objects."""
+    aliases = table.get("aliases")
+    known = isinstance(aliases, list) and "value" in table
+    named = [name for name in _NAMES if name in table]
+    if not known and (len(named) > 1 or not {*named, "aliases", "answer_start"}.issuperset(table)):
+        return None
+    found: list[object] = []
+    for name in (*named, "aliases"):
+        value = table.get(name)
+        if isinstance(value, dict):
+            value = _answers_in(cast("dict[str, object]", value))
+        found += cast("list[object]", value) if isinstance(value, list) else [] if value is None else [value]
+    return found
+
+
 def _value(text: str) -> object:
-    """What the text writes: JSON, or a list as Python and pandas print it. Neither reading executes anything."""
+    """What the text writes: JSON, or a list as Python, pandas and numpy print it. Neither reading executes anything."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
+    if _PRINTED.fullmatch(text):
+        return [each[1:-1] for each in re.findall(_QUOTED, text)]
     try:
         # Only what begins as a list of texts does: any other target stays what it is.
         return ast.literal_eval(text) if text.startswith(("['", '["')) else None

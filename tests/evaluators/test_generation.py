@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from fake_task import FakeAsk, FakeTask
 
-from promptopt.errors import ConfigError, EvaluatorError, StopRun, UnknownName
+from promptopt.errors import ConfigError, DataError, EvaluatorError, StopRun, UnknownName
 from promptopt.evaluators.generation import REMEMBERED, Generation
 from promptopt.protocols import Evaluator
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
@@ -218,3 +218,17 @@ def test_right_answers_say_whether_three_numbers_can_be_one() -> None:
         task = FakeTask(metric="number", answer="number", train=(example,))
         (scored,) = Generation.for_task(task).score([Cell(PROMPT, example)], FakeAsk(reply))
         assert (scored.parsed, scored.value) == (readable, float(readable))
+
+
+@pytest.mark.parametrize(
+    ("metric", "bad", "good"), [("number", "12:05", "5"), ("choice", "0", "B"), ("regex", "((", "b")]
+)
+def test_a_target_in_the_test_that_the_metric_cannot_use_is_told_before_anything_is_paid(
+    metric: str, bad: str, good: str
+) -> None:
+    def task(last: str) -> FakeTask:
+        return FakeTask(metric=metric, test=(Example.of(good, q="1"), Example.of(last, q="2")))
+
+    Generation.for_task(task(good))
+    with pytest.raises(DataError, match="test example"):
+        Generation.for_task(task(bad))

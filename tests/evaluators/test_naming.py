@@ -295,6 +295,34 @@ NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [
             "refund, because the order status is known",
         ],
     ),
+    (
+        ("toxic", "non-toxic"),
+        "non-toxic",
+        ["non\u2011toxic", "Non\u2010Toxic.", "toxic: false", '{"toxic": "no"}', "is_toxic: no"],
+    ),
+    (("hate", "not hate"), "not hate", ["hate: no", "Hate = No."]),
+    (("positive", "negative"), "negative", ["- positive: no\n- negative: yes", "[ ] positive\n[x] negative"]),
+    (("positive", "negative"), "positive", ["\u2611 positive \u2610 negative", "pos\u00aditive", "positive: 'Yes'"]),
+    (
+        ("positive", "negative"),
+        None,
+        [
+            "I would not call this positive.",
+            "It cannot be described as positive",
+            "It lacks positive words",
+            "The opposite of positive.",
+            "Positive. Wait, negative.",
+            "Positive\u2026 Actually, the ending is negative.",
+            "nicht positive",
+            "no es positive",
+            "n\u2019est pas positive",
+        ],
+    ),
+    (("positiv", "negativ"), None, ["kein positiv", "weder positiv noch negativ", "nicht wirklich positiv"]),
+    (("positiv", "negativ"), "positiv", ["Das ist nicht negativ, sondern positiv."]),
+    (("technical", "billing"), "technical", ["Category: technical\nSubcategory: billing"]),
+    (("1", "2", "3", "4", "5"), None, ["4/10", "4-5", "4 – 5", "4,5"]),
+    (("1", "2", "3", "4", "5"), "4", ["4/5", "Rating: 4 (1-5)"]),
 ]
 """Labels that there are, the one that is meant (None: none can be read), and replies that mean it."""
 

@@ -150,6 +150,11 @@ SPELLED = {
     "Final answer: 1 000,50 kr": "1000.5",
     "#### 1,234": "1234",
     "The answer is at 12:00, so 5 hours": "5",
+    "The answer is not 12 but 15": "15",
+    "The answer isn't $12, it's $15": "15",
+    "It is 15, not 12.": "15",
+    "10 ± 2": "10",
+    "$10 \\pm 2$": "10",
     # variants of these
     "<think>It is 7.</think>\nThe result: **1.234,56 €**": "1234.56",
     "Result: 2,5 kg": "2.5",
@@ -325,6 +330,7 @@ NO_NUMBER = [
     "12:00", "at 12:30:15", "14h30", "3:1", "2024-05-01", "01.05.2024", "07/14/1938", "5/3/24", "2024-05-01T10:00:00Z",
     "192.168.1.1", "version 1.2.3", "0x1F", "x^2", r"\sqrt{2}", "2√3", "2π", r"\boxed{3\pi}", "A1 and B2", "5/0", "m²",
     "Answer: none", "۔", "一二三",
+    "The answer is 3 or 4.", "about 10 or 12", "**3** or maybe **4**", "The answer is not 12.",
 ]  # fmt: skip
 
 
@@ -343,6 +349,7 @@ def test_times_dates_versions_and_expressions_are_no_numbers(reply: str) -> None
     [
         ("1,234", "1234", "1,234"),
         ("1.234", "1.234", "1234"),
+        ("= ,5", "5", "0,5"),
         ("1.234.567", "1234567", "1234567"),
         ("1,234,567", "1234567", "1234567"),
         ("1.234,5", "1234.5", "1234,5"),

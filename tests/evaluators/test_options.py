@@ -308,6 +308,15 @@ UNREADABLE = [
     "CD",
     "Answer: ABC",
     "Answer: AB",
+    "A (or B)",
+    "A (and B)",
+    "The answer cannot be B",
+    "It can't possibly be B",
+    "Vitamin C is best",
+    "Plan B is right",
+    "U.S.A.",
+    "J. R. Smith",
+    "Dr. B.",
 ]
 
 

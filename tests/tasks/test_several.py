@@ -37,6 +37,16 @@ def right(target: str, metric: str | None = "exact") -> tuple[str, ...]:
         ("['Paris', \"l'Étoile\"]", "exact", ("Paris", "l'Étoile")),
         ('{"text": ["Paris", "City"], "answer_start": [0, 5]}', "f1", ("Paris", "City")),
         ('{"value": "Paris", "aliases": ["City"], "type": "x"}', "exact", ("Paris", "City")),
+        ('{"answer": ["Paris", "City"]}', "exact", ("Paris", "City")),
+        ('{"answers": ["Paris", "City"]}', "contains", ("Paris", "City")),
+        ('{"text": ["Paris"]}', "f1", ("Paris",)),
+        ('{"answer": "Paris", "aliases": ["City"]}', "exact", ("Paris", "City")),
+        ('{"answer": {"value": "Paris", "aliases": ["City"]}}', "exact", ("Paris", "City")),
+        ('{"aliases": ["Paris", "City"]}', "exact", ("Paris", "City")),
+        ("['Paris' 'City of Light']", "exact", ("Paris", "City of Light")),
+        ("['Paris'\n \"l'Étoile\"]", "exact", ("Paris", "l'Étoile")),
+        ('{"answer": "Paris", "text": "City"}', "exact", ('{"answer": "Paris", "text": "City"}',)),
+        ('{"answer": {"city": "Paris"}}', "exact", ('{"answer": {"city": "Paris"}}',)),
         ('{"text": ["Paris"], "mood": 1}', "exact", ('{"text": ["Paris"], "mood": 1}',)),
         ("['a', b]", "exact", ("['a', b]",)),
         ("[" * 5000, "exact", ("[" * 5000,)),
@@ -75,3 +85,15 @@ def test_each_right_answer_of_a_column_counts(tmp_path: Path, kind: str) -> None
     assert any("each entry" in warning for warning in task.warnings)
     measured = promptopt.evaluate(task, model=Scripted(lambda request: "City of Light"))
     assert measured.measured.score == 1.0
+
+
+def test_json_that_is_compared_as_a_text_is_said() -> None:
+    def said(target: str, metric: str | None) -> list[str]:
+        return [each for each in several_right(Pool((Example.of(target, q="1"),)), metric).warnings if "JSON" in each]
+
+    (warning,) = said('{"city": "Paris"}', "contains")
+    assert "in 1 row the target is JSON" in warning
+    assert "use the metric 'json'" in warning
+    assert said("[]", "exact")
+    for target, metric in [('{"city": "Paris"}', "json"), ("[1, 2]", "exact"), ("{x}", "exact"), ("[]", None)]:
+        assert not said(target, metric)

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 from promptopt.types import ToolCall, canonical
 
-THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 """Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
+_TEXTS = ("text", "value", "content", "thinking", "reasoning")
+_PART = frozenset((*_TEXTS, "type", "parts", "refusal"))
+"""The members by which a part of a content is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,12 @@ class Contents:
 
 def contents_of(message: Mapping[str, Any]) -> Contents:
     """The contents of a chat message. Raises ValueError for a content that is none."""
-    found = _of(message.get("content"))
+    content: object = message.get("content")
+    if isinstance(content, dict) and not _PART.intersection(cast("dict[str, Any]", content)):
+        # JSON that a gateway has read already.
+        found = Contents(canonical(cast("object", content)))
+    else:
+        found = _of(cast("object", content))
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         found = Contents(refusal, found.thought, refused=True)
@@ -74,8 +82,7 @@ def _of_part(part: Mapping[str, Any]) -> Contents:
     kind = str(part.get("type"))
     if "refusal" in kind and isinstance(part.get("refusal"), str):
         return Contents(part["refusal"], refused=True)
-    names = ("text", "value", "content", "thinking", "reasoning")
-    found = _of(next((part[name] for name in names if part.get(name) is not None), None))
+    found = _of(next((part[name] for name in _TEXTS if part.get(name) is not None), None))
     if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
         return Contents("", found.said + found.thought)
     return found

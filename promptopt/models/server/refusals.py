@@ -8,6 +8,8 @@ called so.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import cast
 
 from promptopt.types import Finish
 
@@ -28,19 +30,26 @@ _TOO_LONG = re.compile(
     r"|maximum (allowed |permitted )?(prompt|input)( size)? (is|of) \d"
     r"|max_(completion_)?tokens must be at least 1, got (-\d|0)"
     r"|(长度|上下文|字数)[^。\n]{0,20}(超|过长)|超[^。\n]{0,20}(长度|上下文|字数)|输入过长|(입력|컨텍스트)[^.\n]{0,30}초과|コンテキスト[^。\n]{0,30}超"
-    r"|range of input length should be|please reduce the length"
+    r"|range of input length should be|please reduce the length|expected maxLength: \d|string_too_long"
+    r"|(exceeds?|over|above) (the )?max(imum)? length|max(imum)? input characters|input is too (large|long) to process"
+    r"|dépasse la longueur maximale|(Eingabe|Prompt|Anfrage) ist zu lang|превышен\w*[^.!?\n]{0,60}(токен|контекст)"
     rf"|{_LENGTHS}[^!?\n]{{0,120}}{_EXCEEDS}|{_EXCEEDS}[^!?\n]{{0,120}}{_LENGTHS}",
     re.IGNORECASE,
 )
 _OVERRUN = r"(context (size|length|window|limit)|prompt|sequence length)"
 _CONTEXT_OVERRUN = re.compile(
     rf"context_length_exceeded|exceed_context_size|{_OVERRUN}[^.!?\n]{{0,60}}{_EXCEEDS}"
-    rf"|{_EXCEEDS}[^.!?\n]{{0,60}}{_OVERRUN}|max_(completion_)?tokens must be at least 1, got (-\d|0)",
+    rf"|{_EXCEEDS}[^.!?\n]{{0,60}}{_OVERRUN}|max_(completion_)?tokens must be at least 1, got (-\d|0)"
+    r"|context shift is disabled|input is too (large|long) to process",
     re.IGNORECASE,
 )
 """What a status that may also be an outage has to say: fewer words will do."""
-_TIME = re.compile(r"deadline|time(d)?[ -]?(out|limit)|quota|\brate\b|capacity", re.IGNORECASE)
+_TIME = re.compile(r"deadline|time(d)?[ -]?(out|limit)|quota|\brate\b|capacity|out of memory", re.IGNORECASE)
 """What else can be exceeded: such a request may be answered later."""
+_RATE = re.compile(
+    r"\brate[ _-]?limit|\bper[ _-](minute|second|hour|day)\b|\b[TR]P[MD]\b|too many requests|throttl", re.IGNORECASE
+)
+"""What some gateways say with 400: there are too many tokens, but not in this request."""
 _REPLY = re.compile(
     r"max_(completion_|new_|output_)?tokens\W[^!?\n]{0,60}(too large|at most|less than|<=|exceed|greater)", re.I
 )
@@ -59,7 +68,9 @@ _FILTERED = re.compile(
     r"|blocked (due to|for|by)[^.!?\n]{0,30}\bsafety|trust (&|and) safety|内容安全"
     r"|safety (system|check|filter|guidelines)|SAFETY_CHECK|responsible[ _]?ai|usage guidelines"
     r"|considered high risk|PROHIBITED_CONTENT|new_sensitive|sensitive_words|blocked by [^.!?\n]{0,20}guardrail"
-    r"|guardrail[^.!?\n]{0,40}(blocked|intervened|triggered)|敏感(内容|词|信息)|违规内容|内容违规|不安全",
+    r"|guardrail[^.!?\n]{0,40}(blocked|intervened|triggered|violat)|violated[^.!?\n]{0,30}(guardrail|moderation)"
+    r"|blocked entity|\bPII (was )?detected|request (was )?flagged|prohibited words"
+    r"|敏感(内容|词|信息)|违规内容|内容违规|不安全",
     re.IGNORECASE,
 )
 _LIKELY_FILTERED = re.compile(
@@ -82,18 +93,35 @@ _FINISHES: dict[str, Finish] = {
     "moderation": "filter", "guardrail_intervened": "filter", "image_safety": "filter", "flagged": "filter",
     "refusal": "refusal",
 }  # fmt: skip
-BROKEN_OFF = frozenset({
+_FILTERS = re.compile(
+    r"content_(filter|policy|risk|safety)|safety|prohibited|blocklist|moderat|sensitive|toxic|guardrail|(^|_)risk(_|$)"
+)
+_CUTS = re.compile(
+    r"(^|_)max_(\w+_)?(tokens?|length|len|context)(_|$)|(length|token|context)_(limit|window|length)|^context_length"
+    r"|^error_limit$|truncated"
+)
+_BREAKS = re.compile(
+    r"(^|_)(error|abort(ed)?|cancel(l?ed)?|failed|failure|timeout|timed_out|overloaded|unavailable|rate_limit(ed)?"
+    r"|out_of_memory|oom|interrupted|exception)(_|$)"
+)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_BROKEN_OFF = frozenset({
     "error", "abort", "aborted", "cancelled", "canceled", "failed", "timeout", "network_error", "server_error",
     "internal_error", "preempted", "overloaded", "engine_overloaded", "unavailable", "exception", "deadline_exceeded",
-    "insufficient_system_resource", "finish_reason_unspecified", "malformed_response", "interrupted",
+    "insufficient_system_resource", "unspecified", "malformed_response", "interrupted",
 })  # fmt: skip
-"""Finish reasons, in lower case, of replies that the server could not finish: an outage, whatever came before."""
+"""Finish reasons, in lower case, of replies that the server could not finish."""
 
 
 def outcome_of(status: int, described: str) -> Finish | None:
     """`rejected` or `filter` where one request is to blame for good, by its status and what is said; else None."""
     if status == 413:
         return "rejected"
+    # The status by which a gateway says that its guardrails failed a request.
+    if status == 446:
+        return "filter"
+    if says_rate(described):
+        return None
     if status in (400, 403, 422, 451) and _FILTERED.search(described):
         return "filter"
     # The sure words of filters come first: a filter's sentence may speak of lengths as well.
@@ -114,11 +142,28 @@ def refuses_roles(described: str) -> bool:
     return _ROLES.search(described) is not None
 
 
+def says_rate(described: str) -> bool:
+    """Whether a server asks for fewer requests, or fewer tokens in some time: the same request may pass later."""
+    return _RATE.search(described) is not None
+
+
 def finish_of(reason: object) -> Finish:
     """How a reply ended, by the server's word for it; `stop` for one that is not known."""
-    return _FINISHES.get(plain_reason(reason), "stop")
+    plain = plain_reason(reason)
+    if plain in _FINISHES:
+        return _FINISHES[plain]
+    return "filter" if _FILTERS.search(plain) else "length" if _CUTS.search(plain) else "stop"
+
+
+def breaks_off(reason: object) -> bool:
+    """Whether a finish reason says that the server could not finish: an outage, whatever came before."""
+    plain = plain_reason(reason)
+    return finish_of(reason) == "stop" and (plain in _BROKEN_OFF or _BREAKS.search(plain) is not None)
 
 
 def plain_reason(reason: object) -> str:
-    """A finish reason in one spelling: `FinishReason.MAX_TOKENS` and `max-tokens` are `max_tokens`."""
-    return str(reason).lower().rpartition(".")[2].replace("-", "_")
+    """A finish reason in one spelling: `FinishReason.MAX_TOKENS`, `maxTokens` and `{"type": "max-tokens"}` are one."""
+    if isinstance(reason, Mapping):
+        reason = cast("Mapping[str, object]", reason).get("type")
+    words = _HUMP.sub("_", str(reason).strip()).lower().rpartition(".")[2]
+    return re.sub(r"[\s\-]+", "_", words).removeprefix("finish_reason_").removeprefix("stop_reason_")

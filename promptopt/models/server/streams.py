@@ -85,6 +85,10 @@ def _add(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for form in ("delta", "message"):
         if isinstance(piece.get(form), dict):
             message = choice.setdefault("message", {})
+            whole: object = cast("dict[str, Any]", piece[form]).get("content")
+            if form == "message" and isinstance(whole, str) and whole and whole == message.get("content"):
+                # All that came in pieces, once more.
+                del message["content"]
             for name, value in cast("dict[str, Any]", piece[form]).items():
                 if isinstance(value, str) and name in ("content", "refusal", *THOUGHT_FIELDS):
                     known = message.get(name)

@@ -14,12 +14,15 @@ from promptopt.errors import ConfigError, Refused, RequestRefused
 from promptopt.models.server.contents import calls_of, contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
-from promptopt.models.server.refusals import BROKEN_OFF, finish_of, outcome_of, plain_reason, refuses_roles
+from promptopt.models.server.refusals import breaks_off, finish_of, outcome_of, refuses_roles, says_rate
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.text import visible
 from promptopt.types import Reply, Request, Token, ToolCall
 
-_NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
+_NO_MONEY = re.compile(r"insufficient_quota|exceeded_current_quota|billing", re.IGNORECASE)
+_SAYS_NO_MONEY = re.compile(
+    r"insufficient (balance|credit|fund)|credit balance is too low|余额不足|欠费", re.IGNORECASE
+)
 _REFUSES = re.compile(
     r"unsupported|not support|unknown|unrecogni[sz]ed|not (permitted|allowed|available|accepted|configurable)"
     r"|extra inputs|deprecated|only .{0,40}(allowed|supported|accepted|permitted|value)|may only be"
@@ -36,10 +39,11 @@ _KEY = re.compile(r"\b(sk|gsk|hf|xai)[-_][\w*.-]{6,}|\bBearer \S+")
 _SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _FOR_GOOD = re.compile(
     r"\b40[1-4]\b|(invalid|incorrect|wrong|missing)[^.!?\n]{0,20}(api[ _-]?key|token)|unauthori[sz]ed"
-    r"|(model|deployment)[^.!?\n]{0,60}(not found|not exist)",
+    r"|(model|deployment)[^.!?\n]{0,60}not exist|\bnot found\b",
     re.IGNORECASE,
 )
 """What no retry mends, said with status 200: a gateway passes the error of another server on."""
+_SAID = ("message", "msg", "detail", "error_msg", "errorMessage")
 _SHOWN = 300
 
 
@@ -93,14 +97,17 @@ class Failure:
                 f"{server} answered {self.status} ({shown}): this model takes no such messages; use a layout without "
                 f"a system message (`promptopt evaluate --layouts` tries them all)"
             )
-        if self.status in (408, 409, 425, 429) or self.status >= 500:
+        slower = self.status == 429 or (self.status in (400, 403, 422) and says_rate(described))
+        # 424 and 499: a server behind this one failed, or hung up.
+        if slower or self.status in (408, 409, 424, 425, 499) or self.status >= 500:
             # An empty account is told as 429 too, and no waiting mends it.
-            if self.status != 429 or not _NO_MONEY.search(self.code):
+            empty = _NO_MONEY.search(self.code) is not None or _SAYS_NO_MONEY.search(self.message) is not None
+            if self.status != 429 or not empty:
                 pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
                 raise Outage(
                     f"answered {self.status} ({shown}){pause}",
                     retry_after_s=self.retry_after_s,
-                    overloaded=self.status in (429, 503, 529),
+                    overloaded=slower or self.status in (503, 529),
                 )
             advice = "top the account up, or use another model"
         kind = RequestRefused if self.status in (400, 422) else Refused
@@ -147,18 +154,24 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     if error is not None:
         return _failed(error)
     if not listed:
+        complaint = _complaint(answer)
+        if complaint:
+            return _failed(complaint)
         raise Outage("answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True)
     reason = choice.get("finish_reason")
-    if plain_reason(reason) in BROKEN_OFF:
+    if breaks_off(reason):
         raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
     try:
-        message = as_object(choice["message"]) if "message" in choice else {"content": choice["text"]}
+        message = _message_of(choice, reason)
         tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
         held = contents_of(message)
         calls = calls_of(message)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
     finish = "refusal" if held.refused else finish_of(reason)
+    if finish == "stop":
+        # What a gateway calls a stop may have been none for the server behind it.
+        finish = finish_of(choice.get("native_finish_reason"))
     text = held.said
     if held.thought.strip() and not text.strip() and finish in ("stop", "length"):
         # It never began to answer: readers say so, and an answer that its thoughts name is none.
@@ -180,10 +193,39 @@ def _as_choice(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+def _message_of(choice: Mapping[str, Any], reason: object) -> dict[str, Any]:
+    """The message of a choice of either endpoint. Where nothing was said before the filter or the cap, some have none.
+
+    Raises ValueError or KeyError where there is none and should be.
+    """
+    for name in ("message", "delta"):
+        if choice.get(name) is not None:
+            return as_object(choice[name])
+    if "text" not in choice and finish_of(reason) != "stop":
+        return {}
+    return {"content": choice["text"]}
+
+
+_NO_ERROR = ("", "0", "200", "ok", "success", "none", "null", "no error", "no_error", "false", "[]", "{}")
+
+
 def _is_error(value: object) -> bool:
     """Whether what an answer has under `error` is one; some gateways write "no error" there."""
     said = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
-    return any(each not in (None, "", 0, "0", 200, "200", "ok", "success", [], {}) for each in said)
+    return any(str(each).strip().lower() not in _NO_ERROR for each in said)
+
+
+def _complaint(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an answer without a choice says is wrong, in a form other than `error`; empty where it says nothing."""
+    errors, status = answer.get("errors"), answer.get("base_resp")
+    if isinstance(errors, list) and errors:
+        first = cast("list[object]", errors)[0]
+        return cast("dict[str, Any]", first) if isinstance(first, dict) else {"message": str(first)}
+    if isinstance(status, dict):
+        told = cast("dict[str, Any]", status)
+        return {"message": str(told.get("status_msg", "")), "code": told.get("status_code")}
+    said = next((answer[name] for name in _SAID if isinstance(answer.get(name), str) and answer[name]), None)
+    return {} if said is None else {"message": said, "code": answer.get("code"), "type": answer.get("type")}
 
 
 def _failed(error: object) -> Reply:

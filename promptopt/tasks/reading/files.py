@@ -146,9 +146,14 @@ def _json_lines(path: Path) -> Iterator[Row]:
 
 
 def _json(path: Path) -> Iterator[Row]:
+    text = "".join(read_lines(path))
     try:
-        value: object = json.loads("".join(read_lines(path)) or "[]")
+        value: object = json.loads(text or "[]")
     except json.JSONDecodeError as cause:
+        if cause.msg == "Extra data" and _is_object(text.lstrip().partition("\n")[0]):
+            # `datasets` and pandas write JSON Lines under this name.
+            yield from _json_lines(path)
+            return
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: {_unreadable(cause)}") from cause
@@ -161,6 +166,13 @@ def _json(path: Path) -> Iterator[Row]:
         )
     for number, entry in enumerate(cast("list[object]", value), start=1):
         yield _object(path, f"row {number}", entry)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _unreadable(cause: ValueError | RecursionError) -> str:

@@ -18,6 +18,7 @@ from typing import Any, cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.encoding import read_lines
+from promptopt.text import counted
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 200
@@ -33,14 +34,8 @@ def separated(path: Path) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST)
     lines = read_lines(path)
     head = list(islice(lines, _SHOWN))
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    first = head[0].strip().lower() if head else ""
-    skipped = first.startswith("sep=") and len(first) == 5
-    if skipped:
-        # Excel's own way to say it.
-        separator, head = first[-1], head[1:]
-    elif first != "sep=":
-        separator = _separator(head, separator)
+    separator, skipped = _said_or_found(head, "\t" if path.suffix.lower() == ".tsv" else ",")
+    head = head[skipped:]
     record: list[str] = []
 
     def fed() -> Iterator[str]:
@@ -48,9 +43,9 @@ def separated(path: Path) -> Iterator[Row]:
             record.append(line)
             yield line
 
-    reader = csv.reader(fed(), delimiter=separator)
+    reader = csv.reader(fed(), delimiter=separator, skipinitialspace=_quotes_after_space(head, separator))
     try:
-        header = [name.strip() for name in next(reader, list[str]())]
+        header = [name.strip("\u200b\ufeff").strip() for name in next(reader, list[str]())]
         # Spreadsheets leave empty columns at the end.
         while len(header) > 1 and not header[-1]:
             header.pop()
@@ -68,16 +63,40 @@ def separated(path: Path) -> Iterator[Row]:
             elif values:
                 _check_closed(last, separator)
                 line = reader.line_num + skipped
+                advice = (
+                    f"put quotes around a text that holds the separator ({_named(separator)})"
+                    if len(values) > width
+                    else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text "
+                    f"that holds a line break"
+                )
                 raise DataError(
-                    f"{path}: row {number} (it ends on line {line}) has {len(values)} values where the "
-                    f"header has {width} ({', '.join(header)}); put quotes around a text that holds the separator "
-                    f"({_named(separator)})"
+                    f"{path}: row {number} (it ends on line {line}) has {counted(len(values), 'value')} where the "
+                    f"header has {width} ({', '.join(header)}); {advice}"
                 )
         _check_closed(last, separator)
     except csv.Error as cause:
         raise DataError(
             f"{path}, line {reader.line_num + skipped}: {cause}; look for a quotation mark that is never closed"
         ) from cause
+
+
+def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
+    """The separator, and how many lines stand above the header: blank ones, and Excel's own way to say it."""
+    # A tab may be the separator that is named, so the line keeps its blanks.
+    first = head[0].strip('\r\n"').lower() if head else ""
+    said = first.startswith("sep=") and len(first) == 5
+    skipped = 0
+    while skipped < len(head) and (not head[skipped].strip() or (said and not skipped)):
+        skipped += 1
+    if said:
+        return first[-1], skipped
+    return (usual if first == "sep=" else _separator(head[skipped:], usual)), skipped
+
+
+def _quotes_after_space(head: list[str], separator: str) -> bool:
+    """Whether quotation marks stand behind a space: `"a, b", "c"`. They would else be a part of the value."""
+    values = [value for row in csv.reader(head, delimiter=separator) for value in row[1:]]
+    return any(value[:1] == " " and value.lstrip(" ")[:1] == '"' for value in values)
 
 
 def _separator(head: list[str], usual: str) -> str:

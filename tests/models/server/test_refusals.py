@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.models.server.refusals import finish_of, outcome_of, plain_reason
+from promptopt.models.server.refusals import breaks_off, finish_of, outcome_of, plain_reason
 
 FILTERED = [
     (400, "NSFW content detected in the prompt"),
@@ -17,6 +17,11 @@ FILTERED = [
     (403, "Request blocked by content safety service"),
     (400, "内容安全检测未通过"),
     (451, "censored"),
+    (400, "Violated guardrail policy"),
+    (400, "Guardrail was enabled and input is in violation"),
+    (400, "Violated OpenAI moderation policy"),
+    (400, "Blocked entity detected: EMAIL_ADDRESS by Guardrail: presidio"),
+    (446, "hooks failed"),
 ]
 TOO_LONG = [
     (400, "Your prompt has 9000 tokens; the limit is 8192."),
@@ -27,6 +32,13 @@ TOO_LONG = [
     (400, "the input token count is 40000 but the model only supports up to 32768"),
     (400, "输入长度超出模型最大上下文"),
     (400, "입력 토큰이 최대 컨텍스트를 초과했습니다"),
+    (400, "Malformed input request: expected maxLength: 2048, actual: 3000, please reformat your input and try again."),
+    (400, "1261 Prompt exceeds max length"),
+    (400, "the max input characters is 20000"),
+    (400, "La requête dépasse la longueur maximale du contexte (8192 jetons)."),
+    (500, "context shift is disabled"),
+    (500, "input is too large to process. increase the physical batch size"),
+    (413, "Request too large on tokens per minute (TPM): Limit 6000, Requested 9000"),
 ]
 NEITHER = [
     (400, "Unknown parameter: safety_settings"),
@@ -38,6 +50,9 @@ NEITHER = [
     (400, "max_tokens is too large: 100000. This model supports at most 4096 completion tokens"),
     (400, "n must be less than or equal to 8"),
     (401, "context length exceeded"),
+    (400, "Rate limit exceeded: too many tokens per minute"),
+    (422, "Too many requests: tokens per day over the limit"),
+    (500, "CUDA out of memory: the prompt does not fit, prompt too large"),
 ]
 
 
@@ -60,3 +75,38 @@ def test_finish_reasons_may_be_written_as_enumerations_are() -> None:
     assert finish_of("FinishReason.MAX_TOKENS") == finish_of("max-tokens") == "length"
     assert finish_of("FinishReason.SAFETY") == finish_of("content-filter") == "filter"
     assert plain_reason("Network-Error") == "network_error"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("ERROR_TOXIC", "filter"),
+        ("content_filter: PROHIBITED_CONTENT", "filter"),
+        ("FINISH_REASON_SAFETY", "filter"),
+        ("IMAGE_PROHIBITED_CONTENT", "filter"),
+        ("risk", "filter"),
+        ("ERROR_LIMIT", "length"),
+        ("maxTokens", "length"),
+        ("MAX_TOKENS_REACHED", "length"),
+        ("token_limit", "length"),
+        ("context_length", "length"),
+        ({"type": "length"}, "length"),
+        ({"type": "eos", "matched": 2}, "stop"),
+        ("COMPLETE", "stop"),
+        ("end_turn", "stop"),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "stop"),
+        (None, "stop"),
+    ],
+)
+def test_finish_reasons_are_told_by_their_words(reason: object, finish: str) -> None:
+    assert finish_of(reason) == finish
+    assert not breaks_off(reason)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["model_error", "engine_error", " Error ", "aborted_by_user", "USER_CANCEL", "rate_limit", "connection_error",
+     "FinishReason.ERROR", {"type": "abort"}, "out_of_memory", "FINISH_REASON_UNSPECIFIED"],
+)  # fmt: skip
+def test_a_reply_that_the_server_could_not_finish_is_an_outage(reason: object) -> None:
+    assert breaks_off(reason)

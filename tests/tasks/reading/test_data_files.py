@@ -76,7 +76,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
         ("missing.csv", "txt,label\na,b\n", "no column is named 'text'; did you mean 'txt'"),
         ("twice.csv", "text,text\na,b\n", "names the column 'text' twice"),
         ("ragged.csv", "text,label\na,b\n\nHello, world,no\n", r"row 3 \(it ends on line 4\) has 3 values where the"),
-        ("short.csv", "text,label\na\n", "has 1 values where the header has 2"),
+        ("short.csv", "text,label\na\n", "has 1 value where the header has 2"),
         ("quote.csv", 'text,label\n"' + "x" * 140_000, "look for a quotation mark that is never closed"),
         ("latin.csv", "text,label\nok,yes\ncaf\xe9,no\n".encode("latin-1"),
          r"is not UTF-8: byte 0xe9 at offset 21 \(line 3\); save it as UTF-8 \(in Excel: CSV UTF-8\), or convert it, "

@@ -36,6 +36,12 @@ def test_the_separator_is_found_whatever_the_ending_says(tmp_path: Path, separat
         ("text;price\nGood, really;3,5\nBad;1,2\n", {"text": "Good, really", "price": "3,5"}),
         ("sep=;\ntext;price\na,b;1\n", {"text": "a,b", "price": "1"}),
         ("SEP=|\r\ntext|price\r\na|1\r\n", {"text": "a", "price": "1"}),
+        ("sep=\t\ntext\tprice\na,b\t1\n", {"text": "a,b", "price": "1"}),
+        ('"sep=;"\ntext;price\na,b;1\n', {"text": "a,b", "price": "1"}),
+        ("\n\ntext;price\na,b;1\n", {"text": "a,b", "price": "1"}),
+        ('text, price\n"a, b", "1"\n', {"text": "a, b", "price": "1"}),
+        ('text, price\na, "1, 2"\n', {"text": "a", "price": "1, 2"}),
+        ("\u200btext,price\na,1\n", {"text": "a", "price": "1"}),
         ("text\na; b\nc\n", {"text": "a; b"}),
         ("\ufefftext;price;;\na;1;;\n", {"text": "a", "price": "1"}),
         ("text,price\na;b,1\nc;d,2\n", {"text": "a;b", "price": "1"}),
@@ -50,6 +56,22 @@ def test_a_row_that_does_not_fit_names_the_separator(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text;label\na;yes\nb;c;no\n")
     with pytest.raises(DataError, match="a semicolon"):
         list(read_rows(tmp_path / "a.csv"))
+
+
+def test_a_row_that_is_too_short_is_told_from_one_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na\n")
+    with pytest.raises(DataError, match="write all of them"):
+        list(read_rows(path))
+
+
+def test_json_lines_under_the_name_of_json_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"text": "a"}\n{"text": "b"}\n')
+    assert list(read_rows(path)) == [{"text": "a"}, {"text": "b"}]
+    path.write_text('[{"text": "a"}]\n{"text": "b"}\n')
+    with pytest.raises(DataError, match="Extra data"):
+        list(read_rows(path))
 
 
 def test_a_cell_may_be_as_long_as_a_book(tmp_path: Path) -> None:

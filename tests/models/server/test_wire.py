@@ -1,0 +1,98 @@
+"""What is made of an answer that is not as it should be, without a server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.streams import joined
+from promptopt.models.server.wire import Failure, read_reply
+from promptopt.types import Message, Request, Sampling
+
+ASKED = Request((Message("user", "What is it?"),), Sampling(max_tokens=64))
+
+
+def read(choice: dict[str, Any], **beside: Any) -> tuple[str, str]:
+    reply = read_reply({"choices": [{"index": 0, **choice}], **beside}, ASKED, "m")
+    return reply.text, reply.finish
+
+
+def said(text: object, reason: object = "stop", **beside: Any) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": text}, "finish_reason": reason, **beside}
+
+
+def test_a_choice_without_a_message_is_an_empty_reply_where_its_finish_says_why() -> None:
+    assert read({"finish_reason": "content_filter", "message": None}) == ("", "filter")
+    assert read({"finish_reason": "length"}) == ("", "length")
+    with pytest.raises(Outage, match="malformed"):
+        read({"finish_reason": "stop"})
+
+
+def test_what_the_server_behind_a_gateway_called_a_stop_is_heeded() -> None:
+    assert read(said("", native_finish_reason="SAFETY")) == ("", "filter")
+    assert read(said("half", native_finish_reason="MAX_TOKENS")) == ("half", "length")
+    assert read(said("all", native_finish_reason="end_turn")) == ("all", "stop")
+
+
+def test_json_that_a_gateway_has_read_already_is_the_text_it_was() -> None:
+    assert read(said({"answer": 5})) == ('{"answer":5}', "stop")
+    assert read(said({"type": "image"})) == ("", "stop")
+
+
+@pytest.mark.parametrize("error", ["none", "null", "OK", {"code": "OK", "message": "success"}, False])
+def test_an_error_that_is_none_spoils_no_answer(error: object) -> None:
+    assert read(said("yes"), error=error) == ("yes", "stop")
+
+
+@pytest.mark.parametrize("name", ["thinking", "thought", "reasoning_text", "reasoning_content"])
+def test_a_reply_that_is_only_thought_is_told_from_an_empty_one(name: str) -> None:
+    assert read({"message": {"content": "", name: "positive?"}, "finish_reason": "length"})[0].startswith("<think>")
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish"),
+    [
+        ({"object": "error", "message": "This model's maximum context length is 4096 tokens, not 5000"}, "rejected"),
+        ({"choices": None, "base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}, "filter"),
+        ({"errors": [{"code": 5021, "message": "The context window is exceeded by the prompt tokens"}]}, "rejected"),
+    ],
+)
+def test_an_error_with_status_200_may_be_one_requests_outcome(answer: dict[str, Any], finish: str) -> None:
+    assert read_reply(answer, ASKED, "m").finish == finish
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errors": [{"code": 7009, "message": "service busy"}], "success": False},
+        {"code": 50001, "msg": "service busy", "data": None},
+        {"base_resp": {"status_code": 1000, "status_msg": "service busy"}},
+        {"object": "error", "message": "service busy", "code": 500},
+    ],
+)
+def test_an_error_with_status_200_is_an_outage_in_the_servers_own_words(answer: dict[str, Any]) -> None:
+    with pytest.raises(Outage, match="service busy"):
+        read_reply(answer, ASKED, "m")
+
+
+@pytest.mark.parametrize("status", [424, 499])
+def test_what_failed_behind_a_server_may_pass(status: int) -> None:
+    with pytest.raises(Outage):
+        Failure.of(status, '{"error": "Request failed during generation: Server error"}', {}).settle("s", "")
+
+
+def test_a_rate_that_is_told_with_400_is_an_outage() -> None:
+    with pytest.raises(Outage) as raised:
+        Failure.of(400, '{"error": {"message": "Rate limit exceeded: too many tokens per minute"}}', {}).settle("s", "")
+    assert raised.value.overloaded
+
+
+def test_a_stream_that_ends_in_its_whole_message_says_it_once() -> None:
+    pieces: list[dict[str, Any]] = [{"delta": {"content": "po"}}, {"delta": {"content": "sitive"}}]
+    pieces.append({"message": {"content": "positive"}, "finish_reason": "stop"})
+    found = joined("\n\n".join(f"data: {json.dumps({'choices': [piece]})}" for piece in pieces))
+    assert found is not None
+    assert read_reply(found, ASKED, "m").text == "positive"
