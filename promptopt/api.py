@@ -76,13 +76,29 @@ def optimize(
             result = conduct(trial, asked.optimizer, begun)
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
-            store.end(trial.id, status=result.status, result={**result.to_json(), **_labelled(store, result)})
+            earlier = store.find(result.run_id).result
+            kept = {"pace": _pace(earlier, result), **_labelled(earlier, result)}
+            store.end(trial.id, status=result.status, result={**result.to_json(), **kept})
         return result
 
 
-def _labelled(store: Store, result: Result) -> dict[str, Any]:
+def _pace(earlier: Mapping[str, Any] | None, result: Result) -> dict[str, Any]:
+    """What the execution of this run that paid for most calls paid for, and how long it took: a later one pays nothing.
+
+    A record of another version holds none, and one that is damaged says nothing.
+    """
+    paid = result.paid
+    tokens = paid.prompt_tokens + paid.completion_tokens
+    now: dict[str, Any] = {"calls": paid.calls, "tokens": tokens, "wall_s": round(result.wall_s, 3)}
+    before = None if earlier is None else earlier.get("pace")
+    with suppress(KeyError, TypeError):
+        if before is not None and before["calls"] > now["calls"]:
+            return dict(before)
+    return now
+
+
+def _labelled(earlier: Mapping[str, Any] | None, result: Result) -> dict[str, Any]:
     """What people said of the very replies that this result is about, when it was last reached."""
-    earlier = store.find(result.run_id).result
     if earlier is None or "labelled" not in earlier or earlier.get("pairs") != result.pairs:
         return {}
     same = bool(result.pairs) or earlier.get("items") == [item.to_json() for item in result.items]

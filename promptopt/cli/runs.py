@@ -61,7 +61,8 @@ def result_of(record: RunRecord) -> Any:
     if record.result is None:
         how = "wait for its end" if record.status == "running" else "run its command again to go on"
         raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); {how}")
-    return record.result
+    # What earlier executions paid for is for dry runs, and no part of how this one ended.
+    return {name: value for name, value in record.result.items() if name != "pace"}
 
 
 @app.command("list")
@@ -106,14 +107,14 @@ def _listed(record: RunRecord) -> dict[str, Any]:
 
 
 def _outcome(result: Any) -> dict[str, Any]:
+    from promptopt.outcome.sentence import verdict_word
+
     start, best, gain = result["start"]["test"], result["best"]["test"], result["gain"]
-    # The word of people, where there is one, goes before the metric's.
-    decided = result.get("labelled", result)
     return {
         "task": str(result["task"]),
         "method": str(result["method"]),
         "model": str(result["model"]),
-        "verdict": "-" if gain is None else str(decided["verdict"]),
+        "verdict": verdict_word(result),
         "look": result["look"]["number"] if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
@@ -148,7 +149,7 @@ def show_run(run: RunName, json: options.AsJson = False) -> None:
         return
     from promptopt.reports.summary import summarise
 
-    show(summarise(result, exports=_is_found_again(record, result)))
+    show(summarise(result, exports=_is_found_again(record, result), again=False))
 
 
 @app.command()

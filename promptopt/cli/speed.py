@@ -30,9 +30,10 @@ def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
                 continue
             # A damaged record says nothing of the speed.
             with suppress(KeyError, TypeError):
-                paid, wall = result["paid"], float(result["wall_s"])
-                if paid["calls"] >= ENOUGH_CALLS and wall > 0:
-                    tokens += int(paid["prompt_tokens"]) + int(paid["completion_tokens"])
+                pace = result["pace"]
+                wall = float(pace["wall_s"])
+                if pace["calls"] >= ENOUGH_CALLS and wall > 0:
+                    tokens += int(pace["tokens"])
                     seconds += wall
                     runs += 1
     return (tokens / seconds, runs) if runs else (None, 0)

@@ -41,12 +41,12 @@ def verdict_line(report: Report) -> str:
     if said:
         return f"{said} {_look(report)}".rstrip()
     if report.get("basis") == "judge":
-        return of_judge(report, _interval(report))
+        return of_judge(report, interval_of(report))
     if report["verdict"] == "undecided":
         return of_left_out(report)
     on = f"on {_items(report)}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
-    level, (low, high) = _interval(report)
+    level, (low, high) = interval_of(report)
     numbers = (
         f"{words.difference(gain['mean'])}, {level} interval {_end(low)} to {_end(high)}, "
         f"{gain['test']} {words.p_value(gain['p_value'])}"
@@ -59,6 +59,14 @@ def verdict_line(report: Report) -> str:
         else "no evidence that the best one found is better"
     )
     return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look(report)}".rstrip()
+
+
+def verdict_word(report: Report) -> str:
+    """The verdict as `Result.verdict` has it; `-` where there is none, which `verdict_line` then says why."""
+    if report["gain"] is None or _all_useless(report):
+        return "-"
+    # The word of people, where there is one, goes before the metric's.
+    return str(report.get("labelled", report)["verdict"])
 
 
 def three_lines(report: Report) -> str:
@@ -80,7 +88,7 @@ def _without_numbers(report: Report) -> str:
     """What to say where nothing was compared: no reply could be read, nothing was proposed, or the start won."""
     start, best = report["start"], report["best"]
     on = f"on {words.count(best['test']['n'])} sealed test items"
-    if all(_useless(each["test"]) >= each["test"]["n"] for each in (start, best)):
+    if _all_useless(report):
         return (
             f"No verdict on any prompt: every reply {on} was cut short or could not be read. Raise the task's "
             f"max_tokens (a thinking model needs thousands), give it another answer reader, or rank its layouts with "
@@ -108,6 +116,12 @@ def _items(report: Report) -> str:
     return f"{words.count(most)} sealed test items{grouped}{finite}"
 
 
+def _all_useless(report: Report) -> bool:
+    """Whether no reply to a test item says anything, under either prompt."""
+    sides = [report[side]["test"] for side in ("start", "best")]
+    return all(each is not None and _useless(each) >= each["n"] for each in sides)
+
+
 def _useless(measured: Mapping[str, Any]) -> int:
     return measured.get("unreadable", 0) + measured.get("cut", 0)
 
@@ -132,7 +146,7 @@ def _end(value: float | None) -> str:
     return "unknown" if value is None else words.difference(value)
 
 
-def _interval(report: Report) -> tuple[str, tuple[float | None, float | None]]:
+def interval_of(report: Report) -> tuple[str, tuple[float | None, float | None]]:
     """The interval of the verdict's own level, and that level in words."""
     look = report.get("look")
     if look is None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from promptopt.outcome.sentence import interval_of, verdict_word
 from promptopt.reports import words
 from promptopt.reports.summary import Report, verdict_line
 
@@ -85,8 +86,9 @@ def word_diff(
 def compare(first: Report, second: Report) -> str:
     """Both runs' settings, scores and costs in columns, then the second winner against the first, word by word."""
     rows = [["", first["run_id"], second["run_id"]]]
-    for name in ("task", "method", "seed", "model", "proposer", "status", "verdict"):
+    for name in ("task", "method", "seed", "model", "proposer", "status"):
         rows.append([name, *(_said(report[name]) for report in (first, second))])
+    rows.append(["verdict", *(_said(verdict_word(report)) for report in (first, second))])
     for who in ("start", "best"):
         for split in ("dev", "test"):
             rows.append([f"{who} {split}", *(_measured(report[who][split]) for report in (first, second))])
@@ -109,9 +111,11 @@ def _gain(report: Report) -> str:
     gain = report["gain"]
     if gain is None:
         return "-"
-    low, high = gain["ci95"]
-    ends = " to ".join("unknown" if end is None else words.difference(end) for end in (low, high))
-    return f"{words.difference(gain['mean'])} ({ends})"
+    if report["best"]["prompt_id"] == report["start"]["prompt_id"]:
+        return "none, the start stays"
+    level, bounds = interval_of(report)
+    ends = " to ".join("unknown" if end is None else words.difference(end) for end in bounds)
+    return f"{words.difference(gain['mean'])} ({level}: {ends})"
 
 
 def _prompts(first: Report, second: Report) -> str:

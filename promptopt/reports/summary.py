@@ -10,10 +10,11 @@ from promptopt.reports import words
 from promptopt.text import counted, normalise
 
 
-def summarise(report: Report, *, exports: bool = True) -> str:
+def summarise(report: Report, *, exports: bool = True, again: bool = True) -> str:
     """Everything a person wants to know of a finished or suspended run, as plain text of at most 120 columns.
 
-    `exports`: whether a command can find the run's task again; that of a Python object it cannot.
+    `exports`: whether a command can find the run's task again; that of a Python object it cannot. `again`: whether
+    to name the command that shows this.
     """
     sections = [
         _verdict(report),
@@ -22,7 +23,7 @@ def summarise(report: Report, *, exports: bool = True) -> str:
         _front(report),
         _costs(report),
         _notes(report),
-        _use(report, exports=exports),
+        _use(report, exports=exports, again=again),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -141,7 +142,8 @@ def _notes(report: Report) -> str:
         notes.append(f"The search ended at a limit: {report['reason']}. A higher limit continues it where it stood.")
     notes += _guide(report)
     optimism = report["optimism"]
-    if optimism is not None:
+    # A start that stays was not chosen by dev.
+    if optimism is not None and report["best"]["prompt_id"] != report["start"]["prompt_id"]:
         notes.append(
             f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: by so much being "
             f"chosen by dev flatters it)."
@@ -174,7 +176,7 @@ def _guide(report: Report) -> list[str]:
     ]
 
 
-def _use(report: Report, *, exports: bool) -> str:
+def _use(report: Report, *, exports: bool, again: bool) -> str:
     run = report["run_id"]
     if report["status"] == "suspended":
         return f"Run {run}"
@@ -186,4 +188,4 @@ def _use(report: Report, *, exports: bool) -> str:
         ["", f"promptopt runs export {run} --out prompt.py", "then in Python: from prompt import messages"],
     ]
     found = exports and report["best"]["prompt_id"] != report["start"]["prompt_id"]
-    return words.columns([*(rows if found else []), seen])
+    return words.columns([*(rows if found else []), *([seen] if again else [])])

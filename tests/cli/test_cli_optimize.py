@@ -312,6 +312,9 @@ def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
 def test_dry_run_knows_the_speed_of_an_earlier_run(invoke: Invoke, task_file: str) -> None:
     invoke(*BASE, task_file)
     assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0
+    # Again, at no cost: what was learned of the speed stays.
+    invoke(*BASE, task_file)
+    assert json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--seed", "1").stdout)["minutes"] > 0
     other = invoke("optimize", "--task", task_file, "--method", "climb", "--model", "openai/x", "--dry-run")
     assert "Time: unknown" in other.stdout
 

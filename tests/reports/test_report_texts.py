@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptopt.outcome.sentence import verdict_word
 from promptopt.reports import words
 from promptopt.reports.diff import compare, word_diff
 from promptopt.reports.summary import summarise, verdict_line
@@ -143,6 +144,28 @@ def test_calls_of_a_batch_that_was_broken_off_are_explained() -> None:
     assert "broken off" not in summarise(changed(**ledgers))
     ledgers["paid"]["calls"] = 12
     assert "broken off" not in summarise(changed(status="suspended", gain=None, **ledgers))
+
+
+def test_a_start_that_stays_is_said_to_have_won_nothing() -> None:
+    kept = changed(verdict="no_evidence", best={**BETTER["best"], "prompt_id": BETTER["start"]["prompt_id"]})
+    assert "Optimism" in summarise(BETTER)
+    assert "Optimism" not in summarise(kept)
+    assert "none, the start stays" in compare(BETTER, kept)
+
+
+def test_a_gain_side_by_side_has_the_interval_of_its_look() -> None:
+    later = changed(look={"number": 2, "alpha": 0.0167, "interval": [0.05, 0.29], "shared": 3, "units": 200})
+    text = compare(BETTER, later)
+    assert "+0.170 (95 %: +0.100 to +0.240)" in text
+    assert "+0.170 (98.33 %: +0.050 to +0.290)" in text
+
+
+def test_there_is_no_verdict_in_a_word_where_nothing_was_read() -> None:
+    unread = changed(verdict="no_evidence")
+    for side in ("start", "best"):
+        unread[side]["test"]["unreadable"] = unread[side]["test"]["n"]
+    assert (verdict_word(BETTER), verdict_word(unread)) == ("better", "-")
+    assert verdict_line(unread).startswith("No verdict")
 
 
 def test_control_characters_cannot_move_the_cursor() -> None:
