@@ -12,11 +12,12 @@ import pytest
 
 from tests.golden.cases import CASES
 from tests.golden.chat_cases import CHAT_CASES
+from tests.golden.phrase_cases import PHRASE_CASES
 from tests.golden.program_cases import PROGRAM_CASES
 from tests.golden.trained import TRAINED_CASES
 
 FOLDER = Path(__file__).parent
-ALL = {**CASES, **PROGRAM_CASES, **CHAT_CASES, **TRAINED_CASES}
+ALL = {**CASES, **PHRASE_CASES, **PROGRAM_CASES, **CHAT_CASES, **TRAINED_CASES}
 
 
 @pytest.mark.parametrize("name", ALL)
