@@ -9,6 +9,7 @@ from promptopt.arguments import check_fields
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
+from promptopt.models.scripted import Scripted
 from promptopt.protocols import JUDGES, LocalAware, Model, Role, Simulating
 
 
@@ -73,6 +74,17 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
 
     Raises UnknownName and ConfigError.
     """
+    return _each_by(_placed, named, evaluators)
+
+
+def check_servers(named: str | Model | Models, *evaluators: object) -> None:
+    """Raise what `open_models` raises for a provider that is unknown or has no such server; open nothing."""
+    _each_by(_checked, named, evaluators)
+
+
+def _each_by(
+    place: Callable[[Models, str, Access], Model], named: str | Model | Models, evaluators: Sequence[object]
+) -> OpenModels:
     models = named if isinstance(named, Models) else Models(named)
     models, panel = _first_judge(models)
     assert not isinstance(models.judge, tuple)
@@ -99,7 +111,7 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
             access = replace(own, base_url=access.base_url, served_as=access.served_as) if same else own
         # One model, one set of connections, one pace.
         if (spec, access) not in open_already:
-            open_already[spec, access] = _placed(models, spec, access)
+            open_already[spec, access] = place(models, spec, access)
         return open_already[spec, access]
 
     task = opened(models.task)
@@ -187,6 +199,13 @@ def _placed(models: Models, spec: str, access: Access) -> Model:
     """Open in other processes, where it can be."""
     found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
     return _open(spec, access) if found is None else found
+
+
+def _checked(_: Models, spec: str, access: Access) -> Model:
+    from promptopt.models.specs import check_spec
+
+    check_spec(spec, access)
+    return Scripted(lambda _: "", name=spec)
 
 
 def _open(spec: str, access: Access) -> Model:

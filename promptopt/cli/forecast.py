@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.binding.evaluator import recast, verdict_evaluator
+from promptopt.binding.models import check_servers
 from promptopt.binding.plan import room_for, too_little
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
@@ -23,7 +24,7 @@ from promptopt.cli.foreseen import (
     without_price,
 )
 from promptopt.cli.rehearsal import Spread, played
-from promptopt.cli.request import evaluator_of, search_budget, settings_of, task_of
+from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
@@ -112,6 +113,7 @@ def forecast(config: RunConfig) -> Forecast:
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
+    check_servers(models_of(config), evaluator, check)
     checked = config.model if config.check_model is None else config.check_model
     proposer = proposer_of(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()

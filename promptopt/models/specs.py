@@ -14,7 +14,7 @@ from typing import Literal
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.prices import SCRIPTED, litellm_providers
-from promptopt.models.providers import HOSTED, Access, Provider, find
+from promptopt.models.providers import HOSTED, UNSAID, Access, Provider, find
 from promptopt.protocols import Model
 
 Mode = Literal["exact", "fast"]
@@ -34,22 +34,11 @@ def open_model(
     Raises UnknownName for an unknown provider, ConfigError where the model cannot be opened.
     """
     access = Access(base_url, served_as, key_variable, concurrency, requests_per_minute)
-    if base_url is not None:
-        from promptopt.models.server.address import check_address
-
-        check_address(base_url)
+    check_spec(spec, access)
     provider, _, rest = spec.partition("/")
-    known = registry.names("models")
-    if provider in known:
+    if provider in registry.names("models"):
         chosen = find(provider)
-        if base_url is not None and not chosen.takes_url:
-            raise ConfigError(
-                f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'"
-            )
-        if chosen.served is not None:
-            return chosen.served(rest, access)
-        _check_plain(provider, access)
-        return chosen.open(rest, base_url)
+        return chosen.open(rest, base_url) if chosen.served is None else chosen.served(rest, access)
     # litellm has servers of some of our engines' names; those are registered here, and never get this far.
     hosted = sorted({*HOSTED, *litellm_providers()})
     if provider in hosted and rest:
@@ -66,13 +55,25 @@ def open_model(
     raise _unknown(spec)
 
 
-def check_spec(spec: str) -> None:
-    """Raise what `open_model` raises for a provider that is unknown, and open nothing."""
+def check_spec(spec: str, access: Access = UNSAID) -> None:
+    """Raise what `open_model` raises for a provider that is unknown, or has no such server; open nothing."""
+    if access.base_url is not None:
+        from promptopt.models.server.address import check_address
+
+        check_address(access.base_url)
     provider, _, rest = spec.partition("/")
     # `scripted` is an object in a program, and opened by nobody.
     known = (SCRIPTED, *registry.names("models"))
     if provider not in known and not (rest and provider in {*HOSTED, *litellm_providers()}):
         raise _unknown(spec)
+    if provider in registry.names("models"):
+        chosen = find(provider)
+        if access.base_url is not None and not chosen.takes_url:
+            raise ConfigError(
+                f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'"
+            )
+        if chosen.served is None:
+            _check_plain(provider, access)
 
 
 def _unknown(spec: str) -> UnknownName:
