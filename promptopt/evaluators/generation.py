@@ -89,7 +89,8 @@ class Generation:
             for split in ("train", "dev", "test"):
                 for example in getattr(task, split):
                     try:
-                        made._measure("", example)
+                        # An answer that all of them look at, and that is the target of none.
+                        made._measure("{}", example)
                     except DataError as cause:
                         raise DataError(f"task {task.name!r}, {split} example {example.id}: {cause}") from cause
         return made

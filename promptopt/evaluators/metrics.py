@@ -93,7 +93,7 @@ _METRICS: dict[str, Metric] = {
 }
 
 
-OF_TARGETS = ("choice", "number", "regex")
+OF_TARGETS = ("choice", "json", "number", "regex")
 """Metrics that not every text can be a target of."""
 
 

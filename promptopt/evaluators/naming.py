@@ -70,7 +70,8 @@ _CLAUSE = re.compile(
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
 _CORRECTED = re.compile(
     r"(?:[.!?;\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
-    r"(?:wait|correction|scratch that|on second thoughts?|hold on|actually,|hmm+|sorry,)"
+    r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?|hold on"
+    r"|actually,|hmm+|sorry,)"
 )
 """What takes back the answer that a reply opened with."""
 _WORD = re.compile(r"\w")
@@ -183,9 +184,10 @@ class LabelReader:
             return self._opposite(list(dict.fromkeys(map(self._name, named))))
         if len(names) == 1:
             return names[0]
-        first_line = self._first_line(folded)
+        corrected = _CORRECTED.search(folded, meant[0].end()) is not None
+        first_line = None if corrected else self._first_line(folded)
         announced = self._announced(folded, meant) if first_line is None else first_line
-        opening = self._opening(folded, meant[0]) if announced is None else announced
+        opening = self._opening(folded, meant[0]) if announced is None and not corrected else announced
         bold = self._bold(folded, meant) if opening is None else opening
         # "Yes or no? No." asks itself first.
         said = folded.rpartition("?")[2] if bold is None and "?" in folded else ""
@@ -271,8 +273,6 @@ class LabelReader:
 
     def _opening(self, folded: str, first: re.Match[str]) -> str | None:
         if _WORD.search(folded, 0, first.start()) or not self._ends(folded, first):
-            return None
-        if _CORRECTED.search(folded, first.end()):
             return None
         return self._name(first)
 

@@ -24,6 +24,9 @@ _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\(?[0-9]{1,3}[.)])\s+")
 # From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
 _BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
+_QUOTED = r"(?:'[^'\\\n]{0,500}'|\"[^\"\\\n]{0,500}\")"
+_PRINTED = re.compile(rf"\[\s{{0,9}}{_QUOTED}(?:\s{{0,9}},\s{{0,9}}{_QUOTED})*\s{{0,9}},?\s{{0,9}}\]")
+"""A list as Python prints it."""
 _AND = re.compile(r"(?<!\s)\s+(?:and|und|et|y|&)\s+")
 _NONE = frozenset({"none", "nothing", "(none)", "no items", "n/a", "empty"})
 _EDGES = " \t\"'`*“”‘’«»「」.。"
@@ -74,6 +77,8 @@ def _items(text: str, apart: bool = False) -> frozenset[str]:
     value = _json_in(text)
     if isinstance(value, list):
         entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
+    elif (printed := _PRINTED.search(text)) is not None:
+        value = entries = [each[1:-1] for each in re.findall(_QUOTED, printed[0])]
     else:
         lines = [line for line in text.splitlines() if line.strip()]
         between = re.compile(r";") if ";" in text else _BETWEEN

@@ -11,6 +11,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.splits import DEFAULT_SPLITS, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.task_file import load_shipped, load_task_file, read_table
+from promptopt.text import shorten
 
 
 @checked
@@ -35,6 +36,12 @@ def load_task(
     if name in _library():
         return load_shipped(_folder() / f"{family}.toml", member, data, splits)
     path = Path(name)
+    try:
+        path.exists()
+    except OSError as cause:
+        raise ConfigError(
+            f"{shorten(name, 60)!r} is no name of a task or a file ({cause.strerror}); name one of both"
+        ) from cause
     if path.suffix == ".toml":
         return load_task_file(path, data=data, splits=splits, trust=trust, own_user=own_user)
     if name in registry.names("tasks"):
@@ -51,7 +58,7 @@ def load_task(
         raise DataError(
             f"there is no file {name} (looked in {Path.cwd()}); check the path, or see `promptopt tasks list`"
         )
-    beside = path.with_name(f"{path.name}.toml")
+    beside = Path(f"{name}.toml")
     if name and beside.is_file():
         raise ConfigError(
             f"no task is named {name!r}, but the task file {beside} is there; did you mean {str(beside)!r}?"

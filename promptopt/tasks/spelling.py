@@ -111,6 +111,10 @@ def other_mark(text: str, name: str) -> str | None:
         rf"%{inner}%",
         rf"(?<![\w$])\$\(?{inner}\b\)?",
         rf"\[+{_BLANK}{inner}{_BLANK}\]+(?!\()",
+        rf"<%[=-]?{_BLANK}[@.]?{inner}{_BLANK}-?%>",
+        rf"｛+{_BLANK}{inner}{_BLANK}｝+",
+        # Go writes the names of fields large.
+        rf"(?i:\{{\{{-?{_BLANK}\.{inner}{_BLANK}-?\}}\}})",
     )
     for form in forms:
         match = re.search(form, text)

@@ -126,3 +126,10 @@ def test_init_refuses_what_it_cannot_read(
     assert result.exit_code == 2
     assert expected in result.stderr
     assert not list(workplace.glob("own.toml*"))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "é" * 200 + ".toml", "/"])
+def test_what_can_be_no_name_of_a_task_is_said(invoke: Invoke, name: str) -> None:
+    result = invoke("tasks", "show", name)
+    assert result.exit_code == 2
+    assert "should not happen" not in result.output

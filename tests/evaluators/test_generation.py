@@ -221,7 +221,8 @@ def test_right_answers_say_whether_three_numbers_can_be_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "bad", "good"), [("number", "12:05", "5"), ("choice", "0", "B"), ("regex", "((", "b")]
+    ("metric", "bad", "good"),
+    [("number", "12:05", "5"), ("choice", "0", "B"), ("regex", "((", "b"), ("json", "{a", '{"a": 1}')],
 )
 def test_a_target_in_the_test_that_the_metric_cannot_use_is_told_before_anything_is_paid(
     metric: str, bad: str, good: str

@@ -312,6 +312,7 @@ NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [
             "It lacks positive words",
             "The opposite of positive.",
             "Positive. Wait, negative.",
+            "Positive.\nWait, it is negative.",
             "Positive\u2026 Actually, the ending is negative.",
             "nicht positive",
             "no es positive",

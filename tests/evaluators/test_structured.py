@@ -71,6 +71,9 @@ def test_json_takes_the_best_over_all_right_answers_and_any_value_of_json() -> N
         ("", "a", 0.0),
         ("[]", "[]", 1.0),
         ("[1, 2]", "2, 1", 1.0),
+        ("['a', 'b']", "a, b", 1.0),
+        ("Answer: ['Paris, France', \"Rome\"].", "Paris, France; Rome", 1.0),
+        ("it's [sic] a", "it's [sic] a", 1.0),
     ],
 )
 def test_lists_are_compared_as_sets(answer: str, target: str, value: float) -> None:

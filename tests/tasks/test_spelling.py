@@ -69,7 +69,8 @@ def test_a_closed_tag_alone_is_markup_and_the_input_goes_below() -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", ["[text]", "[[ text ]]", "$text", "%(text)s", "%text%", "{{ text | trim }}", "{text!r}", "{Text}"]
+    "mark", ["[text]", "[[ text ]]", "$text", "%(text)s", "%text%", "{{ text | trim }}", "{text!r}", "{Text}",
+             "<%= text %>", "<% @text -%>", "｛text｝", "{{.Text}}", "{{- .text -}}"]
 )  # fmt: skip
 def test_a_mark_that_nothing_fills_is_refused_with_the_one_to_write(mark: str) -> None:
     with pytest.raises(ConfigError, match=r"\{text\}"):

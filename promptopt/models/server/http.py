@@ -159,7 +159,7 @@ class Channel:
             return streamed
         shown = quoted(self.server.scrub(text), 60)
         # What begins as JSON was broken off on its way, which may pass; anything else is no model's server.
-        cut = not text or text[0] in "{["
+        cut = not text or (text[0] in "{[" and not _is_whole(text))
         raise NotJSON(
             f"answered with something else than JSON ({shown}); see that the base URL is its API; most end in /v1",
             misplaced=not cut,
@@ -210,6 +210,14 @@ class Channel:
         if not 200 <= answer.status < 300:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _variable_for(address: str, azure: bool, own: bool) -> str:

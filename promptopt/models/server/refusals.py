@@ -120,10 +120,10 @@ def outcome_of(status: int, described: str) -> Finish | None:
     # The status by which a gateway says that its guardrails failed a request.
     if status == 446:
         return "filter"
-    if says_rate(described):
-        return None
     if status in (400, 403, 422, 451) and _FILTERED.search(described):
         return "filter"
+    if says_rate(described):
+        return None
     # The sure words of filters come first: a filter's sentence may speak of lengths as well.
     if status in (400, 422) and _TOO_LONG.search(described):
         reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None

@@ -154,6 +154,8 @@ class ColumnRoles:
             return None
         cell = None if self.target is None else row.get(self.target)
         target = self._answer(where, _reply(cell, listed))
+        if target and self.demands is None:
+            self._check_hidden(path, fields, text_of(cell))
         group = "" if self.group is None else text_of(row.get(self.group)).strip()
         if not target:
             return Example(fields, group=group)
@@ -161,6 +163,17 @@ class ColumnRoles:
         if self.options:
             return Example(fields, target, (), _others(self.options, fields, target), solution, group)
         return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution, group)
+
+    def _check_hidden(self, path: Path, fields: Sequence[tuple[str, str]], cell: str) -> None:
+        """Raises DataError where an input is the target's whole cell. A chat's input is all but its last turn."""
+        shown = (
+            value == cell for (_, value), (_, names) in zip(fields, self.inputs, strict=True) if names[0] == self.target
+        )
+        if any(shown):
+            raise DataError(
+                f"{path}: the column {self.target!r} is an input and the target, so every prompt would show the right "
+                f"answer; name another column for one of them"
+            )
 
     def _check_texts(self, where: str, row: Row) -> None:
         columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)

@@ -9,6 +9,7 @@ from pathlib import Path
 from promptopt.errors import DataError
 
 _BLOCK = 1 << 20
+_PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a Parquet file"}
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -20,6 +21,9 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     with path.open("rb") as stream:
         head = stream.read(4)
+    packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
+    if packed is not None:
+        raise DataError(f"{path} is {packed}, whatever its name says, and no text; unpack it, or save it as CSV")
     encoding = "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8-sig"
     try:
         with path.open(encoding=encoding, newline="") as stream:
@@ -48,7 +52,8 @@ def _misencoded(path: Path, encoding: str) -> str:
     return (
         f"{path} is not {encoding.upper().removesuffix('-SIG')}: {found} at offset {offset} (line {line}); "
         f"save it as UTF-8 (in Excel: CSV UTF-8), or convert it, for example with "
-        f"`iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}`"
+        f"`iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}` (for texts in Western European "
+        f"languages; others have another encoding)"
     )
 
 

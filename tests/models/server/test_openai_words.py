@@ -213,6 +213,7 @@ def test_weather_that_sounds_like_an_outcome_is_weather(passing: Answer) -> None
         b"<html><body>Sign in</body></html>",
         b"\xef\xbb\xbf\n  <!DOCTYPE html><p>Welcome</p>",
         b"Ollama is running",
+        b'[{"generated_text": "yes"}]',
         b"<?xml version='1.0'?><a/>",
         b"\x1b[2J\x1b[HBetter: p = 0.001",
     ],

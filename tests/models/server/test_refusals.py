@@ -22,6 +22,7 @@ FILTERED = [
     (400, "Violated OpenAI moderation policy"),
     (400, "Blocked entity detected: EMAIL_ADDRESS by Guardrail: presidio"),
     (446, "hooks failed"),
+    (400, "content_filter: a text of 100 beats per minute"),
 ]
 TOO_LONG = [
     (400, "Your prompt has 9000 tokens; the limit is 8192."),

@@ -266,3 +266,13 @@ def test_a_group_column_says_what_was_drawn_together(tmp_path: Path) -> None:
         read_examples(path, Columns("text", "label", group="usr"))
     with pytest.raises(ConfigError, match=r"Columns\(group=3\)"):
         Columns("text", "label", group=3)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_column_that_is_input_and_target_would_show_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,pos\nb,neg\n")
+    shown = ColumnRoles((("text", ("text",)), ("label", ("label",))), "label")
+    with pytest.raises(DataError, match="'label' is an input and the target"):
+        examples_from(path, read_rows(path), shown)
+    hidden = ColumnRoles((("text", ("text",)),), "label")
+    assert len(examples_from(path, read_rows(path), hidden).examples) == 2

@@ -222,3 +222,13 @@ def test_json_nested_deeper_than_it_can_be_written_names_the_column(tmp_path: Pa
         assert "nested too deeply" in str(error)  # noqa: PT017
     else:
         assert read.examples[0]["text"] == "[[[]]]"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "Excel file"), (b"PAR1", "Parquet")]
+)
+def test_an_archive_under_the_name_of_a_table_is_said(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content + b"\x00\xff\x00")
+    with pytest.raises(DataError, match=f"{kind}.* unpack it"):
+        list(read_rows(path))
