@@ -18,7 +18,8 @@ from promptopt import api
 from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
-from promptopt.cli.stand_ins import IDLE, LOOSE, STEADY, Climate, Proposer, StandIn, World, judged, utterance
+from promptopt.cli.stand_in_world import IDLE, LOOSE, STEADY, Climate, World
+from promptopt.cli.stand_ins import Proposer, StandIn, judged, utterance
 from promptopt.comparison.user_prompts import induced
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
@@ -29,7 +30,7 @@ from promptopt.tasks.task import Task
 from promptopt.types import Prompt
 
 MINUTES = 0.5
-"""What a rehearsal may take; of a longer search it says what its first part takes."""
+"""What the two plays of a rehearsal may take; of a longer search they say what its first part takes."""
 FAR_APART = 1.5
 """What ends of a search may differ by, as a factor, before both are told. Ours."""
 NOTHING = (0.0, 0.0, 0.0)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from promptopt.cli.stand_ins import flat
+from promptopt.cli.stand_in_world import flat
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import Evaluator, Forcing, Judging, Task
