@@ -21,7 +21,7 @@ from promptopt.binding.evaluator import recast
 from promptopt.binding.identity import identity_of
 from promptopt.binding.models import Models
 from promptopt.comparison import cells
-from promptopt.comparison.cells import Cell, Row
+from promptopt.comparison.cells import Row, TableCell
 from promptopt.comparison.compare import compared
 from promptopt.comparison.table import Comparison
 from promptopt.comparison.text import said_of
@@ -96,9 +96,9 @@ class Plan:
     model: str = MODEL
     proposer: str = PROPOSER
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[TableCell]:
         """Seeds outermost: a table of some seeds compares all methods."""
-        return [Cell(task, method, self.model, seed) for seed in self.seeds for task in self.tasks
+        return [TableCell(task, method, self.model, seed) for seed in self.seeds for task in self.tasks
                 for method in self.methods]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def method(name: str) -> Optimizer:
     return build_optimizer(VARIANTS.get(name, name), REAL.get(name, {}))
 
 
-def key_of(plan: Plan, cell: Cell, optimizer: Optimizer) -> str:
+def key_of(plan: Plan, cell: TableCell, optimizer: Optimizer) -> str:
     """What a line is known by: everything that could change its numbers."""
     return digest([cell.method, cell.task, cell.seed, plan.budget, plan.test, cell.model, plan.proposer, CHECK,
                    identity_of(optimizer)])  # fmt: skip
@@ -125,11 +125,11 @@ def conduct(plan: Plan, path: Path, store: Path, say: Callable[[str], None]) -> 
     known = {line.key for line in read(path)}
     model = open_model(plan.model)
     models = Models(model, proposer=model if plan.proposer == plan.model else open_model(plan.proposer))
-    keys: dict[Cell, str] = {}
-    extras: dict[Cell, Pruned | None] = {}
+    keys: dict[TableCell, str] = {}
+    extras: dict[TableCell, Pruned | None] = {}
     with Store(store) as opened:
 
-        def run(cell: Cell) -> Report:
+        def run(cell: TableCell) -> Report:
             optimizer, task = method(cell.method), load(cell.task, cell.seed, plan.test)
             keys[cell] = key_of(plan, cell, optimizer)
             result = one(plan, task, optimizer, models, cell.seed, opened)
@@ -146,7 +146,7 @@ def conduct(plan: Plan, path: Path, store: Path, say: Callable[[str], None]) -> 
     return not any(row.status == "suspended" for row in done)
 
 
-def _known(plan: Plan, cell: Cell, keys: set[str]) -> bool:
+def _known(plan: Plan, cell: TableCell, keys: set[str]) -> bool:
     try:
         return key_of(plan, cell, method(cell.method)) in keys
     except ValueError:

@@ -14,7 +14,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluation import looking
 from promptopt.evaluators.attacked import Attacked
 from promptopt.evaluators.attacks import attacks_on
-from promptopt.outcome.decisions import Decision, Pair
+from promptopt.outcome.decisions import Decision, ScoredPair
 from promptopt.protocols import Model
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
@@ -56,11 +56,13 @@ def attack(
         with no_search():
             # Both at once, so that an engine is kept busy.
             matrix = run.evaluate(list(dict.fromkeys([old, new])), examples)
-    known = {example: Pair(example, *each) for example, *each in zip(examples, matrix[old], matrix[new], strict=True)}
+    known = {
+        example: ScoredPair(example, *each) for example, *each in zip(examples, matrix[old], matrix[new], strict=True)
+    }
     return tuple(_decided(name, held, [known[example] for example in held]) for name, held in kinds.items())
 
 
-def _decided(name: str, held: Sequence[Example], pairs: Sequence[Pair]) -> Decision:
+def _decided(name: str, held: Sequence[Example], pairs: Sequence[ScoredPair]) -> Decision:
     before, after = (sum(getattr(pair, side).value < 1.0 for pair in pairs) for side in ("before", "after"))
     shown = f"{after} of {len(held)} attacks succeed, {before} did before"
     new = [pair for pair in pairs if pair.after.value < 1.0 <= pair.before.value]

@@ -18,7 +18,7 @@ from promptopt.types import HISTORY
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
-    from promptopt.outcome.decisions import Decision, Pair
+    from promptopt.outcome.decisions import Decision, ScoredPair
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
     from promptopt.types import Example, Prompt
@@ -164,7 +164,7 @@ def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str
     return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
 
 
-def _of_scores(task: Task, pairs: Sequence[Pair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
+def _of_scores(task: Task, pairs: Sequence[ScoredPair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
     from promptopt.outcome.decisions import Decision, non_inferior, of_slices
 
     if same:
@@ -187,7 +187,7 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
     return list(found)
 
 
-def _of_examples(task: Task, pairs: Sequence[Pair]) -> list[Decision]:
+def _of_examples(task: Task, pairs: Sequence[ScoredPair]) -> list[Decision]:
     from promptopt.outcome.decisions import keeps_schema, must_pass
 
     found: list[Decision] = []
@@ -220,12 +220,12 @@ def _with_must_pass(task: Task) -> Task:
     return replace(task, train=apart(task.train), dev=apart(task.dev), test=(*apart(task.test), *further))
 
 
-def _pairs(before: Evaluation, after: Evaluation) -> list[Pair]:
-    from promptopt.outcome.decisions import Pair
+def _pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:
+    from promptopt.outcome.decisions import ScoredPair
 
     known = dict(zip(before.examples, before.scores, strict=True))
     both = zip(after.examples, after.scores, strict=True)
-    return [Pair(example, known[example], score) for example, score in both if example in known]
+    return [ScoredPair(example, known[example], score) for example, score in both if example in known]
 
 
 def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:

@@ -21,7 +21,7 @@ from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
     from promptopt.cli.on_ray import Command
-    from promptopt.comparison.cells import Cell, Row
+    from promptopt.comparison.cells import Row, TableCell
     from promptopt.comparison.table import Comparison
     from promptopt.outcome.sentence import Report
 
@@ -108,11 +108,11 @@ def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
 class Planned:
     """The cells, the options they share, the task file that each task's name means, and each method's own settings."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     config: RunConfig
     tasks: Mapping[str, str]
 
-    def config_of(self, cell: Cell) -> RunConfig:
+    def config_of(self, cell: TableCell) -> RunConfig:
         """The options of one run."""
         own = {name.partition(".")[2]: value for name, value in self.config.settings.items()
                if name.partition(".")[0] == cell.method}  # fmt: skip
@@ -161,7 +161,7 @@ def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[C
     from promptopt.comparison.cells import INTERRUPTED, conduct
     from promptopt.comparison.compare import compared
 
-    def run(cell: Cell) -> Report:
+    def run(cell: TableCell) -> Report:
         from promptopt.cli.optimize import run
 
         return run(plan.config_of(cell), quiet=True)[1].to_json()
@@ -183,7 +183,7 @@ def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[C
     return compared(plan.cells, rows), stopped
 
 
-def _as_a_command(plan: Planned, command: Command, cell: Cell) -> Report:
+def _as_a_command(plan: Planned, command: Command, cell: TableCell) -> Report:
     """The result of `promptopt optimize` for a cell. Raises BackendError with what that said, where it failed."""
     from promptopt.cli.report import command_of
 

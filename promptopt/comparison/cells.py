@@ -22,7 +22,7 @@ NOTHING = Ledger()
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """One run: by what its task, method and model are called, and its seed."""
 
     task: str
@@ -54,7 +54,7 @@ class Row:
     same is run again.
     """
 
-    cell: Cell
+    cell: TableCell
     status: str
     why: str = ""
     run_id: str = ""
@@ -92,7 +92,7 @@ def row_from(data: Mapping[str, Any]) -> Row:
     """What `Row.to_json` wrote, read back. Raises KeyError, TypeError and ValueError for anything else."""
     items = tuple(Tested(key, group, *map(_score, scores)) for key, group, *scores in data["items"])
     return Row(
-        Cell(data["task"], data["method"], data["model"], data["seed"]),
+        TableCell(data["task"], data["method"], data["model"], data["seed"]),
         **{name: data[name] for name in _PLAIN},
         items=items,
         spent=Ledger(**data["spent"]),
@@ -101,7 +101,7 @@ def row_from(data: Mapping[str, Any]) -> Row:
     )
 
 
-def row_of(cell: Cell, report: Report) -> Row:
+def row_of(cell: TableCell, report: Report) -> Row:
     """The row of a run that came to a result, by its JSON."""
     best, look = report["best"], report["look"]
     items = [(each, each.get("best", each["start"])) for each in report["items"]]
@@ -130,14 +130,14 @@ def row_of(cell: Cell, report: Report) -> Row:
 
 
 def conduct(
-    cells: Sequence[Cell], run: Callable[[Cell], Report], *, jobs: int = 1, tell: Callable[[Row], object] = id
+    cells: Sequence[TableCell], run: Callable[[TableCell], Report], *, jobs: int = 1, tell: Callable[[Row], object] = id
 ) -> Iterator[Row]:
     """Run every cell, `jobs` at a time (threads, for a `run` that waits for a process), and yield rows in that order.
 
     A cell that fails is a row that says so, and the others go on; once one was interrupted, no other is begun.
     """
 
-    def one(cell: Cell) -> Row:
+    def one(cell: TableCell) -> Row:
         try:
             return row_of(cell, run(cell))
         except PromptoptError as error:

@@ -12,7 +12,7 @@ from promptopt.binding.identity import bind_optimizer, method_name
 from promptopt.binding.models import Models
 from promptopt.binding.plan import DEFAULT_EVALUATIONS
 from promptopt.binding.session import Session, opened
-from promptopt.comparison.cells import FLOOR, Cell, Row, conduct
+from promptopt.comparison.cells import FLOOR, Row, TableCell, conduct
 from promptopt.comparison.table import Comparison
 from promptopt.errors import ConfigError
 from promptopt.models.specs import check_spec
@@ -59,7 +59,7 @@ def compare(
     caps = Budget(evaluations=DEFAULT_EVALUATIONS) if budget is None else budget
     with opened(store) as shared:
 
-        def run(cell: Cell) -> Report:
+        def run(cell: TableCell) -> Report:
             made = optimize(
                 by_task[cell.task], by_method[cell.method], model=by_model[cell.model], budget=caps, seed=cell.seed,
                 store=shared, session=session,
@@ -70,7 +70,7 @@ def compare(
     return compared(cells, rows)
 
 
-def compared(cells: Sequence[Cell], rows: Sequence[Row]) -> Comparison:
+def compared(cells: Sequence[TableCell], rows: Sequence[Row]) -> Comparison:
     """The comparison of what `cells` came to, in the order of the cells."""
 
     def names(part: str) -> tuple[Any, ...]:
@@ -95,7 +95,7 @@ def cells_of(
     methods: Sequence[str],
     models: Sequence[str] | Mapping[str, Any],
     seeds: int | Sequence[int],
-) -> list[Cell]:
+) -> list[TableCell]:
     """Every cell, method by method last, so that a stop leaves whole blocks. Raises ConfigError for no seed."""
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen or len(set(chosen)) < len(chosen):
@@ -103,7 +103,7 @@ def cells_of(
     for what, given in (("task", tasks), ("method", methods), ("model", models)):
         if not list(given):
             raise ConfigError(f"no {what} is named; name one or more")
-    return [Cell(task, method, model, seed) for task in tasks for model in models for seed in chosen
+    return [TableCell(task, method, model, seed) for task in tasks for model in models for seed in chosen
             for method in methods]  # fmt: skip
 
 

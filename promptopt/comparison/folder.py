@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from promptopt.comparison.cells import Cell, Row, row_from
+from promptopt.comparison.cells import Row, TableCell, row_from
 from promptopt.comparison.compare import compared
 from promptopt.comparison.table import Comparison
 from promptopt.errors import DataError
@@ -67,7 +67,7 @@ def load(folder: Path) -> tuple[CommandPlan, Comparison]:
         lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
         rows = [row_from(json.loads(line)) for line in lines]
         plan = CommandPlan(said["config"], said["tasks"])
-        found = compared([Cell(**each) for each in said["cells"]], rows)
+        found = compared([TableCell(**each) for each in said["cells"]], rows)
     except OSError as cause:
         raise DataError(
             f"{folder} holds no comparison ({cause.strerror}: {Path(str(cause.filename)).name}); name a folder that "
@@ -140,6 +140,6 @@ def _write(path: Path, text: str) -> None:
     write_whole(path, without_surrogates(text))
 
 
-def rerun_cells(found: Comparison) -> Sequence[Cell]:
+def rerun_cells(found: Comparison) -> Sequence[TableCell]:
     """The cells that came to a result, which their calls can reproduce."""
     return [row.cell for row in found.rows if row.run_id and row.measured]

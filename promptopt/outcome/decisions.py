@@ -39,7 +39,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ScoredPair:
     """One example under both prompts."""
 
     example: Example
@@ -53,7 +53,7 @@ def overall(decisions: Sequence[Decision]) -> Outcome:
     return "regression" if "regression" in found else "inconclusive" if "inconclusive" in found else "passed"
 
 
-def non_inferior(name: str, pairs: Sequence[Pair], margin: float, *, judged: bool = False) -> Decision:
+def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 
     Broken where the whole two-sided 95 % interval is below zero and the margin is not held. `judged`: the scores are a
@@ -85,9 +85,9 @@ def non_inferior(name: str, pairs: Sequence[Pair], margin: float, *, judged: boo
     )  # fmt: skip
 
 
-def of_slices(pairs: Sequence[Pair], largest_loss: Mapping[str, float]) -> list[Decision]:
+def of_slices(pairs: Sequence[ScoredPair], largest_loss: Mapping[str, float]) -> list[Decision]:
     """A decision for each slice that a loss is borne of; the others are named where they are too small for a number."""
-    slices: dict[str, list[Pair]] = {}
+    slices: dict[str, list[ScoredPair]] = {}
     for pair in pairs:
         if pair.example.slice:
             slices.setdefault(pair.example.slice, []).append(pair)
@@ -109,7 +109,7 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
     """A sentence for each task, where `task` is several: what it gains, and whether its floor holds if it has one."""
     members = task.members if isinstance(task, OwnTask) else ()
     # A test that a cap cut short has fewer scores than examples.
-    pairs = [Pair(*each) for each in zip(examples, before, after, strict=False)]
+    pairs = [ScoredPair(*each) for each in zip(examples, before, after, strict=False)]
     found: list[str] = []
     for name in members:
         own = [pair for pair in pairs if pair.example.slice == name]
@@ -127,7 +127,7 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
     return found
 
 
-def must_pass(pairs: Sequence[Pair]) -> list[Decision]:
+def must_pass(pairs: Sequence[ScoredPair]) -> list[Decision]:
     """A decision for each example that has to pass, whatever the mean does."""
     found: list[Decision] = []
     for number, pair in enumerate(pairs, start=1):
@@ -146,7 +146,7 @@ def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:
     return Decision("output schema", "regression" if new > old else "passed", shown)
 
 
-def _gain(pairs: Sequence[Pair], alpha: float) -> Gain:
+def _gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
     finite = [pair for pair in pairs if math.isfinite(pair.before.value) and math.isfinite(pair.after.value)]
     before, after = [pair.before.value for pair in finite], [pair.after.value for pair in finite]
     return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in finite])

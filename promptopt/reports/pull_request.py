@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.outcome.decisions import Decision, Outcome, Pair, overall
+from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, overall
 from promptopt.reports import words
 from promptopt.text import shorten, visible
 
@@ -39,7 +39,7 @@ class Checked:
     tokens: tuple[int, int]
     cost: tuple[tuple[int, int, float | None], tuple[int, int, float | None]]
     decisions: tuple[Decision, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ScoredPair, ...]
 
 
 def pull_request(checked: Checked, *, examples: bool = True) -> str:
@@ -76,7 +76,7 @@ def _diff(before: str, after: str) -> str:
     return found if found else "(the same text)"
 
 
-def _examples(pairs: Sequence[Pair]) -> str:
+def _examples(pairs: Sequence[ScoredPair]) -> str:
     moved = [pair for pair in pairs if abs(pair.after.value - pair.before.value) > 1e-9]
     broken = sorted((pair for pair in moved if pair.after.value < pair.before.value), key=_change)
     mended = sorted((pair for pair in moved if pair.after.value > pair.before.value), key=_change, reverse=True)
@@ -89,12 +89,12 @@ def _examples(pairs: Sequence[Pair]) -> str:
     return "\n\n".join(parts)
 
 
-def _change(pair: Pair) -> tuple[float, str]:
+def _change(pair: ScoredPair) -> tuple[float, str]:
     # By id where changes are equal: the same check gives the same Markdown.
     return pair.after.value - pair.before.value, pair.example.id
 
 
-def _shown(pair: Pair) -> str:
+def _shown(pair: ScoredPair) -> str:
     fields = "\n".join(f"{name}: {_short(value)}" for name, value in pair.example.fields)
     expected = f"\nexpected: {_short(pair.example.target)}" if pair.example.target else ""
     told = (

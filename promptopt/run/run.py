@@ -24,7 +24,7 @@ from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.scoring import charged, drawn, numbered, varied
 from promptopt.run.shown import abilities_of, room_in, snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
-from promptopt.run.turns import Turns
+from promptopt.run.turns import PartTurns
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import broken_by, crowded
 from promptopt.types import (
@@ -64,7 +64,7 @@ class Run:
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
-        self.reserve, self._turns, self.seed = reserve, Turns(task), seed
+        self.reserve, self._turns, self.seed = reserve, PartTurns(task), seed
         self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
         self._final_journal, self.initial = final_journal, task.initial
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def base(self) -> Prompt:
-        """The start; with several editable parts, its others as the best prompt has them (`Turns.base`)."""
+        """The start; with several editable parts, its others as the best prompt has them (`PartTurns.base`)."""
         return self._turns.base
 
     def turn(self) -> None:

@@ -9,7 +9,7 @@ from promptopt.tasks.parts import editables_of, focused
 from promptopt.types import Prompt
 
 
-class Turns:
+class PartTurns:
     """The parts take turns: a part a round, in the task's order.
 
     From the second time around, a part whose round brought a new best prompt is edited once more before the next one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptopt.comparison.cells import Cell, Row, Tested
+from promptopt.comparison.cells import Row, TableCell, Tested
 from promptopt.comparison.compare import compared
 from promptopt.comparison.table import Comparison
 from promptopt.reports.curves import Point
@@ -34,7 +34,7 @@ def row(
     before = [0.0] * len(best) if start is None else start
     items = tuple(Tested(key, "", old, new) for key, old, new in zip(names, before, best, strict=True))
     return Row(
-        Cell(task, method, "m", seed), "finished", run_id=f"{method}{seed}", prompt="p", prompt_id="i", kept=kept,
+        TableCell(task, method, "m", seed), "finished", run_id=f"{method}{seed}", prompt="p", prompt_id="i", kept=kept,
         tokens=tokens, look=look, items=items, spent=replace(spent, usd=usd), seconds=60.0,
         curve=tuple(curve),
     )  # fmt: skip
@@ -42,7 +42,7 @@ def row(
 
 def failed(method: str, *, task: str = "t", seed: int = 0) -> Row:
     """A run that did not get as far."""
-    return Row(Cell(task, method, "m", seed), "failed", "RuntimeError: no more ideas")
+    return Row(TableCell(task, method, "m", seed), "failed", "RuntimeError: no more ideas")
 
 
 def table(*rows: Row) -> Comparison:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.outcome.decisions import Decision, Outcome, Pair, must_pass, non_inferior, overall
+from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, must_pass, non_inferior, overall
 from promptopt.reports.junit import junit
 from promptopt.reports.pull_request import LARGEST, Checked, pull_request
 from promptopt.types import Example, Score
@@ -15,12 +15,12 @@ from promptopt.types import Example, Score
 COST = (1, 2, None)
 
 
-def pair(before: float, after: float, *, group: str = "", text: str = "x", number: int = 0) -> Pair:
+def pair(before: float, after: float, *, group: str = "", text: str = "x", number: int = 0) -> ScoredPair:
     example = Example.of("t", (), (), "", group, text=f"{text} {number}")
-    return Pair(example, Score(before, "old"), Score(after, "new"))
+    return ScoredPair(example, Score(before, "old"), Score(after, "new"))
 
 
-def checked(pairs: tuple[Pair, ...], text: str = "new") -> Checked:
+def checked(pairs: tuple[ScoredPair, ...], text: str = "new") -> Checked:
     return Checked(
         "task", "model", "f1", ("old", text), (1, 1), (COST, COST), (Decision("score", "passed", "m"),), pairs
     )
@@ -71,7 +71,7 @@ def test_conversations_count_once_however_many_turns_they_have() -> None:
 
 def test_a_judge_alone_decides_nothing_and_unjudged_replies_withhold() -> None:
     pairs = [pair(0.0, 1.0, number=number) for number in range(100)]
-    unjudged = [Pair(each.example, each.before, Score(0.0, judged=False)) for each in pairs[:6]]
+    unjudged = [ScoredPair(each.example, each.before, Score(0.0, judged=False)) for each in pairs[:6]]
 
     assert non_inferior("score", pairs, 0.05).outcome == "passed"
     assert non_inferior("score", pairs, 0.05, judged=True).outcome == "inconclusive"

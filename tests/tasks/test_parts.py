@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.run.turns import Turns
+from promptopt.run.turns import PartTurns
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.parts import editables_of, focused, told, wording
@@ -118,12 +118,12 @@ def test_texts_are_told_below_their_names_and_keyed_by_all_of_them() -> None:
     assert (told(one, START), wording(one, START)) == ("Answer.", "Answer.")
 
 
-def kept(turns: Turns, part: str, text: str) -> Prompt:
+def kept(turns: PartTurns, part: str, text: str) -> Prompt:
     return turns.base.replace(part, text)
 
 
 def test_parts_take_turns_and_one_that_pays_goes_once_more_from_the_second_time_on() -> None:
-    turns, edited = Turns(task()), []
+    turns, edited = PartTurns(task()), []
     best = START
     for better in (True, True, True, False, True, True, False, False):
         edited.append(turns.task.editable)
@@ -142,7 +142,7 @@ def test_parts_take_turns_and_one_that_pays_goes_once_more_from_the_second_time_
 
 
 def test_a_round_without_anything_ends_the_turn_too() -> None:
-    turns = Turns(task())
+    turns = PartTurns(task())
     turns.end([])
     assert turns.task.editable == "instruction"
     turns.take("system")
@@ -150,7 +150,7 @@ def test_a_round_without_anything_ends_the_turn_too() -> None:
 
 
 def test_a_part_that_is_held_is_the_only_one() -> None:
-    turns = Turns(task())
+    turns = PartTurns(task())
     turns.take("instruction", hold=True)
     turns.end([START.replace("instruction", "x")])
     turns.end([])
@@ -158,7 +158,7 @@ def test_a_part_that_is_held_is_the_only_one() -> None:
 
 
 def test_the_base_has_the_best_texts_of_the_other_parts_and_the_start_of_its_own() -> None:
-    turns = Turns(task())
+    turns = PartTurns(task())
     turns.end([START.replace("system", "You help well.")])
     assert turns.base == START.replace("system", "You help well.")
     turns.end([START.replace("system", "You help well.").replace("instruction", "Answer well.")])
@@ -169,7 +169,7 @@ def test_the_base_has_the_best_texts_of_the_other_parts_and_the_start_of_its_own
 def test_a_task_of_somebody_elses_needs_to_know_nothing_of_parts() -> None:
     foreign = FakeTask()
     assert editables_of(foreign) == ("instruction",)
-    turns = Turns(foreign)
+    turns = PartTurns(foreign)
     turns.end([foreign.initial.replace("instruction", "x")])
     assert turns.task is foreign
     assert turns.base == foreign.initial
@@ -182,7 +182,7 @@ class Foreign(FakeTask):
 
 def test_a_foreign_task_with_several_parts_is_turned_too() -> None:
     foreign = Foreign(initial=Prompt.of("Answer.", system="You help."))
-    turns = Turns(foreign)
+    turns = PartTurns(foreign)
     turns.end([])
     assert turns.task.editable == "system"
     assert turns.task.name == "fake"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from promptopt.errors import BackendError, ConfigError, RequestRefused
-from promptopt.models.actors.worker import Answer, Asked, Facts, Failure, Job, Named, Settled
+from promptopt.models.actors.worker import Answer, Asked, Facts, Job, ModelFailure, Named, Settled
 from promptopt.models.prefixes import PrefixQueue
 from promptopt.text import counted
 from promptopt.types import Content
@@ -79,14 +79,14 @@ class Fleet:
     def facts(self, named: Named) -> Facts:
         """What the model is and can. Raises ConfigError where it cannot be opened, or workers open different ones."""
 
-        def asked(worker: int) -> Facts | Failure:
+        def asked(worker: int) -> Facts | ModelFailure:
             return self._call(worker, "facts", named)
 
         # One before the others: what it has to fetch is there for those beside it.
         said = [asked(0)]
         with ThreadPoolExecutor(self.workers) as pool:
             said += pool.map(asked, range(1, self.workers))
-        failure = next((each for each in said if isinstance(each, Failure)), None)
+        failure = next((each for each in said if isinstance(each, ModelFailure)), None)
         if failure is not None:
             raise _raised(replace(failure, said=f"on a worker: {failure.said}"))
         found = [each for each in said if isinstance(each, Facts)]
@@ -135,7 +135,7 @@ class _Asking:
         self._prefixes: dict[int, Content] = {}
         self._losses = dict.fromkeys(self._idle, 0)
         self._under_way: dict[Future[Any], _Sent | _Away] = {}
-        self._failure: Failure | None = None
+        self._failure: ModelFailure | None = None
         self._stopped = False
         self._died = ""
 
@@ -222,7 +222,7 @@ class _Asking:
         self._under_way[self._post.send(away.worker, "tell", str)] = away
 
 
-def _raised(failure: Failure) -> ConfigError | BackendError:
+def _raised(failure: ModelFailure) -> ConfigError | BackendError:
     kinds = {"setting": ConfigError, "request": RequestRefused, "engine": BackendError}
     return kinds[failure.kind](failure.said)
 

@@ -62,14 +62,14 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ModelFailure:
     """Why a model failed, in a sentence. `kind`: a setting or a refused request is not mended by another try."""
 
     said: str
     kind: Literal["setting", "request", "engine"]
 
 
-_Arrival = tuple[int, Answer] | Failure | None
+_Arrival = tuple[int, Answer] | ModelFailure | None
 """What a batch puts down as it goes: an answer by its place, why it failed, and None at its end."""
 
 
@@ -87,7 +87,7 @@ class Settled:
 
     answers: tuple[tuple[int, Answer], ...]
     ended: bool
-    failure: Failure | None = None
+    failure: ModelFailure | None = None
 
 
 @dataclass(slots=True)
@@ -119,8 +119,8 @@ class Worker:
         """What a function says in this process."""
         return what()
 
-    def facts(self, named: Named) -> Facts | Failure:
-        """What the model is and can; a Failure where it cannot be opened."""
+    def facts(self, named: Named) -> Facts | ModelFailure:
+        """What the model is and can; a ModelFailure where it cannot be opened."""
         try:
             return _facts(self._model(named))
         except Exception as error:  # noqa: BLE001 (an engine may raise anything, and the sentence has to get home)
@@ -155,7 +155,7 @@ class Worker:
             batch.stop.set()
         found = list(_waiting(batch.settled))
         answers = tuple(each for each in found if isinstance(each, tuple))
-        failure = next((each for each in found if isinstance(each, Failure)), None)
+        failure = next((each for each in found if isinstance(each, ModelFailure)), None)
         ended = bool(found) and found[-1] is None
         if ended:
             self._batches.pop(ticket, None)
@@ -224,7 +224,7 @@ def _facts(model: Model) -> Facts:
     )
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: Exception) -> ModelFailure:
     said = str(error) if isinstance(error, PromptoptError) else f"{type(error).__name__}: {error}".removesuffix(": ")
     refused = "request" if isinstance(error, RequestRefused) else "engine"
-    return Failure(said, "setting" if isinstance(error, ConfigError) else refused)
+    return ModelFailure(said, "setting" if isinstance(error, ConfigError) else refused)

@@ -33,7 +33,7 @@ from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, ROUND, Population, PopulationPlan, Settings, planned
 from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
-from promptopt.optimizers.sprig.surrogate import RewardModel, Surrogate
+from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Preset
@@ -90,7 +90,7 @@ class Sprig:
     """A file of components, a JSON object a line (id, text, category). Empty: the one that comes along."""
     components: tuple[str, ...] = ()
     """Components of one's own, as texts. Any given, or a file, take the place of those that come along."""
-    surrogate: Surrogate = field(default_factory=RewardModel)
+    surrogate: ScorePredictor = field(default_factory=RewardModel)
     """Of a population: what ranks it."""
     sampling: Sampling = field(default=SAMPLING)
     """How the proposer is asked. Ours."""

@@ -24,7 +24,7 @@ from typing import Literal
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, joined
 from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
-from promptopt.optimizers.sprig.surrogate import Scored, Surrogate, Weights
+from promptopt.optimizers.sprig.surrogate import Scored, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Message, Prompt, Proposal, Room, Sampling, digest
@@ -127,7 +127,7 @@ class Settings:
     most_components: int
     longest: int
     sampling: Sampling
-    surrogate: Surrogate
+    surrogate: ScorePredictor
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ Scored = Sequence[tuple[Parts, float]]
 """Prompts that were scored on one draw of examples, and what they are worth."""
 
 
-class Surrogate(Protocol):
+class ScorePredictor(Protocol):
     """Learns from scored prompts, and says what others may be worth; only the order of that counts."""
 
     def fit(self, draws: Sequence[Scored]) -> Weights:
