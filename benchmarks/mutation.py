@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path("promptopt")
 FOLDERS = ("optimizers", "operators", "selection")
 GOLDEN = "tests/golden/test_golden.py::test_a_method_asks_what_it_asked_before"
+PLANS = "tests/golden/test_plans.py"
+"""The defaults and plans of all methods."""
 
 TESTS = {
     "optimizers/random_search": [f"{GOLDEN}[random]", "tests/optimizers/test_random_search.py"],
@@ -50,6 +52,11 @@ TESTS = {
     "operators/traces": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
     "operators/dry": ["tests/optimizers/apo/test_apo_budget.py", "tests/optimizers/pmpo/test_pmpo_budget.py"],
     "operators/exemplars": [f"{GOLDEN}[opro]", "tests/optimizers/opro/test_opro_requests.py"],
+    "optimizers/sprig": [
+        f"{GOLDEN}[sprig]",
+        "tests/optimizers/test_sprig.py",
+        "tests/optimizers/test_sprig_population.py",
+    ],
     "operators/marks": ["tests/operators/test_marks.py", "tests/optimizers/rlprompt"],
     "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
     "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
@@ -164,12 +171,17 @@ def modules(name: str) -> list[Path]:
 def tests_of(path: Path) -> list[str]:
     """The tests of a module, by the table; of a method its golden journal and its folder."""
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+    planned = [PLANS] if name.startswith("optimizers/") else []
     for prefix, tests in TESTS.items():
         if name == prefix or name.startswith(f"{prefix}/"):
-            return tests
+            return [*planned, *tests]
     method = name.split("/")[1]
     folder = f"tests/optimizers/{method}"
-    return [f"{GOLDEN}[{method}]", folder if (ROOT / folder).exists() else f"tests/optimizers/test_{method}.py"]
+    return [
+        *planned,
+        f"{GOLDEN}[{method}]",
+        folder if (ROOT / folder).exists() else f"tests/optimizers/test_{method}.py",
+    ]
 
 
 def outcome(mutant: Mutant, copy_of: Path, limit: float) -> str:
