@@ -25,7 +25,9 @@ settings.load_profile("busy")
 SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}
 """Tests that every method inherits from its contract, and that start processes or many runs (see `.ci/run`)."""
 OF_A_FEW = {
+    "test_beats_its_start_on_a_planted_landscape",
     "test_budget_is_exact",
+    "test_no_test_example_is_reached_from_the_run",
     "test_raised_budget_continues",
     "test_replay_pays_nothing",
     "test_survives_crash_after_crash",

@@ -144,6 +144,7 @@ def test_every_input_has_its_turn_before_one_has_a_second(tmp_path: Path) -> Non
     assert len(rows) == len(set(rows)) == 24
 
 
+@pytest.mark.slow
 def test_a_replay_opens_no_policy_and_asks_for_nothing(tmp_path: Path) -> None:
     first, opened = search(tmp_path), len(MADE)
     again = search(tmp_path)
@@ -163,6 +164,7 @@ def test_a_run_that_is_killed_anywhere_ends_the_same(tmp_path: Path, share: floa
     assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
 
+@pytest.mark.slow
 def test_the_policy_that_was_best_on_dev_is_tested_though_others_came_after_it(tmp_path: Path) -> None:
     forgetful = replace(METHOD, writer=Tables(heeds="warm|cold", rate=2.0, forgets_at=14))
     model = target()
@@ -181,6 +183,7 @@ def test_the_policy_that_was_best_on_dev_is_tested_though_others_came_after_it(t
     assert all(HELPS[kind] in text for text in tested for kind in HELPS if kind in text)
 
 
+@pytest.mark.slow
 def test_only_the_best_policy_and_the_start_come_to_the_final_choice(tmp_path: Path) -> None:
     runs: list[Run] = []
     optimize(task(), METHOD, model=Models(target()), store=tmp_path / "store.db", session=Session(watch=runs.append))
@@ -189,6 +192,7 @@ def test_only_the_best_policy_and_the_start_come_to_the_final_choice(tmp_path: P
     assert sorted(text for text in offered if not mark_in(text)) == ["start"]
 
 
+@pytest.mark.slow
 def test_a_budget_buys_whole_steps(tmp_path: Path) -> None:
     result = search(tmp_path, budget=Budget(evaluations=300))
     assert result.spent.evaluations <= 300
@@ -211,6 +215,7 @@ def test_a_policy_whose_prompts_break_the_contract_is_not_offered(tmp_path: Path
     assert any("policy of step" in why for why in result.rejected)
 
 
+@pytest.mark.slow
 def test_one_inputs_prompts_are_held_against_all_that_was_earned_there(tmp_path: Path) -> None:
     class Grouped:
         """Two numbers to a cell, as the reward of style transfer has."""
