@@ -153,22 +153,25 @@ class APO:
         """Whether the search goes on as long as its budget does."""
         return self.rounds is None and plan.depth > 0
 
-    def _selector(self, plan: BeamPlan, arms: int, number: int) -> Selector:
+    def _selector(self, plan: BeamPlan) -> Selector | None:
+        """The selector that is set, or the paper's; None where the budget says how candidates are looked at."""
         if self.selector is not None:
             return self.selector
-        return FreshRejects(plan.selection(arms, number)) if plan.depth else PAPER_SELECTOR
+        return None if plan.depth else PAPER_SELECTOR
 
     def _asked(self, plan: BeamPlan, arms: int, train: int, number: int) -> int:
         """Upper bound on the evaluations of a selection."""
-        return most_asked(self._selector(plan, arms, number), arms, train)
+        chosen = self._selector(plan)
+        # What takes its place by the budget asks for as much.
+        return most_asked(FreshRejects(plan.selection(arms, number)) if chosen is None else chosen, arms, train)
 
     def _select(self, run: Run, plan: BeamPlan, pool: Sequence[Prompt], number: int) -> list[Estimate]:
         """The pool, best first; one that fits the beam is ranked on a minibatch of its own."""
         if len(pool) > plan.beam:
-            rule = self._selector(plan, len(pool), number)
-            if isinstance(rule, FreshRejects) and self.selector is None:
-                rule = looks_of(run, rule.budget, lineage=plan.lineage)
-            return rule.select(run, pool, run.train, plan.beam)
+            chosen = self._selector(plan)
+            if chosen is None:
+                chosen = looks_of(run, plan.selection(len(pool), number), lineage=plan.lineage)
+            return chosen.select(run, pool, run.train, plan.beam)
         return _ranked(run.evaluate(pool, self._minibatch(run, plan)))
 
     def _minibatch(self, run: Run, plan: BeamPlan) -> list[Example]:

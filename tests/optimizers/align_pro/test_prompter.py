@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,17 +22,9 @@ from transformers import AutoModelForCausalLM, Gemma2Config, GraniteConfig, Mamb
 from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings  # isort: skip
 from promptopt.optimizers.rlprompt.adapter import AdapterPolicy  # isort: skip
 
-pytestmark = pytest.mark.hf
+pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 SETTINGS = PrompterSettings(rank=4, rate=2e-2, clip=5.0, longest=6, seed=0)
 ASKED = "bab bed"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def tiny(settings: PrompterSettings = SETTINGS, folder: Path | None = None) -> Prompter:

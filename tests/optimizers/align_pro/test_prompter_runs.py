@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,22 +20,13 @@ from promptopt.testing.processes import outcome
 from tests.optimizers.rlprompt.tiny_policy import WORDS, tiny_folder
 
 pytest.importorskip("peft", reason="needs the extra `train`: pip install 'promptopt-engine[hf,train]'")
-import torch  # isort: skip  # after the helper, which skips where there is none
 
 from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings  # isort: skip
 from promptopt.optimizers.align_pro.taking import MADE_BY, take_prompter  # isort: skip
 
-pytestmark = pytest.mark.hf
+pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 TRAIN = TrainingSettings(fit=2, steps=6, every=2, longest=16, rate=5e-3, rank=2, device="cpu")
 METHOD = AlignPro(rewrites=6, examples=10, bound=None, strength=0.05, guard=False, train=TRAIN)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def answering() -> Scripted:

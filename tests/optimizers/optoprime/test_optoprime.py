@@ -20,7 +20,8 @@ from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_task, uniform
 from promptopt.types import Example, Prompt, Reply, Request, Room, Score, TracedCall
-from tests.optimizers.optoprime.optoprime_searches import BEGIN, ONE, author, named, search, text_of
+from tests.optimizers.graph_searches import BEGIN, search, text_of
+from tests.optimizers.optoprime.optoprime_searches import ONE, author, named
 from tests.optimizers.workflows import PARTS, START, Workflow, workflow_task
 
 

@@ -16,7 +16,8 @@ from promptopt.optimizers.optoprime.several import GenerationTechnique, Multi, S
 from promptopt.run.budget import Budget
 from promptopt.testing import OptimizerContract, uniform
 from promptopt.types import Request, Room
-from tests.optimizers.optoprime.optoprime_searches import ONE, author, named, search, text_of
+from tests.optimizers.graph_searches import search, text_of
+from tests.optimizers.optoprime.optoprime_searches import ONE, author, named
 from tests.optimizers.workflows import START, Workflow, workflow_task
 
 

@@ -6,7 +6,6 @@ import math
 import random
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,15 +25,7 @@ from transformers import BertConfig, LlamaConfig, PreTrainedTokenizerFast  # iso
 from promptopt.optimizers.rlprompt.adapter import AdapterPolicy, AdapterSettings  # isort: skip
 from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of  # isort: skip
 
-pytestmark = pytest.mark.hf
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 
 
 def batch(policy: AdapterPolicy, seed: int = 1, count: int = 8) -> Batch:

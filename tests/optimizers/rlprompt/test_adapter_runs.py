@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,23 +19,13 @@ from promptopt.testing.processes import outcome
 from tests.optimizers.rlprompt.planted_labels import labelled_task, target
 from tests.optimizers.rlprompt.tiny_policy import WORDS, tiny_folder
 
-import torch  # isort: skip  # after the helper, which skips where there is none
-
-pytestmark = pytest.mark.hf
+pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 WORTH = {WORDS[7]: 0.8, WORDS[21]: 0.6, WORDS[40]: 0.4}
 METHOD = RLPrompt(
     length=2,
     size=Sizes(steps=60, prompts=8, examples=8, held=16, every=10, finalists=2),
     learn=Learning(rate=1e-3, hidden=64),
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def search(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,20 +29,10 @@ from promptopt.types import Content, Message, Request
 from tests.optimizers.rlprompt.planted_labels import labelled_task
 from tests.optimizers.rlprompt.tiny_policy import WORDS, tiny_folder
 
-import torch  # isort: skip  # after the helper, which skips where there is none
-
-pytestmark = pytest.mark.hf
+pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 METHOD = RLPrompt(
     length=1, inputs=2, size=Sizes(steps=24, prompts=8, held=8, every=6), learn=Learning(rate=5e-3, hidden=64)
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def target() -> Scripted:

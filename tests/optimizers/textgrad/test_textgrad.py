@@ -13,31 +13,17 @@ from typing import Any
 
 import pytest
 
-from promptopt.api import optimize
 from promptopt.binding.config import build_optimizer
-from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
-from promptopt.models.scripted import Scripted
 from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, within_words
 from promptopt.optimizers.textgrad.method import DRY, TextGrad
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
-from promptopt.tasks.task import Task
-from promptopt.testing import OptimizerContract, planted_task, split_planted
+from promptopt.testing import OptimizerContract, planted_task
 from promptopt.types import Prompt, Reply, Request, Room, Sampling, Score, digest
+from tests.optimizers import graph_searches
+from tests.optimizers.graph_searches import BEGIN, WORDS, section_of, text_of
 from tests.optimizers.workflows import START, Workflow, workflow_task
-
-WORDS = ("carefully", "exactly", "twice", "soon", "please", "slowly")
-BEGIN = "Answer the question."
-
-
-def text_of(request: Request) -> str:
-    content = request.content
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
-
-
-def section_of(text: str) -> str:
-    return text.split('"""')[1].strip()
 
 
 def who(text: str) -> str:
@@ -64,34 +50,11 @@ class TestContract(OptimizerContract):
 
 
 def search(
-    home: Path,
-    method: TextGrad,
-    write: Callable[[Request], str] = author,
-    right: Callable[[str, str], bool] = lambda *_: False,
-    *,
-    task: Task | None = None,
-    evaluator: Any = None,
-    budget: Budget | None = None,
+    home: Path, method: TextGrad, write: Callable[[Request], str] = author, *args: Any, **settings: Any
 ) -> tuple[Result, list[str]]:
-    """And every request of the proposer."""
-
-    def answer(request: Request) -> str:
-        if evaluator is not None:
-            return f"said {digest(text_of(request))[:8]}"
-        instruction, read = split_planted(request)
-        return "yes" if right(instruction, read.removeprefix("Question: ").removesuffix("\nAnswer:")) else "no"
-
-    proposer = Scripted(write, name="proposer")
-    result = optimize(
-        planted_task() if task is None else task,
-        method,
-        model=Models(Scripted(answer, name="target"), proposer=proposer),
-        evaluator=evaluator,
-        check_evaluator=evaluator,
-        budget=budget,
-        store=home / "store.db",
-    )
-    return result, [text_of(request) for request in proposer.log if isinstance(request, Request)]
+    """What came of it, and every request of the proposer as text (`graph_searches.search`)."""
+    result, asked = graph_searches.search(home, method, write, *args, **settings)
+    return result, [text_of(request) for request in asked]
 
 
 ONE = TextGrad(rounds=1, validation=10)
