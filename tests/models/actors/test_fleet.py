@@ -184,15 +184,14 @@ def test_a_worker_that_does_not_come_back_leaves_its_work_to_the_others(
 
 
 def test_a_worker_stays_with_a_prefix_while_there_is_some_of_it(quick: None) -> None:
-    seen: dict[int, list[str]] = {}
+    order: list[str] = []
 
     def noting(request: Request) -> str:
-        seen.setdefault(threading.get_ident(), []).append(str(request.content)[0])
+        order.append(str(request.content)[0])
         return "x"
 
-    # One worker, so that the order is its own.
+    # One worker, so that the order is its own; each of its batches has a thread, and they follow each other.
     list(Spread(Fleet(InThreads([lambda _: Scripted(noting)])), Named("m")).generate(asked(40, prefixes=4)))
-    order = [letter for letters in seen.values() for letter in letters]
     assert sorted(order) == sorted("abcd" * 10)
     assert sum(one != other for one, other in itertools.pairwise(order)) == 3
 
