@@ -168,7 +168,8 @@ class Scoreboard:
     def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
 
-        A prompt that nobody proposed stands behind the start.
+        A prompt that nobody proposed stands behind the start. Others that were never scored are left out: the model may
+        take no request of theirs, and what is believed of them is hope alone.
         """
         forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
         order = list(forebears)
@@ -185,7 +186,12 @@ class Scoreboard:
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held
         }
-        return posterior({prompt: forebears[prompt] for prompt in held}, known)
+        belief = posterior({prompt: forebears[prompt] for prompt in held}, known)
+        asked = {self.initial, *prompts}
+        told = [prompt for prompt in held if prompt in asked or self._cells.get(prompt)]
+        return Posterior(
+            {prompt: belief.mean[prompt] for prompt in told}, {prompt: belief.deviation[prompt] for prompt in told}
+        )
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""

@@ -94,12 +94,12 @@ def fresh(
     calls_per_child: float = 1.0,
     aside: int = 0,
     most: int | None = None,
-    lineage: bool = False,
+    small: int = 0,
 ) -> Fresh | None:
     """The generations that the room affords; None where it has no cap.
 
     children, most: as a user set them; keep: prompts that go on; calls_per_child: of the proposer; aside: evaluations
-    that are spent otherwise; lineage: whether a small search goes by the posterior.
+    that are spent otherwise; small: a search of fewer evaluations goes by the posterior.
     """
     cells = room.cells()
     if cells is None:
@@ -113,7 +113,7 @@ def fresh(
         left = room.cells(calls_per_child * size / (depth * (size + keep)))
         evaluations = cells if left is None else left
     granted = max(0, evaluations - aside)
-    return Fresh(granted, size, keep, depth, most, lineage and granted < SMALL)
+    return Fresh(granted, size, keep, depth, most, granted < small)
 
 
 def least_generation(keep: int = KEEP) -> int:

@@ -125,6 +125,24 @@ def test_a_layout_that_the_model_does_not_take_is_left_out_in_a_sentence(tmp_pat
 
 
 @pytest.mark.slow
+def test_a_layout_that_is_refused_is_not_asked_again_where_all_else_is_worse(tmp_path: Path) -> None:
+    refused: list[Content] = []
+
+    def reply(request: Request) -> str:
+        if isinstance(request.content, str):
+            refused.append(request.content)
+            raise RequestRefused("the server takes no plain text")
+        text = said(request.content)
+        number = int(re.findall(r"item (\d+)", text)[-1])
+        worse = form(request.content) == "system" or any(word in text for word in WORDS)
+        return LABELS[1 - number % 2 if worse or number % 3 == 0 else number % 2]
+
+    result = search(tmp_path, Scripted(reply, name="chats only"), cap=120, optimizer=Auto(demos=0))
+    assert result.status == "finished"
+    assert len(refused) == 1
+
+
+@pytest.mark.slow
 def test_a_winner_in_another_layout_is_taken_away_as_it_was_measured(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.2, "system": 0.2, "text": 0.9}))
     exported = export(export_of(task(), result.prompt), "json")

@@ -48,7 +48,7 @@ def rules(monkeypatch: pytest.MonkeyPatch, home: Path, method: str, evaluations:
     return found
 
 
-@pytest.mark.parametrize("method", ["apo", "ape", "pmpo", "capo"])
+@pytest.mark.parametrize("method", ["apo", "ape", "pmpo", "capo", "evoprompt-ga", "evoprompt-de", "plum-hs"])
 def test_a_small_search_compares_candidates_by_their_lineage(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +56,7 @@ def test_a_small_search_compares_candidates_by_their_lineage(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["apo", "ape", "pmpo", "capo"])
+@pytest.mark.parametrize("method", ["apo", "ape", "pmpo", "capo", "evoprompt-ga", "plum-hs"])
 def test_a_large_search_compares_candidates_on_fresh_examples(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +69,7 @@ def test_losses_are_compared_on_fresh_examples(method: str, tmp_path: Path, monk
 
 
 def test_only_a_search_that_wants_it_and_is_small_goes_by_the_lineage() -> None:
-    small, large = (fresh(Room(cells, None, 1, 120, 40), lineage=True) for cells in (SMALL - 1, SMALL))
+    small, large = (fresh(Room(cells, None, 1, 120, 40), small=SMALL) for cells in (SMALL - 1, SMALL))
     assert small is not None
     assert small.lineage
     assert large is not None

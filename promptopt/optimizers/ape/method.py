@@ -34,7 +34,7 @@ from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation
 from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -141,7 +141,7 @@ class APE:
         found = None
         if self.preset == "budget" and self.selector is None:
             # The guesses are a generation of their own.
-            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling, lineage=True)
+            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling, small=SMALL)
         candidates, samples = self.propose.candidates, self.propose.samples
         if found is None:
             resampling = 0 if self.resampling is None else self.resampling

@@ -35,7 +35,7 @@ from promptopt.optimizers.capo.plan import CAPOPlan
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation
 from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -152,7 +152,7 @@ class CAPO:
             # A child brings a crossover and a mutation; the first prompts are a generation of their own.
             most = None if self.iterations is None else 1 + self.iterations
             found = fresh(
-                room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most, lineage=True
+                room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most, small=SMALL
             )
         if found is None:
             iterations = 999 if self.iterations is None else self.iterations

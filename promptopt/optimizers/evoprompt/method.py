@@ -6,12 +6,13 @@ Calls    task model: |D| for each prompt of the pool (start and seeds), each par
          and each new child, N a generation; proposer: one a paraphrase, N a generation. Without seeds, by the paper's
          constants, 200 * (1 + 9 + 100) and 9 + 100. A reply off its form is asked for once more.
 Scales   under a cap that does not afford the paper's constants, old and new prompts of a generation are seen together
-         on few examples, drawn anew each time; the worst leave one by one, and three live on (four with a random
-         donor). Of S evaluations, a generation has 0.7 S^(1/3) children (4 or more), each seen on 0.8 S^(1/4) examples
-         on average (3 or more), fewer at first and more towards the end, until all is spent. The first is paraphrases
-         of the start and the seeds; where generations bring nothing new, the best begins again alone, once. DE asks
-         for a whole generation at once there, with the best of the last as its donor. `preset=paper`, or a number for
-         `examples`, scores all on a fixed set and keeps the paper's rules whatever the cap.
+         on few examples, drawn anew each time, and three live on (four with a random donor): by the posterior over
+         the lineage where S is below 1,000, else the worst leave one by one. Of S evaluations, a generation has 0.7
+         S^(1/3) children (4 or more), each seen on 0.8 S^(1/4) examples on average (3 or more), fewer at first
+         and more towards the end, until all is spent. The first is paraphrases of the start and the seeds; where
+         generations bring nothing new, the best begins again alone, once. DE asks for a whole generation at once
+         there, with the best of the last as its donor. `preset=paper`, or a number for `examples`, scores all on a
+         fixed set and keeps the paper's rules whatever the cap.
 Departs  one start prompt may be all there is: paraphrases of it fill the population, which may stay smaller; two
          parents are drawn for each child and differ (code: two places of a mating pool); scores that are negative or
          all zero are made fit for the wheel; an operator's reply without a complete pair of tags is no prompt, and its

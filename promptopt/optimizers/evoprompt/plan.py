@@ -12,7 +12,7 @@ from typing import Protocol
 
 from promptopt.optimizers.evoprompt.evolution import Breeder, paraphrases, request_paraphrase
 from promptopt.run import Run
-from promptopt.selection.generations import Fixed, Fresh, Generations, Preset, fresh
+from promptopt.selection.generations import SMALL, Fixed, Fresh, Generations, Preset, fresh
 from promptopt.types import Estimate, Prompt, Room, Sampling, UpperBounds
 
 POPULATION = 10
@@ -59,7 +59,7 @@ def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -
 
     `fixed`: the paper's way whatever the room. `keep`: as of `Fresh`.
     """
-    way = fresh(room, keep=keep, children=settings.population, most=settings.generations)
+    way = fresh(room, keep=keep, children=settings.population, most=settings.generations, small=SMALL)
     size = POPULATION if settings.population is None else settings.population
     rounds = GENERATIONS if settings.generations is None else settings.generations
     examples = min(EXAMPLES if settings.examples is None else settings.examples, room.train)

@@ -6,8 +6,9 @@ Paper    Pan et al. 2024, Plum: Prompt Learning using Metaheuristic(s), Findings
 Calls    task model: n*(1 + T*m), 50,100 by the paper's constants; tabu neighbours that are turned away cost nothing.
          proposer: one call for each phrase that is to be paraphrased for the first time, about T*m/3, at most 5*T*m.
 Scales   under a cap that does not afford the paper's constants, prompts are seen on few examples, drawn anew in each
-         iteration, and the worst leave one by one: of S evaluations, m = 0.7 S^(1/3) neighbours (4 or more), each seen
-         on 0.8 S^(1/4) examples on average (3 or more), fewer at first and more towards the end, until all is spent.
+         iteration: of S evaluations, m = 0.7 S^(1/3) neighbours (4 or more), each seen on 0.8 S^(1/4) examples on
+         average (3 or more), fewer at first and more towards the end, until all is spent. The worst leave one by one;
+         where S is below 500, the posterior over the lineage says who lives on.
          There the mean score decides, without a bonus, and a phrase is paraphrased anew once its variants were used.
          `preset=paper`, or a number for `score.examples`, goes by points on a fixed set whatever the cap.
 Departs  phrases are cut by rule, not by a parser, and keep their offsets: an edit changes its own phrases only, and no
