@@ -237,7 +237,7 @@ def _prepare(
     models, check = asked.models, asked.check
     known = prices(models.by_role)
     criterion = Criterion(check, models.check, price_for(models.check), check_judge_of(check, models.by_role))
-    same = criterion.measures_as(Criterion(asked.evaluator, models.by_role["task"], None))
+    same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
     fingerprint = asked.fingerprint()

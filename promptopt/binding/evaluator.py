@@ -126,7 +126,7 @@ def verdict_evaluator(
     if isinstance(task, JudgedTask) and task.judge:
         return bind_evaluator(None, task)
     chosen = search.verdict_by()
-    # The object of the search itself, so that its scores count in the final choice (`Criterion.measures_as`).
+    # The object of the search itself, so that its scores count in the final choice (`Criterion.scores_as`).
     if chosen.fingerprint() == search.fingerprint():
         return search
     if isinstance(model, ScoresOnly) and not model.generates:

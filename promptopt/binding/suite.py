@@ -34,15 +34,15 @@ START = "You are a helpful assistant."
 class ByTask:
     """The metric of each task, for its own examples."""
 
-    measures: Mapping[str, tuple[Reader, Metric]] = field(repr=False)
+    scoring: Mapping[str, tuple[Reader, Metric]] = field(repr=False)
 
     def __call__(self, reply: str, example: Example) -> Score:
         """What the example's own task makes of the reply."""
-        read, measure = self.measures[example.slice]
+        read, metric = self.scoring[example.slice]
         answer = read(reply)
         if answer is None:
             return Score(0.0, reply, parsed=False, feedback="no answer could be read")
-        found = measure(answer, example)
+        found = metric(answer, example)
         if isinstance(found, Score):
             return replace(found, output=reply, answer=answer)
         value, feedback = found if isinstance(found, tuple) else (float(found), "")
@@ -123,7 +123,7 @@ def _composed(
         initial=Prompt.of(start.strip()),
         layouts=(replace(chat_layouts()[0], users=_users(tasks)),),
         train=cut[0], dev=cut[1], test=cut[2],
-        metric=ByTask({task.name: _measure(task) for task in tasks}),
+        metric=ByTask({task.name: _scoring(task) for task in tasks}),
         answer="text",
         sampling=longest,
         gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
@@ -264,7 +264,6 @@ def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tupl
     return tuple(kept[number][place] for _, number, place in places)
 
 
-def _measure(task: Task) -> tuple[Reader, Metric]:
+def _scoring(task: Task) -> tuple[Reader, Metric]:
     comma = "number" in (task.metric, task.answer) and writes_decimal_commas(task)
-    measure = metrics.resolve(task.metric, comma)
-    return answers.resolve(task.answer, task.labels, comma), measure
+    return answers.resolve(task.answer, task.labels, comma), metrics.resolve(task.metric, comma)

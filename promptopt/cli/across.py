@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli.output import show, show_json
-from promptopt.cli.side_by_side import Named, as_table
+from promptopt.cli.side_by_side import Compared, as_table
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -61,4 +61,6 @@ def across(
                    "evaluator": first.evaluator, "split": asked.split, "models": entries})  # fmt: skip
         return
     title = f": one prompt on {counted(len(found), 'model')}"
-    show(as_table(found, against, title, Named("models", "first", "model", [one_line(model, 40) for model in models])))
+    show(
+        as_table(found, against, title, Compared("models", "first", "model", [one_line(model, 40) for model in models]))
+    )

@@ -90,7 +90,7 @@ def compare(
         raise typer.Exit(SUSPENDED)
 
 
-def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
+def _keep(out: Path, plan: PlannedTable, found: Comparison, quiet: bool) -> None:
     from promptopt.comparison.folder import CommandPlan, save
     from promptopt.store.runs import Store
 
@@ -105,7 +105,7 @@ def _keep(out: Path, plan: Planned, found: Comparison, quiet: bool) -> None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTable:
     """The cells, the options they share, the task file that each task's name means, and each method's own settings."""
 
     cells: tuple[TableCell, ...]
@@ -122,7 +122,7 @@ class Planned:
         )
 
 
-def planned(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> Planned:
+def planned(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> PlannedTable:
     """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
     from promptopt.binding.config import build_optimizer
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
@@ -147,7 +147,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     for each in asked:
         check_spec(each)
     cells = cells_of(tasks, named, asked, _seeds(seeds))
-    plan = Planned(tuple(cells), config, tasks)
+    plan = PlannedTable(tuple(cells), config, tasks)
     # Made and thrown away: a setting or a task file that is wrong is said before the first run is paid for.
     for cell in {(cell.task, cell.method): cell for cell in cells}.values():
         build_optimizer(cell.method, plan.config_of(cell).settings)
@@ -156,7 +156,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     return plan
 
 
-def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
+def _conducted(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
     """The comparison, and whether it was stopped before its end."""
     from promptopt.comparison.cells import INTERRUPTED, conduct
     from promptopt.comparison.compare import compared
@@ -183,7 +183,7 @@ def _conducted(plan: Planned, jobs: int, quiet: bool, on: str | None) -> tuple[C
     return compared(plan.cells, rows), stopped
 
 
-def _as_a_command(plan: Planned, command: Command, cell: TableCell) -> Report:
+def _as_a_command(plan: PlannedTable, command: Command, cell: TableCell) -> Report:
     """The result of `promptopt optimize` for a cell. Raises BackendError with what that said, where it failed."""
     from promptopt.cli.report import command_of
 

@@ -13,7 +13,7 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.across import PromptOnSplit, across
 from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
-from promptopt.cli.side_by_side import Named, as_table
+from promptopt.cli.side_by_side import Compared, as_table
 from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
@@ -198,7 +198,7 @@ def _compare(
         show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
                    "prompts": entries})  # fmt: skip
         return
-    named = Named(
+    named = Compared(
         "prompts",
         "A",
         "",

@@ -23,7 +23,7 @@ from promptopt.cli.foreseen import (
     within_dollars,
     without_price,
 )
-from promptopt.cli.rehearsal import Spread, played
+from promptopt.cli.rehearsal import ForecastRange, played
 from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
@@ -65,7 +65,7 @@ class Forecast:
     alpha: float = ALPHA
     evaluations: int | None = None
     """Of the search, the final choice and the test; None where the plan is unknown."""
-    spread: Spread | None = None
+    spread: ForecastRange | None = None
     """The least and the most of it, where a single figure cannot stand for both."""
 
     @property

@@ -104,9 +104,9 @@ def _is_chat(data: Path, system: Path | None, columns: bool) -> bool:
 
 def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, mask: bool) -> Logs:
     from promptopt.tasks.chat import Logs, speakers_of
-    from promptopt.tasks.reading.chat_turns import SCORED, Scored
+    from promptopt.tasks.reading.chat_turns import SCORED, ScoredTurns
 
-    scored: Scored | None = next((each for each in SCORED if each == turns), None)
+    scored: ScoredTurns | None = next((each for each in SCORED if each == turns), None)
     if scored is None:
         raise ConfigError(f"--turns {turns!r} says nothing; it is one of {', '.join(SCORED)}")
     return Logs(data, speakers_of(speakers), group_by, scored, mask)

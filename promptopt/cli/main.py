@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -50,9 +51,7 @@ class Commands(TyperGroup):
             from promptopt.errors import UnknownName
 
             raise UnknownName("command", cmd_name, COMMANDS)
-        command = typer.main.get_command(import_module(f"promptopt.cli.{cmd_name}").app)
-        command.name = cmd_name
-        return command
+        return _command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, from the table above."""
@@ -70,6 +69,13 @@ class Commands(TyperGroup):
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last place: what is not said here is a traceback)
             raise typer.Exit(exit_code_of(error)) from None
+
+
+@cache
+def _command(name: str) -> Any:
+    command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
+    command.name = name
+    return command
 
 
 app = typer.Typer(

@@ -95,7 +95,7 @@ def elsewhere(where: str | None, specs: Sequence[str], *, quiet: bool) -> Genera
     if where is None:
         yield None
         return
-    from promptopt.models.actors.model import Spread
+    from promptopt.models.actors.model import FleetModel
     from promptopt.models.actors.on_ray import Hall, in_process
     from promptopt.models.actors.worker import Named
 
@@ -107,7 +107,7 @@ def elsewhere(where: str | None, specs: Sequence[str], *, quiet: bool) -> Genera
 
         def placed(spec: str) -> Model | None:
             fleet = hall.fleet_for(spec)
-            return None if fleet is None else Spread(fleet, Named(spec))
+            return None if fleet is None else FleetModel(fleet, Named(spec))
 
         yield placed
 

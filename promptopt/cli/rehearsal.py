@@ -52,14 +52,14 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ForecastRange:
     """(least, most) evaluations and tokens of a search that may end early or late, as the models' answers will be."""
 
     evaluations: tuple[int, int]
     tokens: tuple[int, int]
 
     @classmethod
-    def of(cls, ends: Sequence[Played]) -> Spread | None:
+    def of(cls, ends: Sequence[Played]) -> ForecastRange | None:
         """None where all ends are near each other."""
         evaluations = [each.evaluations for each in ends]
         tokens = [round(sum(read + written for _, read, written in each.roles.values())) for each in ends]
@@ -81,7 +81,7 @@ class Played:
     roles: Mapping[str, tuple[float, ...]]
     evaluations: int
     winner: Prompt
-    spread: Spread | None = None
+    spread: ForecastRange | None = None
     """The least and the most of it, where these are far apart."""
 
 
@@ -248,7 +248,7 @@ def played(
     roles = dict.fromkeys(role for each in ends for role in each.roles)
     counts = {role: [each.roles.get(role, NOTHING) for each in ends] for role in roles}
     mean = {role: tuple(map(fmean, zip(*found, strict=True))) for role, found in counts.items()}
-    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, Spread.of(ends))
+    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, ForecastRange.of(ends))
 
 
 def _ends(rehearsed: Rehearsed, arranged: Allocation, cells: int | None) -> tuple[Played, Played]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptopt.binding.config import config_from
-from promptopt.cli.compare import Planned
+from promptopt.cli.compare import PlannedTable
 from promptopt.cli.output import say, without_secrets
 from promptopt.errors import DataError, PromptoptError
 
@@ -45,7 +45,7 @@ def _made_again(folder: Path, plan: CommandPlan, found: Comparison) -> tuple[int
     if "data" in config:
         config["data"] = str(folder / config["data"])
     tasks = {name: str(folder / task) if task.endswith(".toml") else task for name, task in plan.tasks.items()}
-    planned = Planned(tuple(rerun_cells(found)), config_from(config), tasks)
+    planned = PlannedTable(tuple(rerun_cells(found)), config_from(config), tasks)
     rows = {row.cell: row for row in found.rows}
     made, why = 0, ""
     for cell in planned.cells:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Compared:
     """What is compared: `kind` in the plural and how the first is called; a name a row, and a text a row or none."""
 
     kind: str
@@ -32,7 +32,7 @@ def gain_cells(gain: Gain, verdict: str) -> list[str]:
     return [words.difference(gain.mean), *bounds, words.p_cell(gain.p_value), verdict.replace("_", " ")]
 
 
-def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], title: str, named: Named) -> str:
+def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], title: str, named: Compared) -> str:
     """`title`: what stands beside the task's name and the number of examples."""
     from promptopt.reports import words
     from promptopt.stats import level

@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class OnUnseenTask:
     """The start and what was found, on the test examples of one unseen task; and the runs they come from."""
 
     before: Evaluation
@@ -56,8 +56,8 @@ class Unseen:
     sources: tuple[str, ...]
     start: str
     system: str
-    as_it_is: Judged
-    adapted: Judged | None
+    as_it_is: OnUnseenTask
+    adapted: OnUnseenTask | None
     reworded: UnderUserPrompts | None
 
     def to_json(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _searched(config: RunConfig, quiet: bool) -> tuple[Task, str, Prompt]:
     return task, result.run_id, result.best.prompt
 
 
-def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> Judged:
+def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> OnUnseenTask:
     """User prompts searched under either system prompt, at the same caps, and held against each other."""
     asked = replace(config, task=target, objective=None, weights=None)
     found = [_searched(replace(asked, system=system), quiet) for system in systems]
@@ -238,7 +238,7 @@ def _reworded(
 
 def _judged(
     config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
-) -> Judged:
+) -> OnUnseenTask:
     from promptopt.cli.evaluate import scored
     from promptopt.cli.request import of_scoring
     from promptopt.evaluation import compare
@@ -249,7 +249,7 @@ def _judged(
     looks = [each.look.number for each in (before, after) if each.look is not None]
     # The two were entered as a look each, and have one verdict: the number before the last is nobody else's.
     owed = level(max(1, max(looks) - 1)) / rivals
-    return Judged(before, after, compare(before, after, rivals=rivals, alpha=owed), runs)
+    return OnUnseenTask(before, after, compare(before, after, rivals=rivals, alpha=owed), runs)
 
 
 def _summary(found: Sequence[Unseen]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Generation:
     metric: str | Metric = "exact"
     answer: str | Reader = "text"
     shares: int = 0
-    _measure: Metric = field(init=False, repr=False, compare=False)
+    _metric: Metric = field(init=False, repr=False, compare=False)
     _read: Reader = field(init=False, repr=False, compare=False)
     _expected: str = field(init=False, repr=False, compare=False)
     _known: dict[_Key, Score] | None = field(init=False, repr=False, compare=False)
@@ -60,13 +60,13 @@ class Generation:
     def __post_init__(self) -> None:
         # By the whole data set: "1,234" in one answer alone could be either.
         comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
-        measure = metrics.resolve(self.metric, comma)
-        object.__setattr__(self, "_measure", measure)
+        metric = metrics.resolve(self.metric, comma)
+        object.__setattr__(self, "_metric", metric)
         spaces = self.answer == "number" and in_millions(_right_answers(self.task))
         object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma, spaces))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
-        shared = metrics.is_builtin(measure) and isinstance(self.answer, str)
+        shared = metrics.is_builtin(metric) and isinstance(self.answer, str)
         object.__setattr__(self, "_known", {} if shared else None)
 
     def suited(self, model: Model) -> Generation:
@@ -90,7 +90,7 @@ class Generation:
                 for example in getattr(task, split):
                     try:
                         # An answer that all of them look at, and that is the target of none.
-                        made._measure("{}", example)
+                        made._metric("{}", example)
                     except DataError as cause:
                         raise DataError(f"task {task.name!r}, {split} example {example.id}: {cause}") from cause
         return made
@@ -172,7 +172,7 @@ class Generation:
         answer = self._answer(cell, reply)
         if answer is None:
             return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
-        value, own = self._measured(cell, answer)
+        value, own = self._metricd(cell, answer)
         feedback = "" if own is None else own.feedback
         if not feedback and value < 1.0:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
@@ -192,10 +192,10 @@ class Generation:
             raise _failed("answer reader", self.answer, cell, problem)
         return answer
 
-    def _measured(self, cell: Cell, answer: str) -> tuple[float, Score | None]:
+    def _metricd(self, cell: Cell, answer: str) -> tuple[float, Score | None]:
         """The value, and the whole Score where the metric gave one."""
         try:
-            result = cast("object", self._measure(answer, cell.example))
+            result = cast("object", self._metric(answer, cell.example))
         except Endless:
             raise
         except Exception as cause:

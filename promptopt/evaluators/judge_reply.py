@@ -16,7 +16,7 @@ from promptopt.thoughts import spoken
 from promptopt.types import Token
 
 VERSION = 1
-"""Of these rules: another reading is another measure."""
+"""Of these rules: another reading is another judge."""
 LEGAL = 0.5
 """Probability that tokens of the scale must have together for an expected score: below it the judge says something
 else."""

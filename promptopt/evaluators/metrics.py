@@ -5,8 +5,9 @@ All but `demands` hold it against the right ones, and take the best over `target
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -146,11 +147,31 @@ def described(function: str | Callable[..., Any]) -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass. The repr of a function says where it lies in memory, so it is described instead."""
+    """The fields of a dataclass."""
     import dataclasses
 
-    own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {name: described(each) if callable(each) else repr(each) for name, each in own.items()}
+    return {field.name: _told(getattr(value, field.name)) for field in dataclasses.fields(value)}
+
+
+def _told(value: object) -> Any:
+    """A repr without where things lie in memory; a function has nothing else, so it is described wherever it stands."""
+    if callable(value):
+        return described(value)
+    if not _holds_functions(value):
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    if isinstance(value, Mapping):
+        return {str(name): _told(each) for name, each in cast("Mapping[object, object]", value).items()}
+    return [_told(each) for each in _members(value)]
+
+
+def _holds_functions(value: object) -> bool:
+    return any(callable(each) or _holds_functions(each) for each in _members(value))
+
+
+def _members(value: object) -> Sequence[object]:
+    if isinstance(value, Mapping):
+        return [*cast("Mapping[object, object]", value).values()]
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
 
 
 def _imported(name: str) -> Metric:

@@ -133,13 +133,13 @@ def analyse(
         after = scores.values(each)
         # Without the part some output is impossible: the loss has no change that could be told.
         if all(map(math.isfinite, after)):
-            effects.append(measure(segment, before, after))
+            effects.append(effect_of(segment, before, after))
         else:
             run.reject("ablation: no finite loss")
     return sorted(effects, key=lambda effect: effect.delta, reverse=True)
 
 
-def measure(segment: Segment, before: Sequence[float], after: Sequence[float]) -> Effect:
+def effect_of(segment: Segment, before: Sequence[float], after: Sequence[float]) -> Effect:
     """The effect of leaving `segment` out: scores (higher is better) with it and without, paired by position."""
     differences = [old - new for old, new in zip(before, after, strict=True)]
     delta, error = paired(differences)

@@ -8,6 +8,7 @@ from typing import Any
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.reports import words
 from promptopt.text import counted
+from promptopt.trust.calibration import COEFFICIENT_KEY
 from promptopt.types import Score
 
 Report = Mapping[str, Any]
@@ -69,8 +70,8 @@ def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | No
     prefers = "new" if gain["mean"] > 0.0 else "old"
     if trust is not None and trust["status"] == "calibrated":
         return (
-            f"The judge prefers the {prefers} prompt: {numbers}{left}; {trust['measure']} {trust['value']:.2f} on "
-            f"other replies. Not a verdict: {label}."
+            f"The judge prefers the {prefers} prompt: {numbers}{left}; {trust[COEFFICIENT_KEY]} {trust['value']:.2f} "
+            f"on other replies. Not a verdict: {label}."
         )
     weak = trust is not None and trust["status"] == "weak"
     why = "on earlier labels it was weak" if weak else "it was held against nobody's labels"

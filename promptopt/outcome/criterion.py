@@ -20,7 +20,7 @@ class Criterion:
     price: Price | None
     judge: Model | None = None
 
-    def measures_as(self, other: Criterion) -> bool:
+    def scores_as(self, other: Criterion) -> bool:
         """Whether scores by both can be held against each other."""
         asked = (self.evaluator is other.evaluator, self.model is other.model, self.judge is other.judge)
         return all(asked)

@@ -65,7 +65,7 @@ def adopt_criterion(run: Run, searched: Criterion, criterion: Criterion) -> None
                 f"the search ran in fast mode, which changes {changed} answers; the final choice and the test are exact"
             )
         model = model.exact()
-    if model is not searched.model or not criterion.measures_as(searched):
+    if model is not searched.model or not criterion.scores_as(searched):
         run.exchange_evaluator(criterion.evaluator, model, criterion.price)
 
 

@@ -10,13 +10,13 @@ from typing import Any, cast
 from promptopt.outcome.criterion import by_judge
 from promptopt.places import home, write_whole
 from promptopt.protocols import Evaluator, Judging, Model, Role
-from promptopt.trust.calibration import status_of
+from promptopt.trust.calibration import COEFFICIENT_KEY, status_of
 from promptopt.trust.probes import all_passed
 from promptopt.types import canonical, digest
 
 
 def _place(evaluator: Evaluator, models: Mapping[Role, Model]) -> Path:
-    """Where what is known of these judges, asked like this, is kept: any change makes another measure of it."""
+    """Where what is known of these judges, asked like this, is kept: any change makes another judge."""
     roles = evaluator.judges if isinstance(evaluator, Judging) else ()
     named = [models[role].name for role in roles if role in models]
     return home() / "judges" / f"{digest([dict(evaluator.fingerprint()), named])}.json"
@@ -30,7 +30,10 @@ def remember(evaluator: Evaluator, models: Mapping[Role, Model], **found: object
 
 
 def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, Any] | None:
-    """`status`, `measure` and `value` of the judge that an evaluator asks; None where it was never held to anything."""
+    """`status` of the judge that an evaluator asks, and its agreement; None where it was never held to anything.
+
+    Agreement: the coefficient's name, under `COEFFICIENT_KEY`, and its `value`.
+    """
     if not by_judge(evaluator):
         return None
     known = _known(_place(evaluator, models))
@@ -39,8 +42,9 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
         return None
     failed = [each["name"] for each in probes if not each["passed"]]
     status = status_of(report, all_passed(probes))
-    held: dict[str, Any] = {} if report is None else {"measure": report["measure"], "value": report["kappa"]}
-    return {"status": status, "failed": failed, **held}
+    if report is None:
+        return {"status": status, "failed": failed}
+    return {"status": status, "failed": failed, COEFFICIENT_KEY: report[COEFFICIENT_KEY], "value": report["kappa"]}
 
 
 def _known(path: Path) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         run.final_repetition = max(run.final_repetition, int(door.samples("task")))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
-        by_search = criterion.measures_as(searched)
+        by_search = criterion.scores_as(searched)
         adopt_criterion(run, searched, criterion)
         if criterion.judge is not None:
             door.exchange_judge()

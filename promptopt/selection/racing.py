@@ -59,7 +59,7 @@ class PairedTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RaceStage:
     """How far a race is: which look this is, of how many, and how many examples there are in all."""
 
     number: int
@@ -68,7 +68,7 @@ class Look:
 
 
 def p_values(
-    scores: Sequence[Sequence[float]], prices: Sequence[float], test: PairedTest, look: Look
+    scores: Sequence[Sequence[float]], prices: Sequence[float], test: PairedTest, look: RaceStage
 ) -> NDArray[np.float64]:
     """`[q, p]`: the p-value of "q is better than p", H1: mean(u_q - u_p) > 0 with u = score - price.
 
@@ -107,7 +107,7 @@ def p_values(
 
 
 def eliminated(
-    scores: Sequence[Sequence[float]], prices: Sequence[float], keep: int, test: PairedTest, look: Look
+    scores: Sequence[Sequence[float]], prices: Sequence[float], keep: int, test: PairedTest, look: RaceStage
 ) -> list[int]:
     """The prompts, by position, that at least `keep` others are significantly better than.
 
@@ -231,7 +231,9 @@ class Racing:
                 break
             arms.pull(alive, size)
             scores, costs = [arms.values(arm) for arm in alive], [prices[arm] for arm in alive]
-            out = {alive[place] for place in eliminated(scores, costs, keep, self.test, Look(number, looks, total))}
+            out = {
+                alive[place] for place in eliminated(scores, costs, keep, self.test, RaceStage(number, looks, total))
+            }
             dropped = [*ranked([arm for arm in alive if arm in out]), *dropped]
             alive = [arm for arm in alive if arm not in out]
         return arms.estimates([*ranked(alive), *dropped])

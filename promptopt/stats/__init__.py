@@ -252,13 +252,22 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
     from scipy.stats import binom
 
     share = max(disagreement, gain)
+    discordant, needed, chances = _discordant(n, share, alpha)
+    found = binom.sf(needed - 1, discordant, (1 + gain / share) / 2)
+    return float(numpy.sum(chances * found))
+
+
+@lru_cache(maxsize=8)
+def _discordant(n: int, share: float, alpha: float) -> tuple[Any, Any, Any]:
+    """Numbers of discordant items, the fewest wins among each that the test calls better, and their probabilities."""
+    import numpy
+    from scipy.stats import binom
+
     # All numbers of discordant items but for a billionth of the probability at either end.
     likely = binom.ppf((1e-9, 1 - 1e-9), n, share)
     discordant = numpy.arange(likely[0], likely[1] + 1)
     # The fewest wins among m discordant items whose two-sided p is below alpha.
-    needed = binom.isf(alpha / 2, discordant, 0.5) + 1
-    found = binom.sf(needed - 1, discordant, (1 + gain / share) / 2)
-    return float(numpy.sum(binom.pmf(discordant, n, share) * found))
+    return discordant, binom.isf(alpha / 2, discordant, 0.5) + 1, binom.pmf(discordant, n, share)
 
 
 @lru_cache(maxsize=1024)

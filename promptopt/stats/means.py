@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 NODES = 100
 """Points of the quadrature in `chance`; twice as many move no p-value by more than one part in a million."""
@@ -53,9 +54,10 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
 
     # The saddle point lies between the pole nearest below zero, which is that of the lowest shift, and zero.
     left, right = 1.0 / float(shifts.min()), 0.0
+    moments = weights * shifts
     for _ in range(HALVINGS):
         saddle = (left + right) / 2.0
-        slope = float((weights * shifts / (1.0 - saddle * shifts)).sum()) - 1.0 / saddle
+        slope = float(numpy.add.reduce(moments / (1.0 - saddle * shifts))) - 1.0 / saddle
         left, right = (left, saddle) if slope > 0.0 else (saddle, right)
     saddle = (left + right) / 2.0
     spread = 1.0 / math.sqrt(float((weights * (shifts / (1.0 - saddle * shifts)) ** 2).sum()) + 1.0 / saddle**2)
@@ -75,12 +77,13 @@ def interval(values: Sequence[float], lowest: float, highest: float, alpha: floa
     It excludes a mean exactly where `chance` of it, from one side or the other, is below `alpha` / 2. The ends are
     `lowest` and `highest` themselves where these are infinite.
     """
-    low = lowest if math.isinf(lowest) else _end(values, lowest, alpha / 2.0)
-    mirrored = [-value for value in values]
+    low = lowest if math.isinf(lowest) else _end(tuple(values), lowest, alpha / 2.0)
+    mirrored = tuple(-value for value in values)
     return low, highest if math.isinf(highest) else -_end(mirrored, -highest, alpha / 2.0)
 
 
-def _end(values: Sequence[float], lowest: float, alpha: float) -> float:
+@lru_cache(maxsize=256)
+def _end(values: tuple[float, ...], lowest: float, alpha: float) -> float:
     """The largest mean that `chance` calls too low."""
     from scipy.optimize import root_scalar
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from promptopt.errors import StoreError
 from promptopt.store.blobs import Blobs
-from promptopt.store.database import CALLS, sentences
+from promptopt.store.database import CALLS, among, each_of, sentences
 from promptopt.types.identity import without_surrogates
 
 LOOK_S = 1.0
@@ -19,10 +19,8 @@ LOOK_S = 1.0
 READ_AT_ONCE = 500
 """Keys asked for in one SELECT; SQLite allows 32,766 variables, and past a few hundred it gets no faster."""
 
-INSERT = sql.text(
-    "INSERT INTO calls (key, model, request, reply) VALUES (:key, :model, :request, :reply) ON CONFLICT DO NOTHING"
-)
-SELECT = sql.text("SELECT key, reply FROM calls WHERE key IN :keys").bindparams(sql.bindparam("keys", expanding=True))
+INSERT = "INSERT INTO calls (key, model, request, reply) VALUES ({mark}, {mark}, {mark}, {mark}) ON CONFLICT DO NOTHING"
+SELECT = "SELECT key, reply FROM calls WHERE key IN ({values})"
 
 
 def call_key(model: str, request: str, draw: str) -> bytes:
@@ -43,7 +41,7 @@ class Cache:
         self._engine = engine
         self._where = where
         self.blobs = Blobs(engine, where)
-        self._waiting: list[dict[str, object]] = []
+        self._waiting: list[tuple[object, ...]] = []
         self._changed = threading.Condition()
         # Busy: rows are taken from those that wait, and not committed yet. `flush` waits for both kinds.
         self._busy = self._closed = False
@@ -58,8 +56,7 @@ class Cache:
                 raise self._failure
             if self._thread is None or not self._thread.is_alive():
                 self._start()
-            row = {"model": model, "request": request, "reply": reply}
-            self._waiting.append({"key": key, **{name: without_surrogates(text) for name, text in row.items()}})
+            self._waiting.append((key, *map(without_surrogates, (model, request, reply))))
             self._changed.notify_all()
 
     def flush(self) -> None:
@@ -118,7 +115,7 @@ class Cache:
             failure: StoreError | None = None
             try:
                 with sentences(self._where), self._engine.begin() as connection:
-                    connection.execute(INSERT, rows)
+                    each_of(connection, INSERT, rows)
             except StoreError as error:
                 failure = error
             except BaseException as error:  # noqa: BLE001 (whatever it is, `flush` must not wait for a dead thread)
@@ -142,7 +139,7 @@ class Cache:
 
     def _read(self, connection: sql.Connection, keys: list[bytes]) -> dict[bytes, str]:
         try:
-            return {bytes(key): str(reply) for key, reply in connection.execute(SELECT, {"keys": keys})}
+            return {bytes(key): str(reply) for key, reply in among(connection, SELECT, keys)}
         except OperationalError as cause:
             # What sqlite3 says of a text that is not UTF-8.
             if "decode" not in str(cause.orig):

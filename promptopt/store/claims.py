@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 
 import sqlalchemy as sql
 
-from promptopt.store.database import sentences
+from promptopt.store.database import among, each_of, sentences
 from promptopt.store.holding import held_of
 
 OTHERS_S = 0.1
@@ -19,9 +19,9 @@ OTHERS_S = 0.1
 AT_ONCE = 500
 """Keys in one statement."""
 
-TAKE = sql.text("INSERT INTO claims (key, run) VALUES (:key, :run) ON CONFLICT DO NOTHING")
-HOLDERS = sql.text("SELECT key, run FROM claims WHERE key IN :keys").bindparams(sql.bindparam("keys", expanding=True))
-GIVE = sql.text("DELETE FROM claims WHERE key = :key AND run = :run")
+TAKE = "INSERT INTO claims (key, run) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"
+HOLDERS = "SELECT key, run FROM claims WHERE key IN ({values})"
+GIVE = "DELETE FROM claims WHERE key = {mark} AND run = {mark}"
 
 
 class Claims:
@@ -61,25 +61,25 @@ class Claims:
     def _take(self, keys: Sequence[bytes]) -> list[bytes]:
         """Claim those that nobody else has, and say which these are."""
         # In one order for all runs: two that claim the same keys would else wait for each other's.
-        rows = [{"key": key, "run": self._run} for key in sorted(keys)]
+        rows = [(key, self._run) for key in sorted(keys)]
         with sentences(self._where), self._engine.begin() as connection:
             # Nobody contests them, as is the rule: the holders need not be looked up.
-            if connection.execute(TAKE, rows).rowcount == len(rows):
+            if each_of(connection, TAKE, rows) == len(rows):
                 return list(keys)
             others = self._others(connection, keys)
             living = held_of(self._engine, connection, sorted(set(others.values())))
             dead = [(key, run) for key, run in others.items() if run not in living]
             if dead:
                 # Let go of by name of the dead run, in case another one has taken it since: then TAKE leaves it there.
-                connection.execute(GIVE, [{"key": key, "run": run} for key, run in sorted(dead)])
-                connection.execute(TAKE, [{"key": key, "run": self._run} for key, _ in sorted(dead)])
+                each_of(connection, GIVE, sorted(dead))
+                each_of(connection, TAKE, [(key, self._run) for key, _ in sorted(dead)])
                 others = self._others(connection, keys)
         return [key for key in keys if key not in others]
 
     def _others(self, connection: sql.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
         found: dict[bytes, str] = {}
         for start in range(0, len(keys), AT_ONCE):
-            rows = connection.execute(HOLDERS, {"keys": list(keys[start : start + AT_ONCE])})
+            rows = among(connection, HOLDERS, keys[start : start + AT_ONCE])
             found.update({bytes(key): str(run) for key, run in rows if run != self._run})
         return found
 
@@ -87,4 +87,4 @@ class Claims:
         if not keys:
             return
         with sentences(self._where), self._engine.begin() as connection:
-            connection.execute(GIVE, [{"key": key, "run": self._run} for key in sorted(keys)])
+            each_of(connection, GIVE, [(key, self._run) for key in sorted(keys)])

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import ReplayDiverged
-from promptopt.store.database import sentences
+from promptopt.store.database import each_of, sentences
 
 COUNT = sql.text("SELECT count(*) FROM journal WHERE run = :run")
 FORGET = sql.text("DELETE FROM journal WHERE run = :run")
-INSERT = sql.text("INSERT INTO journal (run, position, key) VALUES (:run, :position, :key) ON CONFLICT DO NOTHING")
+INSERT = "INSERT INTO journal (run, position, key) VALUES ({mark}, {mark}, {mark}) ON CONFLICT DO NOTHING"
 SELECT = sql.text("SELECT key FROM journal WHERE run = :run AND position BETWEEN :first AND :last ORDER BY position")
 
 
@@ -51,10 +51,7 @@ class Journal:
                             asked=asked[offset],
                         )
             if known < len(keys):
-                rows = [
-                    {"run": self.run_id, "position": self.position + offset, "key": keys[offset]}
-                    for offset in range(known, len(keys))
-                ]
-                connection.execute(INSERT, rows)
+                rows = [(self.run_id, self.position + offset, keys[offset]) for offset in range(known, len(keys))]
+                each_of(connection, INSERT, rows)
         self.position += len(keys)
         self.recorded = max(self.recorded, self.position)

@@ -10,14 +10,14 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from promptopt.errors import StoreError
-from promptopt.store.database import sentences
+from promptopt.store.database import among, each_of, sentences
 
 RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
 ENTER = sql.text(
     "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now FROM looks"
 )
-ENTER_EXAMPLE = sql.text("INSERT INTO looked_at (look, example) VALUES (:look, :example)")
-SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({keys}) GROUP BY look"
+ENTER_EXAMPLE = "INSERT INTO looked_at (look, example) VALUES ({mark}, {mark})"
+SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({values}) GROUP BY look"
 AT_ONCE = 500
 """Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
 
@@ -63,8 +63,7 @@ class Looks:
                 with self._engine.begin() as connection:
                     connection.execute(ENTER, {"shown": shown, "now": time.time()})
                     number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
-                    rows = [{"look": number, "example": example} for example in dict.fromkeys(examples)]
-                    connection.execute(ENTER_EXAMPLE, rows)
+                    each_of(connection, ENTER_EXAMPLE, [(number, example) for example in dict.fromkeys(examples)])
                     return number
             except IntegrityError:
                 # Another process took the number, or showed the same, in this moment: look again.
@@ -76,9 +75,7 @@ class Looks:
         keys = list(dict.fromkeys(examples))
         with sentences(self._where), self._engine.connect() as connection:
             for begin in range(0, len(keys), AT_ONCE):
-                chosen = {f"k{place}": key for place, key in enumerate(keys[begin : begin + AT_ONCE])}
-                query = sql.text(SHARING.format(keys=", ".join(f":{name}" for name in chosen)))
-                for look, count in connection.execute(query, chosen):
+                for look, count in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
                     if number is None or look < number:
                         counts[look] = counts.get(look, 0) + count
         return Opening(len(counts), max(counts.values(), default=0))

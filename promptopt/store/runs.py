@@ -37,6 +37,9 @@ MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id
 # By `substr`, for LIKE would take `_` and `%` in what a user types as wildcards.
 IDS = sql.text("SELECT id FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
 ONE = sql.text("SELECT * FROM runs WHERE id = :id")
+ANSWERED = sql.text(
+    "SELECT count(*) FROM journal JOIN calls ON calls.key = journal.key WHERE journal.run IN (:search, :final)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,8 @@ class Store:
 
         Of a batch that was broken off the journal has all, and the store what was answered.
         """
-        own = JOURNAL.c.run.in_([run_id, run_id + FINAL])
-        query = sql.select(sql.func.count()).select_from(JOURNAL).join(CALLS, CALLS.c.key == JOURNAL.c.key).where(own)
         with sentences(self.where), self.engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            return int(connection.execute(ANSWERED, {"search": run_id, "final": run_id + FINAL}).scalar_one())
 
     def last(self, run_id: str) -> Mapping[str, Any] | None:
         """The result that an earlier execution of exactly this run left; None where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -90,9 +91,11 @@ def _folder() -> Path:
     return Path(str(files("promptopt.tasks") / "library"))
 
 
-def _library() -> list[str]:
+@cache
+def _library() -> tuple[str, ...]:
+    """The names; read once, for the package's own files do not change."""
     names: list[str] = []
     for path in sorted(_folder().glob("*.toml")):
         family = read_table(path).get("tasks")
         names += [path.stem] if family is None else [f"{path.stem}/{member}" for member in family]
-    return names
+    return tuple(names)

@@ -19,7 +19,7 @@ from promptopt.tasks.guess import quoted
 from promptopt.tasks.masking import Masker, personal_values
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.reading.chat_rows import Conversation, Reading, conversations_of, is_log
-from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, Scored, examples_of, refusals, usable
+from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole, Example, messages_to_json
@@ -38,7 +38,7 @@ class Logs:
     data: Path
     speakers: Mapping[str, ChatRole] = field(default_factory=dict[str, ChatRole])
     group_by: str | None = None
-    scored: Scored = "last"
+    scored: ScoredTurns = "last"
     mask: bool = False
 
 

@@ -9,6 +9,7 @@ import reprlib
 import types
 import typing
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -237,11 +238,14 @@ class TaskTable(TypedDict, total=False):
 def check_table(path: Path, table: Mapping[str, Any]) -> None:
     """Raise ConfigError for a key that nobody reads, that is missing, or that holds something else than it should."""
     try:
-        TypeAdapter(TaskTable).validate_python(table)
+        _adapter().validate_python(table)
     except ValidationError as cause:
         found = [_Fault.of(table, error["type"], error["loc"]) for error in cause.errors(include_url=False)]
         # Of the forms that a key may have, the one is meant that the file comes nearest to.
         raise max(found, key=lambda fault: len(fault.keys)).sentence(path) from None
+
+
+_adapter = cache(lambda: TypeAdapter(TaskTable))  # some 20 ms
 
 
 class _Fault(typing.NamedTuple):

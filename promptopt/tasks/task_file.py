@@ -35,7 +35,7 @@ from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
 from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
-from promptopt.tasks.reading.chat_turns import Scored, read_chats
+from promptopt.tasks.reading.chat_turns import ScoredTurns, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import locate
@@ -84,7 +84,7 @@ class Source:
     group: str | None = None
     slice: str | None = None
     demands: str | None = None
-    turns: Scored | None = None
+    turns: ScoredTurns | None = None
     variables: Sequence[str] = ()
     scenarios: str = ""
     tools: Sequence[object] = ()

@@ -13,6 +13,8 @@ from promptopt.stats import paired_gain
 from promptopt.trust.agreement import agreement, alpha, kappa
 from promptopt.trust.labels import POOR
 
+COEFFICIENT_KEY = "measure"
+"""Under which stored reports and results name the coefficient, as they always did."""
 ENOUGH = 50
 """Labels from which on a judge can be called calibrated."""
 AT_LEAST = 0.4
@@ -50,7 +52,7 @@ class Scored:
 class Calibration:
     """What a comparison shows. `kappa`: None where all said the same. `gap`: judge - people, in shares of the scale.
 
-    `measure`: which kappa it is. `ceiling`: Krippendorff's alpha among people. `sensitivity`, `specificity`: of the
+    `coefficient`: which kappa it is. `ceiling`: Krippendorff's alpha among people. `sensitivity`, `specificity`: of the
     upper half of the scale. `auc`: how often a reply of that half is scored above one of the other, equal scores being
     half of one (Mann-Whitney's U over all pairs). `slope`: of the gap on the log of a reply's length. `steady`: the
     share of replies that the judge scores alike when asked anew; None for a metric.
@@ -59,7 +61,7 @@ class Calibration:
     n: int
     unread: int
     agreement: float
-    measure: str
+    coefficient: str
     kappa: float | None
     interval: tuple[float, float] | None
     ceiling: float | None
@@ -74,7 +76,8 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
-        return {name: getattr(self, name) for name in Calibration.__slots__}
+        found = {name: getattr(self, name) for name in Calibration.__slots__}
+        return {COEFFICIENT_KEY if name == "coefficient" else name: each for name, each in found.items()}
 
 
 def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = None, seed: int = 0) -> Calibration:
@@ -86,10 +89,10 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
     pairs = _levels(read)
     ordinal = levels > 2
 
-    def measure(chosen: Sequence[tuple[float, float]]) -> float | None:
+    def coefficient(chosen: Sequence[tuple[float, float]]) -> float | None:
         return kappa(chosen, weighted=ordinal)
 
-    value = measure(pairs)
+    value = coefficient(pairs)
     top = levels - 1
     sides = [item.person / top for item in read], [item.said / top for item in read]
     gap = paired_gain(*sides, groups=[item.group for item in read], bounded=True)
@@ -98,9 +101,9 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
         n=len(read),
         unread=len(items) - len(read),
         agreement=agreement(pairs),
-        measure="quadratic-weighted kappa" if ordinal else "Cohen's kappa",
+        coefficient="quadratic-weighted kappa" if ordinal else "Cohen's kappa",
         kappa=value,
-        interval=None if value is None else _bootstrap(read, measure, seed),
+        interval=None if value is None else _bootstrap(read, coefficient, seed),
         ceiling=alpha(several, "interval" if ordinal else "nominal") if several else None,
         sensitivity=_share([judge > top / 2 for person, judge in pairs if person > top / 2]),
         specificity=_share([judge <= top / 2 for person, judge in pairs if person <= top / 2]),
@@ -109,7 +112,7 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
         slope=_slope([(math.log(max(1, item.length)), after - before)
                       for item, before, after in zip(read, *sides, strict=True)]),
         steady=steady,
-        slices=_slices(read, measure),
+        slices=_slices(read, coefficient),
         auc=_auc([item.said for item in read if item.person > top / 2],
                  [item.said for item in read if item.person <= top / 2]),
     )  # fmt: skip
@@ -127,10 +130,10 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
 def describe(report: Calibration) -> list[str]:
     """The report in lines for people."""
     if report.kappa is None:
-        said = f"{report.measure} is undefined: all that was said is the same"
+        said = f"{report.coefficient} is undefined: all that was said is the same"
     else:
         low, high = (math.nan, math.nan) if report.interval is None else report.interval
-        said = f"{report.measure} {report.kappa:.2f} (95 % {low:.2f} to {high:.2f})"
+        said = f"{report.coefficient} {report.kappa:.2f} (95 % {low:.2f} to {high:.2f})"
     lines = [f"{report.n} labelled replies: agreement {report.agreement:.0%}, {said}"]
     if report.unread:
         lines.append(f"it could not be read on {report.unread} more")
@@ -167,7 +170,7 @@ def _levels(items: Sequence[Scored]) -> list[tuple[float, float]]:
 
 
 def _bootstrap(
-    items: Sequence[Scored], measure: Callable[[Sequence[tuple[float, float]]], float | None], seed: int
+    items: Sequence[Scored], coefficient: Callable[[Sequence[tuple[float, float]]], float | None], seed: int
 ) -> tuple[float, float]:
     groups: dict[str | int, list[tuple[float, float]]] = {}
     for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
@@ -176,7 +179,7 @@ def _bootstrap(
     units, rng = list(groups.values()), random.Random(f"calibration {seed}")
     values: list[float] = []
     for _ in range(RESAMPLES):
-        value = measure([pair for unit in rng.choices(units, k=len(units)) for pair in unit])
+        value = coefficient([pair for unit in rng.choices(units, k=len(units)) for pair in unit])
         # A draw in which all say the same shows nothing of agreement.
         values.append(0.0 if value is None else value)
     values.sort()
@@ -184,7 +187,7 @@ def _bootstrap(
 
 
 def _slices(
-    items: Sequence[Scored], measure: Callable[[Sequence[tuple[float, float]]], float | None]
+    items: Sequence[Scored], coefficient: Callable[[Sequence[tuple[float, float]]], float | None]
 ) -> dict[str, dict[str, Any]]:
     """By the part that rows name, and by thirds of length."""
     parts: dict[str, list[Scored]] = {}
@@ -198,7 +201,7 @@ def _slices(
     found: dict[str, dict[str, Any]] = {}
     for name, chosen in parts.items():
         pairs = _levels(chosen)
-        numbers = {"agreement": agreement(pairs), "kappa": measure(pairs)} if len(pairs) >= IN_A_SLICE else {}
+        numbers = {"agreement": agreement(pairs), "kappa": coefficient(pairs)} if len(pairs) >= IN_A_SLICE else {}
         found[name] = {"n": len(pairs), **numbers}
     return found
 

@@ -11,6 +11,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.suite import START, several_tasks
 from promptopt.errors import ConfigError
+from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.method import Sprig
 from promptopt.run.budget import Budget
@@ -60,6 +61,13 @@ def test_each_example_is_scored_by_its_own_metric() -> None:
 
     assert {name: score.value for name, score in scores.items()} == {"a": 1.0, "n": 1.0}
     assert not both.metric("", both.test[0]).parsed
+
+
+def test_a_search_over_several_tasks_is_the_same_run_in_another_process() -> None:
+    described = Generation.for_task(several_tasks([task("a"), task("b")])).fingerprint()
+    assert " at 0x" not in str(described), "where a function lies in memory differs by process"
+    other = several_tasks([task("a"), replace(task("b"), metric="f1")])
+    assert described != Generation.for_task(other).fingerprint()
 
 
 @pytest.mark.parametrize(("weights", "counts"), [((), (20, 20)), ((1, 2), (20, 40)), ((2, 1), (20, 10))])

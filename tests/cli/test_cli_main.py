@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ from promptopt.errors import BackendError, ConfigError, DataError, EvaluatorErro
 HEAVY = ("rich", "pydantic", "sqlalchemy", "numpy", "scipy", "openai", "tiktoken", "xllamacpp", "litellm")
 
 
+@cache
 def commands() -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name in COMMANDS:

@@ -13,8 +13,8 @@ from promptopt.operators.masks import (
     Segment,
     ablate,
     analyse,
+    effect_of,
     fallback_segments,
-    measure,
     read_segments,
     show_effects,
     summarise,
@@ -189,15 +189,15 @@ ONE = Segment("one", 0, 3)
 
 def test_effects_are_paired_and_small_ones_are_neutral() -> None:
     # Removal costs 0.3 and 0.5 nats: 0.4 on average, with a standard error of 0.1.
-    effect = measure(ONE, [-1.0, -3.0], [-1.3, -3.5])
+    effect = effect_of(ONE, [-1.0, -3.0], [-1.3, -3.5])
     assert (effect.delta, effect.error) == (pytest.approx(0.4), pytest.approx(0.1))
     assert effect.kind == "helps"
-    assert measure(ONE, [-1.0, -3.0], [-0.7, -2.5]).kind == "hurts"
+    assert effect_of(ONE, [-1.0, -3.0], [-0.7, -2.5]).kind == "hurts"
     # Its error is larger than the effect, or the effect smaller than a two-hundredth of the loss.
-    assert measure(ONE, [-1.0, -3.0], [-1.9, -2.5]).kind == "neutral"
-    assert measure(ONE, [-2.0, -2.0], [-2.01, -2.01]).kind == "neutral"
-    assert measure(ONE, [-2.0, -2.0], [-2.011, -2.011]).kind == "helps"
-    assert measure(ONE, [-2.0], [-5.0]) == Effect(ONE, 3.0, math.inf, "neutral")
+    assert effect_of(ONE, [-1.0, -3.0], [-1.9, -2.5]).kind == "neutral"
+    assert effect_of(ONE, [-2.0, -2.0], [-2.01, -2.01]).kind == "neutral"
+    assert effect_of(ONE, [-2.0, -2.0], [-2.011, -2.011]).kind == "helps"
+    assert effect_of(ONE, [-2.0], [-5.0]) == Effect(ONE, 3.0, math.inf, "neutral")
 
 
 def test_effects_in_words() -> None:

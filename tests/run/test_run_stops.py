@@ -65,8 +65,8 @@ def test_permanent_error_is_surfaced_and_never_loops(tmp_path: Path) -> None:
 
 
 def test_clock_suspends(tmp_path: Path) -> None:
-    slow = Scripted(lambda _: "yes", name="slow", latency_s=0.01)
-    result = conduct(tmp_path / "s.db", model=slow, budget=Budget(minutes=0.003))
+    slow = Scripted(lambda _: "yes", name="slow", latency_s=0.05)
+    result = conduct(tmp_path / "s.db", model=slow, budget=Budget(minutes=0.01))
     assert result.status == "suspended"
     assert "minutes are over" in result.reason
     assert 0 < result.paid.calls < 60

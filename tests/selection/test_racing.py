@@ -22,13 +22,13 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.capo.track import Race
 from promptopt.protocols import Selector
 from promptopt.run import Run
-from promptopt.selection.racing import LengthPrice, Look, PairedTest, Racing, affordable, eliminated, p_values
+from promptopt.selection.racing import LengthPrice, PairedTest, RaceStage, Racing, affordable, eliminated, p_values
 from promptopt.testing import planted_task
 from promptopt.types import Estimate
 
 PAPER = PairedTest(alpha=0.2, correction="none", population="infinite")
 SCIPY = replace(PAPER, constant="scipy")
-THIRD = Look(3, 10, 100)
+THIRD = RaceStage(3, 10, 100)
 
 # Sums of the smallest floats overflow inside of scipy, where one is divided by another.
 values = st.one_of(
@@ -50,7 +50,7 @@ def races(draw):
         population=draw(st.sampled_from(["finite", "infinite"])),
         constant=draw(st.sampled_from(["epsilon", "scipy"])),
     )
-    return rows, prices, test, Look(draw(st.integers(1, 5)), 5, draw(st.integers(examples, 3 * examples)))
+    return rows, prices, test, RaceStage(draw(st.integers(1, 5)), 5, draw(st.integers(examples, 3 * examples)))
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_the_spec_s_examples_of_binary_scores():
 def test_the_finite_correction_shrinks_the_standard_error_to_nothing_as_the_examples_are_used_up():
     rows = np.random.default_rng(0).random((2, 20)).tolist()
     plain, quarter, whole = (
-        p_values(rows, [0.0, 0.0], replace(PAPER, population=kind), Look(2, 4, total))
+        p_values(rows, [0.0, 0.0], replace(PAPER, population=kind), RaceStage(2, 4, total))
         for kind, total in (("infinite", 80), ("finite", 80), ("finite", 20))
     )
     difference = np.subtract(rows[0], rows[1])
@@ -113,20 +113,20 @@ def test_the_finite_correction_shrinks_the_standard_error_to_nothing_as_the_exam
 @pytest.mark.parametrize("looks", [1, 2, 5])
 def test_a_token_more_separates_nobody_but_in_plain_scipy(looks):
     rows, prices = [[1.0] * 30, [1.0] * 30], [0.0300, 0.0305]
-    assert eliminated(rows, prices, 1, PAPER, Look(looks, 5, 300)) == []
-    assert eliminated(rows, prices, 1, SCIPY, Look(looks, 5, 300)) == [1]
+    assert eliminated(rows, prices, 1, PAPER, RaceStage(looks, 5, 300)) == []
+    assert eliminated(rows, prices, 1, SCIPY, RaceStage(looks, 5, 300)) == [1]
 
 
 @pytest.mark.parametrize(("number", "extra", "out"), [(2, 0.0021, [1]), (1, 0.0021, []), (2, 0.0019, [])])
 def test_the_longer_of_equals_is_worse_from_epsilon_and_two_blocks_on(number, extra, out):
     rows = [[0.0, 1.0] * 30] * 2
-    assert eliminated(rows, [0.03, 0.03 + extra], 1, PAPER, Look(number, 10, 300)) == out
+    assert eliminated(rows, [0.03, 0.03 + extra], 1, PAPER, RaceStage(number, 10, 300)) == out
 
 
 def test_four_that_are_clearly_worse_leave_after_the_first_admissible_block():
     rows = [[1.0] * 30] * 10 + [[0.0] * 30] * 4
-    assert eliminated(rows, [0.0] * 14, 10, PAPER, Look(1, 10, 300)) == []
-    assert eliminated(rows, [0.0] * 14, 10, PAPER, Look(2, 10, 300)) == [10, 11, 12, 13]
+    assert eliminated(rows, [0.0] * 14, 10, PAPER, RaceStage(1, 10, 300)) == []
+    assert eliminated(rows, [0.0] * 14, 10, PAPER, RaceStage(2, 10, 300)) == [10, 11, 12, 13]
 
 
 def test_nine_better_ones_do_not_take_out_one():

@@ -19,7 +19,8 @@ def table() -> list[Scored]:
 
 def test_agreement_and_kappa_of_a_table_by_hand() -> None:
     report = calibration(table(), 2)
-    assert (report.n, report.agreement, report.measure) == (100, pytest.approx(0.85), "Cohen's kappa")
+    assert (report.n, report.agreement, report.coefficient) == (100, pytest.approx(0.85), "Cohen's kappa")
+    assert report.to_json()["measure"] == "Cohen's kappa", "the key of stored reports"
     assert report.kappa == pytest.approx(0.70)
     assert report.interval is not None
     assert 0.5 < report.interval[0] < 0.70 < report.interval[1] < 0.9
@@ -61,7 +62,7 @@ def test_a_judge_that_likes_length_shows_it_and_slices_are_told_apart() -> None:
         judge = min(5, max(0, person + (1 if length > 900 else -1)))
         items.append(Scored((float(person),), float(judge), length, part="fr" if place % 12 == 0 else "en"))
     report = calibration(items, 6)
-    assert report.measure == "quadratic-weighted kappa"
+    assert report.coefficient == "quadratic-weighted kappa"
     assert report.slope is not None
     assert report.slope > 0.05
     assert report.slices["fr"] == {"n": 10}

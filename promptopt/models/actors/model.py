@@ -13,7 +13,7 @@ COUNTED = 65_536
 """Texts whose number of tokens is remembered, so that no message is sent for it again."""
 
 
-class Spread:
+class FleetModel:
     """`protocols.Model` over a fleet. It has what the model in the workers has, and nothing else."""
 
     def __init__(self, fleet: Fleet, named: Named) -> None:
@@ -51,8 +51,8 @@ class Spread:
             assert isinstance(answer, Likelihoods)
             yield index, answer
 
-    def _exact(self) -> Spread:
-        twin = self if self._named.exact else Spread(self._fleet, Named(self._named.spec, exact=True))
+    def _exact(self) -> FleetModel:
+        twin = self if self._named.exact else FleetModel(self._fleet, Named(self._named.spec, exact=True))
         return self if twin.name == self.name else twin
 
     def _flips(self, requests: Sequence[Request]) -> tuple[int, int]:

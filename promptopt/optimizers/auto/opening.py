@@ -26,14 +26,14 @@ LEAST_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class Beginning:
     """What the first look leaves: the prompts that go on, and children of them that it suggests."""
 
     elite: list[Prompt]
     first: list[Proposal]
 
 
-def opened(run: Run, plan: Generations, *, layouts: bool) -> Opening | None:
+def opened(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
     """Look at the start, and where `layouts` at those of its task; None where nothing is to be found."""
     sample = run.rng("look").sample(run.train, len(run.train))
     seen = sample[: plan.look]
@@ -64,7 +64,7 @@ def opened(run: Run, plan: Generations, *, layouts: bool) -> Opening | None:
             )
             for each in elite
         ]  # fmt: skip
-    return Opening(elite, first)
+    return Beginning(elite, first)
 
 
 def _others(run: Run) -> list[Prompt]:

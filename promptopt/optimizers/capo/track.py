@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptopt.ranges import within
-from promptopt.selection.racing import Look, PairedTest, eliminated, penalised, rendered
+from promptopt.selection.racing import PairedTest, RaceStage, eliminated, penalised, rendered
 from promptopt.types import Example, Prompt, Proposal
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Track:
             # Earlier blocks are known, so this pays for the new one; members of the last race may be behind.
             # The test is on all blocks so far, not on the newest alone (paper).
             scores = self._run.evaluate(alive, self._prefix(seen))
-            look = Look(seen, self._looks, len(self._sample))
+            look = RaceStage(seen, self._looks, len(self._sample))
             rows, prices = [scores.values(prompt) for prompt in alive], [self._price(prompt) for prompt in alive]
             # By at least mu better ones, as in both codes; a summary of the paper says more than mu.
             out = eliminated(rows, prices, keep, self._race.test, look)

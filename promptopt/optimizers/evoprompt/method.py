@@ -45,7 +45,7 @@ from promptopt.optimizers.evoprompt.evolution import (
     wheel,
     worked_for,
 )
-from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, expected, planned
+from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, bounds, planned
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, least
@@ -148,7 +148,7 @@ class EvoPromptGA:
 
         Replies off their form are asked for twice.
         """
-        return expected(self, self.rewrite.sampling, train)
+        return bounds(self, self.rewrite.sampling, train)
 
     def _on_one_set(self, run: Run, breeder: Breeder, plan: Fixed) -> None:
         """The paper's algorithm, on up to |D| training examples."""
@@ -256,7 +256,7 @@ class EvoPromptDE:
 
         Replies off their form are asked for twice.
         """
-        return expected(self, self.rewrite.sampling, train)
+        return bounds(self, self.rewrite.sampling, train)
 
     def _on_one_set(self, run: Run, breeder: Breeder, plan: Fixed) -> None:
         """The paper's algorithm, on up to |D| training examples."""

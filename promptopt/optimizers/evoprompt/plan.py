@@ -70,7 +70,7 @@ def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -
     return way
 
 
-def expected(settings: Evolving, sampling: Sampling, train: int) -> UpperBounds:
+def bounds(settings: Evolving, sampling: Sampling, train: int) -> UpperBounds:
     """Upper bounds on a search over `train` training examples without a cap, which goes by the paper's constants."""
     size = POPULATION if settings.population is None else settings.population
     rounds = GENERATIONS if settings.generations is None else settings.generations

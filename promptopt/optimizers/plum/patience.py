@@ -132,7 +132,7 @@ class Patience:
         return self._limit is not None and self._count >= self._limit
 
 
-def expected(settings: PhraseSearch, train: int, *, edited: int, scored: int | None = None) -> UpperBounds:
+def bounds(settings: PhraseSearch, train: int, *, edited: int, scored: int | None = None) -> UpperBounds:
     """Upper bounds on a search over `train` training examples without a cap, which goes by the paper's constants.
 
     scored: candidates an iteration scores at most, None: m; edited: batches of m neighbours (or edits) it draws.

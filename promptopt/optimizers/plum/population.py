@@ -26,7 +26,7 @@ from promptopt.optimizers.plum.edits import Bank, Edit, crossover, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
 from promptopt.optimizers.plum.individuals import Individual, fitter, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
-from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan, Stopping, begun, expected, planned
+from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan, Stopping, begun, bounds, planned
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -100,7 +100,7 @@ class MutationGA:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self, train, edited=1)
+        return bounds(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class CrossoverGA:
         size, offspring, neighbours = self._published
         edited = size if self.mutation else 0
         most = offspring + edited * neighbours
-        return expected(self, train, scored=most, edited=edited)
+        return bounds(self, train, scored=most, edited=edited)
 
     @property
     def _published(self) -> tuple[int, int, int]:
@@ -304,7 +304,7 @@ class HarmonySearch:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self, train, edited=self.segments)
+        return bounds(self, train, edited=self.segments)
 
     def _new_harmonies(
         self, run: Run, editor: Editor, memory: Sequence[Prompt], bank: Bank, wanted: int

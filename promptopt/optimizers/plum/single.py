@@ -34,7 +34,7 @@ from promptopt.optimizers.plum.patience import (
     PhrasePlan,
     Stopping,
     begun,
-    expected,
+    bounds,
     planned,
 )
 from promptopt.optimizers.plum.points import SCORING, Scoring, best
@@ -86,7 +86,7 @@ class HillClimbing:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self, train, edited=1)
+        return bounds(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class SimulatedAnnealing:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self, train, edited=1)
+        return bounds(self, train, edited=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class TabuSearch:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
-        return expected(self, train, edited=1)
+        return bounds(self, train, edited=1)
 
 
 def acceptance(points: float, incumbent: float, temperature: float) -> float:

@@ -26,15 +26,15 @@ _REASONING = re.compile(
 
 def warn_of_targets(run: Run, examples: Sequence[Example]) -> None:
     """Tell the user where a loss on the answers of `examples` rewards something else than right answers."""
-    measure = run.abilities
+    abilities = run.abilities
     worked = any(example.solution for example in examples)
-    if measure.forces and not measure.contrasts and not worked and asks_to_reason(run.initial):
+    if abilities.forces and not abilities.contrasts and not worked and asks_to_reason(run.initial):
         run.warn(
             "the prompt asks for reasoning, but the loss is taken on bare answers, which punishes prompts that make "
             "the model think first: give the examples worked solutions, let the model write them "
             "(targets.source=own), or use the evaluator preference"
         )
-    if worked and measure.sums:
+    if worked and abilities.sums:
         run.warn(
             "the loss adds up the tokens of worked solutions, so the longest count as the hardest; set the "
             "evaluator's reduction to token_mean"

@@ -19,9 +19,9 @@ from promptopt.tasks.reading.chat_rows import Conversation, Reading, Row, conver
 from promptopt.text import counted
 from promptopt.types import Demand, Example, Message
 
-Scored = Literal["last", "all", "weighted"]
+ScoredTurns = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
-SCORED: tuple[Scored, ...] = ("last", "all", "weighted")
+SCORED: tuple[ScoredTurns, ...] = ("last", "all", "weighted")
 LONGEST = 8_000
 """Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
 MOST = 50_000
@@ -68,7 +68,7 @@ def read_chats(
     path: Path,
     rows: Iterable[Row],
     variables: Sequence[str],
-    scored: Scored,
+    scored: ScoredTurns,
     seed: int,
     slice: str | None = None,
     demands: str | None = None,
@@ -129,7 +129,7 @@ def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...
 def examples_of(
     cleaned: Sequence[Cleaned],
     variables: Sequence[str],
-    scored: Scored,
+    scored: ScoredTurns,
     remarks: Remarks,
     slice: str | None = None,
 ) -> tuple[Example, ...]:
@@ -220,7 +220,7 @@ def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message
     return found
 
 
-def _places(conversation: Conversation, scored: Scored, remarks: Remarks) -> list[int]:
+def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -> list[int]:
     """Which messages of a conversation are scored."""
     messages, weights = conversation.messages, conversation.weights
     replies = [place for place, message in enumerate(messages) if message.role == "assistant"]

@@ -17,7 +17,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.actors.fleet import Fleet
-from promptopt.models.actors.model import Spread
+from promptopt.models.actors.model import FleetModel
 from promptopt.models.actors.worker import Named, Worker
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
@@ -115,7 +115,7 @@ def plain(result: Result) -> dict[str, Any]:
 def test_a_run_over_workers_has_the_same_result_journal_and_ledger(quick: None, tmp_path: Path) -> None:
     alone = searched(tmp_path / "alone.db", planted(""), proposer(""))
     tasks, writers = Fleet(InThreads([planted] * 3)), Fleet(InThreads([proposer] * 3))
-    spread = searched(tmp_path / "spread.db", Spread(tasks, Named("m")), Spread(writers, Named("p")))
+    spread = searched(tmp_path / "spread.db", FleetModel(tasks, Named("m")), FleetModel(writers, Named("p")))
     assert plain(alone) == plain(spread)
     assert alone.paid == spread.paid
     assert journal(tmp_path / "alone.db") == journal(tmp_path / "spread.db")
@@ -140,8 +140,8 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing_and_nothing_is_paid_tw
         return Scripted(answer, name=whole.name)
 
     post = InThreads([mortal] * 3)
-    writer = Spread(Fleet(InThreads([proposer])), Named("p"))
-    spread = searched(tmp_path / "spread.db", Spread(Fleet(post), Named("m")), writer)
+    writer = FleetModel(Fleet(InThreads([proposer])), Named("p"))
+    spread = searched(tmp_path / "spread.db", FleetModel(Fleet(post), Named("m")), writer)
     assert post.killed == 4
     assert plain(alone) == plain(spread)
     assert alone.paid == spread.paid
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_again_and_again_ends_in_a_sentence(quick: None) -> N
         return "never heard"
 
     post = InThreads([lambda _: Scripted(fatal)] * 2)
-    model = Spread(Fleet(post), Named("m"))
+    model = FleetModel(Fleet(post), Named("m"))
     with pytest.raises(BackendError, match=r"a worker died 4 times in a row \(worker . died\)"):
         list(model.generate(asked(4)))
 
@@ -176,11 +176,11 @@ def test_a_worker_that_does_not_come_back_leaves_its_work_to_the_others(
             return super().send(worker, method, *arguments)
 
     post = Halved([lambda _: Scripted(lambda request: str(request.content)[-2:])] * 2)
-    found = dict(Spread(Fleet(post), Named("m")).generate(asked(30)))
+    found = dict(FleetModel(Fleet(post), Named("m")).generate(asked(30)))
     assert [found[index].text.strip() for index in range(30)] == [str(n) for n in range(30)]
     post.silent = (0, 1)
     with pytest.raises(BackendError, match=r"no worker is left to ask \(worker . died\)"):
-        list(Spread(Fleet(post), Named("m")).generate(asked(3)))
+        list(FleetModel(Fleet(post), Named("m")).generate(asked(3)))
 
 
 def test_a_worker_stays_with_a_prefix_while_there_is_some_of_it(quick: None) -> None:
@@ -191,7 +191,7 @@ def test_a_worker_stays_with_a_prefix_while_there_is_some_of_it(quick: None) -> 
         return "x"
 
     # One worker, so that the order is its own; each of its batches has a thread, and they follow each other.
-    list(Spread(Fleet(InThreads([lambda _: Scripted(noting)])), Named("m")).generate(asked(40, prefixes=4)))
+    list(FleetModel(Fleet(InThreads([lambda _: Scripted(noting)])), Named("m")).generate(asked(40, prefixes=4)))
     assert sorted(order) == sorted("abcd" * 10)
     assert sum(one != other for one, other in itertools.pairwise(order)) == 3
 
@@ -199,7 +199,7 @@ def test_a_worker_stays_with_a_prefix_while_there_is_some_of_it(quick: None) -> 
 def test_workers_with_different_models_are_refused_with_both_named() -> None:
     post = InThreads([lambda _: Scripted([], name="m:1.0"), lambda _: Scripted([], name="m:1.1")])
     with pytest.raises(ConfigError, match=r"'m' is 'm:1\.0' on one worker and 'm:1\.1' on another"):
-        Spread(Fleet(post), Named("m"))
+        FleetModel(Fleet(post), Named("m"))
 
 
 def test_a_model_that_cannot_be_opened_says_why() -> None:
@@ -207,7 +207,7 @@ def test_a_model_that_cannot_be_opened_says_why() -> None:
         raise ConfigError(f"the model {spec!r} is not there")
 
     with pytest.raises(ConfigError, match="on a worker: the model 'hf/none' is not there"):
-        Spread(Fleet(InThreads([absent])), Named("hf/none"))
+        FleetModel(Fleet(InThreads([absent])), Named("hf/none"))
 
 
 def test_a_refused_request_is_one_here_too_so_that_another_layout_may_do(quick: None) -> None:
@@ -216,20 +216,22 @@ def test_a_refused_request_is_one_here_too_so_that_another_layout_may_do(quick: 
             raise RequestRefused("no system message is taken")
 
     with pytest.raises(RequestRefused, match="no system message is taken"):
-        list(Spread(Fleet(InThreads([lambda _: Refusing([], name="m")])), Named("m")).generate(asked(1)))
+        list(FleetModel(Fleet(InThreads([lambda _: Refusing([], name="m")])), Named("m")).generate(asked(1)))
 
 
 def test_a_failure_comes_after_what_could_be_had(quick: None) -> None:
     broken = Scripted(lambda _: "fine", fail_at=3)
     found: list[int] = []
     with pytest.raises(BackendError, match="failed, as it was told to"):
-        found.extend(index for index, _ in Spread(Fleet(InThreads([lambda _: broken])), Named("m")).generate(asked(4)))
+        found.extend(
+            index for index, _ in FleetModel(Fleet(InThreads([lambda _: broken])), Named("m")).generate(asked(4))
+        )
     assert found == [] or len(found) == 2
 
 
 def test_a_stop_ends_it_with_what_is_in_flight(quick: None) -> None:
     stop = threading.Event()
-    model = Spread(Fleet(InThreads([lambda _: Scripted(lambda _: "x", latency_s=0.002)] * 2)), Named("m"))
+    model = FleetModel(Fleet(InThreads([lambda _: Scripted(lambda _: "x", latency_s=0.002)] * 2)), Named("m"))
 
     def answers() -> Iterator[int]:
         for index, _ in model.generate(asked(400), stop.is_set):
@@ -241,7 +243,7 @@ def test_a_stop_ends_it_with_what_is_in_flight(quick: None) -> None:
 
 def test_it_can_what_the_model_can_and_no_more() -> None:
     scoring = Scripted(lambda _: "x", scores=lambda _, text: [-1.0] * len(text.split()))
-    model = Spread(Fleet(InThreads([lambda _: scoring] * 2)), Named("m"))
+    model = FleetModel(Fleet(InThreads([lambda _: scoring] * 2)), Named("m"))
     assert isinstance(model, Model)
     assert isinstance(model, TextScorer)
     assert isinstance(model, Tokenizer)
@@ -266,7 +268,7 @@ def test_a_model_with_an_exact_twin_has_it_here_too(quick: None) -> None:
         def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
             raise AssertionError("asked of the workers instead")
 
-    model = Spread(Fleet(InThreads([lambda _: Fast(lambda _: "fast", name="fast")])), Named("m"))
+    model = FleetModel(Fleet(InThreads([lambda _: Fast(lambda _: "fast", name="fast")])), Named("m"))
     assert isinstance(model, Inexact)
     assert isinstance(model, Bounded)
     assert isinstance(model, LocalAware)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import DataError
-from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, Scored, read_chats
+from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, ScoredTurns, read_chats
 from promptopt.types import Example
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
@@ -20,7 +20,9 @@ def turn(role: str, content: str | None, **more: Any) -> dict[str, Any]:
     return {"role": role, "content": content, **more}
 
 
-def read(*conversations: list[dict[str, Any]], scored: Scored = "all", **row: Any) -> tuple[tuple[Example, ...], str]:
+def read(
+    *conversations: list[dict[str, Any]], scored: ScoredTurns = "all", **row: Any
+) -> tuple[tuple[Example, ...], str]:
     rows = [{"messages": messages, **row} for messages in conversations]
     examples, said = read_chats(Path("log.jsonl"), rows, (), scored, 0)
     return examples, "\n".join(said)
