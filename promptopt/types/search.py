@@ -127,6 +127,11 @@ class Room:
     parts: int = 1
     users: int = 0
 
+    @classmethod
+    def uncapped(cls, train: int, *, parts: int = 1) -> Room:
+        """That of a search that nothing limits, over so many training examples of one task."""
+        return cls(None, None, 1, train, 0, parts=parts)
+
     def cells(self, proposer_calls_per_cell: float = 0.0) -> int | None:
         """How many cells that affords, if each brings so many calls of the proposer with it; None: no cap."""
         found: list[int] = [] if self.evaluations is None else [self.evaluations]

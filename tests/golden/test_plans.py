@@ -1,4 +1,4 @@
-"""Every default of every method, and what it plans in a few rooms, as text: a change of a number is seen, and meant.
+"""Every default and range of every method, and its plans in a few rooms, as text: a change of a number is meant.
 
 After a change that is meant: `PROMPTOPT_GOLDEN=write pytest tests/golden`, and read the difference.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from promptopt import registry
 from promptopt.binding.config import build_optimizer
+from promptopt.errors import ConfigError
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Planning
 from promptopt.types import Room
 
@@ -25,8 +26,8 @@ ROOMS = {
     "20,000 evaluations": Room(20_000, None, 1, 400, 40),
     "no cap": Room(None, None, 1, 100, 0),
 }
-TRAINED = ("align-pro", "rlprompt")
-"""Those that have no plan before a model of their own is open."""
+NUMBERS = {"int": (*range(-2, 9), 10**9), "float": (-1e6, *(half / 2 for half in range(-4, 6)), 1e6)}
+"""What is tried of a setting, by the kind of number that it is."""
 
 
 def defaults(value: object, prefix: str = "") -> Iterator[str]:
@@ -41,6 +42,34 @@ def defaults(value: object, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name} = {own!r}"
 
 
+def ranges(value: object, within: Callable[[object], object], prefix: str = "") -> Iterator[str]:
+    """`name: 1 or more` of every number that is bounded; `within` puts a group of settings back into its method."""
+    assert dataclasses.is_dataclass(value)
+    assert not isinstance(value, type)
+    for field in dataclasses.fields(value):
+        own, name = getattr(value, field.name), f"{prefix}{field.name}"
+
+        def put(given: object, field: str = field.name) -> object:
+            return within(dataclasses.replace(value, **{field: given}))
+
+        if dataclasses.is_dataclass(own) and not isinstance(own, type):
+            yield from ranges(own, put, f"{name}.")
+        elif str(field.type).partition(" ")[0] in NUMBERS:
+            tried = NUMBERS[str(field.type).partition(" ")[0]]
+            taken = [each for each in tried if takes(put, each)]
+            if taken and taken != list(tried):
+                yield f"{name}: {taken[0]} " + ("or more" if taken[-1] == tried[-1] else f"to {taken[-1]}")
+
+
+def takes(put: Callable[[object], object], given: float) -> bool:
+    """Whether a setting may be that."""
+    try:
+        put(given)
+    except ConfigError:
+        return False
+    return True
+
+
 def plans(method: object) -> Iterator[str]:
     """A line for each room: the plan, the least that is of use, and the bounds."""
     for name, room in ROOMS.items():
@@ -49,15 +78,16 @@ def plans(method: object) -> Iterator[str]:
             said += [method.plan(room).describe(), f"least {method.least(room)}"]
         if isinstance(method, BoundsCostInRoom):
             said.append(f"at most {method.upper_bounds_in(room)}")
-        yield "; ".join(said)
+        if len(said) > 1:
+            yield "; ".join(said)
     if isinstance(method, BoundsCost):
         yield f"by settings alone, 60 training examples: at most {method.upper_bounds(60)}"
 
 
-@pytest.mark.parametrize("name", [each for each in registry.names("optimizers") if each not in TRAINED])
+@pytest.mark.parametrize("name", registry.names("optimizers"))
 def test_a_method_has_the_defaults_it_had_and_plans_as_it_did(name: str) -> None:
     method = build_optimizer(name, {})
-    found = "\n".join([*defaults(method), *plans(method)]) + "\n"
+    found = "\n".join([*defaults(method), *ranges(method, lambda whole: whole), *plans(method)]) + "\n"
     golden = FOLDER / f"{name}.txt"
     if os.environ.get("PROMPTOPT_GOLDEN") == "write":
         golden.parent.mkdir(exist_ok=True)

@@ -111,12 +111,12 @@ def test_what_a_user_sets_stays_and_without_a_cap_the_plan_is_that_of_two_thousa
     plan = Auto(children=3, depth=9.0).plan(Room(4_100, None, 1, 200, 100))
     assert (plan.children, plan.depth) == (3, 9.0)
     assert Auto().plan(Room(None, None, 1, 200, 100)).evaluations == 1_400
-    for name in ("children", "depth", "demos", "longest"):
-        with pytest.raises(ConfigError, match=name):
-            Auto(**{name: -1})
-    for name in ("children", "depth", "longest"):
-        with pytest.raises(ConfigError, match=name):
-            Auto(**{name: 0})
+    with pytest.raises(ConfigError, match="children"):
+        Auto(children=0)
+    # However shallow a look, it is one example; and of few examples no more are looked at.
+    shallow = Auto(depth=1.0).plan(Room(600, None, 1, 15, 9))
+    assert "each shown 1 to 2 fresh examples" in shallow.describe()
+    assert shallow.look == 15
 
 
 @pytest.mark.slow
@@ -139,6 +139,8 @@ def test_a_dear_proposer_is_asked_less_and_each_prompt_is_looked_at_longer(tmp_p
     room = Room(600, None, 1, 200, 100)
     usual, dear = Auto().plan(room), Auto(call_cost=60.0).plan(room)
     assert dear.depth == pytest.approx(2 * usual.depth)
+    assert Auto(call_cost=10.0).plan(room).depth == pytest.approx(2**0.5 * usual.depth)
+    assert Auto(call_cost=60.0, depth=4.0).plan(room).depth == 4.0
     assert Auto(call_cost=1.0).plan(room) == usual
     asked = [
         search(tmp_path / f"{cost}", Auto(call_cost=cost), budget=Budget(evaluations=400)).spent.proposer_calls

@@ -84,6 +84,46 @@ def test_scores_outside_of_shares_do_not_end_a_search() -> None:
     assert outlook(cast(Run, Standing()), belief, 1_000) is None
 
 
+def told_apart(own: float, noise: float, examples: int) -> float:
+    """Expected value of sample information of equal normals (Raiffa & Schlaifer 1961), but for c_F."""
+    return own / (own + noise / examples) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "spent", "most", "before", "after"),
+    [
+        # Four finalists and the start share a tenth of the cap of 1,818, and then the 250 that are left.
+        (1_000, 750, 1.029, 36, 36 + 250 // 5),
+        # From a cap of 1,000 on there are four finalists, below it two.
+        (550, 300, 1.029, 20, 20 + 700 // 5),
+        (549, 300, 0.564, 33, 33 + 700 // 3),
+    ],
+)
+def test_what_is_left_is_weighed_against_what_dev_examples_of_it_tell_apart(
+    evaluations: int, spent: int, most: float, before: int, after: int
+) -> None:
+    left = 1_000 - spent if evaluations == 1_000 else 700
+    standing = SimpleNamespace(
+        dev=[None] * 400, spent=SimpleNamespace(evaluations=spent), abilities=SimpleNamespace(stands_in=False),
+        initial=START, evaluations_left=lambda: left,
+    )  # fmt: skip
+    found = outlook(cast(Run, standing), believed(0.1), evaluations)
+    assert found is not None
+    share = spent / evaluations
+    assert found.promise == pytest.approx(0.1 * (1 - share) / share)
+    # Half of the variance of 0.06² is a finalist's own; 0.48 of 0.6 * 0.4 is the noise of one answer.
+    own, noise = 0.5 * 0.06**2, 0.48 * 0.6 * 0.4
+    assert found.choice == pytest.approx(most * (told_apart(own, noise, after) - told_apart(own, noise, before)))
+
+
+def test_what_is_certain_is_told_apart_by_nothing_and_levels_of_none_and_of_all_are_shares() -> None:
+    for start, best in ((0.5, 1.0), (0.0, 0.0)):
+        belief = Posterior({START: start, BEST: best}, {START: 0.0, BEST: 0.0})
+        found = outlook(cast(Run, Standing()), belief, 1_000)
+        assert found is not None
+        assert found.choice == 0.0
+
+
 @given(st.floats(0.5, 0.98), st.floats(0.0, 0.4), st.floats(0.001, 0.2))
 def test_more_gained_promises_more_and_a_later_search_less(share: float, gain: float, deviation: float) -> None:
     standing = Standing(spent_share=round(share, 3))

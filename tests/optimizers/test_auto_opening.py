@@ -7,7 +7,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,15 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import RequestRefused
 from promptopt.models.scripted import Scripted
+from promptopt.optimizers.auto.opening import Opening, opened
+from promptopt.optimizers.auto.plan import Generations
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
 from promptopt.reports.export import export, export_of
 from promptopt.reports.given import from_text
+from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Content, Example, Request
 
@@ -68,6 +72,113 @@ def search(home: Path, model: Scripted, cap: int = 250, optimizer: Auto | None =
         budget=Budget(evaluations=cap),
         store=home / "store.db",
     )
+
+
+@dataclass
+class Looking:
+    """An optimizer that only has the first look, and what came of it."""
+
+    look: int
+    evaluations: int = 400
+    layouts: bool = False
+    found: Opening | None = None
+    spent: int = 0
+
+    def optimize(self, run: Run) -> None:
+        plan = Generations(self.evaluations, self.look, children=4, keep=2, depth=3.0, rounds=9)
+        self.found = opened(run, plan, layouts=self.layouts)
+        self.spent = run.spent.evaluations
+
+
+def looked(home: Path, method: Looking, replies: Callable[[int], str], *, labels: bool = True) -> list[str]:
+    """The warnings of a first look at a model whose n-th answer is `replies(n)`; every right answer is yes."""
+    examples = [Example.of("yes", question=f"item {number}") for number in range(130)]
+    asked: list[str] = []
+
+    def reply(request: Request) -> str:
+        asked.append(said(request.content))
+        return replies(len(asked))
+
+    found = Task.from_examples(
+        examples, prompt="Answer it.", labels=LABELS if labels else (), metric="exact", splits=Splits(100, 10, 20)
+    )
+    result = optimize(found, method, model=Scripted(reply, name="n-th"), store=home / "store.db")
+    return list(result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("look", "evaluations", "sure"),
+    # A quarter of the search, 60 examples at most, and no fewer than were looked at.
+    [(20, 200, 50), (20, 4_000, 60), (20, 60, 20)],
+)
+def test_a_faultless_start_is_confirmed_on_a_quarter_of_the_search_at_most(
+    tmp_path: Path, look: int, evaluations: int, sure: int
+) -> None:
+    method = Looking(look, evaluations)
+    warnings = looked(tmp_path, method, lambda _: "yes")
+    assert method.found is None
+    assert method.spent == sure
+    assert any(f"the start is right on 100% of {sure} training examples" in each for each in warnings)
+
+
+def test_a_start_is_faultless_from_ninety_eight_of_a_hundred_on(tmp_path: Path) -> None:
+    # One of the fifty that confirm is wrong, then two of them.
+    one, two = Looking(20, 200), Looking(20, 200)
+    assert any(
+        "right on 98% of 50" in each for each in looked(tmp_path / "one", one, lambda n: "no" if n == 30 else "yes")
+    )
+    assert one.found is None
+    looked(tmp_path / "two", two, lambda n: "no" if n in (30, 31) else "yes")
+    assert two.found is not None
+    assert two.spent == 50
+    # One wrong of the first twenty needs no confirmation.
+    flawed = Looking(20, 200)
+    looked(tmp_path / "flawed", flawed, lambda n: "no" if n == 5 else "yes")
+    assert flawed.found is not None
+    assert flawed.spent == 20
+
+
+@pytest.mark.parametrize(("unreadable", "tried"), [(4, False), (5, True)])
+def test_more_than_a_fifth_of_unreadable_replies_is_answered_with_a_line_on_the_form(
+    tmp_path: Path, unreadable: int, tried: bool
+) -> None:
+    method = Looking(20)
+    warnings = looked(tmp_path, method, lambda n: "???" if n <= unreadable else "no")
+    assert method.found is not None
+    assert [each.prompt["instruction"] for each in method.found.first] == (
+        ["Answer it.\nAnswer with one of: no, yes."] if tried else []
+    )
+    assert any("5 of the first 20 replies hold no readable answer" in each for each in warnings) is tried
+
+
+@pytest.mark.parametrize(("look", "spent"), [(20, 20 + 2 * 10), (7, 7 + 2 * 3), (5, 5 + 2 * 3), (3, 3 + 2 * 3), (2, 2)])
+def test_two_other_layouts_share_the_look_of_the_start_three_examples_each_at_least(
+    tmp_path: Path, look: int, spent: int
+) -> None:
+    method = Looking(look, layouts=True)
+    optimize(task(), method, model=right_in(dict.fromkeys(("chat", "system", "text"), 0.5)), store=tmp_path / "s.db")
+    assert method.spent == spent
+
+
+def test_the_two_most_hopeful_layouts_go_on_and_one_that_does_as_well_as_the_start_does_not(tmp_path: Path) -> None:
+    for shares, elite in (
+        ({"chat": 0.0, "system": 1.0, "text": 1.0}, {"system", "text"}),
+        ({"chat": 0.0, "system": 0.0, "text": 1.0}, {"", "text"}),
+        ({"chat": 0.0, "system": 0.0, "text": 0.0}, {""}),
+    ):
+        method = Looking(20, layouts=True)
+        optimize(task(), method, model=right_in(shares), store=tmp_path / f"{shares}.db")
+        assert method.found is not None
+        assert {each.layout for each in method.found.elite} == elite
+    assert method.found is not None
+    assert method.found.elite[0].layout == ""
+
+
+def test_without_a_look_nothing_is_asked_and_the_start_goes_on(tmp_path: Path) -> None:
+    method = Looking(0)
+    looked(tmp_path, method, lambda _: "yes")
+    assert method.found is not None
+    assert (len(method.found.elite), method.found.first, method.spent) == (1, [], 0)
 
 
 @pytest.mark.slow

@@ -159,12 +159,11 @@ class Bootstrap:
 
     def _made(self, run: Run, demos: Sequence[Example], note: str) -> Prompt:
         prompt = run.initial.with_demos(demos)
-        admitted = run.admit([Proposal(prompt, (run.initial,), "demonstrations", note)])
-        return admitted[0] if admitted else run.initial
+        return next(iter(run.admit([Proposal(prompt, (run.initial,), "demonstrations", note)])), run.initial)
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; the proposer is only asked where it is the teacher."""

@@ -218,7 +218,7 @@ class CAPO:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a whole search in that room; replies off their form are asked for twice."""
@@ -340,5 +340,5 @@ class CAPO:
 
 def _pair(rng: random.Random, population: Sequence[Prompt]) -> tuple[Prompt, Prompt]:
     """Two different members; a population of one is crossed with itself."""
-    first, *others = rng.sample(population, min(2, len(population)))
-    return first, others[0] if others else first
+    drawn = rng.sample(population, min(2, len(population)))
+    return drawn[0], drawn[-1]

@@ -165,7 +165,7 @@ class MetaSPO:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Without a budget, for one user prompt beside the system prompt."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0, parts=2))
+        return self.upper_bounds_in(Room.uncapped(train, parts=2))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """In that room."""

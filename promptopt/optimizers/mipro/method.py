@@ -185,7 +185,7 @@ class MIPRO:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds in that room for one editable text; replies off their form are asked for twice."""
@@ -218,5 +218,4 @@ def _combined(run: Run, texts: dict[str, list[str]], sets: Sequence[tuple[Exampl
     if prompt == run.initial:
         return prompt
     named = [f"{part} {number}" for part, number in zip([*texts, "set"], choice, strict=True)]
-    admitted = run.admit([Proposal(prompt, (run.initial,), "combination", ", ".join(named))])
-    return admitted[0] if admitted else run.initial
+    return next(iter(run.admit([Proposal(prompt, (run.initial,), "combination", ", ".join(named))])), run.initial)

@@ -14,13 +14,15 @@ from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
+from promptopt.operators.training import Policy
 from promptopt.optimizers.align_pro.method import AlignPro
+from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, feature_accuracy, planted_model, planted_task
-from promptopt.types import Example, Request
+from promptopt.types import Example, Request, UpperBounds
 
 WORDS = ("carefully", "exactly", "twice")
 
@@ -75,6 +77,60 @@ def test_a_rewrite_that_was_lucky_once_does_not_pass_the_guard(tmp_path: Path) -
     assert "0 wins, 20 losses, 0 ties" in result.steps[-1].note
     assert result.steps[-1].kept == (result.start.prompt,)
     assert result.best.text == "Answer the question."
+
+
+def test_a_rewrite_that_does_as_well_on_fresh_examples_does_not_replace_what_a_person_wrote(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> str:
+        text = str(request.content)
+        question = text.rsplit("question ", 1)[1]
+        if question not in asked:
+            asked.append(question)
+        # The rewrite is right on all, the start on all but the batch.
+        return "yes" if "exactly" in text or asked.index(question) >= 10 else "no"
+
+    result = search(
+        tmp_path, AlignPro(rewrites=3, examples=10), propose=lambda _: "<prompt>Answer exactly.</prompt>",
+        model=Scripted(answer, name="fickle"),
+    )  # fmt: skip
+    assert result.steps[0].kept[0]["instruction"] == "Answer exactly."
+    assert "guard on 20 fresh examples: 1.000 against 1.000, 0 wins, 0 losses, 20 ties" in result.steps[-1].note
+    assert result.steps[-1].kept == (result.start.prompt,)
+
+
+@pytest.mark.parametrize(("right", "best"), [("", "Answer the question."), ("exactly", "Answer exactly now.")])
+def test_of_equal_weights_the_prompt_itself_is_taken_and_else_the_shorter(
+    tmp_path: Path, right: str, best: str
+) -> None:
+    drawn = iter(["Answer exactly, and do so at once.", "Answer exactly now."] * 9)
+    model = Scripted(lambda request: "yes" if right in str(request.content) else "no", name="even")
+    result = search(
+        tmp_path, AlignPro(rewrites=2, examples=10, guard=False), propose=lambda _: f"<prompt>{next(drawn)}</prompt>",
+        model=model,
+    )  # fmt: skip
+    assert [prompt["instruction"] for prompt in result.steps[-1].kept] == [best]
+
+
+def test_further_rounds_begin_at_the_best_of_the_one_before_and_end_where_nothing_is_better(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def propose(request: Request) -> str:
+        section = str(request.content[-1].content).split('"""')[1].strip()  # type: ignore[union-attr]
+        shown.append(section)
+        return f"<prompt>{section} {WORDS[min(2, len(section.split()) - 3)]}</prompt>"
+
+    # Each of two words makes half of the difference; a third one none.
+    result = search(
+        tmp_path, AlignPro(rewrites=1, examples=10, rounds=5, bound=None, strength=0.01, guard=False), propose=propose,
+        model=planted_model(feature_accuracy(WORDS[:2], base=0.0, each=0.5)),
+    )  # fmt: skip
+    assert list(dict.fromkeys(shown)) == [
+        "Answer the question.", "Answer the question. carefully", "Answer the question. carefully exactly",
+    ]  # fmt: skip
+    assert [step.kept[0]["instruction"] for step in result.steps] == [
+        "Answer the question. carefully", *["Answer the question. carefully exactly"] * 2,
+    ]  # fmt: skip
 
 
 def test_a_reward_that_goes_with_length_is_told(tmp_path: Path) -> None:
@@ -200,6 +256,26 @@ def test_upper_bounds_hold(tmp_path: Path) -> None:
     assert result.steps[-1].spent.evaluations <= bounds.evaluations
     assert result.steps[-1].spent.proposer_calls <= bounds.proposer_calls
     assert replace(method, guard=False).upper_bounds(60).evaluations < bounds.evaluations
+
+
+class Untaught:
+    """A writer that nobody opens."""
+
+    def open(self, settings: TrainingSettings, seed: int) -> Policy:
+        raise AssertionError
+
+
+def test_bounds_count_rewrites_rounds_and_the_guard_on_what_examples_there_are() -> None:
+    method = AlignPro(rewrites=6, examples=10, rounds=3)
+    # Six rewrites and the prompt itself a round; the guard has twice as many examples for two prompts.
+    assert method.upper_bounds(60) == UpperBounds(3 * 7 * 10 + 2 * 20, 2 * 3 * 6, 2 * 3 * 6 * 1024)
+    assert replace(method, guard=False).upper_bounds(60).evaluations == 3 * 7 * 10
+    assert method.upper_bounds(4).evaluations == 3 * 7 * 4 + 2 * 8
+    trained = AlignPro(rewrites=6, examples=10, writer=Untaught(), train=TrainingSettings(steps=4))
+    # The first draws, those of four steps, the start, and the likeliest text at the end; nothing of a proposer.
+    assert trained.upper_bounds(60) == UpperBounds((5 * 6 + 2) * 10 + 2 * 20, 0, 0)
+    fitted = replace(trained, guard=False, train=TrainingSettings(steps=4, stages="weights"))
+    assert fitted.upper_bounds(60).evaluations == (6 + 2) * 10
 
 
 def test_what_was_not_seen_to_differ_is_not_told_apart_by_noise(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import Batch
+from promptopt.operators.training import Batch, Learned
 from tests.models.hf.tiny_transformers import SMALL, save
 from tests.optimizers.rlprompt.tiny_policy import SETTINGS as ADAPTER
 from tests.optimizers.rlprompt.tiny_policy import WORDS, byte_folder, tiny_folder, word_tokenizer
@@ -104,6 +105,37 @@ def test_log_likelihoods_do_not_depend_on_the_company_of_a_row() -> None:
         together, _ = policy._read(rows, asked)
         for row, context, found in zip(rows, asked, together, strict=True):
             assert torch.allclose(policy._read([row], [context])[0][0], found, atol=1e-5)
+
+
+def test_what_is_learned_of_many_rows_is_the_mean_over_them_each_under_its_own_context() -> None:
+    rows = ((2, 3, 4, 0), (7, 0), (9, 9, 0), (5, 6, 0), (8, 2, 0), (3, 0))
+    asked = ("bab", "bab bed", "bim", ASKED, "bon", "bed bim")
+    targets = (1.0, -0.5, 0.25, 0.75, -1.0, 0.5)
+
+    policy = tiny()
+    policy.learn(batch(policy))
+    begun = policy.state()
+
+    def learned(places: Sequence[int]) -> Learned:
+        policy.restore(begun)
+        drawn = Batch(
+            9, tuple(rows[each] for each in places), tuple(targets[each] for each in places),
+            contexts=tuple(asked[each] for each in places),
+        )  # fmt: skip
+        return policy.learn(drawn)
+
+    together, alone = learned(range(6)), [learned([place]) for place in range(6)]
+    for told in ("loss", "entropy", "kl"):
+        assert getattr(together, told) == pytest.approx(sum(getattr(each, told) for each in alone) / 6, rel=1e-4)
+
+
+def test_adapters_are_added_at_twice_their_size_whatever_their_rank() -> None:
+    # As is usual, alpha is twice the rank: what is learned does not shrink as the rank grows.
+    for rank in (2, 8):
+        policy = tiny(replace(SETTINGS, rank=rank))
+        scalings = [getattr(module, "scaling", None) for module in policy._adapted.modules()]
+        scales = {each["default"] for each in scalings if isinstance(each, dict)}
+        assert scales == {2.0}
 
 
 @pytest.mark.parametrize("kind", ["granite", "gemma2"])

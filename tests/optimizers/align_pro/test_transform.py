@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from promptopt.protocols import Model
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import ModelContract
-from promptopt.types import Example, Message, Request, Sampling, ScoreRequest
+from promptopt.types import Example, Likelihoods, Message, Reply, Request, Sampling, ScoreRequest
 
 HEARD: list[str] = []
 
@@ -111,6 +111,60 @@ def test_the_name_changes_with_either_model_and_with_how_the_prompter_is_asked()
         Rewritten(exactly(), echo(), Sampling(max_tokens=9)).name,
     }
     assert len(names) == 3
+
+
+class Abilities:
+    """A model that only says what it is."""
+
+    name = "abilities"
+
+    def __init__(self, *, local: bool = False, generates: bool = True) -> None:
+        self.local, self.generates, self.asked = local, generates, list[Request | ScoreRequest]()
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        self.asked += requests
+        yield from ((place, Reply("x", prompt_tokens=3, completion_tokens=1)) for place in range(len(requests)))
+
+    def can_score(self) -> bool:
+        return True
+
+    def score(
+        self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Likelihoods]]:
+        self.asked += requests
+        yield from ((place, Likelihoods(((-1.0,),), 3)) for place in range(len(requests)))
+
+    def count_tokens(self, text: str) -> int:
+        return 2 * len(text)
+
+
+def test_a_pair_is_on_this_machine_where_both_are_and_writes_and_counts_as_its_target_does() -> None:
+    here = Abilities(local=True)
+    assert Rewritten(here, here).local
+    assert not Rewritten(here, Abilities()).local
+    assert not Rewritten(Abilities(), here).local
+    assert not Rewritten(here, echo()).local
+    assert Rewritten(exactly(), echo()).generates
+    assert Rewritten(exactly(), Abilities()).generates
+    assert not Rewritten(exactly(), Abilities(generates=False)).generates
+    assert Rewritten(exactly(), here).count_tokens("four") == 8
+    with pytest.raises(ConfigError, match="cannot write"):
+        Rewritten(Abilities(generates=False), echo())
+
+
+def test_what_requests_share_does_not_outlast_the_rewrite_and_tokens_of_both_are_added_up() -> None:
+    target = Abilities()
+    model = Rewritten(Scripted(lambda _: "Say it well.", name="prompter"), target)
+    plain = dict(Scripted(lambda _: "Say it well.").generate([Request("What?")]))[0]
+    (_, reply), *_ = model.generate([Request("What?", shared=3)])
+    (_, found), *_ = model.score([ScoreRequest("What?", ("yes",), shared=3)])
+    assert [request.shared for request in target.asked] == [0, 0]
+    assert [request.content for request in target.asked] == ["Say it well."] * 2
+    assert reply.completion_tokens == 1 + plain.completion_tokens
+    # There is no place for what was written, so it counts with what was read.
+    assert found.prompt_tokens == reply.prompt_tokens + plain.completion_tokens
 
 
 def test_a_prompter_at_a_temperature_is_refused() -> None:

@@ -147,9 +147,10 @@ def test_few_candidates_and_few_examples(tmp_path: Path, count: int, train: int)
     assert result.status == "finished"
 
 
-def test_one_training_example_is_refused(tmp_path: Path) -> None:
+def test_one_training_example_is_refused_and_two_are_enough(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="another to score it on"):
         search(tmp_path, APE(), task=planted_task(train=1))
+    assert search(tmp_path, SMALL, task=planted_task(train=2)).steps[-1].pool[0].count == 1
 
 
 def test_the_winner_is_best_on_all_of_the_scoring_set(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from promptopt.selection.bandits import UCB
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
-from promptopt.types import Content, Example
+from promptopt.types import Content, Example, UpperBounds
 from tests.optimizers.ape.ape_searches import (
     SMALL,
     START,
@@ -121,6 +121,21 @@ def test_expected_is_the_cost_model() -> None:
     assert APE().upper_bounds(400).evaluations == 200 + 10 * (50 + 25 + 13 + 7) + 4 * 200
     assert APE(selector=UCB(budget=2048)).upper_bounds(400).evaluations == 200 + 2048 + 4 * 200
     assert APE().upper_bounds(400).proposer_calls == 4 * 50
+
+
+def test_each_round_of_paraphrases_adds_its_share_of_the_best_and_of_the_start_and_is_filtered_anew() -> None:
+    settings = APE(preset="paper", propose=Proposing(candidates=12), filter=Filtering(subset=10), resampling=2)
+    # 30 of 60 are scored on: the start, 12 and 6 candidates on ten each, four finalists.
+    first = 30 + 10 * (12 + 6) + 4 * 30
+    # Half of the 12 and the start, rounded up, are paraphrased and stay: 14 and 7; then half of 15: 16 and 8.
+    later = [10 * (14 + 7) + 4 * 30, 10 * (16 + 8) + 4 * 30]
+    assert settings.upper_bounds(60) == UpperBounds(first + sum(later), 4 * 12 + 2 * (7 + 8), 512 * (4 * 12 + 2 * 15))
+    once = replace(settings, resampling=0)
+    assert once.upper_bounds(60).evaluations == first
+    # The last subset is what is left of 15; fewer candidates than finalists are scored in full at once.
+    assert once.upper_bounds(30).evaluations == 15 + 12 * 10 + 6 * 5 + 4 * 15
+    assert replace(once, propose=Proposing(candidates=3)).upper_bounds(60).evaluations == 30 + 3 * 30
+    assert replace(once, filter=Filtering(subset=10, examples=8)).upper_bounds(60).evaluations == 8 + 12 * 8 + 4 * 8
 
 
 @given(train=st.integers(2, 400), candidates=st.integers(1, 60), subset=st.integers(1, 30), keep=st.floats(0.0, 1.0))

@@ -336,3 +336,24 @@ def test_a_search_that_runs_dry_starts_from_its_best_once_and_ends(tmp_path: Pat
     assert result.status == "finished"
     assert len(result.steps) == 5
     assert any("wrote nothing new" in warning for warning in result.warnings)
+
+
+def test_bounds_count_every_reason_edit_paraphrase_and_filtered_child_of_every_parent() -> None:
+    expand = Expansion(groups=3, reasons=2, edits=2, paraphrases=2, children=5, filter_on_errors=True)
+    settings = APO("paper", rounds=2, beam=2, minibatch=10, expand=expand, selector=Exhaustive(budget=10**9))
+    # A parent: 3 critics, 6 editors, and two paraphrases of each of 12 edits and of itself; all twice.
+    calls = 2 * (3 + 6 + (12 + 1) * 2)
+    # Twice five children on the ten mistakes that a minibatch can hold.
+    parent = 10 + 2 * 5 * 10
+    # The start and its children, then two parents and theirs, each on all 50.
+    found = settings.upper_bounds(50)
+    assert found == UpperBounds(parent + 6 * 50 + 2 * parent + 12 * 50, 3 * calls, 3 * calls * 1024)
+    # A pool that fits the beam is scored on a minibatch: the start and its five children, who are parents then.
+    wide = replace(settings, beam=10)
+    assert wide.upper_bounds(50).evaluations == parent + 6 * 10 + 6 * parent + 36 * 50
+    assert wide.upper_bounds(50).proposer_calls == 7 * calls
+    plain = replace(settings, rounds=1, expand=replace(expand, filter_on_errors=False))
+    assert plain.upper_bounds(50).evaluations == 10 + 6 * 50
+    # Of 16 mistakes at most a filter is made, and of no more than there are examples.
+    assert replace(settings, rounds=1, minibatch=40).upper_bounds(50).evaluations == 40 + 2 * 5 * 16 + 6 * 50
+    assert replace(settings, rounds=1, minibatch=40).upper_bounds(8).evaluations == 8 + 2 * 5 * 8 + 6 * 8

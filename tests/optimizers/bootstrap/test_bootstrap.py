@@ -279,6 +279,25 @@ def test_the_search_ends_with_the_candidate_that_reaches_the_score(tmp_path: Pat
     assert len(result.steps) == 1
 
 
+def test_a_score_that_is_just_reached_ends_the_search_but_not_before_a_set_was_tried(tmp_path: Path) -> None:
+    result = search(tmp_path, replace(SMALL, stop_at=1.0), lambda request: "Let me think. yes")
+    assert [len(step.pool) for step in result.steps] == [2]
+
+
+def test_sets_hold_from_one_to_as_many_as_are_to_be_bootstrapped_or_labelled_ones_alone(tmp_path: Path) -> None:
+    def shown(result: Result) -> list[int]:
+        return [
+            sum("think" in demo.target for demo in each.prompt.demos)
+            for each in result.lineage
+            if each.proposal.note == "shuffled"
+        ]
+
+    many = replace(SMALL, sets=12, teach=Teaching(bootstrapped=3, labelled=0))
+    assert set(shown(search(tmp_path / "many", many, lambda _: "Let me think. yes"))) == {1, 2, 3}
+    none = replace(SMALL, teach=Teaching(bootstrapped=0, labelled=3))
+    assert set(shown(search(tmp_path / "none", none, lambda _: "Let me think. yes"))) == {0}
+
+
 def test_the_start_competes_with_its_own_demonstrations(tmp_path: Path) -> None:
     demos = [Example.of("Let me think. yes", question=f"mine {number}") for number in range(3)]
     task = numbers()
@@ -307,9 +326,10 @@ def test_a_layout_without_a_place_for_demonstrations_is_refused(tmp_path: Path) 
         search(tmp_path, SMALL, task=task)
 
 
-def test_one_training_example_is_refused(tmp_path: Path) -> None:
+def test_one_training_example_is_refused_and_two_are_enough(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shown and scored"):
         search(tmp_path, SMALL, task=numbers(1))
+    assert search(tmp_path, SMALL, task=numbers(2)).steps[-1].pool[0].count == 1
 
 
 @pytest.mark.parametrize("setting", [{"sets": -1}, {"share": 1.5}, {"teach.tries": 0}, {"teach.bootstrapped": -1}])

@@ -238,6 +238,12 @@ def test_one_training_example_is_raced_on_and_not_shown(tmp_path) -> None:
     assert any("leaves none to be shown" in warning for warning in result.warnings)
 
 
+@pytest.mark.parametrize(("train", "demos"), [(60, SMALL.demos), (60, NO_DEMOS), (1, NO_DEMOS)])
+def test_where_something_can_be_shown_or_nothing_is_to_be_no_lack_of_it_is_told(tmp_path, train, demos) -> None:
+    result = search(tmp_path, replace(SMALL, iterations=0, demos=demos), number_task(train))
+    assert not any("searches for instructions alone" in warning for warning in result.warnings)
+
+
 def test_a_converged_population_ends_the_search(tmp_path) -> None:
     seeds = ("Say which number.", "Say the right number.")
     result = search(tmp_path, replace(SMALL, iterations=50, patience=4, seeds=seeds, demos=NO_DEMOS), proposer=echo)
@@ -317,6 +323,23 @@ def test_expected_is_the_cost_model_of_the_spec() -> None:
     assert one.proposer_calls == 2 * (3 * 9 + 2 * 4)
     assert CAPO(iterations=1, demos=NO_DEMOS).upper_bounds(10_000).evaluations == 14 * 300
     assert CAPO(iterations=1, seeds=tuple("abcdefghij")).upper_bounds(50).evaluations == (11 + 4) * 50 + 10 * 5 + 4
+
+
+def test_bounds_follow_the_sizes_that_are_set_and_bare_answers_cost_nothing() -> None:
+    small = CAPO("paper", population=6, iterations=3, breed=Breeding(crossovers=2), race=Race(block=10, blocks=4))
+    # 6 of the first population and 6 children on 40 examples; five shown for each but the start, one for a child.
+    found = small.upper_bounds(50)
+    assert found.evaluations == 12 * 40 + 5 * 5 + 6
+    assert found.proposer_calls == 2 * (3 * 5 + 2 * 6)
+    assert found.completion_tokens == found.proposer_calls * 1024
+    bare = replace(small, demos=Demonstrations(outputs="target"))
+    assert bare.upper_bounds(50).evaluations == 12 * 40
+    # Two seeds of one wording are one member, and the start may be it.
+    assert replace(small, seeds=("Say it.", "Say  it.")).upper_bounds(50).proposer_calls == found.proposer_calls
+    assert replace(small, seeds=("One.", "Two.", "Three.")).upper_bounds(50).proposer_calls == 2 * (3 * 3 + 2 * 6)
+    # More seeds than members need no paraphrases.
+    assert replace(small, seeds=tuple("abcdefgh")).upper_bounds(50).proposer_calls == 2 * 2 * 6
+    assert replace(small, race=Race(block=10, blocks=9)).upper_bounds(50).evaluations == 12 * 50 + 5 * 5 + 6
 
 
 @pytest.mark.parametrize(

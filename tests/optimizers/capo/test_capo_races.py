@@ -14,6 +14,7 @@ from promptopt.optimizers.capo.track import Race, Track
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.selection.racing import PairedTest
 from promptopt.types import Prompt, Proposal, Request
 from tests.optimizers.capo.capo_searches import (
     NO_DEMOS,
@@ -188,6 +189,23 @@ def test_who_has_not_seen_all_that_the_deepest_race_saw_comes_after_those_who_ha
     search(tmp_path, DeepThenShallow(), model=skilled, watch=runs.append)
     counts = [each.count for each in runs[0].ranked() if each.prompt != runs[0].initial]
     assert counts == [60, 60, 60, 20, 20, 20]
+
+
+def test_who_is_alive_is_ranked_by_what_is_left_after_the_price_from_the_second_block_on(tmp_path) -> None:
+    # Always right at a price of a half, and right on nine of ten at next to none.
+    long, short = f"Answer well {'and slowly ' * 40}.", "Answer."
+
+    def mostly(request: Request) -> str:
+        number = asked_number(request.content)
+        return str(number) if "well" in said(request.content) or number % 10 else "-1"
+
+    for blocks, first in ((1, long), (2, short), (3, short)):
+        runs: list[Run] = []
+        race = Race(gamma=0.5, block=10, blocks=blocks, test=PairedTest(alpha=1e-9))
+        search(tmp_path / str(blocks), Races((long, short), 1, race), model=mostly, watch=runs.append)
+        ranked = [each.prompt["instruction"] for each in runs[0].ranked()]
+        # One block says too little: there the final choice goes by all that is known.
+        assert next(text for text in ranked if text in (long, short)) == first
 
 
 def test_a_prompt_that_is_invalid_leaves_the_race_at_once(tmp_path) -> None:

@@ -140,3 +140,27 @@ def test_a_text_that_lost_is_not_looked_at_again(tmp_path: Path, kind: type[Any]
     looked = sum("Always the same." in [e.prompt["instruction"] for e in step.pool] for step in result.steps)
     assert looked == 1
     assert len(asked(proposer)) > 5
+
+
+@pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
+def test_the_paper_s_way_is_gone_from_what_pays_for_it_on(kind: type[Any]) -> None:
+    # 10 of the first population and 10 generations of 10 on 200 examples.
+    assert isinstance(kind().plan(room(110 * 200)), Fixed)
+    assert isinstance(kind().plan(room(110 * 200 - 1)), Fresh)
+    assert kind(population=4, generations=2).plan(room(12 * 200)) == Fixed(2, 4, 200)
+    assert isinstance(kind(population=4, generations=2).plan(room(12 * 200 - 1)), Fresh)
+    # A set as large as the training examples at most; one that is asked for is the paper's way whatever it costs.
+    assert kind(population=4, generations=2).plan(room(12 * 30, train=30)) == Fixed(2, 4, 30)
+    assert kind(examples=50).plan(room(273)) == Fixed(10, 10, 50)
+
+
+@pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
+def test_the_first_generation_paraphrases_the_start_and_the_seeds_in_turn_however_many_there_are(
+    tmp_path: Path, kind: type[Any]
+) -> None:
+    proposer = Scripted(inventive, name="proposer")
+    seeds = ("Say one.", "Say two.", "Say three.")
+    search(tmp_path, kind(seeds=seeds, generations=1), proposer=proposer, budget=Budget(evaluations=160))
+    first = asked(proposer, operator=False)
+    assert {section_of(text) for text in first} == {START, *seeds}
+    assert asked(proposer) == []

@@ -145,6 +145,20 @@ def test_expected_is_the_cost_model_of_the_paper() -> None:
         assert kind().upper_bounds(200).proposer_calls == 2 * (100 + 27)
 
 
+def test_bounds_follow_the_sizes_that_are_set() -> None:
+    for kind in (EvoPromptGA, EvoPromptDE):
+        small = kind(population=4, generations=3, examples=20, seeds=("One.", "Two."))
+        # The start and two seeds, paraphrases for the half of four that they do not fill, and 12 children.
+        found = small.upper_bounds(50)
+        assert found.evaluations == 20 * (3 + 2 + 12)
+        # Three rounds of up to three paraphrases, and the children; each asked for twice.
+        assert found.proposer_calls == 2 * (3 * 3 + 12)
+        assert found.completion_tokens == found.proposer_calls * 1000
+        # Of an odd population the larger half comes from the pool.
+        odd = kind(population=5, generations=0, examples=20, seeds=("One.", "Two."))
+        assert odd.upper_bounds(50).evaluations == 20 * (3 + 2)
+
+
 @pytest.mark.slow
 @settings(max_examples=10)
 @given(

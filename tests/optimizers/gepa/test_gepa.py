@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +15,11 @@ from promptopt.binding.config import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.optimizers.gepa.method import GEPA, PATIENCE, Acceptance, Parallel, Reflecting
 from promptopt.optimizers.gepa.pareto import Parents
+from promptopt.optimizers.gepa.split import split
+from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.testing import OptimizerContract, planted_task, uniform
-from promptopt.types import Example, Prompt, Request, Room, Sampling, Score
+from promptopt.types import Example, Prompt, Request, Room, Sampling, Score, UpperBounds
 from tests.optimizers.gepa.gepa_searches import START, author, never, numbered, search
 
 SMALL = GEPA(rounds=3, pareto=10)
@@ -237,6 +241,19 @@ def test_examples_with_equal_inputs_or_of_one_group_stand_on_one_side(tmp_path: 
         assert not fronts & shown
 
 
+@pytest.mark.parametrize(
+    ("train", "pareto", "sides"), [(2, 1, (1, 1)), (2, 9, (1, 1)), (10, 3, (7, 3)), (4, 9, (1, 3))]
+)
+def test_one_example_at_least_stays_to_be_read_and_one_for_the_fronts(
+    train: int, pareto: int, sides: tuple[int, int]
+) -> None:
+    examples = [Example.of("yes", question=f"question {number}") for number in range(train)]
+    run = SimpleNamespace(train=[*examples, examples[0]], rng=lambda name: random.Random(name))
+    feedback, fronts = split(cast(Run, run), pareto)
+    assert (len(feedback), len(fronts)) == sides
+    assert {*feedback, *fronts} == set(examples)
+
+
 def test_too_few_examples_to_be_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shared=true"):
         search(tmp_path, SMALL, never, task=planted_task(train=1))
@@ -269,6 +286,38 @@ def test_bounds_hold_what_a_search_asks(tmp_path: Path) -> None:
     assert spent.evaluations <= bounds.evaluations == 10 + 3 * 16
     assert spent.proposer_calls <= bounds.proposer_calls == 6
     assert GEPA().upper_bounds_in(Room(400, None, 1, 60, 40)).evaluations == 400
+
+
+def test_bounds_follow_the_children_of_an_iteration_and_what_a_budget_can_be_spent_on() -> None:
+    # V for the start; for each of 2 * 3 children its parent and itself on b, itself on V, and two requests.
+    several = GEPA(rounds=4, pareto=10, parallel=Parallel(parents=2, minibatches=3))
+    calls = 2 * 4 * 2 * 3
+    assert several.upper_bounds(60) == UpperBounds(10 + 4 * 6 * (2 * 3 + 10), calls, calls * 2048)
+    # Iterations without an accepted child, or whose parents are known already, cost b: as many as those may come.
+    room = Room(400, None, 1, 60, 40)
+    assert GEPA(pareto=10).upper_bounds_in(room).proposer_calls == 2 * (PATIENCE + (400 - 10) // 3)
+    assert GEPA(pareto=10).upper_bounds_in(replace(room, evaluations=5)).proposer_calls == 2 * PATIENCE
+    assert replace(several, rounds=2).upper_bounds_in(room).evaluations == 10 + 2 * 6 * 16
+    assert several.upper_bounds_in(room).evaluations == 10 + 4 * 6 * 16 == 394
+    assert several.upper_bounds_in(replace(room, evaluations=390)).evaluations == 390
+
+
+def test_half_of_the_examples_are_left_to_be_read_or_one_where_the_fronts_are_set_or_none_where_all_are_shared() -> (
+    None
+):
+    for train, half in ((1, 1), (2, 1), (3, 1), (9, 4), (300, 100)):
+        assert GEPA().plan(Room(None, None, 1, train, 0)).pareto == half
+    assert GEPA(pareto=50).plan(Room(None, None, 1, 20, 0)).pareto == 19
+    assert GEPA(pareto=50).plan(Room(None, None, 1, 1, 0)).pareto == 1
+    for room in (Room(None, None, 1, 20, 0), Room(400, None, 1, 20, 0)):
+        assert GEPA(shared=True).plan(room).pareto == 20
+    # V is a hundredth of the evaluations, 8 at least: an iteration costs 2 b + V / 3.
+    plan = GEPA().plan(Room(1_200, None, 1, 300, 0))
+    assert (plan.pareto, plan.rounds) == (12, round((1_200 - 12) / (6 + 12 / 3)))
+    # Of a cap on calls an iteration takes one for the reflector too: 1,000 / (1 + 1 / 10) cells.
+    called = GEPA(pareto=12).plan(Room(None, 1_000, 1, 300, 0))
+    assert called.rounds == round((int(1_000 / 1.1) - 12) / 10)
+    assert GEPA().plan(Room(9, None, 1, 300, 0)).rounds == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
 from promptopt.optimizers.gepa.frontier import Frontier, front_row
+from promptopt.optimizers.gepa.method import Acceptance
 from promptopt.optimizers.gepa.pareto import Parents, draw_parent, fronts, survivors
-from promptopt.types import Example, Score
+from promptopt.optimizers.gepa.pool import Pool
+from promptopt.run import Run
+from promptopt.types import Example, Prompt, Score
 
 
 def on(*rows: tuple[float, ...]) -> tuple[dict[str, tuple[int, ...]], list[float]]:
@@ -127,3 +132,60 @@ def test_who_is_best_at_a_part_alone_is_drawn_by_the_fronts_of_parts() -> None:
     level = SUB[0], ((0.5, 0.1, 0.9), (0.5, 0.1, -0.6))
     assert graded("objective", *level) == {0}
     assert graded("cartesian", *level) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("accept", "gain", "joins"),
+    [
+        # Sums of equal scores may differ by rounding, which decides nothing.
+        (Acceptance(), 1e-10, False), (Acceptance(), 1e-8, True), (Acceptance(), 0.0, False),
+        (Acceptance("as-good"), -1e-10, True), (Acceptance("as-good"), -1e-8, False),
+        (Acceptance("as-good"), 0.0, True),
+        (Acceptance(margin=0.5), 0.5 - 1e-10, True), (Acceptance(margin=0.5), 0.5 - 1e-8, False),
+        (Acceptance("as-good", margin=0.5), 0.0, False),
+    ],
+)  # fmt: skip
+def test_a_gain_joins_by_the_rule_or_from_the_margin_on(accept: Acceptance, gain: float, joins: bool) -> None:
+    assert accept.admits(gain) is joins
+
+
+ROWS = {
+    "start": (0, 0, 0, 0, 0, 0), "three": (1, 1, 1, 0, 0, 0), "two": (0, 0, 0, 0.9, 0.9, 0),
+    "best": (0.9, 0.9, 0.9, 0.8, 0.8, 0), "one": (0, 0, 0, 0, 0, 1),
+}  # fmt: skip
+
+
+def test_the_final_choice_begins_with_the_best_mean_and_the_two_others_on_most_fronts() -> None:
+    ranked: list[list[str]] = []
+
+    def evaluate(prompts: Any, examples: Any) -> Any:
+        return {prompt: [Score(value) for value in ROWS[prompt["instruction"]]] for prompt in prompts}
+
+    def rank_by(examples: Any, prompts: Any, *, others: bool) -> None:
+        assert not others
+        ranked.append([prompt["instruction"] for prompt in prompts])
+
+    run = SimpleNamespace(initial=Prompt.of("start"), evaluate=evaluate, rank_by=rank_by)
+    pool = Pool(cast(Run, run), [Example.of("x", question=str(n)) for n in range(6)])
+    for name in ("three", "two", "best", "one"):
+        pool.join(Prompt.of(name), (0,))
+    assert ranked[0] == ["start"]
+    # Their fronts are three, two, none and one; the best by its mean is on none.
+    assert ranked[-1] == ["best", "three", "two"]
+    assert [each.prompt["instruction"] for each in pool.estimates()] == ["best", "three", "two", "one", "start"]
+    assert pool.estimates()[0].mean == pytest.approx(4.3 / 6)
+    assert pool.estimates()[0].count == 6
+
+
+def test_a_merged_prompt_goes_on_where_the_further_of_its_parents_stood() -> None:
+    run = SimpleNamespace(
+        initial=Prompt.of("start"), evaluate=lambda prompts, examples: {prompts[0]: [Score(0.5)]},
+        rank_by=lambda *_, **__: None,
+    )  # fmt: skip
+    pool = Pool(cast(Run, run), [Example.of("x", question="0")])
+    pool.join(Prompt.of("a"), (0,))
+    assert pool.pointers == [0, 0]
+    pool.pointers[0], pool.pointers[1] = 2, 1
+    pool.join(Prompt.of("b"), (0, 1))
+    pool.join(Prompt.of("c"), (1,))
+    assert pool.pointers == [2, 1, 2, 1]

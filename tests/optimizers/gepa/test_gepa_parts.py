@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -204,6 +204,56 @@ def test_of_a_text_that_both_changed_the_better_one_s_is_taken() -> None:
     found = Merges(stub(), Merging(), PARTS).find(pool(members, [(0, 0, 0), (1, 1, 0), (0, 0, 1)]))
     assert found is not None
     assert dict(found.prompt.texts) == {"instruction": "b", "two": "b", "three": "c"}
+
+
+def test_a_text_that_neither_changed_stays_the_ancestor_s() -> None:
+    three = [Prompt((("instruction", a), ("two", b), ("three", c))) for a, b, c in ("aaa", "baa", "aca")]
+    notes: list[str] = []
+
+    def admit(proposals: Sequence[Proposal]) -> list[Prompt]:
+        notes.extend(each.note for each in proposals)
+        return [each.prompt for each in proposals]
+
+    run = SimpleNamespace(rng=lambda _: random.Random(0), admit=admit)
+    members = [(three[0], ()), (three[1], (0,)), (three[2], (0,))]
+    found = Merges(cast(Run, run), Merging(), PARTS).find(pool(members, [(0, 0), (1, 0), (0, 1)]))
+    assert found is not None
+    assert dict(found.prompt.texts) == {"instruction": "b", "two": "c", "three": "a"}
+    assert notes == ["instruction of 1, two of 2, three of 0"]
+
+
+def test_just_as_many_shared_examples_and_an_ancestor_just_as_good_are_enough() -> None:
+    assert Merges(stub(), Merging(overlap=10), ("one", "two")).find(SPECIALISTS) is not None
+    level = pool([(X, ()), (X1, (0,)), (X2, (0,))], [(0.5, 0.5), (1, 0), (0, 1)])
+    assert Merges(stub(), Merging(), ("one", "two")).find(level) is not None
+
+
+@pytest.mark.parametrize(("less", "joined"), [(0.0, True), (0.5, False)])
+def test_a_merged_prompt_joins_where_it_is_as_good_as_the_better_parent_on_the_gate_and_else_stays_due(
+    less: float, joined: bool
+) -> None:
+    # The first is right on eight of ten, the second on the other two.
+    rows = [[0.0] * 2, [1.0, 1.0], [0.0, 0.0]]
+    standing = pool([(X, ()), (X1, (0,)), (X2, (0,))], rows)
+    for place in range(2):
+        standing.rows[1][str(place)], standing.rows[2][str(place)] = 0.0, 1.0
+    standing.fronts = fronts(standing.rows)
+    standing.means = [0.0, 0.8, 0.2]
+    standing.examples = tuple(SimpleNamespace(id=key) for key in standing.rows[0])
+    joins: list[tuple[Prompt, tuple[int, ...]]] = []
+    standing.join = lambda prompt, parents: joins.append((prompt, parents))
+
+    def evaluate(prompts: Sequence[Prompt], examples: Sequence[Any]) -> Any:
+        found = [standing.rows[1][example.id] for example in examples]
+        # Two where the first is better, two where the second is, and one of the rest.
+        assert sum(found) == 3
+        return SimpleNamespace(values=lambda _: [found[0] - less, *found[1:]])
+
+    finder = Merges(stub(evaluate=evaluate), Merging(), ("one", "two"))
+    finder.due = 1
+    assert finder.attempt(standing)
+    assert joins == ([(of("x'", "y'"), (1, 2))] if joined else [])
+    assert finder.due == (0 if joined else 1)
 
 
 def test_ancestors_that_score_nothing_or_less_are_drawn_all_the_same() -> None:

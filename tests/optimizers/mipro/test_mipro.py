@@ -349,9 +349,11 @@ def test_without_a_budget_it_is_the_medium_preset_and_a_budget_pays_for_what_it_
     assert searched.result.spent.proposer_calls <= bounds.proposer_calls
 
 
-def test_one_training_example_is_refused(tmp_path: Path) -> None:
+def test_one_training_example_is_refused_and_two_are_enough(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shown and scored"):
         search(tmp_path, task=planted_task(train=1))
+    two = search(tmp_path, replace(SMALL, trials=2), task=planted_task(train=2)).result
+    assert two.steps[-1].pool[0].count == 1
 
 
 @pytest.mark.parametrize("setting", [{"trials": -1}, {"sets": 0}, {"minibatch": 0}, {"propose.instructions": 0}])

@@ -1,0 +1,113 @@
+"""Demonstrations in `auto`: one more, another, or one less; as turns of a conversation twice or half as many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.models.scripted import Scripted
+from promptopt.operators.demos import bare
+from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.operators import Operators
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Prompt, Proposal
+
+IN_TEXT = Layout("text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n")
+AS_TURNS = Layout(
+    "turns",
+    messages=(("system", "{instruction}"), ("user", "{question}")),
+    demos=Turns(user="{question}", assistant="{target}"),
+)
+NAMES = ("critic", "rewrite", "cross", "history", "guess", "prune", "demo")
+
+
+@dataclass
+class Demonstrating:
+    """An optimizer that makes children by demonstrations alone, of prompts that show so many."""
+
+    shown: Sequence[int]
+    count: int = 60
+    most: int | None = None
+    made: dict[int, list[tuple[Prompt, Proposal]]] = field(default_factory=dict)
+    train: tuple[Example, ...] = ()
+
+    def optimize(self, run: Run) -> None:
+        self.train = tuple(run.train)
+        credit = Credit({name: float(name == "demo") for name in NAMES})
+        for shown in self.shown:
+            parent = run.initial.with_demos([bare(each) for each in run.train[:shown]])
+            operators = Operators(run, 400, self.most, [run.initial])
+            self.made[shown] = [(parent, child) for child in operators.children(credit, self.count, [parent], {})]
+
+
+def made(home: Path, layout: Layout, method: Demonstrating, train: int = 60) -> Demonstrating:
+    examples = [Example.of("yes" if n % 2 else "no", question=f"question {n}") for n in range(train + 8)]
+    task = Task.from_examples(
+        examples, prompt="Answer.", labels=("no", "yes"), metric="exact", layout=layout, splits=Splits(train, 4, 4)
+    )
+    model = Scripted(lambda _: "yes", name="model")
+    optimize(task, method, model=Models(model, proposer=model), store=home / "store.db", budget=Budget(evaluations=40))
+    return method
+
+
+def changed(parent: Prompt, child: Proposal) -> tuple[str, int, int]:
+    """What the note says was done; how many more are shown, and how many of the parent's still are."""
+    inputs = [demo.fields for demo in child.prompt.demos]
+    assert len(set(inputs)) == len(inputs), "nothing is shown twice"
+    stayed = sum(demo.fields in inputs for demo in parent.demos)
+    action, _, told = child.note.partition(": ")
+    assert told == f"{len(inputs)} shown"
+    return action, len(inputs) - len(parent.demos), stayed
+
+
+def test_in_the_text_one_is_added_exchanged_or_dropped(tmp_path: Path) -> None:
+    found = made(tmp_path, IN_TEXT, Demonstrating((0, 1, 2, 4)))
+    steps = {shown: Counter(changed(*each) for each in children) for shown, children in found.made.items()}
+    assert set(steps[0]) == {("add", 1, 0)}
+    # Without its one demonstration it would be the start again.
+    assert set(steps[1]) == {("add", 1, 1), ("exchange", 0, 0)}
+    assert set(steps[2]) == {("add", 1, 2), ("exchange", 0, 1), ("drop", -1, 1)}
+    # Four are all that a text shows: in the place of a fifth one is exchanged.
+    assert set(steps[4]) == {("exchange", 0, 3), ("drop", -1, 3)}
+    # Half of the draws add one, a quarter drop one, of which two different ones are left; but equal children are one.
+    assert steps[2]["add", 1, 2] > steps[2]["drop", -1, 1] == 2
+
+
+def test_the_most_that_a_user_sets_stays(tmp_path: Path) -> None:
+    found = made(tmp_path, IN_TEXT, Demonstrating((2,), most=2))
+    assert {changed(*each)[0] for each in found.made[2]} == {"exchange", "drop"}
+
+
+def test_half_of_the_training_examples_may_be_shown_and_where_all_are_one_is_dropped(tmp_path: Path) -> None:
+    found = made(tmp_path, IN_TEXT, Demonstrating((0,), most=9), train=8)
+    shown = {demo.fields for _, child in found.made[0] for demo in child.prompt.demos}
+    assert len(shown) == 4
+
+
+def test_as_turns_the_first_set_is_one_two_or_four_for_every_answer_and_is_doubled_or_halved(tmp_path: Path) -> None:
+    found = made(tmp_path, AS_TURNS, Demonstrating((0, 3), count=40), train=120)
+    first = [child.prompt.demos for _, child in found.made[0]]
+    assert {len(demos) for demos in first} == {2, 4, 8}
+    assert all(2 * sum(demo.target == "yes" for demo in demos) == len(demos) for demos in first)
+    assert {changed(*each) for each in found.made[3]} == {("add", 3, 3), ("exchange", 0, 2), ("drop", -2, 1)}
+    # Those that stay are the first ones.
+    for parent, child in found.made[3]:
+        if child.note.startswith("drop"):
+            assert child.prompt.demos == parent.demos[:1]
+
+
+@pytest.mark.slow
+def test_as_turns_thirty_two_are_the_most(tmp_path: Path) -> None:
+    found = made(tmp_path, AS_TURNS, Demonstrating((20, 32), count=12), train=160)
+    assert {changed(*each) for each in found.made[20]} == {("add", 12, 20), ("exchange", 0, 19), ("drop", -10, 10)}
+    assert {changed(*each) for each in found.made[32]} == {("exchange", 0, 31), ("drop", -16, 16)}
