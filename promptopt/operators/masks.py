@@ -253,7 +253,7 @@ def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
     rest = tail.lstrip(" \t")
     gap = " " if head.strip() and rest and rest[0] not in ".,;:!?)" else ""
     line = head.rstrip(" \t") + gap + rest if head.strip() else head + rest
-    return (before + line + ("" if end < 0 else "\n" + after)).strip("\n")
+    return f"{before}{line}\n{after}".strip("\n")
 
 
 def _renumbered(after: str, removed: str) -> str:

@@ -109,8 +109,8 @@ _CREATE: dict[str, list[str]] = {}
 """The statements that make the tables, by the name of the dialect."""
 
 
-# What takes or gives many values goes to the driver as it is: SQLAlchemy's own work on them was a quarter of the time of
-# reading replies, and nearly half of that of a journal. `{mark}` stands for a value.
+# What takes or gives many values goes to the driver as it is: SQLAlchemy's own work on them was a quarter of the time
+# of reading replies, and nearly half of that of a journal. `{mark}` stands for a value.
 
 
 def among(connection: sql.Connection, query: str, values: Sequence[object]) -> list[tuple[Any, Any]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.operators.demos import bare, demonstrate, shows_demos
+from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, said, set_aside, shows_demos, unlike
 from promptopt.run import Run
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Message, Request
+from promptopt.types import Example, Message, Prompt, Request, Score, ScoreMatrix
 
 EXAMPLES = [
     Example.of(str(number), (f"{number}.0",), ("0",), f"It says {number}. So {number}.", text=f"n{number}")
@@ -56,3 +61,72 @@ def test_own_right_replies_stand_in_the_place_of_worked_solutions(tmp_path: Path
 def test_a_bare_demonstration_keeps_the_worked_solution_and_nothing_else() -> None:
     assert bare(EXAMPLES[0]) == Example.of("1", (), (), EXAMPLES[0].solution, text="n1")
     assert bare(Example.of("1", ("one",), text="n1")) == Example.of("1", text="n1")
+
+
+def told(most: int) -> tuple[Any, list[str]]:
+    """A run whose model has room for so many demonstrations, and what the user is told."""
+    warnings: list[str] = []
+    crowded = lambda prompt: None if len(prompt.demos) <= most else "too long"  # noqa: E731
+    return SimpleNamespace(crowded=crowded, warn=warnings.append), warnings
+
+
+def test_demonstrations_that_fit_stay_and_the_user_is_told_of_none_but_those_left_out() -> None:
+    run, warnings = told(3)
+    assert fitting(run, Prompt.of("Read."), EXAMPLES[:3]) == EXAMPLES[:3]
+    assert warnings == []
+    assert fitting(run, Prompt.of("Read."), EXAMPLES[:5]) == EXAMPLES[:3]
+    assert len(warnings) == 1
+
+
+def test_of_demonstrations_with_one_input_the_first_stays() -> None:
+    other = Example.of("another", text="n1")
+    assert unlike([EXAMPLES[1], EXAMPLES[0], other]) == [EXAMPLES[1], EXAMPLES[0]]
+
+
+def test_a_child_has_half_of_both_lists_rounded_down_and_not_more_than_it_may() -> None:
+    first, second = (Prompt.of("Read.").with_demos(each) for each in (EXAMPLES[:3], EXAMPLES[3:7]))
+    assert len(inherit(random.Random(0), first, second, 9)) == 3
+    assert len(inherit(random.Random(0), first, second, 2)) == 2
+    assert len(inherit(random.Random(0), first, first, 9)) == 3
+    assert len(draw(random.Random(0), EXAMPLES[:2], 5)) == 2
+
+
+@pytest.mark.parametrize(
+    ("train", "scored", "aside"),
+    [
+        (100, 100, 10), (101, 101, 11), (100, 80, 20), (100, 91, 10), (1_000, 1_000, 100), (5_000, 4_990, 200),
+        (10, 0, 9), (2, 2, 1), (1, 1, 0), (1, 0, 0),
+    ],
+)  # fmt: skip
+def test_a_tenth_is_for_demonstrations_or_what_is_not_scored_and_one_example_stays(
+    train: int, scored: int, aside: int
+) -> None:
+    assert set_aside(train, scored) == aside
+
+
+@pytest.mark.parametrize(
+    ("score", "own"),
+    [
+        (Score(0.5, "I read 1.", "1"), True),
+        (Score(0.4, "I read 1.", "1"), False),
+        (Score(0.5, "I read 1.", "", parsed=False), False),
+        (Score(0.5, " ", "1"), False),
+    ],
+)
+def test_a_reply_is_shown_from_the_threshold_on_where_it_was_read_and_says_something(score: Score, own: bool) -> None:
+    asked: list[Prompt] = []
+
+    def evaluate(prompts: list[Prompt], examples: list[Example]) -> ScoreMatrix:
+        asked.extend(prompts)
+        return ScoreMatrix(examples, {prompt: [score] * len(examples) for prompt in prompts})
+
+    run: Any = SimpleNamespace(evaluate=evaluate, admit=lambda proposals: [each.prompt for each in proposals])
+    prompt = Prompt.of("Read.").with_demos(EXAMPLES[5:6])
+    shown = demonstrate(run, prompt, EXAMPLES[:2], 0.5)
+    assert shown == ([Example(each.fields, "I read 1.") if own else bare(each) for each in EXAMPLES[:2]])
+    # The reply is the one to the prompt without demonstrations.
+    assert asked == [prompt.with_demos(())]
+    assert demonstrate(run, prompt, [], 0.5) == []
+    refuses: Any = SimpleNamespace(admit=lambda proposals: [])
+    assert demonstrate(refuses, prompt, EXAMPLES[:2]) == [bare(each) for each in EXAMPLES[:2]]
+    assert said(Score(1.0, "<think>Hm.</think>\n yes ")) == "yes"

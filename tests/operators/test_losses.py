@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.operators.losses import Losses, better_than, hardest, paired
-from promptopt.types import Example, Prompt
+from promptopt.errors import ConfigError
+from promptopt.operators.losses import Losses, better_than, hardest, known_losses, losses_of, paired, scorable
+from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 EXAMPLES = [Example.of("yes", question=str(number)) for number in range(6)]
 
@@ -70,3 +72,41 @@ def test_the_error_of_a_mean_does_not_depend_on_the_mean(differences: list[float
 def test_one_difference_has_no_error_to_speak_of() -> None:
     assert paired([2.0]) == (2.0, math.inf)
     assert paired([1.0, 3.0]) == (2.0, 1.0)
+
+
+def scored(rows: dict[str, list[float]]) -> Any:
+    """A run in which prompts have these scores on the first examples; `told` and `rejected` are what came of it."""
+    run = SimpleNamespace(told=[], rejected=[], task=SimpleNamespace(name="planted"))
+    known = {Prompt.of(text): [Score(value) for value in values] for text, values in rows.items()}
+    run.evaluate = lambda prompts, examples: ScoreMatrix(
+        examples, {prompt: known[prompt][: len(examples)] for prompt in prompts}
+    )
+    run.seen = lambda prompt, examples: list(zip(examples, known[prompt], strict=False))
+    run.warn, run.reject = run.told.append, run.rejected.append
+    return run
+
+
+def test_losses_are_scores_with_the_sign_turned_and_one_infinite_loss_is_the_end_of_that_prompt_alone() -> None:
+    run = scored({"a": [-1.0, -2.0], "b": [-1.0, -math.inf], "c": [-3.0, -4.0]})
+    found = losses_of(run, [Prompt.of(text) for text in "abc"], EXAMPLES[:2])
+    assert [each.losses for each in found] == [losses("a", 1.0, 2.0).losses, losses("c", 3.0, 4.0).losses]
+    assert [each.prompt["instruction"] for each in found] == ["a", "c"]
+    assert run.rejected == ["no finite loss"]
+
+
+def test_what_is_known_of_a_prompt_is_its_finite_losses() -> None:
+    run = scored({"a": [-1.0, -math.inf, -3.0]})
+    assert known_losses(run, Prompt.of("a"), EXAMPLES) == Losses(Prompt.of("a"), {EXAMPLES[0]: 1.0, EXAMPLES[2]: 3.0})
+
+
+def test_a_search_is_on_the_examples_that_the_start_has_a_finite_score_on() -> None:
+    run = scored({"a": [-1.0, -2.0, -3.0]})
+    assert scorable(run, Prompt.of("a"), EXAMPLES[:3]) == EXAMPLES[:3]
+    assert run.told == []
+    run = scored({"a": [-1.0, -math.inf, -math.inf]})
+    assert scorable(run, Prompt.of("a"), EXAMPLES[:3]) == EXAMPLES[:1]
+    [told] = run.told
+    assert told.startswith("2 of 3 training examples left out")
+    assert all(example.id in told for example in EXAMPLES[1:3])
+    with pytest.raises(ConfigError, match="not one of 2 training examples of task 'planted' has a finite score"):
+        scorable(scored({"a": [-math.inf, -math.inf]}), Prompt.of("a"), EXAMPLES[:2])

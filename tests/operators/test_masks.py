@@ -73,6 +73,7 @@ def test_reads_marks_whatever_the_white_space(copy: str, parts: list[str]) -> No
         "<prompt>One two. <mask>Three four.</mask></prompt>",
         "<prompt>One two. <mask>Three four.</mask> Five. Six.</prompt>",
         "<prompt>One <mask>two. <mask>Three</mask> four.</mask> Five.</prompt>",
+        "<prompt><mask>One <mask>two.</mask> Three four. Five.</prompt>",
         "<prompt>One two. <mask>Three four. Five.</prompt>",
         "<prompt>One two. Three four.</mask> Five.</prompt>",
         "<prompt>One two. <mask> </mask>Three four. Five.</prompt>",
@@ -277,9 +278,20 @@ def test_a_second_request_says_more_than_the_first() -> None:
     assert "at most 5 parts" in second.removeprefix(first)
 
 
-def test_a_prompt_that_holds_the_tags_itself_is_cut_by_rule() -> None:
+def test_after_two_markings_that_cannot_be_read_parts_are_cut_by_rule() -> None:
+    run = FakeRun("no", "<prompt>Another.</prompt>", losses={})
+    # The longest two of three sentences that the prompt does not begin with.
+    assert [each.segment.text for each in planted(run, "One. Two. Three. Fourth.", most=2)] == ["Three.", "Fourth."]
+    assert run.rejected == {"segmenter: not a marked copy of the prompt": 2}
+    assert len(run.asked) == 2
+
+
+@pytest.mark.parametrize("tag", ["<prompt>", "</ MASK>", "< mask >"])
+def test_a_prompt_that_holds_the_tags_itself_is_cut_by_rule(tag: str) -> None:
     run = FakeRun(losses={})
-    assert [effect.segment.text for effect in planted(run, "Write <prompt>. Stop.")] == ["Stop."]
+    effects = planted(run, f"Write {tag}. Then stop. Now.", most=1)
+    assert [effect.segment.text for effect in effects] == ["Then stop."]
+    assert run.asked == []
 
 
 def test_without_a_segmenter_nothing_is_asked() -> None:

@@ -66,3 +66,57 @@ def test_a_quote_of_five_words_that_say_something_is_one() -> None:
 @pytest.mark.parametrize("text", ["negative", "Negative.", '"negative"', "4 apples"])
 def test_an_answer_alone_is_no_prompt(text: str) -> None:
     assert Quotes(EXAMPLES, ("positive", "negative")).new_in(text, PARENT)
+
+
+def test_a_run_of_words_that_the_parent_quotes_already_is_no_news() -> None:
+    quotes, parent = Quotes(EXAMPLES, ()), f"{PARENT} Say: a warm and funny film."
+    assert not quotes.new_in(f"{parent} Be quick.", parent)
+    assert quotes.new_in(f"{parent} Or: never once outstays its welcome.", parent)
+
+
+def test_two_examples_make_a_phrase_the_tasks_own_and_one_that_says_it_twice_does_not() -> None:
+    shared, alone = Example.of("no way", text="mail 1"), Example.of("by far", ("by far",), text="mail 3")
+    quotes = Quotes([shared, Example.of("no way", text="mail 2"), alone], ())
+    assert not quotes.new_in("Answer no way where it is.", PARENT)
+    assert quotes.new_in("Answer by far where it is.", PARENT)
+
+
+PLAIN = "on rivers it is worth every minute of"
+"""No five words in a row of it say something."""
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "quotes"),
+    [
+        (PLAIN, PLAIN, True),
+        (PLAIN, PLAIN.removesuffix(" of"), False),
+        # A text of fewer than eight words is a quote as a whole, and no part of it is.
+        (PLAIN.removesuffix(" of"), PLAIN.removesuffix(" of"), True),
+        (PLAIN.removesuffix(" of"), PLAIN.removesuffix(" minute of"), False),
+        # Three of five words that say something, and two.
+        ("big the dogs and cats", "as the big the dogs and cats are", True),
+        ("the big dogs and the few cats", "as the big dogs and the are", False),
+        ("first the big dogs bark in the night", "first the big dogs bark", True),
+        ("first the big dogs bark in the night", "the big dogs bark", False),
+        # Words of one letter say something; characters of a script without spaces only eight in a row.
+        ("first x y z w v then", "so x y z w v it is", True),
+        ("今天天气很好我们去公园玩", "说今天天气很好我", False),
+        ("今天天气很好我们去公园玩", "说今天天气很好我们", True),
+        ("мы да ты шли всё лето напролёт", "мы да ты шли всё", True),
+    ],
+)  # fmt: skip
+def test_where_a_quote_begins(words: str, said: str, quotes: bool) -> None:
+    assert Quotes([Example.of("positive", text=words)], ("positive",)).new_in(f"Say: {said}!", PARENT) is quotes
+
+
+@pytest.mark.parametrize(("holders", "quotes"), [(1, True), (2, True), (3, False)])
+def test_a_run_that_more_than_a_tenth_of_the_examples_hold_is_the_tasks_own(holders: int, quotes: bool) -> None:
+    inputs = [f"{number} {'big dogs chase small cats' if number < holders else 'nothing'}" for number in range(20)]
+    found = Quotes([Example.of("yes", text=text) for text in inputs], ())
+    assert found.new_in("Think of big dogs chase small cats.", PARENT) is quotes
+
+
+def test_an_answer_is_one_whatever_its_case_and_marks() -> None:
+    quotes = Quotes(EXAMPLES, ("Other",))
+    assert all(quotes.new_in(text, PARENT) for text in ("other", " OTHER! ", '"Positive"', "'negative?'"))
+    assert not quotes.new_in("Other than that", PARENT)

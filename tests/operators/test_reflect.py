@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,17 +11,22 @@ from hypothesis import strategies as st
 
 from promptopt.operators.reflect import (
     FIELD,
+    Drafts,
     ask,
     ask_whole,
+    find_mistakes,
+    placeholders,
     read_last,
     read_tagged,
+    refuses,
+    room,
     show_example,
     show_mistakes,
     show_task,
     unusable,
 )
 from promptopt.testing import planted_task
-from promptopt.types import Content, Example, Reply, Sampling, Score
+from promptopt.types import Content, Example, Prompt, Reply, Sampling, Score, ScoreMatrix
 
 SAMPLING = Sampling()
 
@@ -230,3 +237,71 @@ def test_what_a_proposer_thinks_is_no_part_of_what_it_proposes(opening: str, clo
     assert found == ["NEW", "Classify it CAREFULLY."]
     assert ask(run, ["r"], "prompt", 1, SAMPLING, "writer") == [["A"]]
     assert not run.rejected
+
+
+def matrix(*values: float) -> tuple[ScoreMatrix, Prompt]:
+    examples = [Example.of("yes", question=str(number)) for number in range(len(values))]
+    prompt = planted_task().initial
+    return ScoreMatrix(examples, {prompt: [Score(value) for value in values]}), prompt
+
+
+@pytest.mark.parametrize(
+    ("values", "worst", "found"),
+    [
+        # Of a metric in [0, 1] what is below the threshold of a half, in the order of the examples.
+        ((1.0, 0.0, 0.5, 0.49), 0.5, [1, 3]),
+        ((1.0, 1.0), 0.5, []),
+        # Else the lowest share, one at least; of equals the earlier, and again in the order of the examples.
+        ((-1.0, -3.0, -2.0, -3.0), 0.5, [1, 3]),
+        ((-3.0, -1.0, -3.0, -3.0), 0.5, [0, 2]),
+        ((-1.0, -3.0, -2.0), 0.1, [1]),
+        ((1.5, 0.2, 0.4, 0.1), 0.25, [3]),
+    ],
+)
+def test_mistakes_are_what_scores_below_the_threshold_or_lowest(
+    values: tuple[float, ...], worst: float, found: list[int]
+) -> None:
+    scores, prompt = matrix(*values)
+    assert [int(example["question"]) for example, _ in find_mistakes(scores, prompt, 0.5, worst)] == found
+
+
+def test_a_long_section_may_grow_by_a_quarter() -> None:
+    count = lambda text: len(text.split())  # noqa: E731
+    assert [room("word " * words, 100, count) for words in (10, 80, 81, 84)] == [100, 100, 101, 105]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{a} {{ b }} {a} \\boxed{x} x^{n} {1} {}", ["{a}", "{{ b }}"]),
+        ("no slots", []),
+    ],
+)
+def test_placeholders_are_names_in_braces_each_once(text: str, found: list[str]) -> None:
+    assert placeholders(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("I'm sorry, but no", True), ("I can't do that", True), ("As an AI, I", True), ("So sorry", True),
+        ("Say sorry", False), ("I answer", False),
+    ],
+)  # fmt: skip
+def test_how_a_refusal_begins(text: str, refused: bool) -> None:
+    assert refuses(text) is refused
+
+
+def test_drafts_are_usable_texts_each_once_with_who_wrote_the_first() -> None:
+    task, rejected = planted_task(), Counter[str]()
+    run: Any = SimpleNamespace(
+        task=task, count_tokens=lambda text: len(text.split()), reject=lambda why: rejected.update([why])
+    )
+    drafts = Drafts(run, task.initial, 5, ("prompt",))
+    drafts.add(["Say it.", "Say  it.", "one two three four five six", "<prompt>x"], "critic", "a reason")
+    drafts.add(["Say it.", "Say so."], "other", "another")
+    assert drafts.sections() == [("Say it.", "a reason"), ("Say so.", "another")]
+    assert [(each.prompt["instruction"], each.parents, each.operator, each.note) for each in drafts.proposals()] == [
+        ("Say it.", (task.initial,), "critic", "a reason"), ("Say so.", (task.initial,), "other", "another")
+    ]  # fmt: skip
+    assert rejected == {"critic: too long": 1, "critic: tags in the text": 1}

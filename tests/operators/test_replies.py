@@ -64,6 +64,11 @@ def test_what_the_parent_has_around_it_stays(parent: str) -> None:
     assert tidy(child) != child
 
 
+def test_a_lone_quote_is_around_nothing() -> None:
+    assert tidy('"Name it."', '"') == "Name it."
+    assert tidy("", '"') == ""
+
+
 @given(st.text(max_size=80), st.text(max_size=20))
 def test_tidying_twice_is_tidying_once(text: str, parent: str) -> None:
     once = tidy(text, parent)

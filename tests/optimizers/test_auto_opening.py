@@ -16,7 +16,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import RequestRefused
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.auto.opening import Opening, opened
+from promptopt.optimizers.auto.opening import Beginning, opened
 from promptopt.optimizers.auto.plan import Generations
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
@@ -81,7 +81,7 @@ class Looking:
     look: int
     evaluations: int = 400
     layouts: bool = False
-    found: Opening | None = None
+    found: Beginning | None = None
     spent: int = 0
 
     def optimize(self, run: Run) -> None:

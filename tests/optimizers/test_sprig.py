@@ -20,6 +20,7 @@ from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, fault, own_corpus, read_corpus
 from promptopt.optimizers.sprig.edits import Candidates, Edit, enumerated, joined
 from promptopt.optimizers.sprig.method import Sprig, listed
+from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks import Splits, Task
@@ -258,3 +259,91 @@ def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
     second, _ = search(tmp_path / "b", Sprig(components=OWN, rephrasings=0), 500)
 
     assert [each.prompt for each in first.candidates()] == [each.prompt for each in second.candidates()]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("no JSON", "not valid JSON"),
+        ('["Be kind now."]', "category '' is none of"),
+        ("null", "category '' is none of"),
+        ('{"text": "Be so kind now.", "category": "style"}', "no id"),
+        ('{"id": "2", "category": "style"}', "0 words"),
+        ('{"id": "2", "text": "Be  kind NOW.", "category": "style"}', "the same text as line 1"),
+    ],
+)
+def test_a_line_that_is_no_component_is_named_by_its_number_among_all_lines(line: str, problem: str) -> None:
+    first = '{"id": "1", "text": "Be kind now.", "category": "style"}'
+    with pytest.raises(DataError, match=f"mine, line 3: .*{problem}"):
+        read_corpus("mine", [first, " ", line])
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("Be it so.", ""),
+        (f"{'word ' * 39}end.", ""),
+        (f"{'word ' * 40}end.", "41 words"),
+        ("Be so.", "2 words"),
+        ("Is it right? It is!", ""),
+        ("It is. So it is. Or not", "no full stop"),
+        ('Say that it is "so."', ""),
+        ("Be kind to all\r", "a line break"),
+        ("Be kind to all}.", "braces"),
+    ],
+)
+def test_a_text_keeps_the_rules_up_to_their_bounds(text: str, broken: str) -> None:
+    assert fault(text).startswith(broken)
+    assert bool(fault(text)) is bool(broken)
+
+
+@pytest.mark.parametrize(
+    ("changes", "evaluations", "asked"),
+    [
+        # Steps of 5, 2 (2 * 2 + 1 + 0 + 1) = 12 and 2 (2 * 3 + 2 + 1 + 2) = 22 edits, each with a beam of 2, on 4
+        # examples; every component of every prompt of the beam may be rephrased in every step.
+        ({}, (5 + 2 + 12 + 2 + 22 + 2) * 4, 2 * 3 * 3),
+        ({"most_components": 2}, (5 + 2 + 12 + 2 + 22 + 2) * 4, 2 * 2 * 3),
+        ({"rephrasings": 0}, (5 + 2 + 10 + 2 + 18 + 2) * 4, 0),
+        ({"beam": 1}, (5 + 1 + 6 + 1 + 11 + 1) * 4, 1 * 3 * 3),
+        ({"pool": 3, "steps": 2}, (5 + 2 + 16 + 2) * 4, 2 * 2 * 2),
+    ],
+)
+def test_without_a_budget_the_bounds_are_every_edit_of_every_prompt(
+    changes: dict[str, int], evaluations: int, asked: int
+) -> None:
+    settings = {"steps": 3, "beam": 2, "pool": 2, "rephrasings": 1, "examples": 4, **changes}
+    bound = Sprig(preset="paper", components=OWN, **settings).upper_bounds(50)  # type: ignore[arg-type]
+    assert (bound.evaluations, bound.proposer_calls) == (evaluations, asked)
+    assert bound.completion_tokens == 512 * asked
+
+
+def test_what_is_set_stays_under_a_budget_and_without_one() -> None:
+    given = Sprig(steps=7, beam=3, pool=5, rephrasings=2, examples=6)
+    for cap in (2_000, None):
+        plan = given.plan(Room(cap, None, 1, 50, 20))
+        assert isinstance(plan, SprigPlan)
+        assert (plan.steps, plan.beam, plan.pool, plan.rephrasings, plan.examples) == (7, 3, 5, 2, 6)
+    # The preset of the paper plans nothing by the budget; examples are as many as there are.
+    assert Sprig(preset="paper", examples=60).plan(Room(2_000, None, 1, 50, 20)) == SprigPlan(
+        10, 10, 60, 10, 50, None, None
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "plan"),
+    [
+        # Fewer than 2 * 24 * (8 + 4) cells halve the examples, again and again while there are more than four.
+        (576, (2, 24, 8)),
+        (575, (3, 12, 11)),
+        (287, (3, 6, 11)),
+        (143, (3, 3, 11)),
+        (71, (1, 3, 19)),
+        # Five steps at most; what is left makes candidates.
+        (24 * 12 * 5, (5, 24, 8)),
+        (24 * 13 * 5, (5, 24, 9)),
+        (100_000, (5, 24, 829)),
+    ],
+)
+def test_a_budget_pays_for_fewer_steps_before_fewer_candidates(cells: int, plan: tuple[int, int, int]) -> None:
+    assert affordable(Room(cells, None, 1, 50, 20), cells, None, 4) == plan

@@ -340,6 +340,16 @@ def test_without_a_cap_the_numbers_are_the_papers() -> None:
     assert plan.written == 382
 
 
+def test_the_bounds_are_the_first_draw_and_all_that_is_tried_kept_and_written() -> None:
+    room = Room(None, None, 1, 500, 20)
+    plan = Sprig(search="population").plan(room)
+    assert isinstance(plan, PopulationPlan)
+    bound = Sprig(search="population").upper_bounds(500)
+    # The start, 10,000 at random, and in each of 25 steps 100 children beside the 10 best and the start.
+    assert bound.evaluations == (10_000 + 1 + 25 * (100 + 10 + 1)) * plan.examples
+    assert (bound.proposer_calls, bound.completion_tokens) == (25 * 382, 25 * 382 * 512)
+
+
 def test_it_is_a_setting_of_the_method() -> None:
     made = build_optimizer("sprig", {"search": "population", "surrogate.ridge": "0.1", "steps": "3"})
     assert made == Sprig(search="population", surrogate=RewardModel(0.1), steps=3)

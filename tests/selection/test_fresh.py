@@ -11,7 +11,7 @@ from promptopt.api import optimize
 from promptopt.errors import ConfigError
 from promptopt.run import Run
 from promptopt.selection.depth import depth_at, generation_size, mean_depth
-from promptopt.selection.fresh import FreshRejects, looks
+from promptopt.selection.fresh import FreshRejects, asked, looks
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Estimate, Example, Prompt
 
@@ -88,6 +88,22 @@ def test_of_equal_arms_the_later_leave_first(tmp_path: Path) -> None:
 def test_few_arms_all_see_their_share(tmp_path: Path) -> None:
     ranked = selected(tmp_path, lambda run: FreshRejects(12).select(run, prompts(run, 2), run.train, 2))
     assert [estimate.count for estimate in ranked] == [6, 6]
+
+
+def test_a_look_that_is_whole_but_for_rounding_is_whole() -> None:
+    # 125 / ((1 + 1/2 + 1/3 + 1/4) * 4) is 15, and 125 / ((25 / 12) * 2) is 30: in floats a hair less.
+    assert looks(4, 1, 125) == [15, 20, 30]
+    assert looks(4, 1, 124) == [14, 19, 29]
+    assert looks(4, 4, 125) == []
+    # All four see the first 15, three of them five more, and two the last ten.
+    assert asked(4, [15, 20, 30]) == 4 * 15 + 3 * 5 + 2 * 10
+    assert asked(4, []) == 0
+
+
+def test_where_nobody_has_to_leave_everyone_is_looked_at_once_at_least(tmp_path: Path) -> None:
+    ranked = selected(tmp_path, lambda run: FreshRejects(1).select(run, prompts(run, 2), run.train, 2))
+    assert [estimate.count for estimate in ranked] == [1, 1]
+    assert selected(tmp_path / "none", lambda run: FreshRejects(1).select(run, [], run.train, 2)) == []
 
 
 def test_nothing_to_look_at_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +57,15 @@ def test_what_is_spent_otherwise_is_taken_off_and_what_is_set_stays() -> None:
     assert whole is not None
     assert rest is not None
     assert (whole.evaluations, rest.evaluations, rest.children) == (500, 400, 9)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "small", "lineage"), [(999, 1_000, True), (1_000, 1_000, False), (499, 500, True), (9, 0, False)]
+)
+def test_a_search_smaller_than_its_method_says_goes_by_relatives(evaluations: int, small: int, lineage: bool) -> None:
+    found = fresh(inside(evaluations), small=small)
+    assert found is not None
+    assert found.lineage is lineage
 
 
 @dataclass(slots=True)
@@ -115,9 +126,47 @@ def test_a_generation_without_children_costs_nothing(tmp_path: Path) -> None:
     assert search.kept[0] == search.kept[1]
 
 
+def test_where_nobody_is_new_the_old_go_on_as_they_are_and_nothing_is_spent(tmp_path: Path) -> None:
+    kept: list[list[str]] = []
+    spent: list[int] = []
+
+    @dataclass
+    class Known:
+        def optimize(self, run: Run) -> None:
+            search = Generations(run, run.train, Fresh(600, 4, 2, 3.0), dry=9)
+            made = [run.initial.replace("instruction", text) for text in ("One.", "Two.", "Three.")]
+            one, two, three = run.admit([Proposal(each, (run.initial,), "child") for each in made])
+            search.survivors([one], [two, three])
+            for old, children in (([three], [one, two]), ([two, three], []), ([], [three, two, one]), ([one], [])):
+                spent.append(run.spent.evaluations)
+                kept.append([each["instruction"] for each in search.survivors(old, children)])
+            spent.append(run.spent.evaluations)
+            # Of several a price puts the cheaper first, also where none is new.
+            found = search.survivors([], [three, one, two], lambda prompt: len(prompt["instruction"]))
+            kept.append([each["instruction"] for each in found])
+
+    conduct(tmp_path, Known(), Budget(evaluations=1_500))  # type: ignore[arg-type]
+    assert kept == [["Three."], ["Two.", "Three."], ["Three.", "Two."], ["One."], ["One.", "Two."]]
+    assert len(set(spent)) == 1
+
+
 def test_there_are_no_more_generations_than_were_promised(tmp_path: Path) -> None:
     result = conduct(tmp_path, Search([1] * 100, Fresh(30, 1, 2, 3.0)), Budget(evaluations=2_000))
     assert len(result.steps) == SPARE * 4
+
+
+@pytest.mark.parametrize(("granted", "left", "look"), [(100, 100, 1), (100, 50, 2), (100, 0, 4), (0, 0, 4)])
+def test_a_first_look_is_half_of_a_look_at_that_stage_of_the_search(granted: int, left: int, look: int) -> None:
+    spent = iter([granted, left])
+    run: Any = SimpleNamespace(evaluations_left=lambda: next(spent))
+    # Looks grow from 0.4 to 1.6 of the mean of five: 2, 5 and 8.
+    assert Generations(run, [], Fresh(granted, 4, 2, 5.0)).first_look == look
+
+
+def test_without_a_cap_on_evaluations_the_stage_is_that_of_the_estimate() -> None:
+    run: Any = SimpleNamespace(evaluations_left=lambda: None, spent=SimpleNamespace(evaluations=50))
+    assert Generations(run, [], Fresh(100, 4, 2, 6.0)).first_look == 3
+    assert Generations(run, [], Fresh(0, 4, 2, 6.0)).first_look == 5
 
 
 def test_the_least_generation_sees_everyone_three_times() -> None:

@@ -147,6 +147,18 @@ def test_an_invalid_score_is_worse_than_any_other_and_equal_to_itself():
     assert eliminated([[inf, inf]] * 3, [0.0] * 3, 1, PAPER, THIRD) == []
 
 
+def test_equal_means_over_all_the_examples_there_are_are_equal():
+    found = p_values(
+        [[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]], [0.0, 0.0], replace(PAPER, population="finite"), RaceStage(1, 1, 3)
+    )
+    assert found.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    # And the larger of two means over all of them is larger without a doubt.
+    found = p_values(
+        [[1.0, 0.0, 1.0], [0.0, 1.0, 0.5]], [0.0, 0.0], replace(PAPER, population="finite"), RaceStage(1, 1, 3)
+    )
+    assert found.tolist() == [[1.0, 0.0], [1.0, 1.0]]
+
+
 def test_one_example_decides_nothing():
     assert eliminated([[1.0], [0.0]], [0.0, 0.0], 1, SCIPY, THIRD) == []
 

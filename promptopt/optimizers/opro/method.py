@@ -247,7 +247,7 @@ class OPRO:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a whole search in that room; replies without tags are asked for twice."""

@@ -164,7 +164,7 @@ class PromptQuine:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; the prompt sets its length."""
-        plan = self.plan(Room(None, None, 1, train, 0))
+        plan = self.plan(Room.uncapped(train))
         assert isinstance(plan, Sizes)
         scored, held = min(plan.examples, -(-train // 2)), min(plan.held, train)
         most = max(self.starts, plan.most)

@@ -185,11 +185,9 @@ class SIMBA:
         best, worst = bucket.runs[0], bucket.runs[-1]
         if best.value <= low or worst.value >= high:
             return None
-        better: Score | None = best
-        worse: Score | None = worst
-        if best.value <= worst.value:
-            # No contrast: only the side that is far from the others tells anything.
-            better, worse = (best, None) if best.value > high else (None, worst)
+        # No contrast: the runs are told of as bad ones. (In the code as good ones where they are above `high`; but then
+        # the test before has ended it.)
+        better = best if best.value > worst.value else None
         used = {call.part: None for score in (best, worst) for call in score.trace}
         names = [part for part in editables_of(run.task) if not used or part in used]
         request = ADVICE.render(
@@ -198,7 +196,7 @@ class SIMBA:
                 "texts": show_texts([(name, source[name]) for name in names]),
                 "example": show_input(bucket.example),
                 "better": show_run(better),
-                "worse": show_run(worse),
+                "worse": show_run(worst),
                 "names": ", ".join(names),
             }
         )
@@ -254,7 +252,7 @@ class SIMBA:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""

@@ -155,7 +155,7 @@ class Sprig:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Without a budget: every edit of every prompt in every step, at the longest."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """In that room."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from promptopt.operators.graph import Node, graph_of, leads_to_text, reached
 from promptopt.operators.reflect import ask_whole, show_task
@@ -78,12 +79,12 @@ def criticisms_of(
         graph = reached(graph_of(prompt, parts, example, score))
         items.append(_Item(example, score, graph, leads_to_text(graph)))
     texts: dict[str, list[tuple[int, Criticism]]] = {part: [] for part in parts}
-    for place in range(1, 1 + max((len(item.graph) for item in items), default=0)):
+    # The nodes of one place from the end, of all examples; a shorter graph has none there.
+    for nodes in zip_longest(*(reversed(item.graph) for item in items)):
         edges: list[tuple[int, Node, Node, str]] = []
-        for number, item in enumerate(items):
-            if place > len(item.graph):
+        for number, (item, node) in enumerate(zip(items, nodes, strict=True)):
+            if node is None:
                 continue
-            node = item.graph[-place]
             said = _reduced(run, item.found.get(node.name, []), sampling, summed=summed)
             if node.kind == "output" or (node.kind == "call" and said):
                 by_name = {each.name: each for each in item.graph}

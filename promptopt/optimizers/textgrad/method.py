@@ -202,7 +202,7 @@ class TextGrad:
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a search over `train` training examples without a cap; as in `upper_bounds_in`."""
-        return self.upper_bounds_in(Room(None, None, 1, train, 0))
+        return self.upper_bounds_in(Room.uncapped(train))
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds in that room for one call and one text; updates off their form are asked for twice."""

@@ -75,6 +75,15 @@ def test_the_problem_shows_code_once_and_the_values_of_every_example(tmp_path: P
     assert section["Feedback"].count("score 0.25; question") == 3
 
 
+@pytest.mark.parametrize(("examples", "said"), [(1, "one input"), (2, "2 inputs")])
+def test_a_problem_of_one_input_is_said_to_be_of_one(examples: int, said: str) -> None:
+    task = planted_task()
+    score = Score(0.0, "no", "no", trace=(TracedCall("instruction", "asked", "no"),))
+    problem = Problem.of(task.initial, ["instruction"], task.train[:examples], [score] * examples)
+    text = problem.render(task, task.initial, [], 99)
+    assert [each for each in ("one input", "1 inputs", "2 inputs") if each in text] == [said]
+
+
 def test_full_marks_are_left_alone_and_end_the_search(tmp_path: Path) -> None:
     result, asked = search(tmp_path, OptoPrime(), author, lambda *_: True, budget=Budget(evaluations=2_000))
     assert asked == []

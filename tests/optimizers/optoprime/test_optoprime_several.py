@@ -14,7 +14,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.optoprime.method import OptoPrime
 from promptopt.optimizers.optoprime.several import GenerationTechnique, Multi, SelectionTechnique, medoid
 from promptopt.run.budget import Budget
-from promptopt.testing import OptimizerContract, uniform
+from promptopt.testing import OptimizerContract, planted_task, uniform
 from promptopt.types import Request, Room
 from tests.optimizers.graph_searches import search, text_of
 from tests.optimizers.optoprime.optoprime_searches import ONE, author, named
@@ -161,6 +161,15 @@ def test_the_last_or_what_most_answers_say_is_taken_without_a_further_call(tmp_p
         )
         assert len(asked) == 3
         assert [each.prompt["instruction"] for each in result.lineage[1:]] == [taken]
+
+
+def test_an_answer_that_breaks_the_tasks_contract_is_none_to_choose_from(tmp_path: Path) -> None:
+    task = planted_task()
+    task = replace(task, contract=replace(task.contract, max_tokens=4))
+    write = in_turn("Take one.", "Take two.", "Take three and many more.")
+    result, _ = search(tmp_path, several(selection="last_of_n"), write, task=task)
+    assert [each.prompt["instruction"] for each in result.lineage[1:]] == ["Take two."]
+    assert result.rejected == {"longer than 4 tokens": 1}
 
 
 def test_the_middle_of_the_largest_group_of_like_texts_is_found() -> None:

@@ -58,7 +58,9 @@ def test_spelling_and_aliases_make_no_difference() -> None:
 def test_labels_that_differ_in_case_only_are_two() -> None:
     assert label_of("a", ("A", "a")) == "a"
     assert label_of("A", ("A", "a")) == "A"
-    assert label_of("", ("A",)) == ""
+    assert label_of("", ("A",)) == label_of("", ("?",)) == ""
+    assert label_of("neither", ("A", "B")) == "neither"
+    assert label_of("**b**", ("A", "B")) == "B"
 
 
 def test_of_free_text_the_metric_knows_whether_it_is_right() -> None:

@@ -108,6 +108,14 @@ def test_a_failed_child_costs_its_half_and_cannot_win(tmp_path: Path) -> None:
                for each in first.pool)  # fmt: skip
 
 
+@pytest.mark.parametrize(("shortest", "evolves"), [(LENGTH, False), (LENGTH - 1, True)])
+def test_prompts_as_short_as_told_on_average_end_the_search(tmp_path: Path, shortest: int, evolves: bool) -> None:
+    # All of a population of copies have forty tokens.
+    optimizer = replace(STEADY, evolve=replace(STEADY.evolve, shortest=shortest, most=5), begin="copies")
+    result = search(tmp_path, optimizer, by_text)
+    assert bool(generations(result)) is evolves
+
+
 def test_halving_is_refused_where_it_does_not_apply(tmp_path: Path) -> None:
     for variant in ("steady-state", "random", "auto"):
         with pytest.raises(ConfigError, match=r"halving.*variant is"):

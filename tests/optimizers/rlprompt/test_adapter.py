@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import Batch
+from promptopt.operators.training import Batch, Learned
 from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
 from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, masked_tokenizer, save
 from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny, tiny_folder
@@ -366,3 +366,13 @@ def test_what_is_sampled_comes_near_what_is_best() -> None:
     for seed in range(5):
         means, _ = trained(replace(SETTINGS, length=1), seed, 600)
         assert sum(means[-50:]) / 50 >= 75
+
+
+@pytest.mark.parametrize("algorithm", ["sql", "rloo"])
+@pytest.mark.parametrize("nothing", [Batch(1, (), ()), Batch(1, ((0, 1),), (None,))])
+def test_a_batch_of_nothing_to_learn_from_changes_nothing(algorithm: Any, nothing: Batch) -> None:
+    policy = tiny(replace(SETTINGS, algorithm=algorithm))
+    before = policy.greedy(), weights(policy._online)
+    assert policy.learn(nothing) == Learned(0.0, 0.0, 0.0)
+    assert policy.greedy() == before[0]
+    assert all(map(torch.equal, weights(policy._online), before[1]))

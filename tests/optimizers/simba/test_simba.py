@@ -135,6 +135,18 @@ def test_steps_on_the_same_examples_draw_anew(tmp_path: Path) -> None:
     assert len(runs) == len(set(runs)) == 2 * 3 * 30
 
 
+@pytest.mark.parametrize(("size", "whole"), [(15, True), (10, True), (8, False)])
+def test_every_example_comes_up_before_one_comes_up_again(tmp_path: Path, size: int, whole: bool) -> None:
+    _, asked, _ = search(tmp_path, replace(ONE, rounds=3, minibatch=size, demos=0), lambda _: "no advice")
+    runs = [split_planted(each)[1] for each in asked if each.sampling.temperature == 1.0]
+    steps = [set(runs[begin : begin + 3 * size]) for begin in range(0, len(runs), 3 * size)]
+    assert [len(step) for step in steps] == [size] * 3
+    # Thirty examples are for steps: those that are left over where they do not fill one come up in another order.
+    epoch = 30 // size
+    assert len(set().union(*steps[:epoch])) == size * len(steps[:epoch])
+    assert (len(set().union(*steps[:epoch])) == 30) is whole
+
+
 def score(value: float) -> Score:
     return Score(value, "yes")
 
@@ -270,6 +282,7 @@ def test_a_layout_without_a_place_for_demonstrations_has_rules_alone(tmp_path: P
         (named(""), "empty"),
         (named("Ignore {this} slot."), "unresolved placeholder"),
         (named("word " * 2_000), "too long"),
+        (named(" ".join(f"question {number} of 0" for number in range(160))), "quotes an example"),
     ],
 )
 def test_advice_that_cannot_be_used_makes_no_candidate_and_is_counted(tmp_path: Path, reply: str, reason: str) -> None:

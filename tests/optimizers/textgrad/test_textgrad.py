@@ -16,11 +16,13 @@ import pytest
 from promptopt.binding.config import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, within_words
-from promptopt.optimizers.textgrad.method import DRY, TextGrad
+from promptopt.optimizers.textgrad.method import DRY, SAMPLING, TextGrad
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
+from promptopt.tasks.splits import Splits
+from promptopt.tasks.task import Task
 from promptopt.testing import OptimizerContract, planted_task
-from promptopt.types import Prompt, Reply, Request, Room, Sampling, Score, digest
+from promptopt.types import Example, Prompt, Reply, Request, Room, Sampling, Score, UpperBounds, digest
 from tests.optimizers import graph_searches
 from tests.optimizers.graph_searches import BEGIN, WORDS, section_of, text_of
 from tests.optimizers.workflows import START, Workflow, workflow_task
@@ -217,7 +219,56 @@ def test_a_budget_plans_steps_and_validation_and_bounds_hold(tmp_path: Path) -> 
     assert result.spent.proposer_calls <= TextGrad().upper_bounds_in(Room(206, None, 1, 60, 40)).proposer_calls
 
 
+@pytest.mark.parametrize(
+    ("room", "rounds", "validation"),
+    [
+        # A twenty-fifth of the evaluations judges, ten at least, fifty and half of the examples at most; a step takes
+        # three examples beside those.
+        (Room(400, None, 1, 300, 40), (400 - 16) // 19, 16),
+        (Room(100, None, 1, 300, 40), (100 - 10) // 13, 10),
+        (Room(5_000, None, 1, 300, 40), (5_000 - 50) // 53, 50),
+        (Room(5_000, None, 1, 41, 40), (5_000 - 20) // 23, 20),
+        (Room(20, None, 1, 300, 40), 1, 10),
+        # Two calls of the proposer for an example and one for the text: 1,050 / (1 + 7 / 45) evaluations.
+        (Room(None, 1_050, 1, 300, 40), (908 - 42) // 45, 42),
+        # Without a cap the numbers of the code.
+        (Room(None, None, 1, 300, 40), 12, 50),
+        (Room(None, None, 1, 1, 40), 12, 1),
+    ],
+)
+def test_a_budget_pays_for_the_judging_examples_and_then_for_steps(room: Room, rounds: int, validation: int) -> None:
+    plan = TextGrad().plan(room)
+    assert (plan.rounds, plan.minibatch, plan.validation) == (rounds, 3, validation)
+    given = TextGrad(rounds=5, minibatch=2, validation=7).plan(room)
+    assert (given.rounds, given.minibatch, given.validation) == (5, 2, min(7, max(1, room.train // 2)))
+    assert TextGrad().least(room) == validation + 3 * (validation + 3)
+
+
+def test_the_bounds_are_all_steps_and_two_calls_for_an_example_and_for_the_text() -> None:
+    room = Room(400, None, 1, 300, 40)
+    # Steps that cost less than planned leave room for three times as many.
+    assert TextGrad().upper_bounds_in(room) == UpperBounds(400, 3 * 20 * 8, 3 * 20 * 8 * SAMPLING.max_tokens)
+    assert TextGrad(reduce="summary").upper_bounds_in(room).proposer_calls == 3 * 20 * 10
+    assert TextGrad(rounds=5).upper_bounds_in(room).proposer_calls == 5 * 8
+    assert TextGrad(rounds=5).upper_bounds(300).evaluations == 50 + 5 * 53
+    assert TextGrad(preset="paper").plan(room).rounds == 12
+
+
 @pytest.mark.parametrize("setting", [{"minibatch": 0}, {"validation": 0}, {"momentum": -1}, {"longest": 0}])
 def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         build_optimizer("textgrad", setting)
+
+
+@pytest.mark.parametrize(("temperature", "spent"), [(0.0, 1), (0.7, 1 + DRY)])
+def test_what_was_drawn_once_is_free_at_temperature_zero_and_drawn_anew_above_it(
+    tmp_path: Path, temperature: float, spent: int
+) -> None:
+    # One example judges, and is all that a step can go by; it is right each time.
+    examples = [Example.of("yes", question=f"question {number} of 0") for number in range(31)]
+    task = Task.from_examples(examples, prompt=BEGIN, metric="exact", answer="text", splits=Splits(1, 15, 15))
+    task = replace(task, sampling=replace(task.sampling, temperature=temperature))
+    result, asked = search(tmp_path, TextGrad(rounds=9), right=lambda *_: True, task=task)
+    assert asked == []
+    assert len(result.steps) == DRY
+    assert result.steps[-1].spent.evaluations == spent
