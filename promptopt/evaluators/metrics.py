@@ -5,7 +5,6 @@ All but `demands` hold it against the right ones, and take the best over `target
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -133,7 +132,7 @@ def described(function: str | Callable[..., Any]) -> Any:
 
     if isinstance(function, functools.partial):
         wrapped: Any = function.func
-        return {"partial": described(wrapped), "bound": repr((function.args, sorted(function.keywords.items())))}
+        return {"partial": described(wrapped), "bound": _told((function.args, sorted(function.keywords.items())))}
     named: Any = function if hasattr(function, "__qualname__") else type(function)
     try:
         source = digest(inspect.getsource(named))
@@ -154,11 +153,11 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _told(value: object) -> Any:
-    """A repr without where things lie in memory; a function has nothing else, so it is described wherever it stands."""
+    """The repr of a function says where it lies in memory, so it is described instead, wherever it stands."""
     if callable(value):
         return described(value)
     if not _holds_functions(value):
-        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+        return repr(value)
     if isinstance(value, Mapping):
         return {str(name): _told(each) for name, each in cast("Mapping[object, object]", value).items()}
     return [_told(each) for each in _members(value)]

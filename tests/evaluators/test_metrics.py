@@ -140,3 +140,19 @@ def test_the_description_of_a_function_changes_with_its_source_and_its_closure()
 def test_the_names_that_a_task_may_give_are_the_metrics_and_readers_there_are() -> None:
     assert all(metrics.is_builtin(metrics.resolve(name)) for name in METRICS)
     assert all(callable(answers.resolve(name, ["yes", "no"])) for name in READERS)
+
+
+def test_a_function_that_a_metric_is_given_is_described_and_not_where_it_lies() -> None:
+    def paired(text: str) -> str:
+        return text
+
+    def other(text: str) -> str:
+        return text.lower()
+
+    for one, two in ((paired, other), ([paired], [other]), ({"by": (paired, 1)}, {"by": (paired, 2)})):
+        described = metrics.described(partial(metrics.resolve, by=one))
+        assert " at 0x" not in str(described)
+        assert described != metrics.described(partial(metrics.resolve, by=two))
+    assert metrics.described(partial(metrics.resolve, by=3))["bound"] == "((), [('by', 3)])", (
+        "the key that it always had"
+    )
