@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from benchmarks import mutation
 from tests.golden.test_golden import ALL
 
@@ -15,3 +19,21 @@ def test_the_tests_of_every_module_exist() -> None:
             assert (mutation.ROOT / file).exists(), (path, test)
             assert not case or case.rpartition("[")[2].rstrip("]") in ALL, (path, test)
     assert (mutation.ROOT / mutation.GOLDEN.partition("::")[0]).exists()
+
+
+def test_modules_that_need_a_library_are_there_and_left_out_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all((mutation.ROOT / mutation.modules(name)[0]).exists() for name in mutation.NEEDS)
+    monkeypatch.setattr(mutation, "NEEDS", {"optimizers/ape/method": "no_such_library", "optimizers/apo/plan": "json"})
+    assert mutation.undecidable("optimizers") == ["optimizers/ape/method"]
+    assert mutation.undecidable("optimizers/ape/method") == ["optimizers/ape/method"]
+    assert mutation.undecidable("optimizers/apo") == []
+
+
+def test_the_place_of_a_single_draw_is_not_changed_and_that_of_several_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mutation, "ROOT", tmp_path)
+    (tmp_path / "one.py").write_text("rng.choices(members)[0]\n")
+    (tmp_path / "two.py").write_text("rng.choices(members, k=2)[0]\n")
+    assert list(mutation.mutants(Path("one.py"))) == []
+    assert {each.text for each in mutation.mutants(Path("two.py"))} >= {"rng.choices(members, k=2)[(1)]\n"}

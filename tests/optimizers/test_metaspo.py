@@ -372,3 +372,14 @@ def test_a_task_whose_one_editable_part_is_its_user_prompt_is_adapted_to_the_sys
 def test_without_user_prompts_to_be_edited_two_settings_that_freeze_everything_are_refused() -> None:
     with pytest.raises(ConfigError, match="set one of them"):
         MetaSPO(frozen_system=True, outer_only=True)
+
+
+def test_of_several_tasks_whose_user_prompts_alone_are_to_be_edited_the_system_prompt_stays(tmp_path: Path) -> None:
+    method = MetaSPO(preset="paper", rounds=1, users=1, systems=1, examples=4)
+    task = method.recast(both()).editing("user prompt of a", "user prompt of b")
+    result, _, proposer = search(tmp_path, method, task, lambda _: "no", writer("one", "two"))
+
+    assert {USER in text for text in map(read, proposer.log)} == {True}
+    assert {each.prompt["instruction"] for each in result.candidates()} == {"Answer."}
+    assert {each.prompt["user prompt of b"] for each in result.candidates()} >= {"Do b."}
+    assert any(each.prompt["user prompt of a"] != "Do a." for each in result.candidates())

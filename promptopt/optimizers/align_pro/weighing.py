@@ -43,7 +43,7 @@ def weighed(
     if not noise_correction:
         return first
     # One pass: the corrected rewards have another lambda, and going on need not come to rest.
-    return by(corrected(rewards, deviations, len(rows[0]), first.strength)).told_by(rewards, counts)
+    return by(corrected(rewards, deviations, len(level), first.strength)).told_by(rewards, counts)
 
 
 def check_scale(rows: Sequence[Sequence[float]], scale: tuple[float, float]) -> None:

@@ -21,7 +21,7 @@ from promptopt.selection.bandits import UCB
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task
-from promptopt.types import Content, Example, UpperBounds
+from promptopt.types import Content, Example, Room, UpperBounds
 from tests.optimizers.ape.ape_searches import (
     SMALL,
     START,
@@ -130,6 +130,9 @@ def test_each_round_of_paraphrases_adds_its_share_of_the_best_and_of_the_start_a
     # Half of the 12 and the start, rounded up, are paraphrased and stay: 14 and 7; then half of 15: 16 and 8.
     later = [10 * (14 + 7) + 4 * 30, 10 * (16 + 8) + 4 * 30]
     assert settings.upper_bounds(60) == UpperBounds(first + sum(later), 4 * 12 + 2 * (7 + 8), 512 * (4 * 12 + 2 * 15))
+    # Under a cap the least of the paper's rule is all of it; by the budget four generations on three examples.
+    assert settings.least(Room(50, None, 1, 60, 40)) == first + sum(later)
+    assert APE().least(Room(500, None, 1, 60, 40)) == 4 * 3 * (4 + 2)
     once = replace(settings, resampling=0)
     assert once.upper_bounds(60).evaluations == first
     # The last subset is what is left of 15; fewer candidates than finalists are scored in full at once.

@@ -62,6 +62,15 @@ def test_any_room_has_a_plan_and_a_least(evaluations: int | None, calls: int | N
     assert CAPO().least(room) > 0
 
 
+def test_the_least_is_three_iterations_on_three_examples_or_a_first_race_of_two_blocks() -> None:
+    # Four children and who goes on.
+    assert CAPO().least(inside(500)) == 3 * 3 * (4 + 2)
+    assert CAPO(population=5).least(inside(500)) == 3 * 3 * (4 + 5)
+    paper = CAPO("paper", population=6, breed=Breeding(crossovers=3), race=Race(block=10))
+    assert paper.least(inside(500)) == 9 * 2 * 10
+    assert paper.least(inside(500, train=15)) == 9 * 15
+
+
 def test_a_forecast_in_a_room_is_of_its_iterations_and_not_of_999() -> None:
     bound = CAPO().upper_bounds_in(inside(273))
     assert bound.evaluations == 273

@@ -155,6 +155,16 @@ def test_the_paper_s_way_is_gone_from_what_pays_for_it_on(kind: type[Any]) -> No
 
 
 @pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
+def test_the_least_is_a_generation_on_three_fresh_examples_or_all_on_the_fixed_ones(kind: type[Any]) -> None:
+    # Four children and the three that go on.
+    assert kind().least(room(273)) == kind().least(room(None)) == 3 * (4 + 3)
+    # The start and ten children on 200 examples; however little there is, where that way is asked for.
+    assert kind().least(room(110 * 200)) == kind(preset="paper").least(room(273)) == 200 * (1 + 10)
+    assert kind(population=4, examples=50).least(room(273)) == 50 * (1 + 4)
+    assert EvoPromptDE(donor="random").least(room(273)) == 3 * (4 + 4)
+
+
+@pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
 def test_the_first_generation_paraphrases_the_start_and_the_seeds_in_turn_however_many_there_are(
     tmp_path: Path, kind: type[Any]
 ) -> None:

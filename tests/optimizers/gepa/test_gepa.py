@@ -290,6 +290,7 @@ def test_bounds_hold_what_a_search_asks(tmp_path: Path) -> None:
 
 def test_bounds_follow_the_children_of_an_iteration_and_what_a_budget_can_be_spent_on() -> None:
     # V for the start; for each of 2 * 3 children its parent and itself on b, itself on V, and two requests.
+    assert GEPA(pareto=10, minibatch=4).least(Room(400, None, 1, 60, 40)) == 10 + 3 * (2 * 4 + 10)
     several = GEPA(rounds=4, pareto=10, parallel=Parallel(parents=2, minibatches=3))
     calls = 2 * 4 * 2 * 3
     assert several.upper_bounds(60) == UpperBounds(10 + 4 * 6 * (2 * 3 + 10), calls, calls * 2048)

@@ -98,3 +98,9 @@ def test_one_set_is_no_variable() -> None:
     # max(2 v log2 12, 18) trials of the preset's 12: 18 with one variable, and with two.
     assert MIPRO(sets=1).plan(room(None)).rounds == 18
     assert MIPRO(sets=1).plan(room(500)).rounds >= 9
+
+
+def test_the_least_is_two_full_scores_ten_trials_and_the_demonstrations_of_a_set_none_of_them_large() -> None:
+    small = MIPRO(scored=8, minibatch=4, teach=Teaching(bootstrapped=3))
+    assert small.least(room(None)) == 2 * 3 + 2 * 8 + 10 * 4
+    assert MIPRO().least(room(None)) == MIPRO().least(room(5_000)) == 2 * 4 + 2 * 20 + 10 * 7
