@@ -15,6 +15,7 @@ import torch  # isort: skip  # after the helper, which skips where there is none
 pytestmark = pytest.mark.hf
 
 
+@pytest.mark.slow
 def test_no_weight_takes_a_gradient_and_the_files_name_what_is_read_at_once() -> None:
     opened = open_frozen(files_of(str(tiny_folder())), "cpu")
     parameters = list(opened.model.parameters())

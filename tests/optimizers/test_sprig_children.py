@@ -7,13 +7,15 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from promptopt.optimizers.sprig.corpus import Component
 from promptopt.optimizers.sprig.edits import Parts, joined
-from promptopt.optimizers.sprig.population import FALL, Population, PopulationPlan, Settings
+from promptopt.optimizers.sprig.population import FALL, Population, PopulationPlan, Settings, crossed
+from promptopt.optimizers.sprig.scoring import drawn, worth_of
 from promptopt.optimizers.sprig.surrogate import Scored
 from promptopt.testing import planted_task
 from promptopt.types import Content, Estimate, Example, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
@@ -267,3 +269,32 @@ def test_two_to_five_components_are_merged_in_their_order(size: int) -> None:
     shown = [json.loads(text.split("\n\n")[1]) for text in run.asked]
     assert all(each == sorted(each) for each in shown)
     assert {len(each) for each in shown} == {number for number in (1, 2, 3, 4, 5) if min(2, size) <= number <= size}
+
+
+def test_a_crossover_draws_of_both_parents_in_any_order() -> None:
+    rng = random.Random(0)
+    a, b = CORPUS[:2]
+    # Two parents of one component have children of one.
+    assert {crossed((a,), (b,), 4, rng) for _ in range(40)} == {(a,), (b,)}
+    assert {crossed((a, b), (b, a), 4, rng) for _ in range(40)} == {(a, b), (b, a)}
+
+
+def test_of_several_tasks_a_prompt_is_worth_what_their_objective_makes_of_the_means() -> None:
+    class Two:
+        """Odd and even questions; the worse mean counts."""
+
+        def member_of(self, example: Example) -> str:
+            return str(int(example["question"]) % 2)
+
+        def worth(self, means: Mapping[str, float]) -> float:
+            return min(means.values())
+
+    examples = [Example.of("yes", question=str(number)) for number in range(5)]
+    task: Any = Two()
+    assert worth_of(task, examples, [1.0, 0.0, 0.5, 0.5, 0.0]) == 0.25
+    assert worth_of(planted_task(), examples, [1.0, 0.0, 0.5, 0.5, 0.0]) == 0.4
+    groups: Any = SimpleNamespace(rng=random.Random, train=examples, task=task)
+    # As many of each task: 4 together are two of each, and each alone has what there is.
+    for count, shared, odd, even in ((4, True, 2, 2), (4, False, 2, 3), (1, True, 1, 1)):
+        found = [int(each["question"]) % 2 for each in drawn(groups, count, shared=shared)]
+        assert (found.count(1), found.count(0)) == (odd, even)

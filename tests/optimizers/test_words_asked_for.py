@@ -25,7 +25,6 @@ LONGEST = {"optoprime": "longest", "textgrad": "longest", "tpe": "propose.longes
     [
         # A start that is longer than it may be may grow by a quarter: 30 tokens by 5 // 4 and 2 // 3, and one by both.
         ("Answer it.", 30, 20),
-        ("Answer it.", 31, 20),
         (f"Answer{' it' * 29}.", 9, 24),
         ("Answer.", 1, 1),
     ],

@@ -105,6 +105,15 @@ def test_the_history_is_of_those_that_went_on(tmp_path: Path) -> None:
         assert [score for _, score in history(meta)] == sorted(score for _, score in history(meta))
 
 
+def test_what_went_on_once_stays_in_the_history_when_better_ones_have_taken_its_place(tmp_path: Path) -> None:
+    proposer = numbered(0.6, 0.6, 0.7, 0.7, 0.8, 0.8)
+    search(tmp_path, OPRO(steps=3, propose=Proposing(breadth=2)), proposer, budget=Budget(evaluations=400))
+    shown = [{text for text, _ in history(meta)} for meta in metas(proposer, 2)]
+    assert shown[0] == {START}
+    assert shown[1] == {START, "Number 1 with 0.60.", "Number 2 with 0.60."}
+    assert shown[2] == {*shown[1], "Number 3 with 0.70.", "Number 4 with 0.70."}
+
+
 @pytest.mark.parametrize("settings", [OPRO(), OPRO(preset="paper", steps=2, examples=20)])
 def test_further_starts_are_scored_shown_and_known(tmp_path: Path, settings: OPRO) -> None:
     settings = OPRO(settings.preset, settings.steps, settings.examples, seeds=("Seed with 0.80.", START))
