@@ -24,9 +24,6 @@ from promptopt.tasks.task import Task
 
 FACTOR = 1.5
 QUICK = ("random",)
-OTHER_SEEDS = {"plum-ga-c": 1}
-"""At seed 0 it happens upon a prompt of four words, and spends two thirds of what it does at any seed from 1 to 4."""
-
 # A method that trains a policy has to be told which; where one ends is told as a range, by a test of its own.
 METHODS = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
@@ -86,8 +83,33 @@ def test_a_dry_run_counts_the_teacher(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path) -> None:
-    evaluations, seed = 600 if method in QUICK else 1_500, OTHER_SEEDS.get(method, 0)
-    assert_near(*foreseen_and_spent(next(iter(KINDS)), seed, method, evaluations, tmp_path))
+    evaluations = 600 if method in QUICK else 1_500
+    assert_near(*foreseen_and_spent(next(iter(KINDS)), 0, method, evaluations, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("method", "task", "cap"), [("evoprompt-ga", "noisy-3", 500), ("plum-hs", "cluttered-2", 1_500)]
+)
+def test_luck_that_one_play_has_is_not_told_for_the_search(method: str, task: str, cap: int, tmp_path: Path) -> None:
+    kind, _, seed = task.partition("-")
+    assert_near(*foreseen_and_spent(kind, int(seed), method, cap, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("task", ["additive-0", "noisy-3"])
+def test_where_luck_decides_how_long_prompts_become_a_dry_run_tells_a_range(task: str, tmp_path: Path) -> None:
+    kind, _, seed = task.partition("-")
+    seen, spent = foreseen_and_spent(kind, int(seed), "plum-ga-c", 1_500, tmp_path)
+    assert seen.spread is not None
+    least, most = seen.spread.tokens
+    assert least / FACTOR <= spent.tokens <= most * FACTOR
+    assert FACTOR * least < most
+    # The cap decides how far it goes, and luck does not.
+    assert seen.spread.evaluations[1] == 1_500 < FACTOR * seen.spread.evaluations[0]
+    assert f"decides how long its prompts become: {least:,} to {most:,} tokens are likely." in seen.describe()
 
 
 @pytest.mark.slow

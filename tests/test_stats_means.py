@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy
 import pytest
 from scipy.stats import binom, binomtest
 
-from promptopt.stats.means import chance, interval
+from promptopt.stats.means import chance, interval, predicted
 
 
 @pytest.mark.parametrize(("n", "successes"), [(5, 1), (20, 15), (50, 50), (200, 120)])
@@ -35,3 +36,23 @@ def test_what_can_be_no_worse_has_no_chance() -> None:
 
 def test_ends_that_nothing_bounds_are_infinite() -> None:
     assert interval([1.0, 2.0], -math.inf, math.inf, 0.05) == (-math.inf, math.inf)
+
+
+def test_a_further_value_falls_into_its_prediction_as_often_as_it_says() -> None:
+    rng = random.Random(3)
+
+    def drawn(middle: float) -> float:
+        return math.exp(rng.gauss(middle, 0.2))
+
+    held = 0
+    for _ in range(1_000):
+        low, high = predicted([[drawn(5.0) for _ in range(3)], [drawn(5.0) for _ in range(3)]])
+        held += low <= drawn(5.0) <= high
+    # Above 0.95, as the two groups are one here, and the ends are those of the lower and of the higher.
+    assert 0.94 < held / 1_000 < 0.995
+
+
+def test_of_a_value_for_each_group_the_prediction_is_the_least_and_the_greatest() -> None:
+    assert predicted([[20.0], [10.0], [40.0]]) == pytest.approx((10.0, 40.0))
+    assert predicted([[7.0, 7.0], [9.0, 9.0]]) == pytest.approx((7.0, 9.0))
+    assert predicted([[0.0]]) == (1.0, 1.0)

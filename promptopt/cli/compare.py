@@ -16,7 +16,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, Setting
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, say, show, show_json
+from promptopt.cli.output import SUSPENDED, say, show, show_foreseen, show_json
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "model", "proposer", "judge", "check_judge", "user_model", "base_url", "served_as", "api_key_env",
-    "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as",
-    "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "check_model", "check_evaluator", "data",
-    "train", "dev", "test", "max_evaluations", "max_calls", "max_tokens", "max_usd", "settings", "out",
+    "task", "model", "proposer", "judge", "check_judge", "user_model", "teacher", "base_url", "served_as",
+    "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url",
+    "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "check_model",
+    "check_evaluator", "data", "train", "dev", "test", "max_evaluations", "max_calls", "max_tokens", "max_usd",
+    "settings", "out", "dry_run",
     task="Tasks or task files, separated by commas.",
     model="The model that answers; --models names several.",
     settings="A setting of one method, as apo.rounds=3.",
@@ -65,13 +66,10 @@ def compare(
     The tasks and seeds are the same for all, and tests say what differs. Every run is one that `promptopt optimize`
     makes, and running the same command again costs nothing. With --prompts it scores prompts on models instead.
     """
+    dry_run = bool(given.pop("dry_run"))
     if again is not None:
-        if any(given.values()) or methods or models or prompts:
-            raise ConfigError("--from takes all that it needs from the folder; give nothing beside it but --json")
-        from promptopt.cli.reruns import rerun
-
-        _show(rerun(again, quiet=quiet), as_json=json)
-        return
+        alone = not (any(given.values()) or methods or models or prompts or dry_run)
+        return _again(again, alone=alone, json=json, quiet=quiet)
     out = given.pop("out", None)
     config = RunConfig(**given)
     if prompts is not None:
@@ -79,15 +77,36 @@ def compare(
 
         if methods is not None:
             raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
-        transfer(config, _listed(models) or [config.model], _listed(prompts), json=json, quiet=quiet)
-        return
+        asked = _listed(models) or [config.model]
+        return transfer(config, asked, _listed(prompts), dry_run=dry_run, json=json, quiet=quiet)
     plan = planned(config, methods, models, seeds)
+    if dry_run:
+        return _foresee(plan, json=json)
     found, stopped = _conducted(plan, jobs, quiet, on)
     _show(found, as_json=json)
     if out is not None:
         _keep(Path(out), plan, found, quiet)
     if stopped:
         raise typer.Exit(SUSPENDED)
+
+
+def _again(folder: Path, *, alone: bool, json: bool, quiet: bool) -> None:
+    """Show the comparison in a folder, once all of it was made again."""
+    from promptopt.cli.reruns import rerun
+
+    if not alone:
+        raise ConfigError("--from takes all that it needs from the folder; give nothing beside it but --json")
+    _show(rerun(folder, quiet=quiet), as_json=json)
+
+
+def _foresee(plan: PlannedTable, *, json: bool) -> None:
+    """Show what the searches would take."""
+    from promptopt.cli.foresight import foresee_compare
+
+    # One seed of each: another takes about as much.
+    firsts = {(cell.task, cell.method, cell.model): cell for cell in reversed(plan.cells)}
+    runs = [plan.config_of(cell) for cell in reversed(firsts.values())]
+    show_foreseen(foresee_compare(plan.config, runs, len(plan.cells) // len(runs)), as_json=json)
 
 
 def _keep(out: Path, plan: PlannedTable, found: Comparison, quiet: bool) -> None:

@@ -12,7 +12,16 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.across import PromptOnSplit, across
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles, without_secrets
+from promptopt.cli.output import (
+    interruptible,
+    say,
+    show,
+    show_foreseen,
+    show_json,
+    suspended_by,
+    troubles,
+    without_secrets,
+)
 from promptopt.cli.side_by_side import Compared, as_table
 from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
@@ -34,7 +43,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "system", "objective", "weights", "floor", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
-    "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
+    "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "dry_run",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def evaluate(
@@ -61,25 +70,25 @@ def evaluate(
     from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
 
-    models = list(model) if model else [RunConfig().model]
+    dry_run, models = bool(given.pop("dry_run")), list(model) if model else [RunConfig().model]
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
     for each in models[1:]:
         check_models(**{"--model": each})
     _check(split, prompt, models, layouts)
     task = task_of(config, trust=trust)
+    if dry_run:
+        return _foresee(config, task, prompt, models, split, layouts=layouts, json=json)
     with elsewhere(on, [*models, *_beside(config)], quiet=quiet) as where:
         score = partial(scored, where=where)
         if prompt is not None and len(prompt) > 1:
             _compare(config, task, prompt, split, score, json=json, quiet=quiet)
             return
         laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
-        names = [layout.name for layout in laid_out.layouts]
-        used = "" if laid_out.layout is None else laid_out.layout.name
         if len(models) > 1:
-            asked = PromptOnSplit(laid_out, chosen, used if used in names else names[0], split)
+            asked = PromptOnSplit(laid_out, chosen, _layout_of(laid_out), split)
             across(config, models, asked, score, json=json, quiet=quiet)
             return
-        wanted = _told_apart(laid_out, chosen, quiet) if layouts else [used if used in names else names[0]]
+        wanted = _told_apart(laid_out, chosen, quiet) if layouts else [_layout_of(laid_out)]
         tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
         found = score(config, tasks, split, quiet)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
@@ -98,6 +107,33 @@ def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], lay
         raise ConfigError("prompts, models and layouts are compared one kind at a time; give one model, or one prompt")
     if layouts and "--prompt" in several:
         raise ConfigError("--layouts ranks the layouts of one prompt; give --prompt once, or leave --layouts out")
+
+
+def _layout_of(task: Task) -> str:
+    """The name of the layout that the task is in; of the first, where it is in none of its own."""
+    names = [layout.name for layout in task.layouts]
+    used = "" if task.layout is None else task.layout.name
+    return used if used in names else names[0]
+
+
+def _foresee(
+    config: RunConfig, task: Task, prompts: Sequence[str] | None, models: Sequence[str], split: str,
+    *, layouts: bool, json: bool,
+) -> None:  # fmt: skip
+    """Show what scoring would take."""
+    from promptopt.cli.foresight import foresee_scores
+    from promptopt.cli.request import prompt_from
+
+    given = list(prompts) if prompts else [None]
+    found = [prompt_from(task, text) for text in given]
+    laid_out, chosen = found[0]
+    kind, wanted = "prompt", [(config, *each) for each in found]
+    if len(models) > 1:
+        kind, wanted = "model", [(replace(config, model=each), laid_out, chosen) for each in models]
+    elif layouts:
+        names = _told_apart(laid_out, chosen, quiet=True)
+        kind, wanted = "layout", [(config, laid_out.with_layout(name), chosen) for name in names]
+    show_foreseen(foresee_scores(wanted, split, kind), as_json=json)
 
 
 def _with_judge(config: RunConfig, task: Task) -> RunConfig:

@@ -13,6 +13,7 @@ from promptopt.binding.models import check_servers
 from promptopt.binding.plan import room_for, too_little
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
+from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.foreseen import (
     closing,
     minutes_of,
@@ -23,7 +24,7 @@ from promptopt.cli.foreseen import (
     within_dollars,
     without_price,
 )
-from promptopt.cli.rehearsal import ForecastRange, played
+from promptopt.cli.rehearsal import played
 from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
@@ -147,7 +148,7 @@ def forecast(config: RunConfig) -> Forecast:
         roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.model]) for role in roles], budget.usd)
         evaluations, winner, spread = taken.evaluations, taken.winner, taken.spread
     speed, runs = speed_of(config, proposer)
-    look, alpha = _look(sealed := task.test[: arranged.test])
+    look, alpha = look_of(sealed := task.test[: arranged.test])
     return Forecast(
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
@@ -238,7 +239,7 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
     return min([expected.evaluations, *caps]), proposals
 
 
-def _look(sealed: Sequence[Example]) -> tuple[int, float]:
+def look_of(sealed: Sequence[Example]) -> tuple[int, float]:
     """(number, level) of the next look at these examples, by the store as it is."""
     from promptopt.outcome.looks import look_ahead
     from promptopt.places import home

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.roles import RoleForecast, sum_known
 from promptopt.cli.speed import ENOUGH_CALLS
 from promptopt.models.prices import Price, price_of
@@ -33,6 +34,8 @@ class Foreseen:
     speed_from: int
     unpriced: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    spread: ForecastRange | None = None
+    """The least and the most of it, where a single figure cannot stand for both."""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -40,16 +43,24 @@ class Foreseen:
             "dry_run": True,
             **self.named,
             "evaluations": self.evaluations,
-            "roles": {role.role: asdict(role) for role in self.roles},
+            "spread": None if self.spread is None else asdict(self.spread),
+            "roles": {self._key(role): asdict(role) for role in self.roles},
             "minutes": self.minutes,
             "warnings": list(self.warnings),
         }
+
+    def _key(self, role: RoleForecast) -> str:
+        """Its name; where several models have one role, with that of the model."""
+        alike = sum(each.role == role.role for each in self.roles)
+        return role.role if alike == 1 else f"{role.role} {role.model}"
 
     def describe(self) -> str:
         """The forecast for people."""
         some = "An unknown number of evaluations" if self.evaluations is None else f"About {self.evaluations:,}"
         told = f"{some} evaluations" if self.evaluations is not None else some
         lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        if self.spread is not None:
+            lines.append(sentence(self.spread.describe()))
         return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
 
 
@@ -123,23 +134,20 @@ def in_all(roles: Sequence[RoleForecast]) -> tuple[RoleForecast, ...]:
     )
 
 
+def times(role: RoleForecast, factor: float) -> RoleForecast:
+    """What a role takes so many times over."""
+    counts = (role.calls, role.prompt_tokens, role.completion_tokens)
+    calls, read, written = (None if count is None else round(factor * count) for count in counts)
+    return RoleForecast(role.role, role.model, calls, read, written, None if role.usd is None else factor * role.usd)
+
+
 def within_dollars(roles: Sequence[RoleForecast], usd: float | None) -> list[RoleForecast]:
     """The roles, less of each alike where together they cost more than the cap in dollars."""
     total = sum_usd([role.usd for role in roles])
     if usd is None or total is None or total <= usd:
         return list(roles)
     # A cap in dollars cuts a search off in the middle, and every role with it.
-    share = usd / total
-    return [
-        replace(
-            role,
-            calls=None if role.calls is None else round(share * role.calls),
-            prompt_tokens=None if role.prompt_tokens is None else round(share * role.prompt_tokens),
-            completion_tokens=None if role.completion_tokens is None else round(share * role.completion_tokens),
-            usd=None if role.usd is None else share * role.usd,
-        )
-        for role in roles
-    ]
+    return [times(role, usd / total) for role in roles]
 
 
 def minutes_of(roles: Sequence[RoleForecast], speed: float | None) -> float | None:

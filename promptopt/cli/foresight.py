@@ -1,4 +1,4 @@
-"""`--dry-run` of commands that are more than one search, or none: `check` and `unseen`. No model is opened or asked."""
+"""`--dry-run` of commands that are more than one search, or none. No model is opened or asked."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from promptopt.binding.config import RunConfig
-from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, players, proposer_of
-from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, price_by_spec, within_dollars, without_price
-from promptopt.cli.rehearsal import rehearse_scores, rehearse_user_prompts
+from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players, proposer_of
+from promptopt.cli.forecast_range import ForecastRange
+from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, price_by_spec, times, within_dollars, without_price
+from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import alone, budget_of, evaluator_of, of_scoring
-from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring
+from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known, usd_of
 from promptopt.cli.speed import speed_of
 from promptopt.protocols import Evaluator, Simulating
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
 from promptopt.text import counted
-from promptopt.types import HISTORY, Prompt
+from promptopt.types import HISTORY, Example, Prompt
 
 
 def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> Foreseen:
@@ -30,6 +31,55 @@ def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt])
     made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
     made_of += ", and 50 attacks on each" if attacked is not None else ""
     return _foreseen(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+
+
+def foresee_scores(
+    wanted: Sequence[tuple[RunConfig, Task, Prompt]], split: str, kind: str, kinds: str = ""
+) -> Foreseen:
+    """What scoring prompts on a split takes, each on the model of its own config. `kind` and `kinds`: what they are."""
+    config, first, _ = wanted[0]
+    budget = budget_of(config)
+    evaluations, roles = 0, list[RoleForecast]()
+    for own, task, prompt in wanted:
+        counted_here, more = _scoring(of_scoring(own), [(task, prompt)], budget, None, split)
+        evaluations += counted_here
+        # The caps are those of each.
+        roles += [role for role in within_dollars(more, budget.usd) if role.calls != 0]
+    sealed: tuple[Example, ...] = getattr(first, split)
+    made_of = f"{counted(len(wanted), kind, kinds)} on {counted(len(sealed), f'{split} example')}"
+    if split == "test":
+        made_of += f"; it would be look {look_of(sealed)[0]} at them"
+    return _foreseen(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
+
+
+def foresee_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> Foreseen:
+    """What the searches of a comparison take. `runs`: a search of each task, method and model, one seed of `seeds`."""
+    searches = [forecast(each) for each in runs]
+    counts = [each.evaluations for each in searches]
+    roles = [times(role, seeds) for each in searches for role in each.roles]
+    made_of = f"{counted(seeds * len(runs), 'search', 'searches')}"
+    made_of += f", of which one seed in {seeds} was played through" if seeds > 1 else ""
+    warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
+    known = sum_known(counts)
+    whole = None if known is None else seeds * known
+    spread = _spread([each for each in searches for _ in range(seeds)], 0, 0)
+    methods = list(dict.fromkeys(each.method for each in runs))
+    return _foreseen(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
+
+
+def foresee_headroom(config: RunConfig, task: Task) -> Foreseen:
+    """What a look at the headroom takes. Raises ConfigError where the budget is too little for one."""
+    evaluator, budget, proposer = evaluator_of(config, task), budget_of(config), proposer_of(config)
+    specs = {"task": config.model, "proposer": proposer, "judge": proposer, "user": _player(config, evaluator)}
+    caps = Budget(budget.evaluations, budget.calls, budget.tokens)
+    played = rehearse_headroom(task, evaluator, specs, caps, config.seed)
+    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
+    empty = [RoleForecast(role, specs[role], 0, 0, 0, usd_of(prices[specs[role]], 0, 0)) for role in played.roles]
+    roles = [as_rehearsed(role, played.roles, prices[role.model]) for role in empty]
+    made_of = "the start, other layouts, several replies to vote, and a dozen other prompts"
+    return _foreseen(
+        config, {"task": config.task}, (played.evaluations, made_of), within_dollars(roles, budget.usd), task.warnings
+    )
 
 
 def foresee_unseen(
@@ -48,12 +98,32 @@ def foresee_unseen(
             counts.append(scores)
             roles += more
     counts += [each.evaluations for each in searches]
-    known = [each for each in counts if each is not None]
-    evaluations = sum(known) if len(known) == len(counts) else None
+    evaluations = sum_known(counts)
     warnings = [warning for each in searches for warning in each.warnings]
     named = {"task": config.task, "method": config.method, "seed": config.seed}
     listed = [role for each in searches for role in each.roles]
-    return _foreseen(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)))
+    judging = sum_known(counts[: len(counts) - len(searches)])
+    spread = _spread(searches, 0 if judging is None else judging, _tokens(roles))
+    return _foreseen(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)), spread)
+
+
+def _spread(searches: Sequence[Forecast], evaluations: int, tokens: int) -> ForecastRange | None:
+    """The least and the most of several searches and of what is certain beside them; None where these are near."""
+    if all(each.spread is None for each in searches) or any(each.evaluations is None for each in searches):
+        return None
+    ends = [
+        ((each.evaluations or 0,) * 2, (_tokens(each.roles),) * 2)
+        if each.spread is None
+        else (each.spread.evaluations, each.spread.tokens)
+        for each in searches
+    ]
+    few, many = (evaluations + sum(counts[end] for counts, _ in ends) for end in (0, 1))
+    short, long = (tokens + sum(counts[end] for _, counts in ends) for end in (0, 1))
+    return ForecastRange.between((few, many), (short, long))
+
+
+def _tokens(roles: Sequence[RoleForecast]) -> int:
+    return sum((role.prompt_tokens or 0) + (role.completion_tokens or 0) for role in roles)
 
 
 def _on_target(
@@ -91,20 +161,22 @@ def _scoring(
     wanted: Sequence[tuple[Task, Prompt]],
     budget: Budget,
     attacked: tuple[Prompt, Prompt] | None,
+    split: str = "test",
 ) -> tuple[int, list[RoleForecast]]:
-    """(evaluations, roles) of prompts on the tests of their tasks."""
+    """(evaluations, roles) of prompts on a split of their tasks."""
     asked = [(task, prompt, evaluator_of(config, task)) for task, prompt in wanted]
     task, _, evaluator = asked[0]
     judge = proposer_of(config) if config.judge is None else config.judge.partition(",")[0].strip()
     specs = {"task": config.model, "judge": judge, "user": _player(config, evaluator)}
     prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
     cost = CellCost.of(task, evaluator, config.model)
-    cells = sum(_capped(len(each.test), budget, cost.calls) for each, _ in wanted)
+    cells = sum(_capped(len(getattr(each, split)), budget, cost.calls) for each, _ in wanted)
     roles = scoring(cost, cost, (config.model, config.model), (cells, 0), prices)
     roles.append(judging(judge, (cost, cost), (cells, 0), prices[judge]))
     if isinstance(evaluator, Simulating):
         roles += players(specs, prices)
-    played = rehearse_scores(asked, specs, Budget(budget.evaluations, budget.calls), config.seed, attacked)
+    caps = Budget(budget.evaluations, budget.calls, budget.tokens)
+    played = rehearse_scores(asked, specs, caps, config.seed, attacked, split)
     if played is None:
         return cells, roles
     return played.evaluations, [as_rehearsed(role, played.roles, prices[role.model]) for role in roles]
@@ -130,11 +202,12 @@ def _foreseen(
     evaluations: tuple[int | None, str],
     roles: Sequence[RoleForecast],
     warnings: Sequence[str],
+    spread: ForecastRange | None = None,
 ) -> Foreseen:
     together = in_all(roles)
     prices = {role.model: price_by_spec(role.model, config.base_url) for role in together}
     speed, runs = speed_of(config, proposer_of(config))
     return Foreseen(
         named, *evaluations, together, minutes_of(together, speed), runs, without_price(together, prices),
-        tuple(warnings),
+        tuple(warnings), spread,
     )  # fmt: skip

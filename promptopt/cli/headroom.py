@@ -9,7 +9,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
 from promptopt.text import counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
     proposer="The model that writes the paraphrases; default: as in optimize.",
 )  # fmt: skip
-def headroom(given: dict[str, Any], *, json: options.AsJson = False, quiet: options.Quietly = False) -> None:
+def headroom(
+    given: dict[str, Any],
+    *,
+    dry_run: options.DryRun = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
     """Say whether optimization can pay, before it is paid for.
 
     For a few hundred calls: what there is to gain, and what of it the data can show.
@@ -39,6 +45,11 @@ def headroom(given: dict[str, Any], *, json: options.AsJson = False, quiet: opti
 
     config = with_task(merged(RunConfig(), given))
     task, models = task_of(config), models_of(config)
+    if dry_run:
+        from promptopt.cli.foresight import foresee_headroom
+
+        show_foreseen(foresee_headroom(config, task), as_json=json)
+        return
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     make_ready(filter(None, (config.model, proposer)), quiet=quiet)
     with interruptible() as stop, troubles(None if quiet else say), suspended_by(stop):

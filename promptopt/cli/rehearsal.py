@@ -18,8 +18,10 @@ from promptopt import api
 from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.cli.forecast_range import ForecastRange, Taken
 from promptopt.cli.stand_in_world import IDLE, LOOSE, STEADY, Climate, World
 from promptopt.cli.stand_ins import Proposer, StandIn, judged, utterance
+from promptopt.comparison.headroom import headroom
 from promptopt.comparison.user_prompts import induced
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
@@ -31,8 +33,10 @@ from promptopt.types import Prompt
 
 MINUTES = 0.5
 """What the two plays of a rehearsal may take; of a longer search they say what its first part takes."""
-FAR_APART = 1.5
-"""What ends of a search may differ by, as a factor, before both are told. Ours."""
+SEEDS = 3
+"""Times that each of a rehearsal's plays is played, by which luck is told. Ours."""
+QUICK = 2_000
+"""Evaluations of a play, up to which it is played so often: a longer one is played once. Ours: the default budget."""
 NOTHING = (0.0, 0.0, 0.0)
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
@@ -52,29 +56,6 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastRange:
-    """(least, most) evaluations and tokens of a search that may end early or late, as the models' answers will be."""
-
-    evaluations: tuple[int, int]
-    tokens: tuple[int, int]
-
-    @classmethod
-    def of(cls, ends: Sequence[Played]) -> ForecastRange | None:
-        """None where all ends are near each other."""
-        evaluations = [each.evaluations for each in ends]
-        tokens = [round(sum(read + written for _, read, written in each.roles.values())) for each in ends]
-        if all(max(counts) <= FAR_APART * min(counts) for counts in (evaluations, tokens)):
-            return None
-        return cls((min(evaluations), max(evaluations)), (min(tokens), max(tokens)))
-
-    def describe(self) -> str:
-        """In half a sentence."""
-        (few, many), (short, long) = self.evaluations, self.tokens
-        said = f"{few:,} to {many:,} evaluations and " if FAR_APART * few < many else ""
-        return f"what the models answer decides how far it goes: {said}{short:,} to {long:,} tokens are likely"
-
-
-@dataclass(frozen=True, slots=True)
 class Played:
     """What a whole search takes: (calls, tokens read, tokens written) by role, evaluations; and what it found."""
 
@@ -83,6 +64,11 @@ class Played:
     winner: Prompt
     spread: ForecastRange | None = None
     """The least and the most of it, where these are far apart."""
+
+    @property
+    def taken(self) -> Taken:
+        """Its evaluations and tokens."""
+        return self.evaluations, round(sum(read + written for _, read, written in self.roles.values()))
 
 
 def rehearse(
@@ -143,8 +129,9 @@ def rehearse_scores(
     budget: Budget,
     seed: int,
     attacked: tuple[Prompt, Prompt] | None = None,
+    split: str = "test",
 ) -> Played | None:
-    """Score each prompt on the test of its task, and attack the two prompts of a chat; None where it cannot be played.
+    """Score each prompt on a split of its task, and attack the two prompts of a chat; None where it cannot be played.
 
     `specs`: of the task model, the judge, and the one who plays users.
     """
@@ -162,7 +149,7 @@ def rehearse_scores(
             for place, (whole, prompt, evaluator) in enumerate(asked):
                 # A store for each: every evaluation is charged in full, whatever another one has asked.
                 found = evaluate(
-                    whole, prompt, model=models, evaluator=evaluator, split="test", budget=budget, seed=seed,
+                    whole, prompt, model=models, evaluator=evaluator, split=split, budget=budget, seed=seed,
                     store=Path(folder) / f"{place}.db",
                 )  # fmt: skip
                 evaluations += found.spent.evaluations
@@ -174,14 +161,37 @@ def rehearse_scores(
                 evaluations += task.calls - before
         except PromptoptError:
             return None
-    counted: dict[str, tuple[float, ...]] = {
-        each.name: (each.calls, each.read, each.written) for each in (task, user) if each.calls
+    return Played(_counts((task, user), judges), evaluations, asked[-1][1])
+
+
+def _counts(asked: Sequence[StandIn], judges: Sequence[StandIn]) -> dict[str, tuple[float, ...]]:
+    """(calls, tokens read, tokens written) of those who were asked, and of all judges as one."""
+    found: dict[str, tuple[float, ...]] = {
+        each.name: (each.calls, each.read, each.written) for each in asked if each.calls
     }
     if judges:
-        counted["judge"] = tuple(
-            map(sum, zip(*((each.calls, each.read, each.written) for each in judges), strict=True))
+        found["judge"] = tuple(map(sum, zip(*((each.calls, each.read, each.written) for each in judges), strict=True)))
+    return found
+
+
+def rehearse_headroom(task: Task, evaluator: Evaluator, specs: Mapping[str, str], budget: Budget, seed: int) -> Played:
+    """What a look at the headroom takes. `specs`: of the task model, the proposer, the judge, and who plays users.
+
+    Raises ConfigError where the budget is too little for one.
+    """
+    world = World(task, judged=isinstance(evaluator, Judging) and len(evaluator.judges) > 0)
+    model = StandIn("task", specs["task"], world, world.answer)
+    proposer = StandIn("proposer", specs["proposer"], world, Proposer(task.initial[task.editable]), scored=False)
+    user = StandIn("user", specs["user"], world, utterance, scored=False)
+    judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of([evaluator]))
+    models = Models(
+        model, proposer, judges if judges else None, user=user if isinstance(evaluator, Simulating) else None
+    )
+    with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
+        found = headroom(
+            task, model=models, evaluator=evaluator, budget=budget, seed=seed, store=Path(folder) / "store.db"
         )
-    return Played(counted, evaluations, asked[-1][1])
+    return Played(_counts((model, proposer, user), judges), found.spent.evaluations, task.initial)
 
 
 def rehearse_user_prompts(
@@ -233,22 +243,41 @@ def played(
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
 
-    It is played in two climates, and told as their mean. A rehearsal that time ended is a part of the search. One that
-    ended of itself near its cap stands half-way to it: a search with better ideas goes on.
+    It is played in two climates, by several seeds where it is short, and told as their mean. A rehearsal that
+    time ended is a part of the search. One that ended of itself near its cap stands half-way to it: a search with
+    better ideas goes on.
     """
-    climates = (STEADY, LOOSE)
+    climates = [STEADY, LOOSE]
     once = replace(_playable(*budget), minutes=MINUTES / len(climates))
-    plays = [rehearse(task, optimizer, specs, evaluators, once, seed, climate) for climate in climates]
-    if any(each is not None and each.result.status == "finished" and not each.proposer.calls for each in plays):
+
+    def play(climate: Climate, turn: int) -> Rehearsed | None:
+        return rehearse(task, optimizer, specs, evaluators, once, seed + turn, climate)
+
+    plays = {climate: [play(climate, 0)] for climate in climates}
+    if any(each.result.status == "finished" and not each.proposer.calls for each in _known(plays)):
         # It tries what there is, and how soon that is done depends on how much can go.
-        plays.append(rehearse(task, optimizer, specs, evaluators, once, seed, IDLE))
-    ends = [end for each in plays if each is not None for end in _ends(each, budget[1], cells)]
+        plays[IDLE] = [play(IDLE, 0)]
+    # By what was played and not by the clock: a dry run says the same on a machine that is busy.
+    quick = all(each.result.status != "suspended" and each.result.spent.evaluations <= QUICK for each in _known(plays))
+    for turn in range(1, SEEDS if quick else 1):
+        for climate, found in plays.items():
+            found.append(play(climate, turn))
+    # Of each climate the two ends of its plays apart: what lies between those is no luck.
+    kinds = [list(ends) for found in plays.values() if (known := [each for each in found if each is not None])
+             for ends in zip(*(_ends(each, budget[1], cells) for each in known), strict=True)]  # fmt: skip
+    ends = [end for kind in kinds for end in kind]
     if not ends:
         return None
     roles = dict.fromkeys(role for each in ends for role in each.roles)
     counts = {role: [each.roles.get(role, NOTHING) for each in ends] for role in roles}
     mean = {role: tuple(map(fmean, zip(*found, strict=True))) for role, found in counts.items()}
-    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, ForecastRange.of(ends))
+    planned = None if cells is None else cells + budget[1].reserve.evaluations
+    spread = ForecastRange.of([[each.taken for each in kind] for kind in kinds], (planned, budget[0].tokens))
+    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, spread)
+
+
+def _known(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearsed]:
+    return [each for found in plays.values() for each in found if each is not None]
 
 
 def _ends(rehearsed: Rehearsed, arranged: Allocation, cells: int | None) -> tuple[Played, Played]:

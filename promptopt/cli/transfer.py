@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from promptopt.binding.config import RunConfig
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 START = "start"
 
 
-def transfer(config: RunConfig, models: Sequence[str], prompts: Sequence[str], *, json: bool, quiet: bool) -> None:
+def transfer(
+    config: RunConfig, models: Sequence[str], prompts: Sequence[str], *, dry_run: bool, json: bool, quiet: bool
+) -> None:
     """Score the start and every prompt on every model, on dev, and show the matrix."""
     from promptopt.cli.request import prompt_from, task_of, with_task
     from promptopt.comparison.transfer import transfer_of
@@ -31,6 +33,14 @@ def transfer(config: RunConfig, models: Sequence[str], prompts: Sequence[str], *
     named: dict[str, tuple[Task, Prompt]] = {START: (task, task.initial)}
     for text in prompts:
         named[text] = prompt_from(task, text)
+    if dry_run:
+        from promptopt.cli.foresight import foresee_scores
+
+        wanted = [(dataclasses.replace(config, model=model), *each) for model in models for each in named.values()]
+        show_foreseen(
+            foresee_scores(wanted, "dev", "pair of prompt and model", "pairs of prompt and model"), as_json=json
+        )
+        return
     found = {
         model: [_scored(dataclasses.replace(config, model=model), name, *each, quiet)
                 for name, each in named.items()]

@@ -13,6 +13,7 @@ from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.dspy.wire import MAX_TOKENS
 from promptopt.errors import ConfigError
+from promptopt.operators.marks import refuse_unfilled
 from promptopt.programs.evaluator import ProgramEvaluator
 from promptopt.programs.task import program_task
 from promptopt.tasks.layout import Layout
@@ -39,7 +40,11 @@ class Bound:
     said: tuple[str, ...]
 
     def configured(self, prompt: Prompt) -> Module:
-        """A copy of the student with a prompt's instructions and demonstrations, and its own LMs."""
+        """A copy of the student with a prompt's instructions and demonstrations, and its own LMs.
+
+        Raises ConfigError where a text stands for what a policy writes.
+        """
+        refuse_unfilled((text for _, text in prompt.texts), "a DSPy program")
         return self.program.configured(prompt)
 
 

@@ -17,6 +17,7 @@ from promptopt.dspy.program import described
 from promptopt.dspy.task import Data, bind
 from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
 from promptopt.errors import ConfigError
+from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
 from promptopt.run.budget import Budget
@@ -84,7 +85,12 @@ class PromptOpt(Teleprompter):
         seed: int = 0,
         store: Store | str | Path | None = None,
     ) -> None:
-        """Nothing is asked yet. Raises ConfigError for a metric that cannot be called."""
+        """Nothing is asked yet. Raises ConfigError for a metric that cannot be called, or prompts for single inputs."""
+        if isinstance(method, RLPrompt) and method.inputs:
+            raise ConfigError(
+                f"rlprompt with inputs={method.inputs} ends in a policy, which writes a prompt for each input, and a "
+                f"DSPy program keeps one text for each predictor; set inputs=0, or search a task of promptopt's"
+            )
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy ships no types
         self.method, self.metric, self.budget = method, check_metric(metric), budget
         self.model, self.proposer, self.teacher, self.predictors = model, proposer, teacher, predictors

@@ -6,14 +6,13 @@ from typing import Any
 
 from promptopt.dspy.untyped import LMRequest, LMResponse, lm15
 from promptopt.errors import ConfigError
-from promptopt.types import Content, Finish, Message, Reply, Sampling
+from promptopt.models.server.refusals import finish_of
+from promptopt.types import Content, Message, Reply, Sampling
 
 TEMPERATURE = 1.0
 """What an LM that sets no temperature is taken to sample at: the servers' own default."""
 MAX_TOKENS = 4_096
 """What an LM that sets no cap on its reply is given."""
-
-_FINISHES: dict[str, Finish] = {"length": "length", "content_filter": "filter"}
 
 
 def asked(request: LMRequest) -> tuple[Content, Sampling]:
@@ -75,13 +74,13 @@ def reply_of(response: Any, name: str) -> Reply:
         usage: Any = getattr(response, "usage", None)
         counts: dict[str, Any] = {} if usage is None else dict(usage)
         read, written = (int(counts.get(key) or 0) for key in ("prompt_tokens", "completion_tokens"))
-        finish = _FINISHES.get(str(getattr(choice, "finish_reason", "stop")), "stop")
+        finish = finish_of(getattr(choice, "finish_reason", "stop"))
         text: Any = choice.message.content
         return Reply(text if isinstance(text, str) else "", finish, read, written, served=name)
     text = "".join(part.text for part in response.message.parts if part.type == "text")
     usage = response.usage
     read, written = (0, 0) if usage is None else (int(usage.input_tokens or 0), int(usage.output_tokens or 0))
-    return Reply(text, _FINISHES.get(response.finish_reason, "stop"), read, written, served=name)
+    return Reply(text, finish_of(response.finish_reason), read, written, served=name)
 
 
 def _text(parts: Any) -> str:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from promptopt.digits import RUN, fixed, numbers_in
+from promptopt.evaluators import undecided
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
 from promptopt.thoughts import spoken
 
@@ -80,11 +81,10 @@ _BOXED = re.compile(r"\\boxed\s*\{")
 _ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\b(?:not|never|nor|isn['’]t)\s{1,3}[$(\"'*]{0,3}|(?:±|\\pm)\s{0,3})$", re.IGNORECASE)
 """Before a number that is not the answer, or that says how far off it may be."""
-_HEDGE = r"(?:(?:maybe|perhaps|possibly|even|about)\s{1,3})?[*$(\"']{0,4}"
-_OR = re.compile(rf"[*$)\"']{{0,4}}\s{{1,3}}or\s{{1,3}}{_HEDGE}[-−]?\.?[0-9]", re.IGNORECASE)
-_AFTER_OR = re.compile(rf"[0-9][*$)\"']{{0,4}}\s{{1,3}}or\s{{1,3}}{_HEDGE}$", re.IGNORECASE)
 _SEVERAL = ""
-"""What is read where an answer names two numbers to choose from."""
+"""What is read where an answer names several numbers, and does not decide between them."""
+_RANGES = re.compile(r"(?<=[0-9])\s?(?:\.{2,3}|[…〜～∼至到]|から)\s?(?=[-−–]?[0-9])")
+_CHOICES = re.compile(r"(?<=[0-9])\s?(?:或者|或是|或|または|もしくは)\s?(?=[-−–]?[0-9])")
 _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
@@ -98,6 +98,7 @@ def number(reply: str, comma: bool = False, spaces: bool = False) -> str | None:
     The last "####", else the last `\boxed{}`, `<answer>` or "answer is" says where to look: behind the last "=" of
     that sentence, else at its first number. Without such a cue, or no number there, it is the last number of the reply.
     A minus belongs to the number unless something stands before it that can be subtracted from: "5-3" gives 3.
+    Where several stand there side by side, as in a range or a list, there is none: see `evaluators.undecided`.
     `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
     `spaces`: as there.
     """
@@ -143,18 +144,46 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), (comma, spaces))
             if found is not None:
                 return None if found == _SEVERAL else found
+    return _last_in(plain, (comma, spaces))
+
+
+def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
+    """The last number of a reply that announces none."""
+    if undecided.is_list(plain):
+        return None
     for match in reversed(list(_NUMBER.finditer(plain))):
-        numbers = [] if _ends_in(_DENIED, plain, match) else _spelled(match, plain, (comma, spaces))
+        numbers = _meant(match, plain, written)
         if numbers:
-            return None if _ends_in(_AFTER_OR, plain, match) else numbers[-1]
+            pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
+            other = undecided.before(plain, *match.span()) if pair is None else pair[0]
+            return numbers[-1] if other is None or _same(numbers[-1], plain, other, written) else None
     return None
+
+
+def _meant(match: re.Match[str], plain: str, written: tuple[bool, bool]) -> list[str]:
+    """The numbers of a match, unless it is denied, or only says how exactly another one is given."""
+    aside = _ends_in(_DENIED, plain, match) or undecided.says_precision(plain, match.end())
+    return [] if aside else _spelled(match, plain, written)
+
+
+def _same(number: str, plain: str, place: undecided.Span, written: tuple[bool, bool]) -> bool:
+    """Whether what stands at `place` is that number in another spelling: "3/4 or 0.75"."""
+    other = _at(plain, place, written)
+    return other is not None and equal(Fraction(number), Fraction(other))
+
+
+def _at(plain: str, place: undecided.Span, written: tuple[bool, bool]) -> str | None:
+    match = _NUMBER.search(plain, *place)
+    found = [] if match is None else _spelled(match, plain, written)
+    return found[0] if len(found) == 1 else None
 
 
 def _plain(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
-    text = reply
+    text = _RANGES.sub(" to ", reply)
     if not text.isascii():
         text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
+        text = _CHOICES.sub(" or ", text)
         text = _SUPERSCRIPT.sub(" ", in_latin(_full_width_commas(text)))
         # The Arabic decimal mark can be read in no other way.
         text = fixed(text).replace("\u066b", "," if comma else ".").replace("\u066c", "'")
@@ -199,14 +228,21 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
     """The number of the sentence that begins at `start` and ends before `stop`; `written`: (comma, spaces)."""
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
+    ended = stop if end is None or plain[end.start()] in ";," else end.start()
+    pair = undecided.solutions(plain, start, ended)
+    if pair is not None:
+        last = _at(plain, pair[1], written)
+        return last if last is not None and _same(last, plain, pair[0], written) else _SEVERAL
     stop = end.start() if end is not None else stop
     equals = plain.rfind("=", start, stop)
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _NUMBER.finditer(plain, begin, stop):
-            numbers = [] if _ends_in(_DENIED, plain, match) else _spelled(match, plain, written)
+            numbers = _meant(match, plain, written)
             if numbers:
-                return _SEVERAL if _OR.match(plain, match.end()) else numbers[0]
+                other = undecided.beside(plain, *match.span(), ended)
+                alone = len(numbers) == 1 and (other is None or _same(numbers[0], plain, other, written))
+                return numbers[0] if alone else _SEVERAL
     return None
 
 

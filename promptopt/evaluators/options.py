@@ -20,7 +20,7 @@ _BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
 _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
-    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+]|and\b|or\b)\s{0,9}"
+    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through)\b)\s{0,9}"
     r"(?:(?:possibly|maybe|perhaps|even|also|rather|else|potentially|probably)\s{1,9})?(?:option\s)?"
     rf"(?P<more>(?:{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,

@@ -76,7 +76,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
         raise DataError(
             f"{logs.data}: no conversation has a reply that could be scored; see that the replies are the assistant's"
         )
-    said += dropped.sentences(logs.data.name)
+    said += [*dropped.sentences(logs.data.name), *_malformed_calls(cleaned)]
     if len({example.group for example in examples}) == 1:
         raise DataError(
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
@@ -94,6 +94,25 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
         )
     text = _task_file(logs, prompt, name, beside, names, examples)
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
+
+
+def _malformed_calls(cleaned: Sequence[Cleaned]) -> list[str]:
+    """A sentence on logged calls of tools whose arguments are no JSON object, where there are some."""
+    found = [
+        (each.conversation.row, call)
+        for each in cleaned
+        for message in each.conversation.messages
+        for call in message.tool_calls
+        if not call.holds_object
+    ]
+    if not found:
+        return []
+    row, first = found[0]
+    return [
+        f"{counted(len(found), 'call of a tool has', 'calls of tools have')} arguments that are no JSON object, as "
+        f"that of {first.name} in row {row}; they stay as they were logged, and a server may refuse them: mend them, "
+        f"or take their rows out"
+    ]
 
 
 def _read(logs: Logs) -> Reading:

@@ -37,6 +37,14 @@ class ToolCall:
         return cls(name, canonical({} if given is None else given), id)
 
     @property
+    def holds_object(self) -> bool:
+        """Whether the arguments are JSON of an object, as a tool takes them."""
+        try:
+            return isinstance(json.loads(self.arguments), dict)
+        except (ValueError, RecursionError):
+            return False
+
+    @property
     def written(self) -> str:
         """`name(arguments)`: the form in which calls are shown, and compared with the right ones."""
         return f"{self.name}({self.arguments})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from promptopt import registry
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
 
-KNOWN = {"climb": Climb, "random": lambda: Climb(steps=1), "broken": lambda: Broken()}
+KNOWN = {
+    "climb": Climb, "random": lambda: Climb(steps=1), "broken": lambda: Broken(), "taught": lambda: Taught()
+}  # fmt: skip
 THREE = ("--methods", "climb,broken", "--model", "scripted", "--seeds", "2", "--max-evaluations", "300")
 
 
@@ -26,6 +29,14 @@ class Broken:
     def optimize(self, run: Run) -> None:
         run.evaluate([run.initial], run.train[:4])
         raise RuntimeError("no more ideas")
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Says whether it has a teacher."""
+
+    def optimize(self, run: Run) -> None:
+        run.reject("there is a teacher" if run.names("teacher") else "there is none")
 
 
 @pytest.fixture
@@ -191,3 +202,31 @@ def test_a_model_of_nobody_is_said_before_a_run_is_made(invoke: Invoke, task_fil
     assert done.exit_code == 2
     assert "no model provider is named 'opnai'; did you mean 'openai'" in done.stderr
     assert json.loads(invoke("runs", "list", "--json").stdout)["runs"] == []
+
+
+TAUGHT = ("--methods", "taught", "--model", "scripted", "--seeds", "1", "--max-evaluations", "300")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("methods")
+def test_a_comparison_has_a_teacher_where_one_is_named(invoke: Invoke, task_file: str) -> None:
+    done = invoke("compare", "--task", task_file, *TAUGHT, "--teacher", "scripted/strong", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    runs = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
+    told = [json.loads(invoke("runs", "show", each["run_id"], "--json").stdout)["rejected"] for each in runs]
+    assert {"there is a teacher": 1} in told
+
+
+@pytest.mark.usefixtures("methods")
+def test_runs_in_processes_of_their_own_have_the_teacher_too(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def in_a_process(arguments: Sequence[str]) -> tuple[int, str, str]:
+        commands.append(list(arguments))
+        return 1, "", "Error: not today"
+
+    monkeypatch.setattr("promptopt.cli.compare._in_a_process", in_a_process)
+    invoke("compare", "--task", task_file, *TAUGHT, "--teacher", "scripted/strong", "--jobs", "2", "--quiet")
+    assert [command[command.index("--teacher") + 1] for command in commands] == ["scripted/strong"] * 2

@@ -164,6 +164,30 @@ def test_personal_data_is_masked_on_request_and_only_then(invoke: Invoke) -> Non
     assert all(each in Path("bot.jsonl").read_text(encoding="utf-8") for each in (*personal, "Annabel"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sound"),
+    [
+        ('{"order": "H1"}', True),
+        ("", True),
+        ('{"order": ', False),
+        ("order=H1", False),
+        ('["H1"]', False),
+        ('"H1"', False),
+        ("12", False),
+    ],
+)
+def test_logged_calls_whose_arguments_are_no_json_object_are_said(arguments: str, sound: bool, invoke: Invoke) -> None:
+    rows = [log(n, "Be kind.") for n in range(40)]
+    calls = [{"id": "c1", "type": "function", "function": {"name": "find", "arguments": arguments}}]
+    for row in rows[5:8]:
+        called = {"role": "assistant", "content": "", "tool_calls": calls}
+        row["messages"][2:2] = [called, {"role": "tool", "tool_call_id": "c1", "content": "shipped"}]
+    write(rows)
+    _, said = made(invoke)
+    told = "3 calls of tools have arguments that are no JSON object, as that of find in row 6; they stay as they were"
+    assert (told in said) != sound
+
+
 def test_demands_of_a_log_are_kept_and_named_as_the_metric(invoke: Invoke) -> None:
     asked = [{"says": ["on its way", "Annabel"]}]
     write([log(n, "Hi {{name}}.", variables={"name": "Annabel"}, demands=asked) for n in range(40)])

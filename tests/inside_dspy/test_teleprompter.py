@@ -11,7 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from promptopt.errors import ConfigError, DataError, EvaluatorError
+from promptopt.operators.marks import mark_of
+from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.run.budget import Budget
+from promptopt.types import Proposal
 
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
@@ -51,6 +54,27 @@ def test_a_module_is_looked_at_without_a_warning_of_dspys_that_it_is_called_wron
     finally:
         logging.getLogger("dspy.primitives.module").removeHandler(told)
     assert seen == []
+
+
+def test_a_policy_that_writes_for_each_input_is_refused_before_anything_is_asked() -> None:
+    PromptOpt(RLPrompt(policy="hf/x"), metric=right)
+    with pytest.raises(ConfigError, match=r"inputs=2 ends in a policy, .* set inputs=0"):
+        PromptOpt(RLPrompt(policy="hf/x", inputs=2), metric=right)
+
+
+def test_a_text_that_stands_for_a_policy_never_gets_into_a_program(tmp_path: Path) -> None:
+    class Marks:
+        """Any method whose winner stands for a policy."""
+
+        name = "marks"
+
+        def optimize(self, run) -> None:
+            mark = run.initial.replace(run.task.editable, mark_of("0" * 16))
+            run.vary(mark, lambda example: run.initial.replace(run.task.editable, "Answer carefully."))
+            run.evaluate(run.admit([Proposal(mark, (run.initial,), "a policy")]), run.train)
+
+    with pytest.raises(ConfigError, match=r"the prompt holds .*policy 0000000000000000"):
+        compiled(tmp_path, dspy.ChainOfThought("question -> answer"), Engine(), method=Marks())
 
 
 def test_the_instructions_become_better_and_a_verdict_says_so(whole) -> None:

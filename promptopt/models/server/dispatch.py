@@ -16,13 +16,15 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, ConfigError, PromptoptError
+from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
+from promptopt.models.server.silence import FIRST_S, Silence
 from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
@@ -53,12 +55,15 @@ class Outage(Exception):
         overloaded: bool = False,
         unreachable: bool = False,
         misplaced: bool = False,
+        amounts_to: Any = None,
     ) -> None:
         """`overloaded`: the server asked for less; `unreachable`: no connection came about.
 
         `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
+        `amounts_to`: the answer that it comes to for this request, once `RetryPolicy.empty_tries` have met the like.
         """
         super().__init__(message)
+        self.amounts_to = amounts_to
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
         self.misplaced = misplaced
 
@@ -77,6 +82,8 @@ class RetryPolicy:
     misplaced_s: float = 2.0
     first_s: float = 0.5
     longest_s: float = 20.0
+    empty_tries: int = 3
+    """Tries of a request that is answered, but each time with nothing. Ours."""
 
     def wait_s(self, tries: int, outage: Outage, draw: float) -> float:
         """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
@@ -99,37 +106,6 @@ def retry_after_s(header: str | None, now: float) -> float | None:
     with contextlib.suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
     return None
-
-
-class _Loop:
-    """An event loop in a daemon thread, and what has to be closed with it."""
-
-    def __init__(self) -> None:
-        self.resources = contextlib.AsyncExitStack()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="promptopt models", daemon=True)
-        self._thread.start()
-
-    def submit(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def close(self) -> None:
-        if self._loop.is_closed():
-            return
-        closing = self.submit(self._close())
-        # The garbage collector may call from the loop's own thread, which cannot wait for itself.
-        if threading.current_thread() is not self._thread:
-            closing.result()
-            self._thread.join()
-            self._loop.close()
-
-    async def _close(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.resources.aclose()
-        self._loop.call_soon(self._loop.stop)
 
 
 class Dispatcher(Generic[RequestT, AnswerT]):
@@ -163,7 +139,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         self.answered = 0
         # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
         self.draw = random.Random().random
-        self._loop: _Loop | None = None
+        self._loop: EventLoop | None = None
         self._starting = threading.Lock()
 
     def stream(self, requests: Sequence[RequestT], stopping: Callable[[], bool]) -> Iterator[tuple[int, AnswerT]]:
@@ -181,10 +157,10 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         finally:
             running.cancel()
 
-    def _started(self) -> _Loop:
+    def _started(self) -> EventLoop:
         with self._starting:
             if self._loop is None:
-                self._loop = _Loop()
+                self._loop = EventLoop()
                 # Of the loop, not of this object, which would keep itself alive by it.
                 weakref.finalize(self, self._loop.close)
             return self._loop
@@ -221,7 +197,9 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.told_at = float("-inf")
 
     async def run(self) -> None:
-        patient = asyncio.get_running_loop().call_later(_ALONE_S, self._go_on)
+        loop = asyncio.get_running_loop()
+        self.silence, self.running = Silence(loop.time()), set[asyncio.Task[None]]()
+        patient, watching = loop.call_later(_ALONE_S, self._go_on), loop.create_task(self._watch(loop.time))
         try:
             async with asyncio.TaskGroup() as self.workers:
                 self._fill()
@@ -229,6 +207,7 @@ class _Batch(Generic[RequestT, AnswerT]):
             raise group.exceptions[0] from None
         finally:
             patient.cancel()
+            watching.cancel()
         if self.fatal is not None:
             raise self.fatal
         if self.failed:
@@ -243,7 +222,21 @@ class _Batch(Generic[RequestT, AnswerT]):
         wanted = min(int(self.dispatcher.window.limit), self.active + len(self.requests) - self.next)
         while self.active < wanted and not self._ending():
             self.active += 1
-            self.workers.create_task(self._work())
+            task = self.workers.create_task(self._work())
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
+
+    async def _watch(self, clock: Callable[[], float]) -> None:
+        """Say that the server is silent, while it is; when the run stops, do not wait for one that never answered."""
+        while True:
+            await asyncio.sleep(_STOP_CHECK_S)
+            now, answered = clock(), self.dispatcher.answered > 0
+            if (silent_s := self.silence.to_tell_s(now, answered)) is not None:
+                told = (self.dispatcher.server, silent_s, counted(self.active, "request"))
+                _log.warning("%s has sent nothing for %.0f s: %s in flight", *told)
+            if not answered and self.silence.lasts_s(now) >= FIRST_S and self._ending():
+                for task in self.running:
+                    task.cancel()
 
     def _go_on(self) -> None:
         """The first request takes its time, but has not failed: the others need not wait for it."""
@@ -274,6 +267,7 @@ class _Batch(Generic[RequestT, AnswerT]):
     async def _settle(self, request: RequestT) -> AnswerT | None:
         """The reply, or None when the batch ended or its retries ran out first."""
         dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
+        empty = 0
         answered_before = dispatcher.answered
         while True:
             # A turn that is waited for is no fault of the server: it counts as no try.
@@ -284,7 +278,11 @@ class _Batch(Generic[RequestT, AnswerT]):
                 reply = await dispatcher.send(request)
             except Outage as outage:
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
+                self.silence.broken(asyncio.get_running_loop().time())
                 self.tried, self.refused = self.tried + 1, self.refused + 1
+                empty += outage.amounts_to is not None
+                if outage.amounts_to is not None and empty >= retry_policy.empty_tries:
+                    return self._answered(outage.amounts_to)
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
@@ -305,12 +303,16 @@ class _Batch(Generic[RequestT, AnswerT]):
                     return None
             else:
                 self.tried += 1
-                dispatcher.answered += 1
-                if dispatcher.window.opened:
-                    dispatcher.window.grow()
-                else:
-                    dispatcher.window.open()
-                return reply
+                return self._answered(reply)
+
+    def _answered(self, reply: AnswerT) -> AnswerT:
+        self.dispatcher.answered += 1
+        self.silence.broken(asyncio.get_running_loop().time())
+        if self.dispatcher.window.opened:
+            self.dispatcher.window.grow()
+        else:
+            self.dispatcher.window.open()
+        return reply
 
     def _tell(self, outage: Outage, wait_s: float, now: float) -> None:
         """Say that the server fails, while it does: minutes of silence look like a program that hangs."""

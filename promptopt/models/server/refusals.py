@@ -91,10 +91,12 @@ _FINISHES: dict[str, Finish] = {
     "content_filter": "filter", "content_filtered": "filter", "safety": "filter", "recitation": "filter",
     "blocklist": "filter", "prohibited_content": "filter", "spii": "filter", "sensitive": "filter",
     "moderation": "filter", "guardrail_intervened": "filter", "image_safety": "filter", "flagged": "filter",
+    "language": "filter",
     "refusal": "refusal",
 }  # fmt: skip
 _FILTERS = re.compile(
-    r"content_(filter|policy|risk|safety)|safety|prohibited|blocklist|moderat|sensitive|toxic|guardrail|(^|_)risk(_|$)"
+    r"content_(filter|policy|risk|safety)|safety|prohibited|blocklist|moderat|sensitive|toxic|guardrail|recitation|copyright"
+    r"|(^|_)(risk|s?pii|block(ed)?|refused|unsupported_language)(_|$)"
 )
 _CUTS = re.compile(
     r"(^|_)max_(\w+_)?(tokens?|length|len|context)(_|$)|(length|token|context)_(limit|window|length)|^context_length"
@@ -111,6 +113,17 @@ _BROKEN_OFF = frozenset({
     "insufficient_system_resource", "unspecified", "malformed_response", "interrupted",
 })  # fmt: skip
 """Finish reasons, in lower case, of replies that the server could not finish."""
+_ENDS = frozenset({
+    "stop", "stopped", "stop_sequence", "stop_token", "stop_word", "stop_criteria", "eos", "eos_token", "eos_found",
+    "end", "ended", "end_turn", "end_of_turn", "end_of_text", "endoftext", "complete", "completed", "completion",
+    "done", "finish", "finished", "success", "succeeded", "normal", "ok", "tool_calls", "tool_call", "tool_use",
+    "function_call",
+})  # fmt: skip
+"""Finish reasons, in lower case, of replies that the model itself ended."""
+_TELLS_NOTHING = re.compile(
+    r"^(image_)?other$|unknown|unspecified|no_image|(malformed|unexpected|invalid|too_many)_\w*call|missing_\w+|malformed"
+)
+"""What a second reason, beside a plain stop, says where the model did not end the reply."""
 
 
 def outcome_of(status: int, described: str) -> Finish | None:
@@ -159,6 +172,16 @@ def breaks_off(reason: object) -> bool:
     """Whether a finish reason says that the server could not finish: an outage, whatever came before."""
     plain = plain_reason(reason)
     return finish_of(reason) == "stop" and (plain in _BROKEN_OFF or _BREAKS.search(plain) is not None)
+
+
+def tells_nothing(reason: object, native: object = None) -> bool:
+    """Whether no reason told explains an empty reply: Gemini's OTHER, a call that came out wrong, no word at all.
+
+    `native`: the word of the server behind a gateway.
+    """
+    if finish_of(reason) != "stop" or finish_of(native) != "stop":
+        return False
+    return plain_reason(reason) not in _ENDS or _TELLS_NOTHING.search(plain_reason(native)) is not None
 
 
 def plain_reason(reason: object) -> str:

@@ -14,7 +14,15 @@ from promptopt.errors import ConfigError, Refused, RequestRefused
 from promptopt.models.server.contents import calls_of, contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
-from promptopt.models.server.refusals import breaks_off, finish_of, outcome_of, refuses_roles, says_rate
+from promptopt.models.server.refusals import (
+    breaks_off,
+    finish_of,
+    outcome_of,
+    plain_reason,
+    refuses_roles,
+    says_rate,
+    tells_nothing,
+)
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.text import visible
 from promptopt.types import Reply, Request, Token, ToolCall
@@ -169,9 +177,10 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     except (KeyError, TypeError, ValueError, RecursionError):
         raise Outage("answered with a choice that is malformed") from None
     finish = "refusal" if held.refused else finish_of(reason)
+    native = choice.get("native_finish_reason")
     if finish == "stop":
         # What a gateway calls a stop may have been none for the server behind it.
-        finish = finish_of(choice.get("native_finish_reason"))
+        finish = finish_of(native)
     text = held.said
     if held.thought.strip() and not text.strip() and finish in ("stop", "length"):
         # It never began to answer: readers say so, and an answer that its thoughts name is none.
@@ -184,6 +193,11 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     if keys:
         calls = tuple(ToolCall(masked(call.name, keys), masked(call.arguments, keys), call.id) for call in calls)
     used = _usage(answer, request, "\n".join((written, *(call.written for call in calls))) if calls else written, model)
+    if not (written.strip() or calls) and tells_nothing(reason, native):
+        word = str(native if plain_reason(reason) == "stop" else reason)[:40]
+        # Asked again, the model may well answer; where it never does, the server keeps the answer back.
+        kept_back = Reply("", "filter", *used, served=served)
+        raise Outage(f"answered with nothing, and with no reason (finish reason {word!r})", amounts_to=kept_back)
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 

@@ -27,6 +27,7 @@ class PerInput:
         self._run, self._training, self._examples = run, training, list(examples)
         self._inputs, self._each = inputs, prompts // inputs
         self._waiting: list[Example] = []
+        self._broken: dict[str, None] = {}
 
     def of_step(self) -> list[Example]:
         """The example of every row of the next step: those of one input stand together."""
@@ -52,10 +53,25 @@ class PerInput:
         """
         run, state = self._run, self._training.state
         marked = run.initial.replace(run.task.editable, mark_of(state))
-        written = partial(self._written, state)
-        run.vary(marked, written)
-        broken = (run.task.broken_by(written(example), run.count_tokens) for example in held)
+        run.vary(marked, partial(self._allowed, state))
+        broken = (run.task.broken_by(self._written(state, example), run.count_tokens) for example in held)
         return marked, next((why for why in broken if why is not None), None)
+
+    def _allowed(self, state: str, example: Example) -> Prompt:
+        """What the policy writes for an example; where the task's contract forbids that, the start."""
+        run, prompt = self._run, self._written(state, example)
+        why = run.task.broken_by(prompt, run.count_tokens)
+        if why is None:
+            return prompt
+        if not self._broken:
+            run.warn(
+                f"for an input that it was not chosen by, the policy wrote a prompt that the task does not allow "
+                f"({why}); the start stands in for such prompts here, and nothing does outside of the run"
+            )
+        if example.id not in self._broken:
+            self._broken[example.id] = None
+            run.reject(f"policy on a later input: {why}")
+        return run.initial
 
     def _written(self, state: str, example: Example) -> Prompt:
         # The final choice and the test ask for the policy that won, and training went on after it.

@@ -215,6 +215,20 @@ def test_a_policy_whose_prompts_break_the_contract_is_not_offered(tmp_path: Path
     assert any("policy of step" in why for why in result.rejected)
 
 
+def test_what_a_policy_writes_for_a_later_input_keeps_the_contract_too(tmp_path: Path) -> None:
+    whole = task()
+    late = whole.test[0].fields[0][1]
+    # What it never learned for, it writes the first of its words for.
+    writer = Tables(words=("forbidden", *WORDS), heeds=rf"{late}\b|warm|cold")
+    model, forbids = target(), replace(whole, contract=Contract(must_not_contain=("forbidden",)))
+    method = replace(METHOD, writer=writer)
+    result = search(tmp_path, method, model=model, on=forbids)
+    assert mark_in(result.best.text)
+    assert not any("forbidden" in text for text in sent(model))
+    assert result.rejected["policy on a later input: contains 'forbidden'"] == 1
+    assert any("the start stands in for such prompts here" in warning for warning in result.warnings)
+
+
 @pytest.mark.slow
 def test_one_inputs_prompts_are_held_against_all_that_was_earned_there(tmp_path: Path) -> None:
     class Grouped:

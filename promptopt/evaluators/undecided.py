@@ -1,0 +1,147 @@
+r"""Where the answer's number is one of several that nothing decides between: a range, a list, alternatives.
+
+"10-20", "between 10 and 20", `\boxed{3, 4}` and "3 or 4" answer no question that asks for one number. A working is
+another thing, "5 - 3 = 2": it names numbers on its way to one. What is read here is the text that
+`promptopt.evaluators.numerals` has brought into plain spelling.
+"""
+
+from __future__ import annotations
+
+import re
+
+Span = tuple[int, int]
+"""Where a number begins and ends."""
+
+_NUMBER = r"[-−–+]?(?:[0-9](?:[0-9.,'/]{0,20}[0-9])?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?"
+_MARKS = r"[*$)(\"'`|_]{0,4}"
+_UNIT = r"(?:\s?(?:%|°\s?[CFK]?|[A-Za-z]{1,14}(?![A-Za-z])\.?))?"
+_GAP = rf"{_UNIT}{_MARKS}\s{{0,3}}"
+_HEDGE = r"(?:(?:maybe|perhaps|possibly|even|about|around|roughly|approximately|likely)\s{1,3})?"
+_TO = r"(?:to|through|thru|until|till|up\s{1,3}to|bis|à|jusqu'à|hasta)"
+_OR = r"(?:and/or|or|oder|ou|eller|lub|или|veya|atau)"
+_AND = r"(?:and|und|et|y|och|og|i|и|ve|&)"
+_BETWEEN = r"\b(?:between|zwischen|entre|mellan|mellem|между)"
+_LETTER = r"(?:(?<=\s)[A-Za-z]\s?=\s?)?"
+_LESS = r"(?:at\s{1,3}most|(?:less|fewer)\s{1,3}than|under|below|no\s{1,3}more\s{1,3}than|up\s{1,3}to)"
+_CLOSED = r"(?=\s{0,3}(?:[.,;:)\]}<$*\"'\\]|$))"
+_DASH = r"(?:[-−–]{1,3}|~)"
+
+_PRECISION = re.compile(
+    r"\s{0,3}-?(?:decimals?|decimal\s{1,3}(?:places?|points?)|significant\s{1,3}\w{1,10}|d\.?p|s\.?f|sig\.?\s?figs?)\b",
+    re.IGNORECASE,
+)
+"""After a number that says how exactly another one is given: "3.14 to 2 decimal places"."""
+
+_NEXT = re.compile(
+    rf"{_GAP}(?:"
+    rf"{_DASH}\s{{0,3}}{_MARKS}(?P<dash>{_NUMBER})(?!\s?[A-Za-z]\w*\s?=)"
+    # An em dash also begins a clause: "12 — 4 boxes of 3".
+    rf"|—\s{{0,3}}{_MARKS}(?P<clause>{_NUMBER}){_CLOSED}"
+    rf"|{_TO}\s{{1,3}}{_HEDGE}{_MARKS}(?P<to>{_NUMBER})"
+    rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<or>{_NUMBER})"
+    rf"|,?\s{{0,3}}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<and>{_NUMBER}){_UNIT}{_CLOSED}"
+    rf"|[,;]\s{{1,3}}{_MARKS}(?P<list>{_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND})\s)"
+    rf"|[+*/×÷·]\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
+    rf")",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_GAP}(?:"
+    rf"(?P<dash>(?:{_DASH}|—)\s{{0,3}})"
+    rf"|{_TO}\s{{1,3}}{_HEDGE}"
+    rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}"
+    rf"|(?:,?\s{{0,3}}(?:{_AND}|but)\s{{1,3}}|,\s{{1,3}}){_LESS}\s{{1,3}}"
+    rf"|[<≤]\s?[A-Za-z]\s?[<≤]\s?"
+    rf"){_MARKS}$",
+    re.IGNORECASE,
+)
+_PAIR_OPENS = re.compile(rf"{_BETWEEN}\s{{1,3}}{_HEDGE}{_MARKS}[-−–]?$", re.IGNORECASE)
+_PAIR_CLOSES = re.compile(rf"{_GAP}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}(?P<pair>{_NUMBER})", re.IGNORECASE)
+_OPEN_PAIR = re.compile(
+    rf"{_BETWEEN}\s{{1,3}}{_HEDGE}{_MARKS}(?P<number>{_NUMBER}){_GAP}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}$", re.IGNORECASE
+)
+_SOLUTIONS = re.compile(
+    rf"(?<!\w)(?P<letter>[A-Za-z])\s?=\s?(?P<one>{_NUMBER}){_MARKS}\s{{0,3}}(?:[,;]\s?(?:{_OR}\s|{_AND}\s)?|\b(?:{_OR}|{_AND})\s)"
+    rf"\s{{0,3}}{_MARKS}(?P=letter)\s?=\s?(?P<other>{_NUMBER})",
+    re.IGNORECASE,
+)
+"""Two solutions: "x = 2 or x = 5". A working, "x = 5 - 3, x = 2", does not name a lone number first."""
+_LISTED = re.compile(
+    rf"(?:[=∈]\s?[{{(\[]?|[{{(\[]|\bis\s)\s?(?P<number>{_NUMBER})(?:[,;]\s{{1,3}}{_NUMBER}){{0,9}}"
+    rf"(?:[,;]\s{{1,3}}|,?\s{{1,3}}{_AND}\s{{1,3}}){_MARKS}$",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(
+    r"\b(?:page|step|question|problem|exercise|part|chapter|section|line|figure|table)\s{1,3}$", re.IGNORECASE
+)
+"""Before numbers that count pages and steps."""
+_WHOLE_LIST = re.compile(
+    rf"[\W_]{{0,6}}(?P<first>{_NUMBER})(?P<others>(?:(?:[,;]|,?\s{{1,3}}{_AND})\s{{1,3}}{_NUMBER}){{1,50}})[\W_]{{0,6}}",
+    re.IGNORECASE,
+)
+_EACH = re.compile(_NUMBER)
+_ENGLISH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_SIGNED = re.compile(r"[-−–]\s?[-−–]")
+_ENDED = re.compile(rf"{_UNIT}[\W_]*$")
+LOOKED_BACK = 120
+"""Characters before a number in which what belongs to it stands. Ours."""
+LONGEST_LIST = 1_000
+"""Characters of a reply that may be nothing but a list. Ours."""
+
+
+def says_precision(plain: str, end: int) -> bool:
+    """Whether the number that ends at `end` says to how many places another is rounded."""
+    return _PRECISION.match(plain, end) is not None
+
+
+def beside(plain: str, start: int, end: int, stop: int) -> Span | None:
+    """Where a number stands that is named after the one at `start` to `end`, as its equal; None where none is.
+
+    A difference, a sum and a product that nobody worked out count too: "12 - 3" is no number. `stop`: where the answer
+    ends.
+    """
+    paired = _PAIR_OPENS.search(plain[max(0, start - LOOKED_BACK) : start]) is not None
+    match = _PAIR_CLOSES.match(plain, end, stop) if paired else _NEXT.match(plain, end, stop)
+    if match is None or match.lastgroup is None:
+        return None
+    at = match.span(match.lastgroup)
+    return None if says_precision(plain, at[1]) else at
+
+
+def before(plain: str, start: int, end: int) -> Span | None:
+    """Where a number stands that is named before the one at `start` to `end`, the last of a reply, as its equal.
+
+    A hyphen makes a range of numbers that rise, and a working of those that fall: "5-3".
+    """
+    begin = max(0, start - LOOKED_BACK)
+    # What looks like a sign may be a hyphen: both are tried.
+    for head in (plain[begin:start], plain[begin:start].rstrip("-−–")):
+        listed = _LISTED.search(head) if _ENDED.match(plain, end) is not None else None
+        match = listed if listed is not None else _OPEN_PAIR.search(head)
+        if match is None and (match := _BEFORE.search(head)) is not None and match["dash"] is not None:
+            rises = _size(match["number"]) < _size(plain[start:end]) or _SIGNED.search(match["dash"]) is not None
+            match = match if rises and not _PLACE.search(head[: match.start()]) else None
+        if match is not None:
+            return begin + match.start("number"), begin + match.end("number")
+    return None
+
+
+def solutions(plain: str, start: int, stop: int) -> tuple[Span, Span] | None:
+    """Where two numbers stand that one letter is said to equal; the last such pair."""
+    found = list(_SOLUTIONS.finditer(plain, start, stop))
+    return (found[-1].span("one"), found[-1].span("other")) if found else None
+
+
+def is_list(plain: str) -> bool:
+    """Whether a reply is nothing but a list of numbers, and does not count from one up: "3, 4"."""
+    match = _WHOLE_LIST.fullmatch(plain.strip()) if len(plain) <= LONGEST_LIST else None
+    if match is None:
+        return False
+    named = [match["first"], *_EACH.findall(match["others"])]
+    return named != [str(place) for place in range(1, len(named) + 1)]
+
+
+def _size(written: str) -> float:
+    """How large a number is, roughly: without its sign, and read as English writes it."""
+    match = _ENGLISH.search(written.replace(",", "").replace("'", ""))
+    return float(match.group()) if match is not None else 0.0

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from promptopt.models.server import dispatch
+from promptopt.models.server.dispatch import Dispatcher
+from promptopt.models.server.silence import FIRST_S, LATER_S, Silence
+from promptopt.types import Reply, Request
+
+
+def test_words_about_a_silence_come_at_doubling_distances() -> None:
+    silence = Silence(100.0)
+    told = [second for second in range(200) if silence.to_tell_s(100.0 + second, answered=False) is not None]
+    assert told == [5, 10, 20, 40, 80, 160]
+
+
+def test_a_server_that_has_answered_before_may_take_longer() -> None:
+    silence = Silence(0.0)
+    assert silence.to_tell_s(FIRST_S, answered=True) is None
+    assert silence.to_tell_s(LATER_S, answered=True) == LATER_S
+
+
+def test_whatever_comes_ends_a_silence() -> None:
+    silence = Silence(0.0)
+    assert silence.to_tell_s(6.0, answered=False) == 6.0
+    silence.broken(7.0)
+    assert silence.to_tell_s(11.0, answered=False) is None
+    assert silence.to_tell_s(12.0, answered=False) == 5.0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "_STOP_CHECK_S", 0.01)
+    monkeypatch.setattr(dispatch, "FIRST_S", 0.03)
+    monkeypatch.setattr("promptopt.models.server.silence.FIRST_S", 0.03)
+
+
+async def never(request: Request) -> Reply:
+    await asyncio.sleep(60)
+    raise AssertionError
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_mute_server_is_spoken_of_and_not_waited_for_once_the_run_stops(caplog: pytest.LogCaptureFixture) -> None:
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    dispatcher = Dispatcher(never, server="the server x")
+    begun = time.monotonic()
+    with caplog.at_level("WARNING"):
+        assert list(dispatcher.stream([Request("a"), Request("b")], stop.is_set)) == []
+    dispatcher.close()
+    assert time.monotonic() - begun < 10
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("the server x has sent nothing for 0 s: 1 request in flight")
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_a_server_that_has_answered_is_working_on_is_waited_for() -> None:
+    async def slow_after_the_first(request: Request) -> Reply:
+        await asyncio.sleep(0.0 if request.content == "a" else 0.3)
+        return Reply(str(request.content))
+
+    seen = threading.Event()
+    dispatcher = Dispatcher(slow_after_the_first, server="x", concurrency=1)
+    found: list[str] = []
+    for _, reply in dispatcher.stream([Request("a"), Request("b")], seen.is_set):
+        found.append(reply.text)
+        time.sleep(0.05)  # the second request is under way by now
+        seen.set()
+    dispatcher.close()
+    assert found == ["a", "b"]
