@@ -78,6 +78,6 @@ def no_search() -> Generator[None]:
         raise BackendError(f"{stop}; raise the limit, and run the same command again to go on") from stop
     except Suspended as stop:
         if isinstance(stop.__cause__, RequestRefused):
-            raise RequestRefused(str(stop)) from stop
+            raise RequestRefused(str(stop.__cause__)) from stop
         said = str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
         raise BackendError(said) from stop

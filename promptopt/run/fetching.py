@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.errors import BackendError, Refused, StoreError, Suspended
+from promptopt.errors import BackendError, Refused, RequestRefused, StoreError, Suspended
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.claimed import ClaimedCalls
@@ -127,7 +127,7 @@ class Fetch:
                 through.cache.flush()
                 raise
         # Told apart from an outage, which ends by itself: here the user has to mend something first.
-        except Refused as refusal:
+        except (Refused, RequestRefused) as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:
             raise Suspended(str(outage)) from outage

@@ -150,6 +150,8 @@ def _advice(where: str, detail: str) -> str:
     signs = ("malformed", "not a database", "Could not decode", "unsupported file format", *foreign)
     if any(sign in detail for sign in signs):
         return _DAMAGED
+    if "unable to open" in detail and Path(where).is_dir():
+        return f"it is a folder, and a store is a file; name one in it, such as {Path(where) / 'store.db'}"
     if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
         return "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
     if "locked" in detail:

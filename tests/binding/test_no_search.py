@@ -22,7 +22,7 @@ def suspended(message: str, cause: Exception | None = None) -> Suspended:
         (Suspended("the server is gone"), BackendError,
          "the server is gone; run the same command again to go on"),
         (Suspended("wait, then run it again to go on"), BackendError, "wait, then run it again to go on"),
-        (suspended("no system message", RequestRefused("no")), RequestRefused, "no system message"),
+        (suspended("no turns; then run it to go on", RequestRefused("no turns")), RequestRefused, "no turns"),
     ],
 )  # fmt: skip
 def test_each_end_is_an_error_of_its_kind(stop: PromptoptError, kind: type[PromptoptError], said: str) -> None:

@@ -235,6 +235,17 @@ def test_a_layout_that_the_model_does_not_take_is_left_out_in_a_sentence(tmp_pat
         assert result.prompt.layout == "system"
 
 
+def test_where_the_start_itself_is_refused_the_same_command_alone_is_no_advice(tmp_path: Path) -> None:
+    def reply(request: Request) -> str:
+        raise RequestRefused("the server takes no such messages; use another layout")
+
+    line = str(search(tmp_path, Scripted(reply, name="mute"))).splitlines()[0]
+    assert line.startswith(
+        "Suspended: the server takes no such messages; use another layout; once that is mended, run the same command"
+    )
+    assert "again to go on" not in line
+
+
 @pytest.mark.slow
 def test_a_layout_that_is_refused_is_not_asked_again_where_all_else_is_worse(tmp_path: Path) -> None:
     refused: list[Content] = []

@@ -89,6 +89,11 @@ def test_read_only_home_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monk
     assert home() == file / "below"
 
 
+def test_a_folder_is_no_store_and_a_file_in_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"it is a folder, and a store is a file; name one in it, such as .*store\.db"):
+        Store(tmp_path)
+
+
 def test_store_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     Store(tmp_path / "store.db").close()
     engine = sql.create_engine(f"sqlite:///file:{tmp_path}/store.db?mode=ro&uri=true")

@@ -19,7 +19,14 @@ from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPoli
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
-from promptopt.models.server.wire import Failure, quoted, read_reply, require_tokens, response_format
+from promptopt.models.server.wire import (
+    Failure,
+    quoted,
+    read_reply,
+    require_tokens,
+    response_format,
+    without_tokens,
+)
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, messages_to_json, tools_of
 
@@ -172,11 +179,14 @@ class OpenAIModel:
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
-                # A 404 that names the model is about the model and not about the path.
-                if path == "/completions" and answer.status in (404, 405, 501) and self._model not in answer.message:
+                if request.logprobs and answer.refuses_logprobs:
+                    begun = f"{self._server.name} answered {answer.status} ({quoted(answer.message)}): it gives no"
+                    raise ConfigError(without_tokens(begun, f"openai/{self._model}"))
+                if path == "/completions" and answer.refuses_plain_text(self._model):
+                    status = answer.status
                     raise RequestRefused(
-                        f"{self._server.name} answered {answer.status} to a plain text: use a layout of chat messages, "
-                        f"or see that the base URL is right; most end in /v1"
+                        f"{self._server.name} answered {status} to a plain text: use a layout of chat messages, or "
+                        f"{self._server.advice(status if status in (401, 403) else 404)}"
                     )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:

@@ -30,7 +30,7 @@ _TOO_LONG = re.compile(
     r"|maximum (allowed |permitted )?(prompt|input)( size)? (is|of) \d"
     r"|max_(completion_)?tokens must be at least 1, got (-\d|0)"
     r"|(长度|上下文|字数)[^。\n]{0,20}(超|过长)|超[^。\n]{0,20}(长度|上下文|字数)|输入过长|(입력|컨텍스트)[^.\n]{0,30}초과|コンテキスト[^。\n]{0,30}超"
-    r"|range of input length should be|please reduce the length|expected maxLength: \d|string_too_long"
+    r"|range of input length should be|please reduce the length|expected maxLength: \d|string[_ ]too[_ ]long"
     r"|(exceeds?|over|above) (the )?max(imum)? length|max(imum)? input characters|input is too (large|long) to process"
     r"|dépasse la longueur maximale|(Eingabe|Prompt|Anfrage) ist zu lang|превышен\w*[^.!?\n]{0,60}(токен|контекст)"
     rf"|{_LENGTHS}[^!?\n]{{0,120}}{_EXCEEDS}|{_EXCEEDS}[^!?\n]{{0,120}}{_LENGTHS}",
@@ -82,9 +82,22 @@ _ROLES = re.compile(
     r"(system|developer)['\"]? ?(role|message|instruction|prompt)s?[^.!?\n]{0,60}"
     r"(not (supported|allowed|enabled|accepted|available)|unsupported|isn't supported)"
     r"|(unsupported|unexpected|unknown|invalid)[^.!?\n]{0,30}\brole|roles must alternate|only user and assistant roles"
-    r"|\brole\b[^.!?\n]{0,60}(should be|must be|is not one of)|'(system|developer)' is not one of",
+    r"|\brole\b[^.!?\n]{0,60}(should be|must be|is not one of)|'(system|developer)' is not one of"
+    # A parameter is named as a path: messages[0].role.
+    r"|\brole\b[^.!?\n]{0,30}((does not|doesn't|do not) (support|accept|allow|take)|not (supported|allowed|accepted))"
+    r"|invalid value: ['\"]?(system|developer|assistant)\b|\balternate between\b"
+    r"|(does not|doesn't|cannot) (support|accept|allow|take)( an?| the| any)? ['\"]?(system|developer|assistant)\b",
     re.IGNORECASE,
 )
+_PATH = re.compile(r"\b(completions?|chat|endpoints?|paths?|routes?)\b", re.IGNORECASE)
+_TURNS = re.compile(
+    r"(unexpected|unsupported|unknown|invalid (role|value)|(does not|doesn't) (support|accept|allow|take))"
+    r"[^!?\n]{0,40}\bassistant\b"
+    r"|\bassistant\b['\"]?[^.!?\n]{0,30}\b(is not|are not|isn't|not|unsupported)\b",
+    re.IGNORECASE,
+)
+"""What is refused is a reply among the messages: a demonstration that is a turn of its own."""
+_SCOPE = re.compile(r"\bscopes?\b|permission", re.IGNORECASE)
 _FINISHES: dict[str, Finish] = {
     "length": "length", "max_tokens": "length", "max_output_tokens": "length", "model_length": "length",
     "max_new_tokens": "length", "max_length": "length", "model_context_window_exceeded": "length",
@@ -153,6 +166,24 @@ def outcome_of(status: int, described: str) -> Finish | None:
 def refuses_roles(described: str) -> bool:
     """Whether a server says that it takes no messages by one of the roles, or not in this order."""
     return _ROLES.search(described) is not None
+
+
+def refuses_turns(said: str) -> bool:
+    """Whether it is a reply among the messages that a server takes no role for: what a demonstration may be."""
+    return _TURNS.search(said) is not None
+
+
+def refuses_path(status: int, said: str, model: str) -> bool:
+    """Whether a server that refuses a request for good means the path that it went to, not the key or the model.
+
+    Gateways answer 403 for every path that they do not pass on, and a key's scope may leave one out.
+    """
+    without_model = said.replace(model, "")
+    if status == 401:
+        return _PATH.search(without_model) is not None or _SCOPE.search(without_model) is not None
+    if status in (403, 404):
+        return model not in said or _PATH.search(without_model) is not None
+    return status in (405, 410, 501)
 
 
 def says_rate(described: str) -> bool:

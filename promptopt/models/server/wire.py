@@ -19,7 +19,9 @@ from promptopt.models.server.refusals import (
     finish_of,
     outcome_of,
     plain_reason,
+    refuses_path,
     refuses_roles,
+    refuses_turns,
     says_rate,
     tells_nothing,
 )
@@ -38,6 +40,7 @@ _REFUSES = re.compile(
     r"|cannot (both )?be (set|specified|used|changed|modified)|not be set",
     re.IGNORECASE,
 )
+_LOGPROBS = re.compile(r"log_?prob", re.IGNORECASE)
 _STREAMS_ONLY = re.compile(
     r"(only|must|required?|please|enable|support)[^.!?\n]{0,60}\bstream(ing)?\b"
     r"|\bstream(ing)?\b[^.!?\n]{0,60}(only|must|required|enabled?|true)",
@@ -89,6 +92,21 @@ class Failure:
         """Whether the server takes no `parameter`, or only its default."""
         return self.names(parameter) and _REFUSES.search(f"{self.code} {self.message}") is not None
 
+    @property
+    def refuses_logprobs(self) -> bool:
+        """Whether the server gives this model's log-probabilities to nobody."""
+        said = f"{self.code} {self.param} {self.message}"
+        return (
+            self.status in (400, 403, 404, 422)
+            and _LOGPROBS.search(said) is not None
+            and (_REFUSES.search(said) is not None or "not enabled" in said)
+        )
+
+    def refuses_plain_text(self, model: str) -> bool:
+        """Whether it is about the path of plain texts, and not about the key, the model or one request."""
+        settled = outcome_of(self.status, f"{self.code} {self.message}") is not None or says_rate(self.message)
+        return not settled and refuses_path(self.status, self.message, model)
+
     def settle(self, server: str, advice: str) -> Reply:
         """The reply that this failure amounts to, where the request itself is to blame for good.
 
@@ -101,9 +119,11 @@ class Failure:
             # What the server will not read is an outcome of this prompt, to be stored; retrying would not change it.
             return Reply("", outcome)
         if self.status >= 400 and self.status not in (401, 402, 404, 429) and refuses_roles(described):
+            turns = refuses_turns(self.message)
+            layout = "one whose demonstrations stand in the text" if turns else "a layout without a system message"
             raise RequestRefused(
-                f"{server} answered {self.status} ({shown}): this model takes no such messages; use a layout without "
-                f"a system message (`promptopt evaluate --layouts` tries them all)"
+                f"{server} answered {self.status} ({shown}): this model takes no such messages; use {layout} "
+                f"(`promptopt evaluate --layouts` tries them all)"
             )
         slower = self.status == 429 or (self.status in (400, 403, 422) and says_rate(described))
         # 424 and 499: a server behind this one failed, or hung up.
@@ -280,10 +300,15 @@ def as_object(value: object) -> dict[str, Any]:
 def require_tokens(reply: Reply, request: Request, server: str, model: str) -> None:
     """Raises ConfigError where log-probabilities were asked of a server that does not give them."""
     if request.logprobs and reply.text and reply.finish in ("stop", "length") and not reply.tokens:
-        raise ConfigError(
-            f"{server} gave no log-probabilities for the model {model!r}; OpenAI's chat models, vLLM, the server of "
-            f"llama.cpp and the embedded engine have them: use one of these, or the evaluator 'generation'"
-        )
+        raise ConfigError(without_tokens(f"{server} gave no", model))
+
+
+def without_tokens(begun: str, model: str) -> str:
+    """What a user can do where a model's log-probabilities are not to be had; `begun`: up to that word."""
+    return (
+        f"{begun} log-probabilities for the model {model!r}; OpenAI's chat models, vLLM, the server of llama.cpp and "
+        f"the embedded engine have them: use one of these, or the evaluator 'generation'"
+    )
 
 
 def _texts(request: Request) -> Sequence[str]:

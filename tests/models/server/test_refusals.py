@@ -36,6 +36,7 @@ TOO_LONG = [
     (400, "Malformed input request: expected maxLength: 2048, actual: 3000, please reformat your input and try again."),
     (400, "1261 Prompt exceeds max length"),
     (400, "the max input characters is 20000"),
+    (400, "Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576"),
     (400, "La requête dépasse la longueur maximale du contexte (8192 jetons)."),
     (500, "context shift is disabled"),
     (500, "input is too large to process. increase the physical batch size"),
