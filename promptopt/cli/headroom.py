@@ -77,6 +77,7 @@ def as_text(found: Headroom) -> str:
         f"{found.task} with {found.model}, {counted(found.spent.calls, 'call')} ({found.paid.calls:,} paid now)",
         "",
         words.columns(rows, right=(1, 2, 3, 4, 5)),
+        *(f"layout {name} is left out: {why}" for name, why in found.left_out),
         "",
         f"{100 * (found.start.unreadable + found.start.cut) / found.start.n:.0f} % of the start's answers could not be "
         f"read or were cut.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.arguments import checked
-from promptopt.binding.evaluator import bind_evaluator
+from promptopt.binding.evaluator import bind_evaluator, rebound
 from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
@@ -30,6 +30,7 @@ from promptopt.protocols import Evaluator, Model
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
+from promptopt.run.refused_layouts import refused
 from promptopt.stats import mean_interval, smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
@@ -61,7 +62,8 @@ class Ceiling:
 class Headroom:
     """What there is to gain, and what of it the sealed test could show.
 
-    `layouts`: other layouts, the best first. `voted`: the majority of several replies; None where nothing was sampled.
+    `layouts`: other layouts, the best first. `left_out`: those that the model takes no requests in, and why.
+    `voted`: the majority of several replies; None where nothing was sampled.
     `anyone`: the share of examples that any of these got right. `picked`: the best of a dozen paraphrases and
     demonstrations, picked on one half of the examples and scored on the other, in turn; None where there were none.
     `smallest`: the smallest true gain that the `test` examples find four times in five. `needed`: test examples that
@@ -72,6 +74,7 @@ class Headroom:
     model: str
     start: Measured
     layouts: tuple[tuple[str, Measured], ...]
+    left_out: tuple[tuple[str, str], ...]
     voted: Ceiling | None
     anyone: float | None
     picked: Ceiling | None
@@ -114,7 +117,8 @@ def headroom(
         doors: list[Door] = []
 
         def on(laid_out: Task) -> Run:
-            guide = bind_evaluator(evaluator, laid_out)
+            # One that was made for the task would ask in its layout, and at its temperature, whatever is looked at.
+            guide = bind_evaluator(rebound(evaluator, bound, laid_out), laid_out)
             stop = stopping(budget, begun, interrupt)
             # Each layout is a run of its own, so what the earlier ones took is taken off its caps.
             run, door = looking(laid_out, guide, models, store, _left(budget, doors), seed, stop)
@@ -128,16 +132,18 @@ def headroom(
                 too_little = f"{stop}, which is too little to say anything; some 400 evaluations are enough; raise it"
                 raise ConfigError(too_little) from stop
         spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))
-        start, layouts, voted, anyone, picked = found
+        start, (layouts, left_out), voted, anyone, picked = found
         units = units_of(bound.test)
         smallest, needed = smallest_detectable(units), _needed()
         return Headroom(
-            bound.name, models["task"].name, start, layouts, voted, anyone, picked, units, smallest, needed, spent,
-            paid, _advice(start, layouts, voted, picked, smallest, needed),
+            bound.name, models["task"].name, start, layouts, left_out, voted, anyone, picked, units, smallest, needed,
+            spent, paid, _advice(start, layouts, voted, picked, smallest, needed),
         )  # fmt: skip
 
 
-Found = tuple[Measured, tuple[tuple[str, Measured], ...], Ceiling | None, float | None, Ceiling | None]
+Layouts = tuple[tuple[tuple[str, Measured], ...], tuple[tuple[str, str], ...]]
+"""(name, score) of other layouts, the best first; (name, reason) of those that the model takes no requests in."""
+Found = tuple[Measured, Layouts, Ceiling | None, float | None, Ceiling | None]
 
 
 def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
@@ -147,22 +153,31 @@ def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
     start = measured(own, [example.group for example in examples])
     if start is None:
         raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
-    layouts: list[tuple[str, Measured]] = []
+    voted, anyone = _voted(task, on, own)
+    return start, _laid_out(task, on, examples[0]), voted, anyone, _picked(run)
+
+
+def _laid_out(task: Task, on: Callable[[Task], Run], example: Example) -> Layouts:
+    found: list[tuple[str, Measured]] = []
+    left_out: list[tuple[str, str]] = []
     # What reads the same needs no scoring: layouts differ in demonstrations too, and the start may have none.
-    read = {task.render(task.initial, examples[0])[0]}
+    read = {task.render(task.initial, example)[0]}
     for layout in task.layouts:
         other = task.with_layout(layout.name)
-        content = other.render(other.initial, examples[0])[0]
+        content = other.render(other.initial, example)[0]
         if content in read:
             continue
         read.add(content)
         laid = on(other)
+        why = refused(laid, laid.initial, laid.dev[0])
+        if why is not None:
+            left_out.append((layout.name, why))
+            continue
         known = measured(laid.evaluate([laid.initial], laid.dev[:LAYOUT])[laid.initial])
-        layouts += [] if known is None else [(layout.name, known)]
+        found += [] if known is None else [(layout.name, known)]
     # Stable: layouts that score alike stay in the task's order.
-    layouts.sort(key=lambda pair: -pair[1].score)
-    voted, anyone = _voted(task, on, own)
-    return start, tuple(layouts), voted, anyone, _picked(run)
+    found.sort(key=lambda pair: -pair[1].score)
+    return tuple(found), tuple(left_out)
 
 
 def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple[Ceiling | None, float | None]:

@@ -11,13 +11,15 @@ import pytest
 
 from promptopt.binding.models import Models
 from promptopt.comparison.headroom import Headroom, headroom
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
+from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
 from promptopt.stats import smallest_detectable
 from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform
-from promptopt.types import Request
+from promptopt.types import Example, Request
 
 
 def looked(store: Path | Store, base: float = 0.5, gain: float = 0.4, **changes: Any) -> Headroom:
@@ -105,3 +107,24 @@ def test_caps_and_outages_are_said_in_a_sentence(tmp_path: Path) -> None:
     dead = Scripted(lambda _: "yes", fail_at=5, error=BackendError("nobody answers"))
     with pytest.raises(BackendError, match="nobody answers; run the same command again to go on"):
         looked(tmp_path / "b.db", model=dead)
+
+
+def test_an_evaluator_that_was_made_for_the_task_asks_in_every_layout_and_draws_the_votes(tmp_path: Path) -> None:
+    seen: dict[str, set[float]] = {}
+
+    def answer(request: Request) -> str:
+        form = "text" if isinstance(request.content, str) else request.content[0].role
+        seen.setdefault(form, set()).add(request.sampling.temperature)
+        if form == "text":
+            raise RequestRefused("the server takes no plain text")
+        return "no" if form == "system" else "yes"
+
+    examples = [Example.of("no", question=f"item {number}") for number in range(60)]
+    task = Task.from_examples(examples, prompt="Answer it.", labels=("no", "yes"), metric="exact", name="forms")
+    found = looked(
+        tmp_path / "s.db", task=task, model=Scripted(answer, name="by form"), evaluator=Generation.for_task(task)
+    )
+    assert [(name, score.score) for name, score in found.layouts] == [("system", 1.0)]
+    assert found.left_out == (("text", "the server takes no plain text"),)
+    assert found.start.score == 0.0
+    assert seen["user"] == {0.0, 0.7}
