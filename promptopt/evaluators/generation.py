@@ -27,6 +27,7 @@ SHOWN = 200
 TOO_LONG = "the prompt is too long for the model's context"
 CUT = "the reply was cut off at"
 UNANSWERED = "the model did not answer"
+THINKING = "the thinking in the reply never ended"
 """How the feedback on an unreadable reply begins, by its cause."""
 ENDLESS = "a regular expression did not end on the reply"
 _Key = tuple[str, str, str, tuple[str, ...], tuple[Demand, ...]]
@@ -224,7 +225,7 @@ class Generation:
     def _unreadable(self, reply: Reply) -> str:
         if spoken(reply.text) is None:
             cut = f" and was cut off at {self.task.sampling.max_tokens} tokens" if reply.finish == "length" else ""
-            return f"the thinking in the reply never ended{cut}, so there is no answer"
+            return f"{THINKING}{cut}, so there is no answer"
         if reply.finish == "length":
             return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from promptopt.evaluators.generation import TOO_LONG, UNANSWERED
+from promptopt.evaluators.generation import THINKING, TOO_LONG, UNANSWERED
 from promptopt.evaluators.judge_reply import reason_in
 from promptopt.protocols import Ask, JudgedTask, Role, Task
 from promptopt.text import counted, shorten
@@ -63,7 +63,7 @@ def unusable(reply: Reply) -> Score | None:
         return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
     said = spoken(reply.written)
     if said is None:
-        return Score(0.0, reply.text, parsed=False, feedback="the thinking in the reply never ended")
+        return Score(0.0, reply.text, parsed=False, feedback=THINKING)
     if not said.strip():
         cause = f"{UNANSWERED} ({reply.finish})" if reply.finish in ("filter", "refusal") else "the reply is empty"
         return Score(0.0, reply.text, parsed=False, feedback=cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from promptopt.evaluators.generation import CUT, TOO_LONG, UNANSWERED
+from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
 from promptopt.programs.evaluator import FAILED
 from promptopt.types import Cell, Prompt, Score
 
@@ -47,20 +47,23 @@ class FirstReplies:
         cause = self._causes.most_common(1)[0][0]
         return (
             f"{unread} of the first {FIRST} replies to the start prompt are cut short or hold no readable answer "
-            f"(mostly: {cause}); {self._advice(cause)}"
+            f"(mostly: {cause}); {advice(cause, self._max_tokens)}"
         )
 
-    def _advice(self, cause: str) -> str:
-        if cause.startswith(CUT):
-            return (
-                f"raise the task's max_tokens, now {self._max_tokens}; a model that thinks before it answers needs "
-                f"thousands, or thinking turned off"
-            )
-        if cause.startswith(TOO_LONG):
-            return "shorten the start prompt or its demonstrations, or name a model with a longer context"
-        if cause.startswith(UNANSWERED):
-            return "the model declines this task: name another model, or say in the prompt what the answers are for"
+
+def advice(cause: str, max_tokens: int) -> str:
+    """What to change where most replies are unreadable for `cause`, a feedback; `max_tokens`: the cap of a reply."""
+    # Thinking that never ends was cut off as well, whatever the server calls it.
+    if cause.startswith((CUT, THINKING)):
         return (
-            "change how the task reads an answer, or say in the prompt how to give it; `promptopt evaluate --layouts` "
-            "ranks the task's layouts"
+            f"raise the task's max_tokens, now {max_tokens}; a model that thinks before it answers needs thousands, or "
+            f"thinking turned off"
         )
+    if cause.startswith(TOO_LONG):
+        return "shorten the start prompt or its demonstrations, or name a model with a longer context"
+    if cause.startswith(UNANSWERED):
+        return "the model declines this task: name another model, or say in the prompt what the answers are for"
+    return (
+        "change how the task reads an answer, or say in the prompt how to give it; `promptopt evaluate --layouts` "
+        "ranks the task's layouts"
+    )

@@ -151,6 +151,23 @@ def test_more_than_a_fifth_of_unreadable_replies_is_answered_with_a_line_on_the_
     assert any("5 of the first 20 replies hold no readable answer" in each for each in warnings) is tried
 
 
+@pytest.mark.parametrize(
+    ("said", "advised"),
+    [
+        (
+            "<think>\nThe user wants",
+            "the thinking in the reply never ended, so there is no answer); raise the task's max",
+        ),
+        ("who knows", "no answer could be read: expected one of no, yes); change how the task reads an answer"),
+    ],
+)
+def test_a_short_look_says_what_to_change_before_the_search_is_paid_for(
+    tmp_path: Path, said: str, advised: str
+) -> None:
+    warnings = looked(tmp_path, Looking(8), lambda n: said)
+    assert any(f"8 of the first 8 replies hold no readable answer (mostly: {advised}" in each for each in warnings)
+
+
 @pytest.mark.parametrize(("look", "spent"), [(20, 20 + 2 * 10), (7, 7 + 2 * 3), (5, 5 + 2 * 3), (3, 3 + 2 * 3), (2, 2)])
 def test_two_other_layouts_share_the_look_of_the_start_three_examples_each_at_least(
     tmp_path: Path, look: int, spent: int

@@ -46,6 +46,9 @@ def test_other_prompts_are_not_the_starts() -> None:
     [
         (unread("the reply was cut off at 16 tokens before an answer could be read"), "max_tokens, now 16"),
         (Score(0.0, feedback="answered Well, expected yes (the reply was cut off at 16 tokens)"), "max_tokens, now 16"),
+        (unread("the thinking in the reply never ended and was cut off at 16 tokens, so there is no answer"), "now 16"),
+        (unread("the thinking in the reply never ended, so there is no answer"), "thinking turned off"),
+        (unread("the thinking in the reply never ended"), "max_tokens, now 16"),
         (unread("the prompt is too long for the model's context"), "longer context"),
         (unread("the model did not answer (filter): expected yes"), "another model"),
     ],

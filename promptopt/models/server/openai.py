@@ -185,8 +185,8 @@ class OpenAIModel:
                 if path == "/completions" and answer.refuses_plain_text(self._model):
                     status = answer.status
                     raise RequestRefused(
-                        f"{self._server.name} answered {status} to a plain text: use a layout of chat messages, or "
-                        f"{self._server.advice(status if status in (401, 403) else 404)}"
+                        f"{self._server.name} answered {status} to a plain text: use a layout of chat messages; if "
+                        f"these are refused too, {self._server.advice(status if status in (401, 403) else 404)}"
                     )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
             if known != self._dialect:

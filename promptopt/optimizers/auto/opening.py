@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.optimizers.auto.operators import with_answer_line
 from promptopt.optimizers.auto.plan import Generations
+from promptopt.programs.evaluator import FAILED
 from promptopt.run import Run
+from promptopt.run.first_replies import FIRST, advice
 from promptopt.run.refused_layouts import refused
 from promptopt.tasks.layouts import read_apart
 from promptopt.tasks.task import Task
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal, Score
 
 FAULTLESS = 0.98
 """A start that scores so much leaves nothing to be found."""
@@ -56,7 +59,8 @@ def opened(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
     unreadable = sum(not score.parsed for score in scores)
     first: list[Proposal] = []
     if unreadable > UNREADABLE * plan.look:
-        run.warn(f"{unreadable} of the first {counted(plan.look, 'reply', 'replies')} hold no readable answer")
+        seen_so_far = counted(plan.look, "reply", "replies")
+        run.warn(f"{unreadable} of the first {seen_so_far} hold no readable answer{_why(run, scores)}")
         first = [
             Proposal(
                 with_answer_line(run.task.labels, each, run.task.editable), (each,), "rewrite",
@@ -65,6 +69,17 @@ def opened(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
             for each in elite
         ]  # fmt: skip
     return Beginning(elite, first)
+
+
+def _why(run: Run, scores: Sequence[Score]) -> str:
+    """Why most of the unreadable replies are, and what to change; nothing where the run says so of more replies."""
+    if len(scores) >= FIRST:
+        return ""
+    ((cause, _),) = Counter(score.feedback for score in scores if not score.parsed).most_common(1)
+    # A program that failed says nothing of replies.
+    if not cause or cause.startswith(FAILED):
+        return ""
+    return f" (mostly: {cause}); {advice(cause, run.task.sampling.max_tokens)}"
 
 
 def _others(run: Run) -> list[Prompt]:

@@ -67,7 +67,7 @@ def test_where_turns_of_the_assistant_are_refused_another_place_for_demonstratio
 def test_a_server_without_plain_texts_refuses_a_layout_and_not_the_run(opened: Opening, status: int, said: str) -> None:
     _, model = opened(lambda asked: echo(asked) if "messages" in asked.payload else failure(status, said))
     with pytest.raises(
-        RequestRefused, match=f"answered {status} .*to a plain text: use a layout of chat messages, or "
+        RequestRefused, match=f"answered {status} .*to a plain text: use a layout of chat messages; if these"
     ):
         ask(model, Request("x"))
     assert [each.text for each in ask(model, chat("x"))] == ["x"]
