@@ -121,6 +121,14 @@ def test_a_faultless_start_is_confirmed_on_a_quarter_of_the_search_at_most(
     assert any(f"the start is right on 100% of {sure} training examples" in each for each in warnings)
 
 
+def test_a_start_that_is_right_on_a_few_is_not_called_faultless(tmp_path: Path) -> None:
+    method = Looking(2, 40)
+    warnings = looked(tmp_path, method, lambda _: "yes")
+    assert method.found is not None
+    assert method.spent == 2
+    assert not any("nothing to be found" in each for each in warnings)
+
+
 def test_a_start_is_faultless_from_ninety_eight_of_a_hundred_on(tmp_path: Path) -> None:
     # One of the fifty that confirm is wrong, then two of them.
     one, two = Looking(20, 200), Looking(20, 200)
