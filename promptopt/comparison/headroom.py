@@ -34,6 +34,7 @@ from promptopt.run.refused_layouts import refused
 from promptopt.stats import mean_interval, smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 START, LAYOUT, VOTED, PICKED = 50, 25, 20, 16
@@ -129,8 +130,7 @@ def headroom(
             try:
                 found = _looked(bound, on)
             except BudgetSpent as stop:
-                too_little = f"{stop}, which is too little to say anything; some 400 evaluations are enough; raise it"
-                raise ConfigError(too_little) from stop
+                raise ConfigError(_too_little(_sum([door.spent for door in doors]))) from stop
         spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))
         start, (layouts, left_out), voted, anyone, picked = found
         units = units_of(bound.test)
@@ -153,8 +153,10 @@ def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
     start = measured(own, [example.group for example in examples])
     if start is None:
         raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
+    # Before the other runs: each of them gets what those before it have left of the caps.
+    picked = _picked(run)
     voted, anyone = _voted(task, on, own)
-    return start, _laid_out(task, on, examples[0]), voted, anyone, _picked(run)
+    return start, _laid_out(task, on, examples[0]), voted, anyone, picked
 
 
 def _laid_out(task: Task, on: Callable[[Task], Run], example: Example) -> Layouts:
@@ -251,6 +253,12 @@ def _needed() -> int:
     return low
 
 
+def _too_little(spent: Ledger) -> str:
+    """`spent`: by all runs, for the one that met the cap was given what the others had left."""
+    calls = counted(spent.calls, "call is", "calls are")
+    return f"{calls} spent, which is too little to say anything; some 400 evaluations are enough; raise the cap"
+
+
 def _mean(values: Sequence[float]) -> float:
     finite = [value for value in values if math.isfinite(value)]
     return math.fsum(finite) / len(finite) if finite else math.nan
@@ -279,6 +287,8 @@ def _sum(ledgers: Sequence[Ledger]) -> Ledger:
 
 UNREADABLE, LAYOUT_GAIN, FULL = 0.10, 0.05, 0.97
 """Shares from which unreadable answers, another layout, and a start that is right come first in the advice. Ours."""
+ENOUGH = 20
+"""Dev examples from which on a start that is right on them leaves nothing to find. Ours."""
 
 
 def _advice(
@@ -299,6 +309,11 @@ def _advice(
     # By the lower end: the best of several layouts is ahead by luck alone, too.
     if layouts and layouts[0][1].ci95[0] > start.score + LAYOUT_GAIN:
         return f"Try the layout {layouts[0][0]!r} first: it is worth more than the one in use, and costs no search."
+    if start.score >= FULL and start.n < ENOUGH:
+        return (
+            f"Gather dev examples first: the start is right on nearly all of the {start.n}, which are too few to say "
+            f"whether there is something left to find."
+        )
     if start.score >= FULL:
         return "Keep your prompt: the start is right on nearly all examples, and a search has nothing left to find."
     rooms = [each.score - each.start for each in (voted, picked) if each is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def test_a_majority_of_replies_can_be_right_where_one_is_not(tmp_path: Path) -> 
     ("changes", "said"),
     [
         ({"base": 1.0, "gain": 0.0}, "Keep your prompt"),
+        ({"base": 1.0, "gain": 0.0, "task": planted_task(dev=9)}, "right on nearly all of the 9, which are too few"),
         ({"test": 5}, "these can show no gain at all"),
         ({"gain": 0.0, "test": 30}, "Gather test examples"),
     ],
@@ -128,3 +130,16 @@ def test_an_evaluator_that_was_made_for_the_task_asks_in_every_layout_and_draws_
     assert found.left_out == (("text", "the server takes no plain text"),)
     assert found.start.score == 0.0
     assert seen["user"] == {0.0, 0.7}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", [210, 230, 250])
+def test_no_part_of_it_goes_over_a_cap(calls: int, tmp_path: Path) -> None:
+    examples = [Example.of(("no", "yes")[number % 2], question=f"item {number}") for number in range(200)]
+    task = Task.from_examples(examples, prompt="Answer it.", labels=("no", "yes"), metric="exact", name="forms")
+    with Store(tmp_path / "s.db") as store:
+        # What is too little ends in an error, and what was paid for by then counts as well.
+        with suppress(ConfigError):
+            assert looked(store, task=task, budget=Budget(calls=calls)).spent.calls <= calls
+        whole = looked(store, task=task)
+    assert whole.spent.calls - whole.paid.calls <= calls
