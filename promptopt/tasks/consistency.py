@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from promptopt.digits import decimal_comma
@@ -104,11 +105,14 @@ def check_targets(task: Task, examples: Iterable[Example]) -> None:
     """Raises DataError where there are labels and a target is none of them, or the metric needs demands that lack."""
     wanting = task.metric == "demands"
     bare: list[Example] = []
+    strange: list[str] = []
     for example in examples if task.labels or wanting else ():
         if task.labels and example.target not in task.labels:
-            raise DataError(f"task {task.name!r}: {UnknownName('label', example.target, task.labels)}")
+            strange.append(example.target)
         if wanting and not example.demands:
             bare.append(example)
+    if strange:
+        raise DataError(f"task {task.name!r}: {_of_strange(strange, task.labels)}")
     if bare:
         shown = shorten(" ".join(value for _, value in bare[0].fields), 60)
         raise DataError(
@@ -123,4 +127,16 @@ def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> t
         return ()
     return (
         "the targets write decimals with a comma, so 1,234 in a reply is read as 1 and a fraction, 1.234 as thousands",
+    )
+
+
+def _of_strange(targets: Sequence[str], labels: Sequence[str]) -> str:
+    """What is wrong with targets that are no labels: data and labels may both be misspelt."""
+    first = targets[0]
+    near = get_close_matches(first, labels, n=1)
+    known = f"the nearest is {near[0]!r}" if near else f"they are {shorten(', '.join(labels), 100)}"
+    count = counted(targets.count(first), "example has", "examples have")
+    return (
+        f"{count} the target {shorten(first, 60)!r}, which is none of the labels ({known}); correct the data or the "
+        f"labels"
     )

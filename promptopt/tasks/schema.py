@@ -8,7 +8,8 @@ from __future__ import annotations
 import reprlib
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -241,8 +242,7 @@ def check_table(path: Path, table: Mapping[str, Any]) -> None:
         _adapter().validate_python(table)
     except ValidationError as cause:
         found = [_Fault.of(table, error["type"], error["loc"]) for error in cause.errors(include_url=False)]
-        # Of the forms that a key may have, the one is meant that the file comes nearest to.
-        raise max(found, key=lambda fault: len(fault.keys)).sentence(path) from None
+        raise _first(found).sentence(path) from None
 
 
 _adapter = cache(lambda: TypeAdapter(TaskTable))  # some 20 ms
@@ -283,6 +283,18 @@ class _Fault(typing.NamedTuple):
         return ConfigError(
             f"{path}: {_written(self.keys)} is {found}, expected {_in_words(self.hint)}; correct it there"
         )
+
+
+def _first(found: Sequence[_Fault]) -> _Fault:
+    """The fault to tell: a key that is misspelt says more than that the right one is missing."""
+    # Of the forms that a key may have, the one is meant that the file comes nearest to.
+    deepest = max(len(fault.keys) for fault in found)
+    near = [fault for fault in found if len(fault.keys) == deepest]
+    missing = [str(fault.keys[-1]) for fault in near if fault.kind == "missing"]
+    misspelt = [
+        fault for fault in near if fault.kind == "extra_forbidden" and get_close_matches(str(fault.keys[-1]), missing)
+    ]
+    return [*misspelt, *near][0]
 
 
 _NOUNS = {"contract": "contract clause", "splits": "split", "home": "split", "hub": "split", "sha256": "split",

@@ -128,7 +128,8 @@ BARE = Layout("bare", text="{instruction}")
     [
         ({"examples": ()}, DataError, "there are no examples"),
         ({"examples": (*EXAMPLES, Example.of("ham", mail="x"))}, DataError, "needs the same fields"),
-        ({"examples": (*EXAMPLES, Example.of("spamm", text="x"))}, DataError, "no label is named 'spamm'; did you"),
+        ({"examples": (*EXAMPLES, Example.of("spamm", text="x"))}, DataError,
+         r"the target 'spamm', which is none of the labels \(the nearest is 'spam'\)"),
         ({"examples": (Example.of("ham", instruction="x"),)}, ConfigError, "'instruction' has the name of a prompt"),
         ({"layout": BARE}, ConfigError, r"layout 'bare' does not show \{text\}"),
         ({"prompt": "bad\x07"}, ConfigError, r"its own start prompt breaks the contract \(control character U\+0007\)"),
