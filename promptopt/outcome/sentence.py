@@ -137,7 +137,7 @@ def _unproposed(report: Report) -> str:
     advice = (
         "raise the max_tokens of the proposer's replies (`promptopt methods show METHOD` names the setting)"
         if 2 * cut >= sum(rejected.values())
-        else "name another proposer, with --proposer"
+        else "name another proposer (`--proposer`; in Python, `proposer=`)"
     )
     return f"no reply of the proposer was a prompt that can be used ({reasons}); {advice}"
 

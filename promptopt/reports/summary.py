@@ -182,7 +182,7 @@ def _use(report: Report, *, exports: bool, again: bool) -> str:
         return f"Run {run}"
     seen = ["See it:", f"promptopt runs show {run}", "this again"]
     # Nothing is to be used where the start stays, and nobody is told to use what was not shown to be better.
-    use = "Use it:" if report["verdict"] == "better" else "Take it:"
+    use = "Use it:" if report["verdict"] == "better" else "To try it:"
     rows = [
         [use, f"promptopt runs export {run} --out prompt.txt", "the whole pattern, with the place of the input"],
         ["", f"promptopt runs export {run} --out prompt.py", "then in Python: from prompt import messages"],

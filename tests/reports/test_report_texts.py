@@ -131,7 +131,7 @@ def test_a_winner_is_to_be_used_one_without_evidence_can_be_taken_and_a_start_st
     assert "Use it:  promptopt runs export" in summarise(BETTER)
     unproven = summarise(changed(verdict="no_evidence"))
     assert "Use it:" not in unproven
-    assert "Take it:  promptopt runs export" in unproven
+    assert "To try it:  promptopt runs export" in unproven
     kept = summarise(changed(verdict="no_evidence", best={**BETTER["best"], "prompt_id": BETTER["start"]["prompt_id"]}))
     assert "runs export" not in kept
     assert "See it:" in kept
