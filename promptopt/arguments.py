@@ -6,6 +6,7 @@ an object for its attributes may load a model.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import reprlib
@@ -54,12 +55,22 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         unknown = next((name for name in kwargs if name not in signature.parameters), None)
         # `bind` would raise a TypeError of its own, without the name that was meant.
         if unknown is not None:
-            raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters)
+            meant = _of_a_parameter(function, unknown)
+            raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters, meant=meant)
         for name, value in signature.bind(*args, **kwargs).arguments.items():
             _check(function, function.__qualname__.removesuffix(".__init__"), name, value, signature.parameters)
         return function(*args, **kwargs)
 
     return call
+
+
+def _of_a_parameter(function: Callable[..., object], name: str) -> str:
+    """How the argument is given, where it is a field of what a parameter takes: "model=Models(base_url=…)"; or ""."""
+    for parameter, hint in _hints(function).items():
+        for arm in (hint, *typing.get_args(hint)):
+            if isinstance(arm, type) and dataclasses.is_dataclass(arm) and name in _parameters(arm):
+                return f"{parameter}={arm.__name__}({name}=…)"
+    return ""
 
 
 def check_fields(owner: object) -> None:

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from promptopt.operators.losses import paired, scorable
 from promptopt.operators.marks import refuse_unfilled
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion, by_judge
-from promptopt.outcome.looks import Look, look_at
+from promptopt.outcome.looks import Look, look_ahead, look_at
 from promptopt.outcome.result import Measured, Verdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
@@ -42,8 +42,9 @@ from promptopt.types import Example, Prompt, Score, ScoreMatrix
 class Evaluation:
     """What one prompt scores on one split. `scores` are in the order of `examples`.
 
-    `look`: which look at the sealed examples this was, where the split is the test. `judged`: the scores are a judge's
-    word, in whole or in part. `by_role`: `spent` by the role of the model that was asked.
+    `look`: which look at the sealed examples this was, where the split is the test; `next_look`: the one that shows
+    something new after it. `judged`: the scores are a judge's word, in whole or in part. `by_role`: `spent` by the role
+    of the model that was asked.
     """
 
     task: str
@@ -60,6 +61,7 @@ class Evaluation:
     look: Look | None = None
     judged: bool = False
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
+    next_look: Look | None = None
 
 
 @checked
@@ -81,6 +83,43 @@ def evaluate(
 
     Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
     """
+    with opened(store) as store:
+        found = unlooked(
+            task, prompt, model=model, evaluator=evaluator, split=split, budget=budget, seed=seed, store=store,
+            interrupt=interrupt,
+        )  # fmt: skip
+        return as_one_look([found], store)[0] if split == "test" else found
+
+
+def as_one_look(evaluations: Sequence[Evaluation], store: Store | str | Path | None = None) -> list[Evaluation]:
+    """Evaluations of one comparison on the test, entered as the one look that it is, by the examples all have scored.
+
+    Raises ConfigError where they share no example, StoreError.
+    """
+    rows = [dict(zip(each.examples, each.scores, strict=True)) for each in evaluations]
+    examples = [example for example in evaluations[0].examples if all(example in row for row in rows)]
+    if not examples:
+        raise ConfigError("the evaluations share no scored example; score the prompts on one split")
+    shown = [(each.prompt, [row[key] for key in examples]) for each, row in zip(evaluations, rows, strict=True)]
+    with opened(store) as store:
+        look = look_at(store.looks, (evaluations[0].model, evaluations[0].evaluator), examples, shown)
+        ahead = look_ahead(store.looks, examples)
+    return [replace(each, look=look, next_look=ahead) for each in evaluations]
+
+
+def unlooked(
+    task: str | Path | Task,
+    prompt: Prompt | None = None,
+    *,
+    model: str | Model | Models = "embedded",
+    evaluator: str | Evaluator | None = None,
+    split: str = "dev",
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> Evaluation:
+    """As `evaluate`, but no look is entered: who calls it on the test does so (`as_one_look`) before it is shown."""
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
     task = bind_task(task, seed, own_user=names_user(model))
@@ -99,18 +138,9 @@ def evaluate(
         matrix = _as_far_as_allowed(run, chosen, examples)
         result = _measured(matrix, chosen)
         judge = Criterion(search, models["task"], None).name
-        by, shown = (models["task"].name, judge), [(chosen, matrix[chosen])]
-        look = look_at(store.looks, by, matrix.examples, shown) if split == "test" else None
         return Evaluation(
-            task.name,
-            models["task"].name,
-            judge,
-            split,
-            chosen,
-            result,
-            matrix.examples,
-            tuple(matrix[chosen]),
-            door.spent, door.paid, run.warnings, look, by_judge(search), dict(door.by_role),
+            task.name, models["task"].name, judge, split, chosen, result, matrix.examples, tuple(matrix[chosen]),
+            door.spent, door.paid, run.warnings, None, by_judge(search), dict(door.by_role),
         )  # fmt: skip
 
 

@@ -90,3 +90,17 @@ def test_an_argument_that_is_misspelt_is_told_with_the_nearest_one() -> None:
 
     with pytest.raises(UnknownName, match=r"no argument of takes is named .buget.; did you mean .budget.\?"):
         takes(buget=3)  # pyright: ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    address: str = ""
+
+
+def test_a_field_of_what_a_parameter_takes_is_told_by_that_parameter() -> None:
+    @checked
+    def ask(task: str, model: str | Machines | None = None) -> None:
+        del task, model
+
+    with pytest.raises(UnknownName, match=r"named 'address'; did you mean model=Machines\(address=…\)"):
+        ask("x", address="http://127.0.0.1")  # type: ignore[call-arg]

@@ -117,7 +117,7 @@ def _checked(
     layout = "" if whole.layout is None else whole.layout.name
     # Once, where both are the same prompt: `found` then has one entry, which is first and last.
     wanted = [(layout, whole, each) for each in dict.fromkeys(prompts)]
-    found = [evaluation for _, evaluation in scored(config, wanted, "test", quiet)]
+    found = [evaluation for _, evaluation in scored(config, wanted, "test", quiet, together=True)]
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)
     # An example that must pass and is none of the test decides for itself alone, and no mean.
@@ -136,7 +136,7 @@ def _checked(
     return Checked(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
-        tuple(decisions), tuple(tested),
+        tuple(decisions), tuple(tested), after.look, after.next_look,
     )  # fmt: skip
 
 
@@ -236,7 +236,9 @@ def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:
 def _as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
     told = [{name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions]
     return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
-            "exit_code": code, "decisions": told}  # fmt: skip
+            "exit_code": code, "decisions": told,
+            "look": None if checked.look is None else asdict(checked.look),
+            "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
 
 
 def _as_text(checked: Checked, outcome: str) -> str:
@@ -246,7 +248,7 @@ def _as_text(checked: Checked, outcome: str) -> str:
             "inconclusive": "Not decided: the data does not show that it is no worse."}[outcome]  # fmt: skip
     rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
     head = f"{checked.task}, {len(checked.pairs)} examples, {checked.evaluator} on {checked.model}"
-    return f"{said}\n\n{head}\n\n{words.columns(rows)}"
+    return "\n\n".join(filter(None, [said, head, words.columns(rows), checked.looked()]))
 
 
 def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *, examples: bool) -> None:

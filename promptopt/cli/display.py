@@ -125,6 +125,13 @@ def smallest(test: int, gain: float, held: int = 0) -> str:
     if not math.isfinite(gain):
         paid, wanted = ("the budget pays for ", "a larger one") if fewer else ("", "more data or a larger budget")
         return f"{paid}{examples}{', which' if fewer else ''} can hardly show any gain; give {wanted}"
+    if gain > DISAGREEMENT:
+        # Nobody gains on more examples than the two prompts differ on.
+        wanted = "a larger budget" if fewer else "more data"
+        return (
+            f"{'the budget pays for ' if fewer else ''}{examples}{', which' if fewer else ''} are too few to find any "
+            f"gain four times in five, if start and winner differ on {100 * DISAGREEMENT:.0f} % of them; give {wanted}"
+        )
     more = "; a larger budget pays for more" if fewer else "; give more data for smaller ones" if test < FEW else ""
     return (
         f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "

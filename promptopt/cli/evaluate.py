@@ -27,6 +27,7 @@ from promptopt.errors import ConfigError, RequestRefused
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
+    from promptopt.binding.models import Models
     from promptopt.cli.on_ray import Elsewhere
     from promptopt.evaluation import Evaluation
     from promptopt.tasks.task import Task
@@ -164,21 +165,22 @@ def scored(
     split: str,
     quiet: bool,
     where: Elsewhere | None = None,
+    *,
+    together: bool = False,
 ) -> list[tuple[str, Evaluation]]:
-    """Each prompt on its task, by the name of the layout that the task is in; `where`: `Models.elsewhere`."""
-    from promptopt.binding.models import Models, open_models
+    """Each prompt on its task, by the name of the layout that the task is in; `where`: `Models.elsewhere`.
+
+    `together`: the prompts are shown in one comparison, so that those on the test are one look and not one each.
+    """
     from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of, models_of
+    from promptopt.cli.request import budget_of, evaluator_of
+    from promptopt.evaluation import as_one_look, unlooked
     from promptopt.evaluation import evaluate as score
-    from promptopt.protocols import JUDGES
 
     budget, config = budget_of(config), _with_judge(config, tasks[0][1])
     if where is None:
         make_ready([config.model, *_beside(config)], quiet=quiet)
-    # Opened once for all layouts; nobody writes prompts here.
-    opened = open_models(replace(models_of(config), proposer=config.model, elsewhere=where)).by_role
-    judges = tuple(opened[role] for role in JUDGES if role in opened)
-    models = Models(opened["task"], opened["proposer"], judges, user=opened.get("user"))
+    models = _opened(config, where)
     found: list[tuple[str, Evaluation]] = []
     refused: RequestRefused | ConfigError | None = None
     with interruptible() as interrupt, troubles(None if quiet else say):
@@ -187,7 +189,7 @@ def scored(
                 say(f"scoring on {split}: {task.name}, layout {name!r}")
             try:
                 with suspended_by(interrupt):
-                    evaluation = score(
+                    evaluation = (unlooked if together else score)(
                         task, prompt, model=models, evaluator=evaluator_of(config, task), split=split, budget=budget,
                         seed=config.seed, interrupt=interrupt,
                     )  # fmt: skip
@@ -203,7 +205,21 @@ def scored(
                     say(f"warning: {normalise(warning)}")
     if refused is not None and not found:
         raise refused
+    if together and split == "test":
+        looked = as_one_look([evaluation for _, evaluation in found])
+        return [(name, evaluation) for (name, _), evaluation in zip(found, looked, strict=True)]
     return found
+
+
+def _opened(config: RunConfig, where: Elsewhere | None) -> Models:
+    """The models, opened once for all layouts; nobody writes prompts here."""
+    from promptopt.binding.models import Models, open_models
+    from promptopt.cli.request import models_of
+    from promptopt.protocols import JUDGES
+
+    opened = open_models(replace(models_of(config), proposer=config.model, elsewhere=where)).by_role
+    judges = tuple(opened[role] for role in JUDGES if role in opened)
+    return Models(opened["task"], opened["proposer"], judges, user=opened.get("user"))
 
 
 def _compare(
@@ -274,21 +290,22 @@ def _as_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, A
 
 
 def _entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
+    looks = {"look": evaluation.look, "next_look": evaluation.next_look}
     return {
         "layout": layout,
         "score": evaluation.measured.score,
         "ci95": list(evaluation.measured.ci95),
         "n": evaluation.measured.n,
         "unreadable": evaluation.measured.unreadable,
-        **({} if evaluation.look is None else {"look": asdict(evaluation.look)}),
+        **{name: asdict(look) for name, look in looks.items() if look is not None},
         "spent": asdict(evaluation.spent),
         "paid": asdict(evaluation.paid),
     }
 
 
 def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
+    from promptopt.outcome.looks import look_said
     from promptopt.reports import words
-    from promptopt.stats import level
 
     first = found[0][1]
     rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
@@ -307,11 +324,8 @@ def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
         "",
         "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
     ]
-    looks = [evaluation.look for _, evaluation in found if evaluation.look is not None]
+    looks = [(each.look, each.next_look) for _, each in found if each.look is not None and each.next_look is not None]
     if looks:
-        last = max(looks, key=lambda look: look.number)
-        lines.append(
-            f"Look {last.number} at these test examples: what is chosen by it needs new ones for a verdict, and the "
-            f"next look at these needs p below {level(last.number + 1):.2g}."
-        )
+        last = max((look for look, _ in looks), key=lambda look: look.number)
+        lines.append(look_said(last, max((ahead for _, ahead in looks), key=lambda look: look.number)))
     return "\n".join(lines)

@@ -35,7 +35,6 @@ def gain_cells(gain: Gain, verdict: str) -> list[str]:
 def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], title: str, named: Compared) -> str:
     """`title`: what stands beside the task's name and the number of examples."""
     from promptopt.reports import words
-    from promptopt.stats import level
 
     first = found[0]
     text = ["prompt"] if named.texts else []
@@ -62,10 +61,11 @@ def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], t
     looks = [evaluation.look.number for evaluation in found if evaluation.look is not None]
     if looks:
         begin, end = min(looks), max(looks)
-        levels = " and ".join(f"{level(look):.2g}" for look in looks[1:])
+        levels = " and ".join(f"{each.gain.alpha:.2g}" for each in against)
+        ahead = max((each.next_look for each in found if each.next_look is not None), key=lambda look: look.number)
         lines.append(
             f"Looks {begin} to {end} at these test examples: verdicts need p below {levels}, and what is chosen by "
-            f"them needs new examples."
+            f"them needs new examples; the next look at these needs p below {ahead.alpha:.2g}."
         )
     elif len(against) > 1:
         lines.append(

@@ -60,28 +60,33 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     judge's word, which decides nothing.
     """
     told = [pair for pair in pairs if pair.before.judged and pair.after.judged]
-    gain, at_95 = (_gain(told, alpha) for alpha in (ONE_SIDED, 0.05))
+    gain = _gain(told, ONE_SIDED)
     low, high = gain.interval
-    shown = f"{_points(gain.mean)} points ({_points(at_95.interval[0])} to {_points(at_95.interval[1])}), n = {gain.n}"
+    mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
+    shown = f"{mean} ({two_sided}), n = {gain.n}"
+    least = f"{mean} (one-sided 95 %: {_bound(low, -margin)} or more), n = {gain.n}"
     left_out = len(pairs) - len(told)
     if left_out > MOST_UNREAD * len(pairs):
         lost = counted(left_out, "reply", "replies")
-        return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", at_95)
+        return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", gain)
     if judged:
         return Decision(
             name, "inconclusive",
             f"a judge says {shown}; how far it can be trusted on these replies is known by no labels "
-            f"(`promptopt label`, or --accept-judge)", at_95,
+            f"(`promptopt label`, or --accept-judge)", gain,
         )  # fmt: skip
     if low > -margin:
-        return Decision(name, "passed", f"{shown}: no loss of {100 * margin:g} points or more", at_95)
-    if high < -margin or at_95.interval[1] < 0:
-        said = f"{shown}: worse, and a loss of {100 * margin:g} points is not ruled out"
-        return Decision(name, "regression", said, at_95)
+        return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
+    if high < -margin:
+        most = f"{mean} (one-sided 95 %: {_bound(high, -margin)} or less), n = {gain.n}"
+        return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
+    open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {_bound(low, -margin)} or more)"
+    if gain.ci95[1] < 0:
+        return Decision(name, "regression", f"{shown}: worse, and {open_}", gain)
     return Decision(
         name, "inconclusive",
-        f"{shown}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
-        f"{100 * max(0.0, -low):.1f} points, so give more of them, or a wider --margin", at_95,
+        f"{least}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
+        f"{100 * max(0.0, -low):.1f} points, so give more of them", gain,
     )  # fmt: skip
 
 
@@ -119,11 +124,15 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
         decision = non_inferior(name, own, 0.0 if floor is None else floor)
         gain = _gain(own, 0.05)
         low, high = gain.interval
-        said = (
-            f"{name}: {_points(gain.mean)} points ({_points(low)} to {_points(high)}) on {counted(gain.n, 'example')}"
-        )
+        points = f"{_points(gain.mean)} points ({_points(low)} to {_points(high)})"
+        said = f"{name}: {points} on {counted(gain.n, 'example')}"
         held = {"passed": "held", "regression": "broken", "inconclusive": "open"}[decision.outcome]
-        found.append(said if floor is None else f"{said}; its floor of {100 * floor:g} points is {held}")
+        if floor is None or decision.gain is None:
+            found.append(said)
+            continue
+        least, most = decision.gain.interval
+        ends = f"{_bound(most, -floor)} or less" if most < -floor else f"{_bound(least, -floor)} or more"
+        found.append(f"{said}; its floor of {100 * floor:g} points is {held} (one-sided 95 %: {ends})")
     return found
 
 
@@ -150,6 +159,15 @@ def _gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
     finite = [pair for pair in pairs if math.isfinite(pair.before.value) and math.isfinite(pair.after.value)]
     before, after = [pair.before.value for pair in finite], [pair.after.value for pair in finite]
     return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in finite])
+
+
+def _bound(value: float, against: float) -> str:
+    """In points, with as many digits as it takes to lie on the side of `against` that it lies on."""
+    for digits in range(1, 6):
+        shown = round(100 * value, digits)
+        if (shown > 100 * against) == (value > against):
+            return f"{shown:+.{digits}f}"
+    return f"{100 * value:+g}"
 
 
 def _points(value: float) -> str:

@@ -74,6 +74,14 @@ def looked_at(look: int, alpha: float) -> str:
     )
 
 
+def look_said(look: Look, ahead: Look) -> str:
+    """Which look this was, and what the next one needs."""
+    return (
+        f"Look {look.number} at these test examples: what is chosen by it needs new ones for a verdict, and the next "
+        f"look at these needs p below {ahead.alpha:.2g}."
+    )
+
+
 def units_of(examples: Sequence[Example]) -> int:
     """How many of them were drawn independently: groups, and examples without one."""
     return len({example.group for example in examples if example.group}) + sum(not each.group for each in examples)

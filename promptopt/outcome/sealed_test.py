@@ -100,11 +100,20 @@ def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> 
     values = [(before.value, after.value) for before, after in zip(*rows, strict=False)]
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
         return ""
-    share = sum(before != after for before, after in values) / len(values)
+    return shown_by(sum(before != after for before, after in values), len(values), allocation.test, alpha)
+
+
+def shown_by(differ: int, dev: int, test: int, alpha: float) -> str:
+    """What `test` examples can show at the level `alpha`, where start and winner differ on `differ` of `dev`."""
     # No difference on dev is not none in truth: half an example's worth is taken for it.
-    gain = smallest_detectable(allocation.test, max(share, 1 / (2 * len(values))), alpha=alpha)
-    found = f"a true gain of {100 * gain:.0f} points is found four times in five" if gain < 1.0 else "no gain is likely"
-    return f"on dev the two differ on {100 * share:.0f} % of the examples: {found} on {allocation.test} test examples"
+    share = max(differ, 0.5) / dev
+    gain, tested = smallest_detectable(test, share, alpha=alpha), counted(test, "test example")
+    shown = f"on dev the two differ on {100 * differ / dev:.0f} % of the examples"
+    # Nobody gains on more examples than the two prompts differ on.
+    if gain > share:
+        are = "is" if test == 1 else "are"
+        return f"{shown}: {tested} {are} too few to find any gain four times in five, if they differ on no more of them"
+    return f"{shown}: a true gain of {100 * gain:.0f} points is found four times in five on {tested}"
 
 
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, overall
+from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
 from promptopt.text import shorten, visible
 
@@ -30,6 +31,7 @@ class Checked:
     """All that is told of one check. `texts` and `tokens`: of the old and the new prompt; `dollars`: of a call's input.
 
     `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
+    `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
     """
 
     task: str
@@ -40,6 +42,12 @@ class Checked:
     cost: tuple[tuple[int, int, float | None], tuple[int, int, float | None]]
     decisions: tuple[Decision, ...]
     pairs: tuple[ScoredPair, ...]
+    look: Look | None = None
+    next_look: Look | None = None
+
+    def looked(self) -> str:
+        """Which look it was, and what the next one needs; nothing where none is known."""
+        return "" if self.look is None or self.next_look is None else look_said(self.look, self.next_look)
 
 
 def pull_request(checked: Checked, *, examples: bool = True) -> str:
@@ -50,6 +58,7 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
         f"Task {_code(checked.task)}, {len(checked.pairs)} examples. Scored by {_code(checked.evaluator)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
+        checked.looked(),
         "### The change\n\n" + _fenced(_diff(*checked.texts), "diff"),
         *([_examples(checked.pairs)] if examples else []),
         _costs(checked),

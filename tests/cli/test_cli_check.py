@@ -287,3 +287,23 @@ def test_prompts_in_different_layouts_are_each_read_in_its_own(
     # The other way round it is the prompt in use that names one.
     red = check(invoke, task_file, WORSE, "--baseline", "winner.json")
     assert red.exit_code == 4, red.stderr
+
+
+def test_a_check_is_one_look_and_says_so_and_what_the_next_needs(invoke: Invoke, task_file: str) -> None:
+    few = ("--test", "24")
+    first = check(invoke, task_file, BETTER, "--baseline", START, "--summary", "summary.md", *few)
+    assert "Look 1 at these test examples" in first.stdout
+    assert "the next look at these needs p below 0.017" in first.stdout
+    assert "Look 1 at these test examples" in Path("summary.md").read_text("utf-8")
+    told = json.loads(check(invoke, task_file, WORSE, "--baseline", START, "--json", *few).stdout)
+    assert (told["look"]["number"], told["next_look"]["number"]) == (2, 3)
+    # What was shown before is the look that it was, and the next comes after all of them.
+    again = json.loads(check(invoke, task_file, BETTER, "--baseline", START, "--json", *few).stdout)
+    assert (again["look"]["number"], again["next_look"]["number"]) == (1, 3)
+    scoring = ("evaluate", "--model", "x", "--task", task_file, "--split", "test", *few)
+    assert "Look 3 at these test examples" in (shown := invoke(*scoring).stdout)
+    assert "the next look at these needs p below 0.005" in shown
+    check(invoke, task_file, f"{BETTER} Now.", "--baseline", START, *few)
+    repeated = invoke(*scoring).stdout
+    assert "Look 3 at" in repeated
+    assert "the next look at these needs p below 0.0033" in repeated

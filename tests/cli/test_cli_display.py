@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from promptopt.cli.display import Lines, Live, Quiet, broken_lines, display, rows, smallest, time_left
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
+from promptopt.stats import DISAGREEMENT, smallest_detectable
 from promptopt.types import Estimate, Prompt
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
@@ -199,3 +201,15 @@ def test_a_narrower_terminal_leaves_no_stale_lines(monkeypatch: pytest.MonkeyPat
     erased = after.partition("promptopt optimize")[0].count("\x1b[2K")
     assert ups > 9
     assert erased == ups + 1
+
+
+@pytest.mark.parametrize("count", [*range(1, 64, 3), 300])
+@pytest.mark.parametrize("held", [0, 400])
+def test_no_gain_is_promised_that_the_share_which_differs_does_not_allow(count: int, held: int) -> None:
+    said = smallest(count, smallest_detectable(count), held)
+    points = re.search(r"gain of (\d+) points .* differ on (\d+) %", said)
+
+    assert points is None or int(points[1]) <= int(points[2])
+    assert (points is None) == (smallest_detectable(count) > DISAGREEMENT)
+    if points is None and count > 6:
+        assert "too few to find any gain four times in five, if start and winner differ on 25 % of them" in said

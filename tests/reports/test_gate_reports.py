@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +88,32 @@ def test_one_regression_outweighs_all_else() -> None:
     assert [each.outcome for each in lost] == ["regression", "passed"]
     assert overall(lost) == "regression"
     assert overall([Decision("a", "inconclusive", ""), Decision("b", "passed", "")]) == "inconclusive"
+
+
+@pytest.mark.parametrize("wins", range(0, 41, 5))
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.3])
+def test_the_bound_that_is_told_is_the_one_that_decides(wins: int, margin: float) -> None:
+    pairs = [pair(*((0.0, 1.0) if number < wins else (1.0, 0.0)), number=number) for number in range(20, 40)]
+    pairs += [pair(1.0, 1.0, number=number) for number in range(100)]
+    found = non_inferior("score", pairs, margin)
+    told = re.findall(r"one-sided 95 %: ([+-][\d.]+) or (more|less)", found.message)
+
+    assert len(told) == 1
+    bound, side = float(told[0][0]), told[0][1]
+    assert (found.outcome == "passed") == (side == "more" and bound > -100 * margin)
+    assert side == "more" or (found.outcome == "regression" and bound < -100 * margin)
+    assert "--margin" not in found.message
+    for written in (junit("s", [found]), pull_request(replace(checked(tuple(pairs)), decisions=(found,)))):
+        assert f"one-sided 95 %: {told[0][0]} or {side}" in written
+
+
+def test_a_bound_next_to_the_margin_is_told_on_its_own_side() -> None:
+    pairs = [pair(0.5, 0.5 - 0.0499, number=number) for number in range(30_000)]
+    low = non_inferior("score", pairs, 0.05).gain
+    assert low is not None
+    margin = -low.interval[0] + 1e-5
+    found = non_inferior("score", pairs, margin)
+    told = re.search(r"one-sided 95 %: ([+-][\d.]+) or more", found.message)
+    assert (found.outcome, told is not None) == ("passed", True)
+    assert told is not None
+    assert float(told[1]) > -100 * margin
