@@ -5,21 +5,18 @@ The one place, beside the settings of methods, that uses pydantic; imported when
 
 from __future__ import annotations
 
-import reprlib
-import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError, with_config
 
 # pydantic brings it, and before Python 3.12 reads no other TypedDict.
-from typing_extensions import TypedDict, get_type_hints, is_typeddict
+from typing_extensions import TypedDict
 
-from promptopt.errors import ConfigError, UnknownName
+from promptopt.tasks.schema_faults import Fault, first
 
 # Strict: "3" is no number and a text no list of letters.
 _strict = with_config(ConfigDict(strict=True, extra="forbid"))
@@ -241,122 +238,8 @@ def check_table(path: Path, table: Mapping[str, Any]) -> None:
     try:
         _adapter().validate_python(table)
     except ValidationError as cause:
-        found = [_Fault.of(table, error["type"], error["loc"]) for error in cause.errors(include_url=False)]
-        raise _first(found).sentence(path) from None
+        found = [Fault.of(TaskTable, table, error["type"], error["loc"]) for error in cause.errors(include_url=False)]
+        raise first(found).sentence(path) from None
 
 
 _adapter = cache(lambda: TypeAdapter(TaskTable))  # some 20 ms
-
-
-class _Fault(typing.NamedTuple):
-    """One thing that is wrong: `keys` lead to `value`, which should be `hint`; `parent` is the type that it is in."""
-
-    kind: str
-    keys: tuple[str | int, ...]
-    value: object
-    hint: Any
-    parent: Any
-
-    @classmethod
-    def of(cls, table: Mapping[str, Any], kind: str, place: tuple[str | int, ...]) -> _Fault:
-        """`place`: as pydantic gives it, the names of tried forms between the keys."""
-        keys: list[str | int] = []
-        value: Any = table
-        hint = parent = cast("Any", TaskTable)
-        for step in place:
-            # What is no key is the name of one of the forms that pydantic tried.
-            if step in _keys(value):
-                parent, hint, value = hint, _below(hint, value, step), value[step]
-                keys.append(step)
-        if kind == "missing":
-            keys.append(place[-1])
-            hint, value = _below(hint, {place[-1]: None}, place[-1]), None
-        return cls(kind, tuple(keys), value, hint, parent)
-
-    def sentence(self, path: Path) -> ConfigError:
-        """The error that tells it."""
-        if self.kind == "extra_forbidden":
-            owner = next((str(key) for key in reversed(self.keys[:-1]) if isinstance(key, str)), "")
-            noun = _NOUNS.get(owner, f"{owner} key".strip())
-            return ConfigError(f"{path}: {UnknownName(noun, str(self.keys[-1]), _known(self.parent))}")
-        found = "missing" if self.kind == "missing" else _shorten.repr(self.value)
-        return ConfigError(
-            f"{path}: {_written(self.keys)} is {found}, expected {_in_words(self.hint)}; correct it there"
-        )
-
-
-def _first(found: Sequence[_Fault]) -> _Fault:
-    """The fault to tell: a key that is misspelt says more than that the right one is missing."""
-    # Of the forms that a key may have, the one is meant that the file comes nearest to.
-    deepest = max(len(fault.keys) for fault in found)
-    near = [fault for fault in found if len(fault.keys) == deepest]
-    missing = [str(fault.keys[-1]) for fault in near if fault.kind == "missing"]
-    misspelt = [
-        fault for fault in near if fault.kind == "extra_forbidden" and get_close_matches(str(fault.keys[-1]), missing)
-    ]
-    return [*misspelt, *near][0]
-
-
-_NOUNS = {"contract": "contract clause", "splits": "split", "home": "split", "hub": "split", "sha256": "split",
-          "layouts": "layout key", "demos": "turn"}  # fmt: skip
-_shorten = reprlib.Repr()
-_shorten.maxstring = _shorten.maxother = 80
-
-
-def _keys(value: Any) -> Collection[str | int]:
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", value)
-    return range(len(cast("list[object]", value))) if isinstance(value, list) else ()
-
-
-def _bare(hint: Any) -> Any:
-    """A type without what is said beside it."""
-    while typing.get_origin(hint) in (Annotated, typing.Required):
-        hint = typing.get_args(hint)[0]
-    return hint
-
-
-def _arms(hint: Any) -> tuple[Any, ...]:
-    bare = _bare(hint)
-    return typing.get_args(bare) if typing.get_origin(bare) in (types.UnionType, typing.Union) else (bare,)
-
-
-def _below(hint: Any, value: object, key: str | int) -> Any:
-    """What stands under `key` of a value of this type."""
-    for arm in map(_bare, _arms(hint)):
-        held = typing.get_args(arm)
-        if isinstance(value, Mapping) and is_typeddict(arm):
-            return get_type_hints(arm, include_extras=True).get(str(key), Any)
-        if isinstance(value, Mapping) and typing.get_origin(arm) is dict:
-            return held[1]
-        if isinstance(value, list) and typing.get_origin(arm) is list:
-            return held[0]
-        if isinstance(value, list) and typing.get_origin(arm) is tuple and isinstance(key, int):
-            return held[key]
-    return hint
-
-
-def _known(hint: Any) -> list[str]:
-    return [key for arm in map(_bare, _arms(hint)) if is_typeddict(arm) for key in get_type_hints(arm)]
-
-
-def _written(keys: tuple[str | int, ...]) -> str:
-    """Keys as a reader finds them in the file: `[data] home.train`, `layouts[0].demos`."""
-    text = ""
-    for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
-    return f"[data] {text[5:]}" if text.startswith("data.") else text
-
-
-def _in_words(hint: Any) -> str:
-    while typing.get_origin(hint) is typing.Required:
-        hint = typing.get_args(hint)[0]
-    said = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, str)]
-    if said:
-        return said[-1]
-    bare = _bare(hint)
-    if is_typeddict(bare):
-        return f"a table of {', '.join(get_type_hints(bare))}"
-    if typing.get_origin(bare) is Literal:
-        return " or ".join(map(repr, typing.get_args(bare)))
-    return "a table"
