@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -181,9 +182,10 @@ class LiteLLMModel:
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
+        self._need_key(litellm, cause)
         message = quoted(str(getattr(cause, "message", cause)), 2000)
         if isinstance(cause, errors.APIConnectionError):
-            raise Outage(f"cannot be reached, or broke the connection off ({message[:300]})", unreachable=True)
+            raise Outage(f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
         headers: dict[str, str] = {} if response is None else dict(response.headers)
         kept = getattr(cause, "litellm_response_headers", None)
@@ -192,18 +194,30 @@ class LiteLLMModel:
         failure = replace(Failure.of(status, json.dumps({"message": message}), headers), code=code)
         return failure.settle(self._server, self._advice(litellm, status))
 
+    def _need_key(self, litellm: Any, cause: Any) -> None:
+        """Raises ConfigError where no key was found, which litellm tells as a refusal or as a server out of reach."""
+        refused = int(getattr(cause, "status_code", 500)) in (401, 403)
+        if self._key is not None or not (refused or _NO_KEY_FOUND.search(str(cause))):
+            return
+        missing = litellm.validate_environment(model=self._model, api_base=self._base_url)["missing_keys"]
+        if missing:
+            named = "variable" if len(missing) == 1 else "variables"
+            raise ConfigError(
+                f"the model {self._model!r} needs a key: set the environment {named} {' and '.join(missing)}"
+            )
+
     def _advice(self, litellm: Any, status: int) -> str:
         if status in (401, 403) and self._key == _NO_KEY:
             return "it got no key: name the environment variable that holds one with --api-key-env"
         if status in (401, 403):
-            missing = litellm.validate_environment(model=self._model, api_base=self._base_url)["missing_keys"]
-            return f"set {' and '.join(missing)} in the environment" if missing else "see that its key is valid"
+            return "see that its key is valid"
         if status == 404:
             return "see that the provider has this model"
         return "change what the message names; trying again would not help"
 
 
 _NO_KEY = "none"
+_NO_KEY_FOUND = re.compile(r"(?i)missing [\w ]*api[ _]?key|api[ _]?key [\w ]*(is|was) (missing|not (set|found))")
 
 
 def _key_for(model: str, base_url: str | None, variable: str | None) -> str | None:

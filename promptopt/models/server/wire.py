@@ -166,7 +166,12 @@ def scrub(text: str, *keys: str) -> str:
 
 def quoted(text: str, most: int = _SHOWN) -> str:
     """What a server says, as a sentence of ours can hold it: one line, no secrets, no control characters, not long."""
-    return visible(" ".join(scrub(text).split()))[:most]
+    shown = visible(" ".join(scrub(text).split()))
+    if len(shown) <= most:
+        return shown
+    # At the end of a word, unless one word is nearly all of it.
+    cut = shown.rfind(" ", most // 2, most - 1)
+    return f"{shown[: cut if cut > 0 else most - 1]}…"
 
 
 def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: str) -> Reply:

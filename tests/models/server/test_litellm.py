@@ -191,11 +191,17 @@ def test_many_at_once(opened: Opening) -> None:
 
 @installed
 @lenient
-def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
-    model = LiteLLMModel("anthropic/claude-sonnet-4-5")
-    with pytest.raises(BackendError, match="ANTHROPIC_API_KEY"):
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("anthropic/claude-sonnet-4-5", "ANTHROPIC_API_KEY"), ("gemini/gemini-2.5-flash", "GEMINI_API_KEY")],
+)
+def test_a_missing_key_is_asked_wrongly_and_names_its_variable(
+    name: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
+    model = LiteLLMModel(name)
+    with pytest.raises(ConfigError, match=f"needs a key: set the environment variable.* {variable}"):
         ask(model, chat("x"))
     model.close()
 

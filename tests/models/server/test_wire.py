@@ -9,7 +9,7 @@ import pytest
 
 from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.streams import joined
-from promptopt.models.server.wire import Failure, read_reply
+from promptopt.models.server.wire import Failure, quoted, read_reply
 from promptopt.types import Message, Request, Sampling
 
 ASKED = Request((Message("user", "What is it?"),), Sampling(max_tokens=64))
@@ -96,3 +96,13 @@ def test_a_stream_that_ends_in_its_whole_message_says_it_once() -> None:
     found = joined("\n\n".join(f"data: {json.dumps({'choices': [piece]})}" for piece in pieces))
     assert found is not None
     assert read_reply(found, ASKED, "m").text == "positive"
+
+
+def test_what_a_server_says_at_length_ends_with_a_whole_word() -> None:
+    words = [f"word{number}" for number in range(100)]
+    shown = quoted(" ".join(words))
+    assert shown.endswith("…")
+    assert len(shown) <= 300
+    assert set(shown.removesuffix("…").split()) <= set(words)
+    assert len(quoted("x" * 1000)) == 300
+    assert quoted("a b") == "a b"
