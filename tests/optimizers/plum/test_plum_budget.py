@@ -111,9 +111,7 @@ def test_a_cap_on_calls_is_planned_with_the_calls_of_the_proposer(kind: type[Any
 
 @pytest.mark.slow
 @ALL
-def test_a_larger_search_by_budget_spends_it_and_sees_other_examples_each_time(
-    tmp_path: Path, kind: type[Any]
-) -> None:
+def test_a_larger_search_by_budget_spends_it_and_sees_other_examples_each_time(tmp_path: Path, kind: type[Any]) -> None:
     task = task_of(PROMPT, train=60)
     result = search(
         tmp_path, kind(), "", lambda text: 1 / (1 + len(text) % 7), task=task, budget=Budget(evaluations=1_000),
