@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from promptopt.optimizers.sprig.method import Sprig
+from promptopt.optimizers.sprig.plan import SprigPlan
 from promptopt.optimizers.sprig.population import PopulationPlan, planned
+from promptopt.selection.generations import Preset
 from promptopt.types import Room
 
 
@@ -49,6 +52,19 @@ def test_without_a_cap_the_proposer_writes_its_share_of_the_lower_half_or_nothin
     room = Room(None, None, 1, 7, 20)
     assert planned(room, None, None, None, writes=True) == PopulationPlan(25, 9_000, 10_000, 100, 10, 7, 382, None)
     assert planned(room, None, 5, 4, writes=False) == PopulationPlan(4, 9_000, 10_000, 100, 10, 5, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("preset", "cells", "wanted"),
+    [("budget", 500, (4, 12, 3)), ("paper", 500, (10, 60, 10)), ("budget", None, (10, 60, 10))],
+)
+def test_a_beam_is_small_under_a_budget_alone(preset: Preset, cells: int | None, wanted: tuple[int, int, int]) -> None:
+    found = Sprig(search="beam", preset=preset).plan(Room(cells, None, 1, 100, 20))
+    assert isinstance(found, SprigPlan)
+    assert (found.beam, found.pool, found.rephrasings) == wanted
+    own = Sprig(search="beam", beam=7, pool=9, rephrasings=0, preset=preset).plan(Room(cells, None, 1, 100, 20))
+    assert isinstance(own, SprigPlan)
+    assert (own.beam, own.pool, own.rephrasings) == (7, 9, 0)
 
 
 def test_a_plan_in_half_a_sentence() -> None:

@@ -279,6 +279,8 @@ def test_seeds_that_are_given_are_raced_and_paraphrases_fill_what_is_missing(tmp
     assert len(proposer.log) == 2
     assert len(texts) == 5
     assert texts > {"Say the number.", "Say which number.", "Name it."}
+    # It is full.
+    assert not any("the first population has" in warning for warning in result.warnings)
 
 
 def test_a_proposer_that_only_repeats_leaves_a_small_population_and_says_so(tmp_path) -> None:
