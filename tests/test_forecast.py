@@ -89,20 +89,21 @@ def test_a_dry_run_is_near_what_is_spent(method: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("method", "task", "cap"), [("evoprompt-ga", "noisy-3", 500), ("plum-hs", "cluttered-2", 1_500)]
-)
-def test_luck_that_one_play_has_is_not_told_for_the_search(method: str, task: str, cap: int, tmp_path: Path) -> None:
-    kind, _, seed = task.partition("-")
-    assert_near(*foreseen_and_spent(kind, int(seed), method, cap, tmp_path))
+def test_luck_that_one_play_has_is_not_told_for_the_search(tmp_path: Path) -> None:
+    assert_near(*foreseen_and_spent("noisy", 3, "evoprompt-ga", 500, tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("task", ["additive-0", "noisy-3"])
-def test_where_luck_decides_how_long_prompts_become_a_dry_run_tells_a_range(task: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "task"),
+    [("plum-ga-c", "additive-0"), ("plum-ga-c", "noisy-3"), ("plum-hs", "noisy-3"), ("plum-hs", "cluttered-2")],
+)
+def test_where_luck_decides_how_long_prompts_become_a_dry_run_tells_a_range(
+    method: str, task: str, tmp_path: Path
+) -> None:
     kind, _, seed = task.partition("-")
-    seen, spent = foreseen_and_spent(kind, int(seed), "plum-ga-c", 1_500, tmp_path)
+    seen, spent = foreseen_and_spent(kind, int(seed), method, 1_500, tmp_path)
     assert seen.spread is not None
     least, most = seen.spread.tokens
     assert least / FACTOR <= spent.tokens <= most * FACTOR
@@ -115,7 +116,7 @@ def test_where_luck_decides_how_long_prompts_become_a_dry_run_tells_a_range(task
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("task", ["noisy-3", "weak-2"])
-@pytest.mark.parametrize("method", ["gepa", "metaspo", "plum-hc", "plum-hs", "plum-tabu", "capo", "textgrad"])
+@pytest.mark.parametrize("method", ["gepa", "metaspo", "plum-hc", "plum-tabu", "capo", "textgrad"])
 def test_it_is_near_on_tasks_where_luck_decides_or_little_helps(method: str, task: str, tmp_path: Path) -> None:
     kind, _, seed = task.partition("-")
     assert_near(*foreseen_and_spent(kind, int(seed), method, 1_500, tmp_path))
