@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,117 +28,11 @@ from queue import Queue
 
 import pytest
 
+from benchmarks.mutation_tests import ASKED, BY_HAND, GOLDEN, NEEDS, PLANS, RANGES, TESTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("promptopt")
 FOLDERS = ("optimizers", "operators", "selection")
-GOLDEN = "tests/golden/test_golden.py::test_a_method_asks_what_it_asked_before"
-PLANS = "tests/golden/test_plans.py"
-"""The defaults and plans of all methods."""
-RANGES = "tests/optimizers/test_setting_ranges.py"
-"""Where the ranges of their settings end."""
-BY_HAND = "tests/optimizers/test_plans_by_hand.py"
-"""Plans and bounds, worked out by hand."""
-ASKED = "tests/optimizers/test_words_asked_for.py"
-"""How long a text proposers are asked for."""
-
-TESTS = {
-    "optimizers/random_search": [f"{GOLDEN}[random]", "tests/optimizers/test_random_search.py"],
-    "optimizers/promptquine/tapruning": ["tests/optimizers/promptquine/test_tapruning.py"],
-    "optimizers/promptquine": [f"{GOLDEN}[promptquine]", "tests/optimizers/promptquine"],
-    "optimizers/evoprompt": [f"{GOLDEN}[evoprompt-ga]", f"{GOLDEN}[evoprompt-de]", "tests/optimizers/evoprompt"],
-    "optimizers/plum": [f"{GOLDEN}[plum]", "tests/optimizers/plum"],
-    "operators/adam": ["tests/optimizers/rlprompt"],
-    "operators/demos": [
-        "tests/operators/test_demonstrations.py",
-        "tests/tasks/test_crowding.py",
-        f"{GOLDEN}[capo]",
-        "tests/optimizers/capo/test_capo.py",
-    ],
-    "optimizers/align_pro": [f"{GOLDEN}[align-pro]", "tests/optimizers/align_pro"],
-    "operators/training": ["tests/operators/test_training.py", "tests/optimizers/rlprompt", f"{GOLDEN}[rlprompt]"],
-    "operators/bootstrapping": [
-        RANGES,
-        "tests/operators/test_bootstrapping.py",
-        f"{GOLDEN}[bootstrap]",
-        "tests/optimizers/bootstrap",
-        "tests/optimizers/mipro",
-    ],
-    "operators/demand": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
-    "operators/frozen": ["tests/operators/test_frozen.py", "tests/optimizers/rlprompt/test_adapter.py"],
-    "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
-    "operators/suggestions": [
-        "tests/operators/test_suggestions.py",
-        f"{GOLDEN}[optoprime]",
-        "tests/optimizers/optoprime",
-    ],
-    "operators/traces": ["tests/operators/test_traces.py", f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
-    "operators/dry": [
-        "tests/operators/test_dry.py",
-        "tests/optimizers/apo/test_apo_budget.py",
-        "tests/optimizers/pmpo/test_pmpo_budget.py",
-    ],
-    "operators/exemplars": [
-        "tests/operators/test_exemplars.py",
-        f"{GOLDEN}[opro]",
-        "tests/optimizers/opro/test_opro_requests.py",
-    ],
-    "optimizers/sprig": [
-        f"{GOLDEN}[sprig]",
-        "tests/optimizers/test_sprig.py",
-        "tests/optimizers/test_sprig_plans.py",
-        "tests/optimizers/test_sprig_children.py",
-        "tests/optimizers/test_sprig_population.py",
-    ],
-    "operators/marks": ["tests/operators/test_marks.py", "tests/optimizers/rlprompt"],
-    "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
-    "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
-    "operators/quotes": ["tests/operators/test_quotes.py", f"{GOLDEN}[ape]"],
-    "operators/reflect": ["tests/operators/test_reflect.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
-    "operators/replies": ["tests/operators/test_replies.py"],
-    "operators/rewrite": [
-        "tests/operators/test_rewrite.py",
-        "tests/operators/test_replies.py",
-        "tests/optimizers/ape/test_ape.py",
-    ],
-    "optimizers/auto": [
-        f"{GOLDEN}[auto]",
-        "tests/optimizers/test_auto.py",
-        "tests/optimizers/test_auto_demonstrations.py",
-        "tests/optimizers/test_auto_ending.py",
-        "tests/optimizers/test_auto_losses.py",
-        "tests/optimizers/test_auto_opening.py",
-        "tests/optimizers/test_auto_operators.py",
-    ],
-    "optimizers/metaspo": [
-        f"{GOLDEN}[metaspo]",
-        "tests/optimizers/test_metaspo.py",
-        "tests/optimizers/test_metaspo_plan.py",
-    ],
-    "run/posterior": ["tests/run/test_posterior.py"],
-    "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
-    "selection/minibatches": [
-        "tests/selection/test_minibatches.py",
-        f"{GOLDEN}[tpe]",
-        "tests/optimizers/tpe",
-        "tests/optimizers/mipro",
-    ],
-    "selection/parzen": [f"{GOLDEN}[tpe]", "tests/optimizers/tpe"],
-    "selection/lineage": ["tests/selection/test_lineage.py", f"{GOLDEN}[auto]"],
-    "selection/generations": ["tests/selection/test_generations.py", "tests/selection/test_fresh.py"],
-    "selection/depth": ["tests/selection/test_generations.py", "tests/selection/test_fresh.py"],
-    "selection/fresh": ["tests/selection/test_fresh.py", "tests/selection/test_generations.py"],
-    "selection": [RANGES, "tests/selection"],
-}
-"""Tests of a module or folder, the quick ones first; the first entry that fits. Other methods have a folder each."""
-
-NEEDS = {
-    "optimizers/align_pro/prompter": "peft",
-    "optimizers/align_pro/taking": "peft",
-    "optimizers/rlprompt/adapter": "torch",
-    "optimizers/rlprompt/layers": "torch",
-    "optimizers/rlprompt/objectives": "torch",
-}
-"""Libraries without which the tests of a module skip, and would notice nothing: it is then left out, and said."""
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -304,6 +198,25 @@ def _tested(tests: list[str], marked: str, copy_of: Path, limit: float) -> int |
         return None
 
 
+def possible(names: Sequence[str]) -> list[Mutant]:
+    """Every change of these modules and folders that their tests can decide here; the others are told."""
+    skipped = [module for name in names for module in undecidable(name)]
+    for module in skipped:
+        print(f"left out, as {NEEDS[module]} is not installed: {module}", flush=True)
+    left_out = {(PACKAGE / module).with_suffix(".py") for module in skipped}
+    paths = [path for name in names for path in modules(name) if path not in left_out]
+    return [one for path in paths for one in mutants(path)]
+
+
+def copied(place: Path) -> Path:
+    """The place, with a copy of what the tests read."""
+    place.mkdir()
+    for name in ("promptopt", "tests", "docs", "pyproject.toml", "README.md"):
+        source = ROOT / name
+        shutil.copytree(source, place / name) if source.is_dir() else shutil.copy(source, place / name)
+    return place
+
+
 def main() -> None:
     """Draw, run, print; a line for each, then the survivors and the share that was noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -314,22 +227,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=FOLDERS, help="modules or folders of the package, without .py")
     given = parser.parse_args()
-    skipped = [module for name in given.only for module in undecidable(name)]
-    for module in skipped:
-        print(f"left out, as {NEEDS[module]} is not installed: {module}", flush=True)
-    left_out = {(PACKAGE / module).with_suffix(".py") for module in skipped}
-    paths = [path for name in given.only for path in modules(name) if path not in left_out]
-    every = [one for path in paths for one in mutants(path)]
+    every = possible(given.only)
     drawn = random.Random(given.seed).sample(every, min(given.count, len(every)))
     print(f"{len(every):,} possible changes, {len(drawn)} drawn by seed {given.seed}", flush=True)
     begun, copies = time.monotonic(), Queue[Path]()
     with tempfile.TemporaryDirectory() as home:
         for number in range(given.workers):
-            copies.put(Path(home) / str(number))
-            for name in ("promptopt", "tests", "docs", "pyproject.toml", "README.md"):
-                source, place = ROOT / name, Path(home) / str(number) / name
-                place.parent.mkdir(exist_ok=True)
-                shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
+            copies.put(copied(Path(home) / str(number)))
 
         def run(mutant: Mutant) -> str:
             if time.monotonic() - begun > 60 * given.minutes and mutant.kind != "none":

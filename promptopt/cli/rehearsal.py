@@ -243,9 +243,9 @@ def played(
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
 
-    It is played in two climates, by several seeds where it is short, and told as their mean. A rehearsal that
-    time ended is a part of the search. One that ended of itself near its cap stands half-way to it: a search with
-    better ideas goes on.
+    It is played in two climates, by several seeds where it is short, and told as their mean. The seed that is asked for
+    tells as much as all others, for the search draws as its play did. A rehearsal that time ended is a part of the
+    search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
     climates = [STEADY, LOOSE]
     once = replace(_playable(*budget), minutes=MINUTES / len(climates))
@@ -269,11 +269,18 @@ def played(
     if not ends:
         return None
     roles = dict.fromkeys(role for each in ends for role in each.roles)
-    counts = {role: [each.roles.get(role, NOTHING) for each in ends] for role in roles}
-    mean = {role: tuple(map(fmean, zip(*found, strict=True))) for role, found in counts.items()}
+    own, others = [kind[0] for kind in kinds], [end for kind in kinds for end in kind[1:]]
+    sides = [own, others] if others else [own]
+    mean = {role: tuple(map(fmean, zip(*(_mean_of(side, role) for side in sides), strict=True))) for role in roles}
+    evaluations = round(fmean(fmean(each.evaluations for each in side) for side in sides))
     planned = None if cells is None else cells + budget[1].reserve.evaluations
     spread = ForecastRange.of([[each.taken for each in kind] for kind in kinds], (planned, budget[0].tokens))
-    return Played(mean, round(fmean(each.evaluations for each in ends)), ends[0].winner, spread)
+    return Played(mean, evaluations, ends[0].winner, spread)
+
+
+def _mean_of(ends: Sequence[Played], role: str) -> tuple[float, ...]:
+    """(calls, tokens read, tokens written) of a role, over these ends."""
+    return tuple(map(fmean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
 
 
 def _known(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearsed]:

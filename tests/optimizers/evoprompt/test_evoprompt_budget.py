@@ -87,6 +87,15 @@ def test_the_first_generation_is_paraphrases_and_the_later_ones_are_bred(tmp_pat
     assert all(len(step.kept) <= 3 for step in result.steps)
 
 
+@pytest.mark.slow
+@BOTH
+def test_a_larger_search_sees_every_generation_on_a_few_examples(tmp_path: Path, kind: type[Any]) -> None:
+    proposer = Scripted(inventive, name="inventive")
+    result = search(tmp_path, kind(), proposer=proposer, task=valued_task(60), budget=Budget(evaluations=1_900))
+    assert result.steps[-1].spent.evaluations > 1_000
+    assert max(estimate.count for step in result.steps for estimate in step.pool) < 12
+
+
 @BOTH
 def test_a_seed_that_is_better_takes_part_at_once(tmp_path: Path, kind: type[Any]) -> None:
     model = valued(lambda text: 0.9 if text == "Better." else 0.2)
