@@ -29,6 +29,7 @@ PARTS = RESULTS / "rlprompt.json"
 TASKS = ("sst-2", "agnews")
 MANUAL = {"sst-2": "Is this film review negative or positive?", "agnews": "What is this news story about?"}
 """Prompts that a person wrote, once."""
+WAYS = ("empty prompt", "manual prompt", "rlprompt", "random prompts", "rlprompt, rloo", "apo")
 
 
 def write(part: str, lines: Sequence[str]) -> None:
@@ -133,7 +134,7 @@ def located(given: str | None) -> str:
 
 def run_real(chosen: argparse.Namespace) -> None:
     rows: list[Row] = []
-    kept = RESULTS / "rlprompt-real.jsonl"
+    kept: Path = chosen.rows
     if kept.exists():
         rows = [Row(**json.loads(line)) for line in kept.read_text().splitlines()]
     known = {(row.task, row.seed, row.way) for row in rows}
@@ -177,17 +178,17 @@ def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, 
         # What it would be compared at is a number of evaluations that none of the presets is.
         del ways["apo"]
     for name in chosen.tasks:
-        for seed in range(chosen.repeats):
+        for seed in chosen.runs:
             task = load_task(name, splits=Splits(test=chosen.test, seed=seed)).with_layout("text")
             for way, text in (("empty prompt", " "), ("manual prompt", MANUAL[name])):
-                if (name, seed, way) not in known:
+                if way in chosen.ways and (name, seed, way) not in known:
                     begun = time.monotonic()
                     prompt = task.initial.replace(task.editable, text)
                     found = evaluate(task, prompt, model=Models(model), evaluator="labels", split="test", seed=seed)
                     yield Row(name, seed, way, found.measured.score, found.paid.calls,
                               (time.monotonic() - begun) / 60, text)  # fmt: skip
             for way, optimizer in ways.items():
-                if (name, seed, way) in known:
+                if way not in chosen.ways or (name, seed, way) in known:
                     continue
                 begun = time.monotonic()
                 budget = Budget(evaluations=chosen.steps * 8) if way == "apo" else Budget()
@@ -289,7 +290,9 @@ def main(given: Sequence[str] | None = None) -> None:
         "--preset", choices=("cpu-small", "smoke"), help="of real, in the place of 5 tokens and --steps"
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--repeats", type=int, default=3, help="seeds of real")
+    parser.add_argument("--runs", nargs="+", type=int, default=(0, 1, 2), help="seeds of real")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="of real")
+    parser.add_argument("--rows", type=Path, default=RESULTS / "rlprompt-real.jsonl", help="where runs are noted")
     parser.add_argument("--test", type=int, default=400, help="test examples of real")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--store", default="rlprompt-benchmark.db", help="where real runs are kept, to go on from")

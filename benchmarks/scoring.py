@@ -62,6 +62,8 @@ def plain(folder: str, device: str = "cpu", dtype: str = "float32", size: int = 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device).eval()
     tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:  # a folder made of a GGUF file names none
+        tokenizer.pad_token = tokenizer.eos_token
 
     @torch.inference_mode()
     def score(batch: Sequence[ScoreRequest]) -> list[list[float]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress, count
+from operator import ne
 
 from promptopt.types import Content
 
@@ -61,8 +63,7 @@ def common_length(first: Sequence[int], second: Sequence[int]) -> int:
     shorter = min(len(first), len(second))
     if first[:shorter] == second[:shorter]:  # nearly always, and compared at once
         return shorter
-    pairs = zip(first, second, strict=False)
-    return next((length for length, (one, other) in enumerate(pairs) if one != other), shorter)
+    return next(compress(count(), map(ne, first, second)), shorter)
 
 
 def cut(content: Content, shared: int) -> Content:

@@ -51,7 +51,7 @@ class ChatTokens:
         context, *bare = self._forked(request.content, request.continuations, request.shared)
         end = [self._end(request.content)] if request.ends else []
         # Without a token before it the first token would have no probability: the model's own first token stands there.
-        if not context or any(not common_length(context, whole) for whole in bare if whole):
+        if not context or any(whole[0] != context[0] for whole in bare if whole):
             context, bare = (self._opening, *context), [(self._opening, *whole) for whole in bare]
         found = [continuation_start(context, whole) for whole in bare]
         return Forced(
@@ -75,15 +75,8 @@ class ChatTokens:
         Characters that no token covers (spaces, for some vocabularies) go with the token after them.
         """
         # A lone surrogate is one character before and after it is made a question mark, so places stay what they are.
-        spans = self._tokenizer(
-            _clean(text),
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_offsets_mapping=True,
-            verbose=False,
-        )["offset_mapping"]
         ends: list[int] = []
-        for start, end in spans:
+        for start, end in self._encoder.spans(_clean(text)):
             if ends and start < ends[-1]:
                 ends[-1] = max(ends[-1], end)
             elif end > start:
@@ -113,8 +106,8 @@ class ChatTokens:
     def _decode(self, tokens: list[int]) -> str:
         return self._tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    def _plain(self, text: str) -> list[int]:
-        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+    def _plain(self, text: str) -> tuple[int, ...]:
+        return self._encoder.whole(text, markers=False)
 
     @cached_property
     def _anchor(self) -> int:
@@ -146,7 +139,7 @@ class ChatTokens:
         """The first token that the template writes after what the assistant says."""
         messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": MARK}]
         _, _, after = self._apply(messages, generate=False).partition(MARK)
-        tokens = self._tokenizer(after, add_special_tokens=False, verbose=False)["input_ids"]
+        tokens = self._encoder.whole(after, markers=True)
         return tokens[0] if tokens else self._end_of_text
 
     def _end(self, content: Content) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -32,15 +33,35 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        # Asked directly: transformers' own way around it takes twice as long as the encoding of a short text.
+        self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+        # Whether markers are text is a state of the tokenizer, and texts are counted by other threads too.
+        self._lock = threading.Lock()
+        if self._backend is not None:
+            self._backend.no_truncation()
+            self._backend.no_padding()
         self._beginning = lru_cache(maxsize=BEGINNINGS)(self.whole)
         self._ending = lru_cache(maxsize=ENDINGS)(self.whole)
 
     def whole(self, text: str, markers: bool) -> tuple[int, ...]:
-        """The tokens of `text`, encoded at once."""
-        encoded = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=not markers, return_attention_mask=False, verbose=False
-        )
-        return tuple(encoded["input_ids"])
+        """The tokens of `text`, encoded at once. For several threads."""
+        if self._backend is None:
+            plain = self._tokenizer(text, add_special_tokens=False, split_special_tokens=not markers, verbose=False)
+            return tuple(plain["input_ids"])
+        return tuple(self._encoded(text, markers).ids)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `text` begins and ends in it; markers are text. Only fast tokenizers know."""
+        if self._backend is None:
+            return self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+            )["offset_mapping"]
+        return self._encoded(text, markers=False).offsets
+
+    def _encoded(self, text: str, markers: bool) -> Any:
+        with self._lock:
+            self._backend.encode_special_tokens = not markers
+            return self._backend.encode(text, add_special_tokens=False)
 
     def fork(self, text: str, afters: Sequence[str], known: int, markers: bool) -> list[tuple[int, ...]]:
         """The tokens of `text`, and those of `text + after` for each of `afters`: what `whole` gives for them.
@@ -62,7 +83,7 @@ class Encoder:
     @cached_property
     def _divides(self) -> bool:
         """Whether texts may be cut."""
-        backend: Any = getattr(self._tokenizer, "backend_tokenizer", None)
+        backend = self._backend
         # Unigram and WordPiece choose over a whole word or text, so their parts are not independent.
         if type(getattr(backend, "model", None)).__name__ != "BPE":
             return False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
+import time
+import types
 from typing import Any
 
 import pytest
@@ -70,18 +73,16 @@ def made(kind: str) -> tuple[Encoder, ChatTokens]:
     return Encoder(found), ChatTokens(found, "tiny")
 
 
-class Counting:
-    """A tokenizer that notes what it is given to encode."""
+class Noting(Encoder):
+    """Notes what it encodes."""
 
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.seen = inner, list[str]()
+    def __init__(self, tokenizer: Any) -> None:
+        self.seen = list[str]()
+        super().__init__(tokenizer)
 
-    def __call__(self, text: str, **settings: Any) -> Any:
+    def whole(self, text: str, markers: bool) -> tuple[int, ...]:
         self.seen.append(text)
-        return self.inner(text, **settings)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
+        return super().whole(text, markers)
 
 
 pieces = st.sampled_from(
@@ -91,6 +92,44 @@ pieces = st.sampled_from(
 texts = st.lists(st.tuples(pieces, st.sampled_from(["", " ", " "])), max_size=14).map(
     lambda parts: "".join(part + space for part, space in parts)
 )
+
+
+@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=texts, markers=st.booleans())
+def test_tokens_are_those_that_transformers_gives(kind: str, text: str, markers: bool) -> None:
+    encoder, tokens = made(kind)
+    text = text.replace("\ud800", "?")
+    tokenizer = tokens._tokenizer
+    expected = tokenizer(text, add_special_tokens=False, split_special_tokens=not markers)["input_ids"]
+    assert encoder.whole(text, markers) == tuple(expected)
+
+
+def test_a_checkpoint_that_was_saved_with_a_cut_and_padding_has_whole_texts() -> None:
+    from tokenizers import Tokenizer
+
+    tokenizer = sentencepiece()
+    whole = Encoder(tokenizer).whole("a text of some words", False)
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.enable_truncation(3)
+    backend.enable_padding(length=64)
+    saved = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>")
+    assert Encoder(saved).whole("a text of some words", False) == whole
+
+
+def test_a_tokenizer_without_a_backend_of_its_own_is_asked_as_transformers_asks() -> None:
+    inner = tokenizer()
+
+    class Slow:
+        added_tokens_decoder = inner.added_tokens_decoder
+
+        def __call__(self, text: str, **settings: Any) -> Any:
+            return inner(text, **settings)
+
+    for markers in (False, True):
+        text = "the rules<|end|> of it"
+        assert Encoder(Slow()).whole(text, markers) == Encoder(inner).whole(text, markers)
+        assert Encoder(Slow()).fork(text, (" a",), 4, markers) == Encoder(inner).fork(text, (" a",), 4, markers)
 
 
 @settings(max_examples=50, deadline=None)
@@ -143,17 +182,39 @@ def test_what_is_shared_of_messages_changes_no_token(kind: str, rules: str, text
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_tokenizers_that_allow_it_are_cut(kind: str) -> None:
     make, cuts = KINDS[kind]
-    counting = Counting(make())
-    encoder = Encoder(counting)
+    encoder = Noting(make())
     encoder.fork("the rules of it: a first thing is", (" b", " ab"), 16, markers=False)
-    counting.seen.clear()
+    encoder.seen.clear()
     encoder.fork("the rules of it: a second thing is", (" b", " ab"), 16, markers=False)
     # " is" and its continuations are known from the text before.
-    assert counting.seen == ([" it: a second thing"] if cuts else
-                             ["the rules of it: a second thing is" + after for after in ("", " b", " ab")])  # fmt: skip
+    assert encoder.seen == ([" it: a second thing"] if cuts else
+                            ["the rules of it: a second thing is" + after for after in ("", " b", " ab")])  # fmt: skip
 
 
 def test_the_law_can_fail() -> None:
     """With a tokenizer that merges over words, a cut would show: else the properties above would hold of anything."""
     encoder = made("tokens over words")[0]
     assert encoder.whole("ab", False) + encoder.whole(" ab", False) != encoder.whole("ab ab", False)
+
+
+class Turning:
+    """A backend that others may ask while it encodes: it gives its state at the beginning and at the end."""
+
+    encode_special_tokens = False
+
+    def no_truncation(self) -> None: ...
+
+    def no_padding(self) -> None: ...
+
+    def encode(self, text: str, add_special_tokens: bool) -> Any:
+        begun = self.encode_special_tokens
+        time.sleep(0.001)
+        return types.SimpleNamespace(ids=[begun, self.encode_special_tokens])
+
+
+def test_threads_do_not_change_what_others_read() -> None:
+    """Whether markers are text is a state of the tokenizer that all threads share."""
+    encoder = Encoder(types.SimpleNamespace(backend_tokenizer=Turning()))
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda number: encoder.whole(str(number), number % 2 == 0), range(40)))
+    assert found == [(False, False), (True, True)] * 20

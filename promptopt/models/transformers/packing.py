@@ -62,14 +62,15 @@ class Tree:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def growth(self, read: Read) -> int:
-        """How many nodes `add(read)` would add."""
-        return len(read.tokens) - self.prefix - len(self._known(read))
+    def add(self, read: Read, most: int | None = None) -> bool:
+        """Take in a read, unless the tree would have more than `most` nodes then; what stands in it is shared.
 
-    def add(self, read: Read) -> None:
-        """Take in a read; its tokens that stand in the tree already are shared."""
+        Returns whether it was taken; the first always is.
+        """
         nodes = self._known(read)
         depth = self.prefix + len(nodes)
+        if most is not None and self.rows and len(self.tokens) + len(read.tokens) - depth > most:
+            return False
         if depth < len(read.tokens):
             fresh = range(len(self.tokens), len(self.tokens) + len(read.tokens) - depth)
             parents = (nodes[-1] if nodes else ROOT, *fresh[:-1])
@@ -80,6 +81,7 @@ class Tree:
             nodes.extend(fresh)
         self._last, self._nodes = read.tokens, nodes
         self.rows.append([nodes[place - self.prefix] for place, _ in read.wanted])
+        return True
 
     def _known(self, read: Read) -> list[int]:
         """The nodes of a read's tokens that stand in the tree already."""
@@ -161,10 +163,10 @@ def in_rows(reads: Sequence[Read], prefix: int, most: int) -> tuple[list[Tree], 
     """Trees of at most `most` nodes, or of one read, and the reads of each; together they are the reads in order."""
     trees, parts = [Tree(prefix)], [list[Read]()]
     for read in reads:
-        if parts[-1] and len(trees[-1]) + trees[-1].growth(read) > most:
+        if not trees[-1].add(read, most):
             trees.append(Tree(prefix))
+            trees[-1].add(read)
             parts.append([])
-        trees[-1].add(read)
         parts[-1].append(read)
     return trees, parts
 

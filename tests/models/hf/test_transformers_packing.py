@@ -97,13 +97,15 @@ def test_texts_that_begin_alike_stand_there_once(forest: list[list[int]]) -> Non
     assert len(tree) == len(beginnings)
 
 
-@given(st.lists(tails, max_size=5), tails)
-def test_growth_is_what_adding_adds(forest: list[list[int]], tail: list[int]) -> None:
-    tree, _ = grown(forest)
-    before, expected = len(tree), tree.growth(read_of(tail))
-    tree.add(read_of(tail))
-    assert len(tree) == before + expected
-    assert tree.growth(read_of(tail)) == 0
+@given(st.lists(tails, min_size=1, max_size=5), tails, st.integers(0, 40))
+def test_a_read_is_taken_where_the_tree_has_room_for_what_it_adds(
+    forest: list[list[int]], tail: list[int], most: int
+) -> None:
+    tree, other = grown(forest)[0], grown(forest)[0]
+    other.add(read_of(tail))
+    before = (len(tree), len(tree.rows))
+    assert tree.add(read_of(tail), most) == (len(other) <= most)
+    assert (len(tree), len(tree.rows)) in (before, (len(other), before[1] + 1))
 
 
 @given(st.lists(st.integers(4, 30), min_size=1, max_size=12), st.integers(1, 60))
