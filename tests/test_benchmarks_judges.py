@@ -10,7 +10,7 @@ LEANS = next(case for case in CASES if case.lean and case.levels == 2)
 
 
 @pytest.mark.parametrize(
-    ("trials", "least", "most"), [(150, 0.89, 1.0), pytest.param(2000, 0.93, 0.97, marks=pytest.mark.slow)]
+    ("trials", "least", "most"), [(40, 0.89, 1.0), pytest.param(2000, 0.93, 0.97, marks=pytest.mark.slow)]
 )
 def test_labels_and_a_judge_that_leans_cover_the_truth_and_the_judge_alone_does_not(
     trials: int, least: float, most: float

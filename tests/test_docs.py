@@ -26,8 +26,7 @@ PAGES = [
     "docs/new-model.md",
     "docs/new-evaluator.md",
     "docs/new-task.md",
-    "docs/programs.md",
-    pytest.param("docs/new-optimizer.md", marks=pytest.mark.slow),
+    *(pytest.param(f"docs/{page}.md", marks=pytest.mark.slow) for page in ("new-optimizer", "programs")),
 ]
 
 
@@ -109,9 +108,8 @@ def newest(text: str) -> str:
     return text.replace("RUN2", runs[-1]).replace("RUN", runs[0])
 
 
-@pytest.mark.parametrize(
-    ("page", "made"), [("report", "both.html"), pytest.param("compare", "found/report.html", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "made"), [("report", "both.html"), ("compare", "found/report.html")])
 def test_the_pages_on_reports_and_comparing_run(page: str, made: str, folder: Path, scripted: None) -> None:
     follow(f"docs/{page}.md", folder, newest)
     assert (folder / made).read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -169,7 +167,8 @@ def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:
         for folder in ("promptopt", "tests", "benchmarks")
         for path in sorted((ROOT / folder).rglob("*.py"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if cited.search(line)
+        # The expression alone would take a second for all sources.
+        if any(word in line.lower() for word in (".md", "section", "check")) and cited.search(line)
     ]
     assert found == [], "say the rule itself, or the paper's equation"
 

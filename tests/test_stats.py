@@ -52,7 +52,7 @@ def test_mcnemar_against_a_hand_computed_case() -> None:
     assert (gain.test, gain.n) == ("McNemar exact", 50)
 
 
-@pytest.mark.parametrize("n", [1, 5, 6, 12, 40])
+@pytest.mark.parametrize("n", [1, 5, 6, 12, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_binary_interval_excludes_zero_exactly_where_the_test_rejects(n: int) -> None:
     for wins in range(n + 1):
         for losses in range(n + 1 - wins):
@@ -64,7 +64,7 @@ def test_the_binary_interval_excludes_zero_exactly_where_the_test_rejects(n: int
             assert (gain.p_value < 0.05) == (low > 0 or high < 0)
 
 
-@pytest.mark.parametrize("disagreement", [0.02, 0.1, pytest.param(0.25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("disagreement", [0.02, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.1, 0.25))])
 @pytest.mark.parametrize("share", [0.0, pytest.param(0.4, marks=pytest.mark.slow), 1.0])
 def test_the_binary_interval_covers_the_true_gain(disagreement: float, share: float) -> None:
     gain, trials = disagreement * share, 1_000
@@ -110,7 +110,7 @@ def no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_intervals")
 @pytest.mark.parametrize("shape", ["graded", "small gains, rare losses", "nats"])
-@pytest.mark.parametrize("n", [20, 50, 200])
+@pytest.mark.parametrize("n", [20, 50, pytest.param(200, marks=pytest.mark.slow)])
 def test_equal_graded_prompts_are_called_better_at_most_once_in_forty_comparisons(shape: str, n: int) -> None:
     trials = 100 if n < 200 else 40
     found = called(shape, n, trials)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from promptopt.evaluators.generation import Generation
 from promptopt.tasks import load_task
 from promptopt.text import Regex
 from promptopt.types import Cell, Example, Prompt
+from tests.ends import ends
 from tests.evaluators.fake_task import FakeAsk, FakeTask
 
 SLOW = r"^(a|aa)+$"
@@ -30,14 +30,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "REGEX_LIMIT_S", 0.1)
 
 
+@ends
 @pytest.mark.parametrize(("pattern", "text"), [(SLOW, BAIT), (r"^(?:.*?,){25}P", "1," * 60), (r"(x+x+)+y|z", "x" * 60)])
 def test_a_search_that_does_not_end_is_one_sentence(pattern: str, text: str) -> None:
-    begun = time.monotonic()
     try:
         assert Regex.of(pattern).search(text) is None  # some of them the engine sees through
     except DataError as error:
         assert "took more than 0.1 s on a text of" in str(error)  # noqa: PT017
-    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.slow
@@ -119,15 +118,14 @@ def test_an_expression_that_does_not_end_costs_its_own_cell_and_is_said_once(
     assert len(set(ask.warned)) == 1
 
 
-@pytest.mark.parametrize("text", ["ab" * 4000, "答案是" * 3000, "a" * 9000])
+@ends  # the table of `regex`, of a plain text of this length, takes two minutes
+@pytest.mark.parametrize("text", ["ab" * 4950, "答案是" * 3300, "a" * 9900])
 def test_a_long_plain_text_is_found_at_once(text: str) -> None:
-    begun = time.thread_time()
     assert Regex.of(text).search(f"x {text}").start() == 2
     assert Regex.of(text).without(f"x{text}y") == "xy"
     assert len(list(Regex.of(text).finditer(text * 2))) == 2
     with pytest.raises(ConfigError, match="too large"):
         Regex.of(f"({text})+")
-    assert time.thread_time() - begun < 0.5
 
 
 def test_brackets_of_another_meaning_warn_nobody() -> None:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from promptopt.thoughts import spoken, written
+from tests.ends import ends, long
 
 HARMONY = (
     "<|channel|>analysis<|message|>We need it.<|end|><|start|>assistant<|channel|>final<|message|>positive<|return|>"
@@ -116,9 +115,11 @@ def test_without_tags_to_go_by_every_thought_goes() -> None:
     assert written("One <b>bold</b>.") == "One <b>bold</b>."
 
 
+@ends
 @pytest.mark.slow
-def test_long_replies_of_any_kind_take_no_time() -> None:
-    pieces = (
+@pytest.mark.parametrize(
+    "piece",
+    [
         "<think>",
         "</think>",
         "< ",
@@ -127,10 +128,11 @@ def test_long_replies_of_any_kind_take_no_time() -> None:
         "<|channel|>final",
         "<prompt></prompt><think>",
         "<think></think>",
-    )
-    for piece in (*pieces, "<think><think></think>", "</prompt></think>", "<think><prompt>"):
-        reply = piece * (200_000 // len(piece))
-        start = time.perf_counter()
-        spoken(reply)
-        written(reply, ("prompt",))
-        assert time.perf_counter() - start < 2.0, piece
+        "<think><think></think>",
+        "</prompt></think>",
+        "<think><prompt>",
+    ],
+)
+def test_a_long_reply_of_any_kind_is_read_to_its_end(piece: str) -> None:
+    spoken(long(piece))
+    written(long(piece), ("prompt",))

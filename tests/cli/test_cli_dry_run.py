@@ -80,9 +80,8 @@ def test_dry_run_refuses_a_server_that_the_run_would_refuse(
 
 
 def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) -> None:
-    result = invoke(
-        "optimize", "--task", task_file, "--method", "climb", "--model", "openai/nobody-sells-this", "--dry-run"
-    )
+    asked = ("--method", "climb", "--model", "openai/nobody-sells-this", "--max-evaluations", "60")
+    result = invoke("optimize", "--task", task_file, *asked, "--dry-run")
     assert "price unknown" in result.stdout
     assert "No price is known for openai/nobody-sells-this: dollars are not guessed." in result.stdout
 

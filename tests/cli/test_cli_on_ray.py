@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,13 +79,11 @@ def test_one_machine_of_three_with_another_version_is_refused_with_both_named(
         on_ray.check_versions(Machines(HERE, other, HERE))
 
 
-def test_what_listens_and_is_no_head_is_said_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_listens_and_is_no_head_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     pytest.importorskip("grpc", reason="needs the extra `ray`")
     monkeypatch.setattr(on_ray, "KNOCK_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        begun = time.monotonic()
         assert "what listens there is no head of Ray" in said(
             "optimize", "--method", "climb", "--on", f"ray://127.0.0.1:{server.getsockname()[1]}"
         )
-    assert time.monotonic() - begun < 5

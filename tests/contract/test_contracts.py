@@ -33,7 +33,10 @@ class TestLabels(EvaluatorContract):
         return Reply("yes", "length", 5, 1, (Token("yes", -share, top),), "answers")
 
 
-@pytest.mark.parametrize("name", names("selection"))
+# `lineage` is slow: tests of its own hold its budget and its order in a bare `pytest`.
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.slow if each == "lineage" else ()) for each in names("selection")]
+)
 class TestSelectors(SelectorContract):
     @pytest.fixture(autouse=True)
     def _chosen(self, name: str) -> None:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from promptopt.evaluators.answers import resolve
+from tests.ends import ends, long
 
 NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [
     (
@@ -335,18 +334,23 @@ def test_each_reply_means_one_label_or_none(labels: tuple[str, ...], meant: str 
     assert resolve("label", labels)(reply) == meant
 
 
+@ends
 @pytest.mark.slow
-def test_long_replies_of_any_kind_take_no_time() -> None:
-    read = resolve("label", ("positive", "negative", "yes", "no", "very positive"))
-    pieces = (
+@pytest.mark.parametrize(
+    "piece",
+    [
         "positive negative ",
         "not positive or ",
         "label: positive negative ",
         "no ",
         "**positive** negative ",
         "\n",
-    )
-    for piece in (*pieces, "positive, negative, ", "<answer>", "答案是", "{", "very "):
-        start = time.perf_counter()
-        read(piece * (200_000 // len(piece)))
-        assert time.perf_counter() - start < 2.0, piece
+        "positive, negative, ",
+        "<answer>",
+        "答案是",
+        "{",
+        "very ",
+    ],
+)
+def test_a_long_reply_of_any_kind_is_read_to_its_end(piece: str) -> None:
+    resolve("label", ("positive", "negative", "yes", "no", "very positive"))(long(piece))

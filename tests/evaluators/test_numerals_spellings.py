@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from promptopt.evaluators import numerals
+from tests.ends import ends, long
 
 SPELLED = {
     # decimals
@@ -365,18 +364,16 @@ def test_only_what_could_be_two_numbers_depends_on_the_data(reply: str, point: s
     assert numerals.value(comma, comma=True) == numerals.value(reply, comma=True)
 
 
-def test_a_long_list_of_numbers_takes_no_time() -> None:
-    start = time.perf_counter()
-    assert numerals.number("1,1" * 70_000) is None
-    assert time.perf_counter() - start < 1.0
+def test_a_long_list_of_numbers_is_no_number() -> None:
+    assert numerals.number("1,1" * 5_000) is None
 
 
+PIECES = ("1,1", "1,", "1.", "1 000 ", "1'000'", "1'", "1 ", "0", "9", "1/2 ", "1:", "1_", "_", "- ", "-", "10^", "1e5")
+MARKS = ("\\frac{1}", "{,}", "答案是", "\\boxed{", "\\text{", "=- ", "$", "\\pi", "1\\,000", "٣٫", "x^2", "2-", "#")
+
+
+@ends
 @pytest.mark.slow
-def test_long_replies_of_any_kind_take_no_time() -> None:
-    pieces = ("1,1", "1,", "1.", "1 000 ", "1'000'", "1 ", "9", "1/2 ", "1:", "1_", "- ", "10^", "1e5")
-    marks = ("\\frac{1}", "{,}", "答案是", "\\boxed{", "\\text{", "=- ", "$", "\\pi", "1\\,000", "٣٫", "x^2", "2-")
-    for piece in (*pieces, *marks, "minus ", "<answer>"):
-        reply = piece * (200_000 // len(piece))
-        start = time.perf_counter()
-        numerals.number(reply)
-        assert time.perf_counter() - start < 2.0, piece
+@pytest.mark.parametrize("piece", [*PIECES, *MARKS, "minus ", "answer is ", "answer: \n", "<answer>"])
+def test_a_long_reply_of_any_kind_is_read_to_its_end(piece: str) -> None:
+    numerals.number(long(piece))

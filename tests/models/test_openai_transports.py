@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.http import is_this_machine
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.types import Message, Reply, Request
+from tests.ends import ends
 from tests.models.conftest import Transport
 from tests.servers import CUT, DRIP, FakeServer, echo, in_turn
 
@@ -207,12 +207,11 @@ def test_which_addresses_are_on_this_machine(host: str, expected: bool) -> None:
     assert is_this_machine(host) is expected
 
 
+@ends
 @pytest.mark.usefixtures("transport")
 def test_the_time_limit_holds_for_the_whole_answer_and_not_for_each_piece() -> None:
     with FakeServer(in_turn(DRIP)) as server:
         model = OpenAIModel("tiny", base_url=server.url, timeout_s=0.2, retry_policy=RetryPolicy(total_s=0.3))
-        begun = time.monotonic()
         with pytest.raises(BackendError, match=r"no answer within 0\.2 s"):
             list(model.generate([Request("hello")]))
-        assert time.monotonic() - begun < 10
         model.close()

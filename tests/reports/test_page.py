@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from promptopt.reports.page.charts import Series as Line
 from promptopt.reports.page.charts import chart
 from promptopt.reports.page.render import runs_page
 from promptopt.reports.page.views import ReportedRun
+from tests.ends import ends
 from tests.reports.page_reports import HOSTILE, contender, report
 
 pytest.importorskip("jinja2", reason="needs the extra `report`")
@@ -72,11 +72,8 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_forbids_requests(
 
 
 @pytest.mark.slow
-def test_a_run_of_2000_candidates_and_100000_scores_is_quick_and_small() -> None:
-    large = report(2000, per_step=50, items=1000)
-    begun = time.perf_counter()
-    text = page(large)
-    assert time.perf_counter() - begun < 5
+def test_a_run_of_2000_candidates_and_100000_scores_is_small() -> None:
+    text = page(report(2000, per_step=50, items=1000))
     assert len(text.encode()) < 6_000_000
 
 
@@ -140,14 +137,13 @@ def test_a_diff_in_pieces_holds_both_texts(before: str, after: str) -> None:
     assert "".join(text for kind, text in pieces if kind != "gone") == after
 
 
+@ends
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "."])
-def test_a_diff_of_10000_words_is_quick_and_whole(end: str) -> None:
+def test_a_diff_of_10000_words_ends_and_is_whole(end: str) -> None:
     before = " ".join(f"w{number % 800}{end if number % 12 == 0 else ''}" for number in range(10_000))
     after = before.replace("w7", "other")
-    begun = time.perf_counter()
     pieces = diff_pieces(before, after)
-    assert time.perf_counter() - begun < 3
     assert "".join(text for kind, text in pieces if kind != "gone") == after
 
 

@@ -94,8 +94,19 @@ def test_json_holds_everything_and_reads_back(task: Task) -> None:
 
 
 @pytest.mark.parametrize("layout", ["chat", "text"])
+@pytest.mark.parametrize("text", ["a", "a. b {c} <a>", "{}", "}\n\n{a", ".a\n<b"])
+def test_a_plain_text_reads_back(task: Task, layout: str, text: str) -> None:
+    reads_back(task, layout, text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["chat", "text"])
 @given(text=st.text(alphabet="abc.{}<> \n", min_size=1, max_size=40).map(str.strip).filter(bool))
-def test_plain_text_reads_back(task: Task, layout: str, text: str) -> None:
+def test_any_plain_text_reads_back(task: Task, layout: str, text: str) -> None:
+    reads_back(task, layout, text)
+
+
+def reads_back(task: Task, layout: str, text: str) -> None:
     prompt = task.initial.replace("instruction", text)
     written = export(export_of(task.with_layout(layout), prompt), "txt")
     for saved in (written, written + "\n"):

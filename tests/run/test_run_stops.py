@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event
 
+from promptopt.binding import session
 from promptopt.errors import BackendError, BudgetSpent
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
@@ -64,12 +67,14 @@ def test_permanent_error_is_surfaced_and_never_loops(tmp_path: Path) -> None:
     assert result.best.prompt == result.start.prompt
 
 
-def test_clock_suspends(tmp_path: Path) -> None:
-    slow = Scripted(lambda _: "yes", name="slow", latency_s=0.05)
-    result = conduct(tmp_path / "s.db", model=slow, budget=Budget(minutes=0.01))
-    assert result.status == "suspended"
-    assert "minutes are over" in result.reason
-    assert 0 < result.paid.calls < 60
+def test_clock_suspends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Scripted(lambda _: "yes", name="m")
+    # The hour is over with the tenth call.
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (3_600 if model.calls >= 10 else 0))
+    monkeypatch.setattr(session, "time", clock)
+    result = conduct(tmp_path / "s.db", model=model, budget=Budget(minutes=60))
+    assert (result.status, result.reason) == ("suspended", "60 minutes are over")
+    assert result.paid.calls == 10
 
 
 def test_interrupt_lets_calls_in_flight_settle_and_suspends(tmp_path: Path) -> None:

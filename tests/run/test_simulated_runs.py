@@ -161,7 +161,9 @@ def test_another_model_of_users_is_another_run(tmp_path: Path) -> None:
     assert found.run_id != result.run_id
 
 
-@pytest.mark.parametrize(("drifting", "verdict"), [(1, "better"), (12, "undecided")])
+@pytest.mark.parametrize(
+    ("drifting", "verdict"), [pytest.param(1, "better", marks=pytest.mark.slow), (12, "undecided")]
+)
 def test_where_too_many_users_drift_there_is_no_verdict_by_a_metric_either(
     tmp_path: Path, drifting: int, verdict: str
 ) -> None:
@@ -182,7 +184,13 @@ def test_where_too_many_users_drift_there_is_no_verdict_by_a_metric_either(
         assert "it is +" in str(found)
 
 
-@pytest.mark.parametrize("cap", [Budget(calls=400), Budget(tokens=60_000), Budget(evaluations=40)])
+@pytest.mark.parametrize(
+    "cap",
+    [
+        Budget(calls=400),
+        *(pytest.param(cap, marks=pytest.mark.slow) for cap in (Budget(tokens=60_000), Budget(evaluations=40))),
+    ],
+)
 def test_caps_hold_and_a_cut_batch_is_kept(tmp_path: Path, cap: Budget) -> None:
     result, _ = search(tmp_path / "s.db", budget=cap)
     assert result.status in ("budget", "finished")
@@ -191,6 +199,7 @@ def test_caps_hold_and_a_cut_batch_is_kept(tmp_path: Path, cap: Budget) -> None:
     assert result.spent.evaluations > 0
 
 
+@pytest.mark.slow
 def test_calls_after_a_tools_result_are_in_the_ledger_and_a_replay_asks_nothing(tmp_path: Path) -> None:
     result, end = search(tmp_path / "s.db", tools=True)
     bare, _ = search(tmp_path / "bare.db")

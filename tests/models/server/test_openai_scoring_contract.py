@@ -40,6 +40,7 @@ class TestVLLM(_Served):
         return ToyServer()
 
 
+@pytest.mark.slow
 class TestVLLMWithRows(_Served):
     tolerance = 1e-6
 
@@ -57,6 +58,7 @@ class TestEcho(_Served):
         return ToyServer(reads="ignored", prompt_logprobs="ignored", fingerprint=None)
 
 
+@pytest.mark.slow
 class TestTemplateWithoutMarkers(_Served):
     def toy(self) -> ToyServer:
         return ToyServer(model=ToyModel(template=BARE))
@@ -67,6 +69,7 @@ class TestLlamaCpp(_Served):
         return ToyServer(kind="llamacpp")
 
 
+@pytest.mark.slow
 class TestLlamaCppWithoutGrammars(_Served):
     def toy(self) -> ToyServer:
         return ToyServer(kind="llamacpp", grammar="refused")

@@ -149,7 +149,9 @@ def test_a_search_that_runs_dry_hands_the_rest_back(tmp_path: Path, kind: type[A
     assert len(result.candidates()) == 1
 
 
-@ALL
+@pytest.mark.parametrize(
+    "kind", [HillClimbing, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (HarmonySearch, *OTHERS))]
+)
 def test_the_same_text_is_looked_at_as_a_child_once(tmp_path: Path, kind: type[Any]) -> None:
     result = search(
         tmp_path, kind(), "", lambda text: 0.9 if text == PROMPT else 0.1, task=task_of(PROMPT, train=60),
