@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from promptopt.run.budget import Budget, Ledger
 from promptopt.tasks import catalogue
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
+from promptopt.types import Request
 
 FACTOR = 1.5
 QUICK = ("random",)
@@ -120,6 +122,30 @@ def test_where_luck_decides_how_long_prompts_become_a_dry_run_tells_a_range(
 def test_it_is_near_on_tasks_where_luck_decides_or_little_helps(method: str, task: str, tmp_path: Path) -> None:
     kind, _, seed = task.partition("-")
     assert_near(*foreseen_and_spent(kind, int(seed), method, 1_500, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("method", "task", "cap"),
+    [("plum-hs", "cluttered-2", 1_500), ("plum-hc", "cluttered-5", 700), ("plum-ga-c", "cluttered-4", 700)],
+)
+def test_it_is_near_where_the_start_is_long(method: str, task: str, cap: int, tmp_path: Path) -> None:
+    kind, _, seed = task.partition("-")
+    assert_near(*foreseen_and_spent(kind, int(seed), method, cap, tmp_path))
+
+
+def test_what_stands_below_the_first_sentence_is_hardly_longer_when_it_is_said_otherwise() -> None:
+    start = "Solve the riddle. " + " ".join(f"Heed the {noun}." for noun in ("kettle", "cobweb", "lantern"))
+    propose = stand_ins.Proposer(start)
+
+    def mean_words(phrase: str) -> float:
+        text = f'A phrase stands in this text:\n"""\n{start}\n"""\n\nThe phrase: {phrase}'
+        said = json.loads(propose(Request(f'{text}\n\nSay it in 50 ways, as ["..."]')))
+        return sum(len(each.split()) for each in said) / len(said)
+
+    assert mean_words("Heed the kettle") < 3 + 3 * 2 * stand_ins.WORDIER
+    assert mean_words("Solve the riddle") == 6
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from promptopt.cli.output import say, troubles
+from promptopt.cli.progress import done, time_left
 from promptopt.outcome.looks import looked_at
 from promptopt.reports import words
 from promptopt.run.budget import Limits
@@ -50,10 +51,13 @@ class Quiet:
 class Lines:
     """One line for each thing that happened, and a sign of life in between: for logs, pipes and files."""
 
-    def __init__(self, write: Callable[[str], None] = say, pulse_s: float = PULSE_S) -> None:
-        """`write` takes one line without its end; `pulse_s`: seconds between signs of life."""
-        self._write, self._pulse_s = write, pulse_s
+    def __init__(
+        self, write: Callable[[str], None] = say, pulse_s: float = PULSE_S, minutes: float | None = None
+    ) -> None:
+        """`write` takes one line without its end; `pulse_s`: seconds between signs of life; `minutes`: as in `Live`."""
+        self._write, self._pulse_s, self._minutes = write, pulse_s, minutes
         self._run: Run | None = None
+        self._caps: Limits | None = None
         self._over = threading.Event()
         # A daemon: a run that fails must not wait for the next sign of life.
         self._thread = threading.Thread(target=self._pulse, name="promptopt-lines", daemon=True)
@@ -74,12 +78,14 @@ class Lines:
         while not self._over.wait(self._pulse_s):
             if self._run is not None:
                 state = self._run.snapshot()
-                self._write(f"  {words.duration(state.seconds)}: {speed(state)}")
+                said = done(state, self._minutes, self._caps)
+                self._write(f"  {words.duration(state.seconds)}: {said}; {speed(state)}")
 
     def __call__(self, event: Event) -> None:
         """Write what the event says."""
         match event:
             case Planned():
+                self._caps = event.plan.total
                 for line in planned(event):
                     self._write(line)
             case PhaseBegun():
@@ -96,11 +102,19 @@ class Lines:
             "nothing scored" if best is None else f"best {words.score(best.mean)} on {counted(best.count, 'example')}"
         )
         spent, shown = event.spent, f"{event.note}; {shown}" if event.note else shown
-        return (
-            f"step {event.number}: {shown}; {counted(len(event.pool), 'prompt')} compared; so far "
-            f"{counted(spent.evaluations, 'evaluation')}, {counted(spent.calls, 'call')}, "
-            f"{counted(spent.tokens, 'token')}" + (f", {words.dollars(spent.usd)}" if spent.usd else "")
-        )
+        caps = Limits() if self._caps is None else self._caps
+        used = [
+            counted(count, noun) if cap is None else f"{count:,} of about {counted(cap, noun)}"
+            for count, cap, noun in (
+                (spent.evaluations, caps.evaluations, "evaluation"),
+                (spent.calls, caps.calls, "call"),
+                (spent.tokens, caps.tokens, "token"),
+            )
+        ]
+        used += [words.dollars(spent.usd)] if spent.usd else []
+        left = None if self._run is None else time_left(self._run.snapshot(), self._minutes, self._caps)
+        used += [] if left is None else [f"{words.roughly(left)} left"]
+        return f"step {event.number}: {shown}; {counted(len(event.pool), 'prompt')} compared; so far {', '.join(used)}"
 
 
 def planned(event: Planned) -> list[str]:
@@ -240,10 +254,10 @@ def rows(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) 
         shown.append((name, _against(f"{used:,}", used, cap, "" if cap is None else f"{cap:,}")))
     usd = 0.0 if spent.usd is None else spent.usd
     shown.append(("dollars", _against(words.dollars(spent.usd), usd, limits.usd, words.dollars(limits.usd))))
-    left = time_left(snapshot, minutes)
+    left = time_left(snapshot, minutes, caps)
     clock = words.duration(snapshot.seconds)
     if left is not None:
-        clock += f", at most about {words.duration(left)} left"
+        clock += f", {words.roughly(left)} left"
     shown.append(("time", clock))
     shown.append(("speed", speed(snapshot)))
     return shown
@@ -285,28 +299,7 @@ def _against(text: str, used: float, cap: float | None, cap_text: str) -> str:
         return text
     share = min(1.0, used / cap) if cap > 0 else 1.0
     filled = round(share * BAR)
-    return f"{text} of {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
-
-
-def time_left(snapshot: Snapshot, minutes: float | None) -> float | None:
-    """Seconds until the first cap is reached at the speed of this session, or None where nothing says.
-
-    Speed is measured on what was paid for: what the store already held takes no time, and says nothing about it.
-    """
-    spent, paid, limits = snapshot.spent, snapshot.paid, snapshot.limits
-    left: list[float] = []
-    if minutes is not None:
-        left.append(max(0.0, minutes * 60 - snapshot.seconds))
-    for cap, used, bought in (
-        (limits.evaluations, spent.evaluations, paid.evaluations),
-        (limits.calls, spent.calls, paid.calls),
-        (limits.tokens, spent.tokens, paid.tokens),
-        (limits.usd, spent.usd, paid.usd),
-    ):
-        # Nothing paid so far says nothing of the speed.
-        if cap is not None and used is not None and bought:
-            left.append(max(0.0, cap - used) * snapshot.seconds / bought)
-    return min(left) if left else None
+    return f"{text} of about {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
 
 
 @contextmanager
@@ -325,7 +318,7 @@ def display(
             yield Quiet()
     elif not place.isatty():
         say(title)
-        with Lines() as lines, troubles(lambda text: say(f"  {text}")):
+        with Lines(minutes=minutes) as lines, troubles(lambda text: say(f"  {text}")):
             yield lines
     else:
         from rich.console import Console

@@ -94,7 +94,7 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.plan.describe()))

@@ -58,7 +58,7 @@ class Foreseen:
         """The forecast for people."""
         some = "An unknown number of evaluations" if self.evaluations is None else f"About {self.evaluations:,}"
         told = f"{some} evaluations" if self.evaluations is not None else some
-        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from)]
+        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
@@ -67,7 +67,9 @@ class Foreseen:
 def role_table(roles: Sequence[RoleForecast], unpriced: Sequence[str]) -> str:
     """A row for each role, and one for all together."""
     head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
-    rows = [head, *(_row(role, priced=role.model not in unpriced) for role in roles)]
+    # Who is never asked has no row: most tasks have no judge.
+    asked = [role for role in roles if role.calls != 0 or role.role == "task"]
+    rows = [head, *(_row(role, priced=role.model not in unpriced) for role in asked)]
     total = RoleForecast(
         "together",
         "",
@@ -79,12 +81,14 @@ def role_table(roles: Sequence[RoleForecast], unpriced: Sequence[str]) -> str:
     return words.columns([*rows, _row(total, priced=not unpriced)], right=(1, 2, 3, 4))
 
 
-def time_said(minutes: float | None, speed_from: int) -> str:
+def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForecast]) -> str:
     """How long it takes, in a sentence."""
+    if minutes is None and sum_known([role.calls for role in roles]) is None:
+        return "Time: unknown, as the calls are."
     if minutes is None:
         return (
             f"Time: unknown (no earlier run with this model paid for {ENOUGH_CALLS} calls or more, which would say "
-            f"how fast it is, or the calls are unknown)."
+            f"how fast it is)."
         )
     runs = counted(speed_from, "earlier run")
     return f"Time: about {words.duration(60 * minutes)}, at the speed of {runs} with this model."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,6 +75,8 @@ def _path_of(name: str) -> Path:
 
 
 def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:
+    from promptopt.tasks.rare_labels import doubtful
+
     task = _written(path, data, inputs, target)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     answers = f"labels {', '.join(task.labels)}" if task.labels else "free answers"
@@ -81,12 +85,28 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
     named = shlex.quote(str(path))
     said = [
         f"wrote {path}: {answers}, metric {task.metric}; {splits} examples",
-        *(f"warning: {warning}" for warning in task.warnings),
+        *(f"note: {each}" for each in _merged(path)),
+        *(f"warning: {warning}" for warning in (*doubtful(_labelled(task)), *task.warnings)),
         f"1. Put the prompt you use today into {path} (instruction = …).",
         f"2. promptopt evaluate --task {named}{by} --layouts",
         f"3. promptopt optimize --task {named}{' --method pmpo' if pairs else ''}{by}",
     ]
     show("\n".join(said))
+
+
+def _labelled(task: Task) -> dict[str, int]:
+    """How many rows have each label; empty where the task has none."""
+    rows = () if task.pool is None else (*task.pool.rows, *task.pool.dev, *task.pool.test)
+    # Each right answer of a row counts, where it has several.
+    counts = Counter(label for row in rows for label in {row.target, *row.accepted})
+    return {label: counts[label] for label in task.labels}
+
+
+def _merged(path: Path) -> list[str]:
+    """A sentence where labels of the data were taken for one."""
+    classes: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8"))["data"].get("classes", {})
+    taken = [f"{said!r} for {label!r}" for said, label in classes.items() if said != label]
+    return [f"spellings of one label are taken for it: {', '.join(taken)}"] if taken else []
 
 
 def _is_chat(data: Path, system: Path | None, columns: bool) -> bool:

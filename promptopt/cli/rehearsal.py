@@ -264,7 +264,7 @@ def played(
             found.append(play(climate, turn))
     # Of each climate the two ends of its plays apart: what lies between those is no luck.
     kinds = [list(ends) for found in plays.values() if (known := [each for each in found if each is not None])
-             for ends in zip(*(_ends(each, budget[1], cells) for each in known), strict=True)]  # fmt: skip
+             for ends in zip(*(_ends(each, *budget, cells) for each in known), strict=True)]  # fmt: skip
     ends = [end for kind in kinds for end in kind]
     if not ends:
         return None
@@ -287,12 +287,15 @@ def _known(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearse
     return [each for found in plays.values() for each in found if each is not None]
 
 
-def _ends(rehearsed: Rehearsed, arranged: Allocation, cells: int | None) -> tuple[Played, Played]:
-    """Where the search may end: as it was played, and drawn out to its cap where it may go on."""
+def _ends(rehearsed: Rehearsed, budget: Budget, arranged: Allocation, cells: int | None) -> tuple[Played, Played]:
+    """Where the search may end: as it was played, and drawn out to its first cap where it may go on."""
     planned = None if cells is None else cells + arranged.reserve.evaluations
-    done = rehearsed.result.spent.evaluations
+    spent = rehearsed.result.spent
     part = rehearsed.result.status == "suspended"
-    longer = max(1.0, planned / done) if planned is not None and done else 1.0
+    # Without a cap on evaluations the plan alone says how many there may be: the caps on what they take end it before.
+    pairs = ((planned, spent.evaluations), (budget.calls, spent.calls), (budget.tokens, spent.tokens))
+    known = [cap / done for cap, done in pairs if cap is not None and done]
+    longer = max(1.0, min(known, default=1.0))
     if part:
         whole = _drawn_out(rehearsed, longer, longer)
         return whole, whole

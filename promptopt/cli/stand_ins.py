@@ -148,7 +148,8 @@ class Proposer:
         if not tags and _LIST.search(text):
             named = _PHRASE.findall(_BLOCK.sub("", text))
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
-            return json.dumps([_paraphrased(phrase, rng) for _ in range(count if asked else 10)])
+            opens = phrase.rstrip(" .!?") in SENTENCE.findall(self.start)[0] if self.start.strip() else True
+            return json.dumps([_paraphrased(phrase, rng, opens=opens) for _ in range(count if asked else 10)])
         tag = tags[-1] if tags else ""
         replies = [self._written(text, blocks if blocks else [self.start], rng) for _ in range(count)]
         return "\n".join(f"<{tag}>{reply}</{tag}>" if tag else reply for reply in replies)
@@ -211,15 +212,20 @@ def _with(text: str, clause: str, rng: random.Random) -> str:
     return f"{text[:place]} {clause}.{text[place:]}"
 
 
-def _paraphrased(text: str, rng: random.Random, most: int | None = None) -> str:
-    """The text with a clause exchanged, or one more: where it has fewer than `most`; None: where it is short."""
+def _paraphrased(text: str, rng: random.Random, most: int | None = None, *, opens: bool = True) -> str:
+    """The text with a clause exchanged, or one more: where it has fewer than `most`; None: where it is short.
+
+    `opens`: it is of the first sentence, which says what the task is, and has all to gain. What stands further below
+    is as long when it is said otherwise, but for now and then.
+    """
     clauses, found = list(_CLAUSE.finditer(text)), list(WORD.finditer(text))
     short = len(found) < LONGEST_PHRASE if most is None else len(clauses) < most
     if clauses:
         old = rng.choice(clauses)
         text = f"{text[: old.start()]}{_clause(rng)}{text[old.end() :]}"
-    elif found and not short:
+    elif found and not (short and opens):
         old = rng.choice(found)
         text = f"{text[: old.start()]}{rng.choice(WORDS)}{text[old.end() :]}"
     # What holds none of the clauses yet is said otherwise by one more.
-    return _with(text, _clause(rng), rng) if short and (not clauses or rng.random() < WORDIER) else text
+    grows = short and ((opens and not clauses) or rng.random() < WORDIER)
+    return _with(text, _clause(rng), rng) if grows else text

@@ -142,9 +142,9 @@ class PromptOpt(Teleprompter):
         )
         # The program that comes back is then the best so far, without a verdict, and looks like any other.
         stopped = [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
-        _tell([*result.warnings, *strays.said(), *stopped])
+        _tell([*result.warnings, *(after := [*strays.said(), *_unscored(result, len(bound.task.test))]), *stopped])
         best = bound.configured(result.best.prompt)
-        best.promptopt = Outcome(result, (*said, *strays.said()))
+        best.promptopt = Outcome(result, (*said, *after))
         return best
 
     def _lm(self, student: Module) -> LM:
@@ -166,6 +166,17 @@ def _tell(sentences: Sequence[str]) -> None:
         frame, level = frame.f_back, level + 1
     for sentence in sentences:
         warnings.warn(sentence, PromptOptWarning, stacklevel=level)
+
+
+def _unscored(result: Result, held: int) -> list[str]:
+    """What becomes of test examples that were set aside, and are more than the budget pays for."""
+    scored = 0 if result.best.test is None else result.best.test.n
+    if not 0 < scored < held:
+        return []
+    return [
+        f"the verdict is on {scored:,} of the {counted(held, 'example')} that stood ready for it: the budget pays for "
+        f"no more, and a larger one scores them all; the others stay unseen"
+    ]
 
 
 def _teacher(named: Any, program: Module | None, student: Module) -> tuple[Any, list[str]]:

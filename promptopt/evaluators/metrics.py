@@ -50,7 +50,7 @@ def number(answer: str, example: Example) -> float:
     """1 where the two are the same number, whatever their spelling: whole numbers exactly, others to 1e-6 (relative).
 
     What could be two numbers, "1,234", is the one that the right answers suggest; `resolve` goes by a whole data set.
-    Raises DataError where the target holds no number.
+    Raises DataError where the target is not one plain number.
     """
     right = _right(example)
     return _same_number(answer, example, decimal_comma(right), in_millions(right))
@@ -206,7 +206,7 @@ def _expression(source: str) -> Regex:
 def _number_of(target: str, comma: bool) -> numerals.Fraction:
     found = numerals.value(target, comma, spaces=True)
     if found is None:
-        raise DataError(f"target {target!r} holds no number: metric 'number' needs one; use 'exact' for texts")
+        raise DataError(f"target {target!r} is not one plain number: metric 'number' needs one; use 'exact' for texts")
     return found
 
 

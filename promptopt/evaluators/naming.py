@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.cues import ATTACHED, NOUN, UNSPACED, in_latin, with_latin_stops
@@ -75,6 +76,9 @@ _CORRECTED = re.compile(
 )
 """What takes back the answer that a reply opened with."""
 _WORD = re.compile(r"\w")
+# Leading zeros make an identifier.
+_PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
+_DECIMAL = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
 FEWEST_RATINGS = 3
 """Labels that are numbers make a scale from so many on."""
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
@@ -114,6 +118,15 @@ def _scale_of(labels: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)")
 
 
+def _worths_of(labels: Sequence[str]) -> dict[Fraction, str]:
+    """What each label is worth, where all are numbers and no two are the same one; else empty."""
+    plain = [label.strip().replace(",", ".") for label in labels]
+    if not all(_PLAIN_NUMBER.fullmatch(label) for label in plain):
+        return {}
+    worths = {Fraction(label): own.strip() for label, own in zip(plain, labels, strict=True)}
+    return worths if len(worths) == len(labels) else {}
+
+
 @dataclass(frozen=True, slots=True)
 class LabelReader:
     """The one label that a reply names, spelled as in `labels`.
@@ -131,6 +144,7 @@ class LabelReader:
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _spelling: dict[str, str] = field(init=False, repr=False, compare=False)
     _scale: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _worths: dict[Fraction, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -149,6 +163,7 @@ class LabelReader:
         ordered = sorted(spelling.values(), key=len, reverse=True)
         object.__setattr__(self, "_spelling", spelling)
         object.__setattr__(self, "_scale", _scale_of(self.labels))
+        object.__setattr__(self, "_worths", _worths_of(self.labels))
         object.__setattr__(self, "_pattern", re.compile("|".join(map(_pattern_of, ordered))))
 
     @staticmethod
@@ -166,6 +181,7 @@ class LabelReader:
         if trimmed in self.labels:
             return trimmed
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
+        folded = _DECIMAL.sub(self._as_label, folded) if self._worths else folded
         folded = folded if self._scale is None else self._scale.sub("", folded)
         # The last element is the answer; those before it may be drafts.
         for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
@@ -173,6 +189,10 @@ class LabelReader:
             if found is not None:
                 return found
         return self._read(folded)
+
+    def _as_label(self, number: re.Match[str]) -> str:
+        """A number as the label spells it that is worth the same: 4.0 is 4."""
+        return self._worths.get(Fraction(number.group()), number.group())
 
     def _read(self, folded: str) -> str | None:
         named = [match for match in self._pattern.finditer(folded) if not self._in_passing(match, folded)]

@@ -5,7 +5,7 @@ What is thought aloud is left out, as by all readers.
 What is read: signs (also the Unicode minus), separators as `promptopt.digits` has them, exponents and "× 10^5",
 fractions ("3/4", "1 3/4", "½", LaTeX), digits of other scripts. Currency and units, "%" among them, are dropped. What
 is not: number words, "million", digits inside words ("m2"), roots, multiples of pi, other powers, times, dates,
-versions.
+versions, nor a quantity in two units or with a part in words: see `evaluators.compounds`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from promptopt.digits import RUN, fixed, numbers_in
 from promptopt.evaluators import undecided
+from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
 from promptopt.thoughts import spoken
 
@@ -28,6 +29,7 @@ _NUMBER = re.compile(
     r"(?![\w/]|[.,:][0-9])"
     rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
+_QUANTITY = re.compile(rf"{_NUMBER.pattern}|{COMPOUND}")
 # A space goes before it: NFKC makes ½ a 1⁄2, and 3½ would become 31/2.
 _VULGAR = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215e])")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
@@ -79,8 +81,12 @@ _CUE = re.compile(
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
 _BOXED = re.compile(r"\\boxed\s*\{")
 _ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
-_DENIED = re.compile(r"(?:\b(?:not|never|nor|isn['’]t)\s{1,3}[$(\"'*]{0,3}|(?:±|\\pm)\s{0,3})$", re.IGNORECASE)
-"""Before a number that is not the answer, or that says how far off it may be."""
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|nor|isn['’]t|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)\s{1,3}[$(\"'*]{0,3}"
+    r"|(?:±|\\pm)\s{0,3})$",
+    re.IGNORECASE,
+)
+"""Before a number that is not the answer, that it is a part of, or that says how far off it may be."""
 _SEVERAL = ""
 """What is read where an answer names several numbers, and does not decide between them."""
 _RANGES = re.compile(r"(?<=[0-9])\s?(?:\.{2,3}|[…〜～∼至到]|から)\s?(?=[-−–]?[0-9])")
@@ -136,7 +142,7 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
     said = spoken(reply)
     if said is None:
         return None
-    plain = _plain(said, comma)
+    plain = without_compounds(_plain(without_unspaced(said), comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         places = [match.end() for match in cue.finditer(plain)]
         if places:
@@ -151,7 +157,9 @@ def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
     """The last number of a reply that announces none."""
     if undecided.is_list(plain):
         return None
-    for match in reversed(list(_NUMBER.finditer(plain))):
+    for match in reversed(list(_QUANTITY.finditer(plain))):
+        if match.group() == COMPOUND:
+            return None
         numbers = _meant(match, plain, written)
         if numbers:
             pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
@@ -237,7 +245,9 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
     equals = plain.rfind("=", start, stop)
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
-        for match in _NUMBER.finditer(plain, begin, stop):
+        for match in _QUANTITY.finditer(plain, begin, stop):
+            if match.group() == COMPOUND:
+                return _SEVERAL
             numbers = _meant(match, plain, written)
             if numbers:
                 other = undecided.beside(plain, *match.span(), ended)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
 from promptopt.thoughts import spoken
 
-_MARKUP = re.compile(r"[*`_$]")
+_MARKUP = re.compile(r"[*`_$]|</?(?:b|i|u|em|strong|mark|code|span|p|div|h[1-6])(?:\s[^<>]{0,80})?>", re.IGNORECASE)
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
 
@@ -50,6 +50,18 @@ _CHOSEN = re.compile(
     rf"(?:it(?:'s|\sis)\s{{1,9}})?{_SURE}{_ONE}",
     re.IGNORECASE,
 )
+_LETTER_ALONE = rf"(?:option\s)?(?:{_HELD}|(?-i:[A-Z])(?![\w'+#°]))"
+_OVER = re.compile(
+    rf"(?<![\w'.])(?:option\s)?(?P<one>{_HELD}|(?-i:[A-Z]))\s{{1,3}}(?:rather\sthan|instead\sof|over|as\sopposed\sto)"
+    rf"\s{{1,3}}{_LETTER_ALONE}",
+    re.IGNORECASE,
+)
+_BUT = re.compile(
+    rf"\bnot\s{{1,3}}{_LETTER_ALONE}\s?[,;]?\s{{1,3}}but\s{{1,3}}(?:(?:rather|instead)\s)?(?:option\s)?"
+    rf"(?P<one>{_HELD}|(?-i:[A-Z])(?![\w'+#°]))",
+    re.IGNORECASE,
+)
+"""One option held against another: "B rather than A", "not A, but B"."""
 # "U.S." and "J. R. Smith" abbreviate words.
 _INITIALS = r"(?!\.\s?[A-Z]\.)"
 _MENTION = re.compile(
@@ -98,7 +110,7 @@ def choice(reply: str) -> str | None:
     if said is None:
         return None
     plain = _plain(said)
-    for cue in (_MARKED, _ANSWER, _ASSERTED, _CHOSEN):
+    for cue in (_MARKED, _ANSWER, _BUT, _OVER, _ASSERTED, _CHOSEN):
         found = cue.finditer(plain)
         if cue is _ASSERTED:
             found = (match for match in found if not _NAMES.search(plain, max(0, match.start() - 24), match.start()))

@@ -39,6 +39,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def roughly(seconds: float) -> str:
+    """`about 40 seconds`, `about 6 minutes`, `about 2 hours`: no more digits than a guess has."""
+    if seconds < 90:
+        return f"about {max(10, 10 * math.ceil(seconds / 10)):,} seconds"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60):,} minutes"
+    hours = seconds / 3600
+    return f"about {hours:.1f} hours".replace(".0 ", " ") if hours < 10 else f"about {round(hours):,} hours"
+
+
 def size(octets: int) -> str:
     """`1.1 GB`, `94 MB`, `12 kB`: decimal units, as download pages give them."""
     for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):

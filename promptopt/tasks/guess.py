@@ -7,11 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from promptopt.digits import decimal_comma, is_number
+from promptopt.digits import decimal_comma, is_number, numbers_in
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout
 from promptopt.tasks.prompt_text import default_layouts
@@ -19,8 +20,8 @@ from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, na
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
 from promptopt.tasks.several import several_right
-from promptopt.tasks.splits import Pool, without_duplicates
-from promptopt.text import folded
+from promptopt.tasks.splits import SHARED, Pool, without_duplicates
+from promptopt.text import folded, normalise
 from promptopt.types import Example
 
 _LOOKED_AT = 5_000
@@ -34,8 +35,6 @@ _SEVERAL = "# Where a target is a list, each entry of it is a right answer."
 _METRICS = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
 _MARKS = ("####", "The answer is", "the answer is", "Final answer:", "Answer:")
 """What published worked solutions have before the answer."""
-_SHARED = 5
-"""Rows from which on every split has its share of one."""
 _LETTER = re.compile(r"\(?[A-Z]\)?")
 
 
@@ -117,7 +116,7 @@ def _layouts(fields: Sequence[str]) -> list[str]:
 
 def _split_lines(count: int) -> list[str]:
     """The table of split sizes for so many different examples; two are too few to have one in each."""
-    if 3 <= count < _SHARED:
+    if 3 <= count < SHARED:
         sizes = ("[splits]", f"train = {count - 2}", "dev = 1", "test = 1")
         return ["# So few rows that each split gets what it must have: add rows, then leave this table out.", *sizes]
     return ["# Without sizes: 40 % train, 20 % dev, 40 % test, at most 200, 100 and 600.", "# [splits]",
@@ -222,8 +221,13 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
 def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Guess:
     """Few targets, taken for labels; those that differ in case, spaces or punctuation only for one label."""
     spelt: dict[str, list[str]] = {}
-    for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        spelt.setdefault(_spelling(label), []).append(label)
+    comma = decimal_comma(counts)
+
+    def plain_first(label: str) -> tuple[int, int, bool, str]:
+        return -counts[label], len(folded(label)), label != normalise(label), label
+
+    for label in sorted(counts, key=plain_first):
+        spelt.setdefault(_spelling(label, comma), []).append(label)
     labels = tuple(sorted(same[0] for same in spelt.values()))
     why = f"{len(labels)} different targets in {sum(counts.values()):,} rows: taken for labels."
     data: tuple[str, ...] = ()
@@ -244,11 +248,16 @@ def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Gues
                   f"Answer with one of: {', '.join(labels)}.", labels, data)  # fmt: skip
 
 
-def _spelling(label: str) -> str:
-    """What two spellings of one label share: all but case, Unicode form, spaces, hyphens and a full stop."""
+def _spelling(label: str, comma: bool) -> str:
+    """What two spellings of one label share: all but case, Unicode form, spaces, hyphens, quotes and a full stop.
+
+    Numbers share what they are worth: 1 and 1.0 are one label. `comma`: as in `digits.numbers_in`.
+    """
     plain = folded(label)
+    if is_number(plain):
+        return f"{Fraction(numbers_in(plain.lstrip('+-−–'), comma)[0]) * (-1 if plain[0] in '-−–' else 1)}"
     sign = plain[:1] if plain[:1] in "+-" else ""
-    bare = re.sub(r"[\s_'-]+", "", plain)
+    bare = re.sub(r"[\s_'\"«»-]+", "", plain)
     return sign + bare if bare else label
 
 

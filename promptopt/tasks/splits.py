@@ -15,6 +15,8 @@ from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
 _MOST = (200, 100, 600)
+SHARED = 5
+"""Rows from which on every split has its share of one, by `_SHARES`."""
 _SMALL_TEST = "the test split has only"
 FEW = 150
 """A test split of fewer examples is warned about: with 150, only gains of 12 points are found four times in five."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import re
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
-from promptopt.cli.display import Lines, Live, Quiet, broken_lines, display, rows, smallest, time_left
+from promptopt.cli.display import Lines, Live, Quiet, broken_lines, display, rows, smallest
+from promptopt.cli.progress import done, time_left
+from promptopt.reports import words
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
 from promptopt.stats import DISAGREEMENT, smallest_detectable
@@ -52,11 +55,11 @@ def test_the_table_fits_eighty_columns_and_says_everything() -> None:
         "promptopt optimize: mood",
         "0.740 on 128 examples (the start: 0.610 on 64)",
         "step 3 of the search",
-        "1,204 of 2,000",
+        "1,204 of about 2,000",
         "60 %",
-        "$0.0123 of $0.0500",
+        "$0.0123 of about $0.0500",
         "83,211",
-        "1 min 00 s, at most about 40 s left",
+        "1 min 00 s, about 40 seconds left",
         "1,387 tokens a second, 1,300 new calls answered",
     ):
         assert expected in text
@@ -124,14 +127,75 @@ def test_lines_give_a_sign_of_life() -> None:
         shown.watch(cast("Any", FakeRun(snapshot())))
         assert alive.wait(5)
     count = len(lines)
-    assert lines[0] == "  1 min 00 s: 1,387 tokens a second, 1,300 new calls answered"
+    assert lines[0] == (
+        "  1 min 00 s: 1,204 of about 2,000 evaluations, about 40 seconds left; 1,387 tokens a second, 1,300 new calls "
+        "answered"
+    )
     assert not any(thread.name == "promptopt-lines" for thread in threading.enumerate())
     assert len(lines) == count
 
 
+def test_lines_count_to_the_end_of_the_whole_run() -> None:
+    lines: list[str] = []
+    alive = threading.Event()
+
+    def write(line: str) -> None:
+        lines.append(line)
+        if line.startswith("  "):
+            alive.set()
+
+    with Lines(write, pulse_s=0.01) as shown:
+        shown(Planned("abc123", replace(PLAN, total=Limits(evaluations=13_204)), 0.09, 0))
+        shown.watch(cast("Any", FakeRun(snapshot())))
+        assert alive.wait(5)
+    assert "1 min 00 s: 1,204 of about 13,204 evaluations, about 10 minutes left; " in lines[-1]
+
+
+def test_a_step_counts_to_the_end_of_the_whole_run_too() -> None:
+    lines: list[str] = []
+    show = Lines(lines.append, minutes=3.0)
+    show(Planned("abc123", replace(PLAN, total=Limits(evaluations=13_204, calls=20_000)), 0.09, 0))
+    step = StepDone(1, (Estimate(BEST, 0.74, 128),), (BEST,), SPENT)
+    show(step)
+    show.watch(cast("Any", FakeRun(snapshot())))
+    show(step)
+    told = "so far 1,204 of about 13,204 evaluations, 1,300 of about 20,000 calls, 83,211 tokens, $0.0123"
+    said = [line.partition("; 1 prompt compared; ")[2] for line in lines[-2:]]
+    assert said == [told, f"{told}, about 2 minutes left"]
+
+
+@pytest.mark.parametrize(
+    ("caps", "said"),
+    [
+        (Limits(evaluations=2_000), "1,204 of about 2,000 evaluations, about 40 seconds left"),
+        (Limits(calls=2_000), "1,300 of about 2,000 calls, about 40 seconds left"),
+        (Limits(tokens=100_000), "83,211 of about 100,000 tokens, about 20 seconds left"),
+        (Limits(usd=1.0), "$0.0123 of about $1.00, about 80 minutes left"),
+        (Limits(evaluations=100_000, calls=2_000), "1,300 of about 2,000 calls, about 40 seconds left"),
+        (Limits(), "1,204 evaluations"),
+    ],
+)
+def test_what_is_done_is_held_against_the_cap_that_comes_first(caps: Limits, said: str) -> None:
+    assert done(snapshot(caps), None) == said
+
+
+def test_of_what_is_not_known_nothing_is_said() -> None:
+    assert done(snapshot(Limits(evaluations=2_000), paid=Ledger()), None) == "1,204 of about 2,000 evaluations"
+    assert done(snapshot(Limits()), 3.0) == "1,204 evaluations, about 2 minutes left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "10 seconds"), (31, "40 seconds"), (89, "90 seconds"), (90, "2 minutes"), (364, "6 minutes"),
+     (5_400, "1.5 hours"), (7_200, "2 hours"), (100_000, "28 hours")],
+)  # fmt: skip
+def test_a_guess_has_few_digits(seconds: float, said: str) -> None:
+    assert words.roughly(seconds) == f"about {said}"
+
+
 def test_the_caps_shown_are_those_of_the_whole_run() -> None:
     assert dict(rows(snapshot(), None, Limits(evaluations=3_010)))["evaluations"].startswith(
-        "1,204 of 3,010  ████████░"
+        "1,204 of about 3,010  ████████░"
     )
 
 

@@ -16,6 +16,8 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import foresight
 from promptopt.cli.forecast import Forecast
 from promptopt.cli.forecast_range import ForecastRange
+from promptopt.cli.foreseen import time_said
+from promptopt.cli.roles import RoleForecast
 from promptopt.models.scripted import Scripted
 
 MODEL = ("--model", "scripted/x")
@@ -134,3 +136,18 @@ def test_a_range_of_one_search_is_a_range_of_all(
     assert found["evaluations"] == 400
     assert found["spread"] == {"evaluations": [200, 800], "tokens": [2_000, 18_000]}
     assert "200 to 800 evaluations and 2,000 to 18,000 tokens are likely." in invoke(*asked, "--dry-run").stdout
+
+
+def test_who_is_never_asked_has_no_row_and_the_time_says_what_is_lacking(
+    invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    shown = invoke("optimize", "--task", task_file, *MODEL, "--method", "climb", "--max-evaluations", "60", "--dry-run")
+    table = shown.stdout.partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in table] == ["about", "task", "proposer", "together"]
+    said = "Time: unknown (no earlier run with this model paid for 50 calls or more, which would say how fast it is)."
+    assert said in shown.stdout
+
+
+def test_of_unknown_calls_the_time_is_unknown() -> None:
+    role = RoleForecast("task", "scripted/x", None, None, None, None)
+    assert time_said(None, 0, [role]) == "Time: unknown, as the calls are."

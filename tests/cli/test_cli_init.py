@@ -125,7 +125,7 @@ def written_of(workplace: Path, targets: list[str], rows: int = 60) -> None:
         (["+", "-", "="], ("+", "-", "="), "line"),
         (["Yes", "yes", "no"], ("Yes", "no"), "label"),
         (["caf\u00e9", "cafe\u0301", "bar"], ("bar", "cafe\u0301"), "label"),
-        (["very good", "Very  good.", "bad"], ("Very  good.", "bad"), "label"),
+        (["very good", "Very  good.", "bad"], ("bad", "very good"), "label"),
         (["spam", "SPAM"], ("SPAM", "spam"), "line"),
     ],
 )

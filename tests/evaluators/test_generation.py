@@ -141,7 +141,7 @@ def test_a_reader_that_raises_or_gives_no_text_is_named_with_its_cell() -> None:
 
 
 def test_a_target_that_the_metric_cannot_use_names_the_cell() -> None:
-    with pytest.raises(EvaluatorError, match="holds no number"):
+    with pytest.raises(EvaluatorError, match="is not one plain number"):
         score(FakeTask(metric="number", answer="number"), "7", target="many")
 
 

@@ -78,7 +78,7 @@ def test_decimal_commas_change_nothing_about_it(reply: str) -> None:
 
 
 def test_a_target_that_names_several_numbers_is_refused_in_a_sentence() -> None:
-    with pytest.raises(DataError, match="'10-20' holds no number"):
+    with pytest.raises(DataError, match="'10-20' is not one plain number"):
         metrics.resolve("number")("15", Example.of("10-20", q="?"))
 
 

@@ -47,6 +47,17 @@ def test_how_the_data_are_divided_and_the_cache_are_told_once_and_kept(tmp_path:
     assert all(best.promptopt.report().count(sentence) == 1 for sentence in said)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_fewer_test_examples_than_were_set_aside_are_explained(own: bool, tmp_path: Path) -> None:
+    sets = {"trainset": examples(120)[:80], **({"testset": examples(120)[80:]} if own else {})}
+    best, said = told(tmp_path, One(), lm(Engine()), **sets)
+    scored, held = best.promptopt.result.best.test.n, 40 if own else 32
+    assert scored < held
+    begins = f"the verdict is on {scored} of the {held} examples that stood ready for it: the budget pays for no more"
+    assert sum(each.startswith(begins) for each in said) == 1
+    assert begins in best.promptopt.report()
+
+
 def test_nothing_is_told_where_there_is_nothing_to_tell(tmp_path: Path) -> None:
     own = lm(Engine(), cache=False)
     rows = examples(140)

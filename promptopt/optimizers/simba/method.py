@@ -28,7 +28,7 @@ from promptopt.operators.reflect import room, said_of, show_task, unusable
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
-from promptopt.optimizers.simba.plan import SIMBAPlan, planned
+from promptopt.optimizers.simba.plan import MINIBATCH, SIMBAPlan, planned
 from promptopt.optimizers.simba.requests import ADVICE, FORM, show_input, show_run, show_texts
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -38,7 +38,7 @@ from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, 
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 IDLE = 3
-"""Steps in a row without a candidate that end the search. Ours."""
+"""Steps in a row without a candidate that end the search, where they had a `MINIBATCH` of the code together. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,9 @@ class SIMBA:
                 winners.append(max(scored, key=scored.__getitem__))
             known = [Estimate(prompt, mean, size) for prompt, mean in scored.items()]
             run.record([*known, Estimate(run.initial, means[run.initial], size)], [winners[-1]])
-            if idle == IDLE:
-                run.warn(f"the runs on one input did not differ in {IDLE} steps in a row, so the search ended early")
+            # A few small steps without one are luck.
+            if idle >= IDLE and idle * size >= MINIBATCH:
+                run.warn(f"the runs on one input did not differ in {idle} steps in a row, so the search ended early")
                 break
         self._end(run, plan, winners, held)
 

@@ -158,14 +158,16 @@ def test_examples_whose_runs_differ_most_come_first() -> None:
     assert buckets(examples[:1], [[score(0), score(1)]])[0].runs[0].value == 1
 
 
-def test_runs_that_are_all_alike_make_no_candidate_and_end_the_search(tmp_path: Path) -> None:
-    method = SIMBA(rounds=9, minibatch=8, candidates=3)
+@pytest.mark.parametrize(("size", "steps"), [(16, IDLE), (8, 4), (4, 8)])
+def test_runs_that_are_all_alike_make_no_candidate_and_end_the_search(size: int, steps: int, tmp_path: Path) -> None:
+    # A few small steps without a candidate are luck: they must have had as many examples as one step of the code.
+    method = SIMBA(rounds=12, minibatch=size, candidates=3)
     result, asked, told = search(tmp_path, method, answer=lambda _: "yes")
     assert told == []
-    assert len(result.steps) == IDLE + 1
+    assert len(result.steps) == steps + 1
     assert len(result.lineage) == 1
     assert any("did not differ" in warning for warning in result.warnings)
-    assert sum(request.sampling.temperature == 1.0 for request in asked) == IDLE * 3 * 8
+    assert sum(request.sampling.temperature == 1.0 for request in asked) == steps * 3 * size
 
 
 def test_a_target_that_is_always_wrong_has_no_winner_but_the_start(tmp_path: Path) -> None:

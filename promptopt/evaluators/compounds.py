@@ -1,0 +1,142 @@
+"""Quantities that take more than one number, or a word, to say: "5 feet 3 inches", "2 dozen", "3 and a half".
+
+None of them is a plain number, and no part of one is the answer: which unit it would be in, nothing says.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+COMPOUND = "\ufdd0"
+"""What stands in a text in place of such a quantity: a character that no text may hold."""
+
+_KINDS = (
+    (
+        "year years yr yrs jahr jahre jahren an ans année années año años ano anos anno anni jaar",
+        "month months mo mos monat monate monaten mois mes meses mese mesi maand maanden",
+        "week weeks wk wks w woche wochen semaine semaines semana semanas settimana settimane weken",
+        "day days d tag tage tagen jour jours j día días dia dias giorno giorni dag dagen",
+        "hour hours hr hrs h stunde stunden std heure heures hora horas ora ore uur uren",
+        "minute minutes min mins m minuten minuto minutos minuti minuut",
+        "second seconds sec secs s sekunde sekunden sek seconde secondes segundo segundos secondo secondi seconden",
+    ),
+    (
+        "mile miles mi kilometer kilometers kilometre kilometres km",
+        "yard yards yd yds meter meters metre metres metro metros m",
+        "foot feet ft fuß fuss pied pieds ' ′",
+        "inch inches in ins zoll pouce pouces \" ″ '' ′′",
+        "centimeter centimeters centimetre centimetres cm cms",
+        "millimeter millimeters millimetre millimetres mm",
+    ),
+    (
+        "ton tons tonne tonnes t stone stones st kilo kilos kilogram kilograms kilogramme kilogrammes kg kgs",
+        "pound pounds lb lbs",
+        "ounce ounces oz gram grams gramme grammes g",
+        "milligram milligrams mg",
+    ),
+    (
+        "gallon gallons gal gals",
+        "quart quarts qt qts liter liters litre litres litro litros l",
+        "pint pints pt pts",
+        "cup cups",
+        "ounce ounces oz fluid fl",
+        "tablespoon tablespoons tbsp tbsps",
+        "teaspoon teaspoons tsp tsps milliliter milliliters millilitre millilitres ml mls cl",
+    ),
+    (
+        "dollar dollars bucks euro euros pound pounds quid rupee rupees franc francs peso pesos",
+        "quarter quarters",
+        "dime dimes",
+        "nickel nickels",
+        "cent cents pence pennies penny p paise centavo centavos centime centimes ct cts c ¢",
+    ),
+    (
+        "degree degrees deg ° grad",
+        "arcminute arcminutes arcmin minute minutes ' ′",
+        "arcsecond arcseconds arcsec second seconds \" ″ '' ′′",
+    ),
+)
+"""Of each kind the units from the largest to the smallest: one after another they make one quantity."""
+_RANKS: dict[str, dict[int, int]] = {}
+for _kind, _units in enumerate(_KINDS):
+    for _rank, _names in enumerate(_units):
+        for _name in _names.split():
+            _RANKS.setdefault(_name, {})[_kind] = _rank
+_CENTS = frozenset(_KINDS[4][-1].split())
+_BEFORE_A_BARE_NUMBER = "foot feet ft ' ′ stone stones st hour hours hr hrs h std meter metre m euro euros"
+_ALONE = frozenset(_BEFORE_A_BARE_NUMBER.split())
+"""After these the smaller unit may go without saying: "6 ft 2", "12 stone 4", "2h 30"."""
+
+_NUMBER = r"[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s[0-9]{1,3}/[0-9]{1,3})?"
+_AND = r"(?:and|und|et|y|e|en|i|&|\+)"
+_UNIT = rf"(?!{_AND}\b)[^\W\d_]{{1,14}}|['\"′″]{{1,2}}|[°¢]"
+_MEASURE = re.compile(rf"(?<![0-9.,/:])(?P<number>{_NUMBER})(?:[*\s-]{{0,3}}(?P<unit>{_UNIT}))?", re.IGNORECASE)
+_JOINED = re.compile(rf"\.?[*]{{0,2}},?[\s-]{{0,3}}(?:{_AND}\s{{1,3}})?[*]{{0,2}}", re.IGNORECASE)
+_CLOSED = re.compile(r"\s{0,2}(?:[.,;:!?)\]}*\"'$\\]|tall\b|long\b|$)")
+_IN_WORDS = re.compile(
+    rf"(?<![\w.,/:]){_NUMBER}(?:"
+    # "3 and a half", "3 hours and a half", "3 and a half dozen", but not "3, and half of the others".
+    rf"[*]{{0,2}}\s{{0,2}}(?:[^\W\d_]{{1,14}}\s{{1,2}})?{_AND}\s{{1,2}}"
+    r"(?:(?:an?|one|two|three|ein|eine|une?|un)[\s-])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|"
+    r"eighths?|tenths?|demie?|medi[ao]|mei[ao]|mezz[ao]|halbe?s?|viertel|drittel)\b(?!\s{1,3}(?:of|the|de)\b)"
+    r"|\s?einhalb\b"
+    r"|[*]{0,2}[\s-]{0,2}(?:dozens?|dz|doz|douzaines?|dutzend|docenas?|dúzias?|dozzin[ae])\b"
+    r")",
+    re.IGNORECASE,
+)
+_UNSPACED = re.compile(
+    r"[0-9]{1,9}\s?(?:(?:個|个|か|ヶ)?月|年|週間|周|星期|天|日|時間|小时|小時|時|시간|년|개월|일|英尺|米|公斤|斤|元|块|塊|円|피트|度)"
+    r"(?:と|又|零)?\s?[0-9]{1,9}\s?"
+    r"(?:(?:個|个|か|ヶ)?月|週間|周|天|日|時間|小时|小時|時|分钟|分鐘|分間|分|秒|시간|분|초|개월|일|英寸|厘米|公分|克|两|角|毛|銭|인치)"
+    r"(?:\s?[0-9]{1,9}\s?(?:日|天|分钟|分鐘|分間|分|秒|시간|분|초)){0,4}"
+    r"|[0-9]{1,9}\s?(?:ダース|打)|[0-9]{1,9}(?:個|个|天|年|時間|小时|小時|시간|개월|か月|ヶ月)?\s?半"
+)
+_SAID_OTHERWISE = re.compile(
+    rf"{COMPOUND}(?=\s{{0,3}}(?:\(\s?(?:or\s|i\.e\.,?\s|=\s?)?|=\s?)[0-9])"
+    rf"|(?<=[A-Za-z0-9])\s{{0,3}}\([^(){COMPOUND}]{{0,20}}{COMPOUND}[^(){COMPOUND}]{{0,20}}\)"
+)
+"""Beside a plain number: "1 hour 30 minutes (90 minutes)", "90 minutes (1 hour 30 minutes)"."""
+
+
+def without_compounds(text: str) -> str:
+    """A text of numbers in plain spelling, with `COMPOUND` for each such quantity that nothing says otherwise."""
+    spans = [match.span() for match in _IN_WORDS.finditer(text)]
+    for one, other in pairwise(_MEASURE.finditer(text)):
+        if _go_together(one, other, text):
+            spans.append((one.start(), other.end()))
+    if not spans:
+        return text
+    kept, end = list[str](), 0
+    for start, stop in sorted(spans):
+        # Of three units the middle one belongs to two pairs.
+        if start >= end:
+            kept += [text[end:start], COMPOUND]
+        end = max(end, stop)
+    return _SAID_OTHERWISE.sub(" ", "".join([*kept, text[end:]]))
+
+
+def without_unspaced(text: str) -> str:
+    """The text as it was written, with `COMPOUND` for each such quantity in Chinese, Japanese or Korean."""
+    return text if text.isascii() else _UNSPACED.sub(COMPOUND, text)
+
+
+def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
+    """Whether the second number is of a smaller unit of what the first one measures."""
+    joint = text[one.end() : other.start()]
+    if len(joint) > 12 or _JOINED.fullmatch(joint) is None:
+        return False
+    large, small = _ranks(one), _ranks(other)
+    if any(large[kind] < small[kind] for kind in large.keys() & small.keys()):
+        return True
+    if one["unit"] is None:
+        # The sign of "$5 and 25 cents" is gone.
+        return " " in joint and (other["unit"] or "").lower() in _CENTS
+    bare = other["unit"] is None or not small
+    short = bare and len(other["number"]) <= 2 and _CLOSED.match(text, other.end("number")) is not None
+    return short and one["unit"].lower() in _ALONE and joint in {" ", ". ", "-"}
+
+
+def _ranks(measure: re.Match[str]) -> dict[int, int]:
+    """How far down the unit stands, in each kind that has it."""
+    return {} if measure["unit"] is None else _RANKS.get(measure["unit"].lower(), {})

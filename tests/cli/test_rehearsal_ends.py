@@ -1,0 +1,65 @@
+"""Where a search ends of which a dry run has played a part: at the first of its caps."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from promptopt.cli import rehearsal
+from promptopt.cli.stand_in_world import World
+from promptopt.cli.stand_ins import StandIn
+from promptopt.run.budget import Allocation, Budget, Ledger, Limits
+from promptopt.types import Prompt
+
+PLANNED = 50_000
+"""Evaluations of the method's own plan, far beyond any cap here."""
+
+
+def rehearsed(status: str) -> rehearsal.Rehearsed:
+    """100 evaluations and 20 proposals of a search, in 2,000 tokens."""
+    world = cast("World", None)
+    task, proposer, check = (
+        StandIn(name, "scripted/x", world, str, calls, read, written)
+        for name, calls, read, written in (
+            ("task", 100, 1_000, 500), ("proposer", 20, 300, 200), ("check", 0, 0, 0)
+        )
+    )  # fmt: skip
+    best, spent = SimpleNamespace(prompt=Prompt.of("Say it.")), Ledger(100, 120, 20, 1_300, 700)
+    result: Any = SimpleNamespace(status=status, spent=spent, best=best)
+    return rehearsal.Rehearsed(task, proposer, check, (), (), result)
+
+
+@pytest.mark.parametrize("status", ["suspended", "budget"])
+@pytest.mark.parametrize(
+    ("budget", "evaluations"),
+    [
+        (Budget(tokens=6_000), 300),
+        (Budget(calls=240), 200),
+        (Budget(tokens=6_000, calls=240), 200),
+        (Budget(tokens=200_000, calls=600), 500),
+        (Budget(tokens=1_000), 100),
+    ],
+)
+def test_a_part_that_was_played_is_drawn_out_to_the_first_cap(
+    budget: Budget, evaluations: int, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *_, **__: rehearsed(status))
+    arranged = Allocation(1, 0, 0, Ledger(), Limits(), Limits(), granted=10**6)
+    nothing: Any = None
+    taken = rehearsal.played(nothing, nothing, {}, (nothing, nothing), (budget, arranged), 0, PLANNED)
+    assert taken is not None
+    if status == "suspended":
+        assert taken.evaluations == evaluations
+    else:
+        assert 100 <= taken.evaluations <= evaluations
+
+
+def test_without_a_cap_it_is_drawn_out_to_the_methods_own_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *_, **__: rehearsed("suspended"))
+    arranged = Allocation(1, 0, 0, Ledger(), Limits(), Limits())
+    nothing: Any = None
+    taken = rehearsal.played(nothing, nothing, {}, (nothing, nothing), (Budget(), arranged), 0, PLANNED)
+    assert taken is not None
+    assert taken.evaluations == PLANNED
