@@ -104,7 +104,7 @@ class Lines:
         spent, shown = event.spent, f"{event.note}; {shown}" if event.note else shown
         caps = Limits() if self._caps is None else self._caps
         used = [
-            counted(count, noun) if cap is None else f"{count:,} of about {counted(cap, noun)}"
+            counted(count, noun) if cap is None else f"{count:,} of at most {counted(cap, noun)}"
             for count, cap, noun in (
                 (spent.evaluations, caps.evaluations, "evaluation"),
                 (spent.calls, caps.calls, "call"),
@@ -299,7 +299,7 @@ def _against(text: str, used: float, cap: float | None, cap_text: str) -> str:
         return text
     share = min(1.0, used / cap) if cap > 0 else 1.0
     filled = round(share * BAR)
-    return f"{text} of about {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
+    return f"{text} of at most {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
 
 
 @contextmanager

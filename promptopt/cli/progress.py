@@ -9,7 +9,7 @@ from promptopt.text import counted
 
 
 def done(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> str:
-    """`420 of about 1,500 evaluations, about 6 minutes left`; of what is not known, nothing.
+    """`420 of at most 1,500 evaluations, about 6 minutes left`; of what is not known, nothing.
 
     `minutes`: the cap on wall clock. `caps`: those of the whole run; None: the snapshot's own, as in `time_left`. The
     total is that of the cap that comes first: a search may end before it is reached.
@@ -22,7 +22,7 @@ def done(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) 
 def _of_the_first(spent: Ledger, caps: Limits) -> str:
     """What was used of the cap that is nearest, or the evaluations where there is none."""
     used = [
-        (used / cap, f"{used:,} of about {counted(cap, noun)}")
+        (used / cap, f"{used:,} of at most {counted(cap, noun)}")
         for cap, used, noun in (
             (caps.evaluations, spent.evaluations, "evaluation"),
             (caps.calls, spent.calls, "call"),
@@ -31,7 +31,7 @@ def _of_the_first(spent: Ledger, caps: Limits) -> str:
         if cap
     ]
     if caps.usd and spent.usd is not None:
-        used.append((spent.usd / caps.usd, f"{words.dollars(spent.usd)} of about {words.dollars(caps.usd)}"))
+        used.append((spent.usd / caps.usd, f"{words.dollars(spent.usd)} of at most {words.dollars(caps.usd)}"))
     # Of two caps that are as near the first one stands: evaluations say most.
     return max(used, key=lambda each: each[0])[1] if used else counted(spent.evaluations, "evaluation")
 

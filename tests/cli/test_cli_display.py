@@ -55,9 +55,9 @@ def test_the_table_fits_eighty_columns_and_says_everything() -> None:
         "promptopt optimize: mood",
         "0.740 on 128 examples (the start: 0.610 on 64)",
         "step 3 of the search",
-        "1,204 of about 2,000",
+        "1,204 of at most 2,000",
         "60 %",
-        "$0.0123 of about $0.0500",
+        "$0.0123 of at most $0.0500",
         "83,211",
         "1 min 00 s, about 40 seconds left",
         "1,387 tokens a second, 1,300 new calls answered",
@@ -128,7 +128,7 @@ def test_lines_give_a_sign_of_life() -> None:
         assert alive.wait(5)
     count = len(lines)
     assert lines[0] == (
-        "  1 min 00 s: 1,204 of about 2,000 evaluations, about 40 seconds left; 1,387 tokens a second, 1,300 new calls "
+        "  1 min 00 s: 1,204 of at most 2,000 evaluations, about 40 seconds left; 1,387 tokens a second, 1,300 new calls "
         "answered"
     )
     assert not any(thread.name == "promptopt-lines" for thread in threading.enumerate())
@@ -148,7 +148,7 @@ def test_lines_count_to_the_end_of_the_whole_run() -> None:
         shown(Planned("abc123", replace(PLAN, total=Limits(evaluations=13_204)), 0.09, 0))
         shown.watch(cast("Any", FakeRun(snapshot())))
         assert alive.wait(5)
-    assert "1 min 00 s: 1,204 of about 13,204 evaluations, about 10 minutes left; " in lines[-1]
+    assert "1 min 00 s: 1,204 of at most 13,204 evaluations, about 10 minutes left; " in lines[-1]
 
 
 def test_a_step_counts_to_the_end_of_the_whole_run_too() -> None:
@@ -159,7 +159,7 @@ def test_a_step_counts_to_the_end_of_the_whole_run_too() -> None:
     show(step)
     show.watch(cast("Any", FakeRun(snapshot())))
     show(step)
-    told = "so far 1,204 of about 13,204 evaluations, 1,300 of about 20,000 calls, 83,211 tokens, $0.0123"
+    told = "so far 1,204 of at most 13,204 evaluations, 1,300 of at most 20,000 calls, 83,211 tokens, $0.0123"
     said = [line.partition("; 1 prompt compared; ")[2] for line in lines[-2:]]
     assert said == [told, f"{told}, about 2 minutes left"]
 
@@ -167,11 +167,11 @@ def test_a_step_counts_to_the_end_of_the_whole_run_too() -> None:
 @pytest.mark.parametrize(
     ("caps", "said"),
     [
-        (Limits(evaluations=2_000), "1,204 of about 2,000 evaluations, about 40 seconds left"),
-        (Limits(calls=2_000), "1,300 of about 2,000 calls, about 40 seconds left"),
-        (Limits(tokens=100_000), "83,211 of about 100,000 tokens, about 20 seconds left"),
-        (Limits(usd=1.0), "$0.0123 of about $1.00, about 80 minutes left"),
-        (Limits(evaluations=100_000, calls=2_000), "1,300 of about 2,000 calls, about 40 seconds left"),
+        (Limits(evaluations=2_000), "1,204 of at most 2,000 evaluations, about 40 seconds left"),
+        (Limits(calls=2_000), "1,300 of at most 2,000 calls, about 40 seconds left"),
+        (Limits(tokens=100_000), "83,211 of at most 100,000 tokens, about 20 seconds left"),
+        (Limits(usd=1.0), "$0.0123 of at most $1.00, about 80 minutes left"),
+        (Limits(evaluations=100_000, calls=2_000), "1,300 of at most 2,000 calls, about 40 seconds left"),
         (Limits(), "1,204 evaluations"),
     ],
 )
@@ -180,7 +180,7 @@ def test_what_is_done_is_held_against_the_cap_that_comes_first(caps: Limits, sai
 
 
 def test_of_what_is_not_known_nothing_is_said() -> None:
-    assert done(snapshot(Limits(evaluations=2_000), paid=Ledger()), None) == "1,204 of about 2,000 evaluations"
+    assert done(snapshot(Limits(evaluations=2_000), paid=Ledger()), None) == "1,204 of at most 2,000 evaluations"
     assert done(snapshot(Limits()), 3.0) == "1,204 evaluations, about 2 minutes left"
 
 
@@ -195,7 +195,7 @@ def test_a_guess_has_few_digits(seconds: float, said: str) -> None:
 
 def test_the_caps_shown_are_those_of_the_whole_run() -> None:
     assert dict(rows(snapshot(), None, Limits(evaluations=3_010)))["evaluations"].startswith(
-        "1,204 of about 3,010  ████████░"
+        "1,204 of at most 3,010  ████████░"
     )
 
 
