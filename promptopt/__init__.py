@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from promptopt.binding.session import Session
     from promptopt.comparison.compare import compare
     from promptopt.errors import PromptoptError
-    from promptopt.evaluation import Evaluation, Explanation, evaluate, explain
+    from promptopt.evaluation import Evaluation, evaluate
+    from promptopt.explanation import Explanation, explain
     from promptopt.optimizers.apo.method import APO
     from promptopt.outcome.result import Result
     from promptopt.protocols import Optimizer, Selector
@@ -26,9 +27,9 @@ _HOMES = {
     "optimize": "api",
     "compare": "comparison.compare",
     "evaluate": "evaluation",
-    "explain": "evaluation",
+    "explain": "explanation",
     "Evaluation": "evaluation",
-    "Explanation": "evaluation",
+    "Explanation": "explanation",
     "Budget": "run.budget",
     "Ledger": "run.budget",
     "PromptoptError": "errors",

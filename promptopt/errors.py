@@ -7,7 +7,8 @@
     │   └── Endless            a regular expression does not end on a text
     ├── BackendError           an engine or server failed beyond its retries; run the same command again to go on
     │   ├── RequestRefused     a server takes no requests of this form, though it may take others
-    │   └── Refused            until a key, a name or an account is mended
+    │   ├── Refused            until a key, a name or an account is mended
+    │   └── SomeRefused        some requests of a batch, by a server that has answered others before
     ├── EvaluatorError         a metric or judge failed on one cell; carries prompt id, example id and cause
     └── StoreError             the store cannot be read or written
         └── ReplayDiverged     a replay asked something else than the journal holds
@@ -66,9 +67,23 @@ class BackendError(PromptoptError):
 class Refused(BackendError):
     """A server that answers, and will go on refusing until something is mended: a key, a name, an account."""
 
+    def __init__(self, message: str, *, of_request: bool = False) -> None:
+        """`of_request`: what is refused may also be this one request: a firewall answers 403 to a text it dislikes."""
+        super().__init__(message)
+        self.of_request = of_request
+
 
 class RequestRefused(BackendError):
     """A server that refuses requests of this form for good: another layout or setting may do."""
+
+
+class SomeRefused(BackendError):
+    """Requests that were refused twice, by a server that has answered others before. The cause is the first refusal."""
+
+    def __init__(self, message: str, places: Mapping[int, bool]) -> None:
+        """`places`: those requests of the batch, and whether the server has answered another since."""
+        super().__init__(message)
+        self.places = dict(places)
 
 
 class EvaluatorError(PromptoptError):

@@ -1,11 +1,10 @@
-"""One prompt looked at without a search: what it scores (`evaluate`), and what each piece of it does (`explain`)."""
+"""Prompts looked at without a search: what one scores (`evaluate`), and several that are compared."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,18 @@ from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, names_user, open_models, prices
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BudgetSpent, ConfigError
+from promptopt.errors import BudgetSpent, ConfigError, RequestRefused
 from promptopt.evaluators.simulated import remedy
-from promptopt.operators.losses import paired, scorable
 from promptopt.operators.marks import refuse_unfilled
-from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.outcome.criterion import Criterion, by_judge
-from promptopt.outcome.looks import Look, look_ahead, look_at
+from promptopt.outcome.looks import Look, level_of, look_ahead, look_at
 from promptopt.outcome.result import Measured, Verdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
-from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
-from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
+from promptopt.stats import Gain, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.layout import USER_PROMPT
@@ -64,6 +60,19 @@ class Evaluation:
     next_look: Look | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One prompt (the task's start, if None) that is to be scored on a task: as in `evaluate`."""
+
+    task: str | Path | Task
+    prompt: Prompt | None = None
+    model: str | Model | Models = "embedded"
+    evaluator: str | Evaluator | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 @checked
 def evaluate(
     task: str | Path | Task,
@@ -80,68 +89,81 @@ def evaluate(
     """Score one prompt (the task's start, if None) on a whole split, or on as much of it as the budget allows.
 
     Scoring it on the test opens that: it counts as a look (`outcome.looks`), and a later verdict has to pay for it.
+    Prompts that are to be compared belong into one look: `evaluate_together`.
 
     Raises ConfigError for an unknown split and when the budget scores nothing; BackendError when the engine fails.
     """
-    with opened(store) as store:
-        found = unlooked(
-            task, prompt, model=model, evaluator=evaluator, split=split, budget=budget, seed=seed, store=store,
-            interrupt=interrupt,
-        )  # fmt: skip
-        return as_one_look([found], store)[0] if split == "test" else found
+    asked = Asked(task, prompt, model, evaluator)
+    return evaluate_together([asked], split=split, budget=budget, seed=seed, store=store, interrupt=interrupt)[0]
 
 
-def as_one_look(evaluations: Sequence[Evaluation], store: Store | str | Path | None = None) -> list[Evaluation]:
-    """Evaluations of one comparison on the test, entered as the one look that it is, by the examples all have scored.
-
-    Raises ConfigError where they share no example, StoreError.
-    """
-    rows = [dict(zip(each.examples, each.scores, strict=True)) for each in evaluations]
-    examples = [example for example in evaluations[0].examples if all(example in row for row in rows)]
-    if not examples:
-        raise ConfigError("the evaluations share no scored example; score the prompts on one split")
-    shown = [(each.prompt, [row[key] for key in examples]) for each, row in zip(evaluations, rows, strict=True)]
-    with opened(store) as store:
-        look = look_at(store.looks, (evaluations[0].model, evaluations[0].evaluator), examples, shown)
-        ahead = look_ahead(store.looks, examples)
-    return [replace(each, look=look, next_look=ahead) for each in evaluations]
-
-
-def unlooked(
-    task: str | Path | Task,
-    prompt: Prompt | None = None,
+def evaluate_together(
+    asked: Iterable[Asked],
     *,
-    model: str | Model | Models = "embedded",
-    evaluator: str | Evaluator | None = None,
     split: str = "dev",
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
-) -> Evaluation:
-    """As `evaluate`, but no look is entered: who calls it on the test does so (`as_one_look`) before it is shown."""
-    begun = time.monotonic()
-    budget = Budget() if budget is None else budget
-    task = bind_task(task, seed, own_user=names_user(model))
+    leave_out: Callable[[int, RequestRefused | ConfigError], None] | None = None,
+) -> list[Evaluation]:
+    """Score what is `asked` for on one split, each within the budget; all of one comparison on the test is one look.
+
+    That look is entered before anything is returned. `leave_out`: is told the place of one that a server or the task
+    refuses, which is then missing from the list; without it that is raised, as it is where nothing else was asked.
+    Raises as `evaluate` does.
+    """
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
+    found: list[Evaluation] = []
+    refused: RequestRefused | ConfigError | None = None
     with opened(store) as store:
-        guide = bind_evaluator(evaluator, task)
-        models = open_models(model, guide).by_role
-        search = suited(guide, models["task"])
-        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
-        examples: tuple[Example, ...] = getattr(run.task, split)
-        chosen = _prompt_of(task, prompt)
-        refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
-        if (refused := crowded(run.task, chosen, models["task"])) is not None:
-            raise ConfigError(refused)
-        matrix = _as_far_as_allowed(run, chosen, examples)
-        result = _measured(matrix, chosen)
-        judge = Criterion(search, models["task"], None).name
-        return Evaluation(
-            task.name, models["task"].name, judge, split, chosen, result, matrix.examples, tuple(matrix[chosen]),
-            door.spent, door.paid, run.warnings, None, by_judge(search), dict(door.by_role),
-        )  # fmt: skip
+        for place, each in enumerate(asked):
+            try:
+                found.append(_scored(each, split, Budget() if budget is None else budget, seed, store, interrupt))
+            except (RequestRefused, ConfigError) as error:
+                if leave_out is None:
+                    raise
+                refused = error
+                leave_out(place, error)
+        if refused is not None and not found:
+            raise refused
+        return _entered(found, store) if split == "test" and found else found
+
+
+def _entered(evaluations: Sequence[Evaluation], store: Store) -> list[Evaluation]:
+    """Evaluations of one comparison on the test, entered as the one look that it is, on all examples any has scored."""
+    rows = [dict(zip(each.examples, each.scores, strict=True)) for each in evaluations]
+    examples = list(dict.fromkeys(example for row in rows for example in row))
+    shown = [(each.prompt, [row.get(key) for key in examples]) for each, row in zip(evaluations, rows, strict=True)]
+    by = dict.fromkeys([*(each.model for each in evaluations), *(each.evaluator for each in evaluations)])
+    look = look_at(store.looks, tuple(by), examples, shown)
+    ahead = look_ahead(store.looks, examples)
+    return [replace(each, look=look, next_look=ahead) for each in evaluations]
+
+
+def _scored(
+    asked: Asked, split: str, budget: Budget, seed: int, store: Store, interrupt: threading.Event | None
+) -> Evaluation:
+    """One prompt on a split. What it finds on the test is shown to nobody before its look is entered (`_entered`)."""
+    begun = time.monotonic()
+    task = bind_task(asked.task, seed, own_user=names_user(asked.model))
+    guide = bind_evaluator(asked.evaluator, task)
+    models = open_models(asked.model, guide).by_role
+    search = suited(guide, models["task"])
+    run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+    examples: tuple[Example, ...] = getattr(run.task, split)
+    chosen = prompt_of(task, asked.prompt)
+    refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
+    if (refused := crowded(run.task, chosen, models["task"])) is not None:
+        raise ConfigError(refused)
+    matrix = _as_far_as_allowed(run, chosen, examples)
+    result = _measured(matrix, chosen)
+    judge = Criterion(search, models["task"], None).name
+    return Evaluation(
+        task.name, models["task"].name, judge, split, chosen, result, matrix.examples, tuple(matrix[chosen]),
+        door.spent, door.paid, run.warnings, None, by_judge(search), dict(door.by_role),
+    )  # fmt: skip
 
 
 def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
@@ -165,7 +187,7 @@ class PromptComparison:
 
     @property
     def verdict(self) -> Verdict:
-        """`better` or `worse` where the paired test says so at 0.05 / `rivals` (Bonferroni), on a test at its look's.
+        """`better` or `worse` where the paired test says so at the gain's own level (`compare`).
 
         `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.
         """
@@ -174,16 +196,15 @@ class PromptComparison:
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
         gain = self.gain
-        return {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "test": gain.test, "n": gain.n,
-                "verdict": self.verdict}  # fmt: skip
+        return {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "alpha": gain.alpha,
+                "test": gain.test, "n": gain.n, "verdict": self.verdict}  # fmt: skip
 
 
-def compare(
-    first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0, alpha: float | None = None
-) -> PromptComparison:
-    """The paired test of two evaluations, on the examples that both scored; on a test, at the level of the later look.
+def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> PromptComparison:
+    """The paired test of two evaluations, on the examples that both scored, at its share of the level.
 
-    `alpha`: its two-sided level, where the caller knows what it owes. Raises ConfigError where none are shared.
+    `rivals`: the verdicts that are given at once, among which the level is shared (`outcome.looks.level_of`): 0.05, and
+    that of the look where the split is the test. Raises ConfigError where no example is shared.
     """
     known = dict(zip(first.examples, first.scores, strict=True))
     both = [(each, known[each].value, score.value)
@@ -193,12 +214,8 @@ def compare(
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     before, after = [value for _, value, _ in both], [value for _, _, value in both]
-    looks = [each.look.number for each in (first, second) if each.look is not None]
-    # Each rival is a look of its own, and pays for itself.
-    owed = level(max(looks)) if looks else ALPHA / rivals
-    gain = paired_gain(
-        before, after, seed, alpha=owed if alpha is None else alpha, groups=[each.group for each, _, _ in both]
-    )
+    alpha = level_of((first.look, second.look), rivals)
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=[each.group for each, _, _ in both])
     return PromptComparison(gain, rivals, first.judged or second.judged)
 
 
@@ -230,7 +247,7 @@ def looking(
     return run, door
 
 
-def _prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
+def prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
     """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
     if prompt is None:
         return task.initial
@@ -259,89 +276,3 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
             if scored == 0:
                 raise ConfigError("the budget does not allow a single evaluation; raise it") from None
             return run.evaluate([prompt], examples[:scored])
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What each piece of a prompt does to its loss. `effects`: what helps most first.
-
-    `loss`: the mean over `n` examples, with its standard error; in nats where the evaluator is a loss, else minus the
-    mean score.
-    """
-
-    task: str
-    model: str
-    evaluator: str
-    prompt: Prompt
-    loss: float
-    error: float
-    n: int
-    effects: tuple[Effect, ...]
-    spent: Ledger
-    paid: Ledger
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """How a prompt is taken to pieces."""
-
-    examples: int = 50
-    """Training examples that the loss is taken on."""
-    pieces: int = 5
-    """The most pieces that a proposer marks."""
-    mode: Ablation = "remove"
-    """What becomes of a piece that is left out (`operators.masks`)."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        within(self, examples=(1, math.inf), pieces=(1, math.inf))
-
-
-ANALYSIS = Analysis()
-
-
-@checked
-def explain(
-    task: str | Path | Task,
-    prompt: Prompt | None = None,
-    *,
-    model: str | Model | Models = "embedded",
-    evaluator: str | Evaluator | None = "loss",
-    analysis: Analysis = ANALYSIS,
-    budget: Budget | None = None,
-    seed: int = 0,
-    store: Store | str | Path | None = None,
-    interrupt: threading.Event | None = None,
-    watch: Callable[[Run], None] | None = None,
-) -> Explanation:
-    """Leave each piece of a prompt (the task's start, if None) out in turn, and say what that does to its loss.
-
-    The mask analysis of PMPO (arXiv:2505.16307, `operators.masks`). The proposer marks the pieces where `model` names
-    one; else they are cut by rule: list items, else paragraphs, else sentences. Raises
-    ConfigError when the model gives no log-probabilities, BackendError when the engine fails or the budget ends it.
-    """
-    begun = time.monotonic()
-    budget = Budget() if budget is None else budget
-    task = bind_task(task, seed, own_user=names_user(model))
-    with opened(store) as store:
-        search = bind_evaluator(evaluator, task)
-        models = open_models(model, search).by_role
-        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
-        if watch is not None:
-            watch(run)
-        chosen = _prompt_of(task, prompt)
-        refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
-        drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
-        with no_search():
-            kept = scorable(run, chosen, drawn)
-            values = run.evaluate([chosen], kept).values(chosen)
-            named = isinstance(model, Models) and model.proposer is not None
-            sampling = SEGMENTER if named else None
-            effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
-        mean, error = paired([-value for value in values])
-        name = Criterion(search, models["task"], None).name
-        return Explanation(
-            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), door.spent,
-            door.paid, run.warnings,
-        )  # fmt: skip

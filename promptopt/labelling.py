@@ -17,15 +17,18 @@ from typing import Any
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.items import items_from
+from promptopt.outcome.looks import example_keys, ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
 from promptopt.places import write_whole
 from promptopt.stats import ROUNDING, Verdict, level, verdict
+from promptopt.store.looks import Looks
 from promptopt.store.runs import RunRecord, Store
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted
 from promptopt.trust.labels import Kind, Labels, preference, read_labels, sheet_rows
 from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
-from promptopt.types import canonical, digest
+from promptopt.types import Example, canonical, digest
 from promptopt.types.identity import without_surrogates
 
 COLUMNS: tuple[str, ...] = ("item", "input", "reply_a", "reply_b", "better", "score_a", "score_b", "labeler", "comment")
@@ -146,8 +149,11 @@ class Labelled:
         }
 
 
-def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path]) -> Labelled:
-    """The verdict of a run by the labels in these sheets. Raises DataError for what cannot be meant in them."""
+def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Looks) -> Labelled:
+    """The verdict of a run by the labels in these sheets; one that is a look is entered into `looks` first.
+
+    Raises DataError for what cannot be meant in them, StoreError.
+    """
     first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
     # A table's first row is its head.
     rows = [(f"{path}, row {place}", row) for path in paths
@@ -159,8 +165,8 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path]) -> Labelle
         )
     gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
     items, rest = _items(labels, gains)
-    name, earlier = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items())), record.result
-    number = _number(earlier, name, kept.scorer)
+    name = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items()))
+    number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len({str(row.get("item")) for _, row in rows})
     remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items, labels.kind) if kept.scorer == METRIC else ())]
@@ -181,17 +187,21 @@ def _items(labels: Labels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], 
     return items, rest
 
 
-def _number(result: Mapping[str, Any] | None, labels: str, scorer: str) -> int:
-    """Which verdict it is: further labels after a verdict are another look at the same items, and cost their level.
+def _number(record: RunRecord, labels: str, scorer: str, looks: Looks) -> int:
+    """Which look it is: further labels after a verdict are another look at the same items, and cost their level.
 
-    So are the first ones after a metric's verdict. A judge's word is none.
+    So are the first ones after a metric's verdict. A judge's word is none: the first ones have the level of its look.
     """
-    look = None if result is None else result.get("look")
-    first = (1 if look is None else int(look["number"])) + (scorer == METRIC)
-    earlier = None if result is None else result.get("labelled")
-    if earlier is None:
-        return first
-    return int(earlier["number"]) + (earlier["labels"] != labels)
+    result: Mapping[str, Any] = {} if record.result is None else record.result
+    look, earlier = result.get("look"), result.get("labelled")
+    if earlier is not None and earlier["labels"] == labels:
+        return int(earlier["number"])
+    last = int(earlier["number"]) if earlier is not None else 1 if look is None else int(look["number"])
+    if earlier is None and scorer != METRIC:
+        return last
+    examples = [Example(item.fields, item.target) for item in items_from(result.get("items", ()))]
+    shown = digest(["labels", record.id, labels])
+    return 1 + max(last, looks.enter(shown, ledger_keys(examples), example_keys(examples)).earlier)
 
 
 def _alike(items: Sequence[Item], kind: Kind) -> list[str]:

@@ -11,25 +11,25 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from promptopt.api import optimize
 from promptopt.arguments import checked
 from promptopt.binding.models import Models, open_models, price_for
 from promptopt.binding.session import Session, no_search, opened, stopping
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluation import Evaluation, evaluate, looking
+from promptopt.evaluation import Asked, Evaluation, evaluate_together, looking
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judging import options_of
 from promptopt.models.recorded import recorded_lines
+from promptopt.outcome.looks import Look, level_of
 from promptopt.outcome.result import Result
 from promptopt.places import write_whole
 from promptopt.protocols import Evaluator, Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.stats import Gain, paired_gain
 from promptopt.store.runs import Store
-from promptopt.tasks.layouts import named_layout
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Reply, Request
 
@@ -40,7 +40,10 @@ EQUIVALENCE = "equivalence"
 THOUSAND = 1_000
 
 Inferiority = Literal["non-inferior", "inferior", "open"]
-"""`non-inferior`: the whole 95 % interval lies above -margin; `inferior`: below it; `open`: neither is sure."""
+"""`non-inferior`: the whole interval lies above -margin; `inferior`: below it; `open`: neither is sure.
+
+The interval of the gain's own level: all verdicts of a migration share that of its first look.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class OnModel:
-    """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item."""
+    """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item.
+
+    `status`: None where no verdict is given: a prompt that was found for another model.
+    """
 
     prompt: Prompt
     model: str
     score: float
     unreadable: int
     gain: Gain
-    status: Inferiority
+    status: Inferiority | None
     cost: Cost
 
 
@@ -87,7 +93,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """The old model as the reference, and every target. `matrix`: each prompt on each target, in order."""
+    """The old model as the reference, and every target. `matrix`: each prompt on each target, in order.
+
+    `looks`: those at the test that the old prompt and the new ones were compared by; `next_look`: the one after them.
+    """
 
     task: str
     evaluator: str
@@ -99,6 +108,8 @@ class Migration:
     targets: tuple[Target, ...]
     matrix: Mapping[str, tuple[OnModel, ...]]
     warnings: tuple[str, ...]
+    looks: tuple[Look, ...] = ()
+    next_look: Look | None = None
 
     @property
     def done(self) -> bool:
@@ -177,20 +188,38 @@ class _Mover:
     def move(self, targets: Sequence[str | Model]) -> Migration:
         self._check_apart(targets)
         task, evaluator = self._measured_by()
-        reference = self._on(task, evaluator, task.initial, self.roles.task)
-        found: list[Target] = []
-        for model in targets:
-            found.append(self._target(task, evaluator, reference, model))
-        news = list(dict.fromkeys(target.new.prompt for target in found if target.new is not None))
-        matrix = {
-            prompt.id: tuple(self._placed(task, evaluator, reference, prompt, model) for model in targets)
-            for prompt in (task.initial, *news)
-        }
-        warnings = [said for target in found if target.search is not None for said in target.search.warnings]
+        wanted = [(task.initial, model, True) for model in targets]
+        # A verdict on the old prompt on each target, and one on what may be found, share the level of the first look.
+        reference, olds = self._compared(task, evaluator, wanted, verdicts=2 * len(targets))
+        searches = [self._search(task, evaluator, *each) for each in zip(olds, targets, strict=True)]
+        found_for = [None if each is None else each.prompt for each in searches]
+        news = [prompt for prompt in dict.fromkeys(found_for) if prompt not in (None, task.initial)]
+        looks = [reference.look]
+        placed = {(task.initial.id, place): old for place, old in enumerate(olds)}
+        last = reference
+        if news:
+            places = [(prompt, place) for prompt in news for place in range(len(targets))]
+            last, cells = self._compared(
+                task, evaluator,
+                [(prompt, targets[place], prompt == found_for[place]) for prompt, place in places],
+                alpha=olds[0].gain.alpha,
+            )  # fmt: skip
+            looks.append(last.look)
+            placed |= {(prompt.id, place): cell for (prompt, place), cell in zip(places, cells, strict=True)}
+        matrix = {prompt.id: tuple(placed[prompt.id, place] for place in range(len(targets)))
+                  for prompt in (task.initial, *news)}  # fmt: skip
+        chosen = [placed[task.initial.id if prompt is None else prompt.id, place]
+                  for place, prompt in enumerate(found_for)]  # fmt: skip
+        results = tuple(
+            Target(old.model, old, None if new is old else new, search)
+            for old, new, search in zip(olds, chosen, searches, strict=True)
+        )
+        said = [warning for search in searches if search is not None for warning in search.warnings]
         return Migration(
             task.name, reference.evaluator, reference.judged, self.margin, len(reference.examples), reference,
-            _cost(reference, self._opened(self.roles.task)), tuple(found), matrix,
-            tuple(dict.fromkeys([*reference.warnings, *warnings])),
+            _cost(reference, self._opened(self.roles.task)), results, matrix,
+            tuple(dict.fromkeys([*reference.warnings, *said])),
+            tuple(look for look in looks if look is not None), last.next_look,
         )  # fmt: skip
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:
@@ -230,10 +259,10 @@ class _Mover:
         targeted = replace(task, labels=(), pool=None, **splits)
         return targeted, Equivalence.for_task(targeted)
 
-    def _target(self, task: Task, evaluator: Evaluator | None, reference: Evaluation, model: str | Model) -> Target:
-        old = self._placed(task, evaluator, reference, task.initial, model)
+    def _search(self, task: Task, evaluator: Evaluator | None, old: OnModel, model: str | Model) -> Result | None:
+        """A search for another prompt, where the old one is not known to be no worse."""
         if old.status == "non-inferior":
-            return Target(old.model, old, None, None)
+            return None
         store, session = self.held
         asked = replace(self.roles, task=model, check=None)
         result = optimize(
@@ -242,25 +271,39 @@ class _Mover:
         )  # fmt: skip
         if result.status == "suspended":
             raise BackendError(result.reason)
-        if result.prompt == task.initial:
-            return Target(old.model, old, None, result)
-        return Target(old.model, old, self._placed(task, evaluator, reference, result.prompt, model), result)
+        return result
+
+    def _compared(
+        self, task: Task, evaluator: Evaluator | None, wanted: Sequence[tuple[Prompt, str | Model, bool]], *,
+        verdicts: int = 1, alpha: float | None = None,
+    ) -> tuple[Evaluation, list[OnModel]]:  # fmt: skip
+        """The reference, and prompts on models against it, as one look at the test; whether a verdict is given on each.
+
+        `alpha`: the level of each; None: that of this look, shared by so many `verdicts`.
+        """
+        store, session = self.held
+        asked = [
+            Asked(task, prompt, replace(self.roles, task=model, check=None), evaluator)
+            for prompt, model, _ in ((task.initial, self.roles.task, False), *wanted)
+        ]
+        reference, *found = evaluate_together(
+            asked, split="test", seed=self.seed, store=store, interrupt=session.interrupt
+        )
+        alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
+        return reference, [
+            self._placed(reference, each, model, alpha, decided=decided)
+            for each, (_, model, decided) in zip(found, wanted, strict=True)
+        ]
 
     def _placed(
-        self, task: Task, evaluator: Evaluator | None, reference: Evaluation, prompt: Prompt, model: str | Model
+        self, reference: Evaluation, found: Evaluation, model: str | Model, alpha: float, *, decided: bool
     ) -> OnModel:
-        found = self._on(task, evaluator, prompt, model)
-        gain = _paired(reference, found)
-        low, high = gain.ci95
-        status: Inferiority = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
+        gain, status = _paired(reference, found, alpha), None
+        if decided:
+            low, high = gain.interval
+            status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
         cost = _cost(found, self._opened(model))
-        return OnModel(prompt, found.model, found.measured.score, found.measured.unreadable, gain, status, cost)
-
-    def _on(self, task: Task, evaluator: Evaluator | None, prompt: Prompt, model: str | Model) -> Evaluation:
-        store, session = self.held
-        asked = replace(self.roles, task=model, check=None)
-        return evaluate(task, prompt, model=asked, evaluator=evaluator, split="test", seed=self.seed, store=store,
-                        interrupt=session.interrupt)  # fmt: skip
+        return OnModel(found.prompt, found.model, found.measured.score, found.measured.unreadable, gain, status, cost)
 
     def _opened(self, model: str | Model) -> Model:
         return open_models(replace(self.roles, task=model, check=None)).by_role["task"]
@@ -290,11 +333,12 @@ def _answers(
         return requests, door(requests)
 
 
-def _paired(reference: Evaluation, found: Evaluation) -> Gain:
+def _paired(reference: Evaluation, found: Evaluation, alpha: float) -> Gain:
     """What `found` gains on the reference on the same items, those that a judge could read under both."""
     rows = zip(reference.scores, found.scores, found.examples, strict=True)
     read = [(old.value, new.value, example.group) for old, new, example in rows if old.judged and new.judged]
-    return paired_gain([old for old, _, _ in read], [new for _, new, _ in read], groups=[name for *_, name in read])
+    before, after = [old for old, _, _ in read], [new for _, new, _ in read]
+    return paired_gain(before, after, alpha=alpha, groups=[name for *_, name in read])
 
 
 def _cost(found: Evaluation, model: Model) -> Cost:
@@ -304,38 +348,3 @@ def _cost(found: Evaluation, model: Model) -> Cost:
     read, written = scale * ledger.prompt_tokens, scale * ledger.completion_tokens
     usd = None if price is None else read * price.prompt_usd + written * price.completion_usd
     return Cost(read, written, usd)
-
-
-def migration_json(found: Migration) -> dict[str, Any]:
-    """One JSON object."""
-    return {
-        "task": found.task,
-        "evaluator": found.evaluator,
-        "basis": "judge" if found.judged else "metric",
-        "margin": found.margin,
-        "n": found.n,
-        "done": found.done,
-        "reference": {"model": found.reference.model, "score": found.reference.measured.score,
-                      "cost_per_thousand": _cost_json(found.cost)},
-        "targets": [
-            {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
-             "verdict": target.search.verdict if target.search else None,
-             "prompt": dict(target.chosen.prompt.texts), **named_layout(target.chosen.prompt),
-             **_placed_json(target.chosen)}
-            for target in found.targets
-        ],
-        "matrix": [{"prompt_id": name, "cells": [_placed_json(cell) for cell in row]}
-                   for name, row in found.matrix.items()],
-        "warnings": list(found.warnings),
-    }  # fmt: skip
-
-
-def _placed_json(placed: OnModel) -> dict[str, Any]:
-    gain = placed.gain
-    return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
-            "unreadable": placed.unreadable, "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "n": gain.n},
-            "status": placed.status, "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
-
-
-def _cost_json(cost: Cost) -> dict[str, Any]:
-    return {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens, "usd": cost.usd}

@@ -32,14 +32,15 @@ def across(
     config: RunConfig, models: Sequence[str], asked: PromptOnSplit, scored: Scoring, *, json: bool, quiet: bool
 ) -> None:
     """Score the prompt on every model, and show each against the first by the paired test."""
+    from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import compare
     from promptopt.reports.words import one_line
 
     repeated = next((model for place, model in enumerate(models) if model in models[:place]), None)
     if repeated is not None:
         raise ConfigError(f"--model {repeated!r} is given twice; give models that differ")
-    entry = [(asked.layout, asked.task, asked.prompt)]
-    found = [scored(replace(config, model=model), entry, asked.split, quiet)[0][1] for model in models]
+    wanted = [Wanted(replace(config, model=model), asked.layout, asked.task, asked.prompt) for model in models]
+    found = [evaluation for _, evaluation in scored(wanted, asked.split, quiet)]
     # So many verdicts are given at once, each at its share of the level.
     against = [compare(found[0], other, rivals=len(models) - 1) for other in found[1:]]
     if json:

@@ -107,7 +107,7 @@ def _checked(
     *, accept_judge: bool, quiet: bool,
 ) -> Checked:  # fmt: skip
     """`given`: the prompts as they were given, which say how they spell their slots."""
-    from promptopt.cli.evaluate import scored
+    from promptopt.cli.evaluate import Wanted, scored
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
 
@@ -116,8 +116,8 @@ def _checked(
     whole = _with_must_pass(task)
     layout = "" if whole.layout is None else whole.layout.name
     # Once, where both are the same prompt: `found` then has one entry, which is first and last.
-    wanted = [(layout, whole, each) for each in dict.fromkeys(prompts)]
-    found = [evaluation for _, evaluation in scored(config, wanted, "test", quiet, together=True)]
+    wanted = [Wanted(config, layout, whole, each) for each in dict.fromkeys(prompts)]
+    found = [evaluation for _, evaluation in scored(wanted, "test", quiet)]
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)
     # An example that must pass and is none of the test decides for itself alone, and no mean.

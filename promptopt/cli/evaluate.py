@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,18 +23,29 @@ from promptopt.cli.output import (
     without_secrets,
 )
 from promptopt.cli.side_by_side import Compared, as_table
-from promptopt.errors import ConfigError, RequestRefused
+from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.binding.models import Models
     from promptopt.cli.on_ray import Elsewhere
-    from promptopt.evaluation import Evaluation
+    from promptopt.evaluation import Asked, Evaluation
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
-Scoring = Callable[[RunConfig, "Sequence[tuple[str, Task, Prompt]]", str, bool], "list[tuple[str, Evaluation]]"]
-"""Scores each prompt on its task, by the name of the layout that the task is in."""
+Scoring = Callable[["Sequence[Wanted]", str, bool], "list[tuple[str, Evaluation]]"]
+"""Scores each prompt on its task, by the name it is wanted under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A prompt that is to be scored on a task, with how it is asked; `name`: of the layout that the task is in."""
+
+    config: RunConfig
+    name: str
+    task: Task
+    prompt: Prompt
+
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -87,11 +98,11 @@ def evaluate(
         laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
         if len(models) > 1:
             asked = PromptOnSplit(laid_out, chosen, _layout_of(laid_out), split)
-            across(config, models, asked, score, json=json, quiet=quiet)
-            return
-        wanted = _told_apart(laid_out, chosen, quiet) if layouts else [_layout_of(laid_out)]
-        tasks = [(name, laid_out.with_layout(name) if layouts else laid_out, chosen) for name in wanted]
-        found = score(config, tasks, split, quiet)
+            return across(config, models, asked, score, json=json, quiet=quiet)
+        names = _told_apart(laid_out, chosen, quiet) if layouts else [_layout_of(laid_out)]
+        tasks = {name: laid_out.with_layout(name) if layouts else laid_out for name in names}
+        wanted = [Wanted(config, *each, chosen) for each in tasks.items()]
+        found = scored(wanted, split, quiet, where, leave_out=layouts)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
         show_json(_as_json(found, laid_out))
@@ -160,55 +171,51 @@ def _beside(config: RunConfig) -> list[str]:
 
 
 def scored(
-    config: RunConfig,
-    tasks: Sequence[tuple[str, Task, Prompt]],
-    split: str,
-    quiet: bool,
-    where: Elsewhere | None = None,
-    *,
-    together: bool = False,
+    wanted: Sequence[Wanted], split: str, quiet: bool, where: Elsewhere | None = None, *, leave_out: bool = False
 ) -> list[tuple[str, Evaluation]]:
-    """Each prompt on its task, by the name of the layout that the task is in; `where`: `Models.elsewhere`.
+    """Each prompt on its task, by the name it is wanted under: one comparison, and so one look where it is the test.
 
-    `together`: the prompts are shown in one comparison, so that those on the test are one look and not one each.
+    `where`: `Models.elsewhere`. `leave_out`: one that the model refuses is said, and missing from what is found.
     """
-    from promptopt.cli.models import make_ready
-    from promptopt.cli.request import budget_of, evaluator_of
-    from promptopt.evaluation import as_one_look, unlooked
-    from promptopt.evaluation import evaluate as score
+    from promptopt.cli.request import budget_of
+    from promptopt.evaluation import evaluate_together
 
-    budget, config = budget_of(config), _with_judge(config, tasks[0][1])
-    if where is None:
-        make_ready([config.model, *_beside(config)], quiet=quiet)
-    models = _opened(config, where)
-    found: list[tuple[str, Evaluation]] = []
-    refused: RequestRefused | ConfigError | None = None
-    with interruptible() as interrupt, troubles(None if quiet else say):
-        for name, task, prompt in tasks:
-            if not quiet:
-                say(f"scoring on {split}: {task.name}, layout {name!r}")
-            try:
-                with suspended_by(interrupt):
-                    evaluation = (unlooked if together else score)(
-                        task, prompt, model=models, evaluator=evaluator_of(config, task), split=split, budget=budget,
-                        seed=config.seed, interrupt=interrupt,
-                    )  # fmt: skip
-            except (RequestRefused, ConfigError) as error:
-                # A model that takes no system message has other layouts; what holds for all of them is raised below.
-                refused = error
-                if len(tasks) > 1:
-                    say(f"layout {name!r} is left out: {without_secrets(str(error))}")
-                continue
-            found.append((name, evaluation))
-            if not quiet:
-                for warning in evaluation.warnings:
-                    say(f"warning: {normalise(warning)}")
-    if refused is not None and not found:
-        raise refused
-    if together and split == "test":
-        looked = as_one_look([evaluation for _, evaluation in found])
-        return [(name, evaluation) for (name, _), evaluation in zip(found, looked, strict=True)]
-    return found
+    missing: set[int] = set()
+
+    def left_out(place: int, error: Exception) -> None:
+        missing.add(place)
+        say(f"layout {wanted[place].name!r} is left out: {without_secrets(str(error))}")
+
+    config = wanted[0].config
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        evaluations = evaluate_together(
+            _asked(wanted, split, where, quiet=quiet), split=split, budget=budget_of(config), seed=config.seed,
+            interrupt=interrupt, leave_out=left_out if leave_out and len(wanted) > 1 else None,
+        )  # fmt: skip
+    names = [each.name for place, each in enumerate(wanted) if place not in missing]
+    if not quiet:
+        for warning in dict.fromkeys(warning for evaluation in evaluations for warning in evaluation.warnings):
+            say(f"warning: {normalise(warning)}")
+    return list(zip(names, evaluations, strict=True))
+
+
+def _asked(wanted: Sequence[Wanted], split: str, where: Elsewhere | None, *, quiet: bool) -> Iterator[Asked]:
+    """What is to be scored, one after the other: models of one configuration are opened once, when it is their turn."""
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import evaluator_of
+    from promptopt.evaluation import Asked
+
+    config, models = None, None
+    for each in wanted:
+        if models is None or each.config != config:
+            config = each.config
+            judged = _with_judge(config, each.task)
+            if where is None:
+                make_ready([judged.model, *_beside(judged)], quiet=quiet)
+            models = _opened(judged, where)
+        if not quiet:
+            say(f"scoring on {split}: {each.task.name}, layout {each.name!r}")
+        yield Asked(each.task, each.prompt, models, evaluator_of(each.config, each.task))
 
 
 def _opened(config: RunConfig, where: Elsewhere | None) -> Models:
@@ -230,14 +237,14 @@ def _compare(
     from promptopt.evaluation import compare
     from promptopt.tasks.parts import told
 
-    tasks: list[tuple[str, Task, Prompt]] = []
+    wanted: list[Wanted] = []
     for text in prompts:
         laid_out, chosen = prompt_from(task, text)
         layout = laid_out.layouts[0] if laid_out.layout is None else laid_out.layout
-        if any(chosen == other and layout.name == name for name, _, other in tasks):
+        if any(chosen == other.prompt and layout.name == other.name for other in wanted):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
-        tasks.append((layout.name, laid_out, chosen))
-    found = scored(config, tasks, split, quiet)
+        wanted.append(Wanted(config, layout.name, laid_out, chosen))
+    found = scored(wanted, split, quiet)
     first = found[0][1]
     against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
     gains = [gain.to_json() for gain in against]
@@ -255,7 +262,7 @@ def _compare(
         "A",
         "",
         [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(found))],
-        [told(task, chosen) for _, _, chosen in tasks],
+        [told(task, each.prompt) for each in wanted],
     )
     show(as_table([evaluation for _, evaluation in found], against, f" on {first.model}", named))
 

@@ -18,7 +18,7 @@ from promptopt.text import counted, normalise, visible
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from promptopt.evaluation import Explanation
+    from promptopt.explanation import Explanation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -61,8 +61,8 @@ def explain(
     from promptopt.cli.display import display
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, merged, models_of, prompt_from, task_of, with_task
-    from promptopt.evaluation import Analysis
-    from promptopt.evaluation import explain as analyse
+    from promptopt.explanation import Analysis
+    from promptopt.explanation import explain as analyse
     from promptopt.tasks.parts import focused
 
     if prompt is not None and len(prompt) > 1:

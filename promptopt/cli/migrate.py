@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,9 +56,9 @@ def migrate(
     from promptopt.cli.request import DEFAULT_METHOD, listed, merged, prompt_from, settings_of, task_of, with_task
 
     config = with_task(merged(RunConfig(), given))
-    config = config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
+    config = config if config.method else replace(config, method=DEFAULT_METHOD)
     task, start = prompt_from(task_of(config, trust=trust), prompt)
-    task = dataclasses.replace(task, initial=start)
+    task = replace(task, initial=start)
     old = _source(source, reference)
     names = listed(target, "--to", "models") if target.strip() else []
     if freeze is not None:
@@ -69,9 +69,7 @@ def migrate(
     optimizer = build_optimizer(config.method, settings_of(config, task))
     found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
     if json:
-        from promptopt.migration import migration_json
-
-        show_json(migration_json(found))
+        show_json(_as_json(found))
     else:
         show(_as_text(found))
     if not found.done:
@@ -101,7 +99,7 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
         raise ConfigError(f"--freeze {str(path)!r} cannot be written: there is no folder {str(path.parent)!r}; make it")
     make_ready([old] if isinstance(old, str) else [], quiet=quiet)
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
-        models = dataclasses.replace(models_of(config), task=old)
+        models = replace(models_of(config), task=old)
         count = freeze(task, path, model=models, seed=config.seed, interrupt=interrupt)
     say(f"{counted(count, 'reply', 'replies')} are in {path}; --reference {path} stands for the model from now on")
 
@@ -124,7 +122,7 @@ def _moved(
         say(f"moving {task.name} to {', '.join(names)}")
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
         session = Session(interrupt=interrupt, config=stored(config))
-        models = dataclasses.replace(models_of(config), task=old)
+        models = replace(models_of(config), task=old)
         return migrate(
             task, names, model=models, optimizer=optimizer, evaluator=evaluator, margin=margin, budget=budget,
             seed=config.seed, session=session,
@@ -144,8 +142,7 @@ def _as_text(found: Migration) -> str:
     rows = [["prompt", *(target.model for target in found.targets)]]
     for place, row in enumerate(found.matrix.values()):
         rows.append(["old" if not place else f"new {place}", *map(_cell, row)])
-    lines += [words.columns(rows), "", f"Each: the gain on the old model with the old prompt, with its 95 % interval. "
-              f"No worse: all of it above -{found.margin:g}.", ""]  # fmt: skip
+    lines += [words.columns(rows), "", *_explained(found), ""]
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
@@ -159,19 +156,32 @@ def _as_text(found: Migration) -> str:
     return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
 
 
+def _explained(found: Migration) -> list[str]:
+    """What the cells hold, and which looks at the test they are."""
+    from promptopt.outcome.looks import look_said
+
+    sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
+    lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}: all verdicts share the "
+             f"level of the first look at the test). No worse: all of it above -{found.margin:g}."]  # fmt: skip
+    if found.looks and found.next_look is not None:
+        lines.append(look_said(found.looks[-1], found.next_look))
+    return lines
+
+
 def _said(placed: OnModel, *, kept: bool) -> str:
     prompt = "the old prompt" if kept else "a new prompt"
-    return {
+    said = {
         "non-inferior": f"{prompt} is no worse there",
         "inferior": f"{prompt} is worse there than the margin allows",
         "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
-    }[placed.status] + f" ({_cell(placed)})"
+    }
+    return f"{said['open' if placed.status is None else placed.status]} ({_cell(placed)})"
 
 
 def _cell(placed: OnModel) -> str:
     from promptopt.reports import words
 
-    low, high = placed.gain.ci95
+    low, high = placed.gain.interval
     return f"{words.difference(placed.gain.mean)} ({words.difference(low)} to {words.difference(high)})"
 
 
@@ -180,3 +190,43 @@ def _dear(cost: Cost) -> list[str]:
 
     usd = "unknown" if cost.usd is None else words.dollars(cost.usd)
     return [words.count(round(cost.prompt_tokens)), words.count(round(cost.completion_tokens)), usd]
+
+
+def _as_json(found: Migration) -> dict[str, Any]:
+    from promptopt.tasks.layouts import named_layout
+
+    return {
+        "task": found.task,
+        "evaluator": found.evaluator,
+        "basis": "judge" if found.judged else "metric",
+        "margin": found.margin,
+        "n": found.n,
+        "done": found.done,
+        "reference": {"model": found.reference.model, "score": found.reference.measured.score,
+                      "cost_per_thousand": _cost_json(found.cost)},
+        "targets": [
+            {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
+             "verdict": target.search.verdict if target.search else None,
+             "prompt": dict(target.chosen.prompt.texts), **named_layout(target.chosen.prompt),
+             **_placed_json(target.chosen)}
+            for target in found.targets
+        ],
+        "looks": [asdict(look) for look in found.looks],
+        "next_look": None if found.next_look is None else asdict(found.next_look),
+        "matrix": [{"prompt_id": name, "cells": [_placed_json(cell) for cell in row]}
+                   for name, row in found.matrix.items()],
+        "warnings": list(found.warnings),
+    }  # fmt: skip
+
+
+def _placed_json(placed: OnModel) -> dict[str, Any]:
+    gain = placed.gain
+    return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
+            "unreadable": placed.unreadable,
+            "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
+                     "n": gain.n},
+            "status": placed.status, "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
+
+
+def _cost_json(cost: Cost) -> dict[str, Any]:
+    return {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens, "usd": cost.usd}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from promptopt.binding.task import bind_task
 from promptopt.cli.stand_in_world import flat
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
@@ -89,8 +90,11 @@ class CellCost:
 
     @classmethod
     def of(cls, task: Task, evaluator: Evaluator, model: str) -> CellCost:
-        """On average over a sample of the start prompt's rendered examples; given texts are read, not written."""
-        sample = task.train[:SAMPLE]
+        """On average over a sample of the start prompt's rendered examples; given texts are read, not written.
+
+        Raises ConfigError where a split is empty, as what is foreseen would.
+        """
+        sample = bind_task(task, 0).train[:SAMPLE]
         reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
         writes = task.sampling.max_tokens
         if isinstance(evaluator, Forcing):

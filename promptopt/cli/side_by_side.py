@@ -58,14 +58,11 @@ def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], t
         f"From and to: 95 % intervals. Against {named.first}: the paired difference on the same examples, by an exact "
         f"or a permutation test.",
     ]
-    looks = [evaluation.look.number for evaluation in found if evaluation.look is not None]
-    if looks:
-        begin, end = min(looks), max(looks)
-        levels = " and ".join(f"{each.gain.alpha:.2g}" for each in against)
-        ahead = max((each.next_look for each in found if each.next_look is not None), key=lambda look: look.number)
+    if first.look is not None and first.next_look is not None:
+        each = "a verdict needs" if len(against) == 1 else f"its {len(against)} verdicts share its level, each needs"
         lines.append(
-            f"Looks {begin} to {end} at these test examples: verdicts need p below {levels}, and what is chosen by "
-            f"them needs new examples; the next look at these needs p below {ahead.alpha:.2g}."
+            f"Look {first.look.number} at these test examples: {each} p below {against[0].gain.alpha:.2g}. What is "
+            f"chosen by it needs new examples; the next look at these needs p below {first.next_look.alpha:.2g}."
         )
     elif len(against) > 1:
         lines.append(

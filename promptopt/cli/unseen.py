@@ -42,7 +42,7 @@ class OnUnseenTask:
         return {
             "start": asdict(self.before.measured),
             "found": asdict(self.after.measured),
-            "gain": {**self.against.to_json(), "alpha": self.against.gain.alpha},
+            "gain": self.against.to_json(),
             "look": None if look is None else look.number,
             "runs": list(self.runs),
         }
@@ -212,7 +212,7 @@ def _reworded(
 ) -> UnderUserPrompts | None:
     """Both system prompts under user prompts that know of neither; None for a task that has none."""
     from promptopt.binding.suite import under_system
-    from promptopt.cli.evaluate import scored
+    from promptopt.cli.evaluate import Wanted, scored
     from promptopt.cli.request import evaluator_of, models_of, of_scoring
     from promptopt.comparison.user_prompts import induced, under_user_prompts
     from promptopt.tasks.parts import with_user_prompts
@@ -228,10 +228,8 @@ def _reworded(
         )  # fmt: skip
     first, part = whole.editables
     prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
-    found = [each for _, each in scored(asked, [(whole.name, whole, prompt) for prompt in prompts], "test", quiet)]
-    # One that is left out would shift the halves below.
-    if len(found) < len(prompts):
-        raise ConfigError(f"a user prompt written for {own.name!r} could not be scored; leave --user-prompts out")
+    wanted = [Wanted(asked, whole.name, whole, prompt) for prompt in prompts]
+    found = [each for _, each in scored(wanted, "test", quiet)]
     half = len(texts)
     return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
 
@@ -239,17 +237,14 @@ def _reworded(
 def _judged(
     config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
 ) -> OnUnseenTask:
-    from promptopt.cli.evaluate import scored
+    from promptopt.cli.evaluate import Wanted, scored
     from promptopt.cli.request import of_scoring
     from promptopt.evaluation import compare
-    from promptopt.stats import level
 
     asked = of_scoring(config)
-    before, after = (scored(asked, [(task.name, task, prompt)], "test", quiet)[0][1] for task, prompt in prompts)
-    looks = [each.look.number for each in (before, after) if each.look is not None]
-    # The two were entered as a look each, and have one verdict: the number before the last is nobody else's.
-    owed = level(max(1, max(looks) - 1)) / rivals
-    return OnUnseenTask(before, after, compare(before, after, rivals=rivals, alpha=owed), runs)
+    wanted = [Wanted(asked, task.name, task, prompt) for task, prompt in prompts]
+    before, after = (evaluation for _, evaluation in scored(wanted, "test", quiet))
+    return OnUnseenTask(before, after, compare(before, after, rivals=rivals), runs)
 
 
 def _summary(found: Sequence[Unseen]) -> dict[str, Any]:

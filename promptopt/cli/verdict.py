@@ -35,7 +35,7 @@ def verdict(
 
     with Store() as store:
         record = store.find(run)
-        found = decide(record, pairs_of(record, store), labels)
+        found = decide(record, pairs_of(record, store), labels, store.looks)
         keep(record, found, store)
     if json:
         show_json({"run_id": record.id, **found.to_json()})

@@ -22,10 +22,11 @@ from promptopt.evaluation import Evaluation, looking
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import ask_whole, show_example, unusable
 from promptopt.operators.replies import Form, tidy
+from promptopt.outcome.looks import level_of
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.stats import Gain, level, paired_gain, verdict
+from promptopt.stats import Gain, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.text import Pattern
@@ -151,10 +152,9 @@ def under_user_prompts(
     An example counts once, by its mean over the user prompts: what it is scored under several of them is no more data.
     """
     examples = start[0].examples
-    # Each was entered as a look, and they have one verdict: the first of those that showed something new pays for it.
-    owed = level(min(each.look.number for each in found if each.look is not None)) / rivals
+    alpha = level_of([each.look for each in (*start, *found)], rivals)
     before, after = (_means(each) for each in (start, found))
-    gain = paired_gain(before, after, seed, alpha=owed, groups=[example.group for example in examples])
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=[example.group for example in examples])
     return UnderUserPrompts(tuple(texts), _spread(start), _spread(found), gain)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.stats import level
+from promptopt.stats import ALPHA, level
 from promptopt.store.looks import Looks, Opening
 from promptopt.tasks.splits import alike_input, same_input
 from promptopt.text import counted
@@ -74,6 +74,20 @@ def looked_at(look: int, alpha: float) -> str:
     )
 
 
+def level_of(looks: Sequence[Look | None], verdicts: int) -> float:
+    """The two-sided level of each of `verdicts` verdicts that are given at once of what was shown.
+
+    looks: the look of each side, None for what was not sealed. Verdicts of one look share its level in equal parts, and
+    so do those of no look 0.05 (Bonferroni). A look pays as well where the other side is an earlier one; that may be
+    any of those before it, so there are no fewer verdicts than these.
+    """
+    numbers = [look.number for look in looks if look is not None]
+    if not numbers:
+        return ALPHA / verdicts
+    last = max(numbers)
+    return level(last) / (verdicts if min(numbers) == last else max(verdicts, last - 1))
+
+
 def look_said(look: Look, ahead: Look) -> str:
     """Which look this was, and what the next one needs."""
     return (
@@ -91,14 +105,17 @@ def look_at(
     looks: Looks,
     by: Sequence[str],
     examples: Sequence[Example],
-    scores: Sequence[tuple[Prompt, Sequence[Score]]],
+    scores: Sequence[tuple[Prompt, Sequence[Score | None]]],
 ) -> Look:
-    """Enter what was shown into the ledger. `by`: the model and the evaluator. Raises StoreError."""
+    """Enter what was shown into the ledger: the scores of each prompt on `examples`, None where it has none.
+
+    `by`: the models and the evaluator. Raises StoreError.
+    """
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
     items = zip(exact, *(row for _, row in scores), strict=True)
     # In the order of their keys: the same scores in another order of examples are the same look.
-    values = sorted([key, *(repr(score.value) for score in row)] for key, *row in items)
+    values = sorted([key, *(repr(score and score.value) for score in row)] for key, *row in items)
     shown = digest([list(by), [prompt.id for prompt, _ in scores], values])
     return _look(looks.enter(shown, ledger_keys(examples), exact))
 

@@ -92,7 +92,9 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
     Raises ConfigError where the task shows no example (it has no train split).
     """
     if not task.train:
-        raise ConfigError(f"task {task.name!r} has no examples, so its inputs are unknown; load it with its data")
+        raise ConfigError(
+            f"task {task.name!r} has no train examples, so its inputs are unknown; load it with more data"
+        )
     inputs = tuple(name for name, _ in task.train[0].fields)
     # A mark that no prompt holds: it is made of the prompt's own id.
     marks = {name: f"<<{name}:{digest([prompt.id, name])}>>" for name in inputs}

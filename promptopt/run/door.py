@@ -16,7 +16,7 @@ from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.ahead import Handlers, Line
 from promptopt.run.budget import Ledger, Limits
-from promptopt.run.fetching import Call, Fetch, Through
+from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
 from promptopt.run.interruptible import interruptible
 from promptopt.run.served import Served
 from promptopt.run.stored import usage
@@ -60,7 +60,9 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served = Served(self._say)
         self._scorers: dict[str, bool] = {}
-        self._checking = False
+        self._checking, self._answered = False, dict[tuple[Role, type], Sequence[Request | ScoreRequest]]()
+        self.strict = journal is None
+        """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
@@ -287,6 +289,8 @@ class Door:
                     self._served.note(role, self.models[role].name, reply["served"])
                 if reply.get("sampled"):
                     self._served.note_sampling(role, self.models[role].name)
+                if reply["finish"] in ANSWERED:
+                    self._answered[role, type(call.request)] = (call.request,)
         usd = self._usd(role, prompt_tokens, completion_tokens)
         self.spent, self.by_role[role] = (
             each.with_calls(calls, proposer=role == "proposer", prompt_tokens=prompt_tokens,
@@ -308,8 +312,11 @@ class Door:
                 usd=self._usd(role, reading, writing),
             )  # fmt: skip
 
+        # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
+        other = () if role == "task" else HARMLESS
+        spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
         through = Through(
-            role, self.models[role], self._cache, self.journal, self._claims, self._stopping, self._say, pay
+            role, self.models[role], self._cache, self.journal, self._claims, self._stopping, self._say, pay, spare
         )
         return Fetch(batch, through, flying)
 

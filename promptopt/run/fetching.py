@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.errors import BackendError, Refused, RequestRefused, StoreError, Suspended
+from promptopt.errors import BackendError, ConfigError, Refused, RequestRefused, SomeRefused, StoreError, Suspended
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.claimed import ClaimedCalls
@@ -15,7 +15,15 @@ from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.text import counted
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
+from promptopt.types import Likelihoods, Message, Reply, Request, Sampling, ScoreRequest, canonical
+
+ANSWERED = ("stop", "length")
+"""How replies end that a model did not refuse."""
+HARMLESS = tuple(
+    Request((Message("user", text),), Sampling(max_tokens=16))
+    for text in ("Say hello.", "Name a colour of the rainbow.", "How many legs has a horse?")
+)
+"""What a model is asked that has refused its first request, and writes or judges: one of them it could answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """What the calls of a role go through. `pay` is told of every stored reply that was asked for now."""
+    """What the calls of a role go through. `pay` is told of every reply that was asked for now.
+
+    `spare`: what this model has answered before, or could; empty where what it refuses is no outcome of a request.
+    """
 
     role: Role
     model: Model
@@ -39,6 +50,7 @@ class Through:
     stopping: Callable[[], str | None]
     warn: Callable[[str], None]
     pay: Callable[[Mapping[str, Any]], None]
+    spare: Sequence[Request | ScoreRequest] = ()
 
 
 class Fetch:
@@ -109,34 +121,93 @@ class Fetch:
                 )
         return self._found
 
-    def _ask(self, missing: Sequence[Call]) -> None:
+    def _ask(self, calls: Sequence[Call]) -> None:
         through = self._through
         reason = through.stopping()
         if reason is not None:
             raise Suspended(reason)
+        missing: list[Call] = list(calls)
+        spare: Sequence[Request | ScoreRequest] = through.spare
+        tried = False
         try:
-            try:
-                asked = [call.request for call in missing]
-                for index, reply in seen_through(_generated(missing, through), asked, through.model.name, through.warn):
-                    call = missing[index]
-                    value = reply.to_json()
-                    through.cache.put(call.key, through.model.name, call.text, canonical(value))
-                    through.pay(value)
-            except BaseException:
-                # Where the model fails, too: what was answered is paid for.
-                through.cache.flush()
-                raise
+            while missing:
+                answered: set[int] = set()
+                try:
+                    for index, value in _settled(missing, through):
+                        self._put(missing[index], value)
+                        answered.add(index)
+                        if value["finish"] in ANSWERED:
+                            spare = (missing[index].request,)
+                    return
+                except SomeRefused as refusal:
+                    self._refuse(refusal, missing, spare)
+                    # Where many were refused in a row, the rest of the batch was not asked for yet.
+                    done = answered | refusal.places.keys()
+                    missing = [call for place, call in enumerate(missing) if place not in done]
+                except RequestRefused:
+                    # By a server that has answered nothing yet: it may take others.
+                    if tried or not _answers(spare, through):
+                        raise
+                    tried = True
+                    missing = [call for place, call in enumerate(missing) if place not in answered]
+                finally:
+                    # Where the model fails, too: what was answered is paid for.
+                    through.cache.flush()
         # Told apart from an outage, which ends by itself: here the user has to mend something first.
         except (Refused, RequestRefused) as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:
             raise Suspended(str(outage)) from outage
 
+    def _put(self, call: Call, value: Mapping[str, Any]) -> None:
+        self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
+        self._through.pay(value)
+
+    def _refuse(self, refusal: SomeRefused, missing: Sequence[Call], spare: Sequence[Request | ScoreRequest]) -> None:
+        """Settle requests that were refused, where the model answers others: an outcome of these, as a filter's is.
+
+        Raises the refusal where it answers none now, Suspended where the run stops.
+        """
+        through, reason = self._through, self._through.stopping()
+        if reason is not None:
+            raise Suspended(reason)
+        first = refusal.__cause__
+        assert isinstance(first, BackendError)
+        if not all(refusal.places.values()) and not _answers(spare, through):
+            raise first
+        for place in refusal.places:
+            scored = isinstance(missing[place].request, ScoreRequest)
+            outcome = Likelihoods(finish="rejected") if scored else Reply("", "rejected")
+            self._put(missing[place], outcome.to_json())
+        through.warn(
+            f"the {through.role} model refuses some requests and answers others, so each that is refused counts as "
+            f"unanswered: {refusal}"
+        )
+
     def _flush(self) -> None:
         try:
             self._through.cache.flush()
         except StoreError as outage:
             raise Suspended(str(outage)) from outage
+
+
+def _settled(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, dict[str, Any]]]:
+    asked = [call.request for call in missing]
+    for index, reply in seen_through(_generated(missing, through), asked, through.model.name, through.warn):
+        yield index, reply.to_json()
+
+
+def _answers(spare: Sequence[Request | ScoreRequest], through: Through) -> bool:
+    """Whether the model answers one of `spare`, now: asked anew, and paid for."""
+    for request in spare:
+        try:
+            for _, value in _settled([Call(request, "", b"")], through):
+                through.pay(value)
+                if value["finish"] in ANSWERED:
+                    return True
+        except (BackendError, ConfigError):
+            continue
+    return False
 
 
 def _generated(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, Reply | Likelihoods]]:

@@ -16,6 +16,8 @@ def refused(run: Run, prompt: Prompt, example: Example) -> str | None:
 
     Any other stop passes through. A replay asks again, and is refused again.
     """
+    door = run._door  # pyright: ignore[reportPrivateUsage]
+    strict, door.strict = door.strict, True
     try:
         run.evaluate([prompt], [example])
     except ConfigError as error:
@@ -24,4 +26,6 @@ def refused(run: Run, prompt: Prompt, example: Example) -> str | None:
         if not isinstance(stop.__cause__, RequestRefused):
             raise
         return str(stop.__cause__)
+    finally:
+        door.strict = strict
     return None

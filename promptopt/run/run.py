@@ -19,6 +19,7 @@ from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.first_replies import FirstReplies
 from promptopt.run.kept import Kept
 from promptopt.run.posterior import Posterior
+from promptopt.run.proposing import Proposing
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.scoring import charged, drawn, numbered, varied
@@ -73,6 +74,7 @@ class Run:
         self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._rngs, self._variants = dict[str, random.Random](), dict[Prompt, Callable[[Example], Prompt]]()
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
+        self._proposing = Proposing(door, self.warn)
         self._board = Scoreboard(task.initial, task.train, task.dev)
         self._thread, self._warned = threading.get_ident(), dict[str, None]()
         self._phase, self._begun = "search", time.monotonic()
@@ -163,7 +165,7 @@ class Run:
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
         self._check_thread()
-        return self._door.generate([Request(content, sampling) for content in contents], role)
+        return self._proposing.generate([Request(content, sampling) for content in contents], role)
 
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
@@ -279,8 +281,6 @@ class Run:
         if message not in self._warned:
             self._warned[message] = None
             self.tell(Warned(message))
-
-    # What the run's owner uses
 
     @property
     def warnings(self) -> tuple[str, ...]:

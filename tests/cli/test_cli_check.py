@@ -307,3 +307,14 @@ def test_a_check_is_one_look_and_says_so_and_what_the_next_needs(invoke: Invoke,
     repeated = invoke(*scoring).stdout
     assert "Look 3 at" in repeated
     assert "the next look at these needs p below 0.0033" in repeated
+
+
+def test_a_new_prompt_that_the_model_cannot_take_is_no_pass(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptopt import evaluation
+
+    found = "it is too long"
+    monkeypatch.setattr(evaluation, "crowded", lambda _, prompt, __: found if BETTER in str(prompt) else None)
+    done = check(invoke, task_file, BETTER, "--baseline", START)
+    assert (done.exit_code, found in done.stderr) == (2, True)

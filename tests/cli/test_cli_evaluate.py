@@ -13,6 +13,7 @@ from promptopt.binding.models import Models
 from promptopt.errors import ConfigError
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
+from promptopt.stats import level
 
 BASE = ("evaluate", "--model", "scripted", "--task")
 
@@ -139,11 +140,43 @@ def test_two_prompts_are_compared_on_the_same_examples_by_the_paired_test(invoke
     assert "the same 48 dev examples" in shown.stdout
 
 
-def test_prompts_compared_on_the_test_pay_for_the_looks_at_it(invoke: Invoke, task_file: str) -> None:
+def test_prompts_compared_on_the_test_are_one_look_whose_level_their_verdicts_share(
+    invoke: Invoke, task_file: str
+) -> None:
     asked = (*BASE, task_file, "--split", "test", "--prompt", START, "--prompt", BETTER)
     shown = invoke(*asked, "--quiet").stdout
-    assert "Looks 1 to 2 at these test examples: verdicts need p below 0.017" in shown
+    assert "Look 1 at these test examples: a verdict needs p below 0.05." in shown
+    assert "the next look at these needs p below 0.017" in shown
     assert "better" in shown
+    found = json.loads(invoke(*asked, "--prompt", f"{BETTER} Now.", "--json").stdout)["prompts"]
+    assert [each["look"]["number"] for each in found] == [2, 2, 2]
+    assert [each["against_first"]["alpha"] for each in found[1:]] == pytest.approx([level(2) / 2] * 2)
+    again = invoke(*asked, "--prompt", f"{BETTER} Now.", "--quiet").stdout
+    assert "Look 2 at these test examples: its 2 verdicts share its level, each needs p below 0.0083." in again
+
+
+def test_models_and_layouts_compared_on_the_test_are_one_look(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Scripted(lambda _: "good", name="scripted/two")
+    monkeypatch.setattr(specs, "open_model", lambda spec, **_: other if spec == "two" else model)
+    shown = invoke(*BASE, task_file, "--model", "two", "--split", "test", "--quiet").stdout
+    assert "Look 1 at these test examples: a verdict needs p below 0.05." in shown
+    ranked = json.loads(invoke(*BASE, task_file, "--layouts", "--split", "test", "--json").stdout)["layouts"]
+    assert len(ranked) > 1
+    assert {each["look"]["number"] for each in ranked} == {2}
+
+
+def test_a_prompt_that_is_refused_is_not_compared_as_if_it_were_another(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptopt import evaluation
+
+    monkeypatch.setattr(
+        evaluation, "crowded", lambda _, prompt, __: "it is too long" if BETTER in str(prompt) else None
+    )
+    result = invoke(*BASE, task_file, "--prompt", START, "--prompt", BETTER)
+    assert (result.exit_code, "it is too long" in result.stderr, result.stdout) == (2, True, "")
 
 
 def test_more_rivals_need_more_evidence(invoke: Invoke, task_file: str) -> None:

@@ -151,3 +151,16 @@ def test_who_is_never_asked_has_no_row_and_the_time_says_what_is_lacking(
 def test_of_unknown_calls_the_time_is_unknown() -> None:
     role = RoleForecast("task", "scripted/x", None, None, None, None)
     assert time_said(None, 0, [role]) == "Time: unknown, as the calls are."
+
+
+@pytest.mark.parametrize(
+    "command", [("evaluate",), ("optimize", "--method", "climb"), ("check", "--prompt", "Tell me.")]
+)
+def test_rows_that_are_too_few_for_the_splits_are_told_by_a_dry_run_too(
+    command: tuple[str, ...], invoke: Invoke, workplace: Path
+) -> None:
+    (workplace / "few.jsonl").write_text(json.dumps({"text": "item", "label": "good"}) + "\n", encoding="utf-8")
+    told = 'instruction = "Say."\n[data]\nfile = "few.jsonl"\ninput = "text"\ntarget = "label"\n'
+    (workplace / "few.toml").write_text(told, encoding="utf-8")
+    done = invoke(*command, "--task", "few.toml", "--model", "scripted", "--dry-run")
+    assert (done.exit_code, "has no train examples" in done.stderr) == (2, True), done.output

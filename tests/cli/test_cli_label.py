@@ -14,7 +14,10 @@ from command_line import Invoke
 
 from promptopt.labelling import pairs_of
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.items import items_from
+from promptopt.outcome.looks import look_ahead
 from promptopt.store.runs import Store
+from promptopt.types import Example
 
 Rows = list[dict[str, str]]
 
@@ -145,6 +148,11 @@ def test_further_labels_are_another_look(run: str, invoke: Invoke, workplace: Pa
     more = filled(workplace / "two.jsonl", rows, manners)
     found = json.loads(invoke("verdict", run, "--labels", more, "--json").stdout)
     assert (found["number"], found["gain"]["alpha"]) == (2, pytest.approx(0.05 / 3))
+    # The ledger knows of it: whatever looks at these items next pays for it.
+    with Store() as store:
+        items = items_from(store.find(run).result["items"])
+        ahead = look_ahead(store.looks, [Example(item.fields, item.target) for item in items])
+    assert ahead.number == 3
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from command_line import BETTER, Invoke, answer, text_of
 
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
+from promptopt.stats import level
 from promptopt.types import Reply, Request
 
 OPTIONS = ("--method", "climb", "--proposer", "x/writer", "--judge", "x/judge", "--train", "20", "--dev", "20",
@@ -76,6 +77,15 @@ def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_pla
     assert 0.6 < scores[0][1] < 0.9
     gains = [[cell["gain"]["mean"] for cell in row["cells"]] for row in found["matrix"]]
     assert gains[0][1] == pytest.approx(scores[0][1] - 1.0)
+    # The old prompt on all models is one look, that of the search on the new one another, the new prompt a third.
+    assert [look["number"] for look in found["looks"]] == [1, 3]
+    alphas = [[cell["gain"]["alpha"] for cell in row["cells"]] for row in found["matrix"]]
+    # Two verdicts on the old prompt, and two on what may be found, share the level of the first look.
+    assert alphas == [pytest.approx([level(1) / 4] * 2)] * 2
+    assert [[cell["status"] for cell in row["cells"]] for row in found["matrix"]] == [
+        ["non-inferior", "inferior"], [None, "non-inferior"]
+    ]  # fmt: skip
+    assert found["next_look"]["number"] == 4
     assert found["reference"]["cost_per_thousand"]["prompt_tokens"] > 0
     assert models["writer"].calls > 0
     # Once more asks nobody.
@@ -86,6 +96,8 @@ def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_pla
                   "0.05").stdout  # fmt: skip
     assert "x/new: a new prompt is no worse there" in said
     assert "a thousand requests" in said
+    assert "(98.75 %: all verdicts share the level of the first look at the test)" in said
+    assert "Look 3 at these test examples" in said
 
 
 @pytest.mark.slow

@@ -120,8 +120,8 @@ def test_another_search_pays_for_the_looks_before_it_and_the_same_one_again_does
 
     first, second = alpha(0), alpha(1)
     assert first == pytest.approx(0.05)
-    # Start and found were a look each, at other examples of the same test.
-    assert second == pytest.approx(level(3))
+    # Start and found were one look, at other examples of the same test.
+    assert second == pytest.approx(level(2))
     assert (alpha(0), alpha(1)) == (first, second)
 
 

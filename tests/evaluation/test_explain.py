@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from promptopt.cli.main import app
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluation import Analysis, explain
+from promptopt.explanation import Analysis, explain
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget

@@ -21,9 +21,10 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from promptopt.errors import BackendError, ConfigError, PromptoptError
+from promptopt.errors import BackendError, ConfigError, PromptoptError, Refused, RequestRefused
 from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
+from promptopt.models.server.refused import TRIES, Refusals
 from promptopt.models.server.silence import FIRST_S, Silence
 from promptopt.text import counted
 
@@ -113,7 +114,8 @@ class Dispatcher(Generic[RequestT, AnswerT]):
 
     An outage is retried within `retry_policy`; a request that outlives it fails alone, unless nothing else got through
     in all that time: then the server counts as down, and no further request is begun. A PromptoptError holds for every
-    request, so it ends the batch at once.
+    request, so it ends the batch at once; but for a refusal by a server that has answered others: it may hold for its
+    request alone, so the batch goes on, and SomeRefused ends it.
     """
 
     def __init__(
@@ -191,6 +193,7 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.next = self.active = 0
         self.fatal: PromptoptError | None = None
         self.failed: list[Outage] = []
+        self.refusals = Refusals()
         self.ended = False
         self.troubled = False
         self.tried = self.refused = 0
@@ -216,6 +219,7 @@ class _Batch(Generic[RequestT, AnswerT]):
                 f"{counted(len(self.requests), 'request')} failed beyond their retries: "
                 "see that the server is up, then run the same command again to go on"
             ) from self.failed[-1]
+        self.refusals.tell(self.dispatcher.answered)
 
     def _fill(self) -> None:
         """Start workers up to the window; each takes requests until none is left or the window has shrunk."""
@@ -254,7 +258,7 @@ class _Batch(Generic[RequestT, AnswerT]):
             while self.next < len(self.requests) and self.active <= max(1.0, window.limit) and not self._ending():
                 index = self.next
                 self.next += 1
-                reply = await self._settle(self.requests[index])
+                reply = await self._settle(index)
                 if reply is not None:
                     self.settled((index, reply))
                 self._fill()
@@ -264,10 +268,10 @@ class _Batch(Generic[RequestT, AnswerT]):
         finally:
             self.active -= 1
 
-    async def _settle(self, request: RequestT) -> AnswerT | None:
-        """The reply, or None when the batch ended or its retries ran out first."""
+    async def _settle(self, index: int) -> AnswerT | None:
+        """The reply, or None when the batch ended, its retries ran out first, or it was refused."""
         dispatcher, retry_policy, spent_s, tries = self.dispatcher, self.dispatcher.retry_policy, 0.0, 0
-        empty = 0
+        empty = refused = 0
         answered_before = dispatcher.answered
         while True:
             # A turn that is waited for is no fault of the server: it counts as no try.
@@ -275,7 +279,17 @@ class _Batch(Generic[RequestT, AnswerT]):
                 return None
             began = dispatcher.clock()
             try:
-                reply = await dispatcher.send(request)
+                reply = await dispatcher.send(self.requests[index])
+            except (Refused, RequestRefused) as refusal:
+                refused += 1
+                if not Refusals.may_be_of_one(refusal, dispatcher.answered):
+                    raise
+                if refused == TRIES:
+                    self.silence.broken(asyncio.get_running_loop().time())
+                    self.ended = self.refusals.add(index, refusal, dispatcher.answered) or self.ended
+                    return None
+                if not await self._wait(retry_policy.first_s):
+                    return None
             except Outage as outage:
                 now, tries, self.troubled = dispatcher.clock(), tries + 1, True
                 self.silence.broken(asyncio.get_running_loop().time())

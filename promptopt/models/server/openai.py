@@ -128,6 +128,7 @@ class OpenAIModel:
         self.base_url, self.local = server.api, server.local
         self._model, self._server = model, server
         self._dialect: _Dialect = _Dialect()
+        self._gave_tokens = False
         self._dispatcher = Dispatcher(
             self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep, pace=pace
         )
@@ -175,13 +176,14 @@ class OpenAIModel:
                 reply = read_reply(answer, request, self._model, *self._server.keys)
                 if "temperature" in dialect.without:
                     reply = replace(reply, sampled=True)
-                require_tokens(reply, request, self._server.name, f"openai/{self._model}")
+                self._require_tokens(reply, request)
                 return _cut_at_stops(reply, request) if "stop" in dialect.without else reply
             known = dialect.after(answer)
             if known == dialect:
                 if request.logprobs and answer.refuses_logprobs:
                     begun = f"{self._server.name} answered {answer.status} ({quoted(answer.message)}): it gives no"
-                    raise ConfigError(without_tokens(begun, f"openai/{self._model}"))
+                    kind = RequestRefused if self._gave_tokens else ConfigError
+                    raise kind(without_tokens(begun, f"openai/{self._model}"))
                 if path == "/completions" and answer.refuses_plain_text(self._model):
                     status = answer.status
                     raise RequestRefused(
@@ -196,6 +198,17 @@ class OpenAIModel:
             self._dialect = _Dialect(
                 known.renamed or now.renamed, known.without | now.without, known.streamed or now.streamed
             )
+
+    def _require_tokens(self, reply: Reply, request: Request) -> None:
+        """Raises ConfigError where the model has no log-probabilities; RequestRefused where others came with them."""
+        try:
+            require_tokens(reply, request, self._server.name, f"openai/{self._model}")
+        except ConfigError as error:
+            # What was asked for can be had, as was seen: no mistake of the user's, and no end of a run.
+            if self._gave_tokens:
+                raise RequestRefused(str(error)) from error
+            raise
+        self._gave_tokens = self._gave_tokens or bool(reply.tokens)
 
 
 def _cut_at_stops(reply: Reply, request: Request) -> Reply:

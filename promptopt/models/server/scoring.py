@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, SomeRefused
 from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
 from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy
 from promptopt.models.server.http import Channel, Server, TooLong
@@ -67,7 +67,12 @@ class Scorer:
                 f"use an engine in this process (`promptopt models list`)"
             )
         # Since the last batch the server may have been started anew, with another model.
-        if requests and any(True for _ in self._dispatcher.stream([_DETECT], stopping)):
+        try:
+            known = requests and any(True for _ in self._dispatcher.stream([_DETECT], stopping))
+        except SomeRefused as refusal:
+            # What it can is asked of the server, and none of the requests.
+            raise BackendError(str(refusal)) from refusal
+        if known:
             yield from self._dispatcher.stream(requests, stopping)
 
     def close(self) -> None:

@@ -138,8 +138,11 @@ class Failure:
                     overloaded=slower or self.status in (503, 529),
                 )
             advice = "top the account up, or use another model"
-        kind = RequestRefused if self.status in (400, 422) else Refused
-        raise kind(f"{server} answered {self.status} ({shown}): {advice}")
+        told = f"{server} answered {self.status} ({shown}): {advice}"
+        if self.status in (400, 422):
+            raise RequestRefused(told)
+        # A key, an account, and a model that is not there concern every request.
+        raise Refused(told, of_request=self.status not in (401, 402, 404, 429))
 
     @property
     def wants_stream(self) -> bool:

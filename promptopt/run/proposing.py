@@ -1,0 +1,75 @@
+"""What a search asks of the models that write for it; one that refuses everything is not asked for ever."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from promptopt.errors import BudgetSpent
+from promptopt.protocols import Role
+from promptopt.run.door import Door
+from promptopt.run.fetching import ANSWERED
+from promptopt.types import Reply, Request
+
+TOLD = 3
+"""Refusals in a row from which on the user is told. Ours."""
+MOST = 10
+"""Refusals in a row after which the model is asked no more: methods draw again what came to nothing. Ours."""
+IDLE = 200
+"""Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
+
+
+class Proposing:
+    """Asks through the door, and counts for each role the refusals in a row: filtered, declined, or not taken."""
+
+    __slots__ = ("_answered", "_door", "_idle", "_refused", "_warn")
+
+    def __init__(self, door: Door, warn: Callable[[str], None]) -> None:
+        """`warn` takes a sentence, once."""
+        self._door, self._warn = door, warn
+        self._refused: Counter[Role] = Counter()
+        self._answered: set[Role] = set()
+        self._idle = (0, 0)
+
+    def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
+        """As `Door.generate`. Once `MOST` replies in a row were refused, all that follow are, and nobody is asked.
+
+        It follows from the replies alone, so a replay goes the same way. Raises BudgetSpent where the search then asks
+        on and on, and scores nothing.
+        """
+        found: list[Reply] = []
+        while len(found) < len(requests):
+            left = MOST - self._refused[role]
+            if left <= 0:
+                found += self._unasked(len(requests) - len(found), role)
+                break
+            # As few at a time as may all be refused, until it is known that they are not.
+            known = role in self._answered and not self._refused[role]
+            batch = requests[len(found) :] if known else requests[len(found) : len(found) + left]
+            for reply in (replies := self._door.generate(batch, role)):
+                self._count(reply, role)
+            found += replies
+        return found
+
+    def _count(self, reply: Reply, role: Role) -> None:
+        if reply.finish in ANSWERED:
+            self._answered.add(role)
+            self._refused[role] = 0
+            return
+        self._refused[role] += 1
+        if self._refused[role] == TOLD:
+            self._warn(
+                f"requests to the {role} are refused ({reply.finish}): what they show of the task may be what it "
+                f"declines; name another model for the {role}, or leave such examples out"
+            )
+        if self._refused[role] == MOST:
+            self._warn(f"{MOST} requests to the {role} in a row were refused, so it is asked no more")
+
+    def _unasked(self, count: int, role: Role) -> list[Reply]:
+        evaluations, idle = self._idle
+        now = self._door.spent.evaluations
+        idle = count + (idle if now == evaluations else 0)
+        self._idle = (now, idle)
+        if idle > IDLE:
+            raise BudgetSpent(f"the {role} refuses every request, and the search has nothing else to try")
+        return [Reply("", "filter")] * count
