@@ -18,11 +18,22 @@ from promptopt.types import Estimate, Example, Prompt
 
 if TYPE_CHECKING:
     from promptopt.run import Run
+    from promptopt.run.posterior import Posterior
 
 OPTIMISM = 0.5
 """Standard deviations above the mean that decide who is looked at; 0.25 to 1 do as well."""
 AT_ONCE = 2
 """Prompts that are shown the next example together."""
+
+
+def by_means(belief: Posterior) -> list[Prompt]:
+    """All prompts by their means, ties as they came up: the order that a final choice begins with."""
+    return sorted(belief.mean, key=lambda prompt: -belief.mean[prompt])
+
+
+def most_hopeful(belief: Posterior, keep: int) -> list[Prompt]:
+    """The `keep` prompts of the highest upper bounds, best first, ties as they came up: those that go on."""
+    return sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[:keep]
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,3 +64,27 @@ def test_where_labels_have_probabilities_less_is_needed_to_tell_prompts_apart(tm
     search(tmp_path, task=labelled_task(bare), model=model, evaluator="labels", runs=runs)
     last = runs[0].steps[-1].kept[0]["instruction"]
     assert sum(word in last for word in WORDS[:3]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("evaluator", "twice"), [("generation", True), ("loss", False)])
+def test_a_tiny_search_writes_each_child_twice_but_not_by_losses(tmp_path: Path, evaluator: str, twice: bool) -> None:
+    result = optimize(
+        planted_task(),
+        Auto(demos=0),
+        model=Models(
+            Scripted(lambda _: "yes", name="losses", scores=lower_with_words),
+            proposer=Scripted(author, name="proposer"),
+        ),
+        evaluator=evaluator,
+        budget=Budget(calls=150),
+        store=tmp_path / "store.db",
+    )
+    # The proposer adds a word each time.
+    grown = [
+        len(each.prompt["instruction"].split()) - len(each.proposal.parents[0]["instruction"].split())
+        for each in result.candidates()
+        if each.proposal.operator == "rewrite"
+    ]
+    assert grown
+    assert dict.fromkeys(grown) == {2 if twice else 1: None}

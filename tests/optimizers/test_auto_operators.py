@@ -51,13 +51,14 @@ class Operating:
     count: int = 1
     scored: int = 0
     """Training examples that the elite is scored on before."""
+    writings: int = 1
     applicable: list[str] = field(default_factory=list)
     children: list[Proposal] = field(default_factory=list)
 
     def optimize(self, run: Run) -> None:
         elite = self.elite(run)
         run.evaluate(elite, run.train[: self.scored])
-        operators = Operators(run, 400, None, [run.initial])
+        operators = Operators(run, 400, None, [run.initial], writings=self.writings)
         self.applicable = operators.applicable(elite, self.worth)
         credit = Credit({name: float(name == self.operator) for name in NAMES})
         self.children = operators.children(credit, self.count, elite, self.worth)
@@ -70,8 +71,12 @@ def operated(
     *,
     start: str = "Answer.",
     length: int = 0,
+    unusable: Sequence[int] = (),
 ) -> tuple[list[str], list[str]]:
-    """What the proposer was asked, and the warnings; question n is answered right where `right` says so."""
+    """What the proposer was asked, and the warnings; question n is answered right where `right` says so.
+
+    `unusable`: the replies, counted from 1, that hold nothing.
+    """
     examples = [Example.of("yes", question=f"{n} {'x' * length}question {n}") for n in range(40)]
     task = Task.from_examples(examples, prompt=start, labels=("no", "yes"), metric="exact", layout=IN_TEXT,
                               splits=Splits(30, 5, 5))  # fmt: skip
@@ -84,7 +89,9 @@ def operated(
     def write(request: Request) -> str:
         SAMPLINGS.append(request.sampling)
         asked.append(str(request.content[-1].content) if not isinstance(request.content, str) else request.content)
-        return f"<prompt>Write it anew, {NUMBERS[len(asked)]}.</prompt>"
+        return (
+            "<prompt></prompt>" if len(asked) in unusable else f"<prompt>Write it anew, {NUMBERS[len(asked)]}.</prompt>"
+        )
 
     models = Models(Scripted(answer, name="model"), proposer=Scripted(write, name="proposer"))
     result = optimize(task, method, model=models, store=home / "store.db", budget=Budget(evaluations=200))
@@ -231,3 +238,43 @@ def test_the_better_of_two_is_a_parent_twice_as_often(tmp_path: Path) -> None:
     parents = [child.parents[0]["instruction"] for child in method.children]
     assert len(asked) == len(parents) == 9
     assert parents.count("Say one.") > parents.count("Say two.") > 0
+
+
+@pytest.mark.parametrize("operator", ["critic", "rewrite", "cross", "guess"])
+def test_a_child_that_is_written_twice_is_the_second_text_and_stands_behind_the_same_parents(
+    tmp_path: Path, operator: str
+) -> None:
+    def elite(run: Run) -> list[Prompt]:
+        shown = [bare(each) for each in run.train[:4]]
+        two = [worded("one").with_demos(shown), worded("two").with_demos(shown)]
+        return two if operator == "cross" else [worded("one").with_demos(shown[:1])]
+
+    once, twice = (Operating(operator, elite, scored=5, writings=count) for count in (1, 2))
+    (first,), _ = operated(tmp_path / "once", once)
+    (same, again), _ = operated(tmp_path / "twice", twice)
+    assert same == first
+    assert kind(again) == "rewrite"
+    assert '"""\nWrite it anew, two.\n"""' in again
+    (draft,), (child,) = once.children, twice.children
+    assert child.prompt["instruction"] == "Write it anew, three."
+    assert (child.parents, child.operator, child.prompt.demos) == (draft.parents, operator, draft.prompt.demos)
+
+
+def test_of_two_writings_what_can_be_used_counts(tmp_path: Path) -> None:
+    # Two children: the first batch is of both, the second of what it left.
+    whole, lost = (Operating("rewrite", count=2, writings=2) for _ in range(2))
+    operated(tmp_path / "whole", whole)
+    asked, _ = operated(tmp_path / "lost", lost, unusable=(4,))
+    assert len(asked) == 4
+    later, kept = ({child.prompt["instruction"] for child in method.children} for method in (whole, lost))
+    assert later == {"Write it anew, four.", "Write it anew, five."}
+    assert "Write it anew, four." in kept
+    assert len(kept & {"Write it anew, two.", "Write it anew, three."}) == 1
+    never = Operating("rewrite", count=2, writings=2)
+    asked, _ = operated(tmp_path / "never", never, unusable=(1,))
+    assert len(asked) == 3
+    assert len(never.children) == 1
+    free = Operating("prune", lambda run: [Prompt.of("Say one. Say two.")], writings=2)
+    asked, _ = operated(tmp_path / "free", free)
+    assert asked == []
+    assert len(free.children) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns, unlike
 from promptopt.operators.quotes import Quotes
@@ -54,12 +54,15 @@ class ChildRequest:
 class Operators:
     """What there is to draw from in this run, and the children it makes."""
 
-    def __init__(self, run: Run, longest: int, most_demos: int | None, starts: Sequence[Prompt]) -> None:
+    def __init__(
+        self, run: Run, longest: int, most_demos: int | None, starts: Sequence[Prompt], *, writings: int = 1
+    ) -> None:
         """`longest`: tokens of a new text. `most_demos`: demonstrations of a prompt; None: as many as pay in places.
 
-        `starts`: the start in each layout that children may be read in.
+        `starts`: the start in each layout that children may be read in. `writings`: calls that a written child comes
+        of, each on what the one before it wrote.
         """
-        self._run, self._longest = run, longest
+        self._run, self._longest, self._writings = run, longest, writings
         self._requests = Requests(run, longest)
         self._known: dict[tuple[str, tuple[str, ...]], None] = {}
         self._most_demos = most_demos
@@ -176,14 +179,8 @@ class Operators:
     def _written(self, asked: Sequence[ChildRequest]) -> list[Proposal | None]:
         """The children of requests, in order; None for no use."""
         run, editable = self._run, self._run.task.editable
-        if not asked:
-            return []
-        longest = max(run.count_tokens(parent[editable]) for each in asked for parent in each.parents)
-        # A critique stands before the text, and a text may grow; more would only pay for rambling.
-        sampling = Sampling(temperature=1.0, max_tokens=longest * 3 // 2 + 256)
-        texts = rewrites(
-            run, [(each.parents[0], each.request) for each in asked], sampling, who=_WHO, longest=self._longest
-        )
+        parents = [parent for each in asked for parent in each.parents]
+        texts = self._rewritten([(each.parents[0], each.request) for each in asked], parents)
         found: list[Proposal | None] = []
         for each, prompt in zip(asked, texts, strict=True):
             if prompt is None:
@@ -197,7 +194,29 @@ class Operators:
             if each.operator == "cross":
                 prompt = prompt.with_demos(each.demos)
             found.append(Proposal(prompt, each.parents, each.operator))
+        for _ in range(self._writings - 1):
+            found = self._written_again(found)
         return found
+
+    def _written_again(self, made: Sequence[Proposal | None]) -> list[Proposal | None]:
+        """The children put in yet other words, where that gives what can be used; else as they are."""
+        drafts = [each.prompt for each in made if each is not None]
+        again = iter(self._rewritten([(draft, self._requests.rewrite(draft)) for draft in drafts], drafts))
+        found: list[Proposal | None] = []
+        for each in made:
+            text = None if each is None else next(again)
+            found.append(each if each is None or text is None else replace(each, prompt=text))
+        return found
+
+    def _rewritten(self, asked: Sequence[tuple[Prompt, str]], shown: Sequence[Prompt]) -> list[Prompt | None]:
+        """For each (parent, request) what was written; None for no use. `shown`: all prompts in the requests."""
+        if not asked:
+            return []
+        run = self._run
+        longest = max(run.count_tokens(prompt[run.task.editable]) for prompt in shown)
+        # A critique stands before the text, and a text may grow; more would only pay for rambling.
+        sampling = Sampling(temperature=1.0, max_tokens=longest * 3 // 2 + 256)
+        return rewrites(run, asked, sampling, who=_WHO, longest=self._longest)
 
     def _pruned(self, parent: Prompt) -> Proposal | None:
         """One sentence or list item less, whichever."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
 from promptopt.text import counted
@@ -17,6 +17,9 @@ USEFUL = 30
 """Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
 CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one."""
+TINY = 250
+"""Evaluations of a search below which a child that was written is written once more before it is scored, where calls
+are what is capped. So few looks tell only apart what differs much, and few generations do not go far by small steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Generations:
 
     `evaluations`: what it may spend. `look`: training examples the start is scored on first. `children`: of a
     generation; `keep` prompts go on. `depth`: mean examples an arm, over the whole search. `rounds`: generations that
-    this affords where no cell is known beforehand.
+    this affords where no cell is known beforehand. `writings`: calls of the proposer one after the other that a written
+    child comes of.
     """
 
     evaluations: int
@@ -34,6 +38,7 @@ class Generations:
     keep: int
     depth: float
     rounds: int
+    writings: int = 1
 
     def describe(self) -> str:
         """Half a sentence for the user."""
@@ -60,12 +65,20 @@ def planned(
         return _of(UNCAPPED, room, children, depth, keep)
     made = _of(cells, room, children, depth, keep)
     if room.calls is None:
+        # Nobody has granted the calls that a second writing takes, and somebody waits for them.
         return made
-    # Calls of the proposer come out of the same purse, and how many there are depends on what they leave.
+    fitted = _paid(made, room, children, depth, 1)
+    # A dear call is not made twice. What is tiny is so without the second writing, which leaves less to the looks.
+    return _paid(made, room, children, depth, 2) if fitted.evaluations < TINY and dearness <= 1 else fitted
+
+
+def _paid(made: Generations, room: Room, children: int | None, depth: float | None, writings: int) -> Generations:
+    """The plan where calls of the proposer come out of the same purse: how many depends on what they leave."""
+    keep = made.keep
     for _ in range(4):
-        cells = room.cells(CALLING * made.children / (made.depth * (made.children + keep)))
-        assert cells is not None
-        made = _of(cells, room, children, depth, keep)
+        left = room.cells(writings * CALLING * made.children / (made.depth * (made.children + keep)))
+        assert left is not None
+        made = replace(_of(left, room, children, depth, keep), writings=writings)
     return made
 
 

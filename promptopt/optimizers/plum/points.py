@@ -18,6 +18,7 @@ from promptopt.optimizers.plum.neighbours import Neighbour
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Generations
+from promptopt.selection.lineage import by_means, most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Score
 
@@ -37,6 +38,9 @@ class Scoring:
 
 
 SCORING = Scoring()
+HOPEFUL = 500
+"""Evaluations of a search by the lineage from which on those of the highest upper bounds live on. By their means what
+is known best would stay, and newcomers would have no time to be known as well. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ class FreshScores:
 
     def __init__(self, run: Run, way: Fresh) -> None:
         self._run, self._generations = run, Generations(run, run.train, way)
+        self._by_hope = way.lineage and way.evaluations >= HOPEFUL and not run.abilities.stands_in
 
     def start(self) -> Scored:
         """See `Scores.start`; not scored yet."""
@@ -165,13 +170,23 @@ class FreshScores:
     def score(self, candidates: Sequence[Neighbour]) -> list[Scored]:
         """See `Scores.score`; the first are the survivors, or after a dry spell the best of all."""
         # The old ones are among the candidates, and first, so that of equals they go on.
+        spent = self._run.spent.evaluations
         ranked, _ = self._generations.select([], [each.prompt for each in candidates])
+        # Where nobody was looked at nobody is new, and the generations say who goes on.
+        if self._by_hope and self._run.spent.evaluations > spent:
+            ranked = self._by_bounds(ranked)
         known = {estimate.prompt: (place, estimate) for place, estimate in enumerate(ranked)}
         found: list[Scored] = []
         for each in candidates:
             place, estimate = known[each.prompt]
             found.append(Scored(each, 100 * estimate.mean, estimate, place))
         return found
+
+    def _by_bounds(self, ranked: Sequence[Estimate]) -> list[Estimate]:
+        belief = self._run.posterior([estimate.prompt for estimate in ranked])
+        self._run.rank_by(self._run.train, by_means(belief))
+        place = {prompt: number for number, prompt in enumerate(most_hopeful(belief, len(belief.mean)))}
+        return sorted(ranked, key=lambda estimate: place[estimate.prompt])
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
         """See `Scores.step`."""

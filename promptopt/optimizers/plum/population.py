@@ -30,7 +30,7 @@ from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan,
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Preset, least
+from promptopt.selection.generations import SMALL, Fresh, Preset, least
 from promptopt.types import Prompt, Room, UpperBounds
 
 _Item = TypeVar("_Item")
@@ -296,7 +296,7 @@ class HarmonySearch:
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
         keep = KEEP if self.memory is None else self.memory
-        return planned(self, room, keep=keep)
+        return planned(self, room, keep=keep, small=SMALL)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""

@@ -7,7 +7,8 @@ Calls    task model: N for the start and 8 to measure its noise, then (m + k*n)*
          are saved while the prompt in use stays. A wrong copy, and a rewrite without tags, are asked for again.
 Scales   with S evaluations: iterations until they are spent, of max(4, 0.7 S^(1/3)) rewrites of two hard examples and
          one part; prompts are not all scored on N examples, but compared by successive rejects on fresh ones, on
-         average max(3, 0.8 S^(1/4)) each, and the winner takes the place. `preset=paper`, or no cap: as in the paper.
+         average max(3, 0.8 S^(1/4)) each, and the winner takes the place. By right and wrong and below 1,000, by the
+         lineage: no parts, and the most hopeful of all takes the place. `preset=paper`, or no cap: as in the paper.
 Departs  parts are removed, not replaced by a mark; a gain must exceed 1e-4 of the loss and the engine's noise; examples
          used without a gain rest for three iterations; rewrites that quote examples or repeat the request are refused;
          of equals the shorter wins; two spells of three iterations without a new prompt end the search. The loss is
@@ -46,6 +47,7 @@ from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import looks_of
+from promptopt.selection.lineage import by_means, most_hopeful
 from promptopt.tasks.parts import editables_of, wording
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
@@ -175,6 +177,10 @@ class PMPO:
         quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
         best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
         effects, part = list[Effect](), ""
+        relatives = plan.lineage and not run.abilities.stands_in
+        if relatives and self.mask.most is None:
+            # What a part does to a loss shows on a few examples; on so many answers, right or wrong, it is noise.
+            plan = replace(plan, parts=0)
         for number in range(plan.rounds * (SPARE if self.iterations is None else 1)):
             # What is hard is read off the looks there were: nothing is asked for it.
             losses = known_losses(run, best, scored)
@@ -194,11 +200,14 @@ class PMPO:
             rule = looks_of(run, max(1, round(plan.at(number) * len(pool))), lineage=plan.lineage)
             ranked = rule.select(run, pool, fresh, 1)
             tried.append(hard)
-            if ranked[0].prompt != best:
-                best, tried = ranked[0].prompt, []
+            belief = run.posterior(pool) if relatives else None
+            # Of few answers the best of a pool is often a lucky one: by relatives there is a way back.
+            going_on = ranked[0].prompt if belief is None else most_hopeful(belief, 1)[0]
+            if going_on != best:
+                best, tried = going_on, []
                 accepted.append(best)
             chosen = _chosen(run, accepted, held)
-            run.rank_by(held if held else scored, [chosen])
+            run.rank_by(held if held else scored, [chosen] if held or belief is None else by_means(belief))
             run.record(ranked, [chosen])
             if len(tried) == patience or dry.ends(len(pool) > 1):
                 break

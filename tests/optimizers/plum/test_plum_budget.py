@@ -19,6 +19,7 @@ from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, T
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.generations import Fixed, Fresh
+from promptopt.selection.lineage import most_hopeful
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Request, Room
@@ -313,3 +314,27 @@ def test_a_child_of_two_parents_inherits_the_bank_of_the_first(tmp_path: Path) -
     assert borne
     # What a grandparent's line had deleted comes back too.
     assert inherited
+
+
+def test_harmony_search_goes_by_relatives_in_longer_searches_than_the_others() -> None:
+    ways = [kind().plan(room(size)).way for kind in (HarmonySearch, HillClimbing) for size in (499, 999, 1_000)]
+    assert [isinstance(way, Fresh) and way.lineage for way in ways] == [True, True, False, True, False, False]
+
+
+@pytest.mark.slow
+def test_in_longer_searches_by_relatives_the_most_hopeful_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[list[Any]] = []
+
+    def backwards(belief: Any, keep: int) -> list[Any]:
+        orders.append(most_hopeful(belief, keep)[::-1])
+        return orders[-1]
+
+    monkeypatch.setattr("promptopt.optimizers.plum.points.most_hopeful", backwards)
+    result = search(
+        tmp_path, HarmonySearch(), "", lambda text: 1 / (1 + len(text) % 7), task=task_of(PROMPT, train=60),
+        proposer=lambda request: json.dumps([f"{phrase_of(request)} {request.seed}"]), budget=Budget(evaluations=1_000),
+    )  # fmt: skip
+    pool = [estimate.prompt for estimate in result.steps[0].pool]
+    assert list(result.steps[0].kept) == [prompt for prompt in orders[0] if prompt in pool][:2]

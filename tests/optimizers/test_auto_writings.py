@@ -1,0 +1,34 @@
+"""How often `auto` has a child written before it is scored: by its plan."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptopt.optimizers.auto.plan import CALLING, TINY
+from promptopt.optimizers.auto.search import Auto
+from promptopt.types import Room
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "calls", "writings"),
+    [(None, 100, 2), (None, 220, 2), (None, 274, 2), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1)],
+)
+def test_a_tiny_search_has_each_child_written_twice_where_calls_are_capped(
+    evaluations: int | None, calls: int | None, writings: int
+) -> None:
+    assert Auto().plan(Room(evaluations, calls, 1, 200, 100)).writings == writings
+
+
+def test_a_dear_call_is_not_made_twice() -> None:
+    room = Room(None, 200, 1, 200, 100)
+    assert (Auto(call_cost=5.0).plan(room).writings, Auto(call_cost=6.0).plan(room).writings) == (2, 1)
+
+
+@given(st.integers(60, 2_000))
+def test_a_cap_on_calls_pays_for_every_writing(calls: int) -> None:
+    plan = Auto().plan(Room(None, calls, 1, 200, 100))
+    each = plan.writings * CALLING * plan.children / (plan.depth * (plan.children + plan.keep))
+    assert plan.evaluations * (1 + each) == pytest.approx(calls, rel=0.05, abs=5)
+    assert plan.writings == 1 or plan.evaluations < TINY
