@@ -13,7 +13,7 @@ from promptopt.types import Room
 
 @pytest.mark.parametrize(
     ("evaluations", "calls", "writings"),
-    [(None, 100, 2), (None, 220, 2), (None, 274, 2), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1)],
+    [(None, 100, 2), (None, 220, 2), (None, 274, 1), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1)],
 )
 def test_a_tiny_search_has_each_child_written_twice_where_calls_are_capped(
     evaluations: int | None, calls: int | None, writings: int
