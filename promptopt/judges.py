@@ -28,6 +28,9 @@ from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
+from promptopt.tasks.reading.columns import text_of
+from promptopt.tasks.reading.conversations import messages_in, transcript
+from promptopt.text import counted, shorten
 from promptopt.trust.calibration import Calibration, Scored, calibration
 from promptopt.trust.probes import PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
@@ -84,10 +87,12 @@ def calibrate(
     if not labelled:
         raise DataError("there are no labelled replies; give some, each with a `reply` and a `score`")
     with _asking(task, model, evaluator, budget, seed, store, interrupt) as (judging, asked):
+        judged = by_judge(asked.evaluator)
+        if not judged and asked.task.metric == "demands":
+            _check_demanded(labelled)
         replies = [(each.example, each.reply) for each in labelled]
         scores = judging.grade(replies, asked.door)
         low, high = scale_of(asked.evaluator, asked.task)
-        judged = by_judge(asked.evaluator)
         steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door) if judged else None
         items = [
             Scored(
@@ -168,18 +173,19 @@ def labelled_rows(
     fields = [name for name, _ in task.train[0].fields]
     found: dict[tuple[Example, str, str], list[float]] = {}
     for place, row in rows:
-        texts = {name: "" if row.get(name) is None else str(row[name]) for name in (*fields, "reply", "score")}
+        texts = {name: _written(row.get(name)) for name in (*fields, "reply")}
+        given = "" if row.get("score") is None else str(row["score"])
         lost = [name for name in (*fields, "reply", "score") if name not in row]
         if lost:
             raise DataError(
                 f"{place}: there is no column {lost[0]!r}; a labelled reply has {', '.join(fields)}, reply and score"
             )
         try:
-            score = float(texts["score"].strip().replace(",", "."))
+            score = float(given.strip().replace(",", "."))
         except ValueError:
             score = float("nan")
         if not scale[0] <= score <= scale[1]:
-            raise DataError(f"{place}: score is {texts['score']!r}; write a number from {scale[0]:g} to {scale[1]:g}")
+            raise DataError(f"{place}: score is {given!r}; write a number from {scale[0]:g} to {scale[1]:g}")
         further = {name: "" if row.get(name) is None else str(row[name]) for name in ("target", "group", "slice")}
         inputs = {name: texts[name] for name in fields}
         same = known.get(tuple(inputs.items()))
@@ -192,6 +198,23 @@ def labelled_rows(
         )
         found.setdefault((example, texts["reply"], further["slice"]), []).append(score)
     return [LabelledReply(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
+
+
+def _written(cell: object) -> str:
+    """A cell as the judge reads it; a list of messages as the transcript that a conversation is shown as."""
+    messages = messages_in(cell)
+    return text_of(cell) if messages is None else transcript(messages)
+
+
+def _check_demanded(labelled: Sequence[LabelledReply]) -> None:
+    """Raise DataError where nothing says what is demanded of some of these replies."""
+    bare = [each for each in labelled if not each.example.demands]
+    if bare:
+        shown = shorten(" ".join(value for _, value in bare[0].example.fields), 60)
+        raise DataError(
+            f"{counted(len(bare), 'labelled reply is', 'labelled replies are')} to inputs that no example of the task "
+            f"has, such as {shown!r}, so nothing is demanded of them; take the inputs from the task's own data"
+        )
 
 
 @dataclass(frozen=True, slots=True)

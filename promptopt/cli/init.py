@@ -13,6 +13,7 @@ import typer
 
 from promptopt.cli.output import show
 from promptopt.errors import ConfigError, DataError
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.tasks.chat import Logs
@@ -144,7 +145,8 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
     partial = path.with_name(f"{path.name}.partial")
     try:
         # The conversations first: the task file is loaded from beside them.
-        beside.write_text(draft.conversations, encoding="utf-8", errors="surrogatepass")
+        # Half an emoji, where a log cut one in two, is read back from JSON as it was.
+        beside.write_text(without_surrogates(draft.conversations), encoding="utf-8")
         partial.write_text(draft.task_file, encoding="utf-8")
         task = load_task_file(partial)
         if not (task.train and task.dev and task.test):

@@ -267,16 +267,15 @@ def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
             told = each.reworded
             kind = counted(told.start.n, "user prompt")
             rows.append(_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), ""))
-    summary = _summary(found)
     lines = [
         f"System prompts by {config.method} on {config.model}, judged on the test examples of tasks that were not seen",
         "",
         words.columns(rows, right=tuple(range(2, 9))),
         "",
-        f"The mean over {counted(len(found), 'unseen task')}: {words.difference(summary['mean'])} (from "
-        f"{words.difference(summary['min'])} to {words.difference(summary['max'])}).",
+        *_over_all(found),
         "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below its level: "
-        f"0.05 / {len(found)} where nobody looked at the test before, and less with each look.",
+        f"0.05{f' / {len(found)}' if len(found) > 1 else ''} where nobody looked at the test before, and less with "
+        "each look.",
     ]
     if any(each.adapted is not None for each in found):
         lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
@@ -286,7 +285,7 @@ def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
         for each in found
         if (told := each.reworded) is not None
     ]
-    lines += [f"\nFound on {', '.join(each.sources)}:\n{each.system}" for each in _apart(found)]
+    lines += [f"\nFound on {', '.join(each.sources)}{_as_found(each)}" for each in _apart(found)]
     return "\n".join(lines)
 
 
@@ -301,6 +300,21 @@ def _range(spread: Spread) -> str:
     from promptopt.reports import words
 
     return f"{words.score(spread.mean)} ({words.score(spread.least)} to {words.score(spread.greatest)})"
+
+
+def _over_all(found: Sequence[Unseen]) -> list[str]:
+    """The line on the gains together; none where there is one alone."""
+    from promptopt.reports import words
+
+    if len(found) < 2:
+        return []
+    summary = _summary(found)
+    least, most = words.difference(summary["min"]), words.difference(summary["max"])
+    return [f"The mean over {len(found)} unseen tasks: {words.difference(summary['mean'])} (from {least} to {most})."]
+
+
+def _as_found(each: Unseen) -> str:
+    return " was nothing better than the start." if each.system == each.start else f":\n{each.system}"
 
 
 def _apart(found: Sequence[Unseen]) -> list[Unseen]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole, Example, messages_to_json
 
+LOOKED_AT = 20
+"""Rows, at most, by which a file is known."""
 _MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
 """A variable in any spelling that stands in braces."""
 
@@ -52,8 +55,8 @@ class ChatDraft:
 
 
 def holds_chats(data: Path) -> bool:
-    """Whether a file holds conversations, by its first row."""
-    return is_log(next(read_rows(data)))
+    """Whether a file holds conversations, by its first rows: that of a header or of a failed call may hold none."""
+    return any(map(is_log, islice(read_rows(data), LOOKED_AT)))
 
 
 def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDraft:
@@ -68,14 +71,17 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     said = list(refusals(logs.data.name, reading))
     prompt, notes = _prompt(logs.data, cleaned, system)
     said += notes
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise ConfigError(
+            "the system prompt holds half a character (an emoji cut in two), which no server takes; give it whole with "
+            "--system FILE"
+        )
     names, cleaned, notes = _with_variables(prompt, cleaned)
     said += [*remarks.sentences(logs.data.name), *notes]
     dropped = Remarks()
     examples = examples_of(cleaned, names, logs.scored, dropped)
     if not examples:
-        raise DataError(
-            f"{logs.data}: no conversation has a reply that could be scored; see that the replies are the assistant's"
-        )
+        raise dropped.nothing_left(logs.data)
     said += [*dropped.sentences(logs.data.name), *_malformed_calls(cleaned)]
     if len({example.group for example in examples}) == 1:
         raise DataError(

@@ -121,6 +121,21 @@ def check_targets(task: Task, examples: Iterable[Example]) -> None:
         )
 
 
+def targets_said(task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
+    """Sentences on what the targets of `examples` do to the task's metric, where a user would not see it."""
+    return (*_nothing_right(task, examples), *decimals_said((task.metric, task.answer), examples))
+
+
+def _nothing_right(task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
+    needy = task.metric in METRICS and task.metric != "demands" and not task.judge
+    if not needy or not examples or any(example.target or example.accepted for example in examples):
+        return ()
+    return (
+        f"no example has a right answer, so the metric {task.metric!r} has nothing to hold replies against: give "
+        f"targets or demands, or let a judge score replies (a [judge] table)",
+    )
+
+
 def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> tuple[str, ...]:
     """A sentence on how `number` reads decimals where the targets show commas in them; `read_by`: metric and answer."""
     if "number" not in read_by or not decimal_comma(example.target for example in examples):

@@ -12,7 +12,7 @@ from promptopt.arguments import check_fields, checked
 from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
-from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, decimals_said
+from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, targets_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import Layout, Rendering
@@ -271,7 +271,7 @@ class Task:
                 f"task {self.name!r} was made with fixed splits; make it with `from_examples` to split anew"
             )
         splits = cut(self.pool, Splits(train, dev, test, seed), stratify=bool(self.labels))
-        said = decimals_said((self.metric, self.answer), (*splits.train, *splits.dev))
+        said = targets_said(self, (*splits.train, *splits.dev))
         return replace(self, train=splits.train, dev=splits.dev, test=splits.test, warnings=(*splits.warnings, *said))
 
     @checked

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptopt.stats import paired_gain
+from promptopt.text import counted
 from promptopt.trust.agreement import agreement, alpha, kappa
 from promptopt.trust.labels import POOR
 
@@ -22,6 +23,8 @@ AT_LEAST = 0.4
 IN_A_SLICE = 20
 """Labels of a slice below which its numbers would say nothing: true 0.60 shows as 0.27 to 0.87 at 30."""
 RESAMPLES = 1000
+LEVEL = 0.005
+"""Of the scale: a difference that is written as 0.00 is none."""
 
 JudgeStatus = Literal["calibrated", "weak", "uncalibrated"]
 
@@ -90,7 +93,8 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
     ordinal = levels > 2
 
     def coefficient(chosen: Sequence[tuple[float, float]]) -> float | None:
-        return kappa(chosen, weighted=ordinal)
+        # Where people score all alike kappa is 0 whatever the judge says, and tells nothing of it.
+        return kappa(chosen, weighted=ordinal) if len({person for person, _ in chosen}) > 1 else None
 
     value = coefficient(pairs)
     top = levels - 1
@@ -130,11 +134,11 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
 def describe(report: Calibration) -> list[str]:
     """The report in lines for people."""
     if report.kappa is None:
-        said = f"{report.coefficient} is undefined: all that was said is the same"
+        said = f"{report.coefficient} is undefined, since people score all of them alike"
     else:
         low, high = (math.nan, math.nan) if report.interval is None else report.interval
         said = f"{report.coefficient} {report.kappa:.2f} (95 % {low:.2f} to {high:.2f})"
-    lines = [f"{report.n} labelled replies: agreement {report.agreement:.0%}, {said}"]
+    lines = [f"{counted(report.n, 'labelled reply', 'labelled replies')}: agreement {report.agreement:.0%}, {said}"]
     if report.unread:
         lines.append(f"it could not be read on {report.unread} more")
     if report.ceiling is not None:
@@ -143,8 +147,10 @@ def describe(report: Calibration) -> list[str]:
             f"people among themselves: alpha {report.ceiling:.2f}, which no judge can be expected to pass{poor}"
         )
     low, high = report.gap_interval
-    lines.append(f"it is {'above' if report.gap > 0 else 'below'} people by {abs(report.gap):.2f} of the scale "
-                 f"({low:+.2f} to {high:+.2f})")  # fmt: skip
+    side = "level with people" if abs(report.gap) < LEVEL else (
+        f"{'above' if report.gap > 0 else 'below'} people by {abs(report.gap):.2f} of the scale"
+    )  # fmt: skip
+    lines.append(f"it is {side} ({low:+.2f} to {high:+.2f})")
     if report.sensitivity is not None and report.specificity is not None:
         lines.append(f"good replies it calls good: {report.sensitivity:.0%}; bad ones bad: {report.specificity:.0%}")
     if report.auc is not None:

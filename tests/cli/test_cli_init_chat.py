@@ -147,6 +147,43 @@ def test_logs_that_are_of_no_use_are_refused_with_a_sentence(
     assert not list(Path().glob("bot*"))
 
 
+@pytest.mark.parametrize("first", [{"input": None, "output": None}, {"spec": {"model": "m"}}])
+def test_a_file_is_known_by_its_first_rows_and_not_by_the_first_alone(first: dict[str, Any], invoke: Invoke) -> None:
+    write([first, *(log(number, "Be kind.") for number in range(40))])
+
+    assert "1 row left out, such as row 1: it holds no messages" in made(invoke)[1]
+
+
+def test_logs_without_any_reply_are_told_to_have_nothing_that_replies_are_held_against(invoke: Invoke) -> None:
+    rows = [log(number, "Be kind.") for number in range(40)]
+    for row in rows:
+        del row["messages"][-1]
+    write(rows)
+    task, said = made(invoke)
+
+    assert "warning: no example has a right answer, so the metric 'f1' has nothing to hold replies against" in said
+    judged = Path("bot.toml").read_text(encoding="utf-8") + '[judge]\ncriteria = "Is it kind?"\n'
+    Path("bot.toml").write_text(judged, encoding="utf-8")
+    assert not any("no example has a right answer" in warning for warning in load_task("bot.toml").warnings)
+    assert any("no example has a right answer" in warning for warning in task.warnings)
+
+
+def test_half_an_emoji_in_a_log_is_kept_and_in_a_prompt_refused(invoke: Invoke) -> None:
+    rows = [log(number, "Be kind.") for number in range(40)]
+    for row in rows:
+        row["messages"][1]["content"] += " \ud83d"
+    write(rows)
+    task, _ = made(invoke)
+    Path("bot.toml").unlink()
+    Path("bot.jsonl").unlink()
+    write([log(number, "Be kind \ud83d.") for number in range(40)])
+    refused = invoke("init", "bot", "--data", "logs.jsonl")
+
+    assert all(each["history"].endswith(" \ud83d") for each in everything(task))
+    assert refused.exit_code == 2
+    assert "the system prompt holds half a character" in refused.stderr
+
+
 def test_personal_data_is_masked_on_request_and_only_then(invoke: Invoke) -> None:
     personal = ("ann@example.com", "+49 170 1234567", "4111 1111 1111 1111", "sk-abcdefgh12345678")
     rows = [log(n, "Hi {{name}}.", variables={"name": "Annabel"}) for n in range(40)]

@@ -110,6 +110,17 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
 
 
 @pytest.mark.slow
+def test_a_start_that_stays_is_not_told_as_found_and_one_task_has_no_mean(invoke: Invoke, tasks: Path) -> None:
+    caps = ("--max-evaluations", "40", "--model", "x", "--method", "climb", "--system", FOUND)
+    shown = invoke("unseen", *caps, "--task", "green.toml,blue.toml", "--on", "red.toml")
+
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.rstrip().endswith("Found on green, blue was nothing better than the start.")
+    assert "The mean over" not in shown.stdout
+    assert "its level: 0.05 where nobody looked" in shown.stdout
+
+
+@pytest.mark.slow
 def test_another_search_pays_for_the_looks_before_it_and_the_same_one_again_does_not(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:

@@ -35,8 +35,24 @@ def test_agreement_and_kappa_of_a_table_by_hand() -> None:
 def test_all_labels_the_same_leave_kappa_undefined() -> None:
     report = calibration([Scored((1.0,), 1.0, 10)] * 60, 2)
     assert (report.kappa, report.interval) == (None, None)
-    assert "undefined" in describe(report)[0]
+    assert "undefined, since people score all of them alike" in describe(report)[0]
     assert status_of(report.to_json(), probes=True) == "weak"
+
+
+def test_people_who_score_all_alike_say_nothing_of_a_judge_who_does_not() -> None:
+    items = [Scored((1.0,), float(place % 2), 10 + place % 7) for place in range(60)]
+    report = calibration(items, 2)
+    assert (report.kappa, report.interval, report.agreement) == (None, None, 0.5)
+    assert {part["kappa"] for part in report.slices.values()} == {None}
+    silent = calibration([Scored((float(place % 2),), 1.0, 10) for place in range(60)], 2)
+    assert silent.kappa == 0.0, "a judge who says the same of all is one of no use"
+
+
+@pytest.mark.parametrize(("said", "side"), [(1.0, "level with people"), (0.0, "below people by 1.00 of the scale")])
+def test_a_single_label_is_one_and_a_judge_who_says_the_same_is_on_neither_side(said: float, side: str) -> None:
+    lines = describe(calibration([Scored((1.0,), said, 10)], 2))
+    assert lines[0].startswith("1 labelled reply: ")
+    assert lines[1].startswith(f"it is {side} (")
 
 
 def test_what_cannot_be_read_is_counted_apart_and_people_who_differ_are_the_ceiling() -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from promptopt.tasks.reading.chat_messages import Unusable, is_message, messages_of
+from promptopt.tasks.reading.chat_messages import is_message, placed_messages
+from promptopt.tasks.reading.chat_parts import Unusable, is_thought
+from promptopt.tasks.reading.transcripts import SESSIONS, Row, folded, joined, turn_columns
 from promptopt.tasks.tool_results import as_openai
 from promptopt.types import ChatRole, Message, canonical
-
-Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,27 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a log held: the conversations that can be used, and why others cannot, with the rows that they are in."""
+    """What a log held: the conversations that can be used, and why others cannot, with the rows that they are in.
+
+    `unordered`: the first row of each whose times cannot be read.
+    """
 
     conversations: tuple[Conversation, ...]
     refused: Mapping[str, tuple[int, ...]]
+    unordered: tuple[int, ...] = ()
 
 
-_INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "chat_history", "history", "dialog",
-           "prompt", "question", "query", "text", "content", "user_input", "body", "request")  # fmt: skip
+_INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
+           "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
+           "request")  # fmt: skip
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
-            "content", "text", "reply", "result", "generations", "choices", "messages", "body")  # fmt: skip
-_SESSIONS = ("conversation", "conversation_id", "conversationId", "session_id", "sessionId", "thread_id", "threadId",
-             "chat_id", "dialog_id", "dialogue_id", "ticket_id", "call_id")  # fmt: skip
-_SPEAKERS = ("speaker", "role", "author", "sender", "from", "participant", "who")
-_SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "value")
-_TIMES = ("time", "timestamp", "created_at", "createdAt", "date", "datetime", "sent_at", "turn", "position")
+            "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
+            "output_text")  # fmt: skip
+_REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
+            "expected_output", "completion", "choices", "candidates")  # fmt: skip
+_SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction")
+_WITHIN = ("observations", "child_runs")
+"""Where an exported trace holds the calls of a model that it is of."""
 _VARIABLES = ("variables", "prompt_variables", "promptVariables", "metadata")
 _SAMPLES = ("ideal", "expectedOutput", "expected_output", "run_type", "trace_id", "traceId", "sessionId")
 """What shows that a text is what a user said: such members stand in samples of evaluations and in traces alone."""
@@ -65,7 +71,8 @@ _DEEPEST = 6
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
-    return "chosen" not in row and (named or _turn_columns(row) is not None or _entries(row) is not None)
+    held = named or turn_columns(row) is not None or any(_entries(each) is not None for each in _opened(row))
+    return "chosen" not in row and held
 
 
 def conversations_of(
@@ -81,20 +88,48 @@ def conversations_of(
     """
     found: list[Conversation] = []
     refused: dict[str, list[int]] = {}
-    for number, row in _joined(rows, demands):
-        try:
-            each = _conversation(number, row, speakers, group_by, demands)
-        except Unusable as cause:
-            refused.setdefault(cause.reason, []).append(number)
-            continue
-        if each is not None:
-            found.append(each)
-    return Reading(tuple(found), {reason: tuple(numbers) for reason, numbers in refused.items()})
+    unordered: list[int] = []
+    for number, row in joined(rows, demands, unordered):
+        for each in _opened(row):
+            try:
+                found.append(_conversation(number, each, speakers, group_by, demands))
+            except Unusable as cause:
+                refused.setdefault(cause.reason, []).append(number)
+    reasons = {reason: tuple(numbers) for reason, numbers in refused.items()}
+    return Reading(tuple(found), reasons, tuple(unordered))
+
+
+def _opened(row: Row) -> Iterator[Row]:
+    """The row without the envelope that some programs put it in; of a trace, each call that stands in it."""
+    item, data = row.get("item"), row.get("data")
+    if isinstance(item, dict):
+        # Runs of OpenAI's evals: what was asked, and beside it what a model made of it.
+        sample = row.get("sample")
+        said = cast("dict[str, object]", sample).get("output_text") if isinstance(sample, dict) else None
+        row = {**row, **cast("dict[str, object]", item), **({"output": said} if isinstance(said, str) else {})}
+    elif row.get("type") == "sampling" and isinstance(data, dict):
+        # Events that OpenAI-Evals logs.
+        event = cast("dict[str, object]", data)
+        row = {**row, "input": event.get("prompt"), "output": event.get("sampled")}
+    inner = [each for name in _WITHIN for each in _tables(row.get(name))]
+    if not inner or _entries(row) is not None:
+        yield row
+        return
+    # Those below belong to the conversation that the trace is of.
+    named = {name: row[name] for name in row if folded(name) in map(folded, SESSIONS)}
+    for each in inner:
+        yield from _opened({**named, **each})
+
+
+def _tables(value: object) -> list[Row]:
+    value = _unpacked(value)
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("Row", each) for each in listed if isinstance(each, dict)]
 
 
 def _conversation(
     number: int, row: Row, speakers: Mapping[str, ChatRole] | None, group_by: str | None, demands: str | None
-) -> Conversation | None:
+) -> Conversation:
     # Langfuse keeps items of a data set that were taken out, with this status.
     if str(row.get("status", "")).upper() == "ARCHIVED":
         raise Unusable("it is archived")
@@ -109,13 +144,15 @@ def _conversation(
     # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last is not None and not ideals and entries[-1:] != [last]
     whole = [*entries, last] if answered else entries
-    messages = messages_of(whole, speakers)
+    placed = placed_messages(whole, speakers)
+    messages = tuple(message for message, _ in placed)
     kept = row.get("accepted")
     accepted = tuple(str(each) for each in cast("list[object]", kept)) if isinstance(kept, list) else ()
-    weights = tuple(_weight(entry) for entry in whole) if len(whole) == len(messages) else ()
+    weights = tuple(_weight(whole[place]) for _, place in placed)
     if ideals:
         messages = (*messages, Message("assistant", ideals[0]))
-        weights = (*weights, None) if weights else ()
+        weights = (*weights, None)
+        placed = (*placed, (messages[-1], -1))
     return Conversation(
         _group(row, number, group_by),
         messages,
@@ -124,16 +161,17 @@ def _conversation(
         _variables(row),
         weights,
         (*ideals[1:], *accepted),
-        () if demands is None else _demands(row, whole, len(messages), demands),
+        () if demands is None else _demands(row, whole, [place for _, place in placed], demands),
     )
 
 
-def _demands(row: Row, entries: Sequence[object], count: int, name: str) -> tuple[object, ...]:
-    """What stands under `name` in each entry that became a message, and at the end what stands there in the row."""
+def _demands(row: Row, entries: Sequence[object], places: Sequence[int], name: str) -> tuple[object, ...]:
+    """What stands under `name` in the entry of each message, and at the end what stands there in the row.
+
+    `places`: of each message's entry; -1 for a reply that is none of the entries.
+    """
     tables = [cast("dict[str, object]", entry) if isinstance(entry, dict) else {} for entry in entries]
-    own = [table.get(name) for table in tables]
-    # One of Anthropic's entries may become several messages, and an ideal reply is none of the entries.
-    held = [*own, *[None] * (count - len(own))][:count]
+    held = [tables[place].get(name) if place >= 0 else None for place in places]
     if row.get(name) not in (None, "") and held:
         held[-1] = row[name]
     return tuple(held) if any(each not in (None, "") for each in held) else ()
@@ -144,9 +182,20 @@ def _entries(row: Row) -> list[object] | None:
     for name in _INPUTS:
         found = _messages_in(row.get(name), 0)
         if found is not None and (_structured(row[name]) or any(mark in row for mark in _SAMPLES)):
-            system = row.get("system")
-            return [{"role": "system", "content": system}, *found] if isinstance(system, str) else found
+            return _with_system(row, found)
     return None
+
+
+def _with_system(table: Row, entries: list[object]) -> list[object]:
+    """The entries behind the system prompt that stands beside them, where they do not begin with it themselves."""
+    name = next((name for name in _SYSTEMS if table.get(name)), None)
+    given = None if name is None else table[name]
+    inner = cast("dict[str, object]", given).get("parts") if isinstance(given, dict) else given
+    own = cast("dict[str, object]", entries[0]) if entries and isinstance(entries[0], dict) else {}
+    there = own.get("role", own.get("from")) in ("system", "developer")
+    if not isinstance(inner, str | list) or (there and (name != "system" or own.get("content") == inner)):
+        return entries
+    return [{"role": "system", "content": cast("object", inner)}, *entries]
 
 
 def _structured(value: object) -> bool:
@@ -171,11 +220,10 @@ def _messages_in(value: object, depth: int) -> list[object] | None:
     table = cast("dict[str, object]", value)
     if is_message(table):
         return [table]
-    system = table.get("system")
     for name in _INPUTS:
         found = _messages_in(table.get(name), depth + 1)
         if found is not None:
-            return [{"role": "system", "content": system}, *found] if isinstance(system, str) else found
+            return _with_system(table, found)
     return None
 
 
@@ -186,7 +234,7 @@ def _loosely(listed: list[object]) -> list[object] | None:
 
 def _reply(row: Row) -> object | None:
     """The message in the outputs of a row, if there is one."""
-    for name in ("response", "output", "outputs", "expectedOutput", "expected_output", "completion", "choices"):
+    for name in _REPLIES:
         found = _reply_in(row.get(name), 0)
         if found is not None:
             return found
@@ -200,7 +248,7 @@ def _reply_in(value: object, depth: int) -> object | None:
     if isinstance(value, str):
         return {"role": "assistant", "content": value} if value.strip() else None
     if isinstance(value, list):
-        listed = cast("list[object]", value)
+        listed = [each for each in cast("list[object]", value) if not is_thought(each)]
         # The last of a list of messages is the reply; of lists of choices and generations the first counts.
         place = -1 if listed and all(map(is_message, listed)) else 0
         return _reply_in(listed[place], depth + 1) if listed else None
@@ -275,65 +323,12 @@ def _variables(row: Row) -> tuple[tuple[str, str], ...]:
 
 def _group(row: Row, number: int, group_by: str | None) -> str:
     for place in _places(row):
-        for name in _SESSIONS if group_by is None else (group_by,):
-            value = place.get(name)
+        named = {folded(key): value for key, value in place.items()} if group_by is None else place
+        for name in map(folded, SESSIONS) if group_by is None else (group_by,):
+            value = named.get(name)
             if isinstance(value, str | int) and str(value).strip():
                 return str(value).strip()
     if group_by is not None:
         raise Unusable(f"it has no {group_by!r} to group by")
     # A name that no other row has: it is a group of its own.
     return f"row {number}"
-
-
-def _joined(rows: Iterable[tuple[int, Row]], demands: str | None) -> Iterator[tuple[int, Row]]:
-    """The rows; those of a transcript, of one turn each, put together by conversation, in the order of time and row."""
-    turns: dict[str, list[tuple[int, Row]]] = {}
-    columns: tuple[str, str, str, str | None] | None = None
-    for number, row in rows:
-        columns = _turn_columns(row) if columns is None else columns
-        if columns is None:
-            yield number, row
-        else:
-            turns.setdefault(str(row.get(columns[0], "")), []).append((number, row))
-    if columns is None:
-        return
-    session, speaker, text, time = columns
-    for name, spoken in turns.items():
-        ordered = spoken if time is None else sorted(spoken, key=lambda turn: (_when(turn[1].get(time)), turn[0]))
-        messages = [
-            {"role": str(row.get(speaker) or ""), "content": _text(row.get(text)),
-             **({demands: row[demands]} if demands is not None and demands in row else {})}
-            for _, row in ordered
-        ]  # fmt: skip
-        others = {key: value for key, value in ordered[0][1].items() if key not in (*columns, demands)}
-        # What else a transcript says of a conversation is taken from its first turn.
-        yield spoken[0][0], {**others, session: name, "messages": messages}
-
-
-def _turn_columns(row: Row) -> tuple[str, str, str, str | None] | None:
-    """The columns of a transcript: conversation, speaker, text, and time where there is one."""
-
-    def first(names: Sequence[str], *, beside: Sequence[str] = ()) -> str | None:
-        plain = {key.strip().casefold(): key for key, value in row.items() if not isinstance(value, list | dict)}
-        return next((plain[name.casefold()] for name in names
-                     if name.casefold() in plain and plain[name.casefold()] not in beside), None)  # fmt: skip
-
-    session = first((*_SESSIONS, "session", "thread", "chat", "dialog", "dialogue", "ticket"))
-    speaker = first(_SPEAKERS)
-    if session is None or speaker is None:
-        return None
-    text = first(_SPOKEN, beside=(session, speaker))
-    return None if text is None else (session, speaker, text, first(_TIMES))
-
-
-def _when(value: object) -> tuple[float, str]:
-    """Numbers in their order, then texts in theirs: dates as ISO 8601 writes them sort as texts."""
-    text = _text(value).strip()
-    try:
-        return float(text), ""
-    except ValueError:
-        return float("inf"), text
-
-
-def _text(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else str(value)

@@ -50,6 +50,15 @@ class Remarks:
         """One for each reason; `name`: of the file."""
         return tuple(f"{name}: {_spoken(reason, count)}" for reason, count in self.counts.items())
 
+    def nothing_left(self, path: Path) -> DataError:
+        """The error of a file none of whose replies can be scored: what most of them were left out for."""
+        count, reason = max((self.counts[reason], reason) for reason in ("no reply", "greeting", "too long"))
+        why = f" ({_spoken(reason, count)})" if count else ""
+        return DataError(
+            f"{path}: no conversation has a reply that could be scored{why}; see that users ask and the assistant "
+            f"answers, at less than about {LONGEST:,} tokens"
+        )
+
 
 _REASONS: Mapping[str, tuple[str, str]] = {
     "empty": ("empty turn", "left out"),
@@ -57,9 +66,9 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     "cut call": ("conversation", "cut at a call of a tool that has no result"),
     "unanswered": ("conversation", "cut after the last reply: what the user said then has none"),
     "no reply": ("conversation", "left out without a reply of the assistant"),
-    "greeting": ("first reply", "not scored, since it answers nothing"),
-    "long": ("history", f"cut to its last turns, of about {LONGEST:,} tokens at most"),
-    "too long": ("turn", f"left out: alone it has more than about {LONGEST:,} tokens"),
+    "greeting": ("reply", "not scored, since nobody had asked anything"),
+    "long": ("history", f"cut to the last turns, of about {LONGEST:,} tokens at most"),
+    "too long": ("reply", f"left out: the turn before alone has more than about {LONGEST:,} tokens"),
     "system": ("system message", "kept in place inside of a conversation"),
 }
 
@@ -97,9 +106,7 @@ def read_chats(
         kept = tuple(cleaned[place] for place in places)
     examples = examples_of(kept, variables, scored, remarks, slice)
     if not examples:
-        raise DataError(
-            f"{path}: no conversation has a reply that could be scored; see that replies are the assistant's"
-        )
+        raise remarks.nothing_left(path)
     said = [*refusals(path.name, reading), *remarks.sentences(path.name)]
     if len(kept) < len(cleaned):
         said.append(f"{path.name} has {len(cleaned):,} conversations; a random {MOST:,} of them (by the seed) are used")
@@ -107,11 +114,18 @@ def read_chats(
 
 
 def refusals(name: str, reading: Reading) -> list[str]:
-    """A sentence for each reason why rows were refused."""
-    return [
+    """A sentence for each reason why rows were refused, and one on times that cannot be read."""
+    said = [
         f"{name}: {counted(len(rows), 'row')} left out, such as row {rows[0]}: {reason}"
         for reason, rows in reading.refused.items()
     ]
+    if reading.unordered:
+        count = counted(len(reading.unordered), "conversation")
+        said.append(
+            f"{name}: the turns of {count}, such as that of row {reading.unordered[0]}, stay in the order of the rows: "
+            f"their times are neither numbers nor dates as 2026-11-27 09:05"
+        )
+    return said
 
 
 def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...]:
@@ -229,9 +243,11 @@ def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -
         return []
     if replies[-1] < len(messages) - 1:
         remarks.counts["unanswered"] += 1
-    if replies[0] == 0:
-        remarks.counts["greeting"] += 1
-        replies = replies[1:]
+    asked = next((place for place, message in enumerate(messages) if message.role in ("user", "tool")), len(messages))
+    unasked = sum(place < asked for place in replies)
+    if unasked:
+        remarks.counts["greeting"] += unasked
+        replies = replies[unasked:]
     # Without any weight all replies are, as fine-tuning learns from all of them then.
     if scored == "weighted" and any(weight is not None for weight in weights):
         return [place for place in replies if weights[place] != 0]
@@ -258,5 +274,5 @@ def _tokens(text: str) -> int:
 
 def _spoken(reason: str, count: int) -> str:
     noun, what = _REASONS[reason]
-    plurals = {"history": "histories", "first reply": "first replies", "result of a tool": "results of tools"}
+    plurals = {"history": "histories", "reply": "replies", "result of a tool": "results of tools"}
     return f"{counted(count, noun, plurals.get(noun, noun + 's'))} {what}"

@@ -58,6 +58,34 @@ LANGCHAIN = [
      "kwargs": {"content": "on its way", "tool_call_id": "c1"}},
 ]  # fmt: skip
 LAST = {"role": "assistant", "content": "It is on its way."}
+RESPONSES = [
+    {"role": "user", "content": [{"type": "input_text", "text": "Where is 7?"}]},
+    {"type": "reasoning", "summary": []},
+    {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "find", "arguments": '{"order": 7}'},
+    {"type": "function_call_output", "call_id": "c1", "output": "on its way"},
+]
+ANSWERED = [
+    {"type": "reasoning", "summary": []},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": LAST["content"]}]},
+]
+GEMINI = [
+    {"role": "user", "parts": [{"text": "Where is 7?"}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "find", "args": {"order": 7}}}]},
+    {"role": "user", "parts": [{"functionResponse": {"name": "find", "response": "on its way"}}]},
+]
+TELEMETRY = [
+    {"role": "user", "parts": [{"type": "text", "content": "Where is 7?"}]},
+    {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "find", "arguments": {"order": 7}}]},
+    {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "on its way"}]},
+]
+VERCEL = [
+    {"role": "user", "content": [{"type": "text", "text": "Where is 7?"}]},
+    {"role": "assistant",
+     "content": [{"type": "tool-call", "toolCallId": "c1", "toolName": "find", "input": {"order": 7}}]},
+    {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1", "toolName": "find",
+                                  "output": {"type": "text", "value": "on its way"}}]},
+]  # fmt: skip
+GENERATION = {"type": "GENERATION", "input": OPENAI[:-1], "output": LAST}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +105,22 @@ LAST = {"role": "assistant", "content": "It is on its way."}
         {"run_type": "llm", "inputs": {"messages": [LANGCHAIN]},
          "outputs": {"generations": [[{"message": {"type": "ai", "data": {"content": LAST["content"]}}}]]}},
         {"inputs": {"messages": OPENAI[:-1]}, "outputs": {"output": "It is on its way."}, "run_type": "llm"},
+        {"instructions": "Be kind.", "input": RESPONSES, "output": ANSWERED},
+        {"system_prompt": "Be kind.", "conversations": SHAREGPT[1:]},
+        {"system": "Be kind.", "messages": OPENAI},
+        {"system": [{"type": "text", "text": "Be kind."}], "messages": ANTHROPIC},
+        {"systemInstruction": {"parts": [{"text": "Be kind."}]}, "contents": GEMINI,
+         "candidates": [{"content": {"role": "model", "parts": [{"text": "It is on its way."}]}}]},
+        {"system_instruction": "Be kind.", "input": TELEMETRY, "output": LAST},
+        {"input": [OPENAI[0], *VERCEL], "output": "It is on its way."},
+        {"items": SHAREGPT},
+        {"item": {"input": OPENAI[:-1], "ideal": "It is on its way."}},
+        {"item": {"input": OPENAI[:-1]}, "sample": {"output_text": "It is on its way."}},
+        {"type": "sampling", "data": {"prompt": OPENAI[:-1], "sampled": ["It is on its way."]}},
+        {"input": {"messages": OPENAI[:-1]}, "preferred_output": [LAST], "non_preferred_output": [OPENAI[1]]},
+        {"input_messages": OPENAI[:-1], "output_messages": [LAST]},
+        {"id": "t", "input": None, "observations": [GENERATION]},
+        {"inputs": {}, "run_type": "llm", "child_runs": [{"run_type": "llm", "inputs": {"messages": OPENAI}}]},
     ],
 )  # fmt: skip
 def test_every_form_of_a_log_becomes_the_same_conversation(row: dict[str, Any]) -> None:
@@ -85,6 +129,70 @@ def test_every_form_of_a_log_becomes_the_same_conversation(row: dict[str, Any]) 
 
     assert found[-4:] == SPOKEN[-4:]
     assert found[0] == SPOKEN[0]
+
+
+def test_each_call_of_a_model_in_a_trace_is_a_conversation_of_its_session() -> None:
+    span = {"type": "SPAN", "input": {"query": "7"}}
+    found = read({"id": "t", "sessionId": "s", "observations": [span, GENERATION, GENERATION]})
+
+    assert [each.id for each in found.conversations] == ["s", "s"]
+    assert list(found.refused.values()) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"from": "function_call", "value": '{"name": "find", "arguments": {"order": 7}}'},
+         {"from": "function_call", "value": '{"name": "find", "arguments": {"order": 8}}'}],
+        [{"type": "function_call", "call_id": "a", "name": "find", "arguments": '{"order": 7}'},
+         {"type": "function_call", "call_id": "b", "name": "find", "arguments": '{"order": 8}'}],
+    ],
+)  # fmt: skip
+def test_calls_side_by_side_that_are_entries_of_their_own_are_one_message(entries: list[dict[str, Any]]) -> None:
+    found = only({"messages": [{"role": "user", "content": "Where are 7 and 8?"}, *entries, LAST]})
+
+    assert said(found)[1] == ("assistant", 'find({"order":7})\nfind({"order":8})')
+    assert [message.role for message in found.messages] == ["user", "assistant", "assistant"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{"role": "assistant", "content": None, "refusal": "I cannot do that."},
+     {"role": "assistant", "content": [{"type": "refusal", "refusal": "I cannot do that."}]}],
+)  # fmt: skip
+def test_what_a_model_refuses_to_do_is_its_reply(reply: dict[str, Any]) -> None:
+    assert said(only({"messages": [OPENAI[1], reply]}))[1] == ("assistant", "I cannot do that.")
+
+
+def test_a_custom_tool_is_called_with_a_text() -> None:
+    call = {"id": "c1", "type": "custom", "custom": {"name": "find", "input": "order 7"}}
+    (_, called) = only({"messages": [OPENAI[1], {"role": "assistant", "tool_calls": [call]}]}).messages
+
+    assert called.tool_calls == (ToolCall("find", "order 7", "c1"),)
+
+
+def test_demands_and_weights_stay_with_the_message_of_their_entry() -> None:
+    both = [*ANTHROPIC[:2], {"role": "user", "content": [*ANTHROPIC[2]["content"], {"type": "text", "text": "Well?"}]},
+            {**LAST, "demands": ["on its way"], "weight": 0}]  # fmt: skip
+    (found,) = read({"messages": both}, demands="demands").conversations
+
+    assert [message.role for message in found.messages] == ["user", "assistant", "tool", "user", "assistant"]
+    assert found.demands == (None, None, None, None, ["on its way"])
+    assert found.weights == (None, None, None, None, 0.0)
+
+
+def test_what_an_object_is_in_the_place_of_a_text_is_said() -> None:
+    (reason,) = read({"messages": [OPENAI[1], {"role": "assistant", "content": {"answer": "7"}}]}).refused
+
+    assert reason == "the content of a message is {'answer': '7'}, and no text; write it in quotes"
+
+
+def test_an_image_that_is_written_out_in_a_text_is_refused() -> None:
+    shown = f"![a](data:image/png;base64,{'iVBOR' * 100}) what is this?"
+    (reason,) = read({"messages": [{"role": "user", "content": shown}, LAST]}).refused
+
+    assert reason == "a text holds the bytes of an image (images, sounds and files are not read)"
+    assert not read({"messages": [{"role": "user", "content": "what is data:image/png;base64,?"}, LAST]}).refused
 
 
 def test_a_row_of_openai_is_written_as_it_was_read() -> None:
@@ -96,17 +204,6 @@ def test_a_result_of_a_tool_may_be_any_json(content: object) -> None:
     rows = [*OPENAI[:3], {"role": "tool", "content": content, "tool_call_id": "c1"}, LAST]
 
     assert json.loads(only({"messages": rows}).messages[3].content) == content
-
-
-def test_transcripts_go_by_conversation_and_time() -> None:
-    rows = [
-        {"session_id": "b", "speaker": "customer", "text": "hello", "time": "1"},
-        {"session_id": "a", "speaker": "agent", "text": "hi", "time": "10"},
-        {"session_id": "a", "speaker": "customer", "text": "hey", "time": "9"},
-    ]
-    found = {each.id: said(each) for each in read(*rows).conversations}
-
-    assert found == {"b": [("user", "hello")], "a": [("user", "hey"), ("assistant", "hi")]}
 
 
 def test_an_unknown_speaker_is_named_and_can_be_told() -> None:

@@ -101,7 +101,16 @@ def test_a_greeting_answers_nothing_and_is_not_scored() -> None:
     examples, said = read([turn("assistant", "Welcome!"), turn("user", "hi"), turn("assistant", "hello")])
 
     assert [example.target for example in examples] == ["hello"]
-    assert "1 first reply not scored" in said
+    assert "1 reply not scored, since nobody had asked anything" in said
+
+
+def test_what_the_assistant_says_before_anybody_asks_is_never_scored() -> None:
+    hello = [turn("assistant", "Welcome!"), turn("assistant", "Anybody there?")]
+    examples, _ = read([*hello, turn("user", "hi"), turn("assistant", "hello")])
+
+    assert [example.target for example in examples] == ["hello"]
+    with pytest.raises(DataError, match=r"could be scored \(2 replies not scored, since nobody had asked"):
+        read(hello, scored="all")
 
 
 @pytest.mark.parametrize("character", ["word ", "日本"])
@@ -113,12 +122,20 @@ def test_a_long_history_loses_whole_turns_from_its_beginning(character: str) -> 
     assert example.messages[-1].content == "and now?"
     assert 1 < len(example.messages) < 25
     assert len(example["history"]) <= 5 * LONGEST
-    assert "1 history cut to its last turns" in said
+    assert "1 history cut to the last turns" in said
 
 
 def test_a_turn_that_is_too_long_by_itself_is_left_out() -> None:
-    with pytest.raises(DataError, match="no conversation has a reply that could be scored"):
+    with pytest.raises(DataError, match=r"could be scored \(1 reply left out: the turn before alone has more than"):
         read([turn("user", "x " * 5 * LONGEST), turn("assistant", "yes")])
+
+
+def test_times_that_cannot_be_read_are_told_with_a_row() -> None:
+    rows = [{"chat_id": "a", "role": role, "content": role, "time": "3 pm"} for role in ("user", "assistant")]
+    _, said = read_chats(Path("log.jsonl"), rows, (), "last", 0)
+
+    assert said == ("log.jsonl: the turns of 1 conversation, such as that of row 1, stay in the order of the rows: "
+                    "their times are neither numbers nor dates as 2026-11-27 09:05",)  # fmt: skip
 
 
 def test_a_variable_that_a_conversation_lacks_is_named_with_its_row() -> None:
@@ -146,7 +163,7 @@ def test_a_row_alone_reads_as_json_writes_it() -> None:
 def test_what_is_left_out_twice_is_told_in_the_plural_and_a_number_for_a_text_is_named(tmp_path: Path) -> None:
     remarks = Remarks(Counter({"orphan": 2, "long": 2, "greeting": 1}))
     said = " ".join(remarks.sentences("a"))
-    assert all(each in said for each in ("2 results of tools left", "2 histories cut", "1 first reply not"))
+    assert all(each in said for each in ("2 results of tools left", "2 histories cut", "1 reply not"))
     row = {"messages": [{"role": "user", "content": 7}, {"role": "assistant", "content": "r"}]}
     with pytest.raises(DataError, match="the content of a message is 7, and no text"):
         read_chats(tmp_path / "a.jsonl", [row], (), "last", 0)

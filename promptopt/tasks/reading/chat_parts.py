@@ -1,0 +1,173 @@
+"""What stands in a message beside its text, or in entries of its own: calls of tools, their results, thoughts.
+
+Each program has its own names: OpenAI's chats and responses, Anthropic, Gemini, LangChain, the AI SDK of Vercel and the
+conventions of OpenTelemetry. All become the same calls and results.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from promptopt.errors import DataError
+from promptopt.types import Message, ToolCall, canonical
+
+_TEXTS = ("text", "input_text", "output_text")
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
+_CALLS = ("tool_use", "tool_call", "tool-call", "function_call")
+_RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output")
+_NAMES = ("name", "toolName")
+_ARGUMENTS = ("arguments", "args", "input")
+# OpenAI's responses have an `id` of the entry beside the one that joins call and result.
+_IDS = ("call_id", "toolCallId", "tool_use_id", "tool_call_id", "id")
+_GIVEN = ("content", "output", "response", "result")
+_NOT_READ = "images, sounds and files are not read"
+
+
+class Unusable(DataError):
+    """A conversation that cannot be used; `reason` is half a sentence that other rows may share."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def is_thought(entry: object) -> bool:
+    """Whether this is what a model thought before it spoke, which is not said."""
+    return _type(entry) in _THOUGHTS
+
+
+def is_entry(entry: object) -> bool:
+    """Whether this is a call, a result or a thought that stands beside messages, and not within one."""
+    table = _table(entry)
+    return "role" not in table and (is_thought(entry) or is_call(table) or _type(table) in _RESULTS)
+
+
+def is_call(table: Mapping[str, object]) -> bool:
+    """Whether this is a call of a tool by its type and its name."""
+    return _type(table) in _CALLS and any(isinstance(table.get(name), str) for name in _NAMES)
+
+
+def entry_of(table: Mapping[str, object]) -> list[Message]:
+    """The message that a call or a result is which stands beside messages; none for a thought."""
+    _, calls, results = content_of([dict(table)])
+    return [*results, *([Message("assistant", "", tuple(calls))] if calls else [])]
+
+
+def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
+    """The text of a content, the calls that stand in it, and the results. Raises Unusable for anything else."""
+    if content is None or isinstance(content, str):
+        return "" if content is None else content, [], []
+    parts = cast("list[object]", content) if isinstance(content, list) else [content]
+    bare = isinstance(content, dict) and not ({"type", "text"} & set(_table(cast("object", content))))
+    if bare or not isinstance(content, list | dict):
+        raise Unusable(f"the content of a message is {cast('object', content)!s:.40}, and no text; write it in quotes")
+    texts: list[str] = []
+    calls: list[ToolCall] = []
+    results: list[Message] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        table = _table(part)
+        kind, text = _type(table), _text_of(table)
+        if is_call(table) or isinstance(table.get("functionCall"), dict):
+            calls.append(_called(table))
+        elif kind in _RESULTS or isinstance(table.get("functionResponse"), dict):
+            results.append(_result(table))
+        elif text is not None:
+            texts.append(text)
+        elif kind not in _THOUGHTS:
+            what = kind if kind else ", ".join(table) if table else "nothing"
+            raise Unusable(f"a message holds {what[:40]!r} beside text ({_NOT_READ})")
+    return "\n".join(text for text in texts if text), calls, results
+
+
+def calls_beside(table: Mapping[str, object]) -> list[ToolCall]:
+    """The calls that stand beside the content of a message. Raises Unusable for one without a name."""
+    further = _table(table.get("additional_kwargs"))
+    listed: list[object] = []
+    # LangChain keeps what the provider sent beside its own form, which is whole where both are there.
+    for place in (further, table):
+        found = place.get("tool_calls")
+        listed = cast("list[object]", found) if isinstance(found, list) and found else listed
+    old = table.get("function_call", further.get("function_call"))
+    return [call_of(cast("object", each)) for each in (*listed, old) if isinstance(each, dict)]
+
+
+def call_of(entry: object) -> ToolCall:
+    """One call, in an envelope or without. Raises Unusable for one without a name."""
+    table = _table(entry)
+    # OpenAI's custom tools take a text, in an envelope of their own.
+    inner = table.get("function", table.get("custom"))
+    function = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
+    name = _first(function, _NAMES)
+    if not isinstance(name, str) or not name:
+        raise Unusable(f"a call of a tool has no name ({shown(entry)})")
+    id = _first(table, _IDS)
+    return ToolCall.of(name, _first(function, _ARGUMENTS), str(id) if id else "")
+
+
+def is_parts(content: object) -> bool:
+    """Whether this is a text, nothing, or a list of a message's parts."""
+    listed = cast("list[object]", content) if isinstance(content, list) else [content]
+    tables = [cast("dict[str, object]", part) for part in listed if isinstance(part, dict)]
+    plain = all(part is None or isinstance(part, str | dict) for part in listed)
+    return plain and all(isinstance(table.get("type"), str) or "functionResponse" in table for table in tables)
+
+
+def parsed(value: object) -> object:
+    """What JSON in a text says; the text where it is none."""
+    try:
+        return cast("object", json.loads(value)) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def shown(entry: object) -> str:
+    """The beginning of an entry, for an error."""
+    return repr(str(entry)[:40])
+
+
+def _called(table: Mapping[str, object]) -> ToolCall:
+    inner = table.get("functionCall")
+    return call_of(cast("object", inner) if isinstance(inner, dict) else table)
+
+
+def _result(table: Mapping[str, object]) -> Message:
+    inner = table.get("functionResponse")
+    given = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
+    id = _first(given, _IDS)
+    return Message("tool", _given(_first(given, _GIVEN)), tool_call_id=str(id) if id else "")
+
+
+def _given(value: object) -> str:
+    """What a tool gave, as text: any JSON that is neither a text nor a message's parts is handed on as such."""
+    table = _table(value)
+    # The AI SDK says of what kind a result is.
+    if isinstance(table.get("type"), str) and "value" in table:
+        return _given(table["value"])
+    return content_of(value if is_parts(value) else canonical(value))[0]
+
+
+def _text_of(table: Mapping[str, object]) -> str | None:
+    """The text of a part; what a model refuses to say is what it says."""
+    kind = _type(table)
+    if kind == "refusal" and isinstance(table.get("refusal"), str):
+        return str(table["refusal"])
+    text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
+    return text if isinstance(text, str) else None
+
+
+def _type(entry: object) -> str:
+    kind = _table(entry).get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _first(table: Mapping[str, object], names: Sequence[str]) -> object:
+    return next((table[name] for name in names if table.get(name) is not None), None)
+
+
+def _table(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
