@@ -128,8 +128,8 @@ def test_lines_give_a_sign_of_life() -> None:
         assert alive.wait(5)
     count = len(lines)
     assert lines[0] == (
-        "  1 min 00 s: 1,204 of at most 2,000 evaluations, about 40 seconds left; 1,387 tokens a second, 1,300 new calls "
-        "answered"
+        "  1 min 00 s: 1,204 of at most 2,000 evaluations, about 40 seconds left; 1,387 tokens a second, "
+        "1,300 new calls answered"
     )
     assert not any(thread.name == "promptopt-lines" for thread in threading.enumerate())
     assert len(lines) == count
