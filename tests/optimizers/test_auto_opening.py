@@ -6,9 +6,11 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import RequestRefused
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.auto.opening import Beginning, opened
+from promptopt.optimizers.auto.opening import Beginning, _better, opened
 from promptopt.optimizers.auto.plan import Generations
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
@@ -26,7 +28,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
-from promptopt.types import Content, Example, Request
+from promptopt.types import Content, Example, Prompt, Request, Score
 
 LABELS = ("no", "yes")
 WORDS = ("carefully", "exactly", "twice", "soon")
@@ -221,6 +223,25 @@ def test_a_far_better_layout_is_found_and_told(tmp_path: Path, best: str) -> Non
 
 
 @pytest.mark.slow
+def test_layouts_that_a_labels_share_tells_apart_are_told_by_it() -> None:
+    """The same answers are right in both: by them alone the sentence would say that 0.50 is more than 0.50."""
+    start, other = (Prompt.of(instruction="Answer it.").in_layout(name) for name in ("system", "chat"))
+    shares = {start: 0.4, other: 0.6}
+    warned: list[str] = []
+
+    def evaluate(prompts: Sequence[Prompt], examples: Sequence[Example]) -> Mapping[Prompt, list[Score]]:
+        return {each: [Score(float(number % 2), probability=shares[each]) for number in range(4)] for each in prompts}
+
+    run: Any = SimpleNamespace(
+        initial=start, evaluate=evaluate, warn=warned.append, posterior=lambda _: SimpleNamespace(mean=shares)
+    )
+    assert _better(run, [other], [Example.of("yes", question="item")] * 4, 2) == [other, start]
+    assert warned == [
+        "on 4 training examples the start scores 0.450 in the layout in use, and more in others of the task "
+        "('chat' 0.550, by right answers and the right label's share): the search tries these too"
+    ]
+
+
 def test_a_layout_that_does_no_better_is_not_searched(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.8, "system": 0.1, "text": 0.1}))
     others = [each for each in result.candidates() if each.prompt.layout]

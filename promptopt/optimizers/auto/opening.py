@@ -117,10 +117,14 @@ def _better(run: Run, laid_out: Sequence[Prompt], examples: Sequence[Example], k
     hopeful = [run.initial, *(each for each in laid_out if sums[each] > sums[run.initial])]
     if len(hopeful) == 1:
         return hopeful
-    shown = ", ".join(f"{each.layout!r} {scores.means()[each]:.2f}" for each in hopeful[1:])
+    # By what they were compared by: shares of labels tell layouts apart that get the same answers right.
+    told = {each: f"{sums[each] / len(examples):.3f}" for each in hopeful}
+    by_share = any(score.probability is not None for each in told for score in scores[each])
+    by = ", by right answers and the right label's share" if by_share else ""
+    shown = ", ".join(f"{each.layout!r} {told[each]}" for each in hopeful[1:])
     run.warn(
-        f"on {counted(len(examples), 'training example')} the start scores {scores.means()[run.initial]:.2f} in the "
-        f"layout in use, and more in others of the task ({shown}): the search tries these too"
+        f"on {counted(len(examples), 'training example')} the start scores {told[run.initial]} in the layout in use, "
+        f"and more in others of the task ({shown}{by}): the search tries these too"
     )
     belief = run.posterior(hopeful)
     return sorted(hopeful, key=lambda each: -belief.mean[each])[:keep]
