@@ -90,11 +90,11 @@ def evaluate(
     task = task_of(config, trust=trust)
     if dry_run:
         return _foresee(config, task, prompt, models, split, layouts=layouts, json=json)
+    _tell_of_the_start(task, quiet=quiet or prompt is not None)
     with elsewhere(on, [*models, *_beside(config)], quiet=quiet) as where:
         score = partial(scored, where=where)
         if prompt is not None and len(prompt) > 1:
-            _compare(config, task, prompt, split, score, json=json, quiet=quiet)
-            return
+            return _compare(config, task, prompt, split, score, json=json, quiet=quiet)
         laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
         if len(models) > 1:
             asked = PromptOnSplit(laid_out, chosen, _layout_of(laid_out), split)
@@ -108,6 +108,14 @@ def evaluate(
         show_json(_as_json(found, laid_out))
     else:
         show(_as_text(found))
+
+
+def _tell_of_the_start(task: Task, *, quiet: bool) -> None:
+    """What `optimize` says of the same task; the size of the test is of no matter here."""
+    from promptopt.tasks.splits import is_of_test_size
+
+    for warning in (each for each in task.warnings if not (quiet or is_of_test_size(each))):
+        say(f"warning: {warning}")
 
 
 def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], layouts: bool) -> None:

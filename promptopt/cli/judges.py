@@ -12,6 +12,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import FAILED, interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
@@ -101,11 +102,27 @@ def _asked(given: dict[str, Any], *, trust: bool, quiet: bool) -> Generator[tupl
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
     evaluator = evaluator_of(config, task)
+    _check_judged(config, evaluator, task)
     make_ready([config.model, *map(str, judge_specs(config.judge))], quiet=quiet)
     tell: Callable[[str], None] | None = None if quiet else say
     with interruptible() as interrupt, troubles(tell), suspended_by(interrupt):
         yield task, {"model": models_of(config), "evaluator": evaluator, "budget": budget_of(config),
                      "seed": config.seed, "interrupt": interrupt}  # fmt: skip
+
+
+def _check_judged(config: RunConfig, evaluator: Any, task: Task) -> None:
+    """Raises ConfigError where a judge is named that nothing would ask: what is found would pass for its own."""
+    from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.protocols import Judging
+
+    if config.judge is None and config.judge_base_url is None:
+        return
+    bound = bind_evaluator(evaluator, task)
+    if not isinstance(bound, Judging) or not bound.judges:
+        raise ConfigError(
+            f"--judge names a judge, and task {task.name!r} asks none: say what a good reply is in a [judge] table of "
+            f"the task file (docs/judges.md), or leave --judge out to test the metric"
+        )
 
 
 def _head(found: Judged) -> dict[str, Any]:

@@ -259,7 +259,8 @@ def export(
         write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
-    say(f"the winner of run {record.id} is in {out}")
+    what = "the winner" if result["status"] in ("finished", "budget") else "the best prompt so far"
+    say(f"{what} of run {record.id} is in {out}")
 
 
 @app.command()

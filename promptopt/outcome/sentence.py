@@ -72,7 +72,9 @@ def verdict_word(report: Report) -> str:
 def three_lines(report: Report) -> str:
     """The verdict, the prompt to use, and what it took: what `print(result)` shows."""
     best, spent = report["best"], report["spent"]
-    kept = " (the start)" if best["prompt_id"] == report["start"]["prompt_id"] else ""
+    demos = len(best.get("demos", ()))
+    shown = f", shown with {counted(demos, 'worked example')}" if demos else ""
+    kept = " (the start)" if best["prompt_id"] == report["start"]["prompt_id"] else shown
     took = f"{counted(spent['evaluations'], 'evaluation')}, {counted(spent['calls'], 'call')}"
     return "\n".join(
         [

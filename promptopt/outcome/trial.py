@@ -19,13 +19,14 @@ from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
-from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate
+from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
 from promptopt.tasks.parts import editables_of
+from promptopt.tasks.splits import is_of_test_size
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -221,10 +222,16 @@ def _result(
         lineage=candidates,
         front=front(candidates, run.count_tokens),
         steps=tuple(run.steps), rejected=dict(run.rejected),
-        warnings=run.warnings,
+        warnings=(*_of_task(run.task), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
     )  # fmt: skip
+
+
+def _of_task(task: Task) -> tuple[str, ...]:
+    """What is to be known of the task and was said before the search; the size of the test the plan says."""
+    said: tuple[str, ...] = getattr(task, "warnings", ())
+    return tuple(each for each in said if not is_of_test_size(each))
 
 
 def _asked_by(criterion: Criterion, models: Mapping[Role, Model]) -> Mapping[Role, Model]:

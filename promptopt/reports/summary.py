@@ -145,8 +145,8 @@ def _notes(report: Report) -> str:
     # A start that stays was not chosen by dev.
     if optimism is not None and report["best"]["prompt_id"] != report["start"]["prompt_id"]:
         notes.append(
-            f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: by so much being "
-            f"chosen by dev flatters it)."
+            f"Optimism: {words.difference(optimism)} (the winner's dev score minus its test score: "
+            + ("by so much being chosen by dev flatters it)." if optimism > 0 else "dev did not flatter it).")
         )
     considered = len(report["candidates"])
     rejected = report["rejected"]
@@ -184,8 +184,8 @@ def _use(report: Report, *, exports: bool, again: bool) -> str:
     # Nothing is to be used where the start stays, and nobody is told to use what was not shown to be better.
     use = "Use it:" if report["verdict"] == "better" else "To try it:"
     rows = [
-        [use, f"promptopt runs export {run} --out prompt.txt", "the whole pattern, with the place of the input"],
-        ["", f"promptopt runs export {run} --out prompt.py", "then in Python: from prompt import messages"],
+        [use, f"promptopt runs export {run} --out winner.txt", "the whole pattern, with the place of the input"],
+        ["", f"promptopt runs export {run} --out winner.py", "then in Python: from winner import messages"],
     ]
     found = exports and report["best"]["prompt_id"] != report["start"]["prompt_id"]
     return words.columns([*(rows if found else []), *([seen] if again else [])])

@@ -33,8 +33,8 @@ def doubtful(counts: Mapping[str, int]) -> list[str]:
         label, meant = next(iter(slips.items()))
         said.append(
             f"{'labels that are' if len(slips) > 1 else 'a label that is'} likely another spelling: {pairs}; mend the "
-            f"data, or write classes = {{ {quoted(label)} = {quoted(meant)}, … }} under [data], with every label on "
-            f"the left"
+            f"data and make the task file anew, or write classes = {{ {quoted(label)} = {quoted(meant)}, … }} under "
+            f"[data], with every label on the left, and take what is misspelt out of labels and parts"
         )
     if rare:
         named = _listed([f"{label!r} ({counts[label]:,})" for label in rare])

@@ -47,6 +47,16 @@ def test_a_prompt_from_text_or_file(invoke: Invoke, task_file: str, workplace: P
     assert texts[0]["layouts"][0]["score"] == 1.0
 
 
+@pytest.mark.slow
+def test_what_nothing_fills_in_the_start_is_said_as_optimize_says_it(
+    invoke: Invoke, task_file: str, workplace: Path
+) -> None:
+    path = workplace / task_file
+    path.write_text(path.read_text(encoding="utf-8").replace(START, f"{START} For {{{{shop}}}}."), encoding="utf-8")
+    assert "warning: the prompt has {{shop}}, which nothing fills here" in invoke(*BASE, task_file).stderr
+    assert "{{shop}}" not in invoke(*BASE, task_file, "--quiet").stderr
+
+
 def test_layouts_are_ranked_and_unreadable_replies_counted(
     invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +116,7 @@ def test_a_prompt_that_looks_like_a_file_name_is_still_a_prompt(invoke: Invoke, 
         (["--split", "tst"], "one of train, dev, test"),
         (["--prompt", "missing.txt"], "missing.txt"),
         (["--prompt", ""], "empty"),
+        (["--prompt", __file__], "is a Python file, not a prompt; export the prompt as json"),
         (["--prompt", "Judge {txt}"], "did you mean {text}?"),
         (["--data", "nowhere.csv"], "nowhere.csv"),
     ],

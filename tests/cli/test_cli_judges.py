@@ -130,6 +130,15 @@ def test_what_is_wrong_with_a_judge_in_a_task_file_is_said(
     assert said in done.stderr
 
 
+def test_a_judge_that_nothing_would_ask_is_not_said_to_have_passed(
+    judged_task: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    options = ("--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
+    done = invoke("judges", "check", *options, "--evaluator", "generation")
+    assert (done.exit_code, "asks none: say what a good reply is in a [judge] table" in done.stderr) == (2, True)
+    assert models["judge"].calls == models["task"].calls == 0
+
+
 def test_a_rubric_that_names_an_answer_is_told_of(
     judged_task: str, workplace: Path, invoke: Invoke, models: dict[str, Scripted]
 ) -> None:

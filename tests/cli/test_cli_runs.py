@@ -82,6 +82,18 @@ def test_exported_python_builds_the_same_messages(
 
 
 @pytest.mark.slow
+def test_a_suspended_run_is_not_said_to_have_a_winner(
+    optimized: dict[str, Any], invoke: Invoke, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptopt.cli import runs
+
+    run = optimized["run_id"]
+    assert f"the winner of run {run}" in invoke("runs", "export", run, "--out", "w.txt").stderr
+    of_record = runs.result_of
+    monkeypatch.setattr(runs, "result_of", lambda record: {**of_record(record), "status": "suspended"})
+    assert f"the best prompt so far of run {run}" in invoke("runs", "export", run, "--out", "w.txt").stderr
+
+
 def test_export_to_stdout_and_formats(optimized: dict[str, Any], invoke: Invoke) -> None:
     run = optimized["run_id"]
     assert invoke("runs", "export", run).stdout == f"{BETTER}\n\nText: {{text}}\nAnswer:\n"

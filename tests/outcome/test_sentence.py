@@ -53,6 +53,12 @@ def test_three_lines_say_the_verdict_the_prompt_and_the_cost(tmp_path: Path) -> 
     assert result.run_id in third
 
 
+def test_worked_examples_are_said_with_the_prompt_that_shows_them(tmp_path: Path) -> None:
+    report = ended(tmp_path, Worse()).to_json()
+    shown = {**report, "best": {**report["best"], "prompt_id": "abc", "demos": [{"text": "1"}, {"text": "2"}]}}
+    assert three_lines(shown).splitlines()[1].startswith("Prompt abc, shown with 2 worked examples: ")
+
+
 def test_a_reason_of_several_lines_stays_one_line(tmp_path: Path) -> None:
     report = {**ended(tmp_path, Worse()).to_json(), "status": "suspended", "reason": "the server said\nno"}
     assert three_lines(report).splitlines()[0].startswith("Suspended: the server said no.")

@@ -106,7 +106,7 @@ def test_the_summary_says_everything_and_keeps_its_columns() -> None:
         "Considered 3 prompts",
         "could not be used: 5 no tags, 2 too long.",
         "Warning: the winner holds the answer",
-        "promptopt runs export abc123def456 --out prompt.txt",
+        "promptopt runs export abc123def456 --out winner.txt",
         "replies without an answer that could be read",
     ):
         assert expected in text
@@ -150,6 +150,9 @@ def test_a_start_that_stays_is_said_to_have_won_nothing() -> None:
     kept = changed(verdict="no_evidence", best={**BETTER["best"], "prompt_id": BETTER["start"]["prompt_id"]})
     assert "Optimism" in summarise(BETTER)
     assert "Optimism" not in summarise(kept)
+    assert "Optimism: -0.200 (the winner's dev score minus its test score: dev did not flatter it)" in summarise(
+        changed(optimism=-0.2)
+    )
     assert "none, the start stays" in compare(BETTER, kept)
 
 

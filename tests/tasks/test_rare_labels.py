@@ -33,6 +33,7 @@ def test_a_rare_label_that_is_nearly_another_one_is_told_with_it(label: str) -> 
     assert len(said) == 1
     assert f"'{label}' (1) of '{SLIPS[label]}' (40)" in said[0]
     assert f'classes = {{ "{label}" = "{SLIPS[label]}", … }}' in said[0]
+    assert said[0].endswith("and take what is misspelt out of labels and parts")
 
 
 @pytest.mark.parametrize("label", APART)
