@@ -77,6 +77,11 @@ class RequestRefused(BackendError):
     """A server that refuses requests of this form for good: another layout or setting may do."""
 
 
+def of_request(refusal: Refused | RequestRefused) -> bool:
+    """Whether what is refused may be one request alone, and no key or account."""
+    return isinstance(refusal, RequestRefused) or refusal.of_request
+
+
 class SomeRefused(BackendError):
     """Requests that were refused twice, by a server that has answered others before. The cause is the first refusal."""
 

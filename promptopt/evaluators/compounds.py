@@ -1,4 +1,4 @@
-"""Quantities that take more than one number, or a word, to say: "5 feet 3 inches", "2 dozen", "3 and a half".
+"""Quantities that take more than one number, or a word, to say: "5 feet 3 inches", "3 and a half".
 
 None of them is a plain number, and no part of one is the answer: which unit it would be in, nothing says.
 """
@@ -30,7 +30,8 @@ _KINDS = (
         "millimeter millimeters millimetre millimetres mm",
     ),
     (
-        "ton tons tonne tonnes t stone stones st kilo kilos kilogram kilograms kilogramme kilogrammes kg kgs",
+        "ton tons tonne tonnes t",
+        "stone stones st kilo kilos kilogram kilograms kilogramme kilogrammes kg kgs",
         "pound pounds lb lbs",
         "ounce ounces oz gram grams gramme grammes g",
         "milligram milligrams mg",
@@ -67,13 +68,23 @@ _CENTS = frozenset(_KINDS[4][-1].split())
 _BEFORE_A_BARE_NUMBER = "foot feet ft ' ′ stone stones st hour hours hr hrs h std meter metre m euro euros"
 _ALONE = frozenset(_BEFORE_A_BARE_NUMBER.split())
 """After these the smaller unit may go without saying: "6 ft 2", "12 stone 4", "2h 30"."""
+_FEET = ("'", "′")
+_WITH_A_STOP = (
+    "yr yrs mo mos wk wks hr hrs h std min mins m sec secs mi km yd yds ft in cm mm st kg kgs lb lbs oz g mg gal gals "
+    "qt qts l pt pts tbsp tbsps tsp tsps ml mls cl deg t"
+)
+_ABBREVIATED = frozenset(_WITH_A_STOP.split())
+"""After these a full stop need not end the sentence."""
 
 _NUMBER = r"[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s[0-9]{1,3}/[0-9]{1,3})?"
 _AND = r"(?:and|und|et|y|e|en|i|&|\+)"
 _UNIT = rf"(?!{_AND}\b)[^\W\d_]{{1,14}}|['\"′″]{{1,2}}|[°¢]"
 _MEASURE = re.compile(rf"(?<![0-9.,/:])(?P<number>{_NUMBER})(?:[*\s-]{{0,3}}(?P<unit>{_UNIT}))?", re.IGNORECASE)
-_JOINED = re.compile(rf"\.?[*]{{0,2}},?[\s-]{{0,3}}(?:{_AND}\s{{1,3}})?[*]{{0,2}}", re.IGNORECASE)
+_JOINED = re.compile(rf"(?P<stop>\.)?[*]{{0,2}},?[ -]{{0,3}}(?:{_AND} {{1,3}})?[*]{{0,2}}", re.IGNORECASE)
+_CENTS_FOLLOW = re.compile(rf" (?:{_AND} )?", re.IGNORECASE)
 _CLOSED = re.compile(r"\s{0,2}(?:[.,;:!?)\]}*\"'$\\]|tall\b|long\b|$)")
+_DOZEN = r"[*]{0,2}[\s-]{0,2}(?:(?:dozens?|dz|doz|douzaines?|dutzend|docenas?|dúzias?|dozzin[ae])\b|ダース|打)"
+_DOZENS = re.compile(rf"[0-9]{_DOZEN}", re.IGNORECASE)
 _IN_WORDS = re.compile(
     rf"(?<![\w.,/:]){_NUMBER}(?:"
     # "3 and a half", "3 hours and a half", "3 and a half dozen", but not "3, and half of the others".
@@ -81,7 +92,8 @@ _IN_WORDS = re.compile(
     r"(?:(?:an?|one|two|three|ein|eine|une?|un)[\s-])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|"
     r"eighths?|tenths?|demie?|medi[ao]|mei[ao]|mezz[ao]|halbe?s?|viertel|drittel)\b(?!\s{1,3}(?:of|the|de)\b)"
     r"|\s?einhalb\b"
-    r"|[*]{0,2}[\s-]{0,2}(?:dozens?|dz|doz|douzaines?|dutzend|docenas?|dúzias?|dozzin[ae])\b"
+    # Dozens are read, as units are, unless a plain number says the same: "24 eggs (2 dozen)", "2 dozen = 24".
+    rf"|{_DOZEN}(?=[^()]{{0,20}}\)|\s{{0,3}}[(=]\s?[0-9])"
     r")",
     re.IGNORECASE,
 )
@@ -90,7 +102,7 @@ _UNSPACED = re.compile(
     r"(?:と|又|零)?\s?[0-9]{1,9}\s?"
     r"(?:(?:個|个|か|ヶ)?月|週間|周|天|日|時間|小时|小時|時|分钟|分鐘|分間|分|秒|시간|분|초|개월|일|英寸|厘米|公分|克|两|角|毛|銭|인치)"
     r"(?:\s?[0-9]{1,9}\s?(?:日|天|分钟|分鐘|分間|分|秒|시간|분|초)){0,4}"
-    r"|[0-9]{1,9}\s?(?:ダース|打)|[0-9]{1,9}(?:個|个|天|年|時間|小时|小時|시간|개월|か月|ヶ月)?\s?半"
+    r"|[0-9]{1,9}(?:個|个|天|年|時間|小时|小時|시간|개월|か月|ヶ月)?\s?半"
 )
 _SAID_OTHERWISE = re.compile(
     rf"{COMPOUND}(?=\s{{0,3}}(?:\(\s?(?:or\s|i\.e\.,?\s|=\s?)?|=\s?)[0-9])"
@@ -121,20 +133,27 @@ def without_unspaced(text: str) -> str:
     return text if text.isascii() else _UNSPACED.sub(COMPOUND, text)
 
 
+def in_dozens(text: str) -> bool:
+    """Whether a text counts in dozens: who asks for dozens is told "5 dozen", but as a target it may be 5 or 60."""
+    return _DOZENS.search(text) is not None
+
+
 def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
     """Whether the second number is of a smaller unit of what the first one measures."""
     joint = text[one.end() : other.start()]
-    if len(joint) > 12 or _JOINED.fullmatch(joint) is None:
+    joined = _JOINED.fullmatch(joint) if len(joint) <= 12 else None
+    if joined is None or (joined["stop"] and (one["unit"] or "").lower() not in _ABBREVIATED):
         return False
     large, small = _ranks(one), _ranks(other)
     if any(large[kind] < small[kind] for kind in large.keys() & small.keys()):
         return True
     if one["unit"] is None:
         # The sign of "$5 and 25 cents" is gone.
-        return " " in joint and (other["unit"] or "").lower() in _CENTS
+        return (other["unit"] or "").lower() in _CENTS and _CENTS_FOLLOW.fullmatch(joint) is not None
     bare = other["unit"] is None or not small
     short = bare and len(other["number"]) <= 2 and _CLOSED.match(text, other.end("number")) is not None
-    return short and one["unit"].lower() in _ALONE and joint in {" ", ". ", "-"}
+    # Three digits after an apostrophe are thousands: 1'234.
+    return short and one["unit"].lower() in _ALONE and (joint in {" ", ". ", "-"} or one["unit"] in _FEET)
 
 
 def _ranks(measure: re.Match[str]) -> dict[int, int]:

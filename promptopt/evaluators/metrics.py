@@ -13,6 +13,7 @@ from typing import Any, cast
 from promptopt.digits import decimal_comma, in_millions
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals, wording
+from promptopt.evaluators.compounds import in_dozens
 from promptopt.evaluators.demands import demands
 from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
@@ -205,7 +206,7 @@ def _expression(source: str) -> Regex:
 
 def _number_of(target: str, comma: bool) -> numerals.Fraction:
     found = numerals.value(target, comma, spaces=True)
-    if found is None:
+    if found is None or in_dozens(target):
         raise DataError(f"target {target!r} is not one plain number: metric 'number' needs one; use 'exact' for texts")
     return found
 

@@ -6,7 +6,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.errors import BackendError, ConfigError, Refused, RequestRefused, SomeRefused, StoreError, Suspended
+from promptopt.errors import (
+    BackendError,
+    ConfigError,
+    Refused,
+    RequestRefused,
+    SomeRefused,
+    StoreError,
+    Suspended,
+    of_request,
+)
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.claimed import ClaimedCalls
@@ -19,6 +28,8 @@ from promptopt.types import Likelihoods, Message, Reply, Request, Sampling, Scor
 
 ANSWERED = ("stop", "length")
 """How replies end that a model did not refuse."""
+OTHERS = 3
+"""Requests of a batch that are tried after the first one was refused, before that holds for all of them. Ours."""
 HARMLESS = tuple(
     Request((Message("user", text),), Sampling(max_tokens=16))
     for text in ("Say hello.", "Name a colour of the rainbow.", "How many legs has a horse?")
@@ -61,7 +72,7 @@ class Fetch:
 
         Raises ReplayDiverged before anything is asked: a replay that goes another way must be told before it pays.
         """
-        self._through = through
+        self._through, self._calls = through, calls
         # Equal calls of a batch are asked once; the journal has each of them, for a replay makes each of them.
         keys = list(dict.fromkeys(call.key for call in calls))
         if through.journal is not None:
@@ -127,8 +138,8 @@ class Fetch:
         if reason is not None:
             raise Suspended(reason)
         missing: list[Call] = list(calls)
-        spare: Sequence[Request | ScoreRequest] = through.spare
-        tried = False
+        spare: Sequence[Request | ScoreRequest] = through.spare or self._answered_before()
+        tried = 0
         try:
             while missing:
                 answered: set[int] = set()
@@ -144,12 +155,18 @@ class Fetch:
                     # Where many were refused in a row, the rest of the batch was not asked for yet.
                     done = answered | refusal.places.keys()
                     missing = [call for place, call in enumerate(missing) if place not in done]
-                except RequestRefused:
-                    # By a server that has answered nothing yet: it may take others.
-                    if tried or not _answers(spare, through):
+                except (Refused, RequestRefused) as refusal:
+                    # By a server that this process has had no answer from yet: it may take others.
+                    if not of_request(refusal) or tried == OTHERS or not (spare or len(missing) - tried > 1):
                         raise
-                    tried = True
                     missing = [call for place, call in enumerate(missing) if place not in answered]
+                    if not spare:
+                        # The next goes first: which request of a batch is refused must not decide what becomes of all.
+                        missing, tried = [*missing[1:], missing[0]], tried + 1
+                        continue
+                    if not _answers(spare, through):
+                        raise
+                    tried = OTHERS
                 finally:
                     # Where the model fails, too: what was answered is paid for.
                     through.cache.flush()
@@ -158,6 +175,11 @@ class Fetch:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
         except (BackendError, StoreError) as outage:
             raise Suspended(str(outage)) from outage
+
+    def _answered_before(self) -> Sequence[Request | ScoreRequest]:
+        """A request of this batch whose answer the store holds, as after a run that was cut off; empty without one."""
+        found = [call.request for call in self._calls if self._found.get(call.key, {}).get("finish") in ANSWERED]
+        return found[:1]
 
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
         self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
@@ -198,15 +220,24 @@ def _settled(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, d
 
 
 def _answers(spare: Sequence[Request | ScoreRequest], through: Through) -> bool:
-    """Whether the model answers one of `spare`, now: asked anew, and paid for."""
+    """Whether the model answers one of `spare`, now: asked anew, and paid for.
+
+    Raises BackendError where that is no refusal of a request, Suspended where the run stops.
+    """
     for request in spare:
         try:
             for _, value in _settled([Call(request, "", b"")], through):
                 through.pay(value)
                 if value["finish"] in ANSWERED:
                     return True
-        except (BackendError, ConfigError):
+        except (Refused, RequestRefused) as refusal:
+            if not of_request(refusal):
+                raise
+        except (SomeRefused, ConfigError):
             continue
+    reason = through.stopping()
+    if reason is not None:
+        raise Suspended(reason)
     return False
 
 

@@ -62,10 +62,10 @@ class Proposing:
                 f"requests to the {role} are refused ({reply.finish}): what they show of the task may be what it "
                 f"declines; name another model for the {role}, or leave such examples out"
             )
-        if self._refused[role] == MOST:
-            self._warn(f"{MOST} requests to the {role} in a row were refused, so it is asked no more")
 
     def _unasked(self, count: int, role: Role) -> list[Reply]:
+        # Told here: in a batch that went out whole, ten in a row may be followed by an answer.
+        self._warn(f"{MOST} requests to the {role} in a row were refused, so it is asked no more")
         evaluations, idle = self._idle
         now = self._door.spent.evaluations
         idle = count + (idle if now == evaluations else 0)

@@ -16,6 +16,8 @@ SHORTEST = 4
 NAMED = 3
 """Labels that a sentence names."""
 _NOT = ("a", "de", "dis", "il", "im", "in", "ir", "mis", "non", "re", "un")
+_OPPOSED = (("in", "de"), ("hyper", "hypo"), ("inter", "intra"), ("micro", "macro"), ("im", "ex"), ("as", "des"))
+"""What turns a word into its opposite, and differs by two letters or less."""
 
 
 def doubtful(counts: Mapping[str, int]) -> list[str]:
@@ -68,6 +70,11 @@ def _is_slip(label: str, other: str, counts: Mapping[str, int]) -> bool:
         return True
     # Digits count something: "level 1" and "level 2" are two labels. So do prefixes: "polite" and "impolite".
     apart = _digits(short) != _digits(long) or (long.endswith(short) and long.removesuffix(short) in _NOT)
+    apart = apart or any(
+        {short, long} == {one + rest, two + rest}
+        for one, two in _OPPOSED
+        for rest in (short.removeprefix(one), short.removeprefix(two))
+    )
     if apart or counts[other] < MUCH_RARER * counts[label]:
         return False
     return _edits(short, long) <= (1 if len(long) < 2 * SHORTEST else 2)

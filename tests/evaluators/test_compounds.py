@@ -21,17 +21,36 @@ IN_TWO_UNITS = (
     "The answer is 5 feet and 3 inches.", "There are 12 to a foot. The answer is 5 feet 3 inches.",
     "<answer>1 hour 30 minutes</answer>", "It took 90 minutes at first, and now 1 hour 30 minutes.",
 )  # fmt: skip
+MORE_IN_TWO_UNITS = ("5'10", "6'2", "I am 5’11 tall.", "2 tonnes 300 kg", "1 t 5 kg", "$5 25 cents", "£5 50p")
 PARTS_IN_WORDS = (
-    "2 dozen", "2 dozen eggs", "3 dz", "2 Dutzend", "2 douzaines", "3½ dozen", "2ダース", "3 and a half",
+    "3 and a half", "3 and a half dozen",
     "3 and a half hours", "3 hours and a half", "3 and one-half", "2 and a third", "4 and three quarters",
     "3 and a quarter miles", "3 et demi", "3 y media", "3 einhalb", "3 und ein halb", "The answer is 3 and a half.",
     "3小时半", "3個半",
 )  # fmt: skip
+IN_DOZENS = (
+    "2 dozen",
+    "2 dozen eggs",
+    "2 dz",
+    "2 Dutzend",
+    "2 douzaines",
+    "2ダース",
+    "**2** dozen",
+    "24/12 = 2 dozens",
+)
 PLAIN = {
     "1.5 hours": "1.5",
     "5'": "5",
     "525 cents": "525",
     "1'234": "1234",
+    "100 - 75 = 25. 25 cents": "25",
+    "So it is 25, 25 cents in all.": "25",
+    "1. 25 cents\n2. 50 cents": "50",
+    "3 feet.\n12 inches": "12",
+    "The answer is 2 dozen (24).": "24",
+    "2 dozen = 24": "24",
+    "It takes 6 hours. 12 minutes": "12",
+    "It takes 6 hours. 12": "12",
     "3 1/2 feet": "7/2",
     "5 minutes, 10 minutes": "10",
     "5 feet of 3 inch pipe": "3",
@@ -52,7 +71,7 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("reply", [*IN_TWO_UNITS, *PARTS_IN_WORDS])
+@pytest.mark.parametrize("reply", [*IN_TWO_UNITS, *MORE_IN_TWO_UNITS, *PARTS_IN_WORDS])
 def test_a_quantity_of_several_numbers_or_words_is_no_plain_number(reply: str) -> None:
     assert numerals.number(reply) is None
 
@@ -62,7 +81,12 @@ def test_what_stands_beside_a_unit_or_beside_such_a_quantity_is_read(reply: str)
     assert numerals.number(reply) == PLAIN[reply]
 
 
-@pytest.mark.parametrize("target", ["5 feet 3 inches", "2 dozen", "3 and a half"])
+@pytest.mark.parametrize("reply", IN_DOZENS)
+def test_dozens_are_a_unit_that_may_have_been_asked_for(reply: str) -> None:
+    assert numerals.number(reply) == "2"
+
+
+@pytest.mark.parametrize("target", ["5 feet 3 inches", *IN_DOZENS, "3 and a half"])
 def test_a_target_of_that_kind_is_no_target_of_number(target: str) -> None:
     assert not is_number(target)
     with pytest.raises(DataError, match=r"is not one plain number.*'exact'"):

@@ -88,3 +88,17 @@ def test_a_proposer_that_answers_is_asked_for_a_whole_batch_at_once(tmp_path: Pa
     proposer = Counting(lambda request: str(request.content), name="proposer")
     conduct(tmp_path / "s.db", optimizer=Asks(2, 40), proposer=proposer)
     assert sizes == [MOST, 40 - MOST, 40]
+
+
+@pytest.mark.slow
+def test_it_is_not_said_that_nobody_is_asked_where_an_answer_follows_in_the_same_batch(tmp_path: Path) -> None:
+    calls = 0
+
+    def refused_in_the_middle(_: Request) -> str | Reply:
+        nonlocal calls
+        calls += 1
+        return Reply("", "filter") if MOST + 2 < calls <= 3 * MOST else f"text {calls}"
+
+    result, proposer = asked(tmp_path / "s.db", Asks(3, 4 * MOST), refused_in_the_middle)
+    assert proposer.calls == 3 * 4 * MOST
+    assert not any("asked no more" in each for each in told(result))

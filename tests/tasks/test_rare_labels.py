@@ -59,3 +59,12 @@ def test_of_many_labels_some_are_named_and_the_others_counted() -> None:
 def test_a_label_as_frequent_as_each_split_needs_is_not_told() -> None:
     assert doubtful({"billing": 40, "legal": 5}) == []
     assert doubtful({}) == []
+
+
+@pytest.mark.parametrize(
+    ("frequent", "rare"),
+    [("increase", "decrease"), ("Hypertension", "hypotension"), ("hypoglycemia", "hyperglycemia"),
+     ("intranet", "internet"), ("macroscopic", "microscopic"), ("ascending", "descending")],
+)  # fmt: skip
+def test_opposites_are_no_slips(frequent: str, rare: str) -> None:
+    assert doubtful({frequent: 100, rare: 5}) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptopt.errors import BackendError, Refused, RequestRefused, SomeRefused
+from promptopt.errors import BackendError, Refused, RequestRefused, SomeRefused, of_request
 
 TRIES = 2
 """How often a request is refused before that is its outcome: a gateway may have been restarted just then. Ours."""
@@ -20,7 +20,7 @@ class Refusals:
     @staticmethod
     def may_be_of_one(refusal: Refused | RequestRefused, answered: int) -> bool:
         """Whether it may be about one request: the server has `answered` others, and it is no key or account."""
-        return answered > 0 and (isinstance(refusal, RequestRefused) or refusal.of_request)
+        return answered > 0 and of_request(refusal)
 
     def add(self, index: int, refusal: BackendError, answered: int) -> bool:
         """Take note of one; whether so many in a row are refused that it may be every request."""

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.errors import ConfigError, RequestRefused, SomeRefused
+from promptopt.errors import BackendError, ConfigError, RequestRefused, SomeRefused
+from promptopt.evaluation import evaluate
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.outcome.result import Result
-from promptopt.testing import feature_accuracy, planted_model
+from promptopt.run.fetching import OTHERS
+from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Request
 from tests.models.conftest import Transport
 from tests.models.server.asking import Opening, ask, chat
@@ -121,7 +123,7 @@ def served(refuse: Callable[[Asked, int], Answer | None]) -> Callable[[Asked], A
 
 
 def run_on(opened: Opening, store: Path, refuse: Callable[[Asked, int], Answer | None]) -> tuple[Result, FakeServer]:
-    server, model = opened(served(refuse))
+    server, model = opened(served(refuse), served_as="one server")
     assert isinstance(model, OpenAIModel)
     result = conduct(store, model=model)
     assert isinstance(result, Result)
@@ -142,8 +144,68 @@ def test_a_run_goes_on_where_a_candidate_is_refused_and_pays_for_what_it_asked(
     rejected = len({said(each) for each in server.asked if "exactly" in said(each)})
     assert result.paid.calls - result.paid.proposer_calls == answered + rejected
     # Executed again it reads all of it from the store, though the server is gone.
-    again = conduct(tmp_path / "s.db", model=opened(lambda _: failure(500, "gone"))[1])
-    assert isinstance(again, Result)
+    again, gone = run_on(opened, tmp_path / "s.db", lambda *_: failure(500, "gone"))
+    assert (again.status, again.spent, gone.asked) == ("finished", result.spent, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [UNKNOWN, FIREWALL], ids=["unknown", "firewall"])
+@pytest.mark.parametrize("cut", [30, 120])
+def test_a_run_that_was_cut_off_among_refusals_goes_on_to_the_same_end(
+    opened: Opening, tmp_path: Path, refusal: Answer, cut: int
+) -> None:
+    def refuse(asked: Asked, _: int) -> Answer | None:
+        return refusal if refused(asked) else None
+
+    def refused(asked: Asked) -> bool:
+        return "exactly" in said(asked) or "question 3 of" in said(asked)
+
+    whole, _ = run_on(opened, tmp_path / "whole.db", refuse)
+    dead = failure(401, "Incorrect API key")
+    begun, before = run_on(opened, tmp_path / "cut.db", lambda asked, n: dead if n > cut else refuse(asked, n))
+    assert begun.status == "suspended"
+    # The client is new: it knows of no answer, and may well begin with what is refused.
+    ended, after = run_on(opened, tmp_path / "cut.db", refuse)
+    assert (ended.status, ended.best, ended.spent) == ("finished", whole.best, whole.spent)
+    asked = [*before.asked[:cut], *after.asked]
+    answered = sum(not refused(each) for each in asked)
+    rejected = len({said(each) for each in asked if refused(each)})
+    # The ledger has what the server counts; what was refused is entered once.
+    assert sum(each.paid.calls - each.paid.proposer_calls for each in (begun, ended)) == answered + rejected
+    assert answered - len({said(each) for each in asked if not refused(each)}) <= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [UNKNOWN, FIREWALL], ids=["unknown", "firewall"])
+@pytest.mark.parametrize("place", [0, 1, 39])
+def test_which_request_of_the_first_batch_is_refused_does_not_matter(
+    opened: Opening, tmp_path: Path, refusal: Answer, place: int
+) -> None:
+    task = planted_task()
+    server, model = opened(served(lambda *_: None))
+    evaluate(task, model=model, store=tmp_path / "all.db")
+    poison = said(server.asked[place])
+    _, model = opened(served(lambda asked, _: refusal if said(asked) == poison else None))
+    found = evaluate(task, model=model, store=tmp_path / "some.db")
+    assert (found.measured.n, found.measured.unreadable) == (40, 1)
+
+
+@pytest.mark.parametrize("refusal", [UNKNOWN, FIREWALL], ids=["unknown", "firewall"])
+def test_where_the_first_of_a_batch_is_refused_a_few_others_are_tried_and_no_more(
+    opened: Opening, tmp_path: Path, refusal: Answer
+) -> None:
+    server, model = opened(lambda _: refusal)
+    with pytest.raises(BackendError, match="answered 40"):
+        evaluate(planted_task(), model=model, store=tmp_path / "s.db")
+    assert len({said(each) for each in server.asked}) == len(server.asked) == 1 + OTHERS
+    one, model = opened(lambda _: refusal)
+    with pytest.raises(BackendError, match="answered 40"):
+        evaluate(planted_task(dev=1), model=model, store=tmp_path / "s.db")
+    assert len(one.asked) == 1
+    wrong, model = opened(lambda _: failure(401, "Incorrect API key"))
+    with pytest.raises(BackendError, match="answered 401"):
+        evaluate(planted_task(), model=model, store=tmp_path / "s.db")
+    assert len(wrong.asked) == 1
 
 
 @pytest.mark.slow
