@@ -19,8 +19,9 @@ def test_dry_run_asks_nothing_and_says_what_it_would_take(invoke: Invoke, task_f
     shown = invoke(*BASE, task_file, "--dry-run")
     assert shown.exit_code == 0
     assert model.calls == 0
-    for role in ("task", "proposer", "judge", "together"):
+    for role in ("task", "proposer", "together"):
         assert f"\n{role} " in shown.stdout
+    assert "\njudge " not in shown.stdout
     assert "Time: unknown" in shown.stdout
     found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json").stdout)
     real = json.loads(invoke(*BASE, task_file, "--json").stdout)
