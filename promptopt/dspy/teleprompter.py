@@ -142,7 +142,9 @@ class PromptOpt(Teleprompter):
         )
         # The program that comes back is then the best so far, without a verdict, and looks like any other.
         stopped = [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
-        _tell([*result.warnings, *(after := [*strays.said(), *_unscored(result, len(bound.task.test))]), *stopped])
+        after = [*strays.said(), *_unscored(result, len(bound.task.test))]
+        # What was said of the task before the search stands in the result too.
+        _tell([*(each for each in result.warnings if each not in said), *after, *stopped])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
