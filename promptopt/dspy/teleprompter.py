@@ -140,11 +140,9 @@ class PromptOpt(Teleprompter):
             seed=self.seed,
             store=self.store,
         )
-        # The program that comes back is then the best so far, without a verdict, and looks like any other.
-        stopped = [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
         after = [*strays.said(), *_unscored(result, len(bound.task.test))]
         # What was said of the task before the search stands in the result too.
-        _tell([*(each for each in result.warnings if each not in said), *after, *stopped])
+        _tell([*(each for each in result.warnings if each not in said), *after, *_stopped(result)])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
@@ -168,6 +166,11 @@ def _tell(sentences: Sequence[str]) -> None:
         frame, level = frame.f_back, level + 1
     for sentence in sentences:
         warnings.warn(sentence, PromptOptWarning, stacklevel=level)
+
+
+def _stopped(result: Result) -> list[str]:
+    """That the program which comes back is the best so far, without a verdict: it looks like any other."""
+    return [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
 
 
 def _unscored(result: Result, held: int) -> list[str]:
