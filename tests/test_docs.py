@@ -75,7 +75,7 @@ def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> No
     rows = "".join(f"film {number},{('good', 'bad')[number % 2]}\n" for number in range(200))
     (folder / "reviews.csv").write_text("text,mood\n" + rows, encoding="utf-8")
     names = follow("docs/tutorial.md", folder, last_run)
-    assert (folder / "prompt.txt").read_text(encoding="utf-8")
+    assert (folder / "winner.txt").read_text(encoding="utf-8")
     assert finds_a_better_prompt(names["Rewrites"](), folder)
 
 

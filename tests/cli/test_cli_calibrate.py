@@ -118,7 +118,7 @@ def test_a_metric_is_held_against_people_without_a_call(
     ]  # fmt: skip
     (workplace / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     given = ("--evaluator", "generation", "--labels", "labels.jsonl")
-    done = invoke("judges", "calibrate", "--task", judged_task, *OPTIONS, *given)
+    done = invoke("judges", "calibrate", "--task", judged_task, "--model", "scripted/task", *given)
 
     assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith("generation: the task's metric, without a judge, 0 calls paid")
