@@ -148,7 +148,7 @@ class Proposer:
         if not tags and _LIST.search(text):
             named = _PHRASE.findall(_BLOCK.sub("", text))
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
-            opens = phrase.rstrip(" .!?") in SENTENCE.findall(self.start)[0] if self.start.strip() else True
+            opens = phrase.rstrip(" .!?") not in " ".join(SENTENCE.findall(self.start)[1:])
             return json.dumps([_paraphrased(phrase, rng, opens=opens) for _ in range(count if asked else 10)])
         tag = tags[-1] if tags else ""
         replies = [self._written(text, blocks if blocks else [self.start], rng) for _ in range(count)]
