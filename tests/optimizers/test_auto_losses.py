@@ -25,16 +25,19 @@ def lower_with_words(content: Content, continuation: str) -> list[float]:
     return [sum(word in text for word in WORDS[:3]) - 3.0 - uniform(text, continuation), -0.1]
 
 
+def by_words() -> Models:
+    """A model whose losses are lower with each of the words, and an author of prompts."""
+    losses = Scripted(lambda _: "yes", name="losses", scores=lower_with_words)
+    return Models(losses, proposer=Scripted(author, name="proposer"))
+
+
 @pytest.mark.slow
 def test_by_losses_the_best_of_a_generation_go_on_and_the_best_words_are_found(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = optimize(
         planted_task(),
         Auto(demos=0),
-        model=Models(
-            Scripted(lambda _: "yes", name="losses", scores=lower_with_words),
-            proposer=Scripted(author, name="proposer"),
-        ),
+        model=by_words(),
         evaluator="loss",
         budget=Budget(evaluations=500),
         store=tmp_path / "store.db",
@@ -72,10 +75,7 @@ def test_a_tiny_search_writes_each_child_twice_but_not_by_losses(tmp_path: Path,
     result = optimize(
         planted_task(),
         Auto(demos=0),
-        model=Models(
-            Scripted(lambda _: "yes", name="losses", scores=lower_with_words),
-            proposer=Scripted(author, name="proposer"),
-        ),
+        model=by_words(),
         evaluator=evaluator,
         budget=Budget(calls=150),
         store=tmp_path / "store.db",
