@@ -112,9 +112,9 @@ def evaluate(
 
 def _tell_of_the_start(task: Task, *, quiet: bool) -> None:
     """What `optimize` says of the same task; the size of the test is of no matter here."""
-    from promptopt.tasks.splits import is_of_test_size
+    from promptopt.tasks.splits import beside_test_size
 
-    for warning in (each for each in task.warnings if not (quiet or is_of_test_size(each))):
+    for warning in () if quiet else beside_test_size(task.warnings):
         say(f"warning: {warning}")
 
 

@@ -34,7 +34,7 @@ from promptopt.outcome.looks import looked_at, units_of
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA, smallest_detectable
-from promptopt.tasks.splits import is_of_test_size
+from promptopt.tasks.splits import beside_test_size
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
@@ -159,7 +159,7 @@ def forecast(config: RunConfig) -> Forecast:
 
 def _warnings(said: Sequence[str]) -> tuple[str, ...]:
     """What the plan does not say itself."""
-    return tuple(each for each in said if each and not is_of_test_size(each))
+    return beside_test_size(filter(None, said))
 
 
 def as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], price: Price | None) -> RoleForecast:

@@ -201,7 +201,7 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:
-    from promptopt.tasks.splits import is_of_test_size
+    from promptopt.tasks.splits import beside_test_size
 
     if quiet:
         return
@@ -210,7 +210,7 @@ def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: 
             listed = ", ".join(f"{name}={value}" for name, value in flat_settings(shipped).items())
             say(f"settings this task ships for {named} (--set changes them): {listed}")
     # What the test can show is said with the plan, of as many examples as that pays for.
-    for warning in (each for each in task.warnings if not is_of_test_size(each)):
+    for warning in beside_test_size(task.warnings):
         say(f"warning: {warning}")
     if unasked:
         say(unasked)

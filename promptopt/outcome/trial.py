@@ -26,7 +26,7 @@ from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
 from promptopt.tasks.parts import editables_of
-from promptopt.tasks.splits import is_of_test_size
+from promptopt.tasks.splits import beside_test_size
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -230,8 +230,7 @@ def _result(
 
 def _of_task(task: Task) -> tuple[str, ...]:
     """What is to be known of the task and was said before the search; the size of the test the plan says."""
-    said: tuple[str, ...] = getattr(task, "warnings", ())
-    return tuple(each for each in said if not is_of_test_size(each))
+    return beside_test_size(getattr(task, "warnings", ()))
 
 
 def _asked_by(criterion: Criterion, models: Mapping[Role, Model]) -> Mapping[Role, Model]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -204,9 +204,9 @@ def size_warnings(splits: SplitExamples) -> list[str]:
     return found
 
 
-def is_of_test_size(warning: str) -> bool:
-    """Whether a warning says that the test is small: a plan says so too, of as many examples as it can pay for."""
-    return _SMALL_TEST in warning
+def beside_test_size(warnings: Iterable[str]) -> tuple[str, ...]:
+    """All but those that say that the test is small: a plan says so too, of as many examples as it can pay for."""
+    return tuple(warning for warning in warnings if _SMALL_TEST not in warning)
 
 
 def _right(example: Example) -> tuple[object, ...]:
