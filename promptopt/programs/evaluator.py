@@ -131,7 +131,11 @@ class ProgramEvaluator:
             return
         self._told.append(None)
         if 2 * len(failed) > len(scores):
-            warn(f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {failed[0]}")
+            why = " ".join(failed[0].split()).rstrip(".;")
+            warn(
+                f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {why}; where that is "
+                "no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
+            )
 
     def _check_state(self, finished: Sequence[Finished], rules: Rules, warn: Callable[[str], None]) -> None:
         """Once: run a few cells again on the replies they had. They ask and give the same, unless something is kept."""

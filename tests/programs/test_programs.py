@@ -238,7 +238,7 @@ def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
     def told(failing: int) -> list[str]:
         def some(prompt: Prompt, example: Example, ask) -> str:
             if int(example["question"][1:]) < failing:
-                raise KeyError("plan")
+                raise ValueError("no plan.\n\nExpected: a plan.\n")
             return "yes"
 
         evaluator, ask = ProgramEvaluator(some), Batches()
@@ -246,9 +246,12 @@ def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
             evaluator.score(cells(4), ask)
         return ask.warned
 
-    why = "the program failed: it raised KeyError: 'plan'"
     assert told(2) == []
-    assert told(3) == [f"on 3 of the first 4 cells, which are worth 0, {why}"]
+    [line] = told(3)
+    assert line == (
+        "on 3 of the first 4 cells, which are worth 0, the program failed: it raised ValueError: no plan. Expected: a plan; "
+        "where that is no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
+    )
 
 
 def test_a_program_that_keeps_something_between_cells_is_told_of() -> None:
