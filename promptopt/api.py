@@ -18,14 +18,15 @@ from promptopt.binding.plan import allocate_for, default_budget, reserve_for, ro
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, ConfigError, StoreError
+from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
-from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
+from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Role, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
-from promptopt.run.budget import Budget
+from promptopt.run.budget import Budget, Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
 from promptopt.stats import smallest_detectable
@@ -33,6 +34,7 @@ from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.layouts import layouts_said
 from promptopt.tasks.sealing import without_test
+from promptopt.types import Room
 
 UNWATCHED = Session()
 
@@ -165,7 +167,18 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     level = look.alpha if trial.shown is None else trial.shown.look.alpha
     gain = smallest_detectable(units, alpha=level)
     again = trial.shown is not None
-    run.tell(Planned(trial.id, trial.allocation, gain, recorded, look.number, look.alpha, again, len(trial.test)))
+    run.tell(
+        Planned(
+            run_id=trial.id,
+            plan=trial.allocation,
+            smallest_gain=gain,
+            recorded=recorded,
+            look=look.number,
+            alpha=look.alpha,
+            again=again,
+            held=len(trial.test),
+        )
+    )
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)
@@ -227,7 +240,16 @@ def _bind(
     if refused is not None:
         raise ConfigError(refused)
     fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
-    return _BoundSearch(fitting, task, optimizer, models, search, check, seed, misfits)
+    return _BoundSearch(
+        task=fitting,
+        whole=task,
+        optimizer=optimizer,
+        models=models,
+        evaluator=search,
+        check=check,
+        seed=seed,
+        misfits=misfits,
+    )
 
 
 def _prepare(
@@ -240,26 +262,12 @@ def _prepare(
     same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
-    fingerprint = asked.fingerprint()
-    if isinstance(asked.optimizer, Planning):
-        # A plan that differs is another search; one that is equal under a larger cap goes on.
-        fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
+    fingerprint = _fingerprint_in(asked, room)
     name = run_id(fingerprint)
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
     recorded, shown = store.recorded(name), Shown.of(store.last(name))
-    journal = store.journal(name)
-    door = Door(
-        models=models.by_role,
-        prices=known,
-        cache=store.cache,
-        journal=journal,
-        limits=allocation.search,
-        seed=asked.seed,
-        stopping=stop,
-        warn=lambda message: run.warn(message),
-        claims=store.claims(name),
-    )
+    door = _door_of(asked, known, allocation.search, store, name, stop, lambda message: run.warn(message))
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
     guide, judged_by = (cast("Evaluator", rebound(each, asked.whole, task)) for each in (asked.evaluator, check))
@@ -276,10 +284,51 @@ def _prepare(
     searched = Criterion(guide, models.by_role["task"], None)
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
     store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
-    method = method_name(asked.optimizer)
-    trial = Trial(name, method, run, door, allocation, asked.task.test, searched, criterion, store.looks,
-                  shown)  # fmt: skip
+    trial = Trial(
+        id=name,
+        method=method_name(asked.optimizer),
+        run=run,
+        door=door,
+        allocation=allocation,
+        test=asked.task.test,
+        searched=searched,
+        criterion=criterion,
+        looks=store.looks,
+        shown=shown,
+    )
     return trial, recorded
+
+
+def _fingerprint_in(asked: _BoundSearch, room: Room) -> dict[str, Any]:
+    """What the run is told from others by: all that was asked, and the plan that the room allows."""
+    fingerprint = asked.fingerprint()
+    if isinstance(asked.optimizer, Planning):
+        # A plan that differs is another search; one that is equal under a larger cap goes on.
+        fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
+    return fingerprint
+
+
+def _door_of(
+    asked: _BoundSearch,
+    prices: Mapping[Role, Price | None],
+    limits: Limits,
+    store: Store,
+    run: str,
+    stop: Callable[[], str | None],
+    warn: Callable[[str], None],
+) -> Door:
+    """The door of the run of that id, recorded in its journal."""
+    return Door(
+        models=asked.models.by_role,
+        prices=prices,
+        cache=store.cache,
+        journal=store.journal(run),
+        limits=limits,
+        seed=asked.seed,
+        stopping=stop,
+        warn=warn,
+        claims=store.claims(run),
+    )
 
 
 def _warn_of_versions(run: Run, store: Store, name: str) -> None:

@@ -51,7 +51,15 @@ def attack(
     with opened(store) as store:
         models = open_models(model).by_role
         evaluator = Attacked(task)
-        run, _ = looking(task, evaluator, models, store, budget, seed, stopping(budget, begun, interrupt))
+        run, _ = looking(
+            task=task,
+            evaluator=evaluator,
+            models=models,
+            store=store,
+            budget=budget,
+            seed=seed,
+            stop=stopping(budget, begun, interrupt),
+        )
         examples = tuple(example for held in kinds.values() for example in held)
         with no_search():
             # Both at once, so that an engine is kept busy.

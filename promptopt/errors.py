@@ -49,7 +49,9 @@ class UnknownName(ConfigError):
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names) or 'none'}."
         hint = f"did you mean {meant}?" if meant else hint
         super().__init__(f"no {kind} is named {name!r}; {hint}")
-        self.kind, self.name, self.near = kind, name, near
+        self.kind = kind
+        self.name = name
+        self.near = near
 
 
 class DataError(PromptoptError, ValueError):
@@ -114,7 +116,10 @@ class ReplayDiverged(StoreError):
             f"its code, data or libraries have changed: start it afresh with another seed, or delete it with "
             f"`promptopt runs delete {run_id}`.\n  recorded: {_clip(expected)}\n  asked now: {_clip(asked)}"
         )
-        self.run_id, self.position, self.expected, self.asked = run_id, position, expected, asked
+        self.run_id = run_id
+        self.position = position
+        self.expected = expected
+        self.asked = asked
 
 
 def _clip(text: str, limit: int = 400) -> str:

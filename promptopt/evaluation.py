@@ -151,7 +151,15 @@ def _scored(
     guide = bind_evaluator(asked.evaluator, task)
     models = open_models(asked.model, guide).by_role
     search = suited(guide, models["task"])
-    run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+    run, door = looking(
+        task=task,
+        evaluator=search,
+        models=models,
+        store=store,
+        budget=budget,
+        seed=seed,
+        stop=stopping(budget, begun, interrupt),
+    )
     examples: tuple[Example, ...] = getattr(run.task, split)
     chosen = prompt_of(task, asked.prompt)
     refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
@@ -161,9 +169,21 @@ def _scored(
     result = _measured(matrix, chosen)
     judge = Criterion(search, models["task"], None).name
     return Evaluation(
-        task.name, models["task"].name, judge, split, chosen, result, matrix.examples, tuple(matrix[chosen]),
-        door.spent, door.paid, run.warnings, None, by_judge(search), dict(door.by_role),
-    )  # fmt: skip
+        task=task.name,
+        model=models["task"].name,
+        evaluator=judge,
+        split=split,
+        prompt=chosen,
+        measured=result,
+        examples=matrix.examples,
+        scores=tuple(matrix[chosen]),
+        spent=door.spent,
+        paid=door.paid,
+        warnings=run.warnings,
+        look=None,
+        judged=by_judge(search),
+        by_role=dict(door.by_role),
+    )
 
 
 def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:

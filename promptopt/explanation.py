@@ -24,7 +24,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger
 from promptopt.store.runs import Store
-from promptopt.types import Prompt
+from promptopt.types import Example, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +93,38 @@ def explain(
     with opened(store) as store:
         search = bind_evaluator(evaluator, task)
         models = open_models(model, search).by_role
-        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+        stop = stopping(budget, begun, interrupt)
+        run, door = looking(
+            task=task, evaluator=search, models=models, store=store, budget=budget, seed=seed, stop=stop
+        )
         if watch is not None:
             watch(run)
         chosen = prompt_of(task, prompt)
         refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
-        drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
         with no_search():
-            kept = scorable(run, chosen, drawn)
-            values = run.evaluate([chosen], kept).values(chosen)
-            named = isinstance(model, Models) and model.proposer is not None
-            sampling = SEGMENTER if named else None
-            effects = analyse(run, chosen, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)
-        mean, error = paired([-value for value in values])
-        name = Criterion(search, models["task"], None).name
-        return Explanation(
-            task.name, models["task"].name, name, chosen, mean, error, len(kept), tuple(effects), door.spent,
-            door.paid, run.warnings,
-        )  # fmt: skip
+            marked = isinstance(model, Models) and model.proposer is not None
+            kept, effects = _left_out(run, chosen, analysis, marked=marked)
+            mean, error = paired([-value for value in run.evaluate([chosen], kept).values(chosen)])
+    return Explanation(
+        task=task.name,
+        model=models["task"].name,
+        evaluator=Criterion(search, models["task"], None).name,
+        prompt=chosen,
+        loss=mean,
+        error=error,
+        n=len(kept),
+        effects=tuple(effects),
+        spent=door.spent,
+        paid=door.paid,
+        warnings=run.warnings,
+    )
+
+
+def _left_out(run: Run, prompt: Prompt, analysis: Analysis, *, marked: bool) -> tuple[list[Example], list[Effect]]:
+    """The examples that can be scored, and what each piece does on them; `marked`: whether a model marks the pieces."""
+    drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
+    kept = scorable(run, prompt, drawn)
+    # Before the pieces: where a cap ends the analysis, the whole prompt was scored.
+    run.evaluate([prompt], kept)
+    sampling = SEGMENTER if marked else None
+    return kept, analyse(run, prompt, kept, most=analysis.pieces, mode=analysis.mode, sampling=sampling)

@@ -26,7 +26,7 @@ from promptopt.store.looks import Looks
 from promptopt.store.runs import RunRecord, Store
 from promptopt.tasks.reading.files import read_rows
 from promptopt.text import counted
-from promptopt.trust.labels import Kind, Labels, preference, read_labels, sheet_rows
+from promptopt.trust.labels import HumanLabels, Kind, preference, read_labels, sheet_rows
 from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
 from promptopt.types import Example, canonical, digest
 from promptopt.types.identity import without_surrogates
@@ -170,10 +170,17 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len({str(row.get("item")) for _, row in rows})
     remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items, labels.kind) if kept.scorer == METRIC else ())]
-    return Labelled(powered, number, name, verdict(powered.gain), tuple(remarks), kept.scorer)
+    return Labelled(
+        powered=powered,
+        number=number,
+        labels=name,
+        verdict=verdict(powered.gain),
+        remarks=tuple(remarks),
+        scorer=kept.scorer,
+    )
 
 
-def _items(labels: Labels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], list[tuple[float, str]]]:
+def _items(labels: HumanLabels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], list[tuple[float, str]]]:
     """What people labelled, and what only the judge saw."""
     items: list[Item] = []
     for item in labels.by_item:
@@ -220,7 +227,7 @@ def _alike(items: Sequence[Item], kind: Kind) -> list[str]:
     ]
 
 
-def _remarks(labels: Labels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
+def _remarks(labels: HumanLabels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
     said: list[str] = []
     blank = asked - len(labels.by_item)
     if blank:

@@ -216,7 +216,7 @@ def _made(source: str) -> Regex:
             re.compile(source)
         return Regex(source, regex.compile(_FUZZY.sub(r"\\{", source)))
     except (re.error, regex.error, RecursionError, OverflowError) as cause:
-        raise ConfigError(f"{source[:80]!r} is no regular expression: {cause}") from cause
+        raise ConfigError(f"{source[:80]!r} is not a regular expression: {cause}") from cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def test_table_cells_and_sentences_are_short(document: Path) -> None:
     prose = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "#", "    ")))
     paragraphs = [" ".join(each.split()) for each in re.split(r"\n\s*\n|\n(?=[-*] |\d+\. )", prose)]
     lengths = [len(each.split()) for part in paragraphs for each in re.split(r"(?<=[.?!:])\s+", part) if each.strip()]
-    assert not lengths or sum(lengths) / len(lengths) <= 20, "words a sentence, on average"
+    assert not lengths or sum(lengths) / len(lengths) <= 14, "words a sentence, on average"
 
 
 def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:

@@ -83,7 +83,9 @@ def test_a_saved_result_is_loaded_as_it_was(tmp_path: Path) -> None:
     assert loaded.to_json() == json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("content", "said"), [("{}", "no whole result"), ("[", "not valid JSON"), ("[]", "no result")])
+@pytest.mark.parametrize(
+    ("content", "said"), [("{}", "not a whole result"), ("[", "not valid JSON"), ("[]", "no result")]
+)
 def test_what_is_no_result_is_refused(content: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=said):

@@ -151,7 +151,7 @@ def _checked_objective(
     if weights and (len(weights) != len(tasks) or not all(weight > 0 for weight in weights)):
         raise ConfigError(f"--weights has {len(weights)} numbers for {len(tasks)} tasks; give one above 0 for each")
     if floor is not None and not 0 <= floor <= 1:
-        raise ConfigError(f"--floor {floor:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+        raise ConfigError(f"--floor {floor:g} is not a loss of a mean score; give a number from 0 to 1, such as 0.05")
     return kind
 
 

@@ -106,26 +106,26 @@ def row_of(cell: TableCell, report: Report) -> Row:
     best, look = report["best"], report["look"]
     items = [(each, each.get("best", each["start"])) for each in report["items"]]
     return Row(
-        cell,
-        report["status"],
+        cell=cell,
+        status=report["status"],
         # A limit ends most searches, and is no mishap.
-        report["reason"] if report["status"] == "suspended" else "",
-        report["run_id"],
-        best["prompt"],
-        best["prompt_id"],
-        best["prompt_id"] == report["start"]["prompt_id"],
-        best.get("tokens"),
-        report["evaluator"] in LOSSES,
-        report.get("basis") == "judge",
-        None if look is None else look["number"],
-        tuple(
+        why=report["reason"] if report["status"] == "suspended" else "",
+        run_id=report["run_id"],
+        prompt=best["prompt"],
+        prompt_id=best["prompt_id"],
+        kept=best["prompt_id"] == report["start"]["prompt_id"],
+        tokens=best.get("tokens"),
+        nats=report["evaluator"] in LOSSES,
+        judged=report.get("basis") == "judge",
+        look=None if look is None else look["number"],
+        items=tuple(
             Tested(each["key"], each["group"], _score(each["start"]["value"]), _score(after["value"]))
             for each, after in items
         ),
-        Ledger(**report["spent"]),
-        Ledger(**report["paid"]),
-        report["wall_s"],
-        tuple(points_of(report)),
+        spent=Ledger(**report["spent"]),
+        paid=Ledger(**report["paid"]),
+        seconds=report["wall_s"],
+        curve=tuple(points_of(report)),
     )
 
 

@@ -21,7 +21,10 @@ from promptopt.store.runs import Store
 from promptopt.types.identity import without_surrogates
 
 FORMAT = 1
-PLAN, ROWS, STORE, TABLE = "comparison.json", "cells.jsonl", "store.db", "table.txt"
+PLAN = "comparison.json"
+ROWS = "cells.jsonl"
+STORE = "store.db"
+TABLE = "table.txt"
 
 
 @dataclass(frozen=True, slots=True)

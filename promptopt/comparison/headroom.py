@@ -17,6 +17,7 @@ from promptopt.binding.evaluator import bind_evaluator, rebound
 from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
+from promptopt.comparison.advice import Ceiling, advice_on
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
 from promptopt.operators.demos import bare, draw, fitting, shows_demos
@@ -37,26 +38,28 @@ from promptopt.tasks.task import Task
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
-START, LAYOUT, VOTED, PICKED = 50, 25, 20, 16
-"""Dev examples that the start, each other layout, self-consistency, and each of the dozen are scored on. Ours."""
-DRAWS, TEMPERATURE = 5, 0.7
-"""Replies that vote on an example, and how they are drawn (Wang et al. 2022, self-consistency: 0.5 to 0.7)."""
-PARAPHRASES, DEMONSTRATED, SHOTS = 9, 3, 3
-"""A dozen others: rewrites of the start, and the start with so many demonstrations."""
+START = 50
+"""Dev examples that the start is scored on. Ours, as the next three."""
+LAYOUT = 25
+"""Dev examples that each other layout is scored on."""
+VOTED = 20
+"""Dev examples that self-consistency is tried on."""
+PICKED = 16
+"""Dev examples that each of the dozen others is scored on."""
+DRAWS = 5
+"""Replies that vote on an example (Wang et al. 2022, self-consistency)."""
+TEMPERATURE = 0.7
+"""How these are drawn; the paper: 0.5 to 0.7."""
+PARAPHRASES = 9
+"""Rewrites of the start, of the dozen others."""
+DEMONSTRATED = 3
+"""The others of the dozen: the start with demonstrations."""
+SHOTS = 3
+"""Demonstrations in each of these."""
 WANTED = 0.10
 """The gain that the data are asked about: ten points."""
 MOST = 100_000
 """Test examples beyond which no number is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """How far up something reaches, on the same examples: the start there, what it reaches, with its interval."""
-
-    start: float
-    score: float
-    ci95: tuple[float, float]
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,31 +125,64 @@ def headroom(
             guide = bind_evaluator(rebound(evaluator, bound, laid_out), laid_out)
             stop = stopping(budget, begun, interrupt)
             # Each layout is a run of its own, so what the earlier ones took is taken off its caps.
-            run, door = looking(laid_out, guide, models, store, _left(budget, doors), seed, stop)
+            run, door = looking(
+                task=laid_out,
+                evaluator=guide,
+                models=models,
+                store=store,
+                budget=_left(budget, doors),
+                seed=seed,
+                stop=stop,
+            )
             doors.append(door)
             return run
 
         with no_search():
             try:
-                found = _looked(bound, on)
+                found = _look(bound, on)
             except BudgetSpent as stop:
                 raise ConfigError(_too_little(_sum([door.spent for door in doors]))) from stop
-        spent, paid = (_sum([getattr(door, name) for door in doors]) for name in ("spent", "paid"))
-        start, (layouts, left_out), voted, anyone, picked = found
-        units = units_of(bound.test)
-        smallest, needed = smallest_detectable(units), _needed()
-        return Headroom(
-            bound.name, models["task"].name, start, layouts, left_out, voted, anyone, picked, units, smallest, needed,
-            spent, paid, _advice(start, layouts, voted, picked, smallest, needed),
-        )  # fmt: skip
+        return _told(bound, models["task"].name, found, doors)
 
 
 Layouts = tuple[tuple[tuple[str, Measured], ...], tuple[tuple[str, str], ...]]
 """(name, score) of other layouts, the best first; (name, reason) of those that the model takes no requests in."""
-Found = tuple[Measured, Layouts, Ceiling | None, float | None, Ceiling | None]
 
 
-def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was scored: the start, other layouts, a vote of several replies (any of them right), the best of a dozen."""
+
+    start: Measured
+    layouts: Layouts
+    voted: Ceiling | None
+    anyone: float | None
+    picked: Ceiling | None
+
+
+def _told(task: Task, model: str, found: _Found, doors: Sequence[Door]) -> Headroom:
+    layouts, left_out = found.layouts
+    units = units_of(task.test)
+    smallest, needed = smallest_detectable(units), _needed()
+    return Headroom(
+        task=task.name,
+        model=model,
+        start=found.start,
+        layouts=layouts,
+        left_out=left_out,
+        voted=found.voted,
+        anyone=found.anyone,
+        picked=found.picked,
+        test=units,
+        smallest=smallest,
+        needed=needed,
+        spent=_sum([door.spent for door in doors]),
+        paid=_sum([door.paid for door in doors]),
+        advice=advice_on(found.start, layouts, found.voted, found.picked, smallest, needed),
+    )
+
+
+def _look(task: Task, on: Callable[[Task], Run]) -> _Found:
     run = on(task)
     examples = run.dev[:START]
     own = run.evaluate([run.initial], examples)[run.initial]
@@ -156,7 +192,7 @@ def _looked(task: Task, on: Callable[[Task], Run]) -> Found:
     # Before the other runs: each of them gets what those before it have left of the caps.
     picked = _picked(run)
     voted, anyone = _voted(task, on, own)
-    return start, _laid_out(task, on, examples[0]), voted, anyone, picked
+    return _Found(start, _laid_out(task, on, examples[0]), voted, anyone, picked)
 
 
 def _laid_out(task: Task, on: Callable[[Task], Run], example: Example) -> Layouts:
@@ -283,48 +319,3 @@ def _sum(ledgers: Sequence[Ledger]) -> Ledger:
     counts = {name: sum(getattr(each, name) for each in ledgers)
               for name in ("evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens")}  # fmt: skip
     return Ledger(**counts, usd=math.fsum(known) if len(known) == len(dollars) else None)
-
-
-UNREADABLE, LAYOUT_GAIN, FULL = 0.10, 0.05, 0.97
-"""Shares from which unreadable answers, another layout, and a start that is right come first in the advice. Ours."""
-ENOUGH = 20
-"""Dev examples from which on a start that is right on them leaves nothing to find. Ours."""
-
-
-def _advice(
-    start: Measured,
-    layouts: Sequence[tuple[str, Measured]],
-    voted: Ceiling | None,
-    picked: Ceiling | None,
-    smallest: float,
-    needed: int,
-) -> str:
-    """One sentence: what to do first."""
-    lost = (start.unreadable + start.cut) / start.n
-    if lost >= UNREADABLE:
-        return (
-            f"First mend how answers are read: {100 * lost:.0f} % of the start's could not be (max_tokens, the answer "
-            f"reader, or a layout), which a search would only learn to work around."
-        )
-    # By the lower end: the best of several layouts is ahead by luck alone, too.
-    if layouts and layouts[0][1].ci95[0] > start.score + LAYOUT_GAIN:
-        return f"Try the layout {layouts[0][0]!r} first: it is worth more than the one in use, and costs no search."
-    if start.score >= FULL and start.n < ENOUGH:
-        return (
-            f"Gather dev examples first: the start is right on nearly all of the {start.n}, which are too few to say "
-            f"whether there is something left to find."
-        )
-    if start.score >= FULL:
-        return "Keep your prompt: the start is right on nearly all examples, and a search has nothing left to find."
-    rooms = [each.score - each.start for each in (voted, picked) if each is not None]
-    room = max([*rooms, 0.0])
-    if math.isinf(smallest) or room < smallest:
-        least = "no gain at all" if math.isinf(smallest) else f"no gain below {100 * smallest:.0f} points"
-        return (
-            f"Gather test examples before a search: these can show {least}, and {100 * room:.0f} points are in sight; "
-            f"{needed:,} examples find ten points four times in five."
-        )
-    return (
-        f"A search can pay: some {100 * room:.0f} points are in sight, and the test finds {100 * smallest:.0f} four "
-        f"times in five."
-    )

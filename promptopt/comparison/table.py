@@ -165,19 +165,21 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
     lengths = [row.tokens for row in measured if row.tokens is not None]
     dollars = [row.spent.usd for row in measured if row.spent.usd is not None]
     return Method(
-        name,
-        len(rows),
-        len(rows) - len(measured),
-        mean_of(values) if values else None,
-        mean_interval(values, groups=[group for _, group in finite], bounded=_bounded(measured)) if values else None,
-        gain_of(measured),
-        counts,
-        _mean([row.spent.evaluations for row in measured]),
-        _mean([row.spent.calls for row in measured]),
-        _mean([row.spent.tokens for row in measured]),
-        _mean(dollars) if len(dollars) == len(measured) else None,
-        _mean([row.seconds / 60.0 for row in measured]),
-        _mean(lengths) if lengths else None,
+        name=name,
+        runs=len(rows),
+        left=len(rows) - len(measured),
+        score=mean_of(values) if values else None,
+        ci95=mean_interval(values, groups=[group for _, group in finite], bounded=_bounded(measured))
+        if values
+        else None,
+        gain=gain_of(measured),
+        verdicts=counts,
+        evaluations=_mean([row.spent.evaluations for row in measured]),
+        calls=_mean([row.spent.calls for row in measured]),
+        tokens=_mean([row.spent.tokens for row in measured]),
+        usd=_mean(dollars) if len(dollars) == len(measured) else None,
+        minutes=_mean([row.seconds / 60.0 for row in measured]),
+        prompt_tokens=_mean(lengths) if lengths else None,
     )
 
 

@@ -105,7 +105,15 @@ def induced(
     with opened(store) as opened_store:
         opened_models = open_models(models).by_role
         guide = bind_evaluator(evaluator, task)
-        run, _ = looking(task, guide, opened_models, opened_store, limits, seed, stopping(limits, begun, interrupt))
+        run, _ = looking(
+            task=task,
+            evaluator=guide,
+            models=opened_models,
+            store=opened_store,
+            budget=limits,
+            seed=seed,
+            stop=stopping(limits, begun, interrupt),
+        )
         with no_search():
             texts = _written(run, task, count)
             # Once more for what was of no use, and only once.

@@ -162,7 +162,9 @@ class DspyModel:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """As `protocols.Model.generate`. Raises BackendError for the first failure, once what is in flight settled."""
-        waiting, lock, over = iter(enumerate(requests)), threading.Lock(), threading.Event()
+        waiting = iter(enumerate(requests))
+        lock = threading.Lock()
+        over = threading.Event()
         settled: SimpleQueue[tuple[int, Reply | BaseException] | None] = SimpleQueue()
 
         def work() -> None:

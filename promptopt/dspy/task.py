@@ -67,7 +67,14 @@ def bind(
     slots, texts, said = slots_of(student, predictors)
     splits, more = divided(data.train, data.val, data.test, seed)
     cells = cells_of(splits, taken=texts)
-    program = DspyProgram(student, slots, cells.gold, check_metric(metric), lm, Strays(_route(student, lm)))
+    program = DspyProgram(
+        student=student,
+        slots=slots,
+        gold=cells.gold,
+        metric=check_metric(metric),
+        lm=lm,
+        strays=Strays(_route(student, lm)),
+    )
     evaluator = ProgramEvaluator(
         AsyncDspyProgram(program) if is_async(student) else program,
         sampling=Sampling(max_tokens=MAX_TOKENS),
@@ -75,10 +82,7 @@ def bind(
     )
     rows = [example for split in cells.splits.values() for example in split]
     made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
-    pattern = made.layouts[0].text
-    before, mark, after = pattern.partition(f"\n\n{made.fields[0]}: ")
-    inputs = "".join(f"{name}: {{{name}}}\n" for name in made.fields)
-    layout = Layout("program", text=f"{before}\n\n{{demos}}{mark.lstrip()}{after}", demo=f"{inputs}{{target}}\n\n")
+    layout = _with_demos(made)
     said += more
     task = replace(
         made,
@@ -92,6 +96,13 @@ def bind(
         warnings=tuple(said),
     )
     return Bound(task, program, tuple(said))
+
+
+def _with_demos(task: Task) -> Layout:
+    """The layout of a program's task, with a place for demonstrations before the inputs."""
+    before, mark, after = task.layouts[0].text.partition(f"\n\n{task.fields[0]}: ")
+    inputs = "".join(f"{name}: {{{name}}}\n" for name in task.fields)
+    return Layout("program", text=f"{before}\n\n{{demos}}{mark.lstrip()}{after}", demo=f"{inputs}{{target}}\n\n")
 
 
 def _route(student: Module, lm: LM | None) -> Callable[[LM], str] | None:

@@ -92,9 +92,16 @@ class PromptOpt(Teleprompter):
                 f"DSPy program keeps one text for each predictor; set inputs=0, or search a task of promptopt's"
             )
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy ships no types
-        self.method, self.metric, self.budget = method, check_metric(metric), budget
-        self.model, self.proposer, self.teacher, self.predictors = model, proposer, teacher, predictors
-        self.calls_per_cell, self.seed, self.store = calls_per_cell, seed, store
+        self.method = method
+        self.metric = check_metric(metric)
+        self.budget = budget
+        self.model = model
+        self.proposer = proposer
+        self.teacher = teacher
+        self.predictors = predictors
+        self.calls_per_cell = calls_per_cell
+        self.seed = seed
+        self.store = store
 
     def compile(
         self,

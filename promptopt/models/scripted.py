@@ -40,7 +40,9 @@ class Scripted:
         self.calls = 0
         self.log: list[Request | ScoreRequest] = []
         self._answers = answers
-        self.latency_s, self.fail_at, self.kill_at = latency_s, fail_at, kill_at
+        self.latency_s = latency_s
+        self.fail_at = fail_at
+        self.kill_at = kill_at
         self._scores = scores
         self._error = BackendError("the scripted model failed, as it was told to") if error is None else error
 

@@ -161,7 +161,7 @@ def _along(forced: Forced, *, fresh: bool) -> LogProbPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ScoreBatch:
     """The reads of several plans in the order they are sent: those of prefixes that plans share come first.
 
     `after`: as in `Waiting`. `owners[i]`: (plan, its read) of read i, None for a prefix.
@@ -172,7 +172,7 @@ class Batch:
     owners: tuple[tuple[int, int] | None, ...]
 
 
-def batch(plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], block: int) -> Batch:
+def batch(plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], block: int) -> ScoreBatch:
     """`prefixes[i]`: the leading tokens of plan i that the cache can hold, as in `prefixes_first`."""
     first, leaders = prefixes_first(prefixes)
     reads = [LogProbRequest(prefix, len(prefix), ()) for prefix in first]
@@ -186,7 +186,7 @@ def batch(plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], blo
             after.append(None if read.fresh else opening if gains else leader)
             owners.append((number, part))
             reads.append(read)
-    return Batch(tuple(reads), tuple(after), tuple(owners))
+    return ScoreBatch(tuple(reads), tuple(after), tuple(owners))
 
 
 def proved(read: LogProbRequest, tolerance: float, ask: Callable[[LogProbRequest], LogProbs | None]) -> bool | None:

@@ -43,7 +43,9 @@ class Teacher:
 
     def __init__(self, run: Run, settings: Teaching, shown: Sequence[Example]) -> None:
         """`shown`: the examples that demonstrations are made of."""
-        self._run, self._settings, self._shown = run, settings, tuple(shown)
+        self._run = run
+        self._settings = settings
+        self._shown = tuple(shown)
         self._role: Role = teacher_of(run) if settings.teacher is None else settings.teacher
         if not run.names(self._role):
             raise ConfigError("no teacher is named, and `teach.teacher` asks one: name a model as the teacher")

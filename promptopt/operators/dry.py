@@ -10,7 +10,10 @@ class Dryness:
 
     def __init__(self, run: Run, limit: int) -> None:
         """`limit`: rounds of a dry spell. After the first spell the search starts again, after the second it ends."""
-        self._run, self._limit, self._count, self._spells = run, limit, 0, 0
+        self._run = run
+        self._limit = limit
+        self._count = 0
+        self._spells = 0
         self.again = False
         """Whether the search starts again from its best after the last round."""
 

@@ -202,7 +202,9 @@ def read_segments(reply: Reply, prompt: str, most: int) -> list[Segment] | None:
         return None
     # Only visible characters are counted, so marks are found again in the prompt whatever happened to its white space.
     visible = [index for index, character in enumerate(prompt) if not character.isspace()]
-    copied, begin, segments = "", -1, list[Segment]()
+    copied = ""
+    begin = -1
+    segments = list[Segment]()
     for piece in _MASK.split(copy):
         if _MASK.fullmatch(piece) is None:
             copied += "".join(piece.split())

@@ -50,7 +50,9 @@ def _left_out(report: Report) -> tuple[int, int]:
 
 def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | None]]) -> str:
     """A sentence on what the judge prefers, and what would make that a verdict. `interval`: of what level, and it."""
-    gain, trust, run = report["gain"], report.get("trust"), report["run_id"]
+    gain = report["gain"]
+    trust = report.get("trust")
+    run = report["run_id"]
     said = of_left_out(report)
     if said:
         return said

@@ -43,7 +43,7 @@ def sealed_items(
     """The items that both were scored on, in the order of `examples`."""
     scored = examples[: len(before)]
     return tuple(
-        SealedItem(key, example.fields, example.target, example.group, old, new)
+        SealedItem(key=key, fields=example.fields, target=example.target, group=example.group, start=old, best=new)
         for key, example, old, new in zip(example_keys(scored), scored, before, after, strict=True)
     )
 
@@ -55,7 +55,11 @@ def items_from(listed: Sequence[Mapping[str, Any]]) -> tuple[SealedItem, ...]:
         start = _score_of(each["start"])
         best = _score_of(each["best"]) if "best" in each else start
         fields = tuple((str(name), str(text)) for name, text in each["inputs"].items())
-        found.append(SealedItem(each["key"], fields, each["target"], each["group"], start, best))
+        found.append(
+            SealedItem(
+                key=each["key"], fields=fields, target=each["target"], group=each["group"], start=start, best=best
+            )
+        )
     return tuple(found)
 
 

@@ -107,8 +107,8 @@ def scored_pairs(report: Mapping[str, Any]) -> KeptPairs:
     values = [score.value for item in items for score in (item.start, item.best) if score.judged]
     if not all(0.0 <= value <= 1.0 for value in values):
         raise ConfigError(
-            f"its verdict is by {by}, whose scores are no shares from 0 to 1 that people could give too; name another "
-            f"with --check-evaluator"
+            f"its verdict is by {by}, whose scores are not shares from 0 to 1, as people could give them too; name "
+            f"another with --check-evaluator"
         )
     seen: dict[str, int] = {}
     pairs: list[ReplyPair] = []
@@ -117,14 +117,14 @@ def scored_pairs(report: Mapping[str, Any]) -> KeptPairs:
         before, after = (score.value if score.judged else None for score in (item.start, item.best))
         pairs.append(
             ReplyPair(
-                f"{item.key}-{nth}" if nth > 1 else item.key,
-                item.group,
-                shown_input(Example(item.fields)),
-                item.target,
-                said_in(item.start.output),
-                said_in(item.best.output),
-                before,
-                after,
+                item=f"{item.key}-{nth}" if nth > 1 else item.key,
+                group=item.group,
+                input=shown_input(Example(item.fields)),
+                target=item.target,
+                start=said_in(item.start.output),
+                winner=said_in(item.best.output),
+                before=before,
+                after=after,
             )
         )
     return KeptPairs(tuple(pairs), (0.0, 1.0), METRIC)

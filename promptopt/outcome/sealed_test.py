@@ -90,7 +90,9 @@ def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Me
     unjudged = sum(not score.judged for score in scores)
     cut = sum(score.parsed and CUT in score.feedback for score in scores)
     interval = mean_interval(values, groups=[name for _, name in finite])
-    return Measured(sum(values) / len(values), interval, len(values), unreadable, cut, unjudged)
+    return Measured(
+        score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut, unjudged=unjudged
+    )
 
 
 def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:

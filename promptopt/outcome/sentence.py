@@ -19,7 +19,9 @@ Report = Mapping[str, Any]
 
 def verdict_line(report: Report) -> str:
     """The verdict as one sentence, numbers included, and a second one on which look at the test it is."""
-    start, best, gain = report["start"], report["best"], report["gain"]
+    start = report["start"]
+    best = report["best"]
+    gain = report["gain"]
     if report["status"] == "suspended":
         # One line, whatever an engine or a server has written.
         reason = normalise(str(report["reason"])).rstrip(".") if report["reason"] else "the run was stopped"

@@ -40,7 +40,7 @@ def load_result(path: str | Path) -> Result:
     try:
         return _result(cast("Table", value))
     except (KeyError, TypeError, AttributeError) as cause:
-        raise DataError(f"{str(path)!r} is no whole result (at {cause}); save it again with this version") from cause
+        raise DataError(f"{str(path)!r} is not a whole result (at {cause}); save it again with this version") from cause
 
 
 def _result(data: Table) -> Result:
@@ -83,10 +83,23 @@ def _result(data: Table) -> Result:
 
 def _gain(data: Table, look: Table | None, count: int) -> Gain:
     interval = _pair(data["ci95"])
-    units, alpha, verdict = count, ALPHA, interval
+    units = count
+    alpha = ALPHA
+    verdict = interval
     if look is not None:
-        units, alpha, verdict = look["units"], look["alpha"], _pair(look["interval"])
-    return Gain(data["mean"], interval, data["p_value"], data["test"], data.get("n", count), units, alpha, verdict)
+        units = look["units"]
+        alpha = look["alpha"]
+        verdict = _pair(look["interval"])
+    return Gain(
+        mean=data["mean"],
+        ci95=interval,
+        p_value=data["p_value"],
+        test=data["test"],
+        n=data.get("n", count),
+        units=units,
+        alpha=alpha,
+        interval=verdict,
+    )
 
 
 def _prompt(data: Table) -> Prompt:

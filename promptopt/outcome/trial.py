@@ -261,7 +261,7 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
         start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))
         run.warn(
             f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
-            f"beats the start by what the verdict is by: the {guide} does not stand for it here"
+            f"beats the start in what decides the verdict: the {guide} is a poor guide to it here"
         )
     if winner.layout != run.initial.layout:
         run.warn(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from promptopt.errors import BudgetSpent
-from promptopt.programs.handle import Asked, Record
+from promptopt.programs.handle import ProgramCall, Record
 from promptopt.protocols import Ask, AskAhead, AskEach, Batch, Line
 from promptopt.types import Reply
 
-Waiting = tuple[Record, Asked]
+Waiting = tuple[Record, ProgramCall]
 """A call, and what its cell asked so far."""
 
 

@@ -115,13 +115,13 @@ class ProgramEvaluator:
         text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
         found = self._judge.judge(cell, Reply(text))
         return Score(
-            found.value,
-            found.output,
-            found.answer,
-            found.parsed,
-            found.feedback,
-            found.probability,
-            trace if own is None else tuple(own),
+            value=found.value,
+            output=found.output,
+            answer=found.answer,
+            parsed=found.parsed,
+            feedback=found.feedback,
+            probability=found.probability,
+            trace=trace if own is None else tuple(own),
         )
 
     def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:
@@ -133,8 +133,8 @@ class ProgramEvaluator:
         if 2 * len(failed) > len(scores):
             why = " ".join(failed[0].split()).rstrip(".;")
             warn(
-                f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {why}; where that is "
-                "no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
+                f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {why}; where that "
+                "is no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
             )
 
     def _check_state(self, finished: Sequence[Finished], rules: Rules, warn: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ class ProgramStopped(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ProgramCall:
     """A call that a cell made: the request, the part it is said to use, and which equal request of the cell it is."""
 
     request: Request
@@ -58,15 +58,15 @@ class Record:
     """What a cell asked and was answered, in order."""
 
     cell: Cell
-    asked: list[Asked] = field(default_factory=list[Asked])
+    asked: list[ProgramCall] = field(default_factory=list[ProgramCall])
     replies: list[Reply] = field(default_factory=list[Reply])
     _counts: dict[Request, int] = field(default_factory=dict[Request, int])
 
-    def add(self, request: Request, part: str) -> Asked:
+    def add(self, request: Request, part: str) -> ProgramCall:
         """The next call."""
         number = self._counts.get(request, 0)
         self._counts[request] = number + 1
-        call = Asked(request, part, number)
+        call = ProgramCall(request, part, number)
         self.asked.append(call)
         return call
 

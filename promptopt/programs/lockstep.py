@@ -158,7 +158,9 @@ class _Course:
 
     def _take_turns(self) -> None:
         before: tuple[_Cohort, Batch] | None = None
-        turn, empty, whole = 0, 0, True
+        turn = 0
+        empty = 0
+        whole = True
         room = ASYNC_WINDOW if is_async(self.program) else WINDOW
         first = FIRST if len(self.cells) > room else room
         # A cohort that has nothing to ask never will again, and the other has its turn first.

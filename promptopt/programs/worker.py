@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, EvaluatorError
-from promptopt.programs.handle import Asked, ModelHandle, Output, Program, ProgramStopped, Record
+from promptopt.programs.handle import ModelHandle, Output, Program, ProgramCall, ProgramStopped, Record
 from promptopt.text import counted
 from promptopt.types import Reply, Request, Sampling, Score
 
@@ -51,7 +51,7 @@ class Worker:
     rules: Rules
     reports: SimpleQueue[Worker | None]
     result: Finished = field(init=False)
-    waiting: list[Asked] = field(default_factory=list[Asked])
+    waiting: list[ProgramCall] = field(default_factory=list[ProgramCall])
     replies: list[Reply] = field(default_factory=list[Reply])
     ended: bool = False
     gone: bool = False

@@ -2,58 +2,60 @@
 
 Laws every implementation keeps (contract suites in `promptopt.testing` check them):
 - a model's `name` names the served snapshot and where it is served, and is part of every stored key;
-- outcomes (refusal, filter, cut at length, a request that can never fit) are replies; outages (429, 5xx, time-outs) is
-  retried inside the model and, beyond its retries, raised as `BackendError` after all other replies were yielded;
+- outcomes (refusal, filter, cut at length, a request that can never fit) are replies;
+- outages (429, 5xx, time-outs) are retried inside the model. What outlives its retries is raised as `BackendError`,
+  after all other replies were yielded;
 - evaluators and tasks never see the run: they are handed an `Ask`.
 
 In order: models and what they may also be able to do; tasks; evaluators; then what takes a run, methods and selectors.
-Each optional capability is a Protocol of its own, and says who asks for it, and when.
+Each optional capability is a Protocol of its own. An object is bound when `optimize` or `evaluate` is called, before
+anything is paid for.
 
 Models (`protocols.models`):
-- `Model`: A language model: requests in, replies out as they settle.
-- `TextScorer`: A model that can also give the log-likelihood of a given text.
-- `ScoresOnly`: A model that may be unable to generate (a masked language model).
-- `ReportsAlternatives`: A model that reports the likeliest alternatives of each token that it generates.
-- `Bounded`: A model whose context is known beforehand.
-- `Tokenizer`: A model that can count its own tokens without a call that costs anything.
-- `Segmenter`: A model that can cut a text into its own tokens without a call that costs anything.
-- `Inexact`: A model that may trade exactness for speed: its replies can depend on what else it is asked.
-- `LocalAware`: A model that knows whether it runs on this machine, where tokens cost nothing.
+- `Model`: a language model: requests in, replies out as they settle. Called by the run, with what the store lacks.
+- `TextScorer`: can also give the log-likelihood of a given text. Called by the run, for evaluators of given texts.
+- `ScoresOnly`: may be unable to generate (a masked language model). Asked at binding, where the verdict needs replies.
+- `ReportsAlternatives`: reports the likeliest alternatives of each generated token. Asked at binding, by `generation`.
+- `Bounded`: knows its context beforehand. Asked at binding, together with `Tokenizer`: what cannot fit is said.
+- `Tokenizer`: counts its own tokens at no cost. Called by the run, wherever a text has a length in tokens.
+- `Segmenter`: cuts a text into its own tokens at no cost. Called by the run, for methods that edit tokens.
+- `Inexact`: may trade exactness for speed. Asked by the run's owner once the search has ended, for the exact model.
+- `LocalAware`: knows whether it runs on this machine. Asked at binding, for the price of a call.
 
 Tasks and evaluators (`protocols.tasks`):
-- `Ask`: The run's own door to the models: cached, charged, recorded. Order in is order out.
-- `AskEach`: A door that can tell the draws of equal requests apart.
-- `AskAhead`: A door that can begin a batch while another is out.
-- `Line`: Batches, one behind the other.
-- `Batch`: Requests that are asked together, on their way.
-- `Task`: Examples, the starting prompt, and how a prompt is laid out around an example.
-- `SeveralParts`: A task that may have several editable parts.
-- `BringsEvaluator`: A task that is scored by an evaluator of its own.
-- `CallsVary`: An evaluator whose cells take more calls or fewer.
-- `SeveralTasks`: A task that is several under one prompt.
-- `Forcing`: An evaluator that scores given texts: what it scores must fit into the model's context, and is never cut.
-- `Contrasting`: An evaluator that compares what is right with what is wrong: an example needs both.
-- `Reducing`: An evaluator of given texts that says how it combines their tokens.
-- `SuitsModel`: An evaluator that learns more of a cell where the model can tell it.
-- `Surrogate`: An evaluator that guides a search by something else than what its prompts are for (a loss, in nats).
-- `Judging`: An evaluator whose score is the word of a judge, a model too: no verdict without the word of people.
-- `Grading`: A judging evaluator that can say what a reply is worth, whoever wrote it.
-- `Simulating`: An evaluator that has a model play the users of chats.
-- `JudgedTask`: A task that is scored by a judge where nobody names another evaluator.
-- `Evaluator`: Gives every (prompt, example) cell a score, asking a model.
+- `Ask`: the run's own door to the models: cached, charged, recorded. Called by evaluators, while they score.
+- `AskEach`: a door that tells the draws of equal requests apart. Called by evaluators whose cells take several calls.
+- `AskAhead`: a door that can begin a batch while another is out. Called by programs of several calls.
+- `Line`: batches, one behind the other. Called by who called `AskAhead`, once a batch.
+- `Batch`: requests that are asked together, on their way. Called by who began it: first `ask`, then `replies`.
+- `Task`: examples, the starting prompt, and how a prompt is laid out around an example. Called by the run, all along.
+- `SeveralParts`: a task that may have several editable parts. Asked by the run, which turns to another after a round.
+- `BringsEvaluator`: a task that is scored by an evaluator of its own. Asked at binding, where the user names none.
+- `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
+- `SeveralTasks`: a task that is several under one prompt. Asked by methods that rank prompts by all of them.
+- `Forcing`: an evaluator of given texts, which must fit the context. Asked at binding, and by `--dry-run`.
+- `Contrasting`: an evaluator that compares what is right with what is wrong. Asked at binding, for `Run.abilities`.
+- `Reducing`: an evaluator of given texts that says how it combines their tokens. Asked for `Run.abilities`.
+- `SuitsModel`: an evaluator that learns more of a cell where the model can tell it. Asked at binding, once.
+- `Surrogate`: an evaluator that guides by something else than prompts are for (a loss). Asked at binding.
+- `Judging`: an evaluator whose score is the word of a judge. Asked at binding, and for what the verdict may say.
+- `Grading`: a judging evaluator that can score any reply. Called by `promptopt.judges`, to calibrate and to probe it.
+- `Simulating`: an evaluator that has a model play the users of chats. Asked at binding, which adds that model.
+- `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
+- `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
 
 Methods and selectors (`protocols.searches`):
-- `Optimizer`: A search: proposes prompts, has them scored, keeps the best. Straight-line code over a run.
-- `ChoosesEvaluator`: A method that searches by an evaluator of its own choice where the user names none.
-- `ChoosesLayout`: A method whose candidates may be read in any of the task's layouts.
-- `RecastsTask`: A method that needs the task in another form, which renders the start prompt byte for byte as it was.
-- `BoundsCost`: A method that knows from its settings alone what a search can take at most.
-- `SearchPlan`: What a search will do, in numbers: a frozen dataclass, part of the run's fingerprint.
-- `Planning`: An optimizer that plans its search on what it is granted, before anything is spent.
-- `BoundsCostInRoom`: A method that knows what a search can take in a given room.
-- `Selector`: Finds the best of many prompts at a bounded cost; a value that any optimizer can hold.
-- `CapsEvaluations`: A selector whose evaluations have a cap. Asked by methods that bound their own cost.
-- `Chunker`: Cuts a text into chunks; a parser can stand behind it. Called by the methods that edit phrases.
+- `Optimizer`: a search: proposes prompts, has them scored, keeps the best. Called by the run's owner, once.
+- `ChoosesEvaluator`: a method that searches by an evaluator of its own choice. Asked at binding, where none is named.
+- `ChoosesLayout`: a method whose candidates may be read in any of the task's layouts. Asked at binding.
+- `RecastsTask`: a method that needs the task in another form. Asked at binding, once, before the evaluator is bound.
+- `BoundsCost`: a method whose settings alone tell what a search can take at most. Asked by `--dry-run`.
+- `SearchPlan`: what a search will do, in numbers. Asked by the run's owner, for its identity and for `--dry-run`.
+- `Planning`: a method that plans its search on what it is granted. Asked at binding, before anything is spent.
+- `BoundsCostInRoom`: knows what a search can take in a given room. Asked by `--dry-run`, where the budget has a cap.
+- `Selector`: finds the best of many prompts at a bounded cost. Called by methods, once a round.
+- `CapsEvaluations`: a selector whose evaluations have a cap. Asked by methods that bound their own cost.
+- `Chunker`: cuts a text into chunks; a parser can stand behind it. Called by the methods that edit phrases.
 """
 
 from __future__ import annotations

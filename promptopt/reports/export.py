@@ -107,7 +107,16 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         for role, text in sent
     )
     users = tuple((part, text) for part, text in prompt.texts if shown_to(task, part))
-    return Exported(prompt, pieces, inputs, task.sampling, model, task.marks, bool(task.train[0].messages), users)
+    return Exported(
+        prompt=prompt,
+        pieces=pieces,
+        inputs=inputs,
+        sampling=task.sampling,
+        model=model,
+        marks=task.marks,
+        chat=bool(task.train[0].messages),
+        users=users,
+    )
 
 
 def format_for(path: str | Path | None, chosen: str | None) -> Format:

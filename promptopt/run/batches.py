@@ -15,7 +15,8 @@ from promptopt.types import Cell
 
 def batches(
     cells: Iterable[Cell],
-    through: tuple[Evaluator, Door],
+    evaluator: Evaluator,
+    door: Door,
     left: Callable[[], int | None],
     follow_budget: Callable[[], None],
 ) -> Iterator[list[Cell]]:
@@ -24,7 +25,6 @@ def batches(
     `follow_budget` is called before a batch that a cap made smaller, where a larger cap would give another order of
     calls. Raises BudgetSpent where nothing is left.
     """
-    evaluator, door = through
     waiting = iter(cells)
     # Taken in full and cut after it: what is affordable changes with every batch that is scored.
     while batch := list(islice(waiting, SLICE)):

@@ -193,18 +193,7 @@ def allocate(
             "(see `promptopt models list`), or cap --max-tokens instead"
         )
     cells = _afforded(budget, calls_per_cell, tokens_per_cell, usd_per_cell)
-    finalists = 4
-    if cells:
-        most = int(min(cells))
-        if most < 10:
-            raise ConfigError(
-                f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow "
-                "at least 10"
-            )
-        first = min(round(TEST_SHARE * most), PAIRS_FIRST)
-        test = min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most)))
-        finalists = 2 if most < LARGE else 4
-        dev = min(dev, max(1, round(DEV_SHARE * most / (finalists + 1))))
+    finalists, dev, test = _shares(int(min(cells)), dev, test) if cells else (4, dev, test)
     count = (finalists + 1) * dev + 2 * test
     reserve = Ledger(
         evaluations=count,
@@ -222,7 +211,24 @@ def allocate(
     )
     # A cap on calls is shared with the proposer in a proportion that only the method knows: `Room.cells` divides it.
     granted = _fewest(_afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell))
-    return Allocation(finalists, dev, test, reserve, search, total, granted)
+    return Allocation(
+        finalists=finalists, dev=dev, test=test, reserve=reserve, search=search, total=total, granted=granted
+    )
+
+
+def _shares(most: int, dev: int, test: int) -> tuple[int, int, int]:
+    """Finalists, dev and test examples, out of `most` evaluations in all. Raises ConfigError for fewer than ten."""
+    if most < 10:
+        raise ConfigError(
+            f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow at least 10"
+        )
+    first = min(round(TEST_SHARE * most), PAIRS_FIRST)
+    finalists = 2 if most < LARGE else 4
+    return (
+        finalists,
+        min(dev, max(1, round(DEV_SHARE * most / (finalists + 1)))),
+        min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most))),
+    )
 
 
 def _fewest(cells: list[float]) -> int | None:

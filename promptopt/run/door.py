@@ -316,7 +316,15 @@ class Door:
         other = () if role == "task" else HARMLESS
         spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
         through = Through(
-            role, self.models[role], self._cache, self.journal, self._claims, self._stopping, self._say, pay, spare
+            role=role,
+            model=self.models[role],
+            cache=self._cache,
+            journal=self.journal,
+            claims=self._claims,
+            stopping=self._stopping,
+            warn=self._say,
+            pay=pay,
+            spare=spare,
         )
         return Fetch(batch, through, flying)
 

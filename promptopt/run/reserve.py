@@ -39,7 +39,10 @@ class Reserve:
 
         `same`: whether the search scores by what the verdict is by, so that its calls say what the verdict's take.
         """
-        self._allocation, self._guess, self._price, self._same = allocation, writing, price, same
+        self._allocation = allocation
+        self._guess = writing
+        self._price = price
+        self._same = same
         self._reading, self._known = reading, dict[Prompt, float]()
         self._cells = self._estimated = 0.0
         self._read = self._written = 0
@@ -60,7 +63,9 @@ class Reserve:
 
         `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
         """
-        plan, total, search = self._allocation, self._allocation.total, self._allocation.search
+        plan = self._allocation
+        total = self._allocation.total
+        search = self._allocation.search
         likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
         # What is scored now has no rank yet, and may win all the same.
         contenders = dict.fromkeys([*likeliest, *scored])

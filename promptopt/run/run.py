@@ -24,6 +24,7 @@ from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.scoring import charged, drawn, numbered, varied
 from promptopt.run.shown import abilities_of, room_in, snapshot
+from promptopt.run.streams import Streams
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.run.turns import PartTurns
 from promptopt.store.journal import Journal
@@ -65,26 +66,31 @@ class Run:
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
         """
-        self.reserve, self._turns, self.seed = reserve, PartTurns(task), seed
+        self.seed = seed
+        self.initial, self.train, self.dev = task.initial, task.train, task.dev
         self.room = room_in(door.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
-        self._final_journal, self.initial = final_journal, task.initial
-        self.train, self.dev = task.train, task.dev
-        self._evaluator, self._door, self._observers = evaluator, door, tuple(observers)
+        self.reserve = reserve
         self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
-        self._rngs, self._variants = dict[str, random.Random](), dict[Prompt, Callable[[Example], Prompt]]()
+        self._evaluator, self._door = evaluator, door
+        self._observers = tuple(observers)
+        self._final_journal = final_journal
+        self._turns = PartTurns(task)
+        self._streams = Streams(seed)
+        self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         self._proposing = Proposing(door, self.warn)
         self._board = Scoreboard(task.initial, task.train, task.dev)
-        self._thread, self._warned = threading.get_ident(), dict[str, None]()
+        self._thread = threading.get_ident()
+        self._warned: dict[str, None] = {}
         self._phase, self._begun = "search", time.monotonic()
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0
-        """The repetition of the final phase: a new draw where the task model samples, so that luck counts once only
-        and where the final phase measures by something else than the search, what tells its scores apart."""
+        """The repetition of the final phase. A new draw where the task model samples, so that luck counts only once;
+        it also tells the final scores apart where the search went by something else."""
 
     @property
     def task(self) -> Task:
@@ -190,10 +196,7 @@ class Run:
 
     def rng(self, stream: str) -> random.Random:
         """One generator for each named stream of the run's seed: a new draw in one place moves no other."""
-        if stream not in self._rngs:
-            # A text as seed is hashed by sha512, unlike by `hash`: the same numbers in every process.
-            self._rngs[stream] = random.Random(f"{self.seed}/{stream}")
-        return self._rngs[stream]
+        return self._streams.rng(stream)
 
     def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
         """Record a round: everything that was compared, what goes on, and what else a user may watch."""
@@ -225,10 +228,7 @@ class Run:
         return role in self._door.models
 
     def pieces(self, text: str) -> list[str]:
-        """`text` in pieces which joined give it back: the task model's own tokens, or words where it shows none.
-
-        The user is told where words stand in for tokens.
-        """
+        """`text` in pieces which joined give it back: the model's own tokens, or words, which the user is told."""
         return pieces(self._door.models["task"], text, self.warn)
 
     def crowded(self, prompt: Prompt) -> str | None:
@@ -324,7 +324,7 @@ class Run:
         self._check_thread()
         if self.reserve is not None:
             self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
-        for batch in batches(cells, (self._evaluator, self._door), self.evaluations_left, self.follow_budget):
+        for batch in batches(cells, self._evaluator, self._door, self.evaluations_left, self.follow_budget):
             self._score(batch)
 
     def _score(self, cells: Sequence[Cell]) -> None:
@@ -343,7 +343,7 @@ class Run:
             self.warn(unread)
 
     def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
-        return charged(self._evaluator, varied(cells, self._variants), (ask, self._door), self.reserve, calls)
+        return charged(self._evaluator, varied(cells, self._variants), ask, self._door, self.reserve, calls)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

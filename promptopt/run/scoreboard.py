@@ -35,7 +35,9 @@ class Scoreboard:
 
     def __init__(self, initial: Prompt, train: Sequence[Example], dev: Sequence[Example]) -> None:
         """The start is known from the first."""
-        self.initial, self.train, self.dev = initial, tuple(train), tuple(dev)
+        self.initial = initial
+        self.train = tuple(train)
+        self.dev = tuple(dev)
         self._cells: dict[Prompt, dict[str, Score]] = {}
         self._lineage: dict[Prompt, Proposal] = {initial: Proposal(initial, operator="start")}
         self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}

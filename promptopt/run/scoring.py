@@ -47,16 +47,16 @@ def drawn(requests: Sequence[Request], door: Door, left: int | None) -> list[Rep
 def charged(
     evaluator: Evaluator,
     cells: Sequence[Cell],
-    through: tuple[Ask, Door],
+    ask: Ask,
+    door: Door,
     reserve: Reserve | None,
     calls: Callable[[], int],
 ) -> list[Score]:
-    """The scores of the cells. `through`: what the evaluator asks, and the door that stands behind it.
+    """The scores of the cells. `ask`: what the evaluator asks, and `door`: what stands behind it.
 
     `calls`: what tells of how many calls the evaluations are charged, once they were made. Where a limit cuts the
     batch, the cells that were scored before are charged, and CutShort passes through.
     """
-    ask, door = through
     per_cell = evaluator.calls_per_cell
     paid, spent = door.paid.calls, door.spent
     try:

@@ -40,4 +40,13 @@ def snapshot(phase: str, steps: Sequence[StepDone], start: Estimate, door: Door,
         pool = {estimate.prompt: estimate for estimate in steps[-1].pool}
         best = next((pool[prompt] for prompt in steps[-1].kept if prompt in pool), None)
     known = start if start.count else None
-    return Snapshot(phase, len(steps), best, known, door.spent, door.paid, door.limits, seconds)
+    return Snapshot(
+        phase=phase,
+        step=len(steps),
+        best=best,
+        start=known,
+        spent=door.spent,
+        paid=door.paid,
+        limits=door.limits,
+        seconds=seconds,
+    )

@@ -29,7 +29,9 @@ class Claims:
 
     def __init__(self, engine: sql.Engine, where: str, run_id: str) -> None:
         """`run_id`: a run that this process holds."""
-        self._engine, self._where, self._run = engine, where, run_id
+        self._engine = engine
+        self._where = where
+        self._run = run_id
 
     def turns(
         self, keys: Sequence[bytes], stored: Callable[[Sequence[bytes]], Collection[bytes]], look: Callable[[], None]

@@ -20,7 +20,9 @@ class Journal:
 
     def __init__(self, engine: sql.Engine, where: str, run_id: str, *, afresh: bool = False) -> None:
         """`afresh` forgets what earlier executions recorded: for the final phase, which follows the budget."""
-        self._engine, self._where, self.run_id = engine, where, run_id
+        self._engine = engine
+        self._where = where
+        self.run_id = run_id
         if afresh:
             with sentences(where), engine.begin() as connection:
                 connection.execute(FORGET, {"run": run_id})

@@ -165,16 +165,18 @@ class Store:
             with self.engine.connect() as connection:
                 row = connection.execute(ONE, {"id": run_id}).mappings().one()
             return RunRecord(
-                run_id,
-                str(row["status"]),
-                _object(row["config"]),
-                _object(row["fingerprint"]),
-                None if row["result"] is None else _object(row["result"]),
-                float(row["created"]),
-                float(row["updated"]),
+                id=run_id,
+                status=str(row["status"]),
+                config=_object(row["config"]),
+                fingerprint=_object(row["fingerprint"]),
+                result=None if row["result"] is None else _object(row["result"]),
+                created=float(row["created"]),
+                updated=float(row["updated"]),
             )
         except (SQLAlchemyError, TypeError, ValueError, RecursionError):
-            return RunRecord(run_id, DAMAGED, {}, {}, None, 0.0, 0.0)
+            return RunRecord(
+                id=run_id, status=DAMAGED, config={}, fingerprint={}, result=None, created=0.0, updated=0.0
+            )
 
     def delete(self, run_id: str) -> None:
         """Forget a run and its journal; its calls stay until `collect` finds that nobody needs them."""

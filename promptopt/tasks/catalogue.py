@@ -41,7 +41,7 @@ def load_task(
         path.exists()
     except OSError as cause:
         raise ConfigError(
-            f"{shorten(name, 60)!r} is no name of a task or a file ({cause.strerror}); name one of both"
+            f"{shorten(name, 60)!r} is not the name of a task or a file ({cause.strerror}); name one of them"
         ) from cause
     if path.suffix == ".toml":
         return load_task_file(path, data=data, splits=splits, trust=trust, own_user=own_user)

@@ -62,7 +62,7 @@ def _schema(path: Path, given: object) -> object:
         why = cause.strerror
         raise DataError(f"{path}: the output_schema {source} cannot be read: {why}; check the path") from cause
     except (ValueError, RecursionError) as cause:
-        raise DataError(f"{path}: the output_schema {source} is no JSON ({cause}); write a JSON Schema") from cause
+        raise DataError(f"{path}: the output_schema {source} is not JSON ({cause}); write a JSON Schema") from cause
     if not isinstance(found, dict):
-        raise DataError(f"{path}: the output_schema {source} is no JSON object; write a JSON Schema")
+        raise DataError(f"{path}: the output_schema {source} is not a JSON object; write a JSON Schema")
     return cast("dict[str, Any]", found)

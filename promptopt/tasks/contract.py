@@ -39,7 +39,9 @@ class Contract:
     ) -> str | None:
         """The first clause that `prompt` breaks, in a few words, or None. Tokens are counted last, they cost most."""
         editables = (editable,) if isinstance(editable, str) else editable
-        start, given, own = dict(initial.texts), dict(prompt.texts), dict(self.parts)
+        start = dict(initial.texts)
+        given = dict(prompt.texts)
+        own = dict(self.parts)
         for part in editables:
             text, before = given.get(part, ""), start.get(part, "")
             clauses = own.get(part, self)

@@ -85,7 +85,7 @@ def _unpacked(given: object, where: str) -> object:
     try:
         return cast("object", json.loads(given))
     except (ValueError, RecursionError) as cause:
-        raise DataError(f"{where}: the demands {shorten(given, 60)!r} are no JSON ({cause}); mend the cell") from cause
+        raise DataError(f"{where}: the demands {shorten(given, 60)!r} are not JSON ({cause}); mend the cell") from cause
 
 
 def _demand(entry: object, where: str) -> Demand:
@@ -104,7 +104,9 @@ def _demand(entry: object, where: str) -> Demand:
     kind = kinds[0]
     if "with" in table and kind != "calls":
         raise DataError(f"{where}: with stands beside calls, and this demand is {kind}; remove it")
-    weight, critical, name = table.get("weight", 1), table.get("critical", False), table.get("name", "")
+    weight = table.get("weight", 1)
+    critical = table.get("critical", False)
+    name = table.get("name", "")
     if not _is_number(weight) or not 0.0 <= float(cast("float", weight)) <= 1e9:
         raise DataError(f"{where}: weight is {_shown(weight)}; give a number of 0 or more")
     if not isinstance(critical, bool):

@@ -185,9 +185,16 @@ def _from_solutions(targets: Sequence[str], field: str) -> _Guess | None:
                 f"target_after = {quoted(mark)}   # the answer is what follows",
                 f'solution = {{ end = "The answer is {{target}}{stop}"{steps} }}   # what demonstrations may show',
             )
-            return _Guess(f"Every target is a worked solution with a number behind {mark!r}.", "number", "number", 512,
-                          f"Work out the answer to the {field}.",
-                          "End with a last line that says: The answer is <number>.", (), data)  # fmt: skip
+            return _Guess(
+                why=f"Every target is a worked solution with a number behind {mark!r}.",
+                metric="number",
+                answer="number",
+                max_tokens=512,
+                instruction=f"Work out the answer to the {field}.",
+                answer_format="End with a last line that says: The answer is <number>.",
+                labels=(),
+                data=data,
+            )
     return None
 
 
@@ -197,25 +204,60 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     # Each label three times on average: fewer repeats are answers that happen to be equal.
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
     if all(map(_is_object, counts)):
-        return _Guess("Every target is a JSON object: scored by the fields that are right.", "json", "text", 512,
-                      f"Answer the {field}.", "Answer with a JSON object.")  # fmt: skip
+        return _Guess(
+            why="Every target is a JSON object: scored by the fields that are right.",
+            metric="json",
+            answer="text",
+            max_tokens=512,
+            instruction=f"Answer the {field}.",
+            answer_format="Answer with a JSON object.",
+        )
     if letters and len(counts) > 1:
-        return _Guess("Every target is an option letter.", "choice", "choice", 64, f"Answer the {field}.",
-                      "Answer with the letter of the right option in brackets, such as (A).")  # fmt: skip
+        return _Guess(
+            why="Every target is an option letter.",
+            metric="choice",
+            answer="choice",
+            max_tokens=64,
+            instruction=f"Answer the {field}.",
+            answer_format="Answer with the letter of the right option in brackets, such as (A).",
+        )
     # Ten numbers or fewer that come again and again are ratings: labels, and not results.
     if all(is_number(target) for target in counts) and not (few and len(counts) <= 10):
         why = "Every target is a number." if not decimal_comma(targets) else _COMMA
-        return _Guess(why, "number", "number", 256, f"Work out the answer to the {field}.",
-                      "End with a last line that says: The answer is <number>.")  # fmt: skip
+        return _Guess(
+            why=why,
+            metric="number",
+            answer="number",
+            max_tokens=256,
+            instruction=f"Work out the answer to the {field}.",
+            answer_format="End with a last line that says: The answer is <number>.",
+        )
     if few:
         return _from_labels(counts, field, lines=lines)
+    return _from_texts(counts, field)
+
+
+def _from_texts(targets: Counter[str], field: str) -> _Guess:
+    """Texts of many kinds: equal where they are short, else compared by their words."""
     # Two tokens for three characters of the longest target: scripts of many tokens a letter fit too.
-    tokens = min(512, max(16, 2 * max(map(len, counts)) // 3))
-    if median(len(target.split()) for target in targets) <= 5:
-        return _Guess("The targets are short texts: an answer is right if it is the same but for spaces.",
-                      "exact", "line", tokens, f"Answer the {field}.", "Answer on one line.")  # fmt: skip
-    return _Guess("The targets are long texts: scored by the words they share with the answer (f1).",
-                  "f1", "text", tokens, f"Answer the {field}.", "Answer briefly.")  # fmt: skip
+    tokens = min(512, max(16, 2 * max(map(len, targets)) // 3))
+    if median(len(target.split()) for target in targets.elements()) <= 5:
+        return _Guess(
+            why="The targets are short texts: an answer is right if it is the same but for spaces.",
+            metric="exact",
+            answer="line",
+            max_tokens=tokens,
+            instruction=f"Answer the {field}.",
+            answer_format="Answer on one line.",
+        )
+    return _Guess(
+        why="The targets are long texts: scored by the words they share with the answer (f1).",
+        metric="f1",
+        answer="text",
+        max_tokens=tokens,
+        instruction=f"Answer the {field}.",
+        answer_format="Answer briefly.",
+    )
 
 
 def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Guess:
@@ -244,8 +286,16 @@ def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Gues
     longest = max(map(len, labels))
     # A label without a letter or digit cannot be looked for in a longer reply.
     whole = lines or not all(any(character.isalnum() for character in label) for label in labels)
-    return _Guess(why, "exact", "line" if whole else "label", 8 + longest // 3, f"Classify the {field}.",
-                  f"Answer with one of: {', '.join(labels)}.", labels, data)  # fmt: skip
+    return _Guess(
+        why=why,
+        metric="exact",
+        answer="line" if whole else "label",
+        max_tokens=8 + longest // 3,
+        instruction=f"Classify the {field}.",
+        answer_format=f"Answer with one of: {', '.join(labels)}.",
+        labels=labels,
+        data=data,
+    )
 
 
 def _spelling(label: str, comma: bool) -> str:

@@ -114,7 +114,9 @@ def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
         # Only a field that the prompt lacks can be meant: other braces may be part of what it says.
         near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.6)
         if near:
-            raise ConfigError(f"the prompt has {{{name}}}, which is no field of the data; did you mean {{{near[0]}}}?")
+            raise ConfigError(
+                f"the prompt has {{{name}}}, which is not a field of the data; did you mean {{{near[0]}}}?"
+            )
         if not pattern.slots and name.lower() in _INPUT_NAMES:
             raise ConfigError(f"the prompt has {{{name}}}, but the input of this task is {shown}; write that instead")
     if pattern.slots and missing:

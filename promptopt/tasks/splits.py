@@ -100,7 +100,10 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
     """
     first: dict[tuple[str, ...], Example] = {}
     near: set[tuple[str, ...]] = set()
-    repeats, joined, alike, conflicts = 0, 0, 0, list[Example]()
+    repeats = 0
+    joined = 0
+    alike = 0
+    conflicts = list[Example]()
     for example in examples:
         key, fold = _keys(example)
         # Nearly equal to another one, and equal to none: a copy with another full stop.
@@ -145,13 +148,13 @@ def check_disjoint(train: Sequence[Example], dev: Sequence[Example], test: Seque
             other = next((there for key in _keys(example) if (there := seen.setdefault(key, name)) != name), name)
             if other != name:
                 raise DataError(
-                    f"the same input stands in {other} and in {name}: {_clip(example.fields[0][1])}; remove it from "
+                    f"the same input is in both {other} and {name}: {_clip(example.fields[0][1])}; remove it from "
                     f"one of them, or give all examples as one set and let it be split"
                 )
             other = groups.setdefault(example.group, name) if example.group else name
             if other != name:
                 raise DataError(
-                    f"examples of the group {_clip(example.group)} stand in {other} and in {name}; move them into "
+                    f"examples of the group {_clip(example.group)} are in both {other} and {name}; move them into "
                     f"one of them, or give all examples as one set and let it be split"
                 )
 

@@ -95,17 +95,17 @@ class Source:
         given = self.input if isinstance(self.input, Mapping) else {name: name for name in names_of(self.input)}
         solution = {"column": self.solution} if isinstance(self.solution, str) else self.solution
         return ColumnRoles(
-            tuple((name, names_of(column)) for name, column in given.items()),
-            self.target,
-            self.classes,
-            self.target_after,
-            names_of(self.rejected),
-            self.options,
-            None if solution is None else Solution(**solution),
-            tuple(self.drop),
-            self.group,
-            self.slice,
-            self.demands,
+            inputs=tuple((name, names_of(column)) for name, column in given.items()),
+            target=self.target,
+            classes=self.classes,
+            target_after=self.target_after,
+            rejected=names_of(self.rejected),
+            options=self.options,
+            solution=None if solution is None else Solution(**solution),
+            drop=tuple(self.drop),
+            group=self.group,
+            slice=self.slice,
+            demands=self.demands,
         )
 
 

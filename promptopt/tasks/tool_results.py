@@ -139,7 +139,7 @@ def _unpacked(text: str, noun: str, where: str) -> object:
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError) as cause:
-        raise DataError(f"{where}: the {noun} {shorten(text, 60)!r} are no JSON ({cause}); mend them") from cause
+        raise DataError(f"{where}: {shorten(text, 60)!r} is not JSON ({cause}); mend the {noun}") from cause
 
 
 def _shown(value: object) -> str:

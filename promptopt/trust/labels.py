@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class HumanLabels:
     """The words of people by item, each person's once. `blank`: rows without one. `people`: those who labelled."""
 
     by_item: Mapping[str, tuple[Side, ...]]
@@ -76,7 +76,7 @@ class _SoFar:
 
 def read_labels(
     rows: Iterable[tuple[str, Mapping[str, Any]]], winner_first: Mapping[str, bool], scale: tuple[float, float] | None
-) -> Labels:
+) -> HumanLabels:
     """The labels in `rows`, each with where it stands (`sheet.csv, row 3`).
 
     `winner_first`: by item, whether reply A is the winner's. `scale`: of scores, where there are some. A row holds
@@ -111,7 +111,7 @@ def read_labels(
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
-    return Labels(by_item, read.blank, tuple(people), kind)
+    return HumanLabels(by_item, read.blank, tuple(people), kind)
 
 
 def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:

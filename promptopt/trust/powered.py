@@ -101,7 +101,9 @@ def powered_gain(
     free = _units((group, 0.0, value) for value, group in others)
     moved = sum(abs(item.people) > ROUNDING for item in labelled)
     if len(labelled) < least or moved < differing or len(free) < 2 or len(units) < 2:
-        return Powered(_people_alone(labelled, alpha), "labels", len(labelled), 0, 0.0, 1.0)
+        return Powered(
+            gain=_people_alone(labelled, alpha), basis="labels", labelled=len(labelled), judged=0, weight=0.0, worth=1.0
+        )
     weight = _weight(units, free)
     shared = _mean(free, 0.0, 1.0) - _mean(units, 0.0, 1.0)
     mean = _mean(units, 1.0, 0.0) + weight * shared
@@ -109,7 +111,9 @@ def powered_gain(
     gain = _tested(mean, error, len(units), len(labelled), alpha)
     share = len(free) / (len(units) + len(free))
     worth = 1.0 / max(ROUNDING, 1.0 - _correlation(units) ** 2 * share) if weight else 1.0
-    return Powered(gain, "labels + judge", len(labelled), len(others), weight, worth)
+    return Powered(
+        gain=gain, basis="labels + judge", labelled=len(labelled), judged=len(others), weight=weight, worth=worth
+    )
 
 
 def _people_alone(labelled: Sequence[Item], alpha: float) -> Gain:
@@ -133,7 +137,9 @@ def _tested(mean: float, error: float, units: int, count: int, alpha: float) -> 
     # Without any spread: certain where there is a gain at all.
     p_value = 2.0 * float(t.sf(abs(mean) / error, freedom)) if error > 0.0 else float(abs(mean) < ROUNDING)
     ends = (mean - first, mean + first), (mean - shown, mean + shown)
-    return Gain(mean, ends[0], p_value, TEST, count, units, alpha, ends[1])
+    return Gain(
+        mean=mean, ci95=ends[0], p_value=p_value, test=TEST, n=count, units=units, alpha=alpha, interval=ends[1]
+    )
 
 
 def _units(items: Iterable[tuple[str, float, float]]) -> list[_Unit]:

@@ -105,7 +105,15 @@ def found_in(probe: Probe, values: Sequence[float | None], plain: Sequence[float
     pairs = [(one, other) for one, other in zip(values, plain, strict=True) if one is not None and other is not None]
     unread = len(values) - len(pairs)
     mean, beside = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
-    return ProbeResult(probe.name, probe.said, probe.expected, len(pairs), unread, mean, beside)
+    return ProbeResult(
+        name=probe.name,
+        said=probe.said,
+        expected=probe.expected,
+        count=len(pairs),
+        unread=unread,
+        mean=mean,
+        plain=beside,
+    )
 
 
 def all_passed(found: Sequence[Mapping[str, Any]]) -> bool:

@@ -64,7 +64,7 @@ def test_several_runs_and_saved_results_stand_side_by_side(
         (["nope"], "begins with 'nope'"),
         ([""], "which run?"),
         (["missing.json"], "cannot be read"),
-        (["empty.json"], "no whole result"),
+        (["empty.json"], "not a whole result"),
     ],
 )
 def test_what_is_no_run_is_said_in_a_sentence(arguments: list[str], said: str, invoke: Invoke, workplace: Path) -> None:

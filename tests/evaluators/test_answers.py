@@ -153,7 +153,7 @@ def test_a_pattern_gives_its_first_group() -> None:
 
 
 def test_what_cannot_be_a_reader_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         resolve("regex:(")
     with pytest.raises(UnknownName, match="did you mean 'number'"):
         resolve("nubmer")

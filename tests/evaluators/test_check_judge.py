@@ -71,7 +71,7 @@ def test_a_prompt_that_pleases_one_judge_alone_is_not_chosen(tmp_path: Path) -> 
     assert alone.best.prompt["instruction"] == FLATTERY
     checked = searched(tmp_path / "s.db", vain(), stern())
     assert checked.best.prompt == checked.start.prompt
-    assert any("no finalist beats the start by what the verdict is by" in said for said in checked.warnings)
+    assert any("no finalist beats the start in what decides the verdict" in said for said in checked.warnings)
 
 
 def test_the_search_asks_the_judge_alone_and_the_end_the_check_judge_alone(tmp_path: Path) -> None:

@@ -249,8 +249,9 @@ def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
     assert told(2) == []
     [line] = told(3)
     assert line == (
-        "on 3 of the first 4 cells, which are worth 0, the program failed: it raised ValueError: no plan. Expected: a plan; "
-        "where that is no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
+        "on 3 of the first 4 cells, which are worth 0, the program failed: it raised ValueError: no plan. Expected: a "
+        "plan; where that is no fault of the prompt, stop here, and mend the program on one example before a search is "
+        "paid for"
     )
 
 

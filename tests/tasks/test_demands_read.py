@@ -59,7 +59,7 @@ def chats(where: Path, *, turns: str = "last", more: str = "", **row: Any) -> Pa
         ([{"says": "f", "name": "a\nb"}], "name is"),
         ([["x"]], "is \\['x'\\]; write a table"),
         (7, "is 7; write a table"),
-        ('[{"says": "x"]', "are no JSON"),
+        ('[{"says": "x"]', "are not JSON"),
         (["x"] * 201, "201 demands on one reply"),
     ],
 )

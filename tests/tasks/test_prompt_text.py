@@ -53,7 +53,7 @@ def test_the_start_prompt_is_rendered_exactly_as_written(head: str, tail: str, v
     [
         ("", "the prompt is empty"),
         (" \n ", "the prompt is empty"),
-        ("Classify.\n{txt}", r"\{txt\}, which is no field of the data; did you mean \{text\}\?"),
+        ("Classify.\n{txt}", r"\{txt\}, which is not a field of the data; did you mean \{text\}\?"),
         ("Classify.\n{Text}", r"did you mean \{text\}\?"),
         ("Classify: {input}", r"has \{input\}, but the input of this task is \{text\}"),
         ("{demos}{text}", r"has \{demos\} and no instruction before its slots"),

@@ -94,7 +94,7 @@ def test_too_few_examples_are_an_error(pool: Pool, wanted: Splits, message: str)
 
 
 def test_one_input_in_two_splits_is_refused() -> None:
-    with pytest.raises(DataError, match="the same input stands in train and in test: 'row  0'"):
+    with pytest.raises(DataError, match="the same input is in both train and test: 'row  0'"):
         check_disjoint(ROWS[:3], ROWS[3:5], [Example.of("no", text="row  0")])
 
 
@@ -139,7 +139,7 @@ def test_rejected_outputs_and_solutions_keep_no_input_in_two_splits(rows: list[E
 
 def test_other_rejected_outputs_do_not_make_another_input() -> None:
     one, two = Example.of("t", (), ["x"], text="a"), Example.of("t", (), ["y"], "Because.", text="a")
-    with pytest.raises(DataError, match="the same input stands in train and in test"):
+    with pytest.raises(DataError, match="the same input is in both train and test"):
         check_disjoint([one], [], [two])
 
 
@@ -206,7 +206,7 @@ def test_what_a_groups_end_leaves_out_is_said() -> None:
 
 
 def test_fixed_splits_that_share_a_group_are_refused() -> None:
-    with pytest.raises(DataError, match="group 'user 1' stand in train and in test"):
+    with pytest.raises(DataError, match="group 'user 1' are in both train and test"):
         check_disjoint([grouped(1, "user 1")], [], [grouped(2, "user 1")])
 
 

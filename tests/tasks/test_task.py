@@ -148,7 +148,7 @@ def test_what_does_not_fit_together_is_refused(
 
 def test_overlapping_fixed_splits_are_refused() -> None:
     task = make()
-    with pytest.raises(DataError, match="the same input stands in train and in test"):
+    with pytest.raises(DataError, match="the same input is in both train and test"):
         replace(task, test=(*task.test, task.train[0]))
     fixed = replace(task, pool=None)
     with pytest.raises(DataError, match="made with fixed splits"):

@@ -280,13 +280,13 @@ def test_a_task_file_says_that_demonstrations_are_turns(tmp_path: Path, said: st
         (MINIMAL + '[contract]\nmust_contain = ["label"]', r"breaks the contract \(does not contain 'label'\)"),
         (MINIMAL.replace('file = "rows.csv"', 'generator = "no.such:thing"'), "no generator is named 'no.such:thing'"),
         ("labels = [", "is not valid TOML"),
-        (MINIMAL + 'options = "("', r"mine\.toml: \[data\] '\(' is no regular expression"),
+        (MINIMAL + 'options = "("', r"mine\.toml: \[data\] '\(' is not a regular expression"),
         (MINIMAL + 'options = "x"\nrejected = "text"', r"mine\.toml: \[data\] both rejected and options say"),
         (MINIMAL + "rejected = 3", r"\[data\] rejected is 3, expected texts"),
         (MINIMAL + 'rejected = "worse"', "no column is named 'worse'"),
         (MINIMAL + 'solution = ["a"]', r"\[data\] solution is \['a'\], expected texts"),
         (MINIMAL + "solution = { ends = 'x' }", "no solution key is named 'ends'; did you mean 'end'"),
-        (MINIMAL + "solution.without = '['", r"'\[' is no regular expression"),
+        (MINIMAL + "solution.without = '['", r"'\[' is not a regular expression"),
     ],
 )
 def test_mistakes_in_a_task_file_are_named(tmp_path: Path, text: str, message: str) -> None:

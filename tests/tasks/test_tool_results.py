@@ -67,14 +67,14 @@ def test_what_fills_a_slot_is_never_read_for_slots(value: str) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (["find_order"], "here, tool 1: the tool 'find_order' are no JSON"),
+        (["find_order"], "here, tool 1: 'find_order' is not JSON"),
         ([{}], "write a table with a name"),
         ([{"name": "two words"}], "write a table with a name"),
         ([{"name": 3}], "write a table with a name"),
         ([{"name": "a", "parameters": []}], "parameters of a is"),
         ([{"name": "a", "parameters": {"properties": []}}], "parameters of a is"),
         ([FIND, FIND], "two tools are named 'find_order'"),
-        ("nonsense", "no JSON"),
+        ("nonsense", "not JSON"),
         (7, "tools is 7"),
     ],
 )
@@ -97,7 +97,7 @@ def test_what_is_no_tool_is_refused_in_a_sentence(given: object, why: str) -> No
         ([{"calls": "find_order", "with": {"ordr": 1}, "gives": "x"}], "no argument of find_order is named 'ordr'"),
         ([{"calls": "find_order", "with": "H1", "gives": "x"}], "with is 'H1'"),
         ([{"calls": ["ask"], "gives": "x"}], "calls is"),
-        ("[", "no JSON"),
+        ("[", "not JSON"),
         ([{"calls": "ask", "gives": "x"}] * 1001, "1,001 results"),
     ],
 )

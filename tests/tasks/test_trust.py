@@ -151,7 +151,7 @@ def test_a_file_in_the_data_home_must_have_the_checksum_that_is_given(tmp_path: 
         (f"metric = 3\n{HEAD}{FILE}", "metric is 3, expected a text"),
         (f'name = "a\\u001b[2J"\n{HEAD}{FILE}', "name is .*, expected a name of one line"),
         (f'name = "../x\\n"\n{HEAD}{FILE}', "name is .*, expected a name of one line"),
-        (f'answer = "regex:("\n{HEAD}{FILE}', r"answer is 'regex:\('.* no regular expression"),
+        (f'answer = "regex:("\n{HEAD}{FILE}', r"answer is 'regex:\('.* not a regular expression"),
         (f'metric = "exacto"\n{HEAD}{FILE}', r"mailed\.toml: no metric is named 'exacto'"),
         (f'{HEAD}{FILE}[parts]\ndemos = "x"', "parts.demos has the name of something else"),
         (f'{HEAD}{FILE}[parts]\ninstruction = "x"', "parts.instruction has the name of something else"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from promptopt.errors import BackendError, ConfigError, RequestRefused
-from promptopt.models.actors.worker import Answer, Asked, Facts, Job, ModelFailure, Named, Settled
+from promptopt.models.actors.worker import Answer, AnyRequest, Facts, Job, ModelFailure, Named, Settled
 from promptopt.models.prefixes import PrefixQueue
 from promptopt.text import counted
 from promptopt.types import Content
@@ -108,7 +108,7 @@ class Fleet:
         return self._call(0, "pieces", named, text)
 
     def ask(
-        self, named: Named, requests: Sequence[Asked], stopping: Callable[[], bool]
+        self, named: Named, requests: Sequence[AnyRequest], stopping: Callable[[], bool]
     ) -> Iterator[tuple[int, Answer]]:
         """Yield `(index, answer)` as answers settle, under the laws of `Model.generate`."""
         return _Asking(self._post, named, requests, stopping).answers()
@@ -128,8 +128,11 @@ class Fleet:
 class _Asking:
     """One batch of requests on its way through the workers."""
 
-    def __init__(self, post: Post, named: Named, requests: Sequence[Asked], stopping: Callable[[], bool]) -> None:
-        self._post, self._named, self._requests, self._stopping = post, named, requests, stopping
+    def __init__(self, post: Post, named: Named, requests: Sequence[AnyRequest], stopping: Callable[[], bool]) -> None:
+        self._post = post
+        self._named = named
+        self._requests = requests
+        self._stopping = stopping
         self._queue = PrefixQueue(requests)
         self._idle = list(range(post.workers))
         self._prefixes: dict[int, Content] = {}

@@ -33,7 +33,7 @@ PATIENCE_S = 0.25
 DESERTED_S = 60.0
 """Seconds without a `take` after which nobody is taken to wait for a batch: whoever asked has died."""
 
-Asked = Request | ScoreRequest
+AnyRequest = Request | ScoreRequest
 Answer = Reply | Likelihoods
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Job:
     """A batch of requests of one kind."""
 
     model: Named
-    requests: tuple[Asked, ...]
+    requests: tuple[AnyRequest, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,9 @@ class Worker:
             batch.settled.put(None)
 
 
-def _answers(model: Model, requests: Sequence[Asked], stopping: Callable[[], bool]) -> Iterator[tuple[int, Answer]]:
+def _answers(
+    model: Model, requests: Sequence[AnyRequest], stopping: Callable[[], bool]
+) -> Iterator[tuple[int, Answer]]:
     if requests and isinstance(requests[0], ScoreRequest):
         assert isinstance(model, TextScorer)
         yield from model.score([each for each in requests if isinstance(each, ScoreRequest)], stopping)

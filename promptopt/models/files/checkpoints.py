@@ -72,7 +72,8 @@ def find_checkpoint(spec: str) -> Checkpoint:
         return Checkpoint(path.resolve().name, path, None, _fingerprint(spec, path))
     if not _HUB_NAME.fullmatch(spec):
         raise ConfigError(
-            f"there is no model 'hf/{spec}': {spec!r} is no folder and no GGUF file on this machine; check its path."
+            f"there is no model 'hf/{spec}': {spec!r} is neither a folder nor a GGUF file on this machine; check its "
+            "path."
         )
     folder = _from_hub(spec)
     return Checkpoint(spec, folder, None, _fingerprint(spec, folder))

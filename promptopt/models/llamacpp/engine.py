@@ -36,7 +36,9 @@ class LlamaCppEngine:
 
     def __init__(self, settings: ServerSettings, states: PrefixStates, number: int) -> None:
         """Takes seconds. `number` tells the engines of one model apart. Raises BackendError when it does not load."""
-        self._settings, self._states, self._number = settings, states, number
+        self._settings = settings
+        self._states = states
+        self._number = number
         self.server = LlamaServer(settings, states.folder)
         self._generation_prompt = lru_cache(maxsize=256)(self._find_generation_prompt)
         self._tails = TokenMemory()

@@ -29,7 +29,10 @@ def in_lanes(
     lanes = min(lanes, len(requests))
     if not lanes:
         return
-    queue, failure, given_up, stopped = PrefixQueue(requests), None, threading.Event(), False
+    queue = PrefixQueue(requests)
+    failure = None
+    given_up = threading.Event()
+    stopped = False
     holding: dict[int, Content] = {}
     running: dict[Future[AnswerT], tuple[int, int]] = {}
     pool = ThreadPoolExecutor(lanes, thread_name_prefix="llamacpp")

@@ -60,7 +60,9 @@ class LlamaCpp:
         _check_gguf(path)
         called = path.stem if name is None else name
         # llama.cpp makes a context a multiple of 256 in any case: what is said to fit has to be what it takes.
-        self.path, self.mode, self.context = path, mode, -(-context // 256) * 256
+        self.path = path
+        self.mode = mode
+        self.context = -(-context // 256) * 256
         attention = "plain" if mode == "exact" else "flash"
         self.name = f"llamacpp/{called}@{sha256_of_parts(path)[:12]}:{mode}:{self.context}:{attention}:{version}"
         self._called = called

@@ -44,7 +44,11 @@ class GrowingReply:
 
     def restart(self) -> None:
         """Forget what was drawn in a batch that did not fit into memory."""
-        self.written, self.drawn, self.reported, self.text, self.finish = [], 0, [], "", None
+        self.written = []
+        self.drawn = 0
+        self.reported = []
+        self.text = ""
+        self.finish = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class Decoder:
 
     def __init__(self, forward: Forward, tokens: ChatTokens, tokenizer: Any, ends: Collection[int]) -> None:
         """`ends`: the tokens that end a reply."""
-        self._forward, self._tokens, self._tokenizer, self._ends = forward, tokens, tokenizer, frozenset(ends)
+        self._forward = forward
+        self._tokens = tokens
+        self._tokenizer = tokenizer
+        self._ends = frozenset(ends)
         self._torch = require("torch")
 
     def generate(self, requests: Sequence[Request], stopping: Callable[[], bool]) -> Iterator[tuple[int, Reply]]:

@@ -65,7 +65,10 @@ class Forward:
 
         `ahead`: how many batches should be under way while the next one is prepared.
         """
-        self.model, self.device, self.context, self._causal = model, device, context, causal
+        self.model = model
+        self.device = device
+        self.context = context
+        self._causal = causal
         self._torch = require("torch")
         self.dtype, self.ahead = dtype, 1 if device.startswith("cuda") else 0
         self.room = BatchMemory(model.config, device, self._torch.finfo(floats(dtype)).bits // 8)

@@ -45,7 +45,9 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
         before, found, after = _text(request.content).partition(mask_text)
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
         if mask_text in after:
-            before, found, after = _text(request.content), "", ""
+            before = _text(request.content)
+            found = ""
+            after = ""
         if not found and not isinstance(request.content, str):
             before += " "
         context, rest = tokens_of(before), (*tokens_of(after), *after_all)

@@ -107,7 +107,9 @@ class Tree:
         for node in range(len(self) - 1, -1, -1):
             if self.parents[node] != ROOT:
                 sizes[self.parents[node]] += sizes[node]
-        entered, next_number, roots = list[int](), list[int](), 0
+        entered = list[int]()
+        next_number = list[int]()
+        roots = 0
         for parent, size in zip(self.parents, sizes, strict=True):
             number = roots if parent == ROOT else next_number[parent]
             if parent == ROOT:

@@ -53,7 +53,9 @@ class Prompter:
         checkpoint = files_of(spec)
         self.name = f"low-rank adapter of {checkpoint.called}@{checkpoint.fingerprint} {settings}"
         opened = open_frozen(checkpoint, device)
-        self._model, self._tokenizer, self._context = opened.model, opened.tokenizer, opened.context
+        self._model = opened.model
+        self._tokenizer = opened.tokenizer
+        self._context = opened.context
         self._called, self._ends = checkpoint.called, _ends(opened.model, opened.tokenizer, checkpoint.called)
         self._tokens = ChatTokens(self._tokenizer, f"hf/{spec}")
         wanted = self._peft.LoraConfig(
@@ -107,7 +109,9 @@ class Prompter:
         rows += zip(batch.others, batch.other_targets, strict=True)
         contexts = batch.contexts if batch.contexts else ("",) * len(rows)
         self._adam.zero_grad()
-        loss, entropies, kls = 0.0, 0.0, 0.0
+        loss = 0.0
+        entropies = 0.0
+        kls = 0.0
         with self._failing():
             for first in range(0, len(rows), AT_ONCE):
                 part = rows[first : first + AT_ONCE]

@@ -96,7 +96,9 @@ class Trained:
 
     def __init__(self, method: AlignPro, run: Run, batch: Sequence[Example]) -> None:
         """Rewrites are rewarded on `batch`."""
-        self._method, self._run, self._batch = method, run, list(batch)
+        self._method = method
+        self._run = run
+        self._batch = list(batch)
         self._source = run.initial
         self._context = REQUEST.render({"section": self._source[run.task.editable]})
         self._training = Training(
@@ -176,7 +178,9 @@ class Trained:
         rows, weights = tuple(kept), tuple(share / total for share in kept.values())
         # All at once and as given weights: minimising - sum w log rho projects the optimum on the model (forward KL).
         batch = Batch(0, (), (), rows, weights, (self._context,) * len(rows))
-        learned, taken, ended = Learned(0.0, 0.0, 0.0), 0, False
+        learned = Learned(0.0, 0.0, 0.0)
+        taken = 0
+        ended = False
         for _ in range(self._method.train.fit):
             learned, taken = self._training.learn(batch), taken + 1
             ended = learned.diverged and not self._retreated()

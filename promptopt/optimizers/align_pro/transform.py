@@ -119,7 +119,9 @@ class Rewritten:
             raise ConfigError(f"the prompter {prompter.name!r} cannot write; name a model that generates")
         if sampling.temperature > 0:
             raise ConfigError("the prompter is drawn from at a temperature, so no two runs would agree; set it to 0")
-        self._prompter, self._target, self._sampling = prompter, target, sampling
+        self._prompter = prompter
+        self._target = target
+        self._sampling = sampling
         self._way: _Way = _Filling(prompter.mark) if isinstance(prompter, Fills) else _Rewriting()
         mark = digest([REQUEST.pieces, sampling.max_tokens, sampling.top_p, list(sampling.stop)])[:8]
         self.name = f"rewritten/{prompter.name}{BETWEEN}{target.name}:{mark}"

@@ -51,7 +51,10 @@ class Merges:
         """`parts`: the editable ones."""
         self.due = 0
         """Children that have joined since, each of which entitles to a merge."""
-        self._run, self._settings, self._parts, self._rng = run, settings, tuple(parts), run.rng("merge")
+        self._run = run
+        self._settings = settings
+        self._parts = tuple(parts)
+        self._rng = run.rng("merge")
         self._triples: dict[tuple[int, int, int], None] = {}
         self._built: dict[tuple[int, int, tuple[int, ...]], None] = {}
         self._scored = 0

@@ -178,7 +178,9 @@ class GEPA:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
         pool, slices = Pool(run, examples, self.frontier), Slices(feedback, plan.minibatch, run.rng("slices"))
         merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
-        joined, lost, skipped = False, 0, 0
+        joined = False
+        lost = 0
+        skipped = 0
         # Algorithm 1 of the paper, in the order of work of the code.
         for number in range(self._most(plan, run.room)):
             # After an iteration that accepted a rewritten child, a merge may take the next one, accepted or not (code).
@@ -211,7 +213,9 @@ class GEPA:
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room for one editable text; replies off their form are asked for twice."""
-        plan, cells, most = self.plan(room), room.cells(), self._most(self.plan(room), room)
+        plan = self.plan(room)
+        cells = room.cells()
+        most = self._most(self.plan(room), room)
         tasks = self.parallel.parents * self.parallel.minibatches
         evaluations = plan.pareto + most * tasks * (2 * plan.minibatch + plan.pareto)
         calls = 2 * most * tasks

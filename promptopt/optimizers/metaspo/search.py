@@ -86,7 +86,9 @@ class Search:
 
     def __init__(self, method: Settings, run: Run, plan: Plan) -> None:
         """Score the start."""
-        self._method, self._run, self._plan = method, run, plan
+        self._method = method
+        self._run = run
+        self._plan = plan
         first, *others = editables_of(run.task)
         # A task whose system prompt is not to be edited has user prompts alone.
         alone = bool(shown_to(run.task, first)) or (method.frozen_system and not others)
@@ -190,7 +192,9 @@ class Search:
 
     def _written(self, part: str, shown: Sequence[tuple[Prompt, str]]) -> list[Prompt]:
         """New texts of a part, one for each parent and its failures, as prompts that the task lets in."""
-        run, method, system = self._run, self._method, part == self.system
+        run = self._run
+        method = self._method
+        system = part == self.system
         analyse, rewrite = (ANALYSE_SYSTEM, REWRITE_SYSTEM) if system else (ANALYSE_USER, REWRITE_USER)
         about = [
             {"system": self._system_text(base, part), "section": base[part], "mistakes": failures}

@@ -77,7 +77,9 @@ def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> 
         # As in the code: trials on a part of the examples pay only where there are many.
         batch = (MINIBATCH if scored > 50 else scored) if given.minibatch is None else given.minibatch
         count = trials if given.trials is None else given.trials
-        return MIPROPlan(count, instructions, sets, batch, shown, scored, 10)
+        return MIPROPlan(
+            rounds=count, instructions=instructions, sets=sets, minibatch=batch, shown=shown, scored=scored, startup=10
+        )
     left = max(1, cells - shown)
     # A minibatch of a third of the examples, as 35 of 100 are, so that V (1 + T / 5) + b T is what there is.
     scored = max(3, min(most, int(left / (1 + trials / FULL_EVERY + trials / 3))))
@@ -89,4 +91,12 @@ def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> 
     afforded = max(1, int((left - scored) / (scored / FULL_EVERY + min(batch, scored))))
     # Full scores end at the preset's examples: what is left then goes to further trials.
     count = max(trials, afforded) if given.trials is None else given.trials
-    return MIPROPlan(count, instructions, sets, batch, shown, scored, min(10, max(2, count // 3)))
+    return MIPROPlan(
+        rounds=count,
+        instructions=instructions,
+        sets=sets,
+        minibatch=batch,
+        shown=shown,
+        scored=scored,
+        startup=min(10, max(2, count // 3)),
+    )

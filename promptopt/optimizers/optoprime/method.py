@@ -204,7 +204,9 @@ class OptoPrime:
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
-        plan, cells, most = self.plan(room), room.cells(), self._most(self.plan(room), room)
+        plan = self.plan(room)
+        cells = room.cells()
+        most = self._most(self.plan(room), room)
         evaluations = (1 + self.multi.scored) * plan.minibatch * most
         calls = 2 * self.multi.calls * most
         evaluations = evaluations if cells is None else min(cells, evaluations)

@@ -86,7 +86,9 @@ class History:
         """Empty."""
         self.examples = tuple(examples)
         self.closed = self.cut = False
-        self._run, self._whole, self._reserve = run, most, reserve
+        self._run = run
+        self._whole = most
+        self._reserve = reserve
         self._most, self._spared = most, 0
         self._found: dict[Prompt, Individual] = {}
 

@@ -105,7 +105,9 @@ class TAPruning:
         run.rank_by(examples)
         run.evaluate([run.initial], examples)
         current = self._score(run, start.prompt, examples)
-        best, trace, tried = current.mean, [current], 1
+        best = current.mean
+        trace = [current]
+        tried = 1
         _keep_best(run, trace, examples)
         run.record([current], [current.prompt])
         changed = True
@@ -113,7 +115,9 @@ class TAPruning:
             text = current.prompt[run.task.editable]
             # The text is tokenized anew for every pass: what is left of it may have other tokens than were kept.
             genes = genes_of(run, text, self.gene)
-            mask, changed, pool = genes.whole, False, [current]
+            mask = genes.whole
+            changed = False
+            pool = [current]
             places = list(genes.droppable)
             if self.order == "random":
                 run.rng("order").shuffle(places)
@@ -135,7 +139,9 @@ class TAPruning:
                 pool.append(found)
                 # Held against the best seen, not the prompt in use: the walk drifts no further than δ below it (paper).
                 if accepts(found.mean, best, self.threshold):
-                    mask, current, changed = shorter, found, True
+                    mask = shorter
+                    current = found
+                    changed = True
                     best = max(best, found.mean)
                     trace.append(found)
                     _keep_best(run, trace, examples)

@@ -50,7 +50,9 @@ def softmax_draw(rng: random.Random, means: Sequence[float], temperature: float)
 
 def poisson(rng: random.Random, mean: float) -> int:
     """A draw of a Poisson distribution of a small mean (Knuth)."""
-    limit, product, count = math.exp(-mean), rng.random(), 0
+    limit = math.exp(-mean)
+    product = rng.random()
+    count = 0
     while product > limit:
         product *= rng.random()
         count += 1

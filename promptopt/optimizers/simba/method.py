@@ -84,7 +84,9 @@ class SIMBA:
         plan = self.plan(run.room)
         drawn = run.rng("split").sample(run.train, len(run.train))
         held, rest = drawn[: plan.held], drawn[plan.held :]
-        order, quotes, most = list[Example](), Quotes(rest, run.task.labels), self.demos if shows_demos(run.task) else 0
+        order = list[Example]()
+        quotes = Quotes(rest, run.task.labels)
+        most = self.demos if shows_demos(run.task) else 0
         means: dict[Prompt, float] = {}
         winners, idle = [run.initial], 0
         ending = (plan.candidates + 1) * len(held)

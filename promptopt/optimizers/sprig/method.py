@@ -117,10 +117,26 @@ class Sprig:
         )
         if cells is None:
             steps, examples = 10 if self.steps is None else self.steps, 10 if self.examples is None else self.examples
-            return SprigPlan(steps, beam, pool, rephrasings, min(examples, room.train), None, None)
+            return SprigPlan(
+                steps=steps,
+                beam=beam,
+                pool=pool,
+                rephrasings=rephrasings,
+                examples=min(examples, room.train),
+                candidates=None,
+                evaluations=None,
+            )
         steps, examples, candidates = affordable(room, cells, self.examples, beam)
         steps = steps if self.steps is None else self.steps
-        return SprigPlan(steps, beam, pool, rephrasings, examples, candidates, cells)
+        return SprigPlan(
+            steps=steps,
+            beam=beam,
+            pool=pool,
+            rephrasings=rephrasings,
+            examples=examples,
+            candidates=candidates,
+            evaluations=cells,
+        )
 
     def components_in(self, plan: SprigPlan | PopulationPlan) -> int:
         """The most components of a prompt: a step adds one, so without a cap as many as there are steps.
@@ -185,7 +201,9 @@ class _Search:
     """One search: what is known of components, and the prompts that they make."""
 
     def __init__(self, method: Sprig, run: Run, plan: SprigPlan, corpus: Sequence[Component]) -> None:
-        self._method, self._run, self._plan = method, run, plan
+        self._method = method
+        self._run = run
+        self._plan = plan
         # Ties go by place, and all that was never tried ties: by id a small budget would try one category alone.
         self._corpus = run.rng("corpus").sample(list(corpus), len(corpus))
         self._credits = Credits(method.scaled)

@@ -107,7 +107,14 @@ def planned(room: Room, cells: int | None, examples: int | None, steps: int | No
         shown = min(10 if examples is None else examples, room.train)
         written = round(POPULATION_PAPER / 2 * sum(SHARES[each] for each in WRITTEN)) if writes else 0
         return PopulationPlan(
-            STEPS if steps is None else steps, POPULATION_PAPER, DATA_PAPER, TRIED, BEST, shown, written, None
+            steps=STEPS if steps is None else steps,
+            population=POPULATION_PAPER,
+            data=DATA_PAPER,
+            tried=TRIED,
+            best=BEST,
+            examples=shown,
+            written=written,
+            evaluations=None,
         )
     shown = min(24 if examples is None else examples, room.train)
     while shown > 4 and examples is None and cells < 5 * ROUND * shown:
@@ -117,7 +124,16 @@ def planned(room: Room, cells: int | None, examples: int | None, steps: int | No
     rounds = min(STEPS, max(1, (prompts - data) // (ROUND + 1))) if steps is None else steps
     each = max(1, (prompts - data) // rounds - 1)
     best = max(1, each // 3)
-    return PopulationPlan(rounds, POPULATION, data, max(0, each - best), best, shown, best if writes else 0, cells)
+    return PopulationPlan(
+        steps=rounds,
+        population=POPULATION,
+        data=data,
+        tried=max(0, each - best),
+        best=best,
+        examples=shown,
+        written=best if writes else 0,
+        evaluations=cells,
+    )
 
 
 @dataclass(frozen=True, slots=True)

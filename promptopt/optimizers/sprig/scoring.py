@@ -26,7 +26,9 @@ def prompt_of(run: Run, parts: Parts) -> Prompt:
 
 def drawn(run: Run, count: int, *, shared: bool) -> list[Example]:
     """The examples of a step: as many of each task, `count` each or, `shared`, together."""
-    rng, train, task = run.rng("examples"), run.train, run.task
+    rng = run.rng("examples")
+    train = run.train
+    task = run.task
     groups: dict[str, list[Example]] = {}
     for example in train:
         groups.setdefault(task.member_of(example) if isinstance(task, SeveralTasks) else "", []).append(example)

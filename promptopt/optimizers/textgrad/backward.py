@@ -106,7 +106,9 @@ def criticisms_of(
 
 def _request(run: Run, prompt: Prompt, item: _Item, node: Node, parent: Node, objective: str) -> str:
     if parent.kind == "text":
-        task, role, value = focused(run.task, parent.name), TEXT_ROLE.format(name=parent.name), parent.value
+        task = focused(run.task, parent.name)
+        role = TEXT_ROLE.format(name=parent.name)
+        value = parent.value
     else:
         role = OUTPUT_ROLE if node.kind == "output" else REPLY_ROLE
         task, value = run.task, shorten(parent.value, CUT)

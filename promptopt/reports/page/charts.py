@@ -24,7 +24,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlottedLine:
     """One series: `path` as SVG's polyline takes it, `end` its last point. `colour`: an index into the palette."""
 
     name: str
@@ -38,7 +38,7 @@ class Chart:
     """Series on one pair of axes."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[PlottedLine, ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
     width: int = WIDTH
@@ -76,7 +76,7 @@ def chart(title: str, series: Sequence[Series], *, room: float = 1.0) -> Chart |
     return Chart(title, tuple(lines), across, up)
 
 
-def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) -> Line:
+def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) -> PlottedLine:
     every = max(1, math.ceil(len(series.points) / POINTS))
     # The last point always, since a chart names its line there.
     chosen = [*series.points[:-1:every], series.points[-1]]
@@ -85,7 +85,7 @@ def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) 
         if drawn:
             drawn.append((place(x, y)[0], drawn[-1][1]))
         drawn.append(place(x, y))
-    return Line(series.name, " ".join(f"{x:g},{y:g}" for x, y in drawn), drawn[-1], series.colour)
+    return PlottedLine(series.name, " ".join(f"{x:g},{y:g}" for x, y in drawn), drawn[-1], series.colour)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
@@ -140,7 +140,7 @@ def bars(rows: Sequence[tuple[float, float, float]]) -> list[Bar]:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class PlottedNode:
     """A candidate of the tree, in pixels. `scored`: whether it has a score; else it stands on the lowest line."""
 
     number: int
@@ -160,10 +160,10 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PlottedTree:
     """All candidates: left to right as they came up, higher where they scored higher; lit: from start to winner."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[PlottedNode, ...]
     edges: tuple[Edge, ...]
     up: tuple[Tick, ...]
     width: int
@@ -176,7 +176,7 @@ LABELLED = 24
 """Candidates up to which each has its number beside it."""
 
 
-def tree(scores: Sequence[float | None], parents: Sequence[Sequence[int]], lit: Sequence[int]) -> Tree:
+def tree(scores: Sequence[float | None], parents: Sequence[Sequence[int]], lit: Sequence[int]) -> PlottedTree:
     """`scores`, `parents` (places in the same order): one entry for each candidate. `lit`: those on the way."""
     known = [score for score in scores if score is not None]
     low, high = _range(known) if known else (0.0, 1.0)
@@ -190,16 +190,18 @@ def tree(scores: Sequence[float | None], parents: Sequence[Sequence[int]], lit: 
         return round(x, 1), round(y, 1)
 
     nodes = tuple(
-        Node(index, *place(index), scores[index] is not None, index in bright, str(index) if count <= LABELLED else "")
+        PlottedNode(
+            index, *place(index), scores[index] is not None, index in bright, str(index) if count <= LABELLED else ""
+        )
         for index in range(count)
     )
     edges = [_edge(nodes[parent], nodes[child], parent in bright and child in bright)
              for child in range(count) for parent in parents[child]]  # fmt: skip
     up = tuple(Tick(round(TOP + (floor - TOP) * (high - y) / (high - low), 1), f"{y:.3g}") for y in _ticks(low, high))
-    return Tree(nodes, tuple(edges), up, TREE_WIDTH, TREE_HEIGHT + 10, 6.0 if count <= 60 else 3.0)
+    return PlottedTree(nodes, tuple(edges), up, TREE_WIDTH, TREE_HEIGHT + 10, 6.0 if count <= 60 else 3.0)
 
 
-def _edge(parent: Node, child: Node, lit: bool) -> Edge:
+def _edge(parent: PlottedNode, child: PlottedNode, lit: bool) -> Edge:
     bend = (child.x - parent.x) / 2
     path = f"M{parent.x:g} {parent.y:g}C{parent.x + bend:g} {parent.y:g} {child.x - bend:g} {child.y:g} "
     return Edge(f"{path}{child.x:g} {child.y:g}", lit)

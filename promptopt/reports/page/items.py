@@ -93,15 +93,15 @@ def _view(kind: str, item: Mapping[str, Any]) -> ItemView:
     start, best = item["start"], item.get("best", item["start"])
     notes = [f"{who}: {each['feedback']}" for who, each in (("start", start), ("winner", best)) if each["feedback"]]
     return ItemView(
-        kind,
-        not start["parsed"] or not best["parsed"],
-        tuple((visible(name), _cut(text)) for name, text in item["inputs"].items()),
-        _cut(item["target"]),
-        _cut(start["output"]),
-        _cut(best["output"]),
-        _scored(start),
-        _scored(best),
-        _cut("\n".join(notes)),
+        kind=kind,
+        unreadable=not start["parsed"] or not best["parsed"],
+        inputs=tuple((visible(name), _cut(text)) for name, text in item["inputs"].items()),
+        target=_cut(item["target"]),
+        start=_cut(start["output"]),
+        best=_cut(best["output"]),
+        start_score=_scored(start),
+        best_score=_scored(best),
+        note=_cut("\n".join(notes)),
     )
 
 

@@ -12,7 +12,7 @@ from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.reports.curves import points_of
 from promptopt.reports.diff import diff_pieces
-from promptopt.reports.page.charts import Bar, Chart, Series, Tree, bars, chart, tree
+from promptopt.reports.page.charts import Bar, Chart, PlottedTree, Series, bars, chart, tree
 from promptopt.reports.page.items import Items, items_of
 from promptopt.text import shorten, visible
 
@@ -82,7 +82,7 @@ class RunView:
     gain: str
     items: Items
     curves: tuple[Chart, ...]
-    tree: Tree
+    tree: PlottedTree
     candidates: tuple[CandidateRow, ...]
     spent: tuple[tuple[str, ...], ...]
     rejected: tuple[tuple[str, str], ...]
@@ -179,12 +179,16 @@ def _scores(report: Report) -> tuple[ScoreRow, ...]:
     drawn = bars(ends)
     return tuple(
         ScoreRow(
-            split, who, words.score(each["score"]), _interval(each.get("ci95")), words.count(each["n"]),
-            words.count(each.get("unreadable")),
-            drawn[place] if drawn and all(map(math.isfinite, ends[place])) else None,
+            split=split,
+            who=who,
+            score=words.score(each["score"]),
+            interval=_interval(each.get("ci95")),
+            n=words.count(each["n"]),
+            unreadable=words.count(each.get("unreadable")),
+            bar=drawn[place] if drawn and all(map(math.isfinite, ends[place])) else None,
         )
         for place, (split, who, each) in enumerate(found)
-    )  # fmt: skip
+    )
 
 
 def _end(interval: Any, place: int) -> float:
@@ -225,13 +229,18 @@ def _candidates(report: Report) -> tuple[CandidateRow, ...]:
         shown += f"\n[layout {each['layout']}]" if each.get("layout") else ""
         rows.append(
             CandidateRow(
-                place, each["prompt_id"], visible(each["operator"]),
-                tuple(places[parent] for parent in each["parents"] if parent in places),
-                words.score(_search(each)), "" if known is None else words.count(known["n"]),
-                "" if dev is None or dev["score"] is None else words.score(dev["score"]),
-                visible(shorten(shown, limit)), visible(shorten(each["note"], max(100, limit // 3))), place in lit,
+                number=place,
+                id=each["prompt_id"],
+                operator=visible(each["operator"]),
+                parents=tuple(places[parent] for parent in each["parents"] if parent in places),
+                score=words.score(_search(each)),
+                n="" if known is None else words.count(known["n"]),
+                dev="" if dev is None or dev["score"] is None else words.score(dev["score"]),
+                text=visible(shorten(shown, limit)),
+                note=visible(shorten(each["note"], max(100, limit // 3))),
+                lit=place in lit,
             )
-        )  # fmt: skip
+        )
     return tuple(rows)
 
 

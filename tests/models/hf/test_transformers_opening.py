@@ -48,9 +48,9 @@ def test_a_closed_model_opens_again() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("", "is no folder and no GGUF file"),
-        ("/no/such/folder", "is no folder and no GGUF file"),
-        ("~/nothing.gguf", "is no folder and no GGUF file"),
+        ("", "is neither a folder nor a GGUF file"),
+        ("/no/such/folder", "is neither a folder nor a GGUF file"),
+        ("~/nothing.gguf", "is neither a folder nor a GGUF file"),
     ],
 )
 def test_a_model_that_is_not_here(spec: str, message: str) -> None:

@@ -65,7 +65,7 @@ class Injected:
     evaluations: int | None = None
 
     def optimize(self, run: Run) -> None:
-        run._rngs.update(self.streams)
+        run._streams.generators.update(self.streams)
         if self.evaluations is not None:
             run._door.limits = replace(run._door.limits, evaluations=self.evaluations)
         self.method.optimize(run)

@@ -197,8 +197,8 @@ def test_what_a_worked_solution_is_preferred_to_is_worked_too() -> None:
     [
         ({"rejected": ("b",), "options": "x"}, "leave one of them out"),
         ({"rejected": ("b",), "target": None}, "say which column is the target"),
-        ({"options": "("}, r"'\(' is no regular expression"),
-        ({"solution": Solution(without="[")}, "is no regular expression"),
+        ({"options": "("}, r"'\(' is not a regular expression"),
+        ({"solution": Solution(without="[")}, "is not a regular expression"),
     ],
 )
 def test_columns_that_do_not_go_together_are_refused(changes: dict[str, Any], message: str) -> None:

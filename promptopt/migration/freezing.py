@@ -1,0 +1,72 @@
+"""What the old model answers, for the time when it is gone, and as targets where the examples have none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from promptopt.binding.models import Models, open_models
+from promptopt.binding.session import no_search, opened, stopping
+from promptopt.errors import ConfigError
+from promptopt.evaluation import looking
+from promptopt.evaluators.generation import Generation
+from promptopt.evaluators.judging import options_of
+from promptopt.models.recorded import recorded_lines
+from promptopt.places import write_whole
+from promptopt.protocols import Model
+from promptopt.run.budget import Budget
+from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
+from promptopt.types import Example, Reply, Request
+
+
+def freeze(
+    task: Task, path: Path, *, model: str | Model | Models, seed: int = 0, store: Store | str | Path | None = None,
+    interrupt: threading.Event | None = None,
+) -> int:  # fmt: skip
+    """Write what the old model answers to all examples under the start prompt; returns how many replies.
+
+    `Recorded(path)` then stands for that model, once it is gone. Raises OSError, and BackendError where it fails.
+    """
+    if options_of(task, "simulated"):
+        raise ConfigError(
+            f"the users of task {task.name!r} are simulated, so there are no requests whose replies could be kept; "
+            f"freeze what the model answers to logged ones"
+        )
+    with opened(store) as store:
+        asked = model if isinstance(model, Models) else Models(model)
+        examples = all_examples(task)
+        requests, replies = answers_under_start(task, asked, examples, store, seed, interrupt)
+        name = open_models(asked).by_role["task"].name
+    write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
+    return len(replies)
+
+
+def all_examples(task: Task) -> list[Example]:
+    """Those of train, dev and test, each once."""
+    return list(dict.fromkeys((*task.train, *task.dev, *task.test)))
+
+
+def answers_under_start(
+    task: Task, models: Models, examples: Sequence[Example], store: Store, seed: int, interrupt: threading.Event | None
+) -> tuple[list[Request], list[Reply]]:
+    """What a model is asked and answers under the start prompt, one example each."""
+    budget, begun = Budget(), time.monotonic()
+    by_role = open_models(models).by_role
+    _, door = looking(
+        task=task,
+        evaluator=Generation.for_task(task),
+        models=by_role,
+        store=store,
+        budget=budget,
+        seed=seed,
+        stop=stopping(budget, begun, interrupt),
+    )
+    requests: list[Request] = []
+    for example in examples:
+        content, shared = task.render(task.initial, example)
+        requests.append(Request(content, task.sampling, shared=shared))
+    with no_search():
+        return requests, door(requests)

@@ -1,0 +1,90 @@
+"""What a migration ends with: the old prompt as the reference, and what became of it on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from promptopt.evaluation import Evaluation
+from promptopt.outcome.looks import Look
+from promptopt.outcome.result import Result
+from promptopt.stats import Gain
+from promptopt.types import Prompt
+
+Inferiority = Literal["non-inferior", "inferior", "open"]
+"""`non-inferior`: the whole interval lies above -margin; `inferior`: below it; `open`: neither is sure.
+
+The interval of the gain's own level: all verdicts of a migration share that of its first look.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a thousand requests take: tokens read and written, and dollars where the price is known."""
+
+    prompt_tokens: float
+    completion_tokens: float
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnModel:
+    """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item.
+
+    `status`: None where no verdict is given: a prompt that was found for another model.
+    """
+
+    prompt: Prompt
+    model: str
+    score: float
+    unreadable: int
+    gain: Gain
+    status: Inferiority | None
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What became of one target. `kept`: the old prompt stays; `search`: the run that looked for another."""
+
+    model: str
+    old: OnModel
+    new: OnModel | None
+    search: Result | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the old prompt stays: it is no worse there, or nothing better was found."""
+        return self.new is None
+
+    @property
+    def chosen(self) -> OnModel:
+        """What to use on this model."""
+        return self.old if self.new is None else self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The old model as the reference, and every target. `matrix`: each prompt on each target, in order.
+
+    `looks`: those at the test that the old prompt and the new ones were compared by; `next_look`: the one after them.
+    """
+
+    task: str
+    evaluator: str
+    judged: bool
+    margin: float
+    n: int
+    reference: Evaluation
+    cost: Cost
+    targets: tuple[Target, ...]
+    matrix: Mapping[str, tuple[OnModel, ...]]
+    warnings: tuple[str, ...]
+    looks: tuple[Look, ...] = ()
+    next_look: Look | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether every target has a prompt that is no worse than the reference."""
+        return all(target.chosen.status == "non-inferior" for target in self.targets)

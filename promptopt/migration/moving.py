@@ -1,0 +1,260 @@
+"""The move itself: the old prompt is held against the reference, and another is looked for where it is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promptopt.api import optimize
+from promptopt.arguments import checked
+from promptopt.binding.models import Models, open_models, price_for
+from promptopt.binding.session import Session, opened
+from promptopt.errors import BackendError, ConfigError
+from promptopt.evaluation import Asked, Evaluation, evaluate_together
+from promptopt.evaluators.equivalence import Equivalence
+from promptopt.evaluators.generation import Generation
+from promptopt.migration.freezing import all_examples, answers_under_start
+from promptopt.migration.moved import Cost, Migration, OnModel, Target
+from promptopt.outcome.looks import level_of
+from promptopt.outcome.result import Result
+from promptopt.protocols import Evaluator, Model, Optimizer
+from promptopt.run.budget import Budget
+from promptopt.stats import Gain, paired_gain
+from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
+from promptopt.types import Prompt
+
+MARGIN = 0.03
+"""How much worse than the reference may be no worse, of a score from 0 to 1."""
+EQUIVALENCE = "equivalence"
+"""The evaluator that takes the old model's replies for targets where there are none."""
+THOUSAND = 1_000
+
+
+@checked
+def migrate(
+    task: Task,
+    targets: Sequence[str | Model],
+    *,
+    model: str | Model | Models,
+    optimizer: str | Optimizer = "auto",
+    evaluator: Evaluator | None = None,
+    margin: float = MARGIN,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    session: Session | None = None,
+) -> Migration:
+    """Move the task's start prompt from the model that it is for today to each of `targets`.
+
+    `model`: the old one; `Models` says who writes prompts and who judges. `evaluator`: by default the task's judge,
+    else its metric where all examples have targets, else `Equivalence` with the old model's replies as targets. A
+    target is searched only where the old prompt is not non-inferior to the reference within `margin`. `budget`: of each
+    search. Raises ConfigError for a margin outside 0 to 1, for no targets and for a target that is the old model, or is
+    named twice; BackendError where a model fails.
+    """
+    if not 0.0 < margin < 1.0:
+        raise ConfigError(f"a margin of {margin:g} means nothing; give a share of the scale, such as 0.03")
+    if not targets:
+        raise ConfigError("there is no model to move to; name one or several")
+    roles = model if isinstance(model, Models) else Models(model)
+    watched = Session() if session is None else session
+    with opened(store) as store:
+        mover = _Mover(
+            task=task,
+            roles=roles,
+            optimizer=optimizer,
+            evaluator=evaluator,
+            margin=margin,
+            budget=budget,
+            seed=seed,
+            store=store,
+            session=watched,
+        )
+        return mover.move(targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mover:
+    """One migration, with all that it is asked with."""
+
+    task: Task
+    roles: Models
+    optimizer: str | Optimizer
+    evaluator: Evaluator | None
+    margin: float
+    budget: Budget | None
+    seed: int
+    store: Store
+    session: Session
+
+    def move(self, targets: Sequence[str | Model]) -> Migration:
+        self._check_apart(targets)
+        task, evaluator = self._task_and_evaluator()
+        # A verdict on the old prompt on each target, and one on what may be found, share the level of the first look.
+        first = [(task.initial, model, True) for model in targets]
+        reference, olds = self._against_reference(task, evaluator, first, verdicts=2 * len(targets))
+        searches = [self._search(task, evaluator, *each) for each in zip(olds, targets, strict=True)]
+        winners = [task.initial if search is None else search.prompt for search in searches]
+        by_prompt, last = {task.initial: tuple(olds)}, reference
+        others = [prompt for prompt in dict.fromkeys(winners) if prompt != task.initial]
+        if others:
+            # Every new prompt on every target; a verdict only where it was found for that target.
+            pairs = [
+                (prompt, model, prompt == winner)
+                for prompt in others
+                for model, winner in zip(targets, winners, strict=True)
+            ]
+            last, measured = self._against_reference(task, evaluator, pairs, alpha=olds[0].gain.alpha)
+            row = len(targets)
+            by_prompt |= {
+                prompt: tuple(measured[place * row : (place + 1) * row]) for place, prompt in enumerate(others)
+            }
+        chosen = [by_prompt[winner][place] for place, winner in enumerate(winners)]
+        remarks = [remark for search in searches if search is not None for remark in search.warnings]
+        looks = [reference.look, last.look] if others else [reference.look]
+        return Migration(
+            task=task.name,
+            evaluator=reference.evaluator,
+            judged=reference.judged,
+            margin=self.margin,
+            n=len(reference.examples),
+            reference=reference,
+            cost=_cost(reference, self._opened(self.roles.task)),
+            targets=tuple(
+                Target(old.model, old, None if new is old else new, search)
+                for old, new, search in zip(olds, chosen, searches, strict=True)
+            ),
+            matrix={prompt.id: row for prompt, row in by_prompt.items()},
+            warnings=tuple(dict.fromkeys([*reference.warnings, *remarks])),
+            looks=tuple(look for look in looks if look is not None),
+            next_look=last.next_look,
+        )
+
+    def _check_apart(self, targets: Sequence[str | Model]) -> None:
+        """Raise ConfigError where a target is the old model, or another target: as it is spelt, or once it is open."""
+        # An object stands for what answered then, whatever answers under its name today.
+        named = [each for each in (self.roles.task, *targets) if isinstance(each, str)]
+        # Case tells no two models of a server or a hub apart.
+        # By spelling first: opening a model may take seconds, or a download.
+        pair = _repeated([each.strip().casefold() for each in named])
+        pair = _repeated([self._opened(each).name.casefold() for each in named]) if pair is None else pair
+        if pair is None:
+            return
+        one, other = (named[at] for at in pair)
+        both = f"{one!r} is named twice" if one == other else f"{one!r} and {other!r} are one model"
+        moved = pair[0] == 0 and isinstance(self.roles.task, str)
+        raise ConfigError(
+            f"{both}, so there is nothing to move; name another model to move to" if moved else
+            f"{both}; name each model to move to once"
+        )  # fmt: skip
+
+    def _task_and_evaluator(self) -> tuple[Task, Evaluator | None]:
+        """The task and what it is scored by; with the old model's replies as targets, where there are no others."""
+        task = self.task
+        labelled = all(example.target for example in all_examples(task))
+        judge = "" if not task.judge else str(task.judge["evaluator"])
+        by_equivalence = isinstance(self.evaluator, Equivalence) or (self.evaluator is None and judge == EQUIVALENCE)
+        if self.evaluator is None and not judge:
+            if labelled:
+                return task, Generation.for_task(task)
+        elif labelled or not by_equivalence:
+            return task, self.evaluator
+        examples = all_examples(task)
+        _, replies = answers_under_start(task, self.roles, examples, self.store, self.seed, self.session.interrupt)
+        answered = {
+            example: replace(example, target=reply.written) for example, reply in zip(examples, replies, strict=True)
+        }
+        splits = {name: tuple(answered[each] for each in getattr(task, name)) for name in ("train", "dev", "test")}
+        targeted = replace(task, labels=(), pool=None, **splits)
+        return targeted, Equivalence.for_task(targeted)
+
+    def _search(self, task: Task, evaluator: Evaluator | None, old: OnModel, model: str | Model) -> Result | None:
+        """A search for another prompt, where the old one is not known to be no worse."""
+        if old.status == "non-inferior":
+            return None
+        result = optimize(
+            task,
+            self.optimizer,
+            model=replace(self.roles, task=model, check=None),
+            evaluator=evaluator,
+            budget=self.budget,
+            seed=self.seed,
+            store=self.store,
+            session=self.session,
+        )
+        if result.status == "suspended":
+            raise BackendError(result.reason)
+        return result
+
+    def _against_reference(
+        self,
+        task: Task,
+        evaluator: Evaluator | None,
+        pairs: Sequence[tuple[Prompt, str | Model, bool]],
+        *,
+        verdicts: int = 1,
+        alpha: float | None = None,
+    ) -> tuple[Evaluation, list[OnModel]]:
+        """The reference, and each prompt on its model against it, as one look at the test.
+
+        `pairs`: prompt, model, and whether a verdict is given. `alpha`: the level of each verdict; None: that of this
+        look, shared by so many `verdicts`.
+        """
+        asked = [
+            Asked(task, prompt, replace(self.roles, task=model, check=None), evaluator)
+            for prompt, model, _ in ((task.initial, self.roles.task, False), *pairs)
+        ]
+        reference, *found = evaluate_together(
+            asked, split="test", seed=self.seed, store=self.store, interrupt=self.session.interrupt
+        )
+        alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
+        return reference, [
+            self._on_model(reference, each, model, alpha, decided=decided)
+            for each, (_, model, decided) in zip(found, pairs, strict=True)
+        ]
+
+    def _on_model(
+        self, reference: Evaluation, found: Evaluation, model: str | Model, alpha: float, *, decided: bool
+    ) -> OnModel:
+        """`found` against the reference; `decided`: whether a verdict is given."""
+        gain, status = _paired(reference, found, alpha), None
+        if decided:
+            low, high = gain.interval
+            status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
+        cost = _cost(found, self._opened(model))
+        return OnModel(
+            prompt=found.prompt,
+            model=found.model,
+            score=found.measured.score,
+            unreadable=found.measured.unreadable,
+            gain=gain,
+            status=status,
+            cost=cost,
+        )
+
+    def _opened(self, model: str | Model) -> Model:
+        return open_models(replace(self.roles, task=model, check=None)).by_role["task"]
+
+
+def _repeated(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first two names that are equal."""
+    return next(((names.index(name), at) for at, name in enumerate(names) if names.index(name) < at), None)
+
+
+def _paired(reference: Evaluation, found: Evaluation, alpha: float) -> Gain:
+    """What `found` gains on the reference on the same items, those that a judge could read under both."""
+    rows = zip(reference.scores, found.scores, found.examples, strict=True)
+    read = [(old.value, new.value, example.group) for old, new, example in rows if old.judged and new.judged]
+    before, after = [old for old, _, _ in read], [new for _, new, _ in read]
+    return paired_gain(before, after, alpha=alpha, groups=[name for *_, name in read])
+
+
+def _cost(found: Evaluation, model: Model) -> Cost:
+    """What the task model alone takes for a thousand requests."""
+    ledger, price = found.by_role["task"], price_for(model)
+    scale = THOUSAND / max(1, ledger.calls)
+    read, written = scale * ledger.prompt_tokens, scale * ledger.completion_tokens
+    usd = None if price is None else read * price.prompt_usd + written * price.completion_usd
+    return Cost(read, written, usd)
