@@ -177,6 +177,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
             alpha=look.alpha,
             again=again,
             held=len(trial.test),
+            finished=(store.last(trial.id) or {}).get("status") == "finished",
         )
     )
     _warn_of_versions(run, store, trial.id)

@@ -78,6 +78,14 @@ def normalise(text: str) -> str:
     return " ".join(text.split())
 
 
+def caseless(text: str) -> str:
+    """The text in one case. The four letters i of Turkish are one: a reader does not know which language it reads."""
+    return text.casefold() if text.isascii() else text.casefold().replace("i\u0307", "i").replace("ı", "i")
+
+
+INVISIBLE = {ord(sign): "" for sign in "\u00ad\u200b\u2060\ufeff"}
+"""For `str.translate`: what breaks lines or begins a file, and shows nothing. The joiners of emoji and Persian stay."""
+
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-"})
 _ENDS = ".!?…。．！？؟ "
 
@@ -93,7 +101,7 @@ def folded(text: str) -> str:
         text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
         # Cf: what is there and shows nothing, as a zero-width space.
         text = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    plain = normalise(text).casefold()
+    plain = caseless(normalise(text))
     bare = plain.rstrip(_ENDS)
     return bare if bare else plain
 

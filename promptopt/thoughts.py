@@ -13,8 +13,9 @@ from functools import lru_cache
 
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|analysis)"
 _NAMES = (
-    rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\-]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratchpad|reflection|deliberation|monologue)"
-    r"(?:[_\-]?(?:process|trace|content|steps?|mode))?[0-9]{0,2}|cot|思考)"
+    rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\- ]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratch[_\-]?pad|reflections?|deliberation|"
+    r"monologue|brainstorm(?:ing)?|contemplat(?:ion|or)|introspection|ponder(?:ing)?|chain[_\- ]of[_\- ]thoughts?)"
+    r"(?:[_\-]?(?:process|trace|content|steps?|mode|engine))?[0-9]{0,2}|cot|思考)"
 )
 _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
@@ -27,15 +28,25 @@ _MARK = re.compile(
     rf"|<[|｜](?:(?P<end5>end)|begin|start)[_▁](?:of[_▁])?{_THOUGHT}[|｜]>"
     rf"|<[|｜]\s?(?P<end4>/?)\s?{_NAMES}\s?[|｜]>"
     rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
-    rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>)",
+    rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>"
+    # The same channels where a server leaves their marks out.
+    r"|\A\s{0,9}(?-i:(?:assistant)?analysis(?=[A-Z\"'(0-9]))|(?P<end11>(?-i:assistantfinal)))",
     re.IGNORECASE,
 )
 _TURN_END = re.compile(r"(?:<\|(?:return|end)\|>\s*)+\Z")
 _STOP = re.compile(
-    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>\s*\Z"
+    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end_of_solution|end_response)\|>"
+    r"|(?<=\S)\s*<\|(?:user|observation|start_header_id)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>\s*\Z",
+    re.IGNORECASE,
 )
 """What chat templates write where a turn ends: some servers let it through, and some models go on with another turn."""
-_MAY_OPEN = re.compile(r"[<\[◁＜]|&lt;|done thinking\.")
+_TURN_BEGINS = re.compile(
+    r"\s*(?:<\|(?:im_start|start_header_id)\|>\s*assistant\s*(?:<\|end_header_id\|>)?|<\|assistant\|>|<start_of_turn>model\b"
+    r"|<\|(?:begin_of_solution|start_response)\|>|<｜assistant｜>)\s*",
+    re.IGNORECASE,
+)
+"""What chat templates write where an answer begins."""
+_MAY_OPEN = re.compile(r"[<\[◁＜]|&lt;|done thinking\.|assistantfinal|\A\s{0,9}(?:assistant)?analysis\S")
 _FOLDED = re.compile(
     r"<details\b(?:[^<>]{0,300}\btype=[\"']?reasoning[^<>]{0,300}>"
     rf"|[^<>]{{0,300}}>\s{{0,9}}<summary>[^<>]{{0,40}}\b{_THOUGHT}\b[^<>]{{0,60}}</summary>).*?(?:</details>|\Z)",
@@ -65,14 +76,20 @@ def spoken(reply: str) -> str | None:
         return None
     after = _TURN_END.sub("", reply[marks[-1].end() :]) if _closes(marks[-1]) else outside[-1]
     # Where nothing follows the last thought, the answer stood before it.
-    return after if after.strip() else "".join(outside)
+    return _begun(after if after.strip() else "".join(outside))
 
 
 def turn(reply: str) -> str:
-    """The reply up to the mark of a chat template that ends a turn; the whole of one that has none."""
+    """The reply from the mark of a chat template that begins a turn to the one that ends it; all where it has none."""
+    reply = _begun(reply)
     found = _STOP.search(reply) if "<" in reply else None
     # `<s>` and `</s>` may also be a pair of tags in an HTML text: a struck line.
     return reply if found is None or (found[0].startswith("</s>") and "<s>" in reply) else reply[: found.start()]
+
+
+def _begun(reply: str) -> str:
+    match = _TURN_BEGINS.match(reply) if "<" in reply else None
+    return reply if match is None else reply[match.end() :]
 
 
 def unfolded(reply: str) -> str:

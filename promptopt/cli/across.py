@@ -34,12 +34,15 @@ def across(
     """Score the prompt on every model, and show each against the first by the paired test."""
     from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import compare
-    from promptopt.reports.words import one_line
+    from promptopt.reports.words import named
 
     repeated = next((model for place, model in enumerate(models) if model in models[:place]), None)
     if repeated is not None:
         raise ConfigError(f"--model {repeated!r} is given twice; give models that differ")
-    wanted = [Wanted(replace(config, model=model), asked.layout, asked.task, asked.prompt) for model in models]
+    wanted = [
+        Wanted(replace(config, model=model), asked.layout, asked.task, asked.prompt, f"model {model}")
+        for model in models
+    ]
     found = [evaluation for _, evaluation in scored(wanted, asked.split, quiet)]
     # So many verdicts are given at once, each at its share of the level.
     against = [compare(found[0], other, rivals=len(models) - 1) for other in found[1:]]
@@ -62,6 +65,4 @@ def across(
                    "evaluator": first.evaluator, "split": asked.split, "models": entries})  # fmt: skip
         return
     title = f": one prompt on {counted(len(found), 'model')}"
-    show(
-        as_table(found, against, title, Compared("models", "first", "model", [one_line(model, 40) for model in models]))
-    )
+    show(as_table(found, against, title, Compared("models", "first", "model", [named(model) for model in models])))

@@ -127,7 +127,12 @@ def planned(event: Planned) -> list[str]:
     # A run that goes on repeats no look: its own was entered before.
     if event.look > 1 and not event.again:
         lines.append(looked_at(event.look, event.alpha))
-    if event.recorded:
+    if event.recorded and event.finished:
+        calls = counted(event.recorded, "call")
+        lines.append(
+            f"finished before: {calls} and the end are shown again, free of charge, unless a cap is larger now"
+        )
+    elif event.recorded:
         lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.across import PromptOnSplit, across
+from promptopt.cli.layouts_shown import entry, layouts_json, layouts_table
 from promptopt.cli.output import (
     interruptible,
     say,
@@ -23,8 +25,8 @@ from promptopt.cli.output import (
     without_secrets,
 )
 from promptopt.cli.side_by_side import Compared, as_table
-from promptopt.errors import ConfigError
-from promptopt.text import counted, normalise
+from promptopt.errors import ConfigError, PromptoptError, StopRun
+from promptopt.text import normalise
 
 if TYPE_CHECKING:
     from promptopt.binding.models import Models
@@ -39,12 +41,16 @@ Scoring = Callable[["Sequence[Wanted]", str, bool], "list[tuple[str, Evaluation]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A prompt that is to be scored on a task, with how it is asked; `name`: of the layout that the task is in."""
+    """A prompt that is to be scored on a task, with how it is asked; `name`: of the layout that the task is in.
+
+    `called`: what it is told apart by where several are compared; empty where the layout tells.
+    """
 
     config: RunConfig
     name: str
     task: Task
     prompt: Prompt
+    called: str = ""
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -105,9 +111,9 @@ def evaluate(
         found = scored(wanted, split, quiet, where, leave_out=layouts)
     found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
     if json:
-        show_json(_as_json(found, laid_out))
+        show_json(layouts_json(found, laid_out))
     else:
-        show(_as_text(found))
+        show(layouts_table(found))
 
 
 def _tell_of_the_start(task: Task, *, quiet: bool) -> None:
@@ -189,15 +195,17 @@ def scored(
     from promptopt.evaluation import evaluate_together
 
     missing: set[int] = set()
+    begun: list[str] = []
 
     def left_out(place: int, error: Exception) -> None:
         missing.add(place)
         say(f"layout {wanted[place].name!r} is left out: {without_secrets(str(error))}")
 
     config = wanted[0].config
-    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+    failing = _naming(begun, several=len(wanted) > 1)
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt), failing:
         evaluations = evaluate_together(
-            _asked(wanted, split, where, quiet=quiet), split=split, budget=budget_of(config), seed=config.seed,
+            _asked(wanted, split, where, begun, quiet=quiet), split=split, budget=budget_of(config), seed=config.seed,
             interrupt=interrupt, leave_out=left_out if leave_out and len(wanted) > 1 else None,
         )  # fmt: skip
     names = [each.name for place, each in enumerate(wanted) if place not in missing]
@@ -207,8 +215,24 @@ def scored(
     return list(zip(names, evaluations, strict=True))
 
 
-def _asked(wanted: Sequence[Wanted], split: str, where: Elsewhere | None, *, quiet: bool) -> Iterator[Asked]:
-    """What is to be scored, one after the other: models of one configuration are opened once, when it is their turn."""
+@contextmanager
+def _naming(begun: Sequence[str], *, several: bool) -> Generator[None]:
+    """Say which of several could not be scored: what is raised is about a model or a server, and names none."""
+    try:
+        yield
+    except (PromptoptError, StopRun):
+        if several and begun and begun[-1]:
+            say(f"{begun[-1]} could not be scored:")
+        raise
+
+
+def _asked(
+    wanted: Sequence[Wanted], split: str, where: Elsewhere | None, begun: list[str], *, quiet: bool
+) -> Iterator[Asked]:
+    """What is to be scored, one after the other: models of one configuration are opened once, when it is their turn.
+
+    `begun` grows by what each of them is called.
+    """
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import evaluator_of
     from promptopt.evaluation import Asked
@@ -221,8 +245,10 @@ def _asked(wanted: Sequence[Wanted], split: str, where: Elsewhere | None, *, qui
             if where is None:
                 make_ready([judged.model, *_beside(judged)], quiet=quiet)
             models = _opened(judged, where)
+        begun.append(each.called)
         if not quiet:
-            say(f"scoring on {split}: {each.task.name}, layout {each.name!r}")
+            called = f", {each.called}" if each.called else ""
+            say(f"scoring on {split}: {each.task.name}, layout {each.name!r}{called}")
         yield Asked(each.task, each.prompt, models, evaluator_of(each.config, each.task))
 
 
@@ -243,22 +269,25 @@ def _compare(
     """Score every prompt on the same examples, and show each against the first by the paired test."""
     from promptopt.cli.request import prompt_from
     from promptopt.evaluation import compare
+    from promptopt.reports.words import one_line
     from promptopt.tasks.parts import told
 
     wanted: list[Wanted] = []
-    for text in prompts:
+    letters = [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(prompts))]
+    for letter, text in zip(letters, prompts, strict=True):
         laid_out, chosen = prompt_from(task, text)
         layout = laid_out.layouts[0] if laid_out.layout is None else laid_out.layout
         if any(chosen == other.prompt and layout.name == other.name for other in wanted):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
-        wanted.append(Wanted(config, layout.name, laid_out, chosen))
+        called = f"prompt {letter} ({one_line(told(task, chosen), 50)})"
+        wanted.append(Wanted(config, layout.name, laid_out, chosen, called))
     found = scored(wanted, split, quiet)
     first = found[0][1]
     against = [compare(first, evaluation, rivals=len(found) - 1) for _, evaluation in found[1:]]
     gains = [gain.to_json() for gain in against]
     if json:
         entries = [
-            {"prompt": told(task, evaluation.prompt), "prompt_id": evaluation.prompt.id, **_entry(name, evaluation),
+            {"prompt": told(task, evaluation.prompt), "prompt_id": evaluation.prompt.id, **entry(name, evaluation),
              "against_first": versus}
             for (name, evaluation), versus in zip(found, [None, *gains], strict=True)
         ]  # fmt: skip
@@ -269,7 +298,7 @@ def _compare(
         "prompts",
         "A",
         "",
-        [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(found))],
+        letters,
         [told(task, each.prompt) for each in wanted],
     )
     show(as_table([evaluation for _, evaluation in found], against, f" on {first.model}", named))
@@ -287,60 +316,3 @@ def _told_apart(task: Task, prompt: Prompt, quiet: bool) -> list[str]:
         if first != layout and not quiet:
             say(f"layout {layout!r} reads as {first!r} does where a prompt has no demonstrations: left out")
     return list(dict.fromkeys(read.values()))
-
-
-def _as_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, Any]:
-    from promptopt.tasks.parts import told
-
-    first = found[0][1]
-    return {
-        "task": first.task,
-        "model": first.model,
-        "evaluator": first.evaluator,
-        "split": first.split,
-        "prompt": told(task, first.prompt),
-        "prompt_id": first.prompt.id,
-        "layouts": [_entry(name, evaluation) for name, evaluation in found],
-    }
-
-
-def _entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
-    looks = {"look": evaluation.look, "next_look": evaluation.next_look}
-    return {
-        "layout": layout,
-        "score": evaluation.measured.score,
-        "ci95": list(evaluation.measured.ci95),
-        "n": evaluation.measured.n,
-        "unreadable": evaluation.measured.unreadable,
-        **{name: asdict(look) for name, look in looks.items() if look is not None},
-        "spent": asdict(evaluation.spent),
-        "paid": asdict(evaluation.paid),
-    }
-
-
-def _as_text(found: Sequence[tuple[str, Evaluation]]) -> str:
-    from promptopt.outcome.looks import look_said
-    from promptopt.reports import words
-
-    first = found[0][1]
-    rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
-    for name, evaluation in found:
-        measured = evaluation.measured
-        low, high = measured.ci95
-        rows.append(
-            [name, words.score(measured.score), words.score(low), words.score(high), words.count(measured.unreadable),
-             words.count(evaluation.paid.calls)]
-        )  # fmt: skip
-    examples = counted(first.measured.n, f"{first.split} example")
-    lines = [
-        f"{first.task}, {examples}, {first.evaluator} on {first.model}",
-        "",
-        words.columns(rows, right=(1, 2, 3, 4, 5)),
-        "",
-        "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
-    ]
-    looks = [(each.look, each.next_look) for _, each in found if each.look is not None and each.next_look is not None]
-    if looks:
-        last = max((look for look, _ in looks), key=lambda look: look.number)
-        lines.append(look_said(last, max((ahead for _, ahead in looks), key=lambda look: look.number)))
-    return "\n".join(lines)

@@ -86,7 +86,7 @@ def list_runs(json: options.AsJson = False) -> None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
-            [record.id, when, entry["task"], entry["method"], entry["model"], entry["status"],
+            [record.id, when, words.named(entry["task"]), entry["method"], words.named(entry["model"]), entry["status"],
              entry["verdict"].replace("_", " "), words.count(entry["look"]),
              words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip

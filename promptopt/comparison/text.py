@@ -43,10 +43,10 @@ def _table(table: Sequence[Method]) -> str:
 def _row(each: Method) -> list[str]:
     runs = str(each.runs) if not each.left else f"{each.runs - each.left} of {each.runs}"
     if each.score is None or each.gain is None:
-        return [each.name, runs, *["-"] * 13]
+        return [words.named(each.name), runs, *["-"] * 13]
     low, high = (None, None) if each.ci95 is None else each.ci95
     return [
-        each.name, runs, words.score(each.score), words.score(low), words.score(high),
+        words.named(each.name), runs, words.score(each.score), words.score(low), words.score(high),
         words.difference(each.gain.mean), *map(words.difference, each.gain.ci95), " : ".join(map(str, each.verdicts)),
         *map(_whole, (each.evaluations, each.calls, each.tokens)), words.dollars(each.usd),
         "-" if each.minutes is None else f"{each.minutes:.1f}", _whole(each.prompt_tokens),
@@ -60,11 +60,12 @@ def _whole(value: float | None) -> str:
 def _pairs(found: Comparison) -> str:
     rows = [["first", "second", "first - second", "from", "to", "p", "p, Holm", "items", ""]]
     for pair in found.pairs():
+        names = words.named(pair.first), words.named(pair.second)
         if pair.gain is None or pair.adjusted is None:
-            rows.append([pair.first, pair.second, "-", "-", "-", "-", "-", "0", "no common test items"])
+            rows.append([*names, "-", "-", "-", "-", "-", "0", "no common test items"])
             continue
         gain = pair.gain
-        rows.append([pair.first, pair.second, words.difference(gain.mean), *map(words.difference, gain.ci95),
+        rows.append([*names, words.difference(gain.mean), *map(words.difference, gain.ci95),
                      words.p_cell(gain.p_value), words.p_cell(pair.adjusted), words.count(gain.n),
                      "differ" if pair.adjusted < ALPHA else ""])  # fmt: skip
     if len(rows) == 1:

@@ -22,6 +22,8 @@ from promptopt.thoughts import spoken
 NAMES = (*READERS, "regex:PATTERN")
 """The names `resolve` knows."""
 
+_LINE_END = re.compile("\r\n?|[\n\v\f\x85\u2028\u2029]")
+_FENCE = re.compile(r"(?:```|~~~)[\w+#.-]{0,20}")
 _OF_THOUGHTS = re.compile(r"think|thought|reasoning|analysis|scratchpad|reflection", re.IGNORECASE)
 
 
@@ -56,9 +58,12 @@ def text(reply: str) -> str | None:
 
 
 def line(reply: str) -> str | None:
-    """The first line that is not empty, trimmed, once a thought has ended."""
+    """The first line that is not empty and no fence, trimmed, once a thought has ended."""
     said = text(reply)
-    return None if said is None else said.split("\n", 1)[0].strip()
+    if said is None:
+        return None
+    lines = [stripped for line in _LINE_END.split(said) if (stripped := line.strip())]
+    return next((line for line in lines if not _FENCE.fullmatch(line)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,19 @@ ATTACHED = r"\u0590-\u05ff\u0620-\u065f\u066e-\u06ef\u06fa-\u06ff"
 
 NOUN = (
     r"(?:answers?|antwort|ergebnis|lösung|réponse|reponse|résultat|respuesta|resultado|resposta|risposta|risultato|"
-    r"antwoord|svar|svaret|odpowiedź|odpověď|odpoveď|ответ|відповідь|cevap|yanıt|jawaban|vastaus|válasz|απάντηση)"
+    r"antwoord|svar|svaret|odpowiedź|odpověď|odpoveď|ответ|відповідь|cevap|yanıt|sonuç|jawaban|vastaus|válasz|απάντηση|"
+    r"đáp\sán)"
 )
 """What an answer is called, in texts without upper case."""
-IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|adalah)"
+IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|adalah|je|là|είναι|(?<=ź\s)to)"
+
+CORRECTED = re.compile(
+    r"(?:[.!?;,\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
+    r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?|hold on"
+    r"|actually,|hmm+|sorry,)|(?:\.{2,4}|…|\s[—–-])\s{0,3}no,",
+    re.IGNORECASE,
+)
+"""What takes back the answer that a reply opened with."""
 
 _ANNOUNCED = re.compile(
     r"(?:答案|正解|答え|回答|解答|答)\s*(?:应该是|應該是|就是|是|为|為|は|[:：])"
@@ -24,6 +33,7 @@ _ANNOUNCED = re.compile(
     r"|(?:الجواب|الإجابة|الاجابة)(?:\s+الصحيحة|\s+الصحيح|\s+النهائية)?\s*(?:هو|هي|[:：])"
     r"|(?:התשובה)\s*(?:היא|[:：])"
 )
+_STRUCK = re.compile(r"~~[^~\n]{1,500}~~|<(?P<tag>s|del|strike)>[^<>]{0,500}</(?P=tag)>", re.IGNORECASE)
 _OPTION = re.compile(r"(?:选项|選項|選択肢)")
 _STOPS = str.maketrans(
     {
@@ -46,6 +56,11 @@ _STOPS = str.maketrans(
 def in_latin(text: str) -> str:
     """The text with announcements of other scripts in English, and their stops and brackets in Latin ones."""
     return _OPTION.sub(" option ", _ANNOUNCED.sub(" answer is ", text)).translate(_STOPS)
+
+
+def without_struck(text: str) -> str:
+    """The text without what is struck out in it: an answer that was taken back."""
+    return _STRUCK.sub(" ", text) if "~~" in text or "</" in text else text
 
 
 def with_latin_stops(text: str) -> str:

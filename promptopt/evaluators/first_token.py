@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptopt.errors import ConfigError
+from promptopt.text import caseless
 from promptopt.types import Content, Reply, Request, Sampling
 
 ALTERNATIVES = 20
@@ -104,7 +105,7 @@ class FirstTokens:
 
 def fold(text: str) -> str:
     """Case, underscores, quotes, markup and outer white space make no difference to what a token begins."""
-    return " ".join(text.replace("_", " ").replace("-", " ").strip(" \t\n*\"'`([▁Ġ").casefold().split())
+    return " ".join(caseless(text.replace("_", " ").replace("-", " ").strip(" \t\n*\"'`([▁Ġ")).split())
 
 
 def _same_start(first: str, second: str, start: str) -> ConfigError:

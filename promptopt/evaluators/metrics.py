@@ -20,12 +20,12 @@ from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
 from promptopt.registry import function_in
-from promptopt.text import Regex, normalise
+from promptopt.text import INVISIBLE, Regex, normalise
 from promptopt.types import Example, digest
 
 
 def exact(answer: str, example: Example) -> float:
-    """1 where the texts are equal but for white space and for how Unicode composes letters; case counts."""
+    """1 where the texts are equal but for white space, invisible signs and how Unicode composes letters."""
     # Most right answers are the same to the letter, and take no normalising.
     if answer == example.target:
         return 1.0
@@ -194,7 +194,7 @@ def _right(example: Example) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def _composed(text: str) -> str:
-    return normalise(text if text.isascii() else unicodedata.normalize("NFC", text))
+    return normalise(text if text.isascii() else unicodedata.normalize("NFC", text).translate(INVISIBLE))
 
 
 def _expression(source: str) -> Regex:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from promptopt.errors import ConfigError
-from promptopt.evaluators.cues import ATTACHED, NOUN, UNSPACED, in_latin, with_latin_stops
+from promptopt.evaluators.cues import ATTACHED, CORRECTED, NOUN, UNSPACED, in_latin, with_latin_stops, without_struck
+from promptopt.text import INVISIBLE, caseless
 from promptopt.thoughts import spoken
 
 # No word boundary is asked for in these scripts, nor between them and others ("答案是positive").
@@ -20,20 +21,20 @@ _SEPARATORS = re.compile(r"[\s\-/]+")
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
     r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
-    r"as|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
+    r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
     r"it|its|this|that|is|thats|sure|certain|clear|if|whether|at|all|"
     r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
 )
 _NEGATION = re.compile(
     r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
-    r"no|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
+    r"no|nothing|none\s+of|free\s+of|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
     r"anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
-    r"inte|ikke|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
-    rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่|ليس|غير)\W{{0,2}}$"
+    r"inte|ikke|nie|není|nem|nincs|bukan|tidak|không(?:\s+phải)?|δεν|όχι|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
+    rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่(?:ใช่)?|ليست?|غير)\W{{0,2}}$"
 )
-# Japanese and Korean deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
+# Japanese, Korean, Turkish and Hindi deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
 _DENIED_AFTER = re.compile(
-    r"\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
+    r"\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
     r"[*\"'`)\]}]{0,4}\s{0,3}(?:$|[\n,;.!}|<])"
 )
 _SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor|noch|ni|ни)\b|/)\W{0,4}(?:an?\s)?")
@@ -69,12 +70,9 @@ _CLAUSE = re.compile(
     r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
 )
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
-_CORRECTED = re.compile(
-    r"(?:[.!?;\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
-    r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?|hold on"
-    r"|actually,|hmm+|sorry,)"
-)
-"""What takes back the answer that a reply opened with."""
+_ASIDE = re.compile(r"[(\[][^()\[\]]{1,300}[)\]](?=[*_]{0,3}\s{0,2}[:=])")
+"""Before a colon, in brackets: it may say between what is chosen, "Label (positive, negative): negative"."""
+_PLUS = re.compile(r"(?<![\w)+.])\+(?=\d)")
 _WORD = re.compile(r"\w")
 # Leading zeros make an identifier.
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
@@ -84,15 +82,15 @@ FEWEST_RATINGS = 3
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
 
 
-_UNSEEN = {ord(sign): "" for sign in "’\u00ad\u200b\u2060\ufeff"} | {ord(sign): "-" for sign in "\u2010\u2011"}
-"""Apostrophes, what breaks lines and shows nothing, and the hyphens that are told from "-" by a program alone."""
+_UNSEEN = INVISIBLE | {ord("’"): ""} | {ord(sign): "-" for sign in "\u2010\u2011"}
+"""Apostrophes, what shows nothing, and the hyphens that are told from "-" by a program alone."""
 
 
 def _fold(value: str) -> str:
     """Case, width, apostrophes and underscores away; lines and punctuation stay."""
     if not value.isascii():
         value = unicodedata.normalize("NFKC", value).translate(_UNSEEN)
-    return value.casefold().replace("'", "").replace("_", " ").replace("−", "-")
+    return caseless(value).replace("'", "").replace("_", " ").replace("−", "-")
 
 
 def _pattern_of(label: str) -> str:
@@ -111,11 +109,14 @@ def _pattern_of(label: str) -> str:
 
 
 def _scale_of(labels: Sequence[str]) -> re.Pattern[str] | None:
-    """What "4/5" and "4 out of 5" say beside the rating, where the labels are whole numbers."""
+    """What "4/5", "4 out of 5" and "on a scale of 1 to 5" say beside the rating, where the labels are whole numbers."""
     if len(labels) < FEWEST_RATINGS or not all(label.isascii() and label.isdecimal() for label in labels):
         return None
     highest = max(labels, key=int)
-    return re.compile(rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)")
+    return re.compile(
+        rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)"
+        r"|\bscale\s(?:of|from)\s\d{1,3}\s?(?:to|through|-|–)\s?\d{1,3}\b|\b\d{1,3}\s?[-–]\s?\d{1,3}\sscale\b"
+    )
 
 
 def _worths_of(labels: Sequence[str]) -> dict[Fraction, str]:
@@ -180,15 +181,22 @@ class LabelReader:
         # As almost all short replies are: no pattern is needed.
         if trimmed in self.labels:
             return trimmed
+        trimmed = without_struck(trimmed)
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
         folded = _DECIMAL.sub(self._as_label, folded) if self._worths else folded
         folded = folded if self._scale is None else self._scale.sub("", folded)
+        if "+" in folded and not any(label.strip().startswith("+") for label in self.labels):
+            folded = _PLUS.sub("", folded)
+        folded = _ASIDE.sub(self._unless_options, folded)
         # The last element is the answer; those before it may be drafts.
         for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
             found = self._read(inner.strip())
             if found is not None:
                 return found
         return self._read(folded)
+
+    def _unless_options(self, aside: re.Match[str]) -> str:
+        return " " if len({self._name(each) for each in self._pattern.finditer(aside.group())}) > 1 else aside.group()
 
     def _as_label(self, number: re.Match[str]) -> str:
         """A number as the label spells it that is worth the same: 4.0 is 4."""
@@ -204,7 +212,7 @@ class LabelReader:
             return self._opposite(list(dict.fromkeys(map(self._name, named))))
         if len(names) == 1:
             return names[0]
-        corrected = _CORRECTED.search(folded, meant[0].end()) is not None
+        corrected = CORRECTED.search(folded, meant[0].end()) is not None
         first_line = None if corrected else self._first_line(folded)
         announced = self._announced(folded, meant) if first_line is None else first_line
         opening = self._opening(folded, meant[0]) if announced is None and not corrected else announced

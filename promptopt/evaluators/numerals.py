@@ -18,7 +18,7 @@ from functools import lru_cache
 from promptopt.digits import RUN, fixed, numbers_in
 from promptopt.evaluators import undecided
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
-from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
+from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
 TOLERANCE = Fraction(1, 10**6)
@@ -60,12 +60,31 @@ _TIMES_TEN = re.compile(
 _TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])")
 # Other powers are no numbers to be compared, neither by base nor by exponent.
 _POWER = re.compile(r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?\^\s?(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)")
+_PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
 _DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
 # Nor are roots and multiples of pi: 2√3 is not 2, and not 3.
 _IRRATIONAL = re.compile(
     r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
     r"|\\pi(?![A-Za-z])|π)"
 )
+_FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
+"""What stands for no cents: "1.250,-", "500/-"."""
+_MONTH = (
+    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]v(?:rier)?|mar(?:ch|s|zo)?|märz|apr(?:il)?|avril|may|mai|mayo|june?|juin|"
+    r"juni[o]?|jul[yi]?|juillet|julio|aug(?:ust)?|août|sept?(?:ember)?|septembre|septiembre|o[ck]t(?:ober|obre)?|octubre|"
+    r"nov(?:ember|embre)?|noviembre|de[cz](?:ember)?|déc(?:embre)?|diciembre|enero|febrero|abril|agosto)\.?"
+)
+_DATE_IN_WORDS = re.compile(
+    rf"(?<![\w.,])[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?\s(?:of\s|de\s)?{_MONTH},?\s(?:de\s)?[0-9]{{4}}(?!\w)"
+    rf"|\b{_MONTH}\s[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s[0-9]{{4}}(?!\w)",
+    re.IGNORECASE,
+)
+_CONFIDENCE = re.compile(
+    r"^[^\w\n]{0,9}(?:(?:my|level\sof)\s)?(?:confidence|certainty|probability\sof\sbeing\sright|konfidenz|confiance|confianza)"
+    r"(?:\s(?:level|score|rating|in\s\w{1,9}(?:\s\w{1,9})?))?[^\w\n]{0,9}[0-9][0-9.,/]{0,9}[^\w\n]{0,9}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A line that says how sure the reply is."""
 # Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
 _DATE = re.compile(
     r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
@@ -73,7 +92,7 @@ _DATE = re.compile(
 )
 
 _CUE = re.compile(
-    rf"\b{NOUN}\b(?:\s(?!not\b)\w{{1,14}}(?=\s))?\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
+    rf"\b{NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
     r"[^\w.,\-−–﹣－+\\/(]{0,6}",
     re.IGNORECASE,
 )
@@ -95,6 +114,8 @@ _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _VISIBLE = re.compile(r"\S")
+_DIGIT = re.compile("[0-9]")
+_YEAR = re.compile(r"[A-Za-z]\S{0,3}\s(?:de\s)?(?:[0-9]{1,2}(?:st|nd|rd|th)?,?\s)?[12][0-9]{3}(?!\w)")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
@@ -142,7 +163,7 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
     said = spoken(reply)
     if said is None:
         return None
-    plain = without_compounds(_plain(without_unspaced(said), comma))
+    plain = without_compounds(_plain(without_unspaced(without_struck(said)), comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         places = [match.end() for match in cue.finditer(plain)]
         if places:
@@ -157,10 +178,20 @@ def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
     """The last number of a reply that announces none."""
     if undecided.is_list(plain):
         return None
+    stop = len(plain)
     for match in reversed(list(_QUANTITY.finditer(plain))):
+        if match.start() >= stop:
+            continue
         if match.group() == COMPOUND:
             return None
         numbers = _meant(match, plain, written)
+        if numbers and undecided.is_operand(plain, match.start()):
+            # "15 apples (10 + 5)": the brackets say how it was worked out.
+            opened = undecided.bracket_around(plain, *match.span())
+            if opened is None:
+                return None
+            stop = opened
+            continue
         if numbers:
             pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
             other = undecided.before(plain, *match.span()) if pair is None else pair[0]
@@ -188,7 +219,7 @@ def _at(plain: str, place: undecided.Span, written: tuple[bool, bool]) -> str | 
 
 def _plain(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
-    text = _RANGES.sub(" to ", reply)
+    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", reply))
     if not text.isascii():
         text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
         text = _CHOICES.sub(" or ", text)
@@ -210,7 +241,19 @@ def _plain(reply: str, comma: bool) -> str:
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
-    return _DATE.sub(" ", _NEGATIVE.sub("− ", text))
+    return _without_asides(_DATE.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text))))
+
+
+def _no_cents(match: re.Match[str]) -> str:
+    return f"{match[1]}00" if match[1] else ""
+
+
+def _without_asides(text: str) -> str:
+    """The text without dates in words, and without a line that says how sure the reply is."""
+    bare = _DATE_IN_WORDS.sub(" ", text) if _YEAR.search(text) else text
+    said = _CONFIDENCE.sub(" ", bare) if "\n" in bare else bare
+    # Where it is all that is said it is what was asked for.
+    return said if said == bare or _DIGIT.search(said) else bare
 
 
 def _full_width_commas(text: str) -> str:

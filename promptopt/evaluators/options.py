@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin
+from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
 _MARKUP = re.compile(r"[*`_$]|</?(?:b|i|u|em|strong|mark|code|span|p|div|h[1-6])(?:\s[^<>]{0,80})?>", re.IGNORECASE)
@@ -16,7 +16,9 @@ _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
 # What may follow a single letter where it is an answer: a stop, a bracket, another option, or a reason.
 _END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where)\b)"
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
-_BARE = rf"(?:(?-i:[B-HJ-Z])(?![\w'+#°])|[A-Za-z](?![\w'+#°]){_END})"
+# Turkish ends a sentence behind an apostrophe: "B'dir".
+_GOES_ON = r"(?![\w+#°]|'(?!d[iıuü]r\b))"
+_BARE = rf"(?:(?-i:[B-HJ-Z]){_GOES_ON}|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
 _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
@@ -26,7 +28,10 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 """Another option beside one; "B, A is wrong" goes on with a clause, and names no other."""
-_SURE = r"(?:(?:clearly|definitely|probably|likely|thus|therefore|indeed|option|choice|letter|the)\s{1,9}){0,3}"
+_SURE = (
+    r"(?:(?:clearly|definitely|probably|likely|thus|therefore|indeed|option|choice|letter|the|la|el|die|(?:a\s)?letra|lettre|lettera|"
+    r"(?:a\s)?alternativa|opci[oó]n|(?:a\s)?op[cç][aã]o|opzione|буква|вариант)\s{1,9}){0,3}"
+)
 
 _MARKED = re.compile(
     rf"(?:\\boxed\s?\{{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
@@ -34,8 +39,11 @@ _MARKED = re.compile(
 )
 _ANSWER = re.compile(
     rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)"
-    rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must)))[\"')\]]{{0,2}}"
-    rf"(?:(?:\s(?!not\b)\w{{1,14}})?\s{{1,9}}(?:{IS}|(?:would|should|must|has\sto)\s+be)\b)?"
+    rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
+    # With a colon after it such a word ends a sentence about another one: "A is correct: B is too small."
+    rf"|(?:best|correct|right|richtig|korrekt|correcta|correta|corretta)(?=\s{{1,9}}(?:one\s)?(?:{IS}|would|should|must)\b))"
+    rf"[\"')\]]{{0,2}}"
+    rf"(?:(?:\s(?!not\b)\w{{1,14}}){{0,2}}\s{{1,9}}(?:{IS}|(?:would|should|must|might|may|could|has\sto)\s+be)\b)?"
     rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
     re.IGNORECASE,
 )
@@ -57,7 +65,7 @@ _OVER = re.compile(
     re.IGNORECASE,
 )
 _BUT = re.compile(
-    rf"\bnot\s{{1,3}}{_LETTER_ALONE}\s?[,;]?\s{{1,3}}but\s{{1,3}}(?:(?:rather|instead)\s)?(?:option\s)?"
+    rf"(?:\bnot|n't)\s{{1,3}}{_LETTER_ALONE}\s?[,;]?\s{{1,3}}(?:but|it's|it\sis)\s{{1,3}}(?:(?:rather|instead)\s)?(?:option\s)?"
     rf"(?P<one>{_HELD}|(?-i:[A-Z])(?![\w'+#°]))",
     re.IGNORECASE,
 )
@@ -78,7 +86,7 @@ _DENIED = re.compile(
 # Before the answer a reply may say to which question: "Question 3: B".
 _NUMBERED = r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;—–]|-\s)|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
+    rf"{_NUMBERED}(?:([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
@@ -113,11 +121,15 @@ def choice(reply: str) -> str | None:
     for cue in (_MARKED, _ANSWER, _BUT, _OVER, _ASSERTED, _CHOSEN):
         found = cue.finditer(plain)
         if cue is _ASSERTED:
-            found = (match for match in found if not _NAMES.search(plain, max(0, match.start() - 24), match.start()))
+            found = (match for match in found if not _is_aside(plain, match.start()))
         given = [_single(match, plain) for match in found]
         if given:
             # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
+    lines = [line.strip() for line in plain.split("\n") if line.strip()]
+    if len(lines) > 1 and (alone := _ALONE.fullmatch(lines[0])) and not any(map(_MENTION.match, lines[1:])):
+        # What follows an answer on a line of its own gives reasons.
+        return None if _ALONE.fullmatch(lines[1]) or CORRECTED.search(plain) else _letter(alone.groups())
     named = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
     mentions = [(m, letter) for m, letter in named if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]
     if not named:
@@ -126,16 +138,21 @@ def choice(reply: str) -> str | None:
         return None
     first = mentions[0][1]
     if all(letter == first for _, letter in mentions):
-        return first
-    lines = plain.split("\n")
+        return None if CORRECTED.search(plain, mentions[0][0].start() + 1) else first
     opens = not re.search(r"\w", plain[: mentions[0][0].start()])
-    alone = all(_letter(match.groups()) == first for match in _MENTION.finditer(lines[0]))
-    starts = [match for line in lines[1:] if (match := _MENTION.match(line.strip()))]
+    alone = all(_letter(match.groups()) == first for match in _MENTION.finditer(plain.split("\n", 1)[0]))
+    starts = [match for line in lines[1:] if (match := _MENTION.match(line))]
     return first if opens and alone and not starts else None
 
 
+def _is_aside(plain: str, start: int) -> bool:
+    """Whether the letter that begins there only names something, or is denied."""
+    begin = max(0, start - 24)
+    return (_NAMES.search(plain, begin, start) or _DENIED.search(plain, begin, start)) is not None
+
+
 def _plain(said: str) -> str:
-    text = said
+    text = without_struck(said)
     if not text.isascii():
         text = _LETTERS.sub("  ", unicodedata.normalize("NFKC", in_latin(text)))
     if "\\" in text:
@@ -159,11 +176,8 @@ def _unmentioned(plain: str) -> str | None:
     if opening is not None:
         end = opening.end(1) if opening[1] is not None else opening.end(2)
         more = _MORE.match(plain, end)
-        return (
-            None
-            if more is not None and f"({_bare(more['more'])})" != _letter(opening.groups())
-            else _letter(opening.groups())
-        )
+        several = more is not None and f"({_bare(more['more'])})" != _letter(opening.groups())
+        return None if several or CORRECTED.search(plain, end) else _letter(opening.groups())
     if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
         return alone[-1]
     closing = _CLOSING.search(plain, max(0, len(plain) - 60))

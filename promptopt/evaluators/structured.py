@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import cast
 
 from promptopt.errors import DataError
-from promptopt.text import normalise, shorten
+from promptopt.text import INVISIBLE, caseless, normalise, shorten
 from promptopt.types import Example, Score
 
 NAMED = 5
@@ -21,15 +21,25 @@ TRIED = 50
 """Brackets in a reply at which JSON may begin; a reply with more of them holds no answer."""
 
 _OPENING = re.compile(r"[\[{]")
-_BULLET = re.compile(r"^\s*(?:[-*•·]|\(?[0-9]{1,3}[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:(?:[-*•·–—▪◦‣+☑✓✔✅]|\(?[0-9]{1,3}[.)]|[a-z][.)]|\([a-zA-Z]\))\s+(?:\[[ xX]?\]\s+)?)")
+_LEAD = re.compile(r"^[^\W\d](?:[^\W\d]|[ '’*-]){0,50}:[*_]{0,2}\s+(?=\S)")
+"""What a list is called, before it: "The colours are: red, blue"."""
+_TAG = re.compile(r"</?(?:li|ul|ol|br)\s?/?>", re.IGNORECASE)
+_WRAPPED = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)")
 # From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
 _BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
 _QUOTED = r"(?:'[^'\\\n]{0,500}'|\"[^\"\\\n]{0,500}\")"
-_PRINTED = re.compile(rf"\[\s{{0,9}}{_QUOTED}(?:\s{{0,9}},\s{{0,9}}{_QUOTED})*\s{{0,9}},?\s{{0,9}}\]")
-"""A list as Python prints it."""
-_AND = re.compile(r"(?<!\s)\s+(?:and|und|et|y|&)\s+")
-_NONE = frozenset({"none", "nothing", "(none)", "no items", "n/a", "empty"})
+_SEMICOLON, _BAR = re.compile(";"), re.compile(r"\|")
+_PRINTED = re.compile(rf"[\[{{(]\s{{0,9}}{_QUOTED}(?:\s{{0,9}},\s{{0,9}}{_QUOTED})*\s{{0,9}},?\s{{0,9}}[\]}})]")
+"""A list, set or tuple as Python prints it."""
+_AND = re.compile(r"(?<!\s)\s+(?:and|und|et|y|e|и|i|ve|&)\s+|(?<=[\u3040-\u9fff])(?:和|与|與|及|と)(?=[\u3040-\u9fff])")
+_NONE = re.compile(
+    r"(?:(?:there\s(?:are|is)\s)?(?:none|nothing)(?:\s(?:found|present|mentioned))?|\(none\)|n/a|empty"
+    r"|(?:there\s(?:are|is|were)\s)?no\s\w{1,20}(?:\s\w{1,20}){0,2})"
+)
 _EDGES = " \t\"'`*“”‘’«»「」.。"
+
+_PLAIN_NAME = re.compile(r"[^.\[\]\"]+")
 
 _NOTHING = object()
 
@@ -54,13 +64,16 @@ def json(answer: str, example: Example) -> Score:
 def set_f1(answer: str, example: Example) -> float:
     """F1 in [0, 1] of two lists as sets: order and repetition do not matter, nor case, white space, quotes, full stop.
 
-    A list is JSON, or one item a line, or items between semicolons, or between commas; "a, b and c" is read both as two
-    items and as three, as is best for the answer. Two empty lists are equal, and "none" is one where the right list is.
+    A list is JSON, or one item a line, or items between semicolons, bars or commas, with or without brackets around it.
+    Where some lines have bullets, these alone are items. "a, b and c" is read both as two items and as three, and
+    "Colours: a" with and without what stands before the colon, as is best for the answer. Two empty lists are equal,
+    and "none" is one where the right list is.
     The best over target and accepted, each of them a whole list.
     """
-    readings = (_items(answer), _items(answer, apart=True))
+    bare = _LEAD.sub("", answer.strip())
+    readings = [_items(each, apart) for each in dict.fromkeys((answer, bare)) for apart in (False, True)]
     right = [_items(each) for each in (example.target, *example.accepted)]
-    if frozenset() in right and readings[0] <= _NONE:
+    if frozenset() in right and all(map(_NONE.fullmatch, readings[0])):
         return 1.0
     return max(_overlap(found, each) for found in readings for each in right)
 
@@ -74,19 +87,31 @@ def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
 @lru_cache(maxsize=16_384)
 def _items(text: str, apart: bool = False) -> frozenset[str]:
     """`apart`: what stands on the two sides of an "and" are two items."""
+    text = _TAG.sub("\n", text).strip()
     value = _json_in(text)
     if isinstance(value, list):
         entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
     elif (printed := _PRINTED.search(text)) is not None:
         value = entries = [each[1:-1] for each in re.findall(_QUOTED, printed[0])]
     else:
-        lines = [line for line in text.splitlines() if line.strip()]
-        between = re.compile(r";") if ";" in text else _BETWEEN
-        entries = [_BULLET.sub("", line) for line in lines] if len(lines) > 1 else between.split(_BULLET.sub("", text))
+        entries = _plain_items(text[1:-1] if _WRAPPED.fullmatch(text) else text)
     if apart and not isinstance(value, list):
         entries = [each for entry in entries for each in _AND.split(entry)]
-    folded = (normalise(unicodedata.normalize("NFKC", each)).casefold().strip(_EDGES) for each in entries)
+    folded = (
+        caseless(normalise(unicodedata.normalize("NFKC", each).translate(INVISIBLE))).strip(_EDGES) for each in entries
+    )
     return frozenset(each for each in folded if each)
+
+
+def _plain_items(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if line.strip(" \t`")]
+    listed = [line for line in lines if _BULLET.match(line)]
+    if len(lines) > 1:
+        # What introduces a list, and what follows it, is no item.
+        kept = listed if listed else lines[1:] if lines[0].rstrip("* ").endswith(":") else lines
+        return [_BULLET.sub("", line) for line in kept]
+    between = _SEMICOLON if ";" in text else _BAR if "|" in text else _BETWEEN
+    return between.split(_BULLET.sub("", text))
 
 
 def json_in(text: str) -> tuple[bool, object]:
@@ -145,6 +170,8 @@ def _right_leaves(target: str) -> Mapping[str, object]:
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, dict) and value:
         for name, each in cast("dict[str, object]", value).items():
+            # {"a.b": 1} is not {"a": {"b": 1}}.
+            name = name if _PLAIN_NAME.fullmatch(name) else f"[{jsonlib.dumps(name, ensure_ascii=False)}]"
             yield from _leaves(each, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and value:
         for place, each in enumerate(cast("list[object]", value)):

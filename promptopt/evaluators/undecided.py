@@ -82,6 +82,11 @@ _WHOLE_LIST = re.compile(
 _EACH = re.compile(_NUMBER)
 _ENGLISH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _SIGNED = re.compile(r"[-−–]\s?[-−–]")
+_OPERATOR = re.compile(
+    rf"{_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*))"
+    r"[ ]{0,3}[$(]{0,2}[-−–]?$"
+)
+_IN_BRACKETS = re.compile(r"[0-9A-Za-z%°$*][ ]{0,2}(?P<open>\()[^()\n]{0,80}$")
 _ENDED = re.compile(rf"{_UNIT}[\W_]*$")
 LOOKED_BACK = 120
 """Characters before a number in which what belongs to it stands. Ours."""
@@ -130,6 +135,19 @@ def solutions(plain: str, start: int, stop: int) -> tuple[Span, Span] | None:
     """Where two numbers stand that one letter is said to equal; the last such pair."""
     found = list(_SOLUTIONS.finditer(plain, start, stop))
     return (found[-1].span("one"), found[-1].span("other")) if found else None
+
+
+def is_operand(plain: str, start: int) -> bool:
+    """Whether the number that begins there is added to another one, or multiplied by it: "3 × 4" is no number."""
+    return _OPERATOR.search(plain[max(0, start - LOOKED_BACK) : start]) is not None
+
+
+def bracket_around(plain: str, start: int, end: int) -> int | None:
+    """Where the brackets open in which the number stands behind what they explain, "15 (10 + 5)"; None for no such."""
+    begin = max(0, start - LOOKED_BACK)
+    opened = _IN_BRACKETS.search(plain[begin:start])
+    closed = ")" in plain[end : end + LOOKED_BACK].partition("\n")[0].partition("(")[0]
+    return begin + opened.start("open") if opened is not None and closed else None
 
 
 def is_list(plain: str) -> bool:

@@ -7,8 +7,10 @@ import unicodedata
 
 from promptopt.digits import numbers_in
 from promptopt.evaluators.cues import UNSPACED
-from promptopt.text import normalise
+from promptopt.text import INVISIBLE, caseless, normalise
 
+_EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,500}[^\s*])\*{1,3}(?![\w*])")
+_ALIKE = INVISIBLE | {ord(sign): "'" for sign in "’‘ʼ"} | {ord(sign): '"' for sign in "“”„"}
 _WORD = re.compile(rf"[^\W{UNSPACED}]")
 _SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
 """Not in a word, but a part of it: "C++" does not hold "C"."""
@@ -19,8 +21,12 @@ _PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1
 
 
 def folded(text: str) -> str:
-    """The text in one case, spacing and width."""
-    return normalise(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    """The text in one case, spacing, width and kind of apostrophe, without emphasis and what shows nothing."""
+    if "*" in text:
+        text = _EMPHASIS.sub(r"\1", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_ALIKE)
+    return caseless(normalise(text))
 
 
 def holds(text: str, part: str) -> bool:

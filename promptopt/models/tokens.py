@@ -76,8 +76,14 @@ def most_tokens(asked: Iterable[str], text: str, cap: int) -> tuple[int, int]:
     return read, max(len(text.encode("utf-8", "replace")), cap) + THINKING_TOKENS
 
 
+LONGEST_COUNT = 18
+"""Digits of a number of tokens that is written as a text."""
+
+
 def count_of(value: object, most: int) -> int | None:
-    """`value` as a number of tokens; None where it is none, negative, or more than `most`."""
+    """`value` as a number of tokens, also where it is written as a text; None for none, negative or above `most`."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= LONGEST_COUNT:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         return None
     return int(value) if value == int(value) else None

@@ -98,6 +98,13 @@ def block(text: str, indent: str = "    ") -> str:
     return "\n".join((indent + line).rstrip() for line in shown.split("\n"))
 
 
+def named(text: str, limit: int = 40) -> str:
+    """What something is called, for a cell of a table: the middle of a long name gives way, as its ends tell it apart."""
+    flat = one_line(text, max(limit, len(text)))
+    head = limit // 2
+    return flat if len(flat) <= limit else f"{flat[:head]}…{flat[len(flat) - (limit - head - 1) :]}"
+
+
 def one_line(text: str, limit: int = 60) -> str:
     """A text on one line, cut with an ellipsis where it is longer than `limit` characters."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

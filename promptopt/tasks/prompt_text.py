@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout, Turns
-from promptopt.tasks.spelling import other_mark, respelt, unfilled
+from promptopt.tasks.spelling import doubled, other_mark, respelt, unfilled
 from promptopt.text import Pattern
 from promptopt.types import HISTORY, Prompt
 
@@ -249,7 +249,9 @@ def remarks(
                 )
     texts = [text for _, text in prompt.texts] + [pattern for layout in layouts[:1] for pattern in _patterns(layout)]
     left = unfilled(texts, fields, (*fields, *RESERVED, *prompt.parts, "solution"))
-    return (*said, *([left] if left else []))
+    # Where inputs are marked with two braces, two of them are no escape for one.
+    twice = "" if marks else doubled(texts)
+    return (*said, *filter(None, (left, twice)))
 
 
 def around(prompt: Prompt, fields: Sequence[str]) -> tuple[Prompt, tuple[Layout, ...]]:

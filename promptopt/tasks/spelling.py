@@ -20,6 +20,7 @@ _LIKE_A_SLOT = re.compile(
     r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
     r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})"
 )
+_ESCAPED_JSON = re.compile(r"(?<!\{)\{\{\s{0,40}[\"'](?=[^{}]{0,400}\}\})[^{}\"']{0,20}[\"']?")
 SHOWN = 3
 """Marks that a sentence names."""
 
@@ -136,4 +137,15 @@ def unfilled(texts: Sequence[str], inputs: Sequence[str], filled: Sequence[str])
     return (
         f"the prompt has {', '.join(left[:SHOWN])}{more}, which nothing fills here: the model reads it as it stands; "
         f"the inputs are {' and '.join(f'{{{name}}}' for name in inputs)}"
+    )
+
+
+def doubled(texts: Sequence[str]) -> str:
+    """A sentence on JSON in doubled braces beside inputs in single ones, as `str.format` has it; empty for none."""
+    found = next((match[0] for text in texts for match in _ESCAPED_JSON.finditer(text)), None)
+    if found is None:
+        return ""
+    return (
+        f"the prompt has {found.strip()}… with doubled braces, which reach the model as they stand; where your program "
+        f"makes one of two, write one"
     )

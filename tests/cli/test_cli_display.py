@@ -84,6 +84,14 @@ def test_a_terminal_gets_the_live_table_and_keeps_warnings(monkeypatch: pytest.M
     assert "warning: a [bold] warning" in screen.getvalue()
 
 
+def test_a_run_that_was_finished_before_does_not_go_on() -> None:
+    lines: list[str] = []
+    Lines(lines.append)(Planned("abc123", PLAN, 0.09, 1, finished=True))
+    assert (
+        lines[-1] == "finished before: 1 call and the end are shown again, free of charge, unless a cap is larger now"
+    )
+
+
 def test_elsewhere_plain_lines() -> None:
     with display("mood", quiet=False, minutes=None, stream=io.StringIO()) as shown:
         assert isinstance(shown, Lines)

@@ -10,10 +10,11 @@ import pytest
 from command_line import BETTER, START, Invoke
 
 from promptopt.binding.models import Models
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, Refused
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.stats import level
+from promptopt.types import Request
 
 BASE = ("evaluate", "--model", "scripted", "--task")
 
@@ -103,6 +104,30 @@ def test_layouts_rank_demonstrations_as_turns_against_text(
     plain = invoke(*BASE, task_file, "--layouts", "--json", "--split", "dev")
     assert {entry["layout"] for entry in json.loads(plain.stdout)["layouts"]} == {"chat", "system", "text"}
     assert "layout 'one-message' reads as 'chat' does" in plain.stderr
+
+
+def test_what_is_scored_is_named_where_several_prompts_are(invoke: Invoke, task_file: str) -> None:
+    said = invoke(*BASE, task_file, "--prompt", START, "--prompt", BETTER).stderr
+    named = [line for line in said.splitlines() if line.startswith("scoring on dev")]
+    assert [line.partition("prompt ")[2][:2] for line in named] == ["A ", "B "]
+    assert START[:30] in named[0]
+    assert BETTER[:30] in named[1]
+
+
+def test_the_prompt_that_a_model_refuses_is_named(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(request: Request) -> str:
+        if BETTER in str(request.content):
+            raise Refused("the server says no")
+        return "good"
+
+    monkeypatch.setattr(model, "_answers", refused)
+    found = invoke(*BASE, task_file, "--prompt", START, "--prompt", BETTER, "--quiet")
+    assert found.exit_code != 0
+    assert "prompt B (" in found.stderr
+    assert "could not be scored" in found.stderr
+    assert "prompt A (" not in found.stderr
 
 
 def test_a_prompt_that_looks_like_a_file_name_is_still_a_prompt(invoke: Invoke, task_file: str) -> None:

@@ -98,7 +98,6 @@ NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [
             "positive\nnegative",
             "The review is positive. The negative remark is minor.",
             "I'd say positive, although some parts are negative.",
-            "| Sentiment | positive |\n| Reason | nothing negative |",
             "It is far from negative",
             "non-positive",
             "unpositive",

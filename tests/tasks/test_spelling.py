@@ -94,6 +94,17 @@ def test_braces_of_other_kinds_are_no_marks(text: str) -> None:
     assert not any("nothing fills" in warning for warning in task.warnings)
 
 
+@pytest.mark.parametrize("json", ['{{"label": "a"}}', '{{\n  "label": "a"\n}}', "{{'label': 'a'}}"])
+def test_json_in_doubled_braces_is_told_beside_inputs_in_single_ones(json: str) -> None:
+    def told(prompt: str) -> bool:
+        task = Task.from_examples(EXAMPLES, prompt=prompt)
+        return any("doubled braces" in warning for warning in task.warnings)
+
+    assert told(f"Say a or b for {{text}} as {json}.")
+    assert not told(f"Say a or b for {{{{text}}}} as {json}.")
+    assert not told('Say a or b for {text} as {"label": {"is": "a"}}.')
+
+
 def test_a_macro_around_the_name_of_an_input_is_refused() -> None:
     with pytest.raises(ConfigError, match="another name"):
         Task.from_examples(EXAMPLES, prompt=r"Say a or b in \boxed{text}.")

@@ -59,7 +59,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
             continue
         if text == _ENDED:
             ended = True
-            continue
+            break
         # An object may take several lines.
         pending += text
         try:

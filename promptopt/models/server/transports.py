@@ -276,7 +276,10 @@ def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via
     if isinstance(cause, TimeoutError):
         return Outage(f"gave no answer within {timeout_s:g} s", overloaded=True)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return Outage(f"cannot be reached{via} ({scrub(str(cause.os_error))})", unreachable=True)
+        said = str(cause.os_error)
+        return Outage(
+            f"cannot be reached{via} ({scrub(said if said else type(cause.os_error).__name__)})", unreachable=True
+        )
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         return Outage(f"cannot be reached{via}, which answered {cause.status}", unreachable=True)
     return Outage(f"broke the connection off ({type(cause).__name__})")

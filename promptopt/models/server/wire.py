@@ -25,7 +25,7 @@ from promptopt.models.server.refusals import (
     says_rate,
     tells_nothing,
 )
-from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
+from promptopt.models.server.usage import usage_of
 from promptopt.text import visible
 from promptopt.types import Reply, Request, Token, ToolCall
 
@@ -71,8 +71,7 @@ class Failure:
     @classmethod
     def of(cls, status: int, body: str, headers: Mapping[str, str]) -> Failure:
         """From an HTTP answer, whatever its shape; headers may be in any case."""
-        retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
-        waits_s = retry_after_s(retry_after, time.time())
+        waits_s = _asked_wait_s(headers)
         try:
             parsed = as_object(json.loads(body))
         except (ValueError, RecursionError):
@@ -150,6 +149,13 @@ class Failure:
         return _STREAMS_ONLY.search(self.message) is not None
 
 
+def _asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """What an answer's headers ask for: OpenAI's, in milliseconds, is more exact than the usual one."""
+    found = {name.lower(): value for name, value in headers.items()}
+    exact = retry_after_s(found.get("retry-after-ms"), 0.0)
+    return retry_after_s(found.get("retry-after"), time.time()) if exact is None else exact / 1000
+
+
 def response_format(schema: str) -> dict[str, Any]:
     """How a request says that its reply is to keep a JSON Schema."""
     return {"type": "json_schema", "json_schema": {"name": "reply", "schema": json.loads(schema), "strict": True}}
@@ -185,7 +191,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     """
     choices = answer.get("choices")
     listed = cast("list[object]", choices) if isinstance(choices, list) else []
-    choice = _as_choice(listed[0]) if listed else {}
+    choice = _first_of(listed) if listed else {}
     error = next((each["error"] for each in (answer, choice) if _is_error(each.get("error"))), None)
     if error is not None:
         return _failed(error)
@@ -220,7 +226,9 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     served = masked(served_by(answer), keys)
     if keys:
         calls = tuple(ToolCall(masked(call.name, keys), masked(call.arguments, keys), call.id) for call in calls)
-    used = _usage(answer, request, "\n".join((written, *(call.written for call in calls))) if calls else written, model)
+    used = usage_of(
+        answer, request, "\n".join((written, *(call.written for call in calls))) if calls else written, model
+    )
     if not (written.strip() or calls) and tells_nothing(reason, native):
         word = str(native if plain_reason(reason) == "stop" else reason)[:40]
         # Asked again, the model may well answer; where it never does, the server keeps the answer back.
@@ -229,10 +237,12 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 
-def _as_choice(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _first_of(choices: Sequence[object]) -> dict[str, Any]:
+    """The choice with the number 0, which some servers list last; else the one that stands first."""
+    listed = [cast("dict[str, Any]", choice) for choice in choices if isinstance(choice, dict)]
+    if not isinstance(choices[0], dict):
         raise Outage("answered with a choice that is malformed")
-    return cast("dict[str, Any]", value)
+    return next((choice for choice in listed if choice.get("index") == 0), listed[0])
 
 
 def _message_of(choice: Mapping[str, Any], reason: object) -> dict[str, Any]:
@@ -281,18 +291,6 @@ def _failed(error: object) -> Reply:
     raise Outage(f"answered with an error ({told})", misplaced=_FOR_GOOD.search(described) is not None)
 
 
-def _usage(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:
-    """Tokens read and written as the server counts them; estimated where it gives none, or what cannot be."""
-    counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
-    asked = _texts(request)
-    most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
-    read = count_of(counts.get("prompt_tokens"), most_read)
-    written = count_of(counts.get("completion_tokens"), most_written)
-    if read is None:
-        read = sum(estimate_tokens(part, model) for part in asked)
-    return read, estimate_tokens(text, model) if written is None else written
-
-
 def served_by(answer: Mapping[str, Any]) -> str:
     """The snapshot that the server says has answered."""
     return " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
@@ -319,13 +317,6 @@ def without_tokens(begun: str, model: str) -> str:
     )
 
 
-def _texts(request: Request) -> Sequence[str]:
-    content = request.content
-    if isinstance(content, str):
-        return [content]
-    return [text for message in content for text in (message.written, *message.tools)]
-
-
 def _tokens(logprobs: object) -> Iterable[Token]:
     """Tokens from the chat form (`content`: objects) or the completions form (parallel lists)."""
     if logprobs is None:
@@ -334,14 +325,19 @@ def _tokens(logprobs: object) -> Iterable[Token]:
     if form.get("content") is not None:
         for entry in map(as_object, form["content"]):
             others = entry.get("top_logprobs")
-            top = {} if others is None else {str(other["token"]): float(other["logprob"]) for other in others}
-            yield Token(str(entry["token"]), float(entry["logprob"]), _best_first(top))
+            # JSON has no minus infinity: what has that probability is null in some servers' answers.
+            listed = [] if others is None else [other for other in others if other["logprob"] is not None]
+            top = {str(other["token"]): float(other["logprob"]) for other in listed}
+            if entry["logprob"] is not None:
+                yield Token(str(entry["token"]), float(entry["logprob"]), _best_first(top))
     elif form.get("tokens") is not None:
         texts, values = form["tokens"], form["token_logprobs"]
         tops = form.get("top_logprobs")
         for text, value, top in zip(texts, values, [None] * len(texts) if tops is None else tops, strict=True):
             if value is not None:
-                yield Token(str(text), float(value), _best_first({} if top is None else as_object(top)))
+                alike = {} if top is None else as_object(top)
+                known = {other: each for other, each in alike.items() if each is not None}
+                yield Token(str(text), float(value), _best_first(known))
 
 
 def _best_first(top: Mapping[str, float]) -> tuple[tuple[str, float], ...]:

@@ -18,6 +18,7 @@ from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import LISTED, ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.tables import arrow, parquet, saved, separated, spreadsheet
 from promptopt.text import counted
 from promptopt.types import Example
@@ -157,14 +158,12 @@ def _json(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: {_unreadable(cause)}") from cause
-    if isinstance(value, dict):
-        lists = [entry for entry in cast("dict[str, list[object]]", value).values() if isinstance(entry, list)]  # pyright: ignore[reportUnnecessaryIsInstance]
-        value = lists[0] if len(lists) == 1 else None
-    if not isinstance(value, list):
+    rows = rows_in(value)
+    if rows is None:
         raise DataError(
             f"{path} holds no list of rows; write a JSON array of objects, or an object with one such array"
         )
-    for number, entry in enumerate(cast("list[object]", value), start=1):
+    for number, entry in enumerate(rows, start=1):
         yield _object(path, f"row {number}", entry)
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
@@ -23,6 +25,7 @@ from promptopt.text import counted
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 200
 """Lines that the separator is found by."""
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LARGEST = 2**31 - 1
 """Characters of a cell, where the csv module allows 131,072; the most that fits a C long everywhere."""
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test", "train": "train"}
@@ -36,14 +39,21 @@ def separated(path: Path) -> Iterator[Row]:
     head = list(islice(lines, _SHOWN))
     separator, skipped = _said_or_found(head, "\t" if path.suffix.lower() == ".tsv" else ",")
     head = head[skipped:]
+    escaped = _escapes_quotes(head, separator)
     record: list[str] = []
 
     def fed() -> Iterator[str]:
         for line in chain(head, lines):
+            line = line.replace('\\"', '""') if escaped else line
             record.append(line)
             yield line
 
-    reader = csv.reader(fed(), delimiter=separator, skipinitialspace=_quotes_after_space(head, separator))
+    reader = csv.reader(
+        fed(),
+        delimiter=separator,
+        skipinitialspace=_quotes_after_space(head, separator),
+        quoting=csv.QUOTE_NONE if _has_bare_quotes(head, separator) else csv.QUOTE_MINIMAL,
+    )
     try:
         header = [name.strip("\u200b\ufeff").strip() for name in next(reader, list[str]())]
         # Spreadsheets leave empty columns at the end.
@@ -97,6 +107,26 @@ def _quotes_after_space(head: list[str], separator: str) -> bool:
     """Whether quotation marks stand behind a space: `"a, b", "c"`. They would else be a part of the value."""
     values = [value for row in csv.reader(head, delimiter=separator) for value in row[1:]]
     return any(value[:1] == " " and value.lstrip(" ")[:1] == '"' for value in values)
+
+
+def _escapes_quotes(head: list[str], separator: str) -> bool:
+    r"""Whether a backslash stands before quotation marks inside of quoted values, as databases write them.
+
+    Before the end of a value it may be a backslash of its own: `"C:\\"`.
+    """
+    return any(re.search(rf'\\"(?!"|{re.escape(separator)}|\s*$)', line) for line in head)
+
+
+def _has_bare_quotes(head: list[str], separator: str) -> bool:
+    """Whether quotation marks are a part of the values: in tables by tabs, which need none, they mostly are.
+
+    So it is where every line is a whole row, and some value begins with a mark and does not end as a quoted one does.
+    Read as quotes they would be lost, and hold rows together.
+    """
+    rows = [line.rstrip("\r\n").split(separator) for line in head if line.strip()]
+    if separator != "\t" or not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        return False
+    return any(value.startswith('"') and not _QUOTED.fullmatch(value) for row in rows for value in row)
 
 
 def _separator(head: list[str], usual: str) -> str:
@@ -170,8 +200,12 @@ def parquet(path: Path) -> Iterator[Row]:
     """The rows of a Parquet file."""
     library = _needed("pyarrow.parquet", "pyarrow", path)
     try:
-        for batch in library.ParquetFile(path).iter_batches(batch_size=4096):
-            yield from map(_plain, batch.to_pylist())
+        stored = library.ParquetFile(path)
+        _check_header(path, stored.schema_arrow.names)
+        for batch in stored.iter_batches(batch_size=4096):
+            yield from _rows_of(batch)
+    except DataError:
+        raise
     except (ValueError, OSError, NotImplementedError) as cause:
         _check_system(cause)
         raise DataError(f"{path} is no readable Parquet file ({cause}); write it again") from cause
@@ -190,7 +224,10 @@ def arrow(path: Path) -> Iterator[Row]:
             else:
                 batches = iter(ipc.open_stream(source))
             for batch in batches:
-                yield from map(_plain, batch.to_pylist())
+                _check_header(path, batch.schema.names)
+                yield from _rows_of(batch)
+    except DataError:
+        raise
     except (ValueError, OSError, NotImplementedError) as cause:
         _check_system(cause)
         raise DataError(f"{path} is no readable Arrow file ({cause}); write it again") from cause
@@ -200,6 +237,17 @@ def _check_system(cause: Exception) -> None:
     """Raise what the operating system said; some of pyarrow's own errors are of its kind in name only."""
     if isinstance(cause, OSError) and cause.errno is not None:
         raise cause
+
+
+def _rows_of(batch: Any) -> Iterator[Row]:
+    """The rows of a batch. Times to the nanosecond, which Python has no type for, are texts."""
+    library: Any = import_module("pyarrow")
+    for place, field in enumerate(batch.schema):
+        if str(field.type).startswith("timestamp[ns"):
+            batch = batch.set_column(place, field.name, batch.column(place).cast(library.string()))
+        elif str(field.type) == "duration[ns]":
+            batch = batch.set_column(place, field.name, batch.column(place).cast(library.duration("us"), safe=False))
+    yield from map(_plain, batch.to_pylist())
 
 
 def _plain(row: Mapping[str, Any]) -> Row:
@@ -213,8 +261,12 @@ def _plain_cell(value: Any) -> object:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return value  # an error only where the column is used
-    if isinstance(value, date | time | Decimal):
+    if isinstance(value, date | time | timedelta | Decimal | UUID):
         return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain_cell(each) for each in cast("Sequence[Any]", value)]
+    if isinstance(value, dict):
+        return {str(name): _plain_cell(each) for name, each in cast("dict[Any, Any]", value).items()}
     return value
 
 

@@ -303,7 +303,7 @@ def test_a_model_that_must_be_asked_to_stream_is(opened: Opening) -> None:
         {"prompt_tokens": -5, "completion_tokens": -1},
         {"prompt_tokens": 10**12, "completion_tokens": 10**18},
         {"prompt_tokens": 1e300, "completion_tokens": float("inf")},
-        {"prompt_tokens": float("nan"), "completion_tokens": "12"},
+        {"prompt_tokens": float("nan"), "completion_tokens": "some"},
         {"prompt_tokens": True, "completion_tokens": [3]},
         {"prompt_tokens": 9_999_999, "completion_tokens": 9_999_999},
         {"prompt_tokens": 2.5, "completion_tokens": None},

@@ -106,3 +106,67 @@ def test_what_a_server_says_at_length_ends_with_a_whole_word() -> None:
     assert set(shown.removesuffix("…").split()) <= set(words)
     assert len(quoted("x" * 1000)) == 300
     assert quoted("a b") == "a b"
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": "7", "completion_tokens": "3"}, (7, 3)),
+        ({"input_tokens": 7, "output_tokens": 3}, (7, 3)),
+        ({"total_tokens": 12, "completion_tokens": 3}, (9, 3)),
+        ({"total_tokens": 12, "prompt_tokens": 7}, (7, 5)),
+        ({"total_tokens": 12}, (11, 1)),
+        ({"total_tokens": 0}, (3, 1)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, (3, 1)),
+        ({"prompt_tokens": "9" * 30, "completion_tokens": "-3"}, (3, 1)),
+    ],
+)
+def test_tokens_are_counted_under_whatever_name_the_server_does(
+    usage: dict[str, Any], counted: tuple[int, int]
+) -> None:
+    reply = read_reply({"choices": [said("yes")], "usage": usage}, ASKED, "m")
+    assert (reply.prompt_tokens, reply.completion_tokens) == counted
+
+
+def test_the_first_choice_is_the_one_with_the_first_number() -> None:
+    choices = [{"index": 1, **said("other")}, {"index": 0, **said("yes")}]
+    assert read_reply({"choices": choices}, ASKED, "m").text == "yes"
+
+
+def test_what_is_said_after_the_end_of_a_stream_is_not() -> None:
+    chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": "hey"}, "finish_reason": "stop"}]})
+    assert joined(f"data: {chunk}\n\ndata: [DONE]\n\ndata: {chunk}\n\n") == joined(f"data: {chunk}\n\n")
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {
+            "content": [
+                {"token": "x", "logprob": None},
+                {
+                    "token": "yes",
+                    "logprob": -0.5,
+                    "top_logprobs": [{"token": "yes", "logprob": -0.5}, {"token": "no", "logprob": None}],
+                },
+            ]
+        },
+        {"tokens": ["x", "yes"], "token_logprobs": [None, -0.5], "top_logprobs": [None, {"yes": -0.5, "no": None}]},
+    ],
+)
+def test_a_logprob_that_is_null_is_none_and_spoils_no_other(logprobs: dict[str, Any]) -> None:
+    asked = Request(ASKED.content, ASKED.sampling, logprobs=2)
+    reply = read_reply({"choices": [said("yes", logprobs=logprobs)]}, asked, "m")
+    assert [(token.text, token.logprob, token.top) for token in reply.tokens] == [("yes", -0.5, (("yes", -0.5),))]
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"retry-after-ms": "250", "Retry-After": "1"}, 0.25),
+        ({"Retry-After-Ms": "soon", "retry-after": "2"}, 2.0),
+        ({}, None),
+    ],
+)
+def test_the_most_exact_wait_that_a_server_asks_for_is_kept(headers: dict[str, str], wait_s: float | None) -> None:
+    assert Failure.of(429, "{}", headers).retry_after_s == wait_s

@@ -1,0 +1,73 @@
+"""What `promptopt evaluate` shows of the layouts of one prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from promptopt.text import counted
+
+if TYPE_CHECKING:
+    from promptopt.evaluation import Evaluation
+    from promptopt.tasks.task import Task
+
+
+def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, Any]:
+    """The same as one JSON object."""
+    from promptopt.tasks.parts import told
+
+    first = found[0][1]
+    return {
+        "task": first.task,
+        "model": first.model,
+        "evaluator": first.evaluator,
+        "split": first.split,
+        "prompt": told(task, first.prompt),
+        "prompt_id": first.prompt.id,
+        "layouts": [entry(name, evaluation) for name, evaluation in found],
+    }
+
+
+def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
+    """What one prompt scores in one layout, as JSON."""
+    looks = {"look": evaluation.look, "next_look": evaluation.next_look}
+    return {
+        "layout": layout,
+        "score": evaluation.measured.score,
+        "ci95": list(evaluation.measured.ci95),
+        "n": evaluation.measured.n,
+        "unreadable": evaluation.measured.unreadable,
+        **{name: asdict(look) for name, look in looks.items() if look is not None},
+        "spent": asdict(evaluation.spent),
+        "paid": asdict(evaluation.paid),
+    }
+
+
+def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
+    """A row a layout, the best first, with what the numbers mean."""
+    from promptopt.outcome.looks import look_said
+    from promptopt.reports import words
+
+    first = found[0][1]
+    rows = [["layout", "score", "from", "to", "unreadable", "calls paid"]]
+    for name, evaluation in found:
+        measured = evaluation.measured
+        low, high = measured.ci95
+        rows.append(
+            [name, words.score(measured.score), words.score(low), words.score(high), words.count(measured.unreadable),
+             words.count(evaluation.paid.calls)]
+        )  # fmt: skip
+    examples = counted(first.measured.n, f"{first.split} example")
+    lines = [
+        f"{first.task}, {examples}, {first.evaluator} on {first.model}",
+        "",
+        words.columns(rows, right=(1, 2, 3, 4, 5)),
+        "",
+        "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
+    ]
+    looks = [(each.look, each.next_look) for _, each in found if each.look is not None and each.next_look is not None]
+    if looks:
+        last = max((look for look, _ in looks), key=lambda look: look.number)
+        lines.append(look_said(last, max((ahead for _, ahead in looks), key=lambda look: look.number)))
+    return "\n".join(lines)
