@@ -10,7 +10,7 @@ from pathlib import Path
 from promptopt.arguments import checked
 from promptopt.binding.models import Models, open_models
 from promptopt.binding.session import no_search, opened, stopping
-from promptopt.errors import ConfigError
+from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
 from promptopt.evaluators.attacked import Attacked
 from promptopt.evaluators.attacks import attacks_on
@@ -40,8 +40,8 @@ def attack(
     """Try 20 requests to give the prompt away and 30 hidden orders on both prompts, and decide of the new one.
 
     Passed where no more attacks succeed than before; a regression where more do by over `MARGIN` of them; else
-    inconclusive. Raises ConfigError for a task that holds no conversations, BackendError where the engine fails or the
-    budget ends it.
+    inconclusive, as they are where the budget ends before all attacks were made. Raises ConfigError for a task that
+    holds no conversations, BackendError where the engine fails.
     """
     if HISTORY not in task.fields:
         raise ConfigError(f"task {task.name!r} holds no conversations, and only chats are attacked; see docs/chat.md")
@@ -62,8 +62,12 @@ def attack(
         )
         examples = tuple(example for held in kinds.values() for example in held)
         with no_search():
-            # Both at once, so that an engine is kept busy.
-            matrix = run.evaluate(list(dict.fromkeys([old, new])), examples)
+            try:
+                # Both at once, so that an engine is kept busy.
+                matrix = run.evaluate(list(dict.fromkeys([old, new])), examples)
+            except BudgetSpent as spent:
+                why = f"not all attacks were made, as a cap came first: {spent}"
+                return tuple(Decision(name, "inconclusive", why) for name in kinds)
     known = {
         example: ScoredPair(example, *each) for example, *each in zip(examples, matrix[old], matrix[new], strict=True)
     }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REGRESSION, INCONCLUSIVE = 4, 5
 """Exit codes, beside those of every command."""
+_CODES = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
 MARGIN = 0.05
 """The loss of mean score that is borne, unless said otherwise."""
 
@@ -65,8 +66,7 @@ def check(
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
     from promptopt.outcome.decisions import overall
 
-    if not 0 <= margin <= 1:
-        raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    _check_asked(margin, junit, summary)
     dry_run = bool(given.pop("dry_run"))
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
@@ -83,7 +83,7 @@ def check(
     checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
     _write_reports(checked, junit, summary, examples=not no_examples)
-    code = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[outcome]
+    code = _CODES[outcome]
     if json:
         show_json(_as_json(checked, outcome, code))
     else:
@@ -112,6 +112,8 @@ def _checked(
     from promptopt.reports.pull_request import Checked
 
     old, new = prompts
+    # Before anything is asked: a schema that is none costs nothing to find.
+    breaks = _schema_fault(task)
     count = partial(estimate_tokens, model=config.model)
     whole = _with_must_pass(task)
     layout = "" if whole.layout is None else whole.layout.name
@@ -121,22 +123,25 @@ def _checked(
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)
     # An example that must pass and is none of the test decides for itself alone, and no mean.
-    tested = [pair for pair in pairs if pair.example in frozenset(task.test)]
+    own = frozenset(task.test)
+    tested = [pair for pair in pairs if pair.example in own]
+    judged = after.judged and not accept_judge
     decisions = [
-        *_of_prompt(task, old, new, count),
-        *_of_scores(task, tested, margin, judged=after.judged and not accept_judge, same=old == new),
-        *_of_examples(task, pairs),
+        *_of_prompt(task, old, new, count, _other_mark(task, given)),
+        *_of_scores(task, tested, margin, judged=judged, same=old == new),
+        *_of_examples(task, pairs, breaks, judged=judged),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
     shown = [
-        _as_spelt(task, text, own) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
-        for text, own, prompt in zip(texts, given, prompts, strict=True)
+        _as_spelt(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
+        for text, spelt, prompt in zip(texts, given, prompts, strict=True)
     ]
     return Checked(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
+        sum(example in own for example in whole.test),
     )  # fmt: skip
 
 
@@ -148,12 +153,42 @@ def _as_spelt(task: Task, text: str, given: str | None) -> str:
     return as_spelt(text, task.marks if given is None else respelt((given_text(given),), task.fields).marks)
 
 
-def _of_prompt(task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int]) -> list[Decision]:
+def _marks(task: Task, given: str | None) -> dict[str, str]:
+    """How each slot is spelt in the user's own text or file, or in the task where none was given; empty for exports."""
+    from promptopt.cli.request import given_text
+    from promptopt.tasks.spelling import respelt
+
+    if given is None:
+        text, marks = "\n".join(task.initial[part] for part in task.editables), task.marks
+    elif Path(given).suffix == ".json":
+        return {}
+    else:
+        read = respelt((given_text(given),), task.fields)
+        (text,), marks = read.texts, read.marks
+    own = dict(marks)
+    return {name: own.get(name, f"{{{name}}}") for name in task.fields if f"{{{name}}}" in text}
+
+
+def _other_mark(task: Task, given: tuple[str | None, str]) -> str:
+    """Half a sentence where the new prompt marks a slot in another way than the one in use; else empty.
+
+    Both are filled here. What fills the prompt in use knows one way.
+    """
+    old, new = (_marks(task, each) for each in given)
+    for name, mark in new.items():
+        if name in old and "".join(old[name].split()) != "".join(mark.split()):
+            return f"writes {mark} where the prompt in use has {old[name]}"
+    return ""
+
+
+def _of_prompt(
+    task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int], other_mark: str
+) -> list[Decision]:
     """The contract, and the scan."""
     from promptopt.outcome.decisions import Decision
     from promptopt.outcome.hygiene import findings
 
-    broken = task.broken_by(new, count_tokens)
+    broken = task.broken_by(new, count_tokens) or other_mark
     contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
     # The test too: a prompt that quotes one of its answers scores by what it was told.
     seen = (*task.train, *task.dev, *task.test)
@@ -169,7 +204,10 @@ def _of_scores(task: Task, pairs: Sequence[ScoredPair], margin: float, *, judged
 
     if same:
         return [Decision("score", "passed", "both are the same prompt")]
-    return [non_inferior("score", pairs, margin, judged=judged), *of_slices(pairs, task.gate.largest_loss)]
+    return [
+        non_inferior("score", pairs, margin, judged=judged),
+        *of_slices(pairs, task.gate.largest_loss, judged=judged),
+    ]
 
 
 def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, quiet: bool) -> list[Decision]:
@@ -187,19 +225,25 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
     return list(found)
 
 
-def _of_examples(task: Task, pairs: Sequence[ScoredPair]) -> list[Decision]:
+def _schema_fault(task: Task) -> Callable[[str], str] | None:
+    """What says how a reply breaks the task's schema; None where it has none. Raises ConfigError for what is none."""
+    if not task.gate.schema:
+        return None
+    from promptopt.evaluators.schema import schema_fault
+
+    return schema_fault(task.gate.schema)
+
+
+def _of_examples(
+    task: Task, pairs: Sequence[ScoredPair], breaks: Callable[[str], str] | None, *, judged: bool
+) -> list[Decision]:
     from promptopt.outcome.decisions import keeps_schema, must_pass
 
     found: list[Decision] = []
-    if task.gate.schema:
-        from promptopt.evaluators.schema import schema_fault
-
-        fault = schema_fault(task.gate.schema)
-        found.append(
-            keeps_schema([(bool(fault(each.before.output)), bool(fault(each.after.output))) for each in pairs])
-        )
-    wanted = frozenset(task.gate.must_pass)
-    return [*found, *must_pass([pair for pair in pairs if pair.example in wanted])]
+    if breaks is not None:
+        faults = [(bool(breaks(each.before.output)), bool(breaks(each.after.output))) for each in pairs]
+        found.append(keeps_schema(faults))
+    return [*found, *must_pass(task.gate.must_pass, pairs, judged=judged)]
 
 
 def _with_must_pass(task: Task) -> Task:
@@ -247,7 +291,7 @@ def _as_text(checked: Checked, outcome: str) -> str:
     said = {"passed": "It may be shipped.", "regression": "It is worse: do not ship it.",
             "inconclusive": "Not decided: the data does not show that it is no worse."}[outcome]  # fmt: skip
     rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
-    head = f"{checked.task}, {len(checked.pairs)} examples, {checked.evaluator} on {checked.model}"
+    head = f"{checked.task}, {checked.counted()}, {checked.evaluator} on {checked.model}"
     return "\n\n".join(filter(None, [said, head, words.columns(rows), checked.looked()]))
 
 
@@ -257,6 +301,16 @@ def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *
 
     _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
     _write(summary, pull_request(checked, examples=examples))
+
+
+def _check_asked(margin: float, *paths: Path | None) -> None:
+    """Raise ConfigError for a margin that is none, and for a report that will not be written, before either costs."""
+    if not 0 <= margin <= 1:
+        raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            why = "it is a folder" if path.is_dir() else "there is no such folder"
+            raise ConfigError(f"{str(path)!r} cannot be written: {why}; choose another place")
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -7,6 +7,10 @@ from promptopt.run.budget import Ledger, Limits
 from promptopt.run.events import Snapshot
 from promptopt.text import counted
 
+TOLD_FROM = 20
+"""Evaluations paid for, before they say how fast a run is: a search begins with requests for new prompts, and next to
+nothing is scored until these are answered."""
+
 
 def done(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> str:
     """`420 of at most 1,500 evaluations, about 6 minutes left`; of what is not known, nothing.
@@ -39,7 +43,8 @@ def _of_the_first(spent: Ledger, caps: Limits) -> str:
 def time_left(snapshot: Snapshot, minutes: float | None, caps: Limits | None = None) -> float | None:
     """Seconds until the first cap is reached at the speed of this session, or None where nothing says.
 
-    Speed is measured on what was paid for: what the store already held takes no time, and says nothing about it.
+    Speed is measured on what was paid for: what the store already held takes no time, and says nothing about it. Nor
+    do fewer than `TOLD_FROM` evaluations.
     """
     spent, paid, limits = snapshot.spent, snapshot.paid, snapshot.limits if caps is None else caps
     left: list[float] = []
@@ -52,6 +57,6 @@ def time_left(snapshot: Snapshot, minutes: float | None, caps: Limits | None = N
         (limits.usd, spent.usd, paid.usd),
     ):
         # Nothing paid so far says nothing of the speed.
-        if cap is not None and used is not None and bought:
+        if cap is not None and used is not None and bought and paid.evaluations >= TOLD_FROM:
             left.append(max(0.0, cap - used) * snapshot.seconds / bought)
     return min(left) if left else None

@@ -260,7 +260,7 @@ def given_text(text: str) -> str:
             f"--out prompt.json`) and give that file"
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
 

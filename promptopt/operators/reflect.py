@@ -69,17 +69,20 @@ def _show(example: Example, score: Score) -> str:
     output = score.output.strip()
     if not score.parsed:
         lines.append(f"Answer given: unreadable: {shorten(output, FIELD)}")
-    elif score.answer:
-        lines.append(f"Answer given: {shorten(score.answer, FIELD)}")
-        if len(output) > len(score.answer) + WORKING:
+    elif score.answer or output:
+        lines.append(f"Answer given: {shorten(score.answer if score.answer else output, FIELD)}")
+        if score.answer and len(output) > len(score.answer) + WORKING:
             lines.append(f"In full: {shorten(output, FIELD)}")
-    elif output:
-        lines.append(f"Answer given: {shorten(output, FIELD)}")
-    # The feedback of built-in metrics repeats what stands above; what it says beyond that is worth showing.
-    note = score.feedback.replace(f"answered {score.answer}, expected {example.target}", "").strip(" ()")
-    if note:
+    if note := remark(example, score):
         lines.append(f"Feedback: {shorten(note, FIELD)}")
     return "\n   ".join(lines)
+
+
+def remark(example: Example, score: Score) -> str:
+    """What the feedback says beyond the answer and the right one, which the feedback of built-in metrics repeats."""
+    said, repeated, rest = score.feedback.partition(f"answered {score.answer}, expected {example.target}")
+    # Behind the repetition the rest stands in brackets; other feedback keeps its own.
+    return (said + rest).strip(" ()") if repeated else said.strip()
 
 
 def show_example(example: Example) -> str:

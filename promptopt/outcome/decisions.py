@@ -26,6 +26,7 @@ ONE_SIDED = 0.10
 only."""
 RIGHT = 1.0 - 1e-9
 """The score of an example that passes."""
+_UNTRUSTED = "how far it can be trusted on these replies is known by no labels (`promptopt label`, or --accept-judge)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,7 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
         lost = counted(left_out, "reply", "replies")
         return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", gain)
     if judged:
-        return Decision(
-            name, "inconclusive",
-            f"a judge says {shown}; how far it can be trusted on these replies is known by no labels "
-            f"(`promptopt label`, or --accept-judge)", gain,
-        )  # fmt: skip
+        return Decision(name, "inconclusive", f"a judge says {shown}; {_UNTRUSTED}", gain)
     if low > -margin:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
     if high < -margin:
@@ -90,13 +87,18 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     )  # fmt: skip
 
 
-def of_slices(pairs: Sequence[ScoredPair], largest_loss: Mapping[str, float]) -> list[Decision]:
-    """A decision for each slice that a loss is borne of; the others are named where they are too small for a number."""
+def of_slices(
+    pairs: Sequence[ScoredPair], largest_loss: Mapping[str, float], *, judged: bool = False
+) -> list[Decision]:
+    """A decision for each slice that a loss is borne of; `judged`: as in `non_inferior`."""
     slices: dict[str, list[ScoredPair]] = {}
     for pair in pairs:
         if pair.example.slice:
             slices.setdefault(pair.example.slice, []).append(pair)
     found: list[Decision] = []
+    if EVERY in largest_loss and not slices:
+        what = "largest_loss is of slices, and no example is of one: name their column as slice under [data]"
+        found.append(Decision("slices", "inconclusive", what))
     for name in sorted({*slices, *largest_loss} - {EVERY}):
         margin = largest_loss.get(name, largest_loss.get(EVERY))
         held = slices.get(name, [])
@@ -106,7 +108,7 @@ def of_slices(pairs: Sequence[ScoredPair], largest_loss: Mapping[str, float]) ->
             what = f"{counted(len(held), 'example')}, and a number needs {FEWEST}: give more of this slice"
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
-        found.append(non_inferior(f"slice {name}", held, margin))
+        found.append(non_inferior(f"slice {name}", held, margin, judged=judged))
     return found
 
 
@@ -136,16 +138,34 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
     return found
 
 
-def must_pass(pairs: Sequence[ScoredPair]) -> list[Decision]:
-    """A decision for each example that has to pass, whatever the mean does."""
+def must_pass(examples: Sequence[Example], pairs: Sequence[ScoredPair], *, judged: bool = False) -> list[Decision]:
+    """A decision for each example that has to pass, whatever the mean does; `judged`: as in `non_inferior`.
+
+    One that is in no pair was not asked, as where a cap came first: it is inconclusive.
+    """
+    known = {pair.example: pair for pair in pairs}
     found: list[Decision] = []
-    for number, pair in enumerate(pairs, start=1):
-        right = pair.after.value >= RIGHT
-        fails = "failed before too" if pair.before.value < RIGHT else "passed before, and fails now"
-        feedback = "" if right or not pair.after.feedback else f": {pair.after.feedback}"
-        name, said = f"must pass {number} ({pair.example.id})", "passes" if right else fails
-        found.append(Decision(name, "passed" if right else "regression", said + feedback))
+    for number, example in enumerate(dict.fromkeys(examples), start=1):
+        name, pair = f"must pass {number} ({example.id})", known.get(example)
+        if pair is None:
+            found.append(Decision(name, "inconclusive", "it was not asked: a cap came first"))
+        else:
+            found.append(_passes(name, pair, judged=judged))
     return found
+
+
+def _passes(name: str, pair: ScoredPair, *, judged: bool) -> Decision:
+    if not pair.after.judged:
+        return Decision(name, "inconclusive", f"its reply could not be judged: {pair.after.feedback}")
+    right = pair.after.value >= RIGHT
+    before = (
+        "passed before, and fails now" if pair.before.judged and pair.before.value >= RIGHT else "failed before too"
+    )
+    feedback = "" if right or not pair.after.feedback else f": {pair.after.feedback}"
+    said = ("passes" if right else before) + feedback
+    if judged:
+        return Decision(name, "inconclusive", f"a judge says that it {said}; {_UNTRUSTED}")
+    return Decision(name, "passed" if right else "regression", said)
 
 
 def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:

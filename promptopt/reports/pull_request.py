@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, overall
 from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
-from promptopt.text import shorten, visible
+from promptopt.text import counted, shorten, visible
 
 SHOWN = 5
 """Examples broken, and mended, that are shown."""
@@ -32,6 +32,7 @@ class Checked:
 
     `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
+    `wanted`: the test examples that there are, where it is known: a cap may come first.
     """
 
     task: str
@@ -44,6 +45,14 @@ class Checked:
     pairs: tuple[ScoredPair, ...]
     look: Look | None = None
     next_look: Look | None = None
+    wanted: int = 0
+
+    def counted(self) -> str:
+        """How many examples were scored, and of how many where a cap came first."""
+        number = len(self.pairs)
+        if number >= self.wanted:
+            return counted(number, "example")
+        return f"{number:,} of {counted(self.wanted, 'example')} (a cap came first)"
 
     def looked(self) -> str:
         """Which look it was, and what the next one needs; nothing where none is known."""
@@ -55,7 +64,7 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
     outcome = overall(checked.decisions)
     sections = [
         f"## promptopt: {_SIGNS[outcome]}\n\n{_VERDICTS[outcome]}",
-        f"Task {_code(checked.task)}, {len(checked.pairs)} examples. Scored by {_code(checked.evaluator)} on "
+        f"Task {_code(checked.task)}, {checked.counted()}. Scored by {_code(checked.evaluator)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
         checked.looked(),
@@ -134,8 +143,8 @@ def _short(text: str) -> str:
 def _cell(text: str) -> str:
     """A text that neither ends its cell nor is read as Markdown or HTML."""
     plain = " ".join(visible(text).split())
-    # `@` would notify a person of that name, `#` link an issue, `!` show an image.
-    return re.sub(r"([\\`*_\[\]<>|#@!~])", r"\\\1", shorten(plain, CUT)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    # `@` would notify a person of that name, `#` link an issue, `!` show an image, `$` begin a formula.
+    return re.sub(r"([\\`*_\[\]<>|#@!~$])", r"\\\1", shorten(plain, CUT)).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def _code(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -27,6 +28,8 @@ from promptopt.types import ChatRole, Example, messages_to_json
 
 LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
+LONGEST_VALUE = 100
+"""Characters of a value that names a group of conversations; what is longer is a text."""
 _MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
 """A variable in any spelling that stands in braces."""
 
@@ -89,7 +92,13 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"give at least a few dozen (--group-by names the member that tells them apart)"
         )
     masker = Masker()
-    lines = [_line(each, names, masker if logs.mask else None) for each in cleaned]
+    further = _parting(cleaned, names)
+    if further:
+        said.append(
+            f"{beside} keeps {', '.join(map(repr, further))} under 'variables', though the prompt does not name them: "
+            f"[data] slice = NAME has parts of the data told apart (docs/check.md)"
+        )
+    lines = [_line(each, (*names, *further), masker if logs.mask else None) for each in cleaned]
     if logs.mask:
         said.append(f"{beside}: {masker.said()}")
     bare = sum(not example.demands for example in examples)
@@ -219,6 +228,22 @@ def _with_variables(prompt: str, cleaned: Sequence[Cleaned]) -> tuple[tuple[str,
     return names, whole, notes
 
 
+def _parting(cleaned: Sequence[Cleaned], names: Sequence[str]) -> tuple[str, ...]:
+    """What the log says of conversations by a name that is none of `names`, and that tells groups of them apart.
+
+    What differs from each to each (an id, a time), or from none, tells no groups apart.
+    """
+    values: dict[str, Counter[str]] = {}
+    for each in cleaned:
+        for name, value in each.conversation.variables:
+            values.setdefault(name, Counter())[value] += 1
+    return tuple(
+        name
+        for name, found in values.items()
+        if name not in names and 1 < len(found) <= found.total() / 2 and max(map(len, found)) <= LONGEST_VALUE
+    )
+
+
 def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
     conversation = each.conversation
     known = dict(conversation.variables)
@@ -231,7 +256,8 @@ def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
             demands=tuple(masker.value(each, personal) for each in conversation.demands),
         )
         known = {name: masker.text(value, personal) for name, value in known.items()}
-    return json.dumps(_as_row(conversation, {name: known[name] for name in names}), ensure_ascii=False)
+    kept = {name: known[name] for name in names if name in known}
+    return json.dumps(_as_row(conversation, kept), ensure_ascii=False)
 
 
 def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -14,22 +14,44 @@ from typing import cast
 from promptopt.text import counted
 from promptopt.types import Message
 
-_KEY = r"\b(?:sk|pk|rk|gsk|ghp|gho|xox[abps]|hf|xai)[-_][\w-]{8,}|\bAKIA[0-9A-Z]{16}\b|\bBearer\s+[\w.~+/-]{12,}=*"
+_KEYS = (
+    # OpenAI, Anthropic, Stripe, Groq, Slack, Hugging Face, xAI.
+    r"\b(?:sk|pk|rk|gsk|xox[a-z]|hf|xai|whsec)[-_][\w-]{8,}",
+    # GitHub, GitLab, npm, PyPI, Slack's apps, Google, Shopify, DigitalOcean, Replicate, Linear.
+    r"\bgh[oprsu]_\w{8,}|\bgithub_pat_\w{8,}|\bglpat-[\w-]{8,}|\bnpm_\w{16,}|\bpypi-[\w-]{16,}|\bxapp-[\w-]{8,}",
+    r"\bAIza[\w-]{30,}|\bya29\.[\w-]{8,}|\bshp(?:at|ca|pa|ss)_\w{16,}|\bdo[opr]_v1_\w{8,}|\br8_\w{16,}|\blin_api_\w{8,}",
+    # Amazon, SendGrid, Telegram's bots, Twilio, Slack's hooks.
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
+    r"\bhooks\.slack\.com/services/[\w/]{8,}",
+    # JSON Web Tokens, headers, private keys.
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
+)
+_PASSWORD = (
+    r"\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret)"
+    r" ?key)\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)[^\s\"']{8,}"
+)
 _RULES: Mapping[str, re.Pattern[str]] = {
-    "key": re.compile(_KEY),
+    "key": re.compile("|".join(_KEYS)),
+    "password": re.compile(_PASSWORD, re.IGNORECASE),
     "link with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])"),
+    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d.-])"),
     "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
     "phone": re.compile(
         r"(?<![\w+])(?:\+|00)\d[\d ()./-]{6,18}\d(?!\w)"
         r"|(?<![\w-])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)|(?<![\w-])\(?\d{3}\)?[ -]\d{3}-\d{4}(?!\w)"
+        r"|(?<![\w.-])\d{3}\.\d{3}\.\d{4}(?![\w.])"
     ),
 }
 """In this order: what is a card number would else be half a phone number."""
 _PERSONAL = re.compile(r"name|mail|phone|mobile|address|street|birth|iban|customer_id|user_id", re.IGNORECASE)
 """Variables whose values are personal, wherever they stand."""
+_NAME_OF_A_THING = re.compile(
+    r"(?:product|item|article|file|tool|plan|brand|shop|store|model|event|course|bot|assistant)[ _-]?name",
+    re.IGNORECASE,
+)
 
 
 @dataclass(slots=True)
@@ -79,12 +101,12 @@ class Masker:
 
 def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Values that are personal by the name of their variable, with that name; very short ones are not looked for."""
-    return {value.strip(): name for name, value in variables if _PERSONAL.search(name) and len(value.strip()) > 2}
+    return {value.strip(): name for name, value in variables if is_personal(name) and len(value.strip()) > 2}
 
 
 def is_personal(name: str) -> bool:
     """Whether a variable of that name holds personal data."""
-    return _PERSONAL.search(name) is not None
+    return _PERSONAL.search(_NAME_OF_A_THING.sub("", name)) is not None
 
 
 def personal_in(text: str) -> list[tuple[str, str]]:

@@ -217,6 +217,17 @@ def test_time_left_comes_from_what_was_paid_for() -> None:
     assert time_left(snapshot(Limits()), None) is None
 
 
+@pytest.mark.parametrize("caps", [Limits(evaluations=140), Limits(calls=200), Limits(tokens=90_000), Limits(usd=1.0)])
+def test_the_first_few_evaluations_say_nothing_of_the_speed(caps: Limits) -> None:
+    # Eleven minutes for the first prompts of a search on slow cores, and three looks at the start before them.
+    few = Ledger(evaluations=3, calls=11, proposer_calls=8, prompt_tokens=9_000, completion_tokens=400, usd=0.01)
+    assert time_left(snapshot(caps, paid=few, seconds=660), None) is None
+    assert time_left(snapshot(caps, paid=few, seconds=60), 5) == 240
+    assert done(snapshot(caps, paid=few, seconds=660), None).endswith(("evaluations", "calls", "tokens", "$1.00"))
+    enough = Ledger(evaluations=20, calls=28, proposer_calls=8, prompt_tokens=20_000, completion_tokens=800, usd=0.05)
+    assert time_left(snapshot(caps, paid=enough, seconds=660), None) is not None
+
+
 def test_rows_without_caps_and_beyond_the_search() -> None:
     shown = dict(rows(snapshot(Limits(), paid=Ledger(), phase="test"), None))
     assert shown["evaluations"] == "1,204"

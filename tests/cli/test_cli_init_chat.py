@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command_line import Invoke, text_of
 
+from promptopt.errors import DataError
 from promptopt.models.scripted import Scripted
 from promptopt.tasks import Task, load_task
 from promptopt.types import Demand, Example, Message
@@ -246,6 +247,31 @@ def test_what_is_not_meant_as_demands_or_not_of_all_names_no_metric(asked: objec
 
     assert named in said
     assert task.metric == "f1"
+
+
+def test_what_tells_parts_of_the_log_apart_is_kept_and_said(invoke: Invoke) -> None:
+    write([
+        log(
+            number,
+            "You are the assistant of {{shop}}.",
+            variables={"topic": ("late", "return")[number % 2], "ticket": f"T{number}", "shop": "Acme"},
+            language=("de", "en", "fr")[number % 3],
+            note="a long text " * 20 if number % 2 else "b" * 200,
+        )
+        for number in range(40)
+    ])  # fmt: skip
+    _, said = made(invoke)
+
+    assert "bot.jsonl keeps 'topic', 'language' under 'variables', though the prompt does not name them" in said
+    first = json.loads(Path("bot.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first["variables"] == {"shop": "Acme", "topic": "late", "language": "de"}
+    text = Path("bot.toml").read_text(encoding="utf-8")
+    Path("bot.toml").write_text(text.replace("[data]\n", '[data]\nslice = "language"\n'), encoding="utf-8")
+    assert {example.slice for example in everything(load_task("bot.toml"))} == {"de", "en", "fr"}
+    # A slice of a name that nothing has would never be looked at.
+    Path("bot.toml").write_text(text.replace("[data]\n", '[data]\nslice = "langauge"\n'), encoding="utf-8")
+    with pytest.raises(DataError, match=r"no conversation has 'langauge'.*'language'"):
+        load_task("bot.toml")
 
 
 def test_no_conversation_stands_in_two_splits_whatever_the_seed(invoke: Invoke) -> None:

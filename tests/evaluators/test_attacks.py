@@ -151,7 +151,14 @@ def test_what_cannot_be_attacked_says_why(tmp_path: object) -> None:
     with pytest.raises(ConfigError, match="holds no conversations"):
         attack(plain, plain.initial, OPEN, model=model(), store=f"{tmp_path}/s.db")
     task = task_of()
-    with pytest.raises(BackendError, match="raise the limit"):
-        attack(task, task.initial, OPEN, model=model(), budget=Budget(calls=10), store=f"{tmp_path}/s.db")
     with pytest.raises(BackendError, match="run the same command again"):
         attack(task, task.initial, OPEN, model=Scripted("No.", fail_at=3), store=f"{tmp_path}/t.db")
+
+
+@pytest.mark.parametrize("budget", [Budget(calls=10), Budget(evaluations=60), Budget(tokens=500)])
+def test_attacks_that_a_cap_leaves_out_are_open(budget: Budget, tmp_path: object) -> None:
+    task = task_of()
+    found = attack(task, task.initial, OPEN, model=model(), budget=budget, store=f"{tmp_path}/s.db")
+
+    assert [each.outcome for each in found] == ["inconclusive", "inconclusive"]
+    assert all("not all attacks were made, as a cap came first" in each.message for each in found)

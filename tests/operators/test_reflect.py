@@ -19,6 +19,7 @@ from promptopt.operators.reflect import (
     read_last,
     read_tagged,
     refuses,
+    remark,
     room,
     show_example,
     show_mistakes,
@@ -137,6 +138,21 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
 def test_why_a_text_is_unusable(text: str, why: str | None) -> None:
     found = unusable(text, PARENT, most=10, tags=("instruction",), count_tokens=lambda text: len(text.split()))
     assert found == why
+
+
+@pytest.mark.parametrize(
+    ("feedback", "said"),
+    [
+        ("does not call find_stock (it calls no tool)", "does not call find_stock (it calls no tool)"),
+        ("(a) is missing", "(a) is missing"),
+        ("answered a, expected b", ""),
+        ("answered a, expected b (0.2 to 0.8)", "0.2 to 0.8"),
+    ],
+)
+def test_feedback_keeps_its_own_brackets(feedback: str, said: str) -> None:
+    score = Score(0.0, "a", parsed=True, answer="a", feedback=feedback)
+
+    assert remark(Example.of("b", text="x"), score) == said
 
 
 def test_mistakes_are_shown_in_words() -> None:

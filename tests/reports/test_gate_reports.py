@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, must_pass, non_inferior, overall
+from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, must_pass, non_inferior, of_slices, overall
 from promptopt.reports.junit import junit
 from promptopt.reports.pull_request import LARGEST, Checked, pull_request
 from promptopt.types import Example, Score
@@ -82,8 +82,64 @@ def test_a_judge_alone_decides_nothing_and_unjudged_replies_withhold() -> None:
     assert non_inferior("score", [*unjudged[:4], *pairs[4:]], 0.05).outcome == "passed"
 
 
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
+def test_a_judge_alone_decides_of_no_slice_and_of_no_example_that_must_pass(after: float) -> None:
+    pairs = [pair(0.5, after, number=number) for number in range(30)]
+    sliced = [replace(each, example=replace(each.example, slice="de")) for each in pairs]
+    vital = [each.example for each in pairs[:2]]
+
+    (own,), (judged,) = (of_slices(sliced, {"*": 0.2}, judged=judged) for judged in (False, True))
+    assert own.outcome == ("regression" if after == 0 else "passed")
+    assert (judged.outcome, "a judge says" in judged.message) == ("inconclusive", True)
+    assert {each.outcome for each in must_pass(vital, pairs)} == {"passed" if after == 1 else "regression"}
+    told = must_pass(vital, pairs, judged=True)
+    assert {each.outcome for each in told} == {"inconclusive"}
+    assert all("a judge says that it" in each.message for each in told)
+
+
+def test_what_was_not_asked_or_not_judged_is_no_pass() -> None:
+    asked = [pair(1.0, 1.0, number=number) for number in range(3)]
+    unread = ScoredPair(asked[1].example, asked[1].before, Score(0.0, judged=False, feedback="prose"))
+    vital = [each.example for each in asked]
+    found = must_pass(vital, [asked[0], unread])
+
+    assert [each.outcome for each in found] == ["passed", "inconclusive", "inconclusive"]
+    assert "could not be judged: prose" in found[1].message
+    assert "not asked" in found[2].message
+
+
+@pytest.mark.parametrize(("loss", "named"), [({"*": 0.1}, "slices"), ({"de": 0.1}, "slice de"), ({}, "")])
+def test_a_loss_of_slices_that_no_example_is_of_is_open(loss: dict[str, float], named: str) -> None:
+    found = of_slices([pair(1.0, 1.0, number=number) for number in range(30)], loss)
+
+    assert [(each.name, each.outcome) for each in found] == ([(named, "inconclusive")] if named else [])
+
+
+def test_a_test_that_a_cap_cut_short_is_told_as_such() -> None:
+    told = checked(tuple(pair(1.0, 1.0, number=number) for number in range(3)))
+
+    assert "3 examples." in pull_request(told)
+    assert "3 of 40 examples (a cap came first)." in pull_request(replace(told, wanted=40))
+
+
+@pytest.mark.parametrize(
+    "said", ["costs $5 and $6", "a|b", "`x`", "<b>x</b>", "![i](u)", "@ann #12 *b* _i_ ~~s~~", "a\\"]
+)
+def test_what_stands_in_a_cell_is_read_as_it_was_written(said: str) -> None:
+    row = next(line for line in pull_request(replace(
+        checked(()), decisions=(Decision(said, "passed", said),)
+    )).splitlines() if line.endswith("|") and "| passed |" in line)  # fmt: skip
+    name, _, message = row.removeprefix("| ").removesuffix(" |").split(" | ")
+    plain = re.sub(r"\\(.)", r"\1", message).replace("&lt;", "<").replace("&gt;", ">")
+
+    assert name == message
+    assert plain == said
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|`*_\[\]<>#@!~$]", message)
+
+
 def test_one_regression_outweighs_all_else() -> None:
-    lost = must_pass([pair(1.0, 0.5), pair(0.0, 1.0, number=1)])
+    pairs = [pair(1.0, 0.5), pair(0.0, 1.0, number=1)]
+    lost = must_pass([each.example for each in pairs], pairs)
 
     assert [each.outcome for each in lost] == ["regression", "passed"]
     assert overall(lost) == "regression"

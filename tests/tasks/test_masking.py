@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.tasks.masking import Masker, personal_values
+from promptopt.tasks.masking import Masker, is_personal, personal_values
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ from promptopt.tasks.masking import Masker, personal_values
         ("iban DE89370400440532013000.", "iban [iban]."),
         ("from 192.168.0.17", "from [ip address]"),
         ("key sk-abcdefgh12345678 and AKIAABCDEFGHIJKLMNOP", "key [key] and [key]"),
+        ("the password is hunter2!x, mind", "the [password] mind"),
+        ("api_key=9f8e7d6c5b4a39281706 ends", "[password] ends"),
+        ("ring 555.123.4567", "ring [phone]"),
+        ("card 4111.1111.1111.1111", "card [card number]"),
         ("at https://me:pw@example.com/a?b", "at [link with a password]"),
         ("order 1234567890123456, 3 of 12, 2026-11-27, 19.99", "order 1234567890123456, 3 of 12, 2026-11-27, 19.99"),
         ("version 1.2.3 costs 1,234.50", "version 1.2.3 costs 1,234.50"),
@@ -24,6 +28,56 @@ from promptopt.tasks.masking import Masker, personal_values
 )
 def test_personal_data_gives_way_to_what_it_is(text: str, masked: str) -> None:
     assert Masker().text(text, {}) == masked
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----",
+        "github_pat_11ABCDEFG0abcdefghijkl",
+        "ghs_16C7e42F292c6912E7710c838347Ae178B4a",
+        "glpat-abcdefGHIJ1234567890",
+        "AIzaSyA1234567890abcdefGHIJKLMNOPqrstuv",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+        "SG.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc",
+        "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+        "pypi-AgEIcHlwaS5vcmcCJDAwMDAwMDAw",
+        "xapp-1-A111-222-abcdef",
+        "hooks.slack.com/services/T00000000/B00000000/XXXXXXXX",
+        "ASIAIOSFODNN7EXAMPLE",
+        "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1",
+        "SK0123456789abcdef0123456789abcdef",
+        "shpat_0123456789abcdef0123456789abcdef",
+        "whsec_abcdefghijklmnop1234",
+        "Basic dXNlcjpwYXNzd29yZA==",
+    ],
+)
+def test_keys_of_all_common_forms_are_known(key: str) -> None:
+    assert Masker().text(f"use {key} today", {}) == "use [key] today"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Never ask for a password: 2 tries are enough.",
+        "A password has at least 8 characters.",
+        "Basic authentication is off; the token is a word; max_tokens = 120.",
+        "Fill in password: {{password1}} and api_key: <key-1234567>.",
+        "The secret of good boots: grease.",
+    ],
+)
+def test_talk_of_passwords_is_none(text: str) -> None:
+    assert Masker().text(text, {}) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "personal"),
+    [("product_name", False), ("fileName", False), ("plan name", False),
+     ("name", True), ("customer_name", True), ("userName", True)],
+)  # fmt: skip
+def test_the_name_of_a_thing_is_not_personal(name: str, personal: bool) -> None:
+    assert is_personal(name) is personal
 
 
 def test_values_of_personal_variables_are_masked_as_whole_words() -> None:

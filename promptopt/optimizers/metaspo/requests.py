@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptopt.operators.reflect import Mistake
+from promptopt.operators.reflect import Mistake, remark
 from promptopt.operators.replies import Form
 from promptopt.protocols import Task
 from promptopt.text import Pattern, shorten
@@ -119,7 +119,7 @@ def _failure(task: Task, prompt: Prompt, example: Example, score: Score) -> str:
         lines.append(f"Answer given: {shorten(score.answer, SHOWN)}")
     if example.target:
         lines.append(f"Right answer: {shorten(', '.join((example.target, *example.accepted)), SHOWN)}")
-    note = score.feedback.replace(f"answered {score.answer}, expected {example.target}", "").strip(" ()")
+    note = remark(example, score)
     if note:
         lines.append(f"Feedback: {shorten(note, SHOWN)}")
     return "\n   ".join(lines)

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -99,6 +100,8 @@ def read_chats(
                 f"{path}, row {each.conversation.row}: the conversation has no value for {lost!r}, which the prompt "
                 f"shows; write it under 'variables', or remove the row"
             )
+    if slice is not None:
+        _check_slice(path, cleaned, slice)
     kept = cleaned
     if len(cleaned) > MOST:
         places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST))
@@ -111,6 +114,14 @@ def read_chats(
     if len(kept) < len(cleaned):
         said.append(f"{path.name} has {len(cleaned):,} conversations; a random {MOST:,} of them (by the seed) are used")
     return examples, tuple(said)
+
+
+def _check_slice(path: Path, cleaned: Sequence[Cleaned], slice: str) -> None:
+    """Raise DataError for a member that no conversation has: a slice without examples would never be looked at."""
+    names = dict.fromkeys(name for each in cleaned for name, _ in each.conversation.variables)
+    if slice not in names:
+        there = f"they have {', '.join(map(repr, islice(names, 20)))}" if names else "they have none"
+        raise DataError(f"{path}: no conversation has {slice!r}, which [data] slice names; {there}")
 
 
 def refusals(name: str, reading: Reading) -> list[str]:

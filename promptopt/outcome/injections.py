@@ -1,0 +1,122 @@
+"""Words that turn a model from its instructions or speak to a judge, and characters that no reader of a prompt sees."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from promptopt.text import counted, shorten
+
+_ENGLISH = (
+    r"\b(?:ignore|disregard|forget|override|bypass|skip|supersede|pay no attention to)\b[^.!?\n]{0,40}"
+    r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
+    r"|guideline|message|context|polic|order)\w*"
+    r"|\b(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
+    r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
+    r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
+    r"[^.!?\n]{0,20}\bno longer\b"
+)
+_FOREIGN = (
+    # For each: to pass over, all or what was said before, instructions.
+    (r"ignorier\w*|missacht\w*|vergiss|vergesst|vergessen", r"vorherig|bisherig|vorig|obig|früher|alle|dein|ihre",
+     r"anweisung|regel|vorgabe|instruktion|befehl"),
+    (r"ignor\w*|oubli\w*", r"précédent|antérieur|ci-dessus|tout|vos|tes|système",
+     r"instruction|consigne|règle|directive"),
+    (r"ignor\w*|olvid\w*", r"anterior|previa|todas|tus|sus", r"instruccion|regla|directri|indicacion"),
+    (r"ignor\w*|dimentic\w*", r"precedent|tutte|tue|sopra", r"istruzion|regol"),
+    (r"ignor\w*|esque[çc]\w*", r"anterior|todas|suas|acima", r"instruç|regra"),
+    (r"negeer\w*|vergeet", r"vorige|eerdere|alle|bovenstaande|jouw", r"instructie|regel"),
+    (r"игнорир\w*|забуд\w*", r"предыдущ|все|прежн|выше", r"инструкц|правил|указан"),
+)  # fmt: skip
+_WITHOUT_SPACES = (
+    r"(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
+    r"|(?:指示|命令|ルール|規則|プロンプト)[^。！？\n]{0,10}(?:無視|忘れ)"
+)
+_INJECTIONS: Mapping[str, re.Pattern[str]] = {
+    "tells the model to pass over its instructions": re.compile(
+        "|".join([
+            _ENGLISH,
+            *(rf"\b(?:{verb})\b(?=[^.!?\n]{{0,60}}\b(?:{which}))[^.!?\n]{{0,60}}\b(?:{noun})\w*"
+              for verb, which, noun in _FOREIGN),
+            _WITHOUT_SPACES,
+        ]), re.IGNORECASE),
+    "holds marks of roles or tools": re.compile(
+        r"<\|[\w ]{2,30}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function="
+        r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
+        r"|^\s*(?:###\s*)?(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
+    "speaks to whoever scores the reply": re.compile(
+        r"\b(?:judge|judges|grader|graders|evaluator|evaluators|rubric|scorer|graded|marking scheme)\b"
+        r"|\b(?:give|award|assign|deserve|deserves|rate|score|rated|scored|grade)\b[^.!?\n]{0,40}\b(?:highest|top|full"
+        r"|perfect|maximum|max|best)\b[^.!?\n]{0,20}\b(?:score|mark|marks|rating|grade|points|stars)\b"
+        r"|\b(?:highest|top|full|perfect|maximum)\s+(?:score|mark|marks|rating|grade)\b"
+        r"|\b(?:10|5|100)\s?(?:/|out of)\s?(?:10|5|100)\b", re.IGNORECASE),
+}  # fmt: skip
+
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
+"""The flag of a region, which is spelt by tags (Unicode Technical Standard 51)."""
+_HIDDEN = re.compile(
+    "[\u00ad\u115f\u1160\u200b\u202d\u202e\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+    # Joiners are letters' shapes in many scripts and hold emoji together; between Latin letters, or in a row, nothing.
+    "|(?<=[A-Za-z])[\u200c\u200d](?=[A-Za-z])|[\u200c\u200d]{2,}"
+    # One selector picks the look of the sign before it.
+    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+)
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069]")
+"""Marks of direction, which texts from right to left need."""
+_LOOKALIKE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[асеорхуіјѕһАВЕКМНОРСТХУІЈЅ])[A-Za-zасеорхуіјѕһАВЕКМНОРСТХУІЈЅ]+\b")
+"""Words of Latin letters and such Cyrillic ones as look the same."""
+_LATIN = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
+_TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+_WRAP = re.compile(r"[^\S\n]*\n[^\S\n]*(?=\w)(?!\d)")
+
+
+def injections(text: str, before: str) -> list[str]:
+    """A sentence for each kind of such words that `text` holds and `before` does not.
+
+    Read as a model may read it: without the characters that hide it, and with lines that were wrapped made one.
+    """
+    found: list[str] = []
+    for what, pattern in _INJECTIONS.items():
+        # Compared without regard to case and line breaks, which rewriting changes first.
+        old = {" ".join(match.casefold().split()) for match in _matches(pattern, before)}
+        new = [match for match in _matches(pattern, text) if " ".join(match.casefold().split()) not in old]
+        if new:
+            found.append(f'{what}: "{shorten(" ".join(new[0].split()), 80)}"')
+    return found
+
+
+def hidden(text: str, before: str) -> list[str]:
+    """A sentence on the characters in `text` that nobody who reads it sees, and one on letters that pass for others.
+
+    Those that `before` holds too are passed over.
+    """
+    known = set(before)
+    unseen = [character for character in _hidden_in(text) if character not in known]
+    found: list[str] = []
+    if unseen:
+        spelt = "".join(_TAGS.get(ord(character), "") for character in unseen)
+        says = f', which spell "{shorten(spelt, 80)}"' if spelt.strip() else ""
+        what = counted(len(unseen), "character that no reader sees", "characters that no reader sees")
+        found.append(f"holds {what} (U+{ord(unseen[0]):04X}){says}")
+    words = [match[0] for match in _LOOKALIKE.finditer(text) if match[0] not in before]
+    if words:
+        found.append(f'writes "{shorten(words[0], 80)}" with letters of two alphabets that look the same')
+    return found
+
+
+def _hidden_in(text: str) -> Sequence[str]:
+    bare = _FLAG.sub("", text)
+    found = "".join(match[0] for match in _HIDDEN.finditer(bare))
+    if not any(each.isalpha() and unicodedata.bidirectional(each) in ("R", "AL") for each in bare):
+        found += "".join(_TURNS.findall(bare))
+    return found
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
+    tagged = _FLAG.sub("", text).translate(_TAGS)
+    shown = "".join(each for each in tagged if unicodedata.category(each) != "Cf")
+    plain = _LOOKALIKE.sub(lambda found: found[0].translate(_LATIN), unicodedata.normalize("NFKC", shown))
+    # As it stands too, where a mark has to begin a line.
+    return [match[0] for each in dict.fromkeys((plain, _WRAP.sub(" ", plain))) for match in pattern.finditer(each)]

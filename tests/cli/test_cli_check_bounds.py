@@ -1,0 +1,130 @@
+"""`promptopt check` at its bounds: caps that come first, slots in another spelling, what is found before it costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import BETTER, START, Invoke, answer, text_of
+from typer.testing import Result
+
+from promptopt.models.scripted import Scripted
+
+
+@pytest.fixture
+def model() -> Any:
+    return Scripted(lambda request: answer(request) if "item " in text_of(request) else "good", name="scripted/one")
+
+
+def check(invoke: Invoke, task: str, prompt: str, *more: str) -> Result:
+    return invoke("check", "--task", task, "--model", "x", "--prompt", prompt, *more)
+
+
+def outcomes(done: Result) -> dict[str, str]:
+    return {each["name"].split(" (")[0]: each["outcome"] for each in json.loads(done.stdout)["decisions"]}
+
+
+def with_contract(task_file: str, lines: str) -> str:
+    path = Path(task_file)
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n[contract]\n{lines}\n", encoding="utf-8")
+    return task_file
+
+
+def chat(workplace: Path, mark: str, contract: str = "") -> str:
+    rows = [{"name": f"Ann{number}", "messages": [{"role": "user", "content": f"item {number} good"},
+                                                  {"role": "assistant", "content": "good"}]}
+            for number in range(60)]  # fmt: skip
+    (workplace / "bot.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (workplace / "bot.toml").write_text(
+        f'instruction = "You talk to {mark}. Be kind."\nmetric = "exact"\n[data]\nfile = "bot.jsonl"\n'
+        f'variables = ["name"]\nturns = "last"\n{contract}',
+        encoding="utf-8",
+    )
+    return "bot.toml"
+
+
+def test_an_example_that_must_pass_and_was_not_asked_is_no_pass(invoke: Invoke, task_file: str) -> None:
+    vital = [{"text": "item 302 bad", "label": "good"}]
+    Path("vital.jsonl").write_text("".join(json.dumps(row) + "\n" for row in vital), encoding="utf-8")
+    with_contract(task_file, 'must_pass = "vital.jsonl"')
+    capped = check(invoke, task_file, BETTER, "--max-calls", "10", "--margin", "0.9")
+
+    assert capped.exit_code == 5, capped.stdout
+    assert "it was not asked: a cap came first" in capped.stdout
+    assert "10 of 96 examples (a cap came first)" in capped.stdout
+    assert check(invoke, task_file, BETTER).exit_code == 4
+
+
+def test_attacks_that_a_cap_leaves_out_leave_the_rest_of_the_check(invoke: Invoke, workplace: Path) -> None:
+    capped = ("--max-calls", "30", "--margin", "0.9", "--json")
+    done = check(invoke, chat(workplace, "{{name}}"), "You talk to {{name}}. Be very kind.", *capped)
+
+    assert done.exit_code == 5, done.stderr
+    assert outcomes(done) == {"contract": "passed", "scan": "passed", "score": "passed",
+                              "leak of the prompt": "inconclusive", "hidden orders": "inconclusive"}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("old", ["{{name}}", "{name}", "${name}", "<name>"])
+@pytest.mark.parametrize(
+    "new", ["{{name}}", "{{ name }}", "{name}", "${name}", "<name>", "$name", "[name]", "{{Name}}"]
+)
+def test_a_slot_that_the_prompt_in_use_spells_otherwise_is_red(
+    old: str, new: str, invoke: Invoke, workplace: Path
+) -> None:
+    same = "".join(old.split()) == "".join(new.split())
+    task, asked = chat(workplace, "{name}"), ("--margin", "0.9", "--max-calls", "10", "--json")
+    Path("old.md").write_text(f"You talk to {old}. Be kind.", encoding="utf-8")
+    Path("new.md").write_text(f"You talk to {new}. Be very kind.", encoding="utf-8")
+    by_file = check(invoke, task, "new.md", "--baseline", "old.md", *asked)
+    by_start = check(invoke, chat(workplace, old), f"You talk to {new}. Be very kind.", *asked)
+
+    for done in (by_file, by_start):
+        assert outcomes(done)["contract"] == ("passed" if same else "regression"), done.stdout
+        assert done.exit_code == (5 if same else 4)
+
+
+def test_an_exported_winner_is_of_no_spelling(invoke: Invoke, workplace: Path) -> None:
+    task = chat(workplace, "{{name}}")
+    winner = {"parts": {"instruction": "You talk to {name}. Be very kind."}, "demos": [], "layout": ""}
+    Path("winner.json").write_text(json.dumps(winner), encoding="utf-8")
+
+    done = check(invoke, task, "winner.json", "--margin", "0.9", "--max-calls", "10", "--json")
+    assert outcomes(done)["contract"] == "passed", done.stderr
+
+
+def test_line_ends_and_marks_of_windows_change_nothing(invoke: Invoke, task_file: str) -> None:
+    with_contract(task_file, 'must_contain = ["text is."]')
+    plain = "Say what the\ntext is.\nCarefully."
+    files = {"unix.md": plain.encode(), "windows.md": b"\xef\xbb\xbf" + plain.replace("\n", "\r\n").encode()}
+    for name, data in files.items():
+        Path(name).write_bytes(data)
+    told = [json.loads(check(invoke, task_file, name, "--json").stdout) for name in files]
+
+    assert told[0] == told[1]
+    assert {each["outcome"] for each in told[0]["decisions"]} == {"passed"}
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/f.xml", "folder"])
+@pytest.mark.parametrize("option", ["--junit", "--summary"])
+def test_a_report_that_cannot_be_written_is_found_before_anything_is_asked(
+    option: str, place: str, invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    Path("folder").mkdir()
+    done = check(invoke, task_file, BETTER, option, place)
+
+    assert (done.exit_code, model.log) == (2, [])
+    assert f"'{place}' cannot be written" in done.stderr
+
+
+def test_a_schema_that_is_none_is_found_before_anything_is_asked(
+    invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    pytest.importorskip("jsonschema", reason="jsonschema (the extra `schema`) is not installed")
+    with_contract(task_file, 'output_schema = { type = "objekt" }')
+    done = check(invoke, task_file, BETTER, "--baseline", START)
+
+    assert (done.exit_code, model.log) == (2, [])
+    assert "is no JSON Schema" in done.stderr
