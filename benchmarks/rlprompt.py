@@ -6,7 +6,8 @@
     real     sst-2 and agnews with SmolLM2-135M as policy and target; hours on two cores, minutes on a GPU
 
 For `speed` and `real`: tools that fetch models are the repository's (`promptopt models pull smollm2-135m`), or give the
-path of a GGUF file or a transformers folder with --model. `real --device cuda --minutes 30` stops between two runs.
+path of a GGUF file or a transformers folder with --model. `real` makes one run after the other in one process, notes
+each as it ends, begins none that --minutes do not hold, and goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks import rlprompt_inputs as inputs
 from benchmarks import rlprompt_planted as planted
@@ -29,7 +31,9 @@ PARTS = RESULTS / "rlprompt.json"
 TASKS = ("sst-2", "agnews")
 MANUAL = {"sst-2": "Is this film review negative or positive?", "agnews": "What is this news story about?"}
 """Prompts that a person wrote, once."""
-WAYS = ("empty prompt", "manual prompt", "rlprompt", "random prompts", "rlprompt, rloo", "apo")
+STAGES = (("empty prompt", "manual prompt"), ("rlprompt", "random prompts"), ("rlprompt, rloo", "apo"))
+"""Ways to a prompt. All runs of a stage come before the next one's: what is cut short holds whole pairs."""
+WAYS = tuple(way for stage in STAGES for way in stage)
 
 
 def write(part: str, lines: Sequence[str]) -> None:
@@ -99,9 +103,16 @@ def run_inputs(chosen: argparse.Namespace) -> None:
 # --- real models ---
 
 
+Key = tuple[str, int, str]
+"""Task, seed and way of a run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one way to a prompt scores on the test, and what it took."""
+    """What one way to a prompt scores on `test` examples, and what it took.
+
+    `size`: of the training. `memory`: GiB of the GPU that were held at most, of 1024 ** 3 bytes.
+    """
 
     task: str
     seed: int
@@ -110,10 +121,19 @@ class Row:
     calls: int
     minutes: float
     prompt: str
+    size: str
+    test: int
+    where: str
+    memory: float = 0.0
     curve: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> Key:
+        """Which run it is of."""
+        return self.task, self.seed, self.way
 
-def model_of(path: str, device: str) -> object:
+
+def model_of(path: str, device: str) -> Any:
     """The target, in float32: what the policy is rewarded by should not depend on company."""
     from promptopt.models.transformers.model import Transformers
 
@@ -133,73 +153,113 @@ def located(given: str | None) -> str:
 
 
 def run_real(chosen: argparse.Namespace) -> None:
-    rows: list[Row] = []
     kept: Path = chosen.rows
-    if kept.exists():
-        rows = [Row(**json.loads(line)) for line in kept.read_text().splitlines()]
-    known = {(row.task, row.seed, row.way) for row in rows}
-    path, ends = located(chosen.model), time.monotonic() + 60 * chosen.minutes
-    for row in real_rows(path, chosen, known):
+    known = [Row(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
+    # Rows of another size or on other test examples are no part of this table.
+    rows = [row for row in known if (row.size, row.test) == (size_of(chosen), chosen.test)]
+    path, ends, longest = located(chosen.model), time.monotonic() + 60 * chosen.minutes, 0.0
+    model = model_of(path, chosen.device)
+    for key in planned(chosen, {row.key for row in rows}):
+        if time.monotonic() + longest > ends:
+            print(f"no further run fits into {chosen.minutes} minutes; the same command goes on from here", flush=True)
+            break
+        begun = time.monotonic()
+        row = real_row(key, path, model, chosen)
+        longest = max(longest, time.monotonic() - begun)
         rows.append(row)
         with kept.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-        print(f"{row.task} {row.seed} {row.way}: {row.accuracy:.3f}, {row.calls:,} calls, {row.minutes:.1f} minutes")
-        if time.monotonic() > ends:
-            print(f"{chosen.minutes} minutes are over; the same command goes on from here")
-            break
+        print(f"{', '.join(map(str, row.key))}: {row.accuracy:.3f}, {row.calls:,} calls, {row.minutes:.2f} minutes, "
+              f"{row.memory:.2f} GiB; {row.curve[-2:]}", flush=True)  # fmt: skip
     write("real", real_table(rows, path, chosen))
 
 
-def real_rows(path: str, chosen: argparse.Namespace, known: set[tuple[str, int, str]]) -> Iterator[Row]:
-    """The rows that are not known yet, one run after the other, all in one store."""
+def size_of(chosen: argparse.Namespace) -> str:
+    """Of each training, as its rows and the table say it."""
+    return f"--preset {chosen.preset}" if chosen.preset else f"--steps {chosen.steps}"
+
+
+def planned(chosen: argparse.Namespace, known: Collection[Key]) -> Iterator[Key]:
+    """The runs that are not known yet, pairs of one seed and task together."""
+    for stage in STAGES:
+        for seed in chosen.runs:
+            for task in chosen.tasks:
+                for way in stage:
+                    # What apo is compared at is a number of evaluations that none of the presets is.
+                    if way in chosen.ways and (task, seed, way) not in known and not (way == "apo" and chosen.preset):
+                        yield task, seed, way
+
+
+def real_row(key: Key, path: str, model: Any, chosen: argparse.Namespace) -> Row:
+    """One run, in the store of all."""
     from promptopt.api import optimize
     from promptopt.binding.models import Models
     from promptopt.evaluation import evaluate
-    from promptopt.optimizers.apo.method import APO
-    from promptopt.optimizers.rlprompt.method import RLPrompt
-    from promptopt.optimizers.rlprompt.settings import Learning, Sizes
     from promptopt.run.budget import Budget
     from promptopt.tasks.catalogue import load_task
     from promptopt.tasks.splits import Splits
 
-    model = model_of(path, chosen.device)
+    name, seed, way = key
+    task = load_task(name, splits=Splits(test=chosen.test, seed=seed)).with_layout("text")
+    memory, begun = Memory(chosen.device), time.monotonic()
+    curve: tuple[str, ...] = ()
+    if way in STAGES[0]:
+        text = " " if way == "empty prompt" else MANUAL[name]
+        prompt = task.initial.replace(task.editable, text)
+        found = evaluate(task, prompt, model=Models(model), evaluator="labels", split="test", seed=seed)
+        accuracy, calls = found.measured.score, found.paid.calls
+    else:
+        result = optimize(
+            task, way_of(way, path, chosen), model=Models(model), check_evaluator="labels", seed=seed,
+            budget=Budget(evaluations=chosen.steps * 8) if way == "apo" else Budget(),
+            evaluator="labels" if way == "apo" else None, store=chosen.store,
+        )  # fmt: skip
+        assert result.best.test is not None
+        accuracy, calls, text = result.best.test.score, result.spent.calls, result.best.text
+        curve = tuple(step.note for step in result.steps)
+    minutes = (time.monotonic() - begun) / 60
+    where = machine(chosen.device)
+    return Row(
+        name, seed, way, accuracy, calls, minutes, text, size_of(chosen), chosen.test, where, memory.most(), curve
+    )
+
+
+def way_of(way: str, path: str, chosen: argparse.Namespace) -> Any:
+    """The method behind a way."""
+    from promptopt.optimizers.apo.method import APO
+    from promptopt.optimizers.rlprompt.method import RLPrompt
+    from promptopt.optimizers.rlprompt.settings import Learning, Sizes
+
+    if way == "apo":
+        return APO()
     trained = RLPrompt(
         policy=f"hf/{path}", device=chosen.device, length=5, size=Sizes(steps=chosen.steps, prompts=8, every=10)
     )
     if chosen.preset:
         trained = RLPrompt(policy=f"hf/{path}", device=chosen.device, preset=chosen.preset)
-    ways: dict[str, object] = {
-        "rlprompt": trained,
-        "random prompts": replace(trained, learn=Learning(rate=0.0)),
-        "rlprompt, rloo": replace(trained, algorithm="rloo"),
-        "apo": APO(),
-    }
-    if chosen.preset:
-        # What it would be compared at is a number of evaluations that none of the presets is.
-        del ways["apo"]
-    for name in chosen.tasks:
-        for seed in chosen.runs:
-            task = load_task(name, splits=Splits(test=chosen.test, seed=seed)).with_layout("text")
-            for way, text in (("empty prompt", " "), ("manual prompt", MANUAL[name])):
-                if way in chosen.ways and (name, seed, way) not in known:
-                    begun = time.monotonic()
-                    prompt = task.initial.replace(task.editable, text)
-                    found = evaluate(task, prompt, model=Models(model), evaluator="labels", split="test", seed=seed)
-                    yield Row(name, seed, way, found.measured.score, found.paid.calls,
-                              (time.monotonic() - begun) / 60, text)  # fmt: skip
-            for way, optimizer in ways.items():
-                if way not in chosen.ways or (name, seed, way) in known:
-                    continue
-                begun = time.monotonic()
-                budget = Budget(evaluations=chosen.steps * 8) if way == "apo" else Budget()
-                result = optimize(
-                    task, optimizer, model=Models(model), check_evaluator="labels", budget=budget, seed=seed,
-                    evaluator="labels" if way == "apo" else None, store=chosen.store,
-                )  # fmt: skip
-                assert result.best.test is not None
-                yield Row(name, seed, way, result.best.test.score, result.spent.calls,
-                          (time.monotonic() - begun) / 60, result.best.text,
-                          tuple(step.note for step in result.steps))  # fmt: skip
+    if way == "random prompts":
+        # The policy's own draws, at the same number of rewards: it never learns.
+        return replace(trained, learn=Learning(rate=0.0))
+    return replace(trained, algorithm="rloo") if way == "rlprompt, rloo" else trained
+
+
+class Memory:
+    """What a GPU holds at most from now on; nothing is measured on a CPU."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device if device.startswith("cuda") else ""
+        if self._device:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def most(self) -> float:
+        """GiB, of torch's own allocations."""
+        if not self._device:
+            return 0.0
+        import torch
+
+        return float(torch.cuda.max_memory_allocated(self._device)) / 1024**3
 
 
 def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> list[str]:
@@ -207,15 +267,15 @@ def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> li
     from promptopt.comparison.statistics import leads_in
 
     ways = list(dict.fromkeys(row.way for row in rows))
-    size = f"--preset {chosen.preset}" if chosen.preset else f"--steps {chosen.steps}"
+    where = " and ".join(dict.fromkeys(row.where for row in rows))
     lines = [
         "## Real: SmolLM2-135M as policy and target",
         "",
-        f"`python -m benchmarks.rlprompt real --device {chosen.device} {size}`, {datetime.date.today()}, "
-        f"{machine(chosen.device)}, {Path(path).name}; 16 examples of each label, {chosen.test} test examples.",
+        f"`python -m benchmarks.rlprompt real --device {chosen.device} {size_of(chosen)}`, {datetime.date.today()}, "
+        f"{where}, {Path(path).name}; 16 examples of each label, {chosen.test} test examples.",
         "",
-        "| way | " + " | ".join(TASKS) + " | less random prompts | calls | minutes |",
-        "|---|" + "---|" * (len(TASKS) + 3),
+        "| way | " + " | ".join(TASKS) + " | less random prompts | calls | minutes | GiB held |",
+        "|---|" + "---|" * (len(TASKS) + 4),
     ]
     blocks: dict[tuple[str, int], dict[str, float]] = {}
     for row in rows:
@@ -230,7 +290,9 @@ def real_table(rows: Sequence[Row], path: str, chosen: argparse.Namespace) -> li
         lead = leads.get(way)
         shown = "" if lead is None or lead.error is None else f"{lead.mean:+.3f} ± {lead.error:.3f}"
         calls, minutes = sum(row.calls for row in mine) / len(mine), sum(row.minutes for row in mine) / len(mine)
-        lines.append(f"| {way} | {' | '.join(cells)} | {shown} | {calls:,.0f} | {minutes:.1f} |")
+        memory = max(row.memory for row in mine)
+        held = f"{memory:.2f}" if memory else ""
+        lines.append(f"| {way} | {' | '.join(cells)} | {shown} | {calls:,.0f} | {minutes:.1f} | {held} |")
     lines += ["", "In brackets: seeds. ±: standard errors of the paired difference over tasks and seeds.", ""]
     lines += [f"- {row.way}, {row.task}, seed {row.seed}: {row.accuracy:.3f} by `{row.prompt}`" for row in rows]
     for row in rows:
@@ -264,12 +326,12 @@ def run_speed(chosen: argparse.Namespace) -> None:
         labels = (" negative", " positive")
         shared = [ScoreRequest(text, labels, length) for text, length in texts]
         apart = [ScoreRequest(text, labels, 0) for text, _ in texts]
-        list(model.score(shared[:2]))  # type: ignore[attr-defined]
+        list(model.score(shared[:2]))
         rates: list[float] = []
         for requests, at_once in ((shared, len(shared)), (apart, len(apart)), (apart[:32], 1)):
             begun = time.perf_counter()
             for first in range(0, len(requests), at_once):
-                list(model.score(requests[first : first + at_once]))  # type: ignore[attr-defined]
+                list(model.score(requests[first : first + at_once]))
             rates.append(len(requests) / (time.perf_counter() - begun))
         lines.append(
             f"| {name} | {rates[0]:.1f} | {rates[1]:.1f} | {rates[2]:.1f} | {rates[0] / rates[1]:.1f} and "

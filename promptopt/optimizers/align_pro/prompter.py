@@ -56,6 +56,7 @@ class Prompter:
         self._model = opened.model
         self._tokenizer = opened.tokenizer
         self._context = opened.context
+        self._remembers = opened.remembers
         self._called, self._ends = checkpoint.called, _ends(opened.model, opened.tokenizer, checkpoint.called)
         self._tokens = ChatTokens(self._tokenizer, f"hf/{spec}")
         wanted = self._peft.LoraConfig(
@@ -163,11 +164,14 @@ class Prompter:
     def _written(self, prefix: Sequence[int], count: int, chance: Any) -> list[Tokens]:
         """Rows of tokens, each up to the one that ends it, or cut; `chance`: None for the likeliest."""
         torch = self._torch
-        cache = require("transformers").DynamicCache()
-        out = self._model(input_ids=torch.tensor([list(prefix)], device=self._device), past_key_values=cache)
+        cache = require("transformers").DynamicCache() if self._remembers else None
+        cached = {} if cache is None else {"past_key_values": cache}
+        read = torch.tensor([list(prefix)], device=self._device)
         # The request is read once for all rows.
-        cache.batch_repeat_interleave(count)
-        logits = out.logits[:, -1].repeat(count, 1)
+        logits = self._model(input_ids=read, **cached).logits[:, -1].repeat(count, 1)
+        read = read.repeat(count, 1)
+        if cache is not None:
+            cache.batch_repeat_interleave(count)
         rows: list[list[int]] = [[] for _ in range(count)]
         for _ in range(self._settings.longest):
             if chance is not None:
@@ -182,7 +186,8 @@ class Prompter:
                     going = going or row[-1] not in self._ends
             if not going:
                 break
-            logits = self._model(input_ids=chosen[:, None], past_key_values=cache).logits[:, -1]
+            read = chosen[:, None] if self._remembers else torch.cat([read, chosen[:, None]], dim=1)
+            logits = self._model(input_ids=read, **cached).logits[:, -1]
         return [tuple(row) for row in rows]
 
     def _samples(self, rows: Sequence[Tokens], context: str) -> list[Sample]:

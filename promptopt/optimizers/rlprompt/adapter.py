@@ -71,7 +71,7 @@ class AdapterPolicy:
     # --- Policy ---
 
     def sample(self, seed: int, count: int, contexts: Sequence[str] = ()) -> list[Sample]:
-        """So many prompts, token by token, through the model's cache; each written after its context, if any."""
+        """So many prompts, token by token, through the model's cache, if it has one; each after its context, if any."""
         with self._computing():
             return self._samples(self._written(count, self._draws(seed, count), contexts), contexts)
 
@@ -141,7 +141,7 @@ class AdapterPolicy:
     def _load(self) -> None:
         torch, settings = self._torch, self._settings
         opened = open_frozen(self._checkpoint, self._device)
-        model, self._tokenizer = opened.model, opened.tokenizer
+        model, self._tokenizer, self._remembers = opened.model, opened.tokenizer, opened.remembers
         self._model, self._body, head = model, model.base_model, model.get_output_embeddings()
         width = head.weight.shape[1]
         ids = allowed_tokens(self._tokenizer, head.weight.shape[0], settings.vocabulary, masked=settings.masked)
@@ -247,17 +247,18 @@ class AdapterPolicy:
 
     def _written_after(self, before: list[int], count: int, draws: Tensor | None) -> Tensor:
         torch = self._torch
-        cache = require("transformers").DynamicCache()
+        cached = {"past_key_values": require("transformers").DynamicCache(), "use_cache": True}
         read = torch.tensor([before] * count, device=self._device)
         written: list[Tensor] = []
         for step in range(self._settings.length):
-            out = self._body(input_ids=read, past_key_values=cache, use_cache=True)
+            out = self._body(input_ids=read, **(cached if self._remembers else {}))
             logits = self._logits(self._online, out.last_hidden_state[:, -1])
             if draws is not None:
                 logits = perturbed(logits, draws[:, :, step], self._settings.top)
             chosen = logits.argmax(-1)
             written.append(chosen)
-            read = self._ids[chosen][:, None]
+            token = self._ids[chosen][:, None]
+            read = token if self._remembers else torch.cat([read, token], dim=1)
         return torch.stack(written, dim=1)
 
     def _samples(self, places: Tensor, contexts: Sequence[str] = ()) -> list[Sample]:

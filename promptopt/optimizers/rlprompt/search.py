@@ -76,8 +76,9 @@ class Search:
             entry = self._rewarded([sample], "seed", -1)[0]
             if entry is not None:
                 self._seeds.append((sample.tokens, entry.reward))
-        if self._method.mode == "off" and not self._seeds:
-            raise _without_seeds(self._method.seeds)
+        # Of one prompt alone, or of one that is given twice, nothing says whether it earned much.
+        if self._method.mode == "off" and len(self._archive) < 2:
+            raise _without_seeds(self._method.seeds, len(self._archive))
 
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""
@@ -340,6 +341,9 @@ class Search:
         return sum(known) / len(known)
 
 
-def _without_seeds(seeds: Sequence[str]) -> ConfigError:
-    said = "none of the seeds can be used" if seeds else "there are none"
-    return ConfigError(f"mode=off learns from given prompts alone, and {said}; set seeds=…, or mode=mix")
+def _without_seeds(seeds: Sequence[str], usable: int) -> ConfigError:
+    said = "one of the seeds can be used" if usable else "none of the seeds can be used" if seeds else "there are none"
+    return ConfigError(
+        f"mode=off learns from given prompts alone, held against each other, and {said}; set two or more that differ, "
+        f"as seeds=…, or mode=mix"
+    )

@@ -18,7 +18,7 @@ from tests.optimizers.rlprompt.tiny_policy import WORDS, byte_folder, tiny_folde
 
 pytest.importorskip("peft", reason="needs the extra `train`: pip install 'promptopt-engine[hf,train]'")
 import torch  # isort: skip  # after the helper, which skips where there is none
-from transformers import AutoModelForCausalLM, Gemma2Config, GraniteConfig, MambaConfig  # isort: skip
+from transformers import AutoModelForCausalLM, Gemma2Config, GraniteConfig, Lfm2Config, MambaConfig, RwkvConfig  # isort: skip
 
 from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings  # isort: skip
 from promptopt.optimizers.rlprompt.adapter import AdapterPolicy  # isort: skip
@@ -160,6 +160,26 @@ def test_likelihoods_are_those_of_the_models_own_last_step(tmp_path: Path, kind:
         logs = plain(input_ids=ids).logits[0, :-1].log_softmax(-1)
     found = float(adapter._likelihoods([(4, 9)]).mean())
     assert found == pytest.approx(float(logs.gather(-1, ids[0, 1:, None]).mean()), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["half recurrent", "recurrent"])
+def test_what_is_written_is_what_whole_texts_say_whatever_the_model_remembers(tmp_path: Path, kind: str) -> None:
+    sizes = {**SMALL, "vocab_size": len(WORDS) + 2, "intermediate_size": 64}
+    # The one fails at a cache of keys and values, and the other leaves it empty.
+    config = (
+        Lfm2Config(layer_types=["conv", "full_attention"], num_key_value_heads=2, **sizes)
+        if kind == "half recurrent"
+        else RwkvConfig(vocab_size=len(WORDS) + 2, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32)
+    )
+    policy = tiny(folder=save(tmp_path / "model", config, word_tokenizer()))
+    prefix = policy._prefix(ASKED)
+    row = policy._written(prefix, 1, None)[0]
+    with torch.no_grad():
+        logits = policy._model(input_ids=torch.tensor([[*prefix, *row]])).logits[0, len(prefix) - 1 : -1]
+    assert tuple(logits.argmax(-1).tolist()) == row
+    expected = logits.log_softmax(-1).gather(-1, torch.tensor(row)[:, None]).mean()
+    assert policy._samples([row], ASKED)[0].fluency == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_a_model_that_peft_cannot_adapt_is_refused(tmp_path: Path) -> None:

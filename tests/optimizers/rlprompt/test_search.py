@@ -349,9 +349,17 @@ def test_without_seeds_older_prompts_are_learned_from(tmp_path: Path) -> None:
     assert "carefully" in result.best.text
 
 
-def test_mode_off_without_a_usable_seed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="mode=off learns from given prompts alone, and there are none"):
-        search(tmp_path, replace(SMALL, mode="off"))
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ((), "there are none"),
+        (("one two three",), "none of the seeds can be used"),
+        (("snow snow", "snow snow", "one two three"), "one of the seeds can be used"),
+    ],
+)
+def test_mode_off_without_two_seeds_that_differ_is_refused(tmp_path: Path, seeds: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ConfigError, match=f"held against each other, and {says}; set two or more"):
+        search(tmp_path, replace(SMALL, mode="off", seeds=seeds))
 
 
 @pytest.mark.parametrize(
