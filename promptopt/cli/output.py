@@ -87,7 +87,12 @@ def exit_code_of(error: BaseException) -> int:
         return USAGE if isinstance(error, ConfigError | DataError) else FAILED
     what = without_secrets(f"{type(error).__name__}: {error}")
     if isinstance(error, OSError):
-        say(f"Error: {what}")
+        # Files that were named are told by what reads and writes them: this is what the system says of the output.
+        said = error.strerror if error.strerror else str(error)
+        name = f" {error.filename!r}" if error.filename else ""
+        say(
+            f"Error: the system says of the output or a file{name}: {without_secrets(said)}; mend that, and run it again"
+        )
     else:
         say(f"Error: {what}; this should not happen: run it again with PROMPTOPT_DEBUG=1 to see where, and report it")
     return FAILED

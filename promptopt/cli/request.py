@@ -247,10 +247,21 @@ def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
     return _or_the_start(task, *from_text(task, given_text(text), exported=exported))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # As below: a long text is no name that the system takes.
+        return False
+
+
 def given_text(text: str) -> str:
     """The text itself, or what stands in the file that it names. Raises DataError."""
     path = Path(text)
     if not _is_file(path):
+        # A word that names a folder is no prompt, and a lone hyphen elsewhere stands for what is piped in.
+        if text.strip() == "-" or (len(text.split()) == 1 and _is_folder(path)):
+            raise DataError(f"--prompt {text!r} is no file; name a file with the prompt in it, or give the text itself")
         if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
             raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
         return text

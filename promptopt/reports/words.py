@@ -99,7 +99,7 @@ def block(text: str, indent: str = "    ") -> str:
 
 
 def named(text: str, limit: int = 40) -> str:
-    """What something is called, for a cell of a table: the middle of a long name gives way, as its ends tell it apart."""
+    """What something is called, for a cell of a table: of a long name the middle gives way; its ends tell it apart."""
     flat = one_line(text, max(limit, len(text)))
     head = limit // 2
     return flat if len(flat) <= limit else f"{flat[:head]}…{flat[len(flat) - (limit - head - 1) :]}"

@@ -140,6 +140,8 @@ def test_a_prompt_that_looks_like_a_file_name_is_still_a_prompt(invoke: Invoke, 
     [
         (["--split", "tst"], "one of train, dev, test"),
         (["--prompt", "missing.txt"], "missing.txt"),
+        (["--prompt", "."], "is no file; name a file with the prompt in it"),
+        (["--prompt", "-"], "is no file; name a file with the prompt in it"),
         (["--prompt", ""], "empty"),
         (["--prompt", __file__], "is a Python file, not a prompt; export the prompt as json"),
         (["--prompt", "Judge {txt}"], "did you mean {text}?"),
