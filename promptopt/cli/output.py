@@ -91,7 +91,7 @@ def exit_code_of(error: BaseException) -> int:
         said = error.strerror if error.strerror else str(error)
         name = f" {error.filename!r}" if error.filename else ""
         say(
-            f"Error: the system says of the output or a file{name}: {without_secrets(said)}; mend that, and run it again"
+            f"Error: the system says of the output or a file{name}: {without_secrets(said)}; mend that and run it again"
         )
     else:
         say(f"Error: {what}; this should not happen: run it again with PROMPTOPT_DEBUG=1 to see where, and report it")

@@ -226,9 +226,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     served = masked(served_by(answer), keys)
     if keys:
         calls = tuple(ToolCall(masked(call.name, keys), masked(call.arguments, keys), call.id) for call in calls)
-    used = usage_of(
-        answer, request, "\n".join((written, *(call.written for call in calls))) if calls else written, model
-    )
+    used = usage_of(answer, request, "\n".join((written, *(call.written for call in calls))), model)
     if not (written.strip() or calls) and tells_nothing(reason, native):
         word = str(native if plain_reason(reason) == "stop" else reason)[:40]
         # Asked again, the model may well answer; where it never does, the server keeps the answer back.

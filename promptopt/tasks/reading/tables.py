@@ -72,22 +72,27 @@ def separated(path: Path) -> Iterator[Row]:
                 yield dict(zip(header, values, strict=True))
             elif values:
                 _check_closed(last, separator)
-                line = reader.line_num + skipped
-                advice = (
-                    f"put quotes around a text that holds the separator ({_named(separator)})"
-                    if len(values) > width
-                    else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text "
-                    f"that holds a line break"
-                )
-                raise DataError(
-                    f"{path}: row {number} (it ends on line {line}) has {counted(len(values), 'value')} where the "
-                    f"header has {width} ({', '.join(header)}); {advice}"
+                raise _uneven(
+                    f"{path}: row {number} (it ends on line {reader.line_num + skipped})", values, header, separator
                 )
         _check_closed(last, separator)
     except csv.Error as cause:
         raise DataError(
             f"{path}, line {reader.line_num + skipped}: {cause}; look for a quotation mark that is never closed"
         ) from cause
+
+
+def _uneven(row: str, values: Sequence[str], header: Sequence[str], separator: str) -> DataError:
+    """What is wrong with a row that has more or fewer values than the header, and what to write instead."""
+    advice = (
+        f"put quotes around a text that holds the separator ({_named(separator)})"
+        if len(values) > len(header)
+        else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text that holds a "
+        f"line break"
+    )
+    return DataError(
+        f"{row} has {counted(len(values), 'value')} where the header has {len(header)} ({', '.join(header)}); {advice}"
+    )
 
 
 def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
