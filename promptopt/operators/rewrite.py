@@ -5,7 +5,7 @@ For methods whose operators are one request each (crossover, mutation, paraphras
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import SAME, ask_whole, refuses, room, said_of, unusable
@@ -56,6 +56,19 @@ def rewrites(
     return [
         None if text is None else parent.replace(editable, text) for (parent, _), text in zip(asked, texts, strict=True)
     ]
+
+
+def again(
+    made: Sequence[Prompt | None], write: Callable[[list[Prompt]], Sequence[Prompt | None]]
+) -> list[Prompt | None]:
+    """What `write` makes of each prompt that was made, where that gives what can be used; else as it was made."""
+    drafts = [each for each in made if each is not None]
+    written = iter(write(drafts) if drafts else [])
+    found: list[Prompt | None] = []
+    for each in made:
+        text = None if each is None else next(written)
+        found.append(each if text is None else text)
+    return found
 
 
 def revisions(

@@ -3,34 +3,107 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from promptopt.errors import BudgetSpent
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Inexact
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
-from promptopt.run.worth import pooled
-from promptopt.types import Estimate, Prompt, Request
+from promptopt.run.worth import MOST_SEEN, pooled
+from promptopt.types import Estimate, Example, Prompt, Request
+
+LOOKED_AT = 8
+"""Candidates beside the start that the final choice begins with, where their looks are few. Ours."""
 
 
 def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
-    """Re-score the finalists and the start on the same dev examples and return the best by all that is known of them.
+    """Re-score the finalists and the start on dev examples and return the best by all that is known of them.
 
-    `by_search`: whether what the search measured is what the verdict is by; what it knows of a candidate then counts
-    beside dev (`worth.pooled`), else dev alone does. Ties go to the shorter prompt, then to the earlier; a prompt that
-    was not scored on all of the examples is not compared. Where the budget does not even score the start, the start is
-    kept.
+    `by_search`: whether what the search measured is what the verdict is by. Right and wrong of both phases then make
+    one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see `_narrowed`. Where a finalist
+    had more than MOST_SEEN looks, or a loss stands in, all are scored on the same dev examples, and what the search
+    knows counts beside dev (`worth.pooled`); else dev alone does. Ties go to the shorter prompt, then to the earlier.
+    Where the budget does not even score the start, the start is kept.
     """
     run.begin_phase("dev")
-    examples = run.dev[: allocation.dev]
-    repetition = run.final_repetition
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
-    contenders = [run.initial, *ranked[: allocation.finalists]]
+    finalists, evidence = ranked[: allocation.finalists], run.evidence()
+    few = all(run.estimate(prompt, evidence).count <= MOST_SEEN for prompt in finalists)
+    if by_search and few and not run.abilities.stands_in:
+        cells = (len(finalists) + 1) * min(allocation.dev, len(run.dev))
+        # A quarter of the cells shows each of them an example, or they are no more than are promised. Tokens and
+        # dollars are set aside for the longest of so many alone.
+        most = 0 if allocation.total.metered else min(LOOKED_AT, cells // 4 - 1)
+        count = max(allocation.finalists, most)
+        return _narrowed(run, [run.initial, *ranked[:count]], cells)
+    return _compared(run, [run.initial, *finalists], run.dev[: allocation.dev], by_search)
+
+
+def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
+    """The best after successive halving (Karnin et al. 2013, ICML, PMLR 28:1238-1246).
+
+    In each round all that are left see the same new dev examples, and the half that is believed to be better goes on.
+    Each round has as many `cells`; what they leave in the end goes to the best that have not seen all of dev.
+    """
+    alive, begun, left = list(contenders), 0, cells
+    while len(alive) > 1 or not begun:
+        rounds = max(1, math.ceil(math.log2(len(alive))))
+        share = max(left // rounds, min(left, len(alive))) // len(alive)
+        examples = run.dev[begun : begun + share]
+        if not examples or not _shown(run, alive, examples):
+            break
+        begun, left = begun + share, left - len(alive) * len(examples)
+        alive = _by_belief(run, contenders, alive)[: math.ceil(len(alive) / 2)]
+    # Where the budget did not even score the start there is nothing to be better than.
+    if not _looked(run, run.initial, run.dev):
+        return run.initial
+    for prompt in _by_belief(run, contenders, contenders):
+        unseen = [example for example in run.dev if not _looked(run, prompt, [example])][:left]
+        if not _shown(run, [prompt], unseen):
+            break
+        left -= len(unseen)
+    return _by_belief(run, contenders, [prompt for prompt in contenders if _looked(run, prompt, run.dev)])[0]
+
+
+def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]) -> list[Prompt]:
+    """`prompts`, the best by both phases first. Those that no score tells apart are worth the same."""
+    belief = run.posterior(contenders, run.dev).mean
+    held = {prompt: (_scores(run, prompt, run.evidence(), 0), _scores(run, prompt, run.dev, run.final_repetition))
+            for prompt in prompts}  # fmt: skip
+
+    def alike(one: Prompt, other: Prompt) -> bool:
+        (searched, dev), (searched_too, dev_too) = held[one], held[other]
+        return searched == searched_too and (dev.items() <= dev_too.items() or dev_too.items() <= dev.items())
+
+    # The belief in a child is drawn towards its parent: without this, no cut that harms nothing would ever tie.
+    worth = {prompt: max(belief[other] for other in prompts if alike(prompt, other)) for prompt in prompts}
+    return sorted(prompts, key=lambda prompt: _rank(worth[prompt], prompt), reverse=True)
+
+
+def _scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[Example, float]:
+    found = {example: run.estimate(prompt, [example], repetition=repetition) for example in examples}
+    return {example: estimate.mean for example, estimate in found.items() if estimate.count}
+
+
+def _looked(run: Run, prompt: Prompt, examples: Sequence[Example]) -> int:
+    return run.estimate(prompt, examples, repetition=run.final_repetition).count
+
+
+def _shown(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> bool:
+    """Score them; whether the budget sufficed, of which the user is told."""
     try:
-        run.evaluate(contenders, examples, repetition=repetition)
+        run.evaluate(prompts, examples, repetition=run.final_repetition)
     except BudgetSpent as spent:
         run.warn(f"the final choice on dev was cut short: {spent}")
-    scored = [run.estimate(prompt, examples, repetition=repetition) for prompt in contenders]
+        return False
+    return True
+
+
+def _compared(run: Run, contenders: Sequence[Prompt], examples: Sequence[Example], by_search: bool) -> Prompt:
+    """The best by dev and worth; a prompt that was not scored on all of the examples is not compared."""
+    _shown(run, contenders, examples)
+    scored = [run.estimate(prompt, examples, repetition=run.final_repetition) for prompt in contenders]
     complete = [estimate for estimate in scored if estimate.count == len(examples) and examples]
     # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.
     if not complete or complete[0].prompt != run.initial:
@@ -43,12 +116,15 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
         prompt = estimate.prompt
         # A loss in nats and an accuracy cannot be added: only what is measured alike counts beside dev.
         seen = run.estimate(prompt, evidence).count if by_search and math.isfinite(worth[prompt]) else 0
-        value = pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen)
-        # Sums in another order may differ in the last digits, and equal evidence must tie.
-        return round(value, 9), -sum(len(text) for _, text in prompt.texts)
+        return _rank(pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen), prompt)
 
     # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
     return max(complete, key=preference).prompt
+
+
+def _rank(value: float, prompt: Prompt) -> tuple[float, int]:
+    # Sums in another order may differ in the last digits, and equal evidence must tie.
+    return round(value, 9), -sum(len(text) for _, text in prompt.texts)
 
 
 def adopt_criterion(run: Run, searched: Criterion, criterion: Criterion) -> None:

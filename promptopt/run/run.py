@@ -251,9 +251,9 @@ class Run:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""
         return self._board.worths(examples, prior)
 
-    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
-        """What `prompts`, their forebears and the latest other candidates are worth (`run/posterior.py`)."""
-        return self._board.posterior(prompts)
+    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = ()) -> Posterior:
+        """What `prompts`, their relatives and the latest others are worth; by `dev` too (`Scoreboard.posterior`)."""
+        return self._board.posterior(prompts, dev, self.final_repetition)
 
     def evaluations_left(self) -> int | None:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number.

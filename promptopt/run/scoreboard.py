@@ -167,9 +167,10 @@ class Scoreboard:
         level = start.mean if start.count else prior
         return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
 
-    def posterior(self, prompts: Sequence[Prompt]) -> Posterior:
+    def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
 
+        `dev`: the choice is between `prompts`, by their scores of that repetition on these, and by `evidence`.
         A prompt that nobody proposed stands behind the start. Others that were never scored are left out: the model may
         take no request of theirs, and what is believed of them is hope alone.
         """
@@ -183,7 +184,8 @@ class Scoreboard:
                 pending += forebears[prompt]
         # In the order they came up: parents stand before their children.
         held = [prompt for prompt in order if prompt in wanted]
-        names = {example.id: None for example in self.train}
+        among = self.evidence() if dev else self.train
+        names = dict.fromkeys([*_cell_names(among, 0), *_cell_names(dev, repetition)])
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP, LEAST_DEPTH, depth_at, generation_size, mean_depth, rounds_of
 from promptopt.selection.fresh import FreshRejects
-from promptopt.selection.lineage import LineageBounds
+from promptopt.selection.lineage import LineageBounds, by_means
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
@@ -31,6 +31,9 @@ SMALL = 1_000
 gains there (at caps of 500 and 1,000 evaluations APO 0.23 -> 0.26 and 0.33 -> 0.36, CAPO 0.27 -> 0.32 and 0.26 ->
 0.36), and loses above (at 2,000 APO 0.42 -> 0.40, CAPO 0.41 -> 0.32). What is known best stays, and newcomers have no
 time to be known as well."""
+TINY = 210
+"""Evaluations of a search below which a child that was written is written once more before it is scored, where calls
+are what is capped. So few looks tell only apart what differs much, and few generations do not go far by small steps."""
 DRY = 5
 """Generations in a row without a new prompt that are a dry spell, where a method has no other number. Ours."""
 
@@ -43,6 +46,9 @@ class Fresh:
     of it over the search. `most`: generations at most, where a user says so. `lineage`: looks and survival go by the
     posterior over all that the search knows, instead of successive rejects on the generation's own examples.
     """
+
+    writings: ClassVar[int] = 1
+    """Calls of the proposer, one after the other, that a written child comes of."""
 
     evaluations: int
     children: int
@@ -71,8 +77,18 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
+class Twice(Fresh):
+    """The same where what was written is written once more before it is scored (`TINY`)."""
+
+    writings: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Fixed:
     """The paper's way: every candidate is scored on the same `examples`. `children`: scored in one of the `rounds`."""
+
+    writings: ClassVar[int] = 1
+    """As of `Fresh`."""
 
     rounds: int
     children: int
@@ -95,15 +111,30 @@ def fresh(
     aside: int = 0,
     most: int | None = None,
     small: int = 0,
+    again: bool = False,
 ) -> Fresh | None:
     """The generations that the room affords; None where it has no cap.
 
     children, most: as a user set them; keep: prompts that go on; calls_per_child: of the proposer; aside: evaluations
-    that are spent otherwise; small: a search of fewer evaluations goes by the posterior.
+    that are spent otherwise; small: a search of fewer evaluations goes by the posterior; again: whether the method can
+    write a child once more, which a tiny search under a cap on calls then does.
     """
     cells = room.cells()
     if cells is None:
         return None
+    granted, size, depth = _afforded(room, cells, children, keep, calls_per_child, aside)
+    # Nobody has granted the calls of a second writing where calls are not capped, and somebody waits for them. What is
+    # tiny is so without it.
+    twice = again and room.calls is not None and granted < TINY
+    if twice:
+        granted, size, depth = _afforded(room, cells, children, keep, 2 * calls_per_child, aside)
+    return (Twice if twice else Fresh)(granted, size, keep, depth, most, granted < small)
+
+
+def _afforded(
+    room: Room, cells: int, children: int | None, keep: int, calls_per_child: float, aside: int
+) -> tuple[int, int, float]:
+    """Evaluations of the generations, children of one, and its mean depth."""
     evaluations, size, depth = cells, 1, 1.0
     # The calls of the proposer that a cell brings with it depend on the plan, and it on them: two steps are enough.
     for _ in range(3):
@@ -112,8 +143,7 @@ def fresh(
         depth = mean_depth(evaluations)
         left = room.cells(calls_per_child * size / (depth * (size + keep)))
         evaluations = cells if left is None else left
-    granted = max(0, evaluations - aside)
-    return Fresh(granted, size, keep, depth, most, granted < small)
+    return max(0, evaluations - aside), size, depth
 
 
 def least_generation(keep: int = KEEP) -> int:
@@ -126,6 +156,11 @@ def least(room: Room, way: Fixed | Fresh, keep: int) -> int:
     if isinstance(way, Fixed) and room.cells() is not None:
         return way.examples * (1 + way.children)
     return least_generation(keep)
+
+
+def writings_of(run: Run, planned: int) -> int:
+    """How often a child is written; once by losses, which tell small steps apart (planted, at 500: 0.41 either way)."""
+    return 1 if run.abilities.stands_in else planned
 
 
 def looks_of(run: Run, budget: int, *, lineage: bool) -> FreshRejects | LineageBounds:
@@ -203,8 +238,9 @@ class Generations:
         rule = looks_of(run, self._budget(len(arms)), lineage=plan.lineage)
         ranked = rule.select(run, arms, self._examples, plan.keep)
         kept = [estimate.prompt for estimate in ranked[: plan.keep]]
-        # A cap may end the search before the next generation: the final choice then begins with these.
-        run.rank_by(self._examples, kept)
+        # A cap may end the search before the next generation: the final choice then begins with these; by the posterior
+        # with the best of all, as one that was left behind may be.
+        run.rank_by(self._examples, by_means(run.posterior(arms)) if isinstance(rule, LineageBounds) else kept)
         return ranked, kept
 
     def _none_new(self, old: Sequence[Prompt], arms: Sequence[Prompt]) -> tuple[list[Estimate], list[Prompt]]:

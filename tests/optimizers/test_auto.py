@@ -189,13 +189,13 @@ def test_the_best_is_found_and_known_cells_are_not_asked_again(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_cap_of_250_leaves_two_finalists_and_the_start_on_dev(tmp_path: Path) -> None:
+def test_a_cap_of_250_leaves_five_finalists_and_the_start_on_dev(tmp_path: Path) -> None:
     runs: list[Run] = []
     result = search(tmp_path, budget=Budget(evaluations=250), runs=runs)
     compared = [each.prompt for each in result.candidates() if each.dev.count]
-    assert len(compared) == 3
-    elite = runs[0].steps[-1].kept
-    assert {*elite, runs[0].initial} == set(compared) or runs[0].initial in elite
+    # Two finalists and the start are promised eight cells each, of which a quarter shows six prompts one example.
+    assert len(compared) == 6
+    assert {*runs[0].steps[-1].kept, runs[0].initial} <= set(compared)
 
 
 @pytest.mark.slow

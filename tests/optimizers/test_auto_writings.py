@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.auto.plan import CALLING, TINY
+from promptopt.optimizers.auto.plan import CALLING
 from promptopt.optimizers.auto.search import Auto
+from promptopt.selection.generations import TINY
 from promptopt.types import Room
 
 

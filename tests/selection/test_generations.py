@@ -18,7 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.generations import SPARE, Fresh, Generations, fresh, least_generation
+from promptopt.selection.generations import SPARE, Fresh, Generations, fresh, least_generation, writings_of
 from promptopt.testing import planted_model, planted_task
 from promptopt.types import Prompt, Proposal, Room
 
@@ -66,6 +66,29 @@ def test_a_search_smaller_than_its_method_says_goes_by_relatives(evaluations: in
     found = fresh(inside(evaluations), small=small)
     assert found is not None
     assert found.lineage is lineage
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "calls", "able", "writings"),
+    [(None, 220, True, 2), (None, 220, False, 1), (None, 330, True, 1), (150, None, True, 1), (None, 60, True, 2)],
+)
+def test_a_tiny_search_writes_twice_where_calls_are_capped_and_its_method_can(
+    evaluations: int | None, calls: int | None, able: bool, writings: int
+) -> None:
+    found = fresh(inside(evaluations, calls), again=able)
+    assert found is not None
+    assert found.writings == writings
+    if calls is not None:
+        asked = found.evaluations * (1 + writings * found.children / (found.depth * (found.children + 2)))
+        assert 0.93 * calls - 5 <= asked <= calls * 1.07 + 5
+
+
+@pytest.mark.parametrize(("losses", "writings"), [(False, 2), (True, 1)])
+def test_by_losses_a_child_is_written_once(losses: bool, writings: int) -> None:
+    run: Any = SimpleNamespace(abilities=SimpleNamespace(stands_in=losses))
+    found = fresh(inside(None, 220), again=True)
+    assert found is not None
+    assert writings_of(run, found.writings) == writings
 
 
 @dataclass(slots=True)

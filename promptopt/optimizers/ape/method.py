@@ -4,7 +4,8 @@ Paper    Zhou et al. 2023, Large Language Models Are Human-Level Prompt Engineer
 Scales   with the budget, of S evaluations: twice max(4, 0.7 S^(1/3)) guesses, then round after round half as many
          paraphrases of the two best, the start among what competes; each round is looked at together on
          max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), and the two best go on
-         (successive rejects). 500 evaluations are about 14 rounds, 2,000 are 33.
+         (successive rejects). 500 evaluations are about 14 rounds, 2,000 are 33. Where S is below 210 and calls are
+         capped, a paraphrase is paraphrased once more.
 Paper's  rule, by `preset=paper`, with a selector, and where there is no cap. Proposer: m replies to m/10 distinct
          requests, once more where fewer than m/2 are of use, and one a paraphrase; task model: D_score for the start,
          about 10*m*log2(m) while candidates are filtered, D_score for each finalist. A reply off its form is asked for
@@ -27,43 +28,18 @@ from promptopt.errors import ConfigError
 from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_example
-from promptopt.operators.replies import Form
-from promptopt.operators.rewrite import TAG, rewrites
+from promptopt.operators.rewrite import TAG, again, rewrites
 from promptopt.optimizers.ape.filtering import FILTERING, Filtering, filtered, ranked_on, survivors
+from promptopt.optimizers.ape.requests import FORM, FORWARD, PARAPHRASE
 from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation, writings_of
 from promptopt.tasks.parts import wording
-from promptopt.text import Pattern, counted
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
-FORWARD = Pattern(
-    """Someone was given an instruction and some inputs, and wrote the output that it asks for to each input:
-
-{pairs}
-
-What was the instruction? It was the same for all inputs, and quoted none of them.{placeholders} \
-Write it in at most {words} words, in this form:
-<prompt>
-...
-</prompt>""",
-    ("pairs", "placeholders", "words"),
-)
-
-PARAPHRASE = Pattern(
-    '''Write a variation of this instruction that means the same.
-
-"""
-{section}
-"""
-
-Write the variation, in at most {words} words, between <prompt> and </prompt>, and nothing else.''',
-    ("section", "words"),
-)
-
-FORM = Form(FORWARD, PARAPHRASE)
 DRY = 3
 """Rounds of paraphrases without a new one before the search begins again from its best, and then ends. Ours."""
 SAMPLING = Sampling(temperature=0.9, top_p=0.9, max_tokens=512)
@@ -141,7 +117,7 @@ class APE:
         found = None
         if self.preset == "budget" and self.selector is None:
             # The guesses are a generation of their own.
-            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling, small=SMALL)
+            found = fresh(room, most=None if self.resampling is None else 1 + self.resampling, small=SMALL, again=True)
         candidates, samples = self.propose.candidates, self.propose.samples
         if found is None:
             resampling = 0 if self.resampling is None else self.resampling
@@ -174,11 +150,11 @@ class APE:
         if plan.fresh is None:
             self._published(run, plan, candidates, scoring, quotes, found)
             return
-        search = Generations(run, scoring, plan.fresh, DRY)
+        search, writings = Generations(run, scoring, plan.fresh, DRY), writings_of(run, plan.fresh.writings)
         elite = search.survivors([run.initial], candidates)
         while search.open:
             parents = [elite[place % len(elite)] for place in range(plan.fresh.children)]
-            elite = search.survivors(elite, self._paraphrases(run, parents, quotes, found))
+            elite = search.survivors(elite, self._paraphrases(run, parents, quotes, found, writings))
 
     def _published(
         self,
@@ -211,7 +187,7 @@ class APE:
         # Guesses are asked for in two rounds at most.
         calls = 4 * plan.candidates
         if plan.fresh is not None:
-            calls += 2 * plan.fresh.bound * plan.fresh.children
+            calls += 2 * plan.fresh.bound * plan.fresh.children * plan.fresh.writings
             return UpperBounds(plan.fresh.evaluations, calls, calls * most)
         scoring = min(settings.examples, room.train - self._proposing(room.train))
         evaluations, pool = scoring, plan.candidates
@@ -261,7 +237,8 @@ class APE:
         shown = [pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, plan.candidates, wanted)]
         asked = [(run.base, self._request(run, pairs)) for pairs in shown]
         notes = [f"guessed from {', '.join(example.id for example in pairs)}" for pairs in shown]
-        return self._written(run, asked, "proposer", notes, quotes, found)
+        written = self._written(run, asked, "proposer")
+        return self._admitted(run, [run.base] * len(asked), written, "proposer", notes, quotes, found)
 
     def _request(self, run: Run, pairs: Sequence[Example]) -> str:
         section = run.initial[run.task.editable]
@@ -276,27 +253,37 @@ class APE:
         # A token is about three quarters of a word; two thirds leave a margin.
         return max(1, self.propose.longest * 2 // 3)
 
-    def _paraphrases(self, run: Run, best: Sequence[Prompt], quotes: Quotes, found: dict[str, Prompt]) -> list[Prompt]:
-        editable = run.task.editable
-        asked = [
-            (prompt, PARAPHRASE.render({"section": prompt[editable], "words": str(self._words)})) for prompt in best
-        ]
-        return self._written(run, asked, "paraphraser", [""] * len(asked), quotes, found)
+    def _paraphrases(
+        self, run: Run, best: Sequence[Prompt], quotes: Quotes, found: dict[str, Prompt], writings: int = 1
+    ) -> list[Prompt]:
+        """`writings`: how often, one after the other."""
+        written = self._paraphrased(run, best)
+        for _ in range(writings - 1):
+            written = again(written, lambda drafts: self._paraphrased(run, drafts))
+        return self._admitted(run, best, written, "paraphraser", [""] * len(best), quotes, found)
 
-    def _written(
+    def _paraphrased(self, run: Run, prompts: Sequence[Prompt]) -> list[Prompt | None]:
+        editable, words = run.task.editable, str(self._words)
+        asked = [(each, PARAPHRASE.render({"section": each[editable], "words": words})) for each in prompts]
+        return self._written(run, asked, "paraphraser")
+
+    def _written(self, run: Run, asked: Sequence[tuple[Prompt, str]], who: str) -> list[Prompt | None]:
+        settings = self.propose
+        return rewrites(run, asked, settings.sampling, who=who, longest=settings.longest, tag=TAG, form=FORM)
+
+    def _admitted(
         self,
         run: Run,
-        asked: Sequence[tuple[Prompt, str]],
+        asked: Sequence[Prompt],
+        written: Sequence[Prompt | None],
         who: str,
         notes: Sequence[str],
         quotes: Quotes,
         found: dict[str, Prompt],
     ) -> list[Prompt]:
-        """What was written, if it is new and quotes no example; `found` grows by it."""
+        """What was written of each that was asked for, if it is new and quotes no example; `found` grows by it."""
         editable, proposals = run.task.editable, list[Proposal]()
-        settings = self.propose
-        written = rewrites(run, asked, settings.sampling, who=who, longest=settings.longest, tag=TAG, form=FORM)
-        for (parent, _), prompt, note in zip(asked, written, notes, strict=True):
+        for parent, prompt, note in zip(asked, written, notes, strict=True):
             if prompt is None:
                 continue
             text = prompt[editable]

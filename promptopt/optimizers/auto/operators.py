@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns, unlike
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.rewrite import rewrites
+from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.requests import Requests
 from promptopt.run import Run
@@ -200,13 +200,14 @@ class Operators:
 
     def _written_again(self, made: Sequence[Proposal | None]) -> list[Proposal | None]:
         """The children put in yet other words, where that gives what can be used; else as they are."""
-        drafts = [each.prompt for each in made if each is not None]
-        again = iter(self._rewritten([(draft, self._requests.rewrite(draft)) for draft in drafts], drafts))
-        found: list[Proposal | None] = []
-        for each in made:
-            text = None if each is None else next(again)
-            found.append(each if each is None or text is None else replace(each, prompt=text))
-        return found
+        drafts = [None if each is None else each.prompt for each in made]
+        written = again(
+            drafts, lambda some: self._rewritten([(each, self._requests.rewrite(each)) for each in some], some)
+        )
+        return [
+            None if each is None or prompt is None else replace(each, prompt=prompt)
+            for each, prompt in zip(made, written, strict=True)
+        ]
 
     def _rewritten(self, asked: Sequence[tuple[Prompt, str]], shown: Sequence[Prompt]) -> list[Prompt | None]:
         """For each (parent, request) what was written; None for no use. `shown`: all prompts in the requests."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
+from promptopt.selection.generations import TINY
 from promptopt.text import counted
 from promptopt.types import Room
 
@@ -17,9 +18,6 @@ USEFUL = 30
 """Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
 CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one."""
-TINY = 210
-"""Evaluations of a search below which a child that was written is written once more before it is scored, where calls
-are what is capped. So few looks tell only apart what differs much, and few generations do not go far by small steps."""
 
 
 @dataclass(frozen=True, slots=True)

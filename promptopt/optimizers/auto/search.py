@@ -29,7 +29,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
-from promptopt.selection.generations import looks_of
+from promptopt.selection.generations import looks_of, writings_of
 from promptopt.selection.lineage import by_means, most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
@@ -93,9 +93,7 @@ class Auto:
         opening = opened(run, plan, layouts=self.layouts)
         if opening is None:
             return
-        # Losses tell small steps apart: a second writing only costs there (planted, at 500: 0.41 with it and without).
-        writings = 1 if run.abilities.stands_in else plan.writings
-        operators = Operators(run, self.longest, self.demos, opening.elite, writings=writings)
+        operators = Operators(run, self.longest, self.demos, opening.elite, writings=writings_of(run, plan.writings))
         elite, first, idle, restarted = opening.elite, opening.first, 0, False
         belief: Posterior = run.posterior([run.initial, *elite])
         # One look at everyone, at least.

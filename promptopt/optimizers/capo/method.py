@@ -30,7 +30,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, set_aside, shows_demos
 from promptopt.operators.reflect import room, show_task
 from promptopt.operators.replies import Form
-from promptopt.operators.rewrite import rewrites
+from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.capo.plan import CAPOPlan
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
@@ -297,13 +297,12 @@ class CAPO:
             (first, self._request(run, CROSSOVER, first, {"first": first[editable], "second": second[editable]}))
             for first, second in pairs
         ]
-        crossed = self._write(run, asked, "crossover")
-        bred = [(pair, child) for pair, child in zip(pairs, crossed, strict=True) if child is not None]
-        rephrased = self._rephrase(run, [child for _, child in bred], "mutation")
+        # Where the mutation gives nothing, the crossover stands.
+        crossed = again(self._write(run, asked, "crossover"), lambda drafts: self._rephrase(run, drafts, "mutation"))
         children: list[Proposal] = []
-        for (parents, child), text in zip(bred, rephrased, strict=True):
-            # Where the mutation gave nothing, the crossover stands.
-            prompt = child if text is None else text
+        for parents, prompt in zip(pairs, crossed, strict=True):
+            if prompt is None:
+                continue
             demos = inherit(run.rng("demonstrations"), *parents, most)
             # Each a third of the times; what cannot be done leaves them as they are.
             action = run.rng("actions").choice(ACTIONS)

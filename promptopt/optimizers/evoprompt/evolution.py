@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from typing import Literal
 
 from promptopt.operators import replies
-from promptopt.operators.rewrite import rewrites
+from promptopt.operators.rewrite import again, rewrites
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -176,9 +176,12 @@ def show_steps(steps: Sequence[str]) -> str:
 class Breeder:
     """Asks for new prompts, and knows all there were: a text that differs in white space only is the prompt it was."""
 
-    def __init__(self, run: Run, rewriting: Rewriting, *requests: Pattern) -> None:
-        """`requests`: the patterns of the operators' requests, which no child may repeat."""
-        self._run, self._rewriting = run, rewriting
+    def __init__(self, run: Run, rewriting: Rewriting, *requests: Pattern, writings: int = 1) -> None:
+        """`requests`: the patterns of the operators' requests, which no child may repeat.
+
+        `writings`: calls that a child comes of: the operator's, and further ones that paraphrase what it gave.
+        """
+        self._run, self._rewriting, self._writings = run, rewriting, writings
         self._form = replies.Form(PARAPHRASER, *requests, *worked_for(run.task).texts())
         self._known: dict[str, Prompt] = {}
 
@@ -202,9 +205,23 @@ class Breeder:
         rules of `rewrite.rewrites` (`bare`: as there), which also refuse a piece of the request or of its worked
         example. So is a child that speaks of the prompts it was made of. Equal requests are separate draws.
         """
-        written = rewrites(
+        written = self._written([(parents[0], request) for parents, request in asked], who, bare)
+        for _ in range(self._writings - 1):
+            written = again(written, self._paraphrased)
+        return [
+            None if child is None else self._admit(child, parents, who)
+            for child, (parents, _) in zip(written, asked, strict=True)
+        ]
+
+    def _paraphrased(self, drafts: Sequence[Prompt]) -> list[Prompt | None]:
+        editable = self._run.task.editable
+        asked = [(draft, request_paraphrase(draft[editable])) for draft in drafts]
+        return self._written(asked, "paraphraser", bare=True)
+
+    def _written(self, asked: Sequence[tuple[Prompt, str]], who: str, bare: bool) -> list[Prompt | None]:
+        return rewrites(
             self._run,
-            [(parents[0], request) for parents, request in asked],
+            asked,
             self._rewriting.sampling,
             who=who,
             longest=self._rewriting.longest,
@@ -213,10 +230,6 @@ class Breeder:
             closed=not bare,
             form=self._form,
         )
-        return [
-            None if child is None else self._admit(child, parents, who)
-            for child, (parents, _) in zip(written, asked, strict=True)
-        ]
 
     def _admit(self, child: Prompt, parents: tuple[Prompt, ...], who: str) -> Prompt | None:
         editable = self._run.task.editable

@@ -10,7 +10,8 @@ Scales   under a cap that does not afford the paper's constants, old and new pro
          the lineage where S is below 1,000, else the worst leave one by one. Of S evaluations, a generation has 0.7
          S^(1/3) children (4 or more), each seen on 0.8 S^(1/4) examples on average (3 or more), fewer at first
          and more towards the end, until all is spent. The first is paraphrases of the start and the seeds; where
-         generations bring nothing new, the best begins again alone, once. DE asks for a whole generation at once
+         generations bring nothing new, the best begins again alone, once. Where S is below 210 and calls are capped, a
+         child is paraphrased once before it is scored. DE asks for a whole generation at once
          there, with the best of the last as its donor. `preset=paper`, or a number for `examples`, scores all on a
          fixed set and keeps the paper's rules whatever the cap.
 Departs  one start prompt may be all there is: paraphrases of it fill the population, which may stay smaller; two
@@ -48,7 +49,7 @@ from promptopt.optimizers.evoprompt.evolution import (
 from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, bounds, planned
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fixed, Fresh, Preset, least
+from promptopt.selection.generations import Fixed, Fresh, Preset, least, writings_of
 from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
@@ -123,7 +124,8 @@ class EvoPromptGA:
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt and the seeds."""
-        plan, breeder = self.plan(run.room), Breeder(run, self.rewrite, OPERATOR)
+        plan = self.plan(run.room)
+        breeder = Breeder(run, self.rewrite, OPERATOR, writings=writings_of(run, plan.writings))
         if isinstance(plan, Fixed):
             self._on_one_set(run, breeder, plan)
             return
@@ -227,7 +229,8 @@ class EvoPromptDE:
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt and the seeds."""
-        plan, breeder = self.plan(run.room), Breeder(run, self.rewrite, OPERATOR)
+        plan = self.plan(run.room)
+        breeder = Breeder(run, self.rewrite, OPERATOR, writings=writings_of(run, plan.writings))
         if isinstance(plan, Fixed):
             self._on_one_set(run, breeder, plan)
             return

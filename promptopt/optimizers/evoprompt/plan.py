@@ -59,7 +59,7 @@ def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -
 
     `fixed`: the paper's way whatever the room. `keep`: as of `Fresh`.
     """
-    way = fresh(room, keep=keep, children=settings.population, most=settings.generations, small=SMALL)
+    way = fresh(room, keep=keep, children=settings.population, most=settings.generations, small=SMALL, again=True)
     size = POPULATION if settings.population is None else settings.population
     rounds = GENERATIONS if settings.generations is None else settings.generations
     examples = min(EXAMPLES if settings.examples is None else settings.examples, room.train)

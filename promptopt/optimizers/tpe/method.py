@@ -5,7 +5,8 @@ Paper    Opsahl-Ong et al. 2024, Optimizing Instructions and Demonstrations for 
 Scales   with the budget, of S evaluations: rounds of max(4, 0.7 S^(1/3)) new instructions written from the best one,
          twice as many trials on a few examples that are drawn anew each round, and looks by the posterior over the
          lineage at the better half of the pairs and the best two so far; S^(1/4) sets of demonstrations, made once
-         for a tenth of S at most. 500 evaluations are about 15 rounds, 2,000 are 33.
+         for a tenth of S at most. 500 evaluations are about 15 rounds, 2,000 are 33. Where S is below 210 and calls are
+         capped, an instruction is written once more before it is tried.
 Paper's  rule, by `preset=paper` and where there is no cap: one round. Proposer: K - 1; task model: S for the start, at
          most M*d to make demonstrations, a minibatch a trial, and S every few trials, with K instructions, M sets of up
          to d demonstrations and S examples to score on: 5, and 300 + 48 + 18*35 + 4*300. A reply off its form is asked
@@ -27,11 +28,11 @@ from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import room, show_example, show_task
 from promptopt.operators.replies import Form
-from promptopt.operators.rewrite import rewrites
+from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation, writings_of
 from promptopt.selection.minibatches import Minibatches
 from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import wording
@@ -66,8 +67,6 @@ TIPS = (
 
 FORM = Form(PROPOSER, *TIPS)
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
-
-
 TRIALS = 2
 """Trials for each new instruction by the budget. Ours."""
 DRY = 3
@@ -158,7 +157,7 @@ class TPE:
             # As many as a tenth of the evaluations can make demonstrations for.
             sets = max(3, min(round(cells**0.25), cells // (10 * self.bootstrap.demos)))
         demonstrations = min(sets * self.bootstrap.demos, self._most_shown(room.train))
-        found = fresh(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations)
+        found = fresh(room, children=None if wanted is None else max(1, wanted - 1), aside=demonstrations, again=True)
         assert found is not None
         # Pairs that share an instruction or a set tell of each other: at every budget that finds more than rejects do.
         found = replace(found, lineage=True)
@@ -188,11 +187,11 @@ class TPE:
     ) -> None:
         """Rounds: new instructions from the best one, trials on fresh examples, looks at the better half."""
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
-        search = Generations(run, scored, planned, DRY)
+        search, writings = Generations(run, scored, planned, DRY), writings_of(run, planned.writings)
         elite, found = [run.initial], {wording(run.task, run.initial)}
         while search.open:
             best = elite[0]
-            written = self._instructions(run, plan.instructions - 1, best, shown, found)
+            written = self._instructions(run, plan.instructions - 1, best, shown, found, writings)
             # Pairs of the elite share texts: an instruction is one variable, whatever demonstrations it won with.
             texts = {prompt.texts: prompt for prompt in [*elite, *written]}
             tried = self._trials(run, plan, best, list(texts.values()), sets, scored, search.first_look)
@@ -260,7 +259,7 @@ class TPE:
         plan, most = self.plan(room), self.propose.sampling.max_tokens
         calls = 2 * (plan.instructions - 1)
         if plan.fresh is not None:
-            calls *= plan.fresh.bound
+            calls *= plan.fresh.bound * plan.fresh.writings
             # Beside its rounds, the search makes demonstrations.
             cells = room.cells()
             return UpperBounds(plan.fresh.evaluations if cells is None else cells, calls, calls * most)
@@ -286,22 +285,28 @@ class TPE:
         return drawn[:count], drawn[count:] if plan.fresh is not None else drawn[count:][: self.score.examples]
 
     def _instructions(
-        self, run: Run, count: int, parent: Prompt, shown: Sequence[Example], found: set[str]
+        self, run: Run, count: int, parent: Prompt, shown: Sequence[Example], found: set[str], writings: int = 1
     ) -> list[Prompt]:
         """Up to `count` new instructions from the parent's; each request has its own examples and its own tip.
 
-        `found`: the texts there were; it grows.
+        `found`: the texts there were; it grows. `writings`: how often each is written, from what it was before.
         """
-        settings, editable = self.propose, run.task.editable
-        requests, tips = list[str](), list[str]()
-        for _ in range(count):
-            tips.append(run.rng("tips").choice(TIPS))
-            requests.append(self._request(run, parent, draw(run.rng("examples"), shown, settings.examples), tips[-1]))
-        asked = [(parent, request) for request in requests]
-        quotes = Quotes(shown, run.task.labels)
+        editable, quotes, tips = run.task.editable, Quotes(shown, run.task.labels), list[str]()
+
+        def write(sources: Sequence[Prompt]) -> list[Prompt | None]:
+            requests = list[tuple[Prompt, str]]()
+            for source in sources:
+                tips.append(run.rng("tips").choice(TIPS))
+                drawn = draw(run.rng("examples"), shown, self.propose.examples)
+                requests.append((source, self._request(run, source, drawn, tips[-1])))
+            settings = self.propose
+            return rewrites(run, requests, settings.sampling, who="proposer", longest=settings.longest, form=FORM)
+
+        written = write([parent] * count)
+        for _ in range(writings - 1):
+            written = again(written, write)
         proposals = list[Proposal]()
-        written = rewrites(run, asked, settings.sampling, who="proposer", longest=settings.longest, form=FORM)
-        for prompt, tip in zip(written, tips, strict=True):
+        for prompt, tip in zip(written, tips[:count], strict=True):
             if prompt is None:
                 continue
             text = prompt[editable]

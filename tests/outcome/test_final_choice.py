@@ -1,0 +1,122 @@
+"""The final choice: whom dev examples go to, and what decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.session import Session
+from promptopt.outcome.final import LOOKED_AT
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.run.worth import MOST_SEEN
+from promptopt.testing import feature_accuracy, planted_model, planted_task
+from promptopt.types import Prompt, Proposal
+
+
+@dataclass(frozen=True)
+class Few:
+    """Candidates of which every third is better than the start, each seen on `looks` training examples."""
+
+    candidates: int = 20
+    looks: int = 3
+
+    def optimize(self, run: Run) -> None:
+        words = ("carefully", "slowly", "somehow")
+        made = [Prompt.of(f"Answer {words[number % 3]}, take {number}.") for number in range(self.candidates)]
+        run.evaluate(
+            [run.initial, *run.admit([Proposal(each, (run.initial,)) for each in made])], run.train[: self.looks]
+        )
+
+
+def conduct(home: Path, method: Few, budget: Budget | None = None) -> tuple[Result, Run]:
+    runs: list[Run] = []
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    task = planted_task(train=120)
+    found = optimize(
+        task, method, model=model, budget=budget, store=home / "store.db", session=Session(watch=runs.append)
+    )
+    return found, runs[0]
+
+
+def looks_on_dev(run: Run, result: Result) -> dict[Prompt, int]:
+    counts = {each.prompt: run.estimate(each.prompt, run.dev).count for each in result.candidates()}
+    return {prompt: count for prompt, count in counts.items() if count}
+
+
+def test_half_of_those_that_are_left_go_on_and_see_the_same_new_examples(tmp_path: Path) -> None:
+    result, run = conduct(tmp_path, Few(), Budget(evaluations=300))
+    seen = looks_on_dev(run, result)
+    assert len(seen) == 1 + LOOKED_AT
+    depths = sorted(seen.values(), reverse=True)
+    # Nine, five, three and two are left, and each round has as many cells: the fewer are left, the more each sees.
+    steps = [depths[1], depths[2], depths[4], depths[8]]
+    # The rounds may leave a cell, which the best is shown.
+    assert depths[0] - depths[1] in (0, 1)
+    assert depths[4] == depths[3]
+    assert depths[8] == depths[5]
+    assert steps == sorted(set(steps), reverse=True)
+    for prompt, count in seen.items():
+        assert run.estimate(prompt, run.dev[:count]).count == count
+    assert seen[result.prompt] >= depths[1]
+
+
+def test_the_best_by_the_belief_of_both_phases_wins(tmp_path: Path) -> None:
+    result, run = conduct(tmp_path, Few(), Budget(evaluations=300))
+    seen = looks_on_dev(run, result)
+    belief = run.posterior(list(seen), run.dev).mean
+    assert result.prompt == max(seen, key=belief.__getitem__)
+    assert "carefully" in result.prompt["instruction"]
+
+
+def test_no_more_is_spent_than_the_start_and_the_finalists_were_promised(tmp_path: Path) -> None:
+    for cap in (90, 150, 300):
+        result, run = conduct(tmp_path / str(cap), Few(candidates=8, looks=2), Budget(evaluations=cap))
+        assert result.spent.evaluations <= cap
+        assert min(looks_on_dev(run, result).values()) >= 1
+
+
+@pytest.mark.parametrize(("budget", "compared"), [(Budget(tokens=20_000), 3), (Budget(evaluations=1_400), 9)])
+def test_where_tokens_are_capped_there_are_the_finalists_they_are_set_aside_for(
+    tmp_path: Path, budget: Budget, compared: int
+) -> None:
+    result, run = conduct(tmp_path, Few(candidates=12), budget)
+    assert len(looks_on_dev(run, result)) == compared
+
+
+def test_a_start_alone_takes_its_own_part(tmp_path: Path) -> None:
+    result, run = conduct(tmp_path, Few(candidates=0), Budget(evaluations=100))
+    (looks,) = looks_on_dev(run, result).values()
+    assert result.prompt == run.initial
+    assert looks <= len(run.dev)
+
+
+@pytest.mark.parametrize("looks", [MOST_SEEN, MOST_SEEN + 1])
+def test_finalists_that_were_seen_often_are_compared_on_the_same_dev_examples(tmp_path: Path, looks: int) -> None:
+    result, run = conduct(tmp_path, Few(candidates=6, looks=looks), Budget(evaluations=1_000))
+    seen = looks_on_dev(run, result)
+    assert (len(seen) == 5 and len(set(seen.values())) == 1) is (looks > MOST_SEEN)
+
+
+class Cuts:
+    """Each candidate is the one before without its last word, and all are seen on the same examples."""
+
+    def optimize(self, run: Run) -> None:
+        parent, made = run.initial, list[Prompt]()
+        for count in range(6, 2, -1):
+            cut = Prompt.of("Answer carefully " + " ".join("abcdef"[:count]))
+            made += run.admit([Proposal(cut, (parent,))])
+            parent = cut
+        run.evaluate([run.initial, *made], run.train[:10])
+
+
+def test_of_cuts_that_no_score_tells_apart_the_shortest_wins(tmp_path: Path) -> None:
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3), common=1.0)
+    found = optimize(
+        planted_task(train=120), Cuts(), model=model, budget=Budget(evaluations=300), store=tmp_path / "s.db"
+    )
+    assert found.prompt["instruction"] == "Answer carefully a b c"
