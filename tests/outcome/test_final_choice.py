@@ -103,20 +103,21 @@ def test_finalists_that_were_seen_often_are_compared_on_the_same_dev_examples(tm
 
 
 class Cuts:
-    """Each candidate is the one before without its last word, and all are seen on the same examples."""
+    """Each candidate is the one before without its last word, and all are seen on the same examples. The last harms."""
 
     def optimize(self, run: Run) -> None:
         parent, made = run.initial, list[Prompt]()
-        for count in range(6, 2, -1):
-            cut = Prompt.of("Answer carefully " + " ".join("abcdef"[:count]))
+        for count in range(6, 1, -1):
+            cut = Prompt.of("Answer carefully " + " ".join(("one", "two", "three", "four", "five", "six")[:count]))
             made += run.admit([Proposal(cut, (parent,))])
             parent = cut
         run.evaluate([run.initial, *made], run.train[:10])
 
 
 def test_of_cuts_that_no_score_tells_apart_the_shortest_wins(tmp_path: Path) -> None:
-    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3), common=1.0)
+    # Belief in the best cut is drawn down by the one too many that was made of it.
+    model = planted_model(feature_accuracy(["carefully", "three"], base=0.2, each=0.3), common=1.0)
     found = optimize(
         planted_task(train=120), Cuts(), model=model, budget=Budget(evaluations=300), store=tmp_path / "s.db"
     )
-    assert found.prompt["instruction"] == "Answer carefully a b c"
+    assert found.prompt["instruction"] == "Answer carefully one two three"
