@@ -77,8 +77,8 @@ class RetryPolicy:
     together. A server that was never reached is given up after `contact_s`: its address is likelier wrong
     than the server down; after `misplaced_s` where something else than a model's server answers there.
 
-    Own code, for a retrying library would replace the formula of `wait_s` alone: whether to go on depends on what became
-    of the other requests of the batch, and every wait ends when the run stops.
+    Own code, for a retrying library would replace the formula of `wait_s` alone: whether to go on depends on what
+    became of the other requests of the batch, and every wait ends when the run stops.
     """
 
     total_s: float = 300.0
