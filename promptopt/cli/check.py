@@ -60,8 +60,8 @@ def check(
     """Check a new prompt against the one in use: contract, leaks, score, slices, examples that must pass.
 
     Both are scored on the same test examples; what was asked before is read from the store, so checking again draws
-    nothing new. Exit codes: 0 it may be shipped, 4 it is worse, 5 the data does not tell, beside 1 failed, 2 asked
-    wrongly, 3 suspended. docs/check.md has a workflow to copy.
+    nothing new. Exit codes: 0 it may be shipped, 4 it is worse, 5 the data cannot decide it, beside 1 failed, 2 wrong
+    options, 3 suspended. docs/check.md has a workflow to copy.
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
     from promptopt.outcome.decisions import overall

@@ -1,6 +1,6 @@
 """The `promptopt` command: its list of commands, each imported only when it is used, and its exit codes.
 
-Exit codes: 0 finished, 1 failed, 2 asked wrongly, 3 suspended (run the same command again to go on); of `check` also
+Exit codes: 0 finished, 1 failed, 2 wrong options, 3 suspended (run the same command again to go on); of `check` also
 4 regression, 5 inconclusive.
 """
 

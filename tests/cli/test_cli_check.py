@@ -1,4 +1,4 @@
-"""`promptopt check`: exit 0 on a better prompt, 4 on a worse one, 5 where the data does not tell."""
+"""`promptopt check`: exit 0 on a better prompt, 4 on a worse one, 5 where the data cannot decide it."""
 
 from __future__ import annotations
 
