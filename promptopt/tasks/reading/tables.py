@@ -48,12 +48,8 @@ def separated(path: Path) -> Iterator[Row]:
             record.append(line)
             yield line
 
-    reader = csv.reader(
-        fed(),
-        delimiter=separator,
-        skipinitialspace=_quotes_after_space(head, separator),
-        quoting=csv.QUOTE_NONE if _has_bare_quotes(head, separator) else csv.QUOTE_MINIMAL,
-    )
+    form = _form_of(head, separator)
+    reader = csv.reader(fed(), **form)
     try:
         header = [name.strip("\u200b\ufeff").strip() for name in next(reader, list[str]())]
         # Spreadsheets leave empty columns at the end.
@@ -71,28 +67,14 @@ def separated(path: Path) -> Iterator[Row]:
             if len(values) == width:
                 yield dict(zip(header, values, strict=True))
             elif values:
-                _check_closed(last, separator)
-                raise _uneven(
-                    f"{path}: row {number} (it ends on line {reader.line_num + skipped})", values, header, separator
-                )
-        _check_closed(last, separator)
+                _check_closed(last, form)
+                where = f"row {number} (it ends on line {reader.line_num + skipped})"
+                raise DataError(f"{path}: {where} has {_other_width(values, header, separator)}")
+        _check_closed(last, form)
     except csv.Error as cause:
         raise DataError(
             f"{path}, line {reader.line_num + skipped}: {cause}; look for a quotation mark that is never closed"
         ) from cause
-
-
-def _uneven(row: str, values: Sequence[str], header: Sequence[str], separator: str) -> DataError:
-    """What is wrong with a row that has more or fewer values than the header, and what to write instead."""
-    advice = (
-        f"put quotes around a text that holds the separator ({_named(separator)})"
-        if len(values) > len(header)
-        else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text that holds a "
-        f"line break"
-    )
-    return DataError(
-        f"{row} has {counted(len(values), 'value')} where the header has {len(header)} ({', '.join(header)}); {advice}"
-    )
 
 
 def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
@@ -155,10 +137,30 @@ def _separator(head: list[str], usual: str) -> str:
     return usual
 
 
-def _check_closed(lines: list[str], separator: str) -> None:
+def _other_width(values: list[str], header: list[str], separator: str) -> str:
+    advice = (
+        f"put quotes around a text that holds the separator ({_named(separator)})"
+        if len(values) > len(header)
+        else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text that holds a "
+        f"line break"
+    )
+    found = counted(len(values), "value")
+    return f"{found} where the header has {len(header)} ({', '.join(header)}); {advice}"
+
+
+def _form_of(head: list[str], separator: str) -> dict[str, Any]:
+    """How values are set apart and quoted, as the csv module is told."""
+    return {
+        "delimiter": separator,
+        "skipinitialspace": _quotes_after_space(head, separator),
+        "quoting": csv.QUOTE_NONE if _has_bare_quotes(head, separator) else csv.QUOTE_MINIMAL,
+    }
+
+
+def _check_closed(lines: list[str], form: dict[str, Any]) -> None:
     """Raises csv.Error where the last record of the file is one that a quotation mark holds open."""
     try:
-        for _ in csv.reader(lines, delimiter=separator, strict=True):
+        for _ in csv.reader(lines, strict=True, **form):
             pass
     except csv.Error as cause:
         if "unexpected end" in str(cause):

@@ -57,6 +57,7 @@ def test_what_is_not_clearly_one_table_is_refused(document: object, tmp_path: Pa
         ("c.csv", 'text,label\n"C:\\",a\n', ["C:\\"]),
         ("d.tsv", 'text\tlabel\n"hi there\ta\nyo"\tb\n', ['"hi there', 'yo"']),
         ("e.tsv", 'text\tlabel\n"hi" she said\ta\n', ['"hi" she said']),
+        ("j.tsv", 'text\tlabel\nyo\tb\n"hi there\ta\n', ["yo", '"hi there']),
         ("f.tsv", 'text\tlabel\n"he said ""hi"""\ta\n', ['he said "hi"']),
         ("g.tsv", 'text\tlabel\n"two\nlines"\ta\n', ["two\nlines"]),
         ("h.csv", 'text\tlabel\n"hi" she said\ta\n', ['"hi" she said']),
