@@ -343,6 +343,7 @@ def test_one_token_is_learned_in_a_hundred_steps(algorithm: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_tokens_are_learned_in_six_hundred_steps_by_every_seed() -> None:
     settings = replace(SETTINGS, length=2)
     for seed in range(5):
@@ -355,6 +356,7 @@ def test_two_tokens_are_learned_in_six_hundred_steps_by_every_seed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_one_token_is_found_by_every_seed_within_a_hundred_steps() -> None:
     for seed in range(5):
         _, greedy = trained(replace(SETTINGS, length=1), seed, 100)
@@ -362,6 +364,7 @@ def test_one_token_is_found_by_every_seed_within_a_hundred_steps() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_is_sampled_comes_near_what_is_best() -> None:
     for seed in range(5):
         means, _ = trained(replace(SETTINGS, length=1), seed, 600)
