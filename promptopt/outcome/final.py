@@ -21,15 +21,17 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     """Re-score the finalists and the start on dev examples and return the best by all that is known of them.
 
     `by_search`: whether what the search measured is what the verdict is by. Right and wrong of both phases then make
-    one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see `_narrowed`. Where a finalist
-    had more than MOST_SEEN looks, or a loss stands in, all are scored on the same dev examples, and what the search
-    knows counts beside dev (`worth.pooled`); else dev alone does. Ties go to the shorter prompt, then to the earlier.
-    Where the budget does not even score the start, the start is kept.
+    one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see `_narrowed`. Where scores are
+    graded, a finalist had more than MOST_SEEN looks, or a loss stands in, all are scored on the same dev examples, and
+    what the search knows counts beside dev (`worth.pooled`); else dev alone does. Ties go to the shorter prompt, then
+    to the earlier. Where the budget does not even score the start, the start is kept.
     """
     run.begin_phase("dev")
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
     finalists, evidence = ranked[: allocation.finalists], run.evidence()
-    few = all(run.estimate(prompt, evidence).count <= MOST_SEEN for prompt in finalists)
+    seen = [[score.value for _, score in run.seen(prompt, evidence)] for prompt in finalists]
+    # The posterior's noise is that of right and wrong: of graded scores it would believe too little.
+    few = all(len(values) <= MOST_SEEN and {0.0, 1.0}.issuperset(values) for values in seen)
     if by_search and few and not run.abilities.stands_in:
         cells = (len(finalists) + 1) * min(allocation.dev, len(run.dev))
         # A quarter of the cells shows each of them an example, or they are no more than are promised. Tokens and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.worth import MOST_SEEN
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal
 
 
 @dataclass(frozen=True)
@@ -121,3 +121,17 @@ def test_of_cuts_that_no_score_tells_apart_the_shortest_wins(tmp_path: Path) -> 
         planted_task(train=120), Cuts(), model=model, budget=Budget(evaluations=300), store=tmp_path / "s.db"
     )
     assert found.prompt["instruction"] == "Answer carefully one two three"
+
+
+def test_graded_scores_are_compared_on_the_same_dev_examples(tmp_path: Path) -> None:
+    def half(answer: str, example: Example) -> float:
+        return 1.0 if answer == example.target else 0.5
+
+    task = replace(planted_task(train=120), metric=half)
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    runs: list[Run] = []
+    budget, session = Budget(evaluations=1_000), Session(watch=runs.append)
+    result = optimize(task, Few(candidates=6), model=model, budget=budget, store=tmp_path / "s.db", session=session)
+    seen = looks_on_dev(runs[0], result)
+    assert len(seen) == 5
+    assert len(set(seen.values())) == 1
