@@ -26,8 +26,8 @@ from promptopt.types import Request
 
 FACTOR = 1.5
 QUICK = ("random",)
-# A method that trains a policy has to be told which. Where one ends, and how long the prompts of another become, is told
-# as a range, by tests of their own.
+# A method that trains a policy has to be told which. Where one ends, and how long the prompts of another become, is
+# told as a range, by tests of their own.
 METHODS = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in registry.names("optimizers")
