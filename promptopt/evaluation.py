@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,12 @@ class Evaluation:
     judged: bool = False
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
     next_look: Look | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """What was measured and what it took, as JSON."""
+        measured = self.measured
+        return {"score": measured.score, "ci95": list(measured.ci95), "n": measured.n,
+                "unreadable": measured.unreadable, "spent": asdict(self.spent), "paid": asdict(self.paid)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import rlprompt
-from benchmarks.rlprompt import Row
+from benchmarks import rlprompt_real
+from benchmarks.rlprompt_real import Row
 
 
 def chosen(**given: Any) -> argparse.Namespace:
     usual: dict[str, Any] = {
-        "preset": "cpu-small", "steps": 300, "runs": (0, 1), "tasks": rlprompt.TASKS, "ways": rlprompt.WAYS,
+        "preset": "cpu-small", "steps": 300, "runs": (0, 1), "tasks": rlprompt_real.TASKS, "ways": rlprompt_real.WAYS,
         "test": 400, "device": "cpu",
     }  # fmt: skip
     return argparse.Namespace(**usual | given)
@@ -24,7 +24,7 @@ def row(task: str, seed: int, way: str, accuracy: float) -> Row:
 
 
 def test_whatever_ends_the_runs_early_leaves_pairs_of_learned_and_random_prompts() -> None:
-    keys = [key for key in rlprompt.planned(chosen(), ()) if "empty" not in key[2] and "manual" not in key[2]]
+    keys = [key for key in rlprompt_real.planned(chosen(), ()) if "empty" not in key[2] and "manual" not in key[2]]
     assert [key[2] for key in keys[:8]] == ["rlprompt", "random prompts"] * 4
     assert [key[:2] for key in keys[:8:2]] == [("sst-2", 0), ("agnews", 0), ("sst-2", 1), ("agnews", 1)]
     assert {key[2] for key in keys[8:]} == {"rlprompt, rloo"}
@@ -32,13 +32,13 @@ def test_whatever_ends_the_runs_early_leaves_pairs_of_learned_and_random_prompts
 
 @pytest.mark.parametrize(("preset", "runs"), [(None, 4), ("smoke", 0)])
 def test_apo_is_run_where_there_is_a_number_of_evaluations_to_give_it(preset: str | None, runs: int) -> None:
-    assert sum(key[2] == "apo" for key in rlprompt.planned(chosen(preset=preset), ())) == runs
+    assert sum(key[2] == "apo" for key in rlprompt_real.planned(chosen(preset=preset), ())) == runs
 
 
 def test_what_is_known_is_not_run_again() -> None:
     known = {("sst-2", 0, "rlprompt"), ("agnews", 1, "empty prompt")}
-    assert known.isdisjoint(rlprompt.planned(chosen(), known))
-    assert len(list(rlprompt.planned(chosen(), known))) == len(list(rlprompt.planned(chosen(), ()))) - 2
+    assert known.isdisjoint(rlprompt_real.planned(chosen(), known))
+    assert len(list(rlprompt_real.planned(chosen(), known))) == len(list(rlprompt_real.planned(chosen(), ()))) - 2
 
 
 def test_the_table_pairs_each_way_with_random_prompts_of_its_task_and_seed() -> None:
@@ -46,6 +46,6 @@ def test_the_table_pairs_each_way_with_random_prompts_of_its_task_and_seed() -> 
         row("sst-2", 0, "rlprompt", 0.8), row("sst-2", 0, "random prompts", 0.7),
         row("agnews", 0, "rlprompt", 0.6), row("agnews", 0, "random prompts", 0.4),
     ]  # fmt: skip
-    table = rlprompt.real_table(rows, "here/model", chosen())
+    table = rlprompt_real.real_table(rows, "here/model", chosen())
     assert "| rlprompt | 0.800 (1) | 0.600 (1) | +0.150 ± 0.050 | 100 | 2.0 | 1.50 |" in table
     assert "one GPU" in table[2]

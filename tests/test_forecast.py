@@ -26,12 +26,11 @@ from promptopt.types import Request
 
 FACTOR = 1.5
 QUICK = ("random",)
-# A method that trains a policy has to be told which. Where one ends, and how long the prompts of another become, is
-# told as a range, by tests of their own.
+# A method that trains a policy has to be told which; where one ends is told as a range, by a test of its own.
 METHODS = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in registry.names("optimizers")
-    if name not in ("rlprompt", "promptquine", "plum-ga-c")
+    if name not in ("rlprompt", "promptquine")
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptopt.binding.config import RunConfig
@@ -48,16 +48,7 @@ def across(
     against = [compare(found[0], other, rivals=len(models) - 1) for other in found[1:]]
     if json:
         entries = [
-            {
-                "model": evaluation.model,
-                "score": evaluation.measured.score,
-                "ci95": list(evaluation.measured.ci95),
-                "n": evaluation.measured.n,
-                "unreadable": evaluation.measured.unreadable,
-                "spent": asdict(evaluation.spent),
-                "paid": asdict(evaluation.paid),
-                "against_first": versus,
-            }
+            {"model": evaluation.model, **evaluation.figures(), "against_first": versus}
             for evaluation, versus in zip(found, [None, *(each.to_json() for each in against)], strict=True)
         ]
         first = found[0]

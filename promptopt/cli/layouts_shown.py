@@ -32,16 +32,8 @@ def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[st
 def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
     """What one prompt scores in one layout, as JSON."""
     looks = {"look": evaluation.look, "next_look": evaluation.next_look}
-    return {
-        "layout": layout,
-        "score": evaluation.measured.score,
-        "ci95": list(evaluation.measured.ci95),
-        "n": evaluation.measured.n,
-        "unreadable": evaluation.measured.unreadable,
-        **{name: asdict(look) for name, look in looks.items() if look is not None},
-        "spent": asdict(evaluation.spent),
-        "paid": asdict(evaluation.paid),
-    }
+    found = {name: asdict(look) for name, look in looks.items() if look is not None}
+    return {"layout": layout, **evaluation.figures(), **found}
 
 
 def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:

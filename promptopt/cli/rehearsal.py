@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from tempfile import TemporaryDirectory
 
 from promptopt import api
@@ -243,9 +243,9 @@ def played(
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
 
-    It is played in two climates, by several seeds where it is short, and told as their mean. The seed that is asked for
-    tells as much as all others, for the search draws as its play did. A rehearsal that time ended is a part of the
-    search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
+    It is played in two climates, by several seeds where it is short, and told as their geometric mean. The seed that
+    is asked for tells as much as all others, for the search draws as its play did. A rehearsal that time ended is a
+    part of the search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
     climates = [STEADY, LOOSE]
     once = replace(_playable(*budget), minutes=MINUTES / len(climates))
@@ -271,8 +271,8 @@ def played(
     roles = dict.fromkeys(role for each in ends for role in each.roles)
     own, others = [kind[0] for kind in kinds], [end for kind in kinds for end in kind[1:]]
     sides = [own, others] if others else [own]
-    mean = {role: tuple(map(fmean, zip(*(_mean_of(side, role) for side in sides), strict=True))) for role in roles}
-    evaluations = round(fmean(fmean(each.evaluations for each in side) for side in sides))
+    mean = {role: tuple(map(_mean, zip(*(_mean_of(side, role) for side in sides), strict=True))) for role in roles}
+    evaluations = round(_mean([_mean([each.evaluations for each in side]) for side in sides]))
     planned = None if cells is None else cells + budget[1].reserve.evaluations
     spread = ForecastRange.of([[each.taken for each in kind] for kind in kinds], (planned, budget[0].tokens))
     return Played(mean, evaluations, ends[0].winner, spread)
@@ -280,7 +280,12 @@ def played(
 
 def _mean_of(ends: Sequence[Played], role: str) -> tuple[float, ...]:
     """(calls, tokens read, tokens written) of a role, over these ends."""
-    return tuple(map(fmean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
+    return tuple(map(_mean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
+
+
+def _mean(counts: Sequence[float]) -> float:
+    """The geometric one: a forecast is right by a factor, so twice and half are as far from it."""
+    return geometric_mean(counts) if min(counts) > 0 else fmean(counts)
 
 
 def _known(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearsed]:
