@@ -104,6 +104,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
+        # Sorted: equal values are one text, in whatever order they were made.
         return json.dumps(value, ensure_ascii=False, sort_keys=True)
     except (TypeError, ValueError):
         return repr(value)

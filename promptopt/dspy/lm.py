@@ -43,6 +43,7 @@ class CellEngine:
         content, sampling = asked(request)
         return answered(request, _handle()(content, sampling, route=self.route))
 
+    # DSPy copies LMs deeply, engines too: every copy asks through the cell that is under way.
     def __copy__(self) -> CellEngine:
         return self
 
@@ -83,6 +84,7 @@ class ModelEngine:
             return answered(request, reply)
         raise BackendError(f"the model {self.model.name!r} gave no reply")
 
+    # The copy of a model would load its weights a second time.
     def __copy__(self) -> ModelEngine:
         return self
 
@@ -185,6 +187,7 @@ class DspyModel:
         left = min(self._threads, len(requests))
         with ThreadPoolExecutor(self._threads) as pool:
             for _ in range(left):
+                # DSPy's settings belong to the caller's context, and a thread has none of it by itself.
                 pool.submit(contextvars.copy_context().run, work)
             try:
                 while left:
@@ -222,10 +225,12 @@ class DspyModel:
             config["top_p"] = sampling.top_p
         if sampling.stop:
             config["stop"] = sampling.stop
+        # Its history would keep every call in memory.
         with dspy.context(lm=lm, disable_history=True):
             try:
                 return reply_of(_response(lm, request.content, config), self.name)
             except Exception as cause:
+                # By name: litellm and DSPy have classes of their own for it, and either may be missing.
                 if any(word in type(cause).__name__ for word in ("ContextWindow", "ContextLength")):
                     return Reply(str(cause), "rejected", served=self.name)
                 raise
@@ -234,6 +239,7 @@ class DspyModel:
 def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:
     if hasattr(lm, "engine") or hasattr(lm, "_engine_spec"):
         return lm(request_of(lm.model, content, config))
+    # An LM of a user's own class has no engine, and is asked as DSPy asks it.
     said = [Message("user", content)] if isinstance(content, str) else content
     return lm.forward(messages=[{"role": each.role, "content": each.content} for each in said], **config)
 

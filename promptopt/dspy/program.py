@@ -75,6 +75,7 @@ class DspyProgram:
         show(module, prompt.demos, self._shown)
         for name, predictor in predictors.items():
             lm = own[name].lm
+            # It asks the LM in use; from a thread of the program's own, one that refuses.
             if within and lm is None:
                 lm = self.strays.guard
             elif within:
@@ -92,6 +93,7 @@ class DspyProgram:
 
     @contextmanager
     def _cell(self, ask: ModelHandle) -> Generator[None]:
+        # Never put back: each cell runs in a context of its own (`Worker`).
         HANDLE.set(ask)
         with dspy.context(lm=self._inside, trace=[], disable_history=True):
             yield
@@ -103,6 +105,7 @@ class DspyProgram:
             # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
             return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back None")
         records: list[Any] = list(dspy.settings.trace)
+        # By identity: DSPy's trace holds the predictors themselves.
         names = {id(predictor): name for name, predictor in predictors}
         called = [names.get(id(predictor), "") for predictor, _, _ in records]
         found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)

@@ -49,6 +49,7 @@ class Strays:
         if id(given) not in self._twins:
             route = self._route(given)
             self.lms.setdefault(route, given.copy(cache=False))
+            # With the LM itself, so that its id goes to no other one.
             self._twins[id(given)] = (inside(given, route), given)
         return self._twins[id(given)][0]
 

@@ -81,6 +81,7 @@ def bind(
         calls_per_cell=len(student.named_predictors()) if calls_per_cell is None else calls_per_cell,
     )
     rows = [example for split in cells.splits.values() for example in split]
+    # Any splits will do: those of the data are put in below.
     made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
     layout = _with_demos(made)
     said += more
@@ -109,5 +110,6 @@ def _route(student: Module, lm: LM | None) -> Callable[[LM], str] | None:
     """How the run's model is told of LMs that come up meanwhile: one of promptopt's answers for all (`model=…`)."""
     if lm is None:
         return lambda _: ""
+    # Where one model of promptopt's answers alone, it knows of no other LM.
     alone = not any(predictor.lm for _, predictor in student.named_predictors())
     return None if alone and isinstance(getattr(lm, "engine", None), ModelEngine) else route_of

@@ -60,6 +60,7 @@ def request_of(model: str, content: Content, config: dict[str, Any]) -> LMReques
         for each in messages
         if each.role != "system"
     ]
+    # DSPy makes no request without a message.
     if not said:
         said, system = [lm15.Message.user(system)], ""
     return lm15.Request(

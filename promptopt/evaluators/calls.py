@@ -71,5 +71,6 @@ def _call(inner: str) -> ToolCall | None:
         return None
     table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     name = table.get("name")
+    # Llama 3's template has models write `parameters`.
     given = table.get("arguments", table.get("parameters"))
     return ToolCall.of(name, given) if isinstance(name, str) and name else None

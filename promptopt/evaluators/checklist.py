@@ -116,6 +116,7 @@ class Checklist:
                 scores.append(unjudged(reply, word.problem))
                 continue
             found = dict(zip(order, word.read, strict=True))
+            # In the order of the items, whatever order the judge saw.
             kept = [found[at] for at in range(len(self.items))]
             self.watch.note("".join("-+"[each] for each in kept), "", ask)
             scores.append(self._scored(reply, kept, word.reason))
@@ -159,6 +160,7 @@ class Checklist:
         more = ", …" if len(places) > 2 else ""
         answers = {"type": "object", "properties": {place: {"type": "string", "enum": ["yes", "no"]}
                    for place in places}, "required": places, "additionalProperties": False}  # fmt: skip
+        # The reason before the answers, so that these can follow from it.
         schema = {"type": "object", "properties": {"reason": {"type": "string"}, "answers": answers},
                   "required": ["reason", "answers"], "additionalProperties": False}  # fmt: skip
         contract = (

@@ -78,10 +78,13 @@ _ABBREVIATED = frozenset(_WITH_A_STOP.split())
 
 _NUMBER = r"[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s[0-9]{1,3}/[0-9]{1,3})?"
 _AND = r"(?:and|und|et|y|e|en|i|&|\+)"
+# In "3 and a half" the word after the number is no unit.
 _UNIT = rf"(?!{_AND}\b)[^\W\d_]{{1,14}}|['\"′″]{{1,2}}|[°¢]"
+# Not inside of another number, a date or a time: 12.5, 1/2, 10:30.
 _MEASURE = re.compile(rf"(?<![0-9.,/:])(?P<number>{_NUMBER})(?:[*\s-]{{0,3}}(?P<unit>{_UNIT}))?", re.IGNORECASE)
 _JOINED = re.compile(rf"(?P<stop>\.)?[*]{{0,2}},?[ -]{{0,3}}(?:{_AND} {{1,3}})?[*]{{0,2}}", re.IGNORECASE)
 _CENTS_FOLLOW = re.compile(rf" (?:{_AND} )?", re.IGNORECASE)
+# Behind "6 ft 2" comes a stop or a word of measure: in "6 ft 2 boards" the 2 counts boards.
 _CLOSED = re.compile(r"\s{0,2}(?:[.,;:!?)\]}*\"'$\\]|tall\b|long\b|$)")
 _DOZEN = r"[*]{0,2}[\s-]{0,2}(?:(?:dozens?|dz|doz|douzaines?|dutzend|docenas?|dúzias?|dozzin[ae])\b|ダース|打)"
 _DOZENS = re.compile(rf"[0-9]{_DOZEN}", re.IGNORECASE)
@@ -97,6 +100,7 @@ _IN_WORDS = re.compile(
     r")",
     re.IGNORECASE,
 )
+# 2時間30分, 3年2个月, 2시간 30분; and with a half, 2時間半.
 _UNSPACED = re.compile(
     r"[0-9]{1,9}\s?(?:(?:個|个|か|ヶ)?月|年|週間|周|星期|天|日|時間|小时|小時|時|시간|년|개월|일|英尺|米|公斤|斤|元|块|塊|円|피트|度)"
     r"(?:と|又|零)?\s?[0-9]{1,9}\s?"

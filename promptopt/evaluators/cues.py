@@ -15,8 +15,10 @@ NOUN = (
     r"đáp\sán)"
 )
 """What an answer is called, in texts without upper case."""
+# `to` is Polish (odpowiedź to 5); elsewhere it is no verb.
 IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|adalah|je|là|είναι|(?<=ź\s)to)"
 
+# Behind a stop: "Positive. Wait, no", and not "please wait, …" within a sentence.
 CORRECTED = re.compile(
     r"(?:[.!?;,\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
     r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?|hold on"

@@ -192,6 +192,7 @@ def _plain(value: object) -> object:
     if isinstance(value, list):
         return [_plain(each) for each in cast("list[object]", value)]
     if isinstance(value, int | float) and not isinstance(value, bool):
+        # So 10 and 10.0 are one.
         return f"{value:.12g}"
     return _folded(value) if isinstance(value, str) else value
 

@@ -105,6 +105,7 @@ class FirstTokens:
 
 def fold(text: str) -> str:
     """Case, underscores, quotes, markup and outer white space make no difference to what a token begins."""
+    # `▁` and `Ġ` are how vocabularies write the space before a word.
     return " ".join(caseless(text.replace("_", " ").replace("-", " ").strip(" \t\n*\"'`([▁Ġ")).split())
 
 

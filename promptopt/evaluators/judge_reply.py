@@ -27,6 +27,7 @@ Choice = Literal["A", "B", "tie"]
 
 _DECODER = json.JSONDecoder()
 _NUMBER = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
+# `**Score:** 4/5` on a line of its own, and not "the score is 4 for …" within a sentence.
 _SCORE_LINE = re.compile(
     r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20})$",
     re.IGNORECASE | re.MULTILINE,
@@ -120,6 +121,7 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
     for tried, match in enumerate(re.finditer(r"\{", text)):
         if tried >= TRIED:
             break
+        # It stands inside of an object that was read already.
         if match.start() < stop:
             continue
         try:
@@ -138,9 +140,11 @@ def _on_scale(value: object, low: int, high: int) -> int | None:
         score = value
     else:
         number = _NUMBER.fullmatch(_bare(value))
+        # `4/10` on a scale to 5 is of another scale.
         if number is None or (number[2] is not None and int(number[2]) != high):
             return None
         score = int(number[1])
+    # NaN, which JSON as Python reads it may hold, equals nothing.
     return int(score) if score == score and low <= score <= high and score == int(score) else None
 
 

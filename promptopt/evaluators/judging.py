@@ -156,6 +156,7 @@ def unjudged(reply: str, problem: str) -> Score:
 
 
 def _word(reply: Reply, read: Callable[[Reply], Read | None]) -> Word[Read]:
+    # What was cut off may have gone on to another verdict.
     if reply.finish != "stop":
         whys = {"length": "it was cut off at its length", "rejected": "what it is shown is too long for its context"}
         return Word(None, "", whys.get(reply.finish, f"it did not answer ({reply.finish})"))
@@ -199,12 +200,14 @@ class Watch:
         else:
             self.seen[said] += 1
         failed, cells = self.failed.total(), self.failed.total() + self.seen.total()
+        # Exactly then, so that it is said once.
         if cells == FIRST and failed > MOST_UNREAD * FIRST:
             cause = self.failed.most_common(1)[0][0]
             ask.warn(
                 f"{failed} of the judge's first {FIRST} replies could not be read (such as: {cause}); those cells have "
                 f"no score; name another judge, or raise its max_tokens"
             )
+        # A judge that goes by the place of a reply is told of in `note_swap`.
         if self.seen.total() == FIRST and not self.turned and len(self.seen) == 1 and said is not None:
             ask.warn(
                 f"the judge said {said} of each of the first {FIRST} replies, so it tells nothing apart; name another "

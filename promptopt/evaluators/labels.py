@@ -139,6 +139,7 @@ class Labels:
         found = ask.score([*requests, *chain.from_iterable(free.values())])
         asked, rest = found[: len(cells)], iter(found[len(cells) :])
         biases: dict[Prompt, Sequence[float]] = {}
+        # In the order of the cells, as they were asked: each takes its own answers off the front.
         for cell in cells:
             if cell.prompt in free and cell.prompt not in biases:
                 biases[cell.prompt] = self._bias(cell, [next(rest) for _ in free[cell.prompt]])
@@ -209,6 +210,7 @@ class Labels:
         shares = self._shares([reading.seen.get(label, reading.floor) for label in self._words])
         if shares is None:
             return Score(self._unreadable, output, parsed=False, feedback=_NO_NUMBER)
+        # Only among the labels that were reported: an upper bound says nothing for the others.
         best = _highest({label: shares[label] for label in self._words if label in reading.seen}, right)
         missing = [label for label in right if label not in reading.seen]
         note = f"{missing[0]} is not among the {reading.reported} likeliest first tokens" if missing else ""
@@ -278,6 +280,7 @@ def _words_of(
         words[label] = tuple(dict.fromkeys([spelled] if isinstance(spelled, str) else spelled))
         if not words[label] or not all(word.strip() for word in words[label]):
             raise ConfigError(f"label {label!r} has an empty verbalizer; give it at least one word")
+        # Over all labels: a word that stands for two of them tells neither.
         for word in words[label]:
             if owners.setdefault(word, label) != label:
                 raise ConfigError(

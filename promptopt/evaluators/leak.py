@@ -68,6 +68,7 @@ def _passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[
     """The maximal runs of words all of whose n-grams are in `grams`."""
     passages: list[str] = []
     begin = -1
+    # A step beyond the last run, which closes a passage that reaches the end.
     for start in range(len(heard) - size + 2):
         if start <= len(heard) - size and tuple(heard[start : start + size]) in grams:
             begin = start if begin < 0 else begin
@@ -78,6 +79,7 @@ def _passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[
 
 
 def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Collection[str]) -> list[tuple[int, str]]:
+    # With spaces at both ends, so that an answer is found as whole words.
     joined, vocabulary = f" {' '.join(spoken)} ", set(spoken)
     ignored = {" ".join(spoken_words(label)) for label in labels}
     holders: dict[str, list[Example]] = {}
@@ -85,6 +87,7 @@ def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Colle
         for answer in (example.target, *example.accepted):
             heard = spoken_words(answer)
             folded = " ".join(heard)
+            # Most answers lack even the first word, and the long text need not be searched for them.
             if (len(heard) < 2 and len(folded) < 12) or folded in ignored or heard[0] not in vocabulary:
                 continue
             if folded in holders or f" {folded} " in joined:

@@ -205,6 +205,7 @@ def _expression(source: str) -> Regex:
 
 
 def _number_of(target: str, comma: bool) -> numerals.Fraction:
+    # In a target that is one number, spaces can only stand between thousands.
     found = numerals.value(target, comma, spaces=True)
     if found is None or in_dozens(target):
         raise DataError(f"target {target!r} is not one plain number: metric 'number' needs one; use 'exact' for texts")

@@ -25,6 +25,7 @@ _FILLERS = (
     r"it|its|this|that|is|thats|sure|certain|clear|if|whether|at|all|"
     r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
 )
+# Without apostrophes, which `_fold` takes away: isnt, cant.
 _NEGATION = re.compile(
     r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
     r"no|nothing|none\s+of|free\s+of|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
@@ -51,6 +52,7 @@ _GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
 _STATED = re.compile(
     r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
 )
+# "A is right" names the option, and "a good one" does not.
 _IS = re.compile(r"[ \t]+(?:is|was)\b")
 
 _ASKED_UNSPACED = r"(?:判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
@@ -72,6 +74,7 @@ _CLAUSE = re.compile(
 _LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
 _ASIDE = re.compile(r"[(\[][^()\[\]]{1,300}[)\]](?=[*_]{0,3}\s{0,2}[:=])")
 """Before a colon, in brackets: it may say between what is chosen, "Label (positive, negative): negative"."""
+# A sign before a number, as in +3; not the plus of c+1.
 _PLUS = re.compile(r"(?<![\w)+.])\+(?=\d)")
 _WORD = re.compile(r"\w")
 # Leading zeros make an identifier.
@@ -97,9 +100,11 @@ def _pattern_of(label: str) -> str:
     """A pattern for one label in folded text: as a whole word, its own words joined by anything that joins words."""
     words = [re.escape(word) for word in _SEPARATORS.split(_fold(with_latin_stops(label))) if word]
     body = r"[\s\-/]*".join(words)
+    # The separators take a sign at the beginning away, which tells -1 from 1.
     if label.strip().startswith(("-", "+")):
         body = re.escape(label.strip()[0]) + body.removeprefix(re.escape(label.strip()[0]))
     first, last = label.strip()[0], label.strip()[-1]
+    # A digit is not named by -1, 1.5, 2/1 or the range 3 - 1.
     before = (
         "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])(?<!\d[,–/])(?<!\d\s[–-]\s)" if first.isdigit() else "")
     )
@@ -161,6 +166,7 @@ class LabelReader:
                 raise ConfigError(
                     f"labels {spelling[key]!r} and {label!r} differ only in case or punctuation: rename one of them"
                 )
+        # The longest first: "very positive" is no "positive".
         ordered = sorted(spelling.values(), key=len, reverse=True)
         object.__setattr__(self, "_spelling", spelling)
         object.__setattr__(self, "_scale", _scale_of(self.labels))
@@ -213,6 +219,7 @@ class LabelReader:
         if len(names) == 1:
             return names[0]
         corrected = CORRECTED.search(folded, meant[0].end()) is not None
+        # What is taken back ("Positive. Wait, …") is no answer for standing first.
         first_line = None if corrected else self._first_line(folded)
         announced = self._announced(folded, meant) if first_line is None else first_line
         opening = self._opening(folded, meant[0]) if announced is None and not corrected else announced
@@ -241,6 +248,8 @@ class LabelReader:
             )
             denied = (
                 bool(shared)
+                # Only what stands shortly before: from its beginning, a long text would be searched anew for each
+                # label.
                 or _NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) is not None
                 or _DENIED_AFTER.match(folded, match.end()) is not None
             )

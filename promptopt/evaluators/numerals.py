@@ -24,9 +24,11 @@ from promptopt.thoughts import spoken
 TOLERANCE = Fraction(1, 10**6)
 """Relative difference within which two numbers are equal, unless both are whole: those must be the same."""
 
+# Not the 1/2 of 1/2/2024, nor the 2/3 of 1.2/3; and nothing over zero.
 _NUMBER = re.compile(
     r"(?<![\w/.,:])(?:(?P<whole>[0-9]{1,9})[ ])?(?P<top>[0-9]{1,9})/(?P<bottom>0{0,8}[1-9][0-9]{0,8})"
     r"(?![\w/]|[.,:][0-9])"
+    # Not the 2 of m2, nor the 30 of 10:30.
     rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
 _QUANTITY = re.compile(rf"{_NUMBER.pattern}|{COMPOUND}")
@@ -165,6 +167,7 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
         return None
     plain = without_compounds(_plain(without_unspaced(without_struck(said)), comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
+        # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
         if places:
             end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1

@@ -33,10 +33,12 @@ _SURE = (
     r"(?:a\s)?alternativa|opci[oó]n|(?:a\s)?op[cç][aã]o|opzione|буква|вариант)\s{1,9}){0,3}"
 )
 
+# \boxed{B}, #### B, <answer>B
 _MARKED = re.compile(
     rf"(?:\\boxed\s?\{{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
     re.IGNORECASE,
 )
+# "The answer is B", "Choice: B", "the best one would be B".
 _ANSWER = re.compile(
     rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)"
     rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
@@ -47,6 +49,7 @@ _ANSWER = re.compile(
     rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
     re.IGNORECASE,
 )
+# "B is the best answer", and not "B is correct?".
 _ASSERTED = re.compile(
     rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:is|was|seems|looks)\s{{1,9}}"
     r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
@@ -72,6 +75,7 @@ _BUT = re.compile(
 """One option held against another: "B rather than A", "not A, but B"."""
 # "U.S." and "J. R. Smith" abbreviate words.
 _INITIALS = r"(?!\.\s?[A-Z]\.)"
+# (B), [B], "option B", "B)", "B." at the beginning of a line, "; B: …".
 _MENTION = re.compile(
     r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)"
     r"|(?<![\w'.])(?<!\bor\s)(?<!\band\s)([A-Z])\)(?=\s|$)"
@@ -98,6 +102,7 @@ _NAMES = re.compile(
 """Before a letter that names something which is no option."""
 _UNLIKELY = re.compile(r"\b(?:not|cannot|can't|never|neither|nor|hardly|unlikely)\b[^.!?\n]{0,20}$", re.IGNORECASE)
 """Before a letter that a reply ends in, and does not choose."""
+# "… so B", "… → B"; not "could be B", nor the C of "A, B, C".
 _CLOSING = re.compile(
     r"(?:(?<!could )(?<!might )(?<!may )"
     r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
@@ -170,6 +175,7 @@ def _single(match: re.Match[str], plain: str) -> str | None:
 def _unmentioned(plain: str) -> str | None:
     """The letter that the reply opens with or ends in."""
     alone = [_letter(match.groups()) for line in plain.split("\n") if (match := _ALONE.fullmatch(line.strip()))]
+    # Several options, a letter on each line, choose none.
     if len(dict.fromkeys(alone)) > 1:
         return None
     opening = _OPENING.match(plain)
@@ -180,6 +186,7 @@ def _unmentioned(plain: str) -> str | None:
         return None if several or CORRECTED.search(plain, end) else _letter(opening.groups())
     if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
         return alone[-1]
+    # Only the end: an answer would be among the last words.
     closing = _CLOSING.search(plain, max(0, len(plain) - 60))
     if closing is None:
         return None

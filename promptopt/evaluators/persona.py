@@ -78,6 +78,7 @@ def utterance_in(reply: Reply, heard: str = "") -> Utterance:
     said = spoken(reply.text)
     if said is None:
         return Utterance(problem="its thinking never ended")
+    # Small models write who speaks before what is said.
     said = _OWN.sub("", said.strip())
     # From the first label on it writes on for both, as small models do: what comes before is what the user says.
     other = _LABEL.search(said)

@@ -152,6 +152,7 @@ class Preference:
             return Score(-math.inf, parsed=False, feedback=targets.TOO_LONG), ()
         right, rejected = self._preferred(cell.example), self.rejected(cell.example)
         targets.check_tokens(cell, (*right, *rejected), found, self._ends(cell.example))
+        # In the order of `forced`: first what is preferred.
         preferred, others = found.continuations[: len(right)], found.continuations[len(right) :]
         # By the tokens of the target, whichever accepted output is likeliest: one divisor for all prompts.
         above = self._reduced(targets.any_of(right, preferred), preferred[0])

@@ -41,6 +41,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             errors: list[Any] = sorted(
                 validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path))
             )
+        # A reference that leads nowhere, or round in a circle, is found only now.
         except Exception as cause:
             raise ConfigError(
                 f"output_schema cannot be followed: {shorten(str(cause), 200)}; write it whole"

@@ -193,8 +193,10 @@ class Simulated:
         for _ in range(self.turns):
             self._hear([talk for talk in talks if not talk.over], ask)
             self._answer([talk for talk in talks if not talk.over], ask)
+            # The user's last message still gets an answer.
             for talk in talks:
                 talk.over = talk.over or talk.ends
+        # Before the grade: what is left out needs none.
         self._check([talk for talk in talks if talk.score is None], ask)
         self._grade([talk for talk in talks if talk.score is None], ask)
         scores = [talk.score for talk in talks if talk.score is not None]
@@ -204,6 +206,7 @@ class Simulated:
 
     def _hear(self, talks: Sequence[_Talk], ask: Ask) -> None:
         """Every user's next message; asked for once more where there is none."""
+        # A scenario with an opening has the user's first message already.
         waiting = [talk for talk in talks if not talk.messages or talk.messages[-1].role != "user"]
         for again in (False, True):
             requests = [persona_request(scenario_in(talk.cell), heard(talk.messages), again=again) for talk in waiting]
@@ -223,6 +226,7 @@ class Simulated:
 
     def _answer(self, talks: Sequence[_Talk], ask: Ask) -> None:
         """The task model's reply to every user; where it calls tools, once more after what they gave."""
+        # Once more than tools may be called: the last time it has to answer.
         for called in range(self.calls + 1):
             requests: list[Request] = []
             for talk in talks:

@@ -92,6 +92,7 @@ def _items(text: str, apart: bool = False) -> frozenset[str]:
     if isinstance(value, list):
         entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
     elif (printed := _PRINTED.search(text)) is not None:
+        # A list in both senses: between printed items no "and" is looked for below.
         value = entries = [each[1:-1] for each in re.findall(_QUOTED, printed[0])]
     else:
         entries = _plain_items(text[1:-1] if _WRAPPED.fullmatch(text) else text)

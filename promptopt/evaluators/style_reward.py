@@ -169,6 +169,7 @@ def outputs(task: Task, cells: Sequence[Cell], ask: Ask, draws: int, apart: int)
     asked = [Request(task.render(each.prompt, each.example)[0], task.sampling) for each in cells]
     firsts = [each.repetition * apart for each in cells]
     found: list[list[str]] = [[] for _ in cells]
+    # A batch for each draw, for each draw is a repetition of its own.
     for number in range(draws):
         for first in sorted(dict.fromkeys(firsts)):
             rows = [row for row, begins in enumerate(firsts) if begins == first]

@@ -77,6 +77,7 @@ class Joint:
                 f"one as source"
             )
         content = float(self.content(answer, fields[self.source]))
+        # In 32 bits equal texts can get 1.0000001.
         if math.isnan(content) or content > 1.0 + 1e-6:
             raise ConfigError(f"the content scorer gave {content}: expected a number of at most 1")
         return Parts(min(1.0, max(0.0, content)), bool(self.style(answer, example.target)), bool(self.fluent(answer)))

@@ -24,6 +24,7 @@ NAMELESS = "unknown"
 """What a call is named that says no tool's name."""
 _OPEN = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 """A call, also one whose end was cut off or forgotten."""
+# With quotation marks forgotten too: `{name: find_order, …}`.
 _NAMED = re.compile(r"""["']?name["']?\s*[:=]\s*["']?([\w.:-]{1,200})""")
 
 

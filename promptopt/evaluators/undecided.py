@@ -32,6 +32,7 @@ _PRECISION = re.compile(
 )
 """After a number that says how exactly another one is given: "3.14 to 2 decimal places"."""
 
+# 10-20, "12 to 15", "3 or 4", "3 and 4", "3, 4", and 3 × 4 that nobody worked out.
 _NEXT = re.compile(
     rf"{_GAP}(?:"
     rf"{_DASH}\s{{0,3}}{_MARKS}(?P<dash>{_NUMBER})(?!\s?[A-Za-z]\w*\s?=)"
@@ -39,6 +40,7 @@ _NEXT = re.compile(
     rf"|—\s{{0,3}}{_MARKS}(?P<clause>{_NUMBER}){_CLOSED}"
     rf"|{_TO}\s{{1,3}}{_HEDGE}{_MARKS}(?P<to>{_NUMBER})"
     rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<or>{_NUMBER})"
+    # Not "5, and 3 of them fell": what is named beside has to close the clause.
     rf"|,?\s{{0,3}}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<and>{_NUMBER}){_UNIT}{_CLOSED}"
     rf"|[,;]\s{{1,3}}{_MARKS}(?P<list>{_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND})\s)"
     rf"|[+*/×÷·]\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
@@ -83,6 +85,7 @@ _EACH = re.compile(_NUMBER)
 _ENGLISH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _SIGNED = re.compile(r"[-−–]\s?[-−–]")
 _OPERATOR = re.compile(
+    # One star multiplies; two are bold print.
     rf"{_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*))"
     r"[ ]{0,3}[$(]{0,2}[-−–]?$"
 )

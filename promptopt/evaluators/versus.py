@@ -101,6 +101,7 @@ class Versus:
         for at in asked:
             shown = self._shown(examples[at])
             pair = [said_in(replies[at].written), said_in(starts[at].written)]
+            # Both orders of a pair side by side: the words below come in twos.
             requests += [question.request(shown, [("reply A", one), ("reply B", other)])
                          for one, other in (pair, pair[::-1])]  # fmt: skip
         words = consult(requests, _read, ask, "judge")

@@ -9,6 +9,7 @@ from promptopt.digits import numbers_in
 from promptopt.evaluators.cues import UNSPACED
 from promptopt.text import INVISIBLE, caseless, normalise
 
+# Not the stars of 2 * 3 * 4, nor those of a**b.
 _EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,500}[^\s*])\*{1,3}(?![\w*])")
 _ALIKE = INVISIBLE | {ord(sign): "'" for sign in "’‘ʼ"} | {ord(sign): '"' for sign in "“”„"}
 _WORD = re.compile(rf"[^\W{UNSPACED}]")

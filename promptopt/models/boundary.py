@@ -77,6 +77,7 @@ def cut(content: Content, shared: int) -> Content:
     # Characters are counted through the messages in order, as they were rendered.
     for index, message in enumerate(content):
         if shared < len(message.content):
+            # Below zero what is shared ended in an earlier message: of this one nothing is kept.
             messages[index] = replace(message, content=message.content[: max(0, shared)].rstrip())
         shared -= len(message.content)
     return tuple(messages)

@@ -36,6 +36,7 @@ class ChatTokens:
         self._markers = tuple(markers)
         self._encoder = Encoder(tokenizer)
         self.text_of = lru_cache(maxsize=65_536)(self._text_of)
+        # A candidate's beginning is cut once for all its examples.
         self._cut_tokens = lru_cache(maxsize=1024)(self.encode)
 
     def encode(self, content: Content) -> tuple[int, ...]:
@@ -81,6 +82,7 @@ class ChatTokens:
                 ends[-1] = max(ends[-1], end)
             elif end > start:
                 ends.append(end)
+        # What no token covers at the very end goes with the last one, for no token comes after it.
         cuts = [0, *ends[:-1], len(text)]
         return [text[start:end] for start, end in pairwise(cuts) if end > start]
 
@@ -168,9 +170,12 @@ class ChatTokens:
                 f"tuned variant, or a layout of plain text."
             )
         try:
+            # None, not an empty list: Llama 3.1's template asks `tools is not none`, and would write its frame for
+            # tools.
             return self._tokenizer.apply_chat_template(
                 messages, tools=list(tools) if tools else None, tokenize=False, add_generation_prompt=generate
             )
+        # Templates refuse by `raise_exception`: Gemma's a system message, Mistral's two users in a row.
         except refused as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ConfigError(
@@ -189,6 +194,7 @@ class ChatTokens:
     ) -> tuple[int, ...]:
         """Tokens where a content or the continuation holds a marker: only the template's own become tokens."""
         marks = [MARK.format(number) for number in range(len(texts))]
+        # The group keeps the markers: every second piece is one.
         pieces = re.split("(" + "|".join(map(re.escape, self._markers)) + ")", self._render(content, marks))
         for variant in (texts, [text.strip() for text in texts]):  # some templates trim
             filled = [_fill(piece, marks, variant) for piece in pieces]
@@ -211,6 +217,7 @@ def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     for message in found:
         for call in message.get("tool_calls", ()):
             call["function"]["arguments"] = _arguments(call["function"]["arguments"])
+        # A call without words has the content None, which a template would write as `None` or fail to add to a text.
         message["content"] = "" if message["content"] is None else message["content"]
     return found
 
@@ -218,6 +225,7 @@ def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def _arguments(text: str) -> object:
     try:
         return json.loads(text)
+    # A model's arguments can be no JSON, or nested deeper than Python reads; a template still shows the text.
     except (ValueError, RecursionError):
         return text
 
@@ -227,6 +235,7 @@ def _known(texts: Sequence[str], shared: int, rendered: str) -> int:
     place = 0
     for text in texts:
         kept = text[:shared].strip()  # some templates trim
+        # A template that rewrites a message hides it. The place before stays: only time depends on it.
         found = rendered.find(kept, place)
         place = place if found < 0 else found + len(kept)
         shared -= len(text)

@@ -38,6 +38,7 @@ class Encoder:
         # Whether markers are text is a state of the tokenizer, and texts are counted by other threads too.
         self._lock = threading.Lock()
         if self._backend is not None:
+            # A tokenizer.json can bring settings of its training along, and would cut long texts without a word.
             self._backend.no_truncation()
             self._backend.no_padding()
         self._beginning = lru_cache(maxsize=BEGINNINGS)(self.whole)
@@ -105,5 +106,6 @@ class Encoder:
 def _made_up(added: Sequence[Any]) -> list[str]:
     """Texts of all that tokenizers treat in a way of its own, the same ones for the same tokenizer."""
     draw = random.Random(0)
+    # A few stand for all: some vocabularies have hundreds of reserved markers.
     parts = [*_MADE_UP, *[token.content for token in list(added)[:8]]]
     return ["".join(draw.choice(parts) + draw.choice(("", " ")) for _ in range(_PARTS)) for _ in range(_TEXTS)]

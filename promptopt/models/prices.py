@@ -53,8 +53,11 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
     if name not in table and "@" in name:
         name, rest = name.rpartition("@")[0], rest.rpartition("@")[0]
     entry = table.get(name)
+    # litellm names some models without a provider (`gpt-4o`), and providers with an ending
+    # (`vertex_ai-language-models`).
     if entry is None and str(table.get(rest, {}).get("litellm_provider")).partition("-")[0] == provider:
         entry = table[rest]
+    # What is billed by images or seconds has no price for a token.
     if entry is None or "input_cost_per_token" not in entry or "output_cost_per_token" not in entry:
         return None
     return Price(float(entry["input_cost_per_token"]), float(entry["output_cost_per_token"]))
@@ -81,6 +84,7 @@ def _own_price(path: Path, name: str, entry: Any) -> Price:
         raise wrong
     prompt, completion = numbers["prompt"], numbers["completion"]
     for value in (prompt, completion):
+        # TOML's `true` is a bool, which Python counts among the ints.
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise wrong
     return Price(prompt / 1e6, completion / 1e6)
@@ -99,5 +103,6 @@ def _litellm_table() -> Mapping[str, Mapping[str, Any]]:
         return {}
     file = Path(found.submodule_search_locations[0]) / "model_prices_and_context_window_backup.json"
     table: dict[str, dict[str, Any]] = json.loads(file.read_bytes()) if file.is_file() else {}
+    # The entry that explains the table's fields.
     table.pop("sample_spec", None)
     return table

@@ -42,6 +42,7 @@ HOSTED: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("anthropic.com",), "azure": ("azure.com",), "bedrock": ("amazonaws.com",),
     "cerebras": ("cerebras.ai",), "cohere": ("cohere.com", "cohere.ai"), "deepseek": ("deepseek.com",),
     "fireworks_ai": ("fireworks.ai",), "gemini": ("googleapis.com",), "groq": ("groq.com",),
+    # Ollama has no address of its own, so a key for it goes nowhere unasked.
     "mistral": ("mistral.ai",), "ollama": (), "openai": ("openai.com",), "openrouter": ("openrouter.ai",),
     "perplexity": ("perplexity.ai",), "together_ai": ("together.ai", "together.xyz"),
     "vertex_ai": ("googleapis.com",), "xai": ("x.ai",),

@@ -37,6 +37,7 @@ def _counter(model: str) -> Callable[[str], int]:
     import tiktoken
 
     try:
+        # The last part: `openrouter/openai/gpt-4o` is a model of OpenAI's too.
         encoding = tiktoken.encoding_name_for_model(model.rpartition("/")[2])
     except KeyError:
         encoding = "o200k_base"
@@ -50,11 +51,13 @@ def _counter_of(encoding: str) -> Callable[[str], int]:
         return by_rule
     import tiktoken
 
+    # The variable is the whole process's: two threads would put back each other's value.
     with _loading:
         before = os.environ.get(_CACHE_VARIABLE)
         # tiktoken knows no other way to be told where its tables are, and would fetch them.
         os.environ[_CACHE_VARIABLE] = str(folder)
         try:
+            # Markers in a text are text, as servers take them.
             encode = tiktoken.get_encoding(encoding).encode_ordinary
         finally:
             if before is None:
@@ -82,6 +85,7 @@ LONGEST_COUNT = 18
 
 def count_of(value: object, most: int) -> int | None:
     """`value` as a number of tokens, also where it is written as a text; None for none, negative or above `most`."""
+    # `int` also reads the digits of other scripts, and fails on thousands of them.
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= LONGEST_COUNT:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
@@ -98,6 +102,7 @@ def by_rule(text: str) -> int:
 
 def _folder_with(encoding: str) -> Path | None:
     """The folder that holds the encoding's table under the name tiktoken looks for; asking tiktoken would go online."""
+    # tiktoken names a cached table by the SHA-1 of its address.
     file = hashlib.sha1(_TABLES.format(encoding).encode(), usedforsecurity=False).hexdigest()
     folders = [Path(tempfile.gettempdir()) / "data-gym-cache"]
     folders += [Path(chosen) for name in (_CACHE_VARIABLE, "DATA_GYM_CACHE_DIR") if (chosen := os.environ.get(name))]

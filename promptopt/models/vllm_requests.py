@@ -195,6 +195,7 @@ def proved(read: LogProbRequest, tolerance: float, ask: Callable[[LogProbRequest
     `ask` gives None where rows are missing. None: nothing came from the cache, or rows were in it too, and so nothing
     was learnt.
     """
+    # It fills the cache up to the rows, and no further.
     ask(LogProbRequest(read.tokens[: read.start - 1], read.start - 1, ()))
     cached, whole = ask(replace(read, fresh=False)), ask(replace(read, fresh=True))
     if cached is None or whole is None or cached.cached == 0:

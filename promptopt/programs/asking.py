@@ -47,6 +47,7 @@ class _Once:
 
     def replies(self) -> Iterator[Reply]:
         yield from self._found
+        # What came before the limit is handed on first: it was paid for.
         if self._cut is not None:
             raise self._cut
 

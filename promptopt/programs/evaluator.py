@@ -61,6 +61,7 @@ class ProgramEvaluator:
     most_calls: int = 1_000
     seconds: float = 60.0
     _judge: Generation = field(init=False, repr=False)
+    # Each is a flag: in a frozen dataclass a list can grow, where no value can change.
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
     _told: list[None] = field(init=False, repr=False, default_factory=list[None])
 
@@ -157,6 +158,7 @@ class _Recalled:
     """Answers a second run of cells by what the first one was told; it asks no model."""
 
     def __init__(self, first: Sequence[Finished]) -> None:
+        # By identity: equal cells each have a record of their own.
         self._first = {id(each.record.cell): each.record for each in first}
 
     def __call__(self, asked: Sequence[Waiting]) -> list[Reply]:

@@ -74,6 +74,7 @@ class Record:
         """The calls that were answered; where a program names no part, the one whose text stands in the request."""
         return tuple(
             TracedCall(call.part if call.part else _part_in(call.text, self.cell.prompt), call.text, _once(reply.text))
+            # A cell that was cut off asked more than it was answered.
             for call, reply in zip(self.asked, self.replies, strict=False)
         )
 
@@ -152,5 +153,6 @@ def _once(text: str) -> str:
 
 def _part_in(text: str, prompt: Prompt) -> str:
     """The one part whose text stands in `text`; empty where there is none, or more than one."""
+    # An empty part stands in every text.
     found = [part for part, own in prompt.texts if own.strip() and own in text]
     return found[0] if len(found) == 1 else ""

@@ -78,6 +78,7 @@ class _Cohort:
             if reported is None:
                 raise _Over
             left.pop(reported, None)
+            # One waits now, or has ended: its place is free.
             left.update(dict.fromkeys(self._release(1)))
             if reported.ended and reported.over:
                 reported.result = Finished(reported.record, failure=reported.over)
@@ -111,6 +112,7 @@ class _Cohort:
         begin = 0
         for worker in self.active:
             end = begin + len(worker.waiting)
+            # Only where all calls of the cell were answered: a limit may have cut the batch within it.
             if end <= len(replies):
                 self.held.append((worker, replies[begin:end]))
             begin = end
@@ -140,6 +142,7 @@ class _Course:
         """All cells to their end, or to where a limit cuts them off. What it raises is kept in `error`."""
         try:
             self._take_turns()
+            # What was answered last still runs to its end.
             for cohort in self.cohorts:
                 cohort.settle(self.rules.seconds)
         except BaseException as cause:  # noqa: BLE001 - whoever asks the model is told
@@ -168,6 +171,7 @@ class _Course:
             cohort, other = self.cohorts[turn % 2], self.cohorts[1 - turn % 2]
             following = None
             if whole:
+                # Shifted by 8 at most: after a million turns it would be a number of a million bits.
                 self._fill(cohort, min(room, first << min(turn, 8)))
                 if cohort.active:
                     batch = self.replier.begin(cohort.waiting())
@@ -176,6 +180,7 @@ class _Course:
             if before is not None:
                 self._hand_on(*before)
             before, empty = following, 0 if following else empty + 1
+            # The batch is out meanwhile, so the other cohort's programs run beside it.
             if before is not None and not self.replier.ahead:
                 other.settle(self.rules.seconds)
                 self._hand_on(*before)
@@ -210,6 +215,7 @@ def in_lockstep(
     left behind but those of programs that nothing can end.
     """
     course = _Course(program, cells, rules, replier)
+    # Programs may keep settings in context variables, as DSPy does.
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(course.run,), daemon=True, name="promptopt lockstep"
     )

@@ -64,6 +64,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.result = Finished(self.record)
+        # Taken from the beginning: whoever asks waits until `go_on` lets go of it.
         self._resume.acquire()
         # In the context of the thread that makes it.
         context = contextvars.copy_context()

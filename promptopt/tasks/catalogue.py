@@ -37,6 +37,7 @@ def load_task(
     if name in _library():
         return load_shipped(_folder() / f"{family}.toml", member, data, splits)
     path = Path(name)
+    # The system refuses to look for a name of thousands of letters: a prompt, given in its place.
     try:
         path.exists()
     except OSError as cause:

@@ -57,6 +57,7 @@ def _schema(path: Path, given: object) -> object:
         return given
     source = path.parent / given
     try:
+        # Editors on Windows put a byte-order mark first, which JSON does not know.
         found: object = json.loads(source.read_text(encoding="utf-8-sig"))
     except OSError as cause:
         why = cause.strerror

@@ -80,6 +80,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
                 )
     # Without the cap on tokens: no model is known here that could count them.
     broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editables, len)
+    # Of several parts each keeps what it began with, so a span that none of them begins with would be lost unseen.
     lost = None if len(task.editables) == 1 else task.contract.missing([task.initial[part] for part in task.editables])
     if lost is not None:
         broken = f"no editable part contains {lost!r}"
@@ -106,6 +107,7 @@ def check_targets(task: Task, examples: Iterable[Example]) -> None:
     wanting = task.metric == "demands"
     bare: list[Example] = []
     strange: list[str] = []
+    # Most tasks have neither, and their examples, which may be many, are not gone through.
     for example in examples if task.labels or wanting else ():
         if task.labels and example.target not in task.labels:
             strange.append(example.target)

@@ -106,6 +106,7 @@ class Contract:
                 return f"lost template {_quoted(atom)}"
             if wanted.count(atom) < found.count(atom):
                 return f"added template {_quoted(atom)}"
+        # Expressions may change places; an `endif` before its `if` would be another template.
         in_order = ([atom for atom in atoms if atom.startswith("{%")] for atoms in (wanted, found))
         return None if len({tuple(atoms) for atoms in in_order}) == 1 else "template statements in another order"
 

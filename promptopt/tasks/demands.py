@@ -43,6 +43,7 @@ def demands_of(given: object, where: str) -> tuple[Demand, ...]:
     errors begin. Raises DataError, in a sentence, for what is no demand.
     """
     value = _unpacked(given, where)
+    # An empty cell of a data frame is NaN.
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return ()
     listed = cast("list[object]", value) if isinstance(value, list) else [value]

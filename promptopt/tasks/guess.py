@@ -24,6 +24,7 @@ from promptopt.tasks.splits import SHARED, Pool, without_duplicates
 from promptopt.text import folded, normalise
 from promptopt.types import Example
 
+# Rows. A file can have millions of them, and the first show what its targets are.
 _LOOKED_AT = 5_000
 _MOST_LABELS = 25
 _ASKED = ("system", "instruction", "context", "question", "query", "message", "input", "text")
@@ -180,6 +181,7 @@ def _from_solutions(targets: Sequence[str], field: str) -> _Guess | None:
         parts = [target.rpartition(mark) for target in targets]
         if all(found and before.strip() and is_number(after.strip().rstrip(".")) for before, found, after in parts):
             stop = "" if all(after.rstrip().endswith(".") for _, _, after in parts) else "."
+            # GSM8K's notes for a calculator, such as `<<48/2=24>>`, are no part of a solution.
             steps = ", without = '<<[^>]*>>'" if any("<<" in before for before, _, _ in parts) else ""
             data = (
                 f"target_after = {quoted(mark)}   # the answer is what follows",
@@ -203,6 +205,7 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     letters = all(_LETTER.fullmatch(target) for target in counts)
     # Each label three times on average: fewer repeats are answers that happen to be equal.
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
+    # Objects first: where they repeat they would pass for labels.
     if all(map(_is_object, counts)):
         return _Guess(
             why="Every target is a JSON object: scored by the fields that are right.",
@@ -212,6 +215,7 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
             instruction=f"Answer the {field}.",
             answer_format="Answer with a JSON object.",
         )
+    # Before labels: an option's letter is also read from (B) and from B.
     if letters and len(counts) > 1:
         return _Guess(
             why="Every target is an option letter.",
@@ -268,11 +272,13 @@ def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Gues
     def plain_first(label: str) -> tuple[int, int, bool, str]:
         return -counts[label], len(folded(label)), label != normalise(label), label
 
+    # The most frequent spelling names the label, and of equals the plainest.
     for label in sorted(counts, key=plain_first):
         spelt.setdefault(_spelling(label, comma), []).append(label)
     labels = tuple(sorted(same[0] for same in spelt.values()))
     why = f"{len(labels)} different targets in {sum(counts.values()):,} rows: taken for labels."
     data: tuple[str, ...] = ()
+    # They differ in case or punctuation alone, which nothing but a whole line tells apart.
     if len(labels) < 2:
         labels = tuple(sorted(counts))
         lines = True
@@ -290,6 +296,7 @@ def _from_labels(counts: Mapping[str, int], field: str, *, lines: bool) -> _Gues
         why=why,
         metric="exact",
         answer="line" if whole else "label",
+        # Three characters a token, and a few tokens for what models put around a label.
         max_tokens=8 + longest // 3,
         instruction=f"Classify the {field}.",
         answer_format=f"Answer with one of: {', '.join(labels)}.",
@@ -306,6 +313,7 @@ def _spelling(label: str, comma: bool) -> str:
     plain = folded(label)
     if is_number(plain):
         return f"{Fraction(numbers_in(plain.lstrip('+-−–'), comma)[0]) * (-1 if plain[0] in '-−–' else 1)}"
+    # A sign at the beginning tells labels apart (`+` and `-`); other hyphens are a matter of spelling.
     sign = plain[:1] if plain[:1] in "+-" else ""
     bare = re.sub(r"[\s_'\"«»-]+", "", plain)
     return sign + bare if bare else label

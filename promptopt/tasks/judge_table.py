@@ -27,6 +27,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     nested = {name: dict(cast("Mapping[str, Any]", value)) for name, value in table.items() if name not in plain}
     named = str(plain.pop("evaluator", _meant(plain, nested)))
+    # A list of weights is a checklist's; as a table, those of a mix, they are among `nested`.
     checklist = {name: plain.pop(name) for name in (*_OF_CHECKLIST, "weights") if name in plain}
     panel = {name: plain.pop(name) for name in _OF_PANEL if name in plain}
     rubric = _with_criteria(path, {**plain, **nested.pop("rubric", {})})

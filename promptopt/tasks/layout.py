@@ -145,6 +145,7 @@ class Layout:
                         f"layout {self.name!r} shows the part {slot!r}, which the prompt lacks (it has "
                         f"{', '.join(prompt.parts)}); derive prompts from the task's with `task.initial.replace(…)`"
                     )
+                # A part's text joins what stands around it, so that only fields stay open.
                 inner = Pattern(texts[slot], placeholders.get(slot, ())).pieces
                 pieces[-1] += inner[0]
                 pieces += inner[1:]

@@ -24,9 +24,11 @@ _KEYS = (
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
     r"\bhooks\.slack\.com/services/[\w/]{8,}",
     # JSON Web Tokens, headers, private keys.
+    # `Basic` needs a digit or a sign in what follows: not `Basic configuration`.
     r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
 )
+# Eight signs with a letter and a digit among them: not "the password is required", and no slot such as `{password}`.
 _PASSWORD = (
     r"\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret)"
     r" ?key)\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)[^\s\"']{8,}"

@@ -30,6 +30,7 @@ def module_beside(path: Path, metric: str) -> Path | None:
     is_file = name.endswith(".py")
     if is_file and (Path(name).name != name or "\\" in name or "\0" in name):
         raise DataError(f"{path}: metric {metric!r}: the module has to lie beside the task file; name it alone")
+    # `package.module` is one that Python finds by itself.
     if not is_file and not name.isidentifier():
         return None
     module = path.parent / (name if is_file else f"{name}.py")
@@ -69,6 +70,7 @@ def own_metric(module: Path, content: bytes, metric: str) -> Metric:
         try:
             # These bytes and no others: the file may have changed since it was trusted.
             exec(compile(content, str(module), "exec"), found.__dict__)
+        # A script that ends the program, as one without a guard does, must not end the run.
         except (Exception, SystemExit) as cause:
             del sys.modules[name]
             raise ConfigError(

@@ -143,4 +143,5 @@ def wording(task: Task, prompt: Prompt, plain: Callable[[str], str] = normalise)
 
     Of a task with one editable part it is the plain text of that part.
     """
+    # No part may hold this character (`Contract`), so texts cannot run into one another.
     return "\0".join(plain(prompt[part]) for part in editables_of(task))

@@ -27,8 +27,10 @@ from promptopt.tasks.spelling import doubled, other_mark, respelt, unfilled
 from promptopt.text import Pattern
 from promptopt.types import HISTORY, Prompt
 
+# The points in `3.5` and in `data.csv` end no sentence; the stops of scripts without spaces do.
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？؟]")
 _COLON = re.compile(r"[:：](?=\s|$)")
+# A name: not JSON such as `{"label": "x"}`.
 _SLOT_LIKE = re.compile(r"\{([^\W\d][\w -]{0,39})\}")
 _TAG_LIKE = re.compile(r"<([^\W\d][\w -]{0,39})>")
 _INPUT_NAMES = frozenset({"input", "text", "question", "sentence", "query", "document", "message", "context", "x"})
@@ -77,6 +79,7 @@ def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
     if not head.strip():
         if "demos" in pattern.slots:
             raise ConfigError("the prompt has {demos} and no instruction before its slots; begin with a sentence of it")
+        # The inputs stand in the text itself, so the layout adds nothing but demonstrations.
         return StartText(text, f"{{demos}}{{{editable}}}", labelled(fields))
     instruction = head.strip()
     # The white space around it stays with the layout, as the module says.
@@ -90,6 +93,7 @@ def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
 
 def _sentence_end(head: str) -> int:
     for boundary in (_SENTENCE_END, _COLON):
+        # Fewer words are a heading or an abbreviation: `Task:`, `E.g.`
         ends = [match.end() for match in boundary.finditer(head) if len(head[: match.end()].split()) >= 3]
         # The last of them: all whole sentences before the slot are the instruction.
         if ends:
@@ -107,6 +111,7 @@ def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
     for name in missing:
         if mark := other_mark(text, name):
             raise ConfigError(f"the prompt has {mark}, which nothing fills here; write {{{name}}} for that input")
+    # A tag that is closed again (`<text>…</text>`) is markup.
     unclosed = (str(name) for name in _TAG_LIKE.findall(text) if f"</{name}" not in text and not pattern.slots)
     for name in (*map(str, _SLOT_LIKE.findall(text)), *(tag for tag in unclosed if tag.lower() in fields)):
         if name in fields or name == "demos":
@@ -155,6 +160,7 @@ def chat_layouts() -> tuple[Layout, ...]:
     """The prompt as the system's message before the conversation; and all in one message, for models without such."""
     return (
         Layout("chat", messages=(("system", "{instruction}"), ("user", f"{{{HISTORY}}}"))),
+        # It ends where the reply begins.
         Layout("one-message", messages=(("user", f"{{instruction}}\n\n{{{HISTORY}}}\n\nassistant:"),)),
     )
 
@@ -240,6 +246,7 @@ def remarks(
     ]
     for part, text in prompt.texts:
         inside = Pattern(text, fields).slots
+        # Of the layout in use; the others are there to be tried.
         for layout in layouts[:1]:
             again = [name for name in layout.slots(fields) if name in inside]
             if again and part in layout.slots(prompt.parts):

@@ -66,6 +66,7 @@ def _is_slip(label: str, other: str, counts: Mapping[str, int]) -> bool:
     short, long = sorted((label.casefold(), other.casefold()), key=len)
     if len(short) < SHORTEST:
         return False
+    # A plural is told however frequent it is.
     if long in {f"{short}s", f"{short}es", f"{short.removesuffix('y')}ies"}:
         return True
     # Digits count something: "level 1" and "level 2" are two labels. So do prefixes: "polite" and "impolite".

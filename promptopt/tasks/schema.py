@@ -24,6 +24,7 @@ _strict = with_config(ConfigDict(strict=True, extra="forbid"))
 # The text beside each type is what a person would call its values.
 _Text = Annotated[str, "a text"]
 _Filled = Annotated[str, StringConstraints(pattern=r"\S"), "a text that is not empty"]
+# No control characters, and at least one sign that is not blank.
 _Name = Annotated[
     str,
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length=200),
@@ -34,6 +35,7 @@ _Texts = Annotated[list[_Filled], "a list of texts, none of them empty"]
 _Count = Annotated[int, Field(ge=1, le=10**9), "a whole number of 1 or more"]
 _Seed = Annotated[int, Field(ge=0, le=2**63), "a whole number of 0 or more"]
 _Names = Annotated[_Filled | Annotated[list[_Filled], Field(min_length=1)], "texts: a column's name, or a list of them"]
+# Not strict: TOML writes 1 for 1.0.
 _Margin = Annotated[float, Field(ge=0, le=1), Strict(False), "a number from 0 to 1"]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), "a sha256: 64 hexadecimal digits"]
 

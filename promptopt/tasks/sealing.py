@@ -25,11 +25,13 @@ def without_test(task: AnyTask) -> AnyTask:
     if is_dataclass(task) and not isinstance(task, type) and any(field.name == "test" for field in fields(task)):
         origin = getattr(task, "origin", None)
         changes: dict[str, Any] = {"test": ()}
+        # The pool holds the rows of the test too.
         if any(field.name == "pool" for field in fields(task)):
             changes["pool"] = None
         if origin is not None:
             changes["origin"] = without_test(cast("Task", origin))
         sealed = replace(cast("Any", task), **changes)
+        # Our own task holds its test nowhere else.
         if isinstance(task, OwnTask) or not _shows(sealed, task):
             return cast("AnyTask", sealed)
     return cast("AnyTask", SealedTask(task))

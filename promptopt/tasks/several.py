@@ -33,6 +33,7 @@ def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
     numbers. Otherwise, and for metrics whose answers are lists themselves (`set_f1`, `json`, own functions), the list
     stays as it is: JSON. It says so in a warning, and where JSON is left that a metric compares as a text.
     """
+    # None: which metric it will be is not known yet.
     if metric is not None and metric not in _ONE_EACH:
         return pool
     kinds = (str, int, float) if metric == "number" else (str,)
@@ -85,6 +86,7 @@ def _answers_in(table: dict[str, object]) -> list[object] | None:
     aliases = table.get("aliases")
     known = isinstance(aliases, list) and "value" in table
     named = [name for name in _NAMES if name in table]
+    # An object with other members is itself the answer, as JSON.
     if not known and (len(named) > 1 or not {*named, "aliases", "answer_start"}.issuperset(table)):
         return None
     found: list[object] = []

@@ -16,6 +16,8 @@ from promptopt.errors import ConfigError
 _BLANK = r"[^\S\n]*"
 # LaTeX writes a macro's argument in braces: \textbf{question} is no slot, and may well be meant as one.
 _MACRO = re.compile(r"\\[A-Za-z]+$")
+# Tags (`{% … %}`), marks (`{{ x | upper }}`) and `{x}`; not the braces of `\frac{a}`, `f{x}` or JSON.
+# Bounded, or a text of nothing but opened braces would take time in the square of its length.
 _LIKE_A_SLOT = re.compile(
     r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
     r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})"
@@ -45,6 +47,7 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
     listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     braces = re.compile(rf"(\$?)(\{{+)({_BLANK})({listed})({_BLANK})(\}}+)")
     found = [match for text in texts for match in braces.finditer(text)]
+    # In `${{x}` the sign belongs to the brace that is left over, which is text.
     dollar = bool(found) and all(match[1] and len(match[2]) <= len(match[6]) for match in found)
     seen: dict[str, str] = {}
 
@@ -104,6 +107,8 @@ def _is_markup(name: str, texts: Sequence[str]) -> bool:
 def other_mark(text: str, name: str) -> str | None:
     """What of `text` a template engine or a format would fill with the input `name`, and no spelling above reads."""
     inner = re.escape(name)
+    # In this order: marks of Jinja and Handlebars with more in them, statements, `str.format` with a field, Python's %,
+    # Windows' %, the shell's $, wikis' brackets, ERB's, braces of full width, Go's.
     forms = (
         rf"\{{\{{[^{{}}\n]*\b{inner}\b[^{{}}\n]*\}}\}}",
         rf"\{{%[^%\n]*\b{inner}\b[^%\n]*%\}}",

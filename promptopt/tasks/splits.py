@@ -176,6 +176,7 @@ def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
     warnings += notes
     rows, notes = without_duplicates(_apart(pool.rows, (*dev, *test), "train", "another split", warnings))
     warnings += notes
+    # Groups, like inputs, stand on one side alone.
     dev = _outside(dev, test, "dev", warnings)
     rows = _outside(rows, (*dev, *test), "train", warnings)
 
@@ -288,6 +289,7 @@ def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -
         offset = rng.random()
         members = groups[target]
         places += [((index + offset) / len(members), number, example) for index, example in enumerate(members)]
+    # By the first two alone: examples have no order.
     return _together([example for _, _, example in sorted(places, key=lambda place: place[:2])])
 
 

@@ -12,6 +12,7 @@ from promptopt.text import shorten
 from promptopt.types import ToolResult, canonical, tool_names
 
 _KEYS = ("calls", "with", "gives")
+# `{order}` stands for what the call gave as `order`.
 _SLOT = re.compile(r"\{([^\W\d]\w*)\}")
 _NAME = re.compile(r"[\w.:-]{1,200}")
 MOST = 1_000
@@ -91,6 +92,7 @@ def _result(entry: object, known: Mapping[str, Sequence[str] | None], where: str
     gives = table["gives"]
     named = list(dict.fromkeys(name for text in texts_in(gives) for name in _SLOT.findall(text)))
     arguments = known[tool]
+    # What stands in braces has to be an argument, or no call could fill it.
     for name in (*cast("dict[str, object]", wanted), *named):
         if arguments is not None and name not in arguments:
             raise DataError(f"{where}: {UnknownName(f'argument of {tool}', name, arguments)}")

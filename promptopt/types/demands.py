@@ -71,4 +71,5 @@ class Demand:
 
 
 def _plain(number: float) -> int | float:
+    # As data writes whole numbers: the ids of examples hang on this form.
     return int(number) if number == int(number) else number

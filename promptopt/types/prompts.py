@@ -110,6 +110,7 @@ class Example:
         raise KeyError(name)
 
     def __hash__(self) -> int:
+        # The id is worked out once; a hash over all fields would be at every look-up.
         return hash(self.id)
 
 

@@ -147,6 +147,7 @@ class _Asking:
             while True:
                 self._stopped = self._stopped or self._stopping()
                 self._begin()
+                # A dead worker that is on its way back is no work: where all is answered, nobody waits for it.
                 working = any(isinstance(each, _Sent) for each in self._under_way.values())
                 if not working and (self._stopped or self._failure is not None or not self._queue):
                     break
@@ -166,6 +167,7 @@ class _Asking:
         """Hand every idle worker a batch: smaller ones as the end comes near, so that all end together."""
         while self._idle and self._queue and not self._stopped and self._failure is None:
             worker = self._idle.pop(0)
+            # Half of an even share, rounded up: what a slow worker holds up stays small.
             size = max(1, min(BATCH, -(-len(self._queue) // (2 * self._post.workers))))
             indices: list[int] = []
             others = [prefix for other, prefix in self._prefixes.items() if other != worker]
@@ -219,6 +221,7 @@ class _Asking:
             # The others go on without it.
             if time.monotonic() > sent.until:
                 return
+            # A message to a dead worker fails at once: without a pause the caller would spin.
             time.sleep(PAUSE_S)
             away = sent
         # Any message does: it is answered once the worker is back.

@@ -24,6 +24,7 @@ class FleetModel:
         said = {"context": facts.context, "local": facts.local, "generates": facts.generates}
         found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
         if facts.alternatives is not None:
+            # The protocol asks by a call each time; the workers were asked once, so the call gives a constant.
             found["reports_alternatives"] = partial(bool, facts.alternatives)
         if facts.scores is not None:
             found["can_score"], found["score"] = partial(bool, facts.scores), self._score
@@ -53,6 +54,7 @@ class FleetModel:
 
     def _exact(self) -> FleetModel:
         twin = self if self._named.exact else FleetModel(self._fleet, Named(self._named.spec, exact=True))
+        # A model that is exact already names its twin as itself: two objects would count the same tokens twice.
         return self if twin.name == self.name else twin
 
     def _flips(self, requests: Sequence[Request]) -> tuple[int, int]:

@@ -68,13 +68,16 @@ class Hall:
 
     def _begun(self, names: Sequence[str], kind: str) -> Fleet:
         made = self._ray.remote(Worker)
+        # Ray places an actor on one core by default: an accelerator would stand idle where all cores are taken.
         takes = {"num_cpus": 1} if kind == "core" else {"num_cpus": 0, "num_gpus": 1}
         # Ray begins dead actors again without end; how often is enough is said in `fleet`.
         options = {"max_restarts": -1, "max_concurrency": THREADS, **takes}
+        # A worker for each core: an engine that took all cores would take those of its neighbours.
         cores = 1 if kind == "core" else None
         fleet = Fleet(
             Actors(self._ray, [made.options(name=name, **options).remote(open_named, cores) for name in names])
         )
+        # Making an actor returns at once, also where there is no room for it: only an answer shows that it runs.
         try:
             fleet.tell(str, START_S)
         except TimeoutError as cause:

@@ -158,6 +158,7 @@ class Worker:
         failure = next((each for each in found if isinstance(each, ModelFailure)), None)
         ended = bool(found) and found[-1] is None
         if ended:
+            # Nobody may wait for it any longer: `leave` has taken it away meanwhile.
             self._batches.pop(ticket, None)
         return Settled(answers, ended, failure)
 
@@ -169,6 +170,7 @@ class Worker:
 
     def _model(self, named: Named) -> Model:
         with self._opening:
+            # Kept while the process lives: to open one takes seconds.
             if named not in self._models:
                 self._models[named] = self._exact(named.spec) if named.exact else self._open_model(named.spec)
             return self._models[named]
@@ -197,6 +199,7 @@ def _answers(
 ) -> Iterator[tuple[int, Answer]]:
     if requests and isinstance(requests[0], ScoreRequest):
         assert isinstance(model, TextScorer)
+        # For the type checker alone: a batch is of one kind.
         yield from model.score([each for each in requests if isinstance(each, ScoreRequest)], stopping)
     else:
         yield from model.generate([each for each in requests if isinstance(each, Request)], stopping)
@@ -227,6 +230,7 @@ def _facts(model: Model) -> Facts:
 
 
 def _failure(error: Exception) -> ModelFailure:
+    # An error without a text leaves its name alone: `TimeoutError`, not `TimeoutError: `.
     said = str(error) if isinstance(error, PromptoptError) else f"{type(error).__name__}: {error}".removesuffix(": ")
     refused = "request" if isinstance(error, RequestRefused) else "engine"
     return ModelFailure(said, "setting" if isinstance(error, ConfigError) else refused)

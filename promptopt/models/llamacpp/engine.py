@@ -65,6 +65,7 @@ class LlamaCppEngine:
         found = [piece.encode() if isinstance(piece, str) else bytes(piece) for piece in pieces]
         if found and b"".join(found) == b" " + text.encode():
             found[0] = found[0][1:]
+        # A first token that was only the added space is nothing now.
         return [piece for piece in found if piece]
 
     def encode(self, content: Content, continuation: str = "") -> list[int]:
@@ -96,8 +97,11 @@ class LlamaCppEngine:
         """
         if not isinstance(content, str):
             continuation = _clean(continuation)
+            # Roles and tools alone decide what follows, so without contents one look-up serves all examples.
             tail = self._generation_prompt(tuple(replace(message, content="") for message in content))
             known = self._tail_tokens(tail)
+            # Where the tail was not tokenised by itself, or the continuation spells a marker, the whole is encoded
+            # anew.
             if known and tokens[-len(known) :] == known and not self._holds_marker(continuation):
                 return [*tokens[: -len(known)], *self._tail_tokens(tail + continuation)]
         return self.encode(content, continuation)
@@ -138,6 +142,7 @@ class LlamaCppEngine:
                     pieces.append((continuation, False))
                 else:
                     pieces[-1] = (rest + continuation, True)
+                # The first piece is asked for also where it is empty: it brings the BOS.
                 tokens = [
                     self.tokenize(text, special=special, first=not index)
                     for index, (text, special) in enumerate(pieces)
@@ -218,6 +223,7 @@ class LlamaCppEngine:
                 "prompt": tokens,
                 "n_predict": sampling.max_tokens,
                 "cache_prompt": keep or self._settings.slots > 1,
+                # Only these two: llama.cpp's defaults (top-k, min-p, penalties) would sample otherwise than was asked.
                 "samplers": ["temperature", "top_p"],
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
@@ -263,6 +269,7 @@ class LlamaCppEngine:
         """Leave the slot with exactly the tokens of the steps in it, evaluated one after the other on an empty slot."""
         *before, end = steps
         name = self._states.name(tokens[:end], before)
+        # A state that does not come back whole is no error: the prefix is evaluated again.
         if self._states.has(name) and self._slot("restore", name).get("n_restored") == end:
             return
         if before:

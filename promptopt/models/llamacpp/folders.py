@@ -47,6 +47,7 @@ def remove_leftovers() -> None:
     """Remove the folders of this user that no living process holds. One without a lock file is being made."""
     for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
         with suppress(OSError):  # another process removes it at the same time, or it is another user's
+            # The folder is open to all: a link that another user laid could lead the removal elsewhere.
             if path.is_symlink() or (hasattr(os, "getuid") and path.stat().st_uid != os.getuid()):
                 continue
             with (path / LOCK).open("r+b") as file:

@@ -59,6 +59,7 @@ def in_lanes(
                 else:
                     yield index, settled
     finally:
+        # A caller that leaves, or an error, ends the replies under way at their next token.
         given_up.set()
         pool.shutdown(wait=True, cancel_futures=True)
     if failure is not None:

@@ -31,6 +31,7 @@ ENGINE_BYTES = 48 << 20
 LISTED_BYTES = 3_000
 """Of a reading of the whole vocabulary, for each token: 2,400 were measured (Qwen2.5), most of them JSON."""
 
+# GGUF's numbers for the types of values, as letters of `struct`.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
 _VOCABULARY = "tokenizer.ggml.tokens"
@@ -83,6 +84,7 @@ def _memory() -> int:
     """Bytes of memory that the machine has; no limit where it does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # Windows has no sysconf.
     except (AttributeError, ValueError, OSError):
         return 1 << 62
 
@@ -96,8 +98,10 @@ def model_shape(path: Path) -> ModelShape | None:
         return None
 
     def each(name: str) -> list[int]:
+        # Keys begin with the architecture: `qwen2.block_count`.
         return next((values for key, values in found.items() if key.endswith(f".{name}")), list[int]())
 
+    # Some architectures give a number for each layer: the largest of them bounds the memory.
     layers, heads, width = (
         max(each(name), default=0) for name in ("block_count", "attention.head_count", "embedding_length")
     )
@@ -118,6 +122,7 @@ def _header(file: BinaryIO) -> dict[str, list[int]]:
     found: dict[str, list[Any]] = {}
     if file.read(4) != b"GGUF":
         raise ValueError("not a GGUF file")
+    # The format's version, how many tensors there are, and how many keys.
     _, _, count = _unpacked(file, "IQQ")
     for _ in range(count):
         key, (kind,) = _text(file).decode(), _unpacked(file, "I")
@@ -189,5 +194,6 @@ def listing() -> Generator[None]:
         try:
             yield
         finally:
+            # Only glibc has it: not macOS, and not musl.
             if os.name == "posix" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
                 library.malloc_trim(0)

@@ -69,6 +69,7 @@ class LlamaCpp:
         self._slots = 1 if mode == "exact" else FAST_SLOTS
         self._count = engines_that_fit(path, self.context, self._slots) if engines is None else engines
         self._pool = EnginePool(ServerSettings(path, self.context, self._slots, flash=mode == "fast"), self._count)
+        # A model that is let go without `close` would leave its engines, and its folder of states, behind.
         finalize(self, self._pool.close)
         self._twin: LlamaCpp | None = None
         self._cuts, self._counts = TokenMemory(), TokenMemory()
@@ -127,6 +128,7 @@ class LlamaCpp:
     def flips(self, requests: Sequence[Request]) -> tuple[int, int]:
         """How many of `requests` this mode answers with another text than exact mode, and how many were asked."""
         exact = self.exact()
+        # The exact one first, whose engines have ended before these begin: memory holds one set of them.
         theirs = dict(exact.generate(requests))
         if exact is not self:
             exact.close()
@@ -147,7 +149,9 @@ class LlamaCpp:
         return self._pool.engine(number)
 
     def _answer(self, number: int, request: Request, given_up: Callable[[], bool]) -> Reply:
+        # Before the engine is taken: in fast mode others evaluate on it meanwhile.
         tokens = self._engine(number).encode(request.content)
+        # A reply needs one token of the context, and one to come after.
         if not 0 < len(tokens) < self.context:
             return Reply("", "rejected", prompt_tokens=len(tokens), served=self.name)
         steps = self._steps(tokens, request) if self.mode == "exact" else ()
@@ -161,6 +165,7 @@ class LlamaCpp:
             return Likelihoods((), forced.prompt_tokens, "rejected", served=self.name)
 
         def read(texts: Texts, root: int) -> dict[tuple[int, ...], Value]:
+            # The last token before what is scored is evaluated alone; see `scoring`.
             context = forced.context[: root - 1]
             step = self._step(context, request.content, request.shared) if self.mode == "exact" else 0
             with self._pool.working(number) as engine:
@@ -188,6 +193,7 @@ class LlamaCpp:
 
 
 _opening = threading.Lock()
+# Weak: a model that nobody holds any more ends its engines.
 _open: WeakValueDictionary[tuple[Path, str | None, int, int, int, int], LlamaCpp] = WeakValueDictionary()
 
 

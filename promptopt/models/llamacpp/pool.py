@@ -30,6 +30,7 @@ class EnginePool:
     def engine(self, number: int) -> LlamaCppEngine:
         """That engine, to tokenise with. Starting takes seconds; raises BackendError when the model does not load."""
         states = self.states()
+        # One start at a time for each engine, and several engines side by side.
         with self._starting[number]:
             engine = self._engines[number]
             if engine is None:
@@ -64,6 +65,7 @@ class EnginePool:
 
     def _end(self, number: int) -> None:
         slots = range(self.settings.slots)
+        # Whoever holds all slots knows that nobody works on this engine.
         for _ in slots:
             self._free[number].acquire()
         try:

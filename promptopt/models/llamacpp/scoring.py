@@ -149,6 +149,7 @@ def _value(engine: LlamaCppEngine, entry: dict[str, Any]) -> Value:
     logprob = entry["logprob"]
     if logprob is None:  # how JSON writes what is no number
         return spelt, float("nan")
+    # Probabilities are added up in 32 bits, and can come out just above one.
     return spelt, float("-inf") if logprob < UNDERFLOW else min(logprob, 0.0)
 
 

@@ -68,6 +68,7 @@ class LlamaServer:
         # Nothing may bring back state that this module did not ask for.
         parameters.cache_ram_mib = 0
         parameters.n_ctx_checkpoints = 0
+        # Layers with a sliding window would else drop what a prefix needs to be gone on from.
         parameters.swa_full = True
         parameters.slot_save_path = f"{states}/"
         parameters.api_keys = [self._secret]
@@ -90,6 +91,7 @@ class LlamaServer:
 
         def take(chunk: dict[str, Any]) -> bool:
             chunks.append(chunk)
+            # What the binding is told: true ends the completion.
             return given_up()
 
         try:

@@ -71,6 +71,7 @@ class Capabilities:
 async def detect(channel: Channel) -> Capabilities:
     """Ask a server what it can, in about 20 requests. Raises Outage, and BackendError for a wrong key or model."""
     server = channel.server
+    # vLLM's /tokenize takes `prompt` and llama.cpp's `content`: each gives the other's request no tokens.
     asked = {"model": server.model, "prompt": PROBE, "add_special_tokens": False}
     answer = await channel.probe(f"{server.root}/tokenize", asked)
     probe = _tokens_in(answer)
@@ -107,6 +108,7 @@ async def _detect_vllm(channel: Channel, probe: tuple[int, ...], reported_limit:
         block = _block(await channel.get(f"{channel.server.root}/metrics"))
         caching = PrefixCacheScoring(channel, block=block, limit=limit)
         if await _next_token_agrees(channel, caching, probe, reported):
+            # Two blocks and more, so that one of them is surely cached before what is scored.
             proof = min(limit, 2 * block + 64, LONGEST_PROOF)
             caching.cached_rows = await _cached_rows_agree(channel, caching, probe, proof)
             method, room, slots = caching, 0, None
@@ -170,6 +172,7 @@ async def _cached_rows_agree(
 
 
 async def _detect_llamacpp(channel: Channel, probe: tuple[int, ...]) -> Capabilities:
+    # Four tokens from the end, of which a grammar forces three.
     forced, place = ForcedDecoding(channel), len(probe) - 4
     # An unlikely token: were its log-probability near 0, it would be that after the bias.
     unlikely = (*probe[:place], probe[0])
@@ -183,6 +186,7 @@ async def _detect_llamacpp(channel: Channel, probe: tuple[int, ...]) -> Capabili
     if answer is None or biased > -ROUNDING:
         return Capabilities("it reports no log-probabilities of the model's own, before its logit_bias")
     generated = await forced.decode_by_grammar(probe, place)
+    # Grammars are believed where they give what the bias gave.
     forced.grammars = generated is not None and abs(generated[0][probe[place]] - first) <= METHODS_AGREE
     try:
         properties = cast("dict[str, Any]", json.loads(await channel.get(f"{channel.server.root}/props")))

@@ -65,7 +65,9 @@ def check_address(address: str) -> None:
     try:
         parts = urlsplit(address)
     except ValueError:
+        # What is no URL at all is refused where it is read, in `_parts`.
         return
+    # An empty query (`…/v1?`) has no `parts.query`, so the sign itself is looked for too.
     # The address itself stays out of the messages: it may carry the secret.
     if parts.query or parts.fragment or "?" in address or "#" in address:
         raise ConfigError(
@@ -118,6 +120,7 @@ def _parts(address: str) -> SplitResult:
     check_address(address)
     try:
         parts = urlsplit(address.strip())
+        # Reading a port that is no number raises ValueError; port 0 reaches nobody.
         host = parts.hostname if parts.scheme in _PORTS and (parts.port is None or parts.port) else None
     except ValueError:
         parts = host = None

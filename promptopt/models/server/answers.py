@@ -49,6 +49,7 @@ def prompt_logprobs_of(choice: Mapping[str, Any], prompt: Sequence[int]) -> list
 def requested_logprobs(choice: Mapping[str, Any], tokens: Sequence[int]) -> dict[int, float]:
     """The log-probabilities of the `logprob_token_ids` that were asked, for the one token that was generated."""
     tops = _list(_object(choice.get("logprobs")).get("top_logprobs"))
+    # So `return_tokens_as_token_ids` writes tokens: two of them can have one text.
     return {token: nats(_of(tops[0] if tops else None, f"token_id:{token}")) for token in tokens}
 
 

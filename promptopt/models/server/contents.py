@@ -53,6 +53,7 @@ def calls_of(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         function = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
         arguments: object = function.get("arguments")
         text = arguments if isinstance(arguments, str) else "" if arguments is None else canonical(arguments)
+        # A call without an index is whole, and goes with no other.
         index = call.get("index", f"entry {place}")
         name, held, known = calls.get(index, ("", "", ""))
         named, id = (str(part[key]) if part.get(key) else "" for part, key in ((function, "name"), (call, "id")))
@@ -77,12 +78,14 @@ def _of(content: object) -> Contents:
 
 
 def _of_part(part: Mapping[str, Any]) -> Contents:
+    # Gemini's contents hold their parts one level deeper.
     if "parts" in part:
         return _of(part["parts"])
     kind = str(part.get("type"))
     if "refusal" in kind and isinstance(part.get("refusal"), str):
         return Contents(part["refusal"], refused=True)
     found = _of(next((part[name] for name in _TEXTS if part.get(name) is not None), None))
+    # Gemini marks a thought by a flag, others by the kind of the part.
     if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
         return Contents("", found.said + found.thought)
     return found

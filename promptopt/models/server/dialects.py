@@ -69,6 +69,7 @@ class PrefixCacheScoring:
 
     async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
         """See `ScoringMethod`."""
+        # A share of the characters, taken for one of the tokens: only cost depends on it.
         chosen = plan(forced, int(shared * len(forced.context)), self._block, along=self.cached_rows)
         found: dict[LogProbRequest, LogProbs] = {}
         served = ""
@@ -81,6 +82,7 @@ class PrefixCacheScoring:
             if read.has_rows:
                 cached = self.cached_rows and not read.fresh
                 rows = await self.cached_row_logprobs(_prompt_of(read), read.start) if cached else None
+                # Refused, or in the cache as well: then it is computed anew below.
                 if rows is None:
                     recomputed.append(read)
                 else:
@@ -92,6 +94,7 @@ class PrefixCacheScoring:
 
     def next_token_body(self, reads: Sequence[LogProbRequest]) -> dict[str, Any]:
         """The request body for the log-probabilities of all their `following` tokens after each of `reads`."""
+        # One list for all prompts of the request: the server takes none for each.
         wanted = list(dict.fromkeys(token for read in reads for token in read.following))
         chosen = {"logprobs": len(wanted), "logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
         return {**completion(self._channel, [read.tokens for read in reads]), **NEUTRAL, **chosen}
@@ -104,6 +107,7 @@ class PrefixCacheScoring:
             "temperature": 1.0,
             "prompt_logprob_token_ids": [[token] for token in tokens[start:]],
             "prompt_logprob_start": start - 1,  # row i predicts token i + 1
+            # vLLM leaves its cache unread where a prompt's own tokens are asked for, unless it is told this.
             "skip_reading_prefix_cache": False,
         }
         asked = {"model": server.model, "token_ids": list(tokens), "sampling_params": sampling}
@@ -151,6 +155,7 @@ class FullPromptScoring:
 
     def body(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
         """The request body for the log-probabilities of `prompts`."""
+        # 0: of the prompt's own tokens alone, and of none beside them.
         own = {"echo": True} if self._by == "echo" else {"prompt_logprobs": 0}
         return {**completion(self._channel, prompts), "temperature": 1.0, "logprobs": 1, **own}
 
@@ -176,6 +181,7 @@ class ForcedDecoding:
         served = ""
         for sequence, start in zip(forced.wholes, forced.starts, strict=True):
             for place in range(start, len(sequence)):
+                # It stood among the alternatives of a token that was read before.
                 if sequence[place] in known.get(sequence[:place], {}):
                     continue
                 # Up to two tokens a grammar saves no request: the last is asked for by its bias in any case.
@@ -197,6 +203,7 @@ class ForcedDecoding:
         wanted = sequence[start:-1]
         grammar = "root ::= " + " ".join(f"<[{token}]>" for token in wanted)
         body = {**self.body(sequence, start), "grammar": grammar, "max_tokens": len(wanted)}
+        # A bias holds at every place, and the grammar has another token at each.
         del body["logit_bias"]
         answer = await self._channel.probe(self._channel.server.completions, body, optional=True)
         try:

@@ -40,4 +40,5 @@ class EventLoop:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.resources.aclose()
+        # Not at once: the end of this coroutine has yet to reach whoever waits for it.
         self._loop.call_soon(self._loop.stop)

@@ -29,6 +29,7 @@ _NAME_A_VARIABLE = (
     "Access(key_variable=…))"
 )
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
+# How servers say that they do not know an endpoint (404, 405, 501) or a field (400, 422).
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
 
 
@@ -48,6 +49,7 @@ class Server:
         self._key_variable = _variable_for(address, azure, own) if key_variable is None else key_variable
         self._key = _key_in(self._key_variable) if self._key_variable else ""
         self.hosted = azure or own
+        # What the environment holds for OpenAI goes wherever OpenAI's key goes.
         self._openais = own or self._key_variable == "OPENAI_API_KEY"
         if not self._key and own:
             raise ConfigError(
@@ -189,11 +191,13 @@ class Channel:
             return None
         if not isinstance(answer, Failure):
             return answer
+        # vLLM answers 404 for a model that it does not serve, as any server does for a path.
         unknown_model = answer.status == 404 and self.server.model in answer.message
         # Gateways often let through nothing but the API, and answer 403 for all that stands beside it.
         beside = answer.status == 403 and not url.startswith(self.server.api)
         if (answer.status in _REFUSALS and not unknown_model) or beside or (optional and answer.status == 500):
             return None
+        # It raises, but for a text that is filtered or too long: then this request has no answer.
         answer.settle(self.server.name, self.server.advice(answer.status))
         return None
 

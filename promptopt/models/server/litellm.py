@@ -110,6 +110,7 @@ class LiteLLMModel:
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             "timeout": self._timeout_s,
+            # Its own, and those of the client below it: neither would stop when the run does.
             "num_retries": 0,
             "max_retries": 0,
             "drop_params": True,
@@ -126,6 +127,7 @@ class LiteLLMModel:
             options["seed"] = request.seed
         if request.logprobs:
             text = isinstance(content, str)
+            # Completions take the number itself, chats a flag beside it.
             options |= {"logprobs": request.logprobs} if text else {"logprobs": True, "top_logprobs": request.logprobs}
         if request.schema and not isinstance(content, str):
             # Dropped for providers that have no schemas, as other parameters are.
@@ -150,8 +152,10 @@ class LiteLLMModel:
             failed = cause
         if failed is not None:
             return self._settle(litellm, failed)
+        # A server can repeat a key in its reply, and replies are stored.
         keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
         keys += [] if self._key is None else [self._key]
+        # pydantic warns of fields that litellm fills otherwise than it declares them.
         reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
         if not self._heats(litellm, request.sampling.temperature):
             reply = replace(reply, sampled=True)
@@ -167,6 +171,7 @@ class LiteLLMModel:
                 sent = litellm.utils.get_optional_params(
                     model=name, custom_llm_provider=provider, temperature=temperature, drop_params=True
                 )
+                # Providers nest it in fields of their own, so it is looked for anywhere.
                 known = "temperature" in str(sent)
             except (AttributeError, TypeError, ValueError, KeyError):
                 known = True  # another litellm, which cannot be asked like this
@@ -188,6 +193,7 @@ class LiteLLMModel:
             raise Outage(f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
         headers: dict[str, str] = {} if response is None else dict(response.headers)
+        # Some of its errors carry the headers apart from the response, or without one.
         kept = getattr(cause, "litellm_response_headers", None)
         headers |= {} if kept is None else dict(kept)
         code = str(getattr(cause, "code", ""))
@@ -217,6 +223,7 @@ class LiteLLMModel:
 
 
 _NO_KEY = "none"
+# As in "Missing Anthropic API Key", which `_need_key` tells from a server that is out of reach.
 _NO_KEY_FOUND = re.compile(r"(?i)missing [\w ]*api[ _]?key|api[ _]?key [\w ]*(is|was) (missing|not (set|found))")
 
 

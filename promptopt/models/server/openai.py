@@ -59,6 +59,7 @@ class _Dialect:
             body["messages"] = messages_to_json(content)
             if tools := tools_of(content):
                 body["tools"] = tools
+        # /completions knows the old name alone.
         body["max_completion_tokens" if self.renamed and chat else "max_tokens"] = sampling.max_tokens
         # Left out where they say nothing: servers refuse parameters that they do not know.
         if sampling.top_p != 1.0:
@@ -84,6 +85,7 @@ class _Dialect:
             return replace(self, renamed=True)
         if not self.streamed and failure.wants_stream:
             return replace(self, streamed=True)
+        # OpenAI's reasoning models refuse most of these, other servers one or another.
         for name in ("temperature", "top_p", "seed", "stop", "stream_options"):
             if failure.refuses(name):
                 return replace(self, without=self.without | {name})
@@ -169,11 +171,13 @@ class OpenAIModel:
 
     async def _send(self, request: Request) -> Reply:
         path = "/completions" if isinstance(request.content, str) else "/chat/completions"
+        # Each refusal teaches one thing, and the same request goes out again.
         while True:
             dialect = self._dialect
             answer = await self._channel.post(self._server.api + path, dialect.body(self._model, request))
             if not isinstance(answer, Failure):
                 reply = read_reply(answer, request, self._model, *self._server.keys)
+                # It answered at a temperature of its own, whatever was asked for.
                 if "temperature" in dialect.without:
                     reply = replace(reply, sampled=True)
                 self._require_tokens(reply, request)
@@ -191,6 +195,7 @@ class OpenAIModel:
                         f"these are refused too, {self._server.advice(status if status in (401, 403) else 404)}"
                     )
                 return answer.settle(self._server.name, self._server.advice(answer.status))
+            # Another request may have learned it meanwhile: it is said once.
             if known != self._dialect:
                 _log.info("%s refuses parameters: %s", self._server.name, quoted(answer.message))
             # Requests in flight learn side by side: what this one was refused comes on top of what others were.

@@ -50,6 +50,7 @@ _RATE = re.compile(
     r"\brate[ _-]?limit|\bper[ _-](minute|second|hour|day)\b|\b[TR]P[MD]\b|too many requests|throttl", re.IGNORECASE
 )
 """What some gateways say with 400: there are too many tokens, but not in this request."""
+# `max_tokens is too large: 100000`
 _REPLY = re.compile(
     r"max_(completion_|new_|output_)?tokens\W[^!?\n]{0,60}(too large|at most|less than|<=|exceed|greater)", re.I
 )
@@ -58,6 +59,7 @@ _READ = re.compile(r"context|prompt|inputs?\b|messages", re.IGNORECASE)
 
 _TEXT = r"(inputs?|outputs?|prompts?|contents?|messages?|completion|texts?)"
 _BAD = (
+    # Not "model names are case-sensitive".
     r"(flagged|blocked|inappropriate|harmful|unsafe|(?<!case[- ])sensitive|prohibited|high[- ]risk|disallowed"
     r"|moderat\w+|violat\w+[^.!?\n]{0,40}(polic|guideline|terms|safety))"
 )
@@ -119,6 +121,7 @@ _BREAKS = re.compile(
     r"(^|_)(error|abort(ed)?|cancel(l?ed)?|failed|failure|timeout|timed_out|overloaded|unavailable|rate_limit(ed)?"
     r"|out_of_memory|oom|interrupted|exception)(_|$)"
 )
+# `maxTokens` is `max_tokens`.
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _BROKEN_OFF = frozenset({
     "error", "abort", "aborted", "cancelled", "canceled", "failed", "timeout", "network_error", "server_error",
@@ -155,6 +158,7 @@ def outcome_of(status: int, described: str) -> Finish | None:
         reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None
         return None if reply_alone else "rejected"
     likely = status in (400, 403, 422, 451) and _LIKELY_FILTERED.search(described) is not None
+    # 451 means legal reasons: what is asked is to blame, unless it is who asks.
     if (likely or status == 451) and not _ACCOUNT.search(described):
         return "filter"
     # Some servers fail with 500 on a prompt that is too long; asked again, they would fail again.

@@ -88,6 +88,7 @@ class Scorer:
         with self._asking:
             capabilities = self._capabilities
             if capabilities is None:
+                # Through the dispatcher, which retries, and on whose loop the connections live.
                 for _ in self._dispatcher.stream([_DETECT], lambda: False):
                     capabilities = self._capabilities
             assert capabilities is not None
@@ -116,6 +117,7 @@ class Scorer:
             return Likelihoods(finish="rejected", served=capabilities.served)
         if found.served not in ("", capabilities.served):
             # Tokens and method are another model's. The request is sent again, once they are detected anew.
+            # Another request may have forgotten it already, and detected the next.
             if self._capabilities is capabilities:
                 self._capabilities = None
             raise Outage(f"was {capabilities.served!r} before and is {found.served!r} now")

@@ -38,6 +38,7 @@ def joined(raw: str) -> dict[str, Any] | None:
                 _add(choices.setdefault(index if isinstance(index, int) else 0, {}), each)
     if choices:
         answer["choices"] = [choices[index] for index in sorted(choices)]
+    # Some servers never write [DONE]: that all was sent shows by the reason.
     finished = bool(choices) and all(choice.get("finish_reason") for choice in choices.values())
     if not ended and not finished and "error" not in answer:
         raise Outage("broke the reply off in the middle of its stream")
@@ -52,6 +53,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
     found: list[dict[str, Any]] = []
     ended, pending = False, ""
     for line in lines:
+        # `event:`, `id:` and comments (`: ping`) say nothing of the reply.
         if events and not line.startswith("data:"):
             continue
         text = (line.removeprefix("data:") if events else line).strip()
@@ -65,6 +67,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
         try:
             value: object = json.loads(pending)
         except (ValueError, RecursionError):
+            # Without events each line is an object of its own, or this is no stream.
             if not events:
                 return [], False
             continue

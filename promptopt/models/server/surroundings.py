@@ -32,11 +32,14 @@ def proxy_for(address: str) -> Proxy | None:
 
     Raises ConfigError for one that cannot be spoken to, or not without the extra "socks".
     """
+    # Variables in either case; on macOS and Windows the system's settings where there are none.
     parts, known = urlsplit(address), getproxies()
     host = parts.hostname or ""
     chosen = next((name for name in (parts.scheme, "all") if known.get(name)), None)
+    # NO_PROXY may name a port with the host: `localhost:8000`.
     if chosen is None or proxy_bypass(host if parts.port is None else f"{host}:{parts.port}"):
         return None
+    # Without a scheme it is an HTTP proxy, as for curl.
     url = known[chosen] if "://" in known[chosen] else f"http://{known[chosen]}"
     variable = f"{chosen.upper()}_PROXY"
     try:

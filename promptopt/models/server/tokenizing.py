@@ -77,6 +77,7 @@ class VLLMTokenizer:
         """The candidate that, forced to be generated, ends the text, and not as a further stop token."""
         server = self._channel.server
         for token in candidates:
+            # Two tokens are allowed, so that only the end of a text makes it stop after one.
             forced = {"max_tokens": 2, "temperature": 0.0, "allowed_token_ids": [token]}
             asked = {"model": server.model, "prompt": [token], "logprobs": 1, "return_tokens_as_token_ids": True}
             # A server that takes neither field refuses the request, which is no error here.

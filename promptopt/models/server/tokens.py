@@ -54,10 +54,12 @@ class Tokenization:
         after = _common_ending(*chats)
         self._end_of_turn = after[0] if after else None
         ending = _common_ending(*prompts)[-LONGEST_TAIL:]
+        # From the end, where the last marker is: no token reaches over it.
         for begin in range(len(ending) - 1, -1, -1):
             if await self._is_marker(ending[begin]):
                 text = await tokenizer.decode(ending[begin:])
                 tail = await tokenizer.encode(text, special=False)
+                # A tail that is read back otherwise cannot be gone on from as a text.
                 if tail.ids == ending[begin:]:
                     self._tail, self._tail_text = tail, text
                 return
@@ -69,6 +71,7 @@ class Tokenization:
         """
         content = _cleaned(request.content)
         context = await self._context(content)
+        # Not one token of a continuation would fit.
         if len(context) >= self.tokenizer.limit:
             raise TooLong
         bare: list[tuple[tuple[int, ...], tuple[str, ...]]] = [
@@ -110,6 +113,7 @@ class Tokenization:
             key = (tail.ids, text)
             if key not in self._endings:
                 if len(self._endings) >= CACHED:
+                    # All at once: one that comes again costs a request.
                     self._endings.clear()
                 self._endings[key] = await self._encode(self._tail_text + text, special=False)
             ids, texts = self._endings[key]
@@ -125,6 +129,7 @@ class Tokenization:
     async def _encode(self, text: str, *, special: bool) -> tuple[tuple[int, ...], tuple[str, ...]]:
         encoding = await self.tokenizer.encode(text, special=special)
         texts = token_texts(encoding.pieces, text)
+        # Where the vocabulary's spelling cannot be read, each token is asked for.
         if texts is None or len(texts) != len(encoding.ids):
             texts = tuple([await self._text_of(token) for token in encoding.ids])
         return encoding.ids, texts
@@ -155,6 +160,7 @@ class Tokenization:
     async def _is_marker(self, token: int) -> bool:
         """Whether the text of `token` is that token in any surroundings; the frame is made to tear it if it can be."""
         text = await self.tokenizer.decode([token])
+        # One letter, or white space, can be a part of any other token.
         if len(text) < 2 or text.isspace():
             return False
         torn = f"a{text}a{text} {text}\n{text}{text}<{text}"

@@ -90,6 +90,7 @@ class LocalTransport:
         data = body if body is None or len(body) <= _LARGE_BYTES else io.BytesIO(body)
         try:
             method = "GET" if body is None else "POST"
+            # A redirect would take the key to an address that the user did not name.
             async with session.request(method, url, data=data, allow_redirects=False) as response:
                 return HTTPAnswer(response.status, await response.read(), response.headers)
         except (*_network_errors(), *_socks_errors(self._socks)) as cause:
@@ -219,8 +220,10 @@ class OfficialTransport:
             )
             if self._azure_deployment:
                 client: openai.AsyncOpenAI = openai.AsyncAzureOpenAI(
+                    # The client adds /openai itself.
                     azure_endpoint=self._api.removesuffix("/openai"),
                     azure_deployment=self._azure_deployment,
+                    # With None the client takes AZURE_OPENAI_AD_TOKEN.
                     api_key=self._key if self._key else None,
                     max_retries=0,
                     timeout=timeout,
@@ -255,8 +258,10 @@ def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via
     """`via`: the proxy on the way, if there is one, after a space."""
     import aiohttp
 
+    # By name: aiohttp_socks may not be installed.
     if type(cause).__name__ in ("ProxyError", "ProxyConnectionError", "ProxyTimeoutError"):
         return Outage(f"cannot be reached{via} ({scrub(str(cause))})", unreachable=True)
+    # The narrow classes come first: these here are also of those below.
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
         return Outage(f"takes no connection{via}", unreachable=True)
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):

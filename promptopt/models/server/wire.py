@@ -271,6 +271,7 @@ def _complaint(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(errors, list) and errors:
         first = cast("list[object]", errors)[0]
         return cast("dict[str, Any]", first) if isinstance(first, dict) else {"message": str(first)}
+    # MiniMax's form.
     if isinstance(status, dict):
         told = cast("dict[str, Any]", status)
         return {"message": str(told.get("status_msg", "")), "code": told.get("status_code")}

@@ -20,6 +20,7 @@ from promptopt.types import Content, Finish, Reply, Request, Token
 AT_ONCE_ON_CPU = 1 << 14
 """Tokens of a batch, read and written. More would not be faster, and no reply comes before its batch is done."""
 AT_ONCE_ON_GPU = 1 << 19
+# Every seed below it is one to torch's generators.
 SEEDS = 2**63
 
 
@@ -87,6 +88,7 @@ class Decoder:
                     finish = "rejected" if not tokens or left < 1 else "length"
                     yield index, Reply("", finish, prompt_tokens=len(tokens))
                     continue
+                # One token at least is read anew: its output is what the reply begins with.
                 shared = min(self._tokens.shared(request.content, request.shared, tokens), len(tokens) - 1)
                 prefix = tokens[:shared] if shared >= SHORTEST_PREFIX else ()
                 asked = GrowingReply(index, request, tokens, min(left, request.sampling.max_tokens))
@@ -124,6 +126,7 @@ class Decoder:
         ids, mask = list[list[int]](), list[list[int]]()
         for asked in batch:
             own = asked.tokens[shared:]
+            # Before a text's own tokens: all rows end together, where `generate` goes on.
             padding = [0] * (longest - len(own))
             ids.append([*asked.tokens[:shared], *padding, *own])
             mask.append([*[1] * shared, *padding, *[1] * len(own)])
@@ -158,6 +161,8 @@ class Decoder:
             chances = ordered.softmax(-1)
             # A token stays while those likelier than it have not reached top-p yet; so the likeliest always stays.
             scaled[places[chances.cumsum(-1) - chances >= sampling.top_p]] = -torch.inf
+        # Minus the logarithm of an exponential draw is Gumbel noise, so the arg max is a draw of the softmax.
+        # It is drawn on the CPU, so that a GPU gives the same reply.
         waits = torch.empty(len(scaled)).exponential_(generator=generator).to(scaled.device)
         return int((scaled - waits.log()).argmax())
 
@@ -174,6 +179,7 @@ class Decoder:
         asked.drawn += 1
         if token in self._ends:
             asked.finish = "stop"
+            # The end is no part of the text, and is not reported with it.
             asked.reported = asked.reported[: len(asked.written)]
         else:
             asked.written.append(token)

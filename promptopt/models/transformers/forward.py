@@ -80,6 +80,7 @@ class Forward:
         )
         self._prefixes: OrderedDict[Prefix, States] = OrderedDict()
         self._sure: dict[Way, int] = {"packed": 0, "expanded": 0}
+        # Beyond any length: nothing has failed yet.
         self._failed: dict[Way, int] = {"packed": context + 1, "expanded": context + 1}
         self._keeps_rows = self._can_keep_rows()
 
@@ -134,6 +135,7 @@ class Forward:
         for keys, values in self.states(prefix):
             layer = transformers.cache_utils.DynamicLayer()
             layer.lazy_initialization(keys, values)
+            # Views: the prefix stands in memory once for all rows.
             layer.keys, layer.values = keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)
             cache.layers.append(layer)
         return cache
@@ -193,6 +195,7 @@ class Forward:
         # Additive, and for every head alike: the one form that all attention implementations with masks take.
         mask = torch.zeros((rows, 1, length, len(prefix) + length), dtype=self.model.dtype, device=self.device)
         other, this = entered[:, None, :], entered[:, :, None]
+        # What a node sees is said in `Tree.spans`; all of them see the prefix.
         unseen = (other > this) | (this >= left[:, None, :])
         mask[..., len(prefix) :].masked_fill_(unseen[:, None], torch.finfo(self.model.dtype).min)
         columns = range(length - layout.kept, length)
@@ -266,6 +269,7 @@ class Forward:
         found = logits[rows, tokens].float() - totals[rows]
         if not self.ahead:
             return found.tolist
+        # Into pinned memory, so that the host need not wait for the copy.
         fetched = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
         fetched.copy_(found, non_blocking=True)
         done = torch.cuda.Event()
@@ -326,6 +330,7 @@ class Forward:
             plain = self._by("plain", (), reads[1:])()
             try:
                 found = self._by(way, prefix, reads)()[1:]
+            # It is a RuntimeError too, but says nothing about the way.
             except self._torch.OutOfMemoryError:
                 raise
             except _UNFIT:

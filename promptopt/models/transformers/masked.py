@@ -48,6 +48,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
             before = _text(request.content)
             found = ""
             after = ""
+        # A message ends without the space that stands before a word.
         if not found and not isinstance(request.content, str):
             before += " "
         context, rest = tokens_of(before), (*tokens_of(after), *after_all)

@@ -97,6 +97,7 @@ def free_bytes(device: str) -> int:
     if device.startswith("cuda"):
         cuda = require("torch").cuda
         free, _ = cuda.mem_get_info(device)
+        # What torch keeps back without using it is free to torch.
         return free + cuda.memory_reserved(device) - cuda.memory_allocated(device)
     free = _numbers(Path("/proc/meminfo")).get("MemAvailable", UNKNOWN_BYTES >> 10) << 10
     group = Path("/sys/fs/cgroup")

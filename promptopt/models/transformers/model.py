@@ -65,6 +65,7 @@ class Transformers:
         self._checkpoint = find_checkpoint(spec)
         config = load_config(self._checkpoint)
         named: list[str] | None = config.architectures
+        # `BertForMaskedLM` and its like.
         found_masked = named is not None and any(name.endswith("ForMaskedLM") for name in named)
         self._masked = found_masked if masked is None else masked
         self._device = _device(torch, device)
@@ -122,6 +123,7 @@ class Transformers:
         with self._lock:
             loaded = self._load()
         for index, plan, values in self._each(score(requests, self._plan, loaded.forward, stopping)):
+            # Not strict: what does not fit has tokens and no values.
             scored = tuple(
                 TokenLogProbs(tuple(self._tokens.text_of(token) for token in tokens), found)
                 for tokens, found in zip(plan.scored, values, strict=False)
@@ -155,6 +157,7 @@ class Transformers:
             loaded, self._loaded = self._loaded, None
             if loaded is not None:
                 loaded.forward.close()
+            # The last hold on the model: `release` frees only what nobody has.
             del loaded
         release(self._device)
 
@@ -177,6 +180,7 @@ class Transformers:
             )
             decoder = None
             if not self._masked:
+                # Before the line below: the checkpoint's own settings name its ends.
                 decoder = Decoder(forward, self._tokens, self._tokenizer, self._ends(model))
                 # A checkpoint's own penalties and temperatures are not the request's.
                 model.generation_config = require("transformers").GenerationConfig()
@@ -216,5 +220,6 @@ def _dtype(config: Any, device: str, asked: str | None) -> str:
 
 def _context(config: Any, tokenizer: Any) -> int:
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    # A tokenizer without a limit says 10**30; `UNBOUNDED` cuts that.
     limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
     return min([*limits, UNBOUNDED])

@@ -38,6 +38,7 @@ class Read:
 def following(whole: Sequence[int], start: int) -> Read:
     """What a causal model reads so that `whole[start:]` are scored, each after all before it; `start` at least 1."""
     wanted = tuple((place - 1, whole[place]) for place in range(start, len(whole)))
+    # The last token is only predicted, and need not be read.
     return Read(tuple(whole[:-1]) if wanted else tuple(whole), wanted)
 
 

@@ -134,6 +134,7 @@ class _Batches:
 
     def add(self, index: int, plan: ReadPlan) -> Settled:
         """Take in a request; what was full before it is begun, and what is complete by then is yielded."""
+        # No continuation has a token to be scored.
         if not any(plan.reads):
             yield index, plan, [() for _ in plan.reads]
             return
@@ -164,6 +165,7 @@ class _Batches:
         try:
             later = self._forward.launch(prefix, [read for _, read in batch.reads])
         except BackendError:
+            # What was computed before is handed over first: the caller stores it.
             yield from self.settle()
             raise
         self._most.clear()  # what fits may have changed

@@ -249,6 +249,7 @@ def _arguments(settings: EngineSettings) -> dict[str, Any]:
         "enable_prefix_caching": True,
         # The model's own distribution, whatever the sampling: before temperature, top-p and penalties.
         "logprobs_mode": "raw_logprobs",
+        # As many as are asked for; its default refuses more than 20.
         "max_logprobs": -1,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,

@@ -123,6 +123,7 @@ class VLLM:
         shared = [self._shared(requests[index], forced.context) for index, forced in fitting]
         plans = self._plans(engine, [forced for _, forced in fitting], shared)
         prefixes = [
+            # Whole blocks alone: the cache holds no part of one.
             forced.context[: step // engine.block * engine.block]
             for (_, forced), step in zip(fitting, shared, strict=True)
         ]
@@ -240,7 +241,9 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
         whole: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{str(file)!r} cannot be read as JSON ({error}); fetch the model again.") from error
+    # Models that also read images keep the language model's settings one level deeper.
     settings = {**whole, **whole.get("text_config", {})}
+    # Older checkpoints write `torch_dtype`.
     return settings.get("dtype", settings.get("torch_dtype", "auto")), settings.get("max_position_embeddings")
 
 

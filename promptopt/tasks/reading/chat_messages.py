@@ -36,6 +36,7 @@ _KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimess
                              "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
                              "chatmessage": "user"}  # fmt: skip
 """The classes of LangChain's messages."""
+# So many letters of it: a text that only speaks of such addresses holds fewer.
 _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}")
 """The beginning of an image or a sound that stands in a text, as it is shown on pages."""
 
@@ -93,6 +94,7 @@ def role_of(said: str, speakers: Mapping[str, ChatRole]) -> ChatRole:
 def _kind(table: Mapping[str, object]) -> str:
     """The kind of a message as LangChain serialises it: by its class, or by its type beside `data`."""
     path = table.get("id")
+    # `["langchain", "schema", "messages", "HumanMessage"]`
     if isinstance(path, list) and path:
         return _KINDS.get(str(cast("list[object]", path)[-1]).casefold(), "")
     kind = table.get("type")
@@ -124,6 +126,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if role == "tool" and not is_parts(content):
         # A result may be any JSON, and is handed on as such.
         content = canonical(content)
+    # Where a model refuses, OpenAI leaves the content out.
     if not content and isinstance(table.get("refusal"), str):
         content = table["refusal"]
     text, parts_calls, results = content_of(content)

@@ -60,6 +60,7 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
     if content is None or isinstance(content, str):
         return "" if content is None else content, [], []
     parts = cast("list[object]", content) if isinstance(content, list) else [content]
+    # An object without these is JSON where a text should stand.
     bare = isinstance(content, dict) and not ({"type", "text"} & set(_table(cast("object", content))))
     if bare or not isinstance(content, list | dict):
         raise Unusable(f"the content of a message is {cast('object', content)!s:.40}, and no text; write it in quotes")
@@ -156,6 +157,7 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     kind = _type(table)
     if kind == "refusal" and isinstance(table.get("refusal"), str):
         return str(table["refusal"])
+    # Gemini's parts have a text and no kind.
     text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
     return text if isinstance(text, str) else None
 

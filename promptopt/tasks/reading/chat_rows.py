@@ -50,6 +50,8 @@ class Reading:
     unordered: tuple[int, ...] = ()
 
 
+# In the order in which they are looked for: conversations under the names of each program (Gemini has `contents`,
+# ShareGPT `conversations` or `items`), and at the end those of a single text.
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
            "request")  # fmt: skip
@@ -72,6 +74,7 @@ def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
     held = named or turn_columns(row) is not None or any(_entries(each) is not None for each in _opened(row))
+    # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
     return "chosen" not in row and held
 
 

@@ -196,6 +196,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     spoken = [
         (message, weight, asked)
         for message, weight, asked in zip(messages[begin:], weighed[begin:], given[begin:], strict=True)
+        # A tool may give nothing, and its call still needs the result.
         if message.content.strip() or message.tool_calls or message.role == "tool"
     ]
     remarks.counts["empty"] += len(messages) - begin - len(spoken)

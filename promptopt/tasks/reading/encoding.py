@@ -26,6 +26,7 @@ def read_lines(path: Path) -> Iterator[str]:
         raise DataError(f"{path} is {packed}, whatever its name says, and no text; unpack it, or save it as CSV")
     encoding = "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8-sig"
     try:
+        # Ends of lines as they are: a quoted value of a table may hold some.
         with path.open(encoding=encoding, newline="") as stream:
             for number, line in enumerate(stream, start=1):
                 if "\0" in line:
@@ -36,6 +37,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def _nul(path: Path, head: bytes, line: int) -> str:
+    # Letters of ASCII have a zero beside them in UTF-16.
     if 0 in head[:2]:
         return f"{path} looks like UTF-16; convert it with `iconv -f UTF-16LE -t UTF-8 {path.name} > utf8-{path.name}`"
     return (
@@ -59,6 +61,7 @@ def _misencoded(path: Path, encoding: str) -> str:
 
 def _first_bad_byte(path: Path, encoding: str) -> tuple[int, int]:
     """Offset and line number of the first byte that does not decode. The reader's own count is within a block."""
+    # Without the form that leaves the mark out, whose three bytes count here.
     decoder = codecs.getincrementaldecoder(encoding.removesuffix("-sig"))()
     offset, line = 0, 1
     with path.open("rb") as stream:

@@ -149,6 +149,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
 def _json(path: Path) -> Iterator[Row]:
     text = "".join(read_lines(path))
     try:
+        # An empty file is one without rows, and `read_rows` says so.
         value: object = json.loads(text or "[]")
     except json.JSONDecodeError as cause:
         if cause.msg == "Extra data" and _is_object(text.lstrip().partition("\n")[0]):
@@ -203,6 +204,7 @@ def _reservoir(rows: Iterable[Row], most: int, seed: int) -> tuple[list[tuple[in
         total += 1
         if index < most:
             kept.append((index + 1, row))
+        # Not `randrange`, whose draws may change with the version of Python.
         elif (place := int(rng.random() * total)) < most:
             kept[place] = (index + 1, row)
     return sorted(kept, key=lambda entry: entry[0]), total

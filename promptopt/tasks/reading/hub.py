@@ -136,12 +136,14 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
             except BaseException:
                 Path(part.name).unlink(missing_ok=True)
                 raise
+    # An HTTPError is an OSError, too, and is closed here because it holds the connection.
     except HTTPError as cause:
         cause.close()
         raise DataError(f"{host} answered {cause.code} for {url}; {advice}") from cause
     except HTTPException as cause:
         raise DataError(f"{host} did not speak HTTP for {url} ({cause!r}); {advice}") from cause
     except OSError as cause:
+        # Errors of the disk name a file, or are 28: no space is left.
         if cause.filename is not None or cause.errno == 28:
             raise DataError(
                 f"cannot write {path} ({cause.strerror}); set PROMPTOPT_HOME to a folder that can be written to"
@@ -154,6 +156,7 @@ def _check_resolves(url: str) -> None:
     from urllib.request import getproxies
 
     parts = urlsplit(url)
+    # A proxy finds the address itself.
     if parts.hostname is None or parts.scheme in getproxies():
         return
     failure: list[OSError | None] = []

@@ -51,6 +51,7 @@ def scenario(
     begun = (Message("user", opening.strip()),) if opening.strip() else ()
     offered = tools_of(tools, "scenario: tools")
     given = results_of(results, offered, "scenario: results")
+    # The last one, as in every example of a conversation.
     fields = (*variables.items(), (HISTORY, text))
     return Example(fields, target, group=group, messages=begun, tools=offered, results=given)
 

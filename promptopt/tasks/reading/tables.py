@@ -51,6 +51,7 @@ def separated(path: Path) -> Iterator[Row]:
     form = _form_of(head, separator)
     reader = csv.reader(fed(), **form)
     try:
+        # Signs of no width, as pages and some editors leave them, would make another name.
         header = [name.strip("\u200b\ufeff").strip() for name in next(reader, list[str]())]
         # Spreadsheets leave empty columns at the end.
         while len(header) > 1 and not header[-1]:
@@ -60,12 +61,14 @@ def separated(path: Path) -> Iterator[Row]:
         record.clear()
         last: list[str] = []
         for number, values in enumerate(reader, start=1):
+            # The lines of the last record: a quotation mark may hold it open.
             last = record.copy()
             record.clear()
             if len(values) > width and not any(value.strip() for value in values[width:]):
                 del values[width:]
             if len(values) == width:
                 yield dict(zip(header, values, strict=True))
+            # A blank line is no row.
             elif values:
                 _check_closed(last, form)
                 where = f"row {number} (it ends on line {reader.line_num + skipped})"
@@ -92,6 +95,7 @@ def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
 
 def _quotes_after_space(head: list[str], separator: str) -> bool:
     """Whether quotation marks stand behind a space: `"a, b", "c"`. They would else be a part of the value."""
+    # The first value stands behind no separator.
     values = [value for row in csv.reader(head, delimiter=separator) for value in row[1:]]
     return any(value[:1] == " " and value.lstrip(" ")[:1] == '"' for value in values)
 
@@ -163,6 +167,7 @@ def _check_closed(lines: list[str], form: dict[str, Any]) -> None:
         for _ in csv.reader(lines, strict=True, **form):
             pass
     except csv.Error as cause:
+        # The csv module has no class of its own for this: its words tell it from other faults.
         if "unexpected end" in str(cause):
             raise
 
@@ -182,6 +187,7 @@ def spreadsheet(path: Path) -> Iterator[Row]:
     calamine = _needed("python_calamine", "python-calamine", path)
     try:
         book = calamine.CalamineWorkbook.from_path(str(path))
+        # A table may begin below the first row, or beside the first column.
         sheets = (book.get_sheet_by_name(name).to_python(skip_empty_area=True) for name in book.sheet_names)
         rows = next((rows for rows in sheets if rows), list[list[Any]]())
     except (calamine.CalamineError, ValueError) as cause:
@@ -193,6 +199,7 @@ def spreadsheet(path: Path) -> Iterator[Row]:
     for row in rows[1:]:
         values = [_cell(value) for value in row[: len(header)]]
         if any(value != "" for value in values):
+            # A row may end before the header does.
             yield dict(zip(header, values, strict=False))
 
 
@@ -223,6 +230,7 @@ def arrow(path: Path) -> Iterator[Row]:
     ipc = _needed("pyarrow.ipc", "pyarrow", path)
     try:
         with path.open("rb") as source:
+            # So a file with random access begins; a stream has no mark.
             whole = source.read(6) == b"ARROW1"
             source.seek(0)
             if whole:

@@ -86,6 +86,7 @@ def _moment(value: object) -> float | None:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return None
+        # A conversation's times are of one zone, so any zone puts them in order.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return number if math.isfinite(number) else None
 
