@@ -85,6 +85,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'promptopt' has no attribute {name!r}")
     value = getattr(import_module(f"promptopt.{_HOMES[name]}"), name)
+    # From the next time on it is found without this function.
     globals()[name] = value
     return value
 

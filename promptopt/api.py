@@ -69,6 +69,7 @@ def optimize(
     begun = time.monotonic()
     # An integer of numpy's is no JSON, and the seed stands in the fingerprint.
     seed = int(seed)
+    # `held` lets go after the result is stored: a process that waits would else begin before there is an end to read.
     with opened(store) as store, ExitStack() as held, _watched(session) as session:
         asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
         budget, unasked = _budget(budget, optimizer, asked)
@@ -154,6 +155,7 @@ def _marked(store: Store, name: str) -> Generator[None]:
 
 def _budget(budget: Budget | None, optimizer: object, asked: _BoundSearch) -> tuple[Budget, str]:
     """The caps, and a sentence where they are the default ones."""
+    # A foreign task ships no settings.
     shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
     named = isinstance(optimizer, str) and not shipped.get(optimizer)
     return default_budget(budget, configured=not named)
@@ -164,6 +166,7 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
     if session.watch is not None:
         session.watch(run)
     look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
+    # What was shown before is shown again, at the level that it had then.
     level = look.alpha if trial.shown is None else trial.shown.look.alpha
     gain = smallest_detectable(units, alpha=level)
     again = trial.shown is not None
@@ -237,6 +240,7 @@ def _bind(
     models = open_models(model, guide, check_evaluator)
     search = suited(guide, models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)
+    # Before anything is asked: a start that leaves the input no room fails on every example.
     refused = crowded(task, task.initial, models.by_role["task"])
     if refused is not None:
         raise ConfigError(refused)
@@ -268,6 +272,7 @@ def _prepare(
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
     recorded, shown = store.recorded(name), Shown.of(store.last(name))
+    # By name, and late: the run that warns is made with this door.
     door = _door_of(asked, known, allocation.search, store, name, stop, lambda message: run.warn(message))
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
@@ -283,6 +288,7 @@ def _prepare(
         reserve=reserve_for(allocation, task, criterion, same=same),
     )
     searched = Criterion(guide, models.by_role["task"], None)
+    # One object where it was one: that is how scores of both phases are known to add up.
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
     store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
     trial = Trial(

@@ -67,6 +67,7 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def _of_a_parameter(function: Callable[..., object], name: str) -> str:
     """How the argument is given, where it is a field of what a parameter takes: "model=Models(base_url=…)"; or ""."""
     for parameter, hint in _hints(function).items():
+        # `model: str | Model | Models`: what is meant may be one arm of several.
         for arm in (hint, *typing.get_args(hint)):
             if isinstance(arm, type) and dataclasses.is_dataclass(arm) and name in _parameters(arm):
                 return f"{parameter}={arm.__name__}({name}=…)"
@@ -111,6 +112,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, arm) for arm in arms)
     if origin is typing.Literal:
+        # The kind first: an array answers `in` with an array.
         return isinstance(value, str) and value in arms
     if origin is Callable:
         return callable(value)
@@ -124,6 +126,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return hasattr(value, "__index__")
     if hint is float:
         return isinstance(value, float) or hasattr(value, "__index__")
+    # Before Python 3.13 nothing but this attribute tells a Protocol from other classes.
     return not isinstance(hint, type) or getattr(hint, "_is_protocol", False) or isinstance(value, hint)
 
 

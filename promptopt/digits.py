@@ -50,10 +50,11 @@ def numbers_in(run: str, comma: bool = False, spaces: bool = True) -> list[str]:
     if "/" in mantissa:
         return _quotient([numbers_in(part, comma, spaces) for part in mantissa.split("/")])
     groups, marks = _SEPARATOR.split(mantissa), _SEPARATOR.findall(mantissa)
-    # Nobody writes thousands before an exponent.
+    # "100 000 000" can be one number only, and "100 200 300" is as often three.
     alike = len(marks) > 1 and set(marks) == {" "} and len(groups[0]) == 3
     if alike and not spaces and set(groups[1:]) != {"000"}:
         return []
+    # Nobody writes thousands before an exponent.
     found = [_decimal(groups)] if exponent and marks in ([","], ["."]) else _read(groups, marks, comma)
     if exponent and found:
         found[-1] = _trimmed(format(Decimal(f"{found[-1]}e{exponent}"), "f"))

@@ -130,6 +130,7 @@ def evaluate_together(
             except (RequestRefused, ConfigError) as error:
                 if leave_out is None:
                     raise
+                # The last one: where nothing at all could be scored, one of them has to be told.
                 refused = error
                 leave_out(place, error)
         if refused is not None and not found:
@@ -166,6 +167,7 @@ def _scored(
         seed=seed,
         stop=stopping(budget, begun, interrupt),
     )
+    # Of the run's own task, which lacks the examples that cannot be scored.
     examples: tuple[Example, ...] = getattr(run.task, split)
     chosen = prompt_of(task, asked.prompt)
     refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
@@ -298,6 +300,7 @@ def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) ->
         try:
             return run.evaluate([prompt], examples)
         except BudgetSpent:
+            # Cells are scored in order, so what is known is a prefix, and reading it asks nothing.
             scored = run.estimate(prompt, examples).count
             if scored == 0:
                 raise ConfigError("the budget does not allow a single evaluation; raise it") from None

@@ -96,6 +96,7 @@ def calibrate(
         steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door) if judged else None
         items = [
             Scored(
+                # Levels are counted from 0, wherever the scale begins.
                 tuple(score - low for score in each.scores),
                 score.value * (high - low) if score.judged else None,
                 len(each.reply),
@@ -104,6 +105,7 @@ def calibrate(
             )
             for each, score in zip(labelled, scores, strict=True)
         ]
+        # From 1 to 5 there are five levels.
         report = calibration(items, round(high - low) + 1, steady=steady, seed=seed)
         if judged:
             remember(asked.evaluator, asked.door.models, report=report.to_json())
@@ -140,9 +142,7 @@ def probe(
         planted = [[made.make(replies, at) for at in range(len(replies))] for made in PROBES]
         every = [replies, *planted]
         # All at once, so that an engine is kept busy.
-        scores = judging.grade(
-            [(ex, text) for row in every for ex, text in zip(examples, row, strict=True)], asked.door
-        )
+        scores = judging.grade([pair for row in every for pair in zip(examples, row, strict=True)], asked.door)
         rows = [scores[begin : begin + len(replies)] for begin in range(0, len(scores), len(replies))]
         values = [[score.value if score.judged else None for score in row] for row in rows]
         found = tuple(found_in(each, row, values[0]) for each, row in zip(PROBES, values[1:], strict=True))
@@ -183,6 +183,7 @@ def labelled_rows(
         try:
             score = float(given.strip().replace(",", "."))
         except ValueError:
+            # It lies in no scale, so the same sentence tells of it.
             score = float("nan")
         if not scale[0] <= score <= scale[1]:
             raise DataError(f"{place}: score is {given!r}; write a number from {scale[0]:g} to {scale[1]:g}")
@@ -271,6 +272,7 @@ def _steady(judging: Grading, replies: Sequence[tuple[Example, str]], first: Seq
     rows = [row for row in zip(first, *again, strict=True) if all(score.judged for score in row)]
     if not rows:
         return None
+    # Means of several judges may differ in their last digits.
     return sum(all(abs(score.value - row[0].value) < 1e-9 for score in row) for row in rows) / len(rows)
 
 
@@ -284,6 +286,7 @@ class _Anew:
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """As the door, at a temperature, and as another draw."""
         sampled = [replace(each, sampling=replace(each.sampling, temperature=DRAWN)) for each in requests]
+        # Judges draw several times themselves: a hundred apart, no two draws are one.
         return self.ask(sampled, role=role, repetition=100 * self.draw + repetition)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:

@@ -51,6 +51,7 @@ def pairs_of(record: RunRecord, store: Store) -> KeptPairs:
         kept = kept_pairs(store.cache, str(result["pairs"])) if result.get("pairs") else scored_pairs(result)
         if all(pair.start == pair.winner for pair in kept.pairs):
             raise ConfigError("start and winner gave the same reply to every test item")
+    # Those above are clauses: the run is named once, here.
     except ConfigError as cause:
         raise ConfigError(f"run {record.id} has no replies to label: {cause}") from cause
     except (KeyError, TypeError) as cause:
@@ -66,6 +67,7 @@ def drawn(run: str, pairs: Sequence[ReplyPair], count: int) -> list[ReplyPair]:
     units: dict[str, list[ReplyPair]] = {}
     for pair in pairs:
         if pair.gain is not None:
+            # A group may be called what an item is called.
             units.setdefault(f"group {pair.group}" if pair.group else f"item {pair.item}", []).append(pair)
     names = list(units)
     random.Random(f"sheet {run}").shuffle(names)
@@ -165,7 +167,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         )
     gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
     items, rest = _items(labels, gains)
+    # By what was said and not by its file: a copy of a sheet, or its rows in another order, is no further look.
     name = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items()))
+    # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len({str(row.get("item")) for _, row in rows})

@@ -30,8 +30,10 @@ def write_whole(path: Path, text: str) -> None:
         # A device or a pipe cannot be renamed over; a folder is refused here.
         target.write_text(text, encoding="utf-8")
         return
+    # With the process in its name: two that write one file at a time do not write one another's.
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
+        # A kill here leaves the old file whole, and this one beside it.
         partial.write_text(text, encoding="utf-8")
         if target.exists():
             # The new file takes the place of the old one, and its rights.

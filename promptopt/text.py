@@ -202,6 +202,7 @@ class Regex:
         )
 
 
+# So many, for a data set may bring an expression with each example (`demands`).
 @lru_cache(maxsize=16_384)
 def _made(source: str) -> Regex:
     # Not above: it takes as long to import as the rest of what reads a task.

@@ -21,12 +21,16 @@ _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
     rf"(?:(?:<|\[)\s?(?:(?P<end7>end)|begin|start)[_\- ](?:of_)?{_THOUGHT}\s?(?:>|\])"
     rf"|<[|｜]{_THOUGHT}[_▁](?:(?P<end8>end)|start|begin)[|｜]>"
+    # Of MedGemma; then of Ollama's command line.
     r"|<unused94>(?:thought\n)?|(?P<end9><unused95>)|\AThinking\.\.\.\s{0,4}\n|(?P<end10>\.\.\.done thinking\.)"
     rf"|(?:<|&lt;|＜)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;|＞)"
+    # Of Magistral, in square brackets.
     r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|THOUGHTS?)\s?\]"
+    # Of Kimi.
     r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
     rf"|<[|｜](?:(?P<end5>end)|begin|start)[_▁](?:of[_▁])?{_THOUGHT}[|｜]>"
     rf"|<[|｜]\s?(?P<end4>/?)\s?{_NAMES}\s?[|｜]>"
+    # The channels of gpt-oss: the final one ends a thought.
     rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
     rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>"
     # The same channels where a server leaves their marks out.

@@ -261,6 +261,7 @@ def _made(cls: type, settings: Mapping[str, Any], owner: str) -> Any:
         )
     try:
         return cls(**settings)
+    # A ValueError too, which has its sentence already.
     except ConfigError:
         raise
     except (TypeError, ValueError) as cause:

@@ -57,6 +57,7 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
     if before is after or not isinstance(evaluator, _OfTask) or evaluator.task is not before:
         return evaluator
     # A metric or reader that is a method of the task would keep the other task with it.
+    # By `==`: of a bound method each look-up makes another object.
     taken = [name for name in ("metric", "answer") if getattr(evaluator, name, None) == getattr(before, name)]
     changes: dict[str, Any] = {"task": after, **{name: getattr(after, name) for name in taken}}
     if is_dataclass(evaluator):
@@ -72,6 +73,7 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
     """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation."""
+    # A program is run by its own evaluator alone: a method's choice could not score it.
     if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
         return task.scored_by
     if options_of(task, "simulated") and not isinstance(evaluator, Simulating):
@@ -99,6 +101,7 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
                 f"class with a classmethod for_task(task)"
             )
         evaluator = cast("Evaluator", made.for_task(task))
+    # A class has that method as well, and would fail at the first cell.
     if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):
         raise ConfigError(
             f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"
@@ -146,6 +149,7 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     Raises DataError where a split is left with nothing.
     """
     forcing = [evaluator for evaluator in evaluators if isinstance(evaluator, Forcing)]
+    # A foreign task cannot be copied with fewer examples, so it stays whole.
     if not forcing or not is_dataclass(task) or not isinstance(model, Bounded) or not isinstance(model, Tokenizer):
         return task, None
     # At most a quarter: of a short context, more would leave no room for the examples.

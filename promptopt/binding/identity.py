@@ -54,11 +54,13 @@ def identity_of(value: object) -> Any:
             **{item.name: identity_of(getattr(value, item.name)) for item in fields(value)},
         }
     if callable(value) and hasattr(value, "__qualname__"):
+        # A function whose code changes is another one, though its name stays.
         return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}
     return {"is": _path(type(value)), **{name: identity_of(item) for name, item in vars(value).items()}}
 
 
 def _path(kind: type) -> str:
+    # By its place: a method that moves to another module is another one, whose runs begin anew.
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
@@ -74,6 +76,7 @@ def _source(function: Callable[..., object]) -> str:
 def versions() -> Mapping[str, str]:
     """What a replay depends on besides the fingerprint: random draws, and a sampler's, may change between versions."""
     return {
+        # Patch releases draw alike.
         "python": ".".join(platform.python_version_tuple()[:2]),
         "promptopt": version("promptopt-engine"),
         "optuna": version("optuna"),
@@ -82,4 +85,5 @@ def versions() -> Mapping[str, str]:
 
 def run_id(fingerprint: Mapping[str, object]) -> str:
     """Twelve hex digits of the fingerprint: the same command is the same run."""
+    # 48 bits: of a thousand runs two share an id with a chance of 2e-9, and a person can type it.
     return hashlib.sha256(canonical(fingerprint).encode()).hexdigest()[:12]

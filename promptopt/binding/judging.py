@@ -19,6 +19,7 @@ def remarks_on_judge(
     `check`: the model that the verdict is on.
     """
     judging = [each for each in evaluators if isinstance(each, Judging) and each.judges]
+    # Each sentence once: several judges of a panel may be one model.
     said: dict[str, None] = {}
     answering = (models["task"].name, check.name) if judging else ()
     for evaluator in judging:

@@ -87,6 +87,7 @@ def _each_by(
 ) -> OpenModels:
     models = named if isinstance(named, Models) else Models(named)
     models, panel = _first_judge(models)
+    # `_first_judge` has left one.
     assert not isinstance(models.judge, tuple)
     user = _user(models, evaluators)
     more = (models.check_judge, user if user else None, models.teacher, *panel)
@@ -197,6 +198,7 @@ def _user(models: Models, evaluators: Sequence[object]) -> str | Model | None:
 
 def _placed(models: Models, spec: str, access: Access) -> Model:
     """Open in other processes, where it can be."""
+    # A server is asked from here: other processes are for models that run in one.
     found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
     return _open(spec, access) if found is None else found
 
@@ -205,6 +207,7 @@ def _checked(_: Models, spec: str, access: Access) -> Model:
     from promptopt.models.specs import check_spec
 
     check_spec(spec, access)
+    # A stand-in, for the roles are filled all the same; nothing asks it.
     return Scripted(lambda _: "", name=spec)
 
 

@@ -79,5 +79,6 @@ def no_search() -> Generator[None]:
     except Suspended as stop:
         if isinstance(stop.__cause__, RequestRefused):
             raise RequestRefused(str(stop.__cause__)) from stop
+        # Some stops say it themselves.
         said = str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
         raise BackendError(said) from stop

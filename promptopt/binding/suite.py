@@ -124,6 +124,7 @@ def _composed(
         layouts=(replace(chat_layouts()[0], users=_users(tasks)),),
         train=cut[0], dev=cut[1], test=cut[2],
         metric=ByTask({task.name: _scoring(task) for task in tasks}),
+        # The reader of each task is in `ByTask`.
         answer="text",
         sampling=longest,
         gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
@@ -158,6 +159,7 @@ def _checked_objective(
 def _own_system(task: Task) -> str | None:
     """The system prompt that a task of chats is about; None where it has none."""
     content, _ = task.render(task.initial, task.train[0])
+    # A system message that holds more than the edited part is layout, and stays with its task.
     if isinstance(content, tuple) and content[0].role == "system" and content[0].content == task.initial[task.editable]:
         return content[0].content
     return None
@@ -251,6 +253,7 @@ def _check_apart(tasks: Sequence[Task], converted: Sequence[tuple[tuple[Example,
 def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tuple[Example, ...]:
     """As many examples of each task as its share says, all mixed in turn; the tasks with too few set the size."""
     unit = min(len(split) / share for split, share in zip(splits, shares, strict=True))
+    # One example at least: with none a task would be left out in silence.
     kept = [split[: max(1, int(unit * share))] for split, share in zip(splits, shares, strict=True)]
     longest = max(map(len, kept))
     # In turn, so that the first examples of a split are of all tasks, whatever takes only some.

@@ -176,6 +176,7 @@ def _other_mark(task: Task, given: tuple[str | None, str]) -> str:
     """
     old, new = (_marks(task, each) for each in given)
     for name, mark in new.items():
+        # `{{ name }}` and `{{name}}` are one mark to whatever fills it.
         if name in old and "".join(old[name].split()) != "".join(mark.split()):
             return f"writes {mark} where the prompt in use has {old[name]}"
     return ""
@@ -202,6 +203,7 @@ def _of_prompt(
 def _of_scores(task: Task, pairs: Sequence[ScoredPair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
     from promptopt.outcome.decisions import Decision, non_inferior, of_slices
 
+    # A prompt is no worse than itself, however few examples there are.
     if same:
         return [Decision("score", "passed", "both are the same prompt")]
     return [
@@ -220,6 +222,7 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
     if not quiet:
         say(f"attacking {task.name}: 50 attempts on each prompt")
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        # Nobody writes prompts here, so no proposer is opened.
         models, budget = replace(models_of(config), proposer=config.model), budget_of(config)
         found = attack(task, *prompts, model=models, budget=budget, seed=config.seed, interrupt=interrupt)
     return list(found)
@@ -317,6 +320,7 @@ def _write(path: Path | None, text: str) -> None:
     if path is None:
         return
     try:
+        # Half an emoji in a reply must not cost the report.
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as cause:
         raise ConfigError(f"{str(path)!r} cannot be written: {cause.strerror}; choose another place") from cause

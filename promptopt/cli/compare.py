@@ -70,6 +70,7 @@ def compare(
     if again is not None:
         alone = not (any(given.values()) or methods or models or prompts or dry_run)
         return _again(again, alone=alone, json=json, quiet=quiet)
+    # The folder of the comparison, and no option of its runs.
     out = given.pop("out", None)
     config = RunConfig(**given)
     if prompts is not None:
@@ -104,6 +105,7 @@ def _foresee(plan: PlannedTable, *, json: bool) -> None:
     from promptopt.cli.foresight import foresee_compare
 
     # One seed of each: another takes about as much.
+    # Backwards twice: of each the first seed stays, in the order of the table.
     firsts = {(cell.task, cell.method, cell.model): cell for cell in reversed(plan.cells)}
     runs = [plan.config_of(cell) for cell in reversed(firsts.values())]
     show_foreseen(foresee_compare(plan.config, runs, len(plan.cells) // len(runs)), as_json=json)
@@ -220,6 +222,7 @@ def _as_a_command(plan: PlannedTable, command: Command, cell: TableCell) -> Repo
 
 def _in_a_process(arguments: Sequence[str]) -> tuple[int, str, str]:
     command = [sys.executable, "-m", "promptopt", *arguments]
+    # Without `check`: a run that is suspended has a code of its own, and prints its result all the same.
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     return done.returncode, done.stdout, done.stderr
 

@@ -84,6 +84,7 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Write what the event says."""
         match event:
+            # The caps of the whole run: a snapshot's own leave out what is set aside for its end.
             case Planned():
                 self._caps = event.plan.total
                 for line in planned(event):
@@ -175,6 +176,7 @@ class Live:
         self._run: Run | None = None
         self._caps: Limits | None = None
         self._drawn: tuple[int, list[int]] = (console.width, [])
+        # Transient: at its end the table gives way to the result, and the lines above it stay.
         self._live = RichLive(console=console, refresh_per_second=4, get_renderable=self._next, transient=True)
 
     def __enter__(self) -> Live:
@@ -302,6 +304,7 @@ def _now(snapshot: Snapshot) -> str:
 def _against(text: str, used: float, cap: float | None, cap_text: str) -> str:
     if cap is None:
         return text
+    # Of a cap that is estimated the reserve may have taken all.
     share = min(1.0, used / cap) if cap > 0 else 1.0
     filled = round(share * BAR)
     return f"{text} of at most {cap_text}  {'█' * filled}{'░' * (BAR - filled)} {100 * share:3.0f} %"
@@ -321,6 +324,7 @@ def display(
     if quiet:
         with troubles(None):
             yield Quiet()
+    # A pipe or a file keeps all that is written: nothing is drawn over there.
     elif not place.isatty():
         say(title)
         with Lines(minutes=minutes) as lines, troubles(lambda text: say(f"  {text}")):

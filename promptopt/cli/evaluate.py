@@ -201,7 +201,9 @@ def scored(
         missing.add(place)
         say(f"layout {wanted[place].name!r} is left out: {without_secrets(str(error))}")
 
+    # Caps and seed are one for all of them.
     config = wanted[0].config
+    # The innermost: it has to speak before `suspended_by` ends the command.
     failing = _naming(begun, several=len(wanted) > 1)
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt), failing:
         evaluations = evaluate_together(
@@ -210,6 +212,7 @@ def scored(
         )  # fmt: skip
     names = [each.name for place, each in enumerate(wanted) if place not in missing]
     if not quiet:
+        # Prompts on one task have most warnings in common.
         for warning in dict.fromkeys(warning for evaluation in evaluations for warning in evaluation.warnings):
             say(f"warning: {normalise(warning)}")
     return list(zip(names, evaluations, strict=True))
@@ -277,6 +280,7 @@ def _compare(
     for letter, text in zip(letters, prompts, strict=True):
         laid_out, chosen = prompt_from(task, text)
         layout = laid_out.layouts[0] if laid_out.layout is None else laid_out.layout
+        # In another layout the same texts are another prompt.
         if any(chosen == other.prompt and layout.name == other.name for other in wanted):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
         called = f"prompt {letter} ({one_line(told(task, chosen), 50)})"

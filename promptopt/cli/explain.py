@@ -135,6 +135,7 @@ def _print(found: Explanation, editable: str) -> None:
 
     from promptopt.reports import words
 
+    # Soft wrap: where nothing has a width, as a pipe, `rich` would cut lines at 80 columns.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     named = f"{found.task}, {counted(found.n, 'training example')}, {found.evaluator} on {found.model}"
     console.print(visible(named))

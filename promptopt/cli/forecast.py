@@ -128,6 +128,7 @@ def forecast(config: RunConfig) -> Forecast:
     # A cap in dollars is turned into cells only where all that is asked has a price.
     priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
     budget, unasked = search_budget(config, given)
+    # Not by `allocate_for`, which asks open models for their prices.
     arranged = allocate(
         budget, dev=len(task.dev), test=len(task.test), calls_per_cell=final.calls,
         tokens_per_cell=final.calls * (final.reads + final.writes),

@@ -70,6 +70,7 @@ def as_text(found: Headroom) -> str:
     rows = [["", "score", "from", "to", "examples", "the start there"]]
     rows.append(["start", *_measured(found.start), ""])
     rows += [[f"layout {name}", *_measured(score), ""] for name, score in found.layouts]
+    # "Corrected": picked on one half of the examples and scored on the other, as `headroom` does.
     for name, ceiling in (("majority of several replies", found.voted), ("best of a dozen, corrected", found.picked)):
         if ceiling is not None:
             rows.append([name, *_ceiling(ceiling)])

@@ -201,6 +201,7 @@ def _written(path: Path, data: Path, inputs: list[str] | None, target: str | Non
     try:
         # Where labels cannot be found in a reply they are read as whole lines.
         for lines in (False, True):
+            # Under another name until it has proved of use: a file that has not is in nobody's way.
             partial.write_text(guess_task(seen, inputs, target, path.stem, lines=lines), encoding="utf-8")
             task = load_task_file(partial)
             try:

@@ -56,6 +56,7 @@ def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The me
 
     made = registry.load("optimizers", name)
     shared = _sharing(map(_loaded, registry.names("optimizers")))
+    # Methods of a family share a card, which says of none what it does.
     parts = [_own(made), _card(made)] if made in shared else [_card(made)]
     rows = settings(made)
     if rows:

@@ -58,6 +58,7 @@ def migrate(
     config = with_task(merged(RunConfig(), given))
     config = config if config.method else replace(config, method=DEFAULT_METHOD)
     task, start = prompt_from(task_of(config, trust=trust), prompt)
+    # The old prompt is what a search on a new model begins at.
     task = replace(task, initial=start)
     old = _source(source, reference)
     names = listed(target, "--to", "models") if target.strip() else []

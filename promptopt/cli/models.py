@@ -151,6 +151,7 @@ def progress(title: str, total: int) -> Generator[Callable[[int, int], None]]:
     # The title is no markup: names may hold brackets.
     shown = rich.TextColumn("{task.description}", markup=False)
     columns = (shown, rich.BarColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn(), rich.TimeRemainingColumn())
+    # Results alone go to stdout.
     with rich.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
 

@@ -149,6 +149,7 @@ def _begin(ray: Any, where: str) -> None:
 
 def _knock(host: str, port: int) -> None:
     """Raises OSError where nobody answers, or not as Ray does, which itself would take half a minute to say so."""
+    # A closed port says so at once, and gRPC would go on trying it.
     socket.create_connection((host, port), KNOCK_S).close()
     if os.environ.get("RAY_USE_TLS", "0") != "0":
         return

@@ -71,6 +71,7 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
     hints = typing.get_type_hints(RunConfig, include_extras=True)
 
     def made(command: Callable[..., None]) -> Callable[..., None]:
+        # Annotations are texts here, and typer takes types.
         own = inspect.signature(command, eval_str=True).parameters
         options = [
             _BESIDE[name] if name in _BESIDE else _option(fields[name].name, hints[name], helps.get(name, ""))
@@ -103,5 +104,6 @@ def _option(name: str, hint: Any, help_here: str) -> inspect.Parameter:
     metavar = said.metavar or _METAVARS.get(plain)
     flags = [said.flag] if said.flag else []
     option = Option(*flags, metavar=metavar, help=help_here or said.help)
+    # None is what was not given: a file's or an earlier run's own value then stays.
     annotation = Annotated[kind | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

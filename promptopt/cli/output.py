@@ -105,6 +105,7 @@ def without_secrets(text: str) -> str:
     """The text with every value of a secret-looking environment variable taken out: the last line of defence."""
     for name, held in os.environ.items():
         value = held.strip()  # one that was read from a file may end in a line break
+        # A shorter one is no key, and may stand in any sentence.
         if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES):
             text = text.replace(value, f"(the value of {name})")
     return text

@@ -93,6 +93,7 @@ def _source(module: str) -> Path:
         for path in (base.with_suffix(".py"), base / "__init__.py"):
             if path.is_file():
                 return path
+    # The first part alone: to look for a submodule Python imports its package.
     known = find_spec(parts[0]) is not None
     raise DataError(
         f"there is no module {module!r} (looked in {Path.cwd()} and where Python looks)"

@@ -248,6 +248,7 @@ def played(
     part of the search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
     climates = [STEADY, LOOSE]
+    # The time is for all plays together.
     once = replace(_playable(*budget), minutes=MINUTES / len(climates))
 
     def play(climate: Climate, turn: int) -> Rehearsed | None:

@@ -82,6 +82,7 @@ def _asked(names: Sequence[str]) -> list[ReportedRun]:
     try:
         for name in names:
             if Path(name).suffix == ".json":
+                # By way of a Result, so that a file of something else is told as such.
                 saved = Result.load(name).to_json()
                 found.setdefault(saved["run_id"], ReportedRun(saved))
                 continue

@@ -37,6 +37,7 @@ def merged(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
     settings = {**base.settings, **said.pop("settings", {})}
     config = dataclasses.replace(base, **said, settings=settings)
     check_models(
+        # By their flags, for the sentence names what was typed.
         **{f"--{name.replace('_', '-')}": getattr(config, name) for name in (*GROUPS["Models"], "check_model")}
     )
     return config
@@ -112,17 +113,18 @@ def models_of(config: RunConfig) -> Models:
         return None if named == (None, None, None) else Access(*named, *limits)
 
     return Models(
-        config.model,
-        config.proposer,
-        config.judge,
-        config.check_model,
-        config.base_url,
-        Access(None, config.served_as, config.api_key_env, *limits),
-        own(config.proposer_base_url, config.proposer_served_as, config.proposer_api_key_env),
-        own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
-        config.check_judge,
-        config.user_model,
-        config.teacher,
+        task=config.model,
+        proposer=config.proposer,
+        judge=config.judge,
+        check=config.check_model,
+        base_url=config.base_url,
+        # Its address stands in `base_url`, which goes to the first model that has a server.
+        access=Access(None, config.served_as, config.api_key_env, *limits),
+        proposer_access=own(config.proposer_base_url, config.proposer_served_as, config.proposer_api_key_env),
+        judge_access=own(config.judge_base_url, config.judge_served_as, config.judge_api_key_env),
+        check_judge=config.check_judge,
+        user=config.user_model,
+        teacher=config.teacher,
     )
 
 
@@ -139,6 +141,7 @@ def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
     from promptopt.run.budget import Budget
 
     given = budget_of(config)
+    # On the command line nobody can say that there is no cap: without one, nothing was said.
     return default_budget(None if given == Budget() else given, configured=bool(settings_of(config, task)))
 
 

@@ -43,6 +43,7 @@ def _made_again(folder: Path, plan: CommandPlan, found: Comparison) -> tuple[int
         return 0, "the folder holds no calls" if plan.config else "the comparison was made from Python"
     config = {**plan.config}
     if "data" in config:
+        # The folder names what it holds from its own place.
         config["data"] = str(folder / config["data"])
     tasks = {name: str(folder / task) if task.endswith(".toml") else task for name, task in plan.tasks.items()}
     planned = PlannedTable(tuple(rerun_cells(found)), config_from(config), tasks)
@@ -56,6 +57,7 @@ def _made_again(folder: Path, plan: CommandPlan, found: Comparison) -> tuple[int
         except PromptoptError as error:
             why = why or f"{cell}: {without_secrets(str(error))}"
             continue
+        # No model is asked here, so a call that is not stored suspends the run.
         if result.status == "suspended":
             why = why or f"{cell}: {STORE} lacks some of its calls"
             continue

@@ -207,6 +207,7 @@ def _task_as_measured(record: RunRecord, result: Mapping[str, Any]) -> Task:
     if isinstance(recorded["editable"], list):
         task = with_user_prompts(task)
     now = task.fingerprint()
+    # By these a prompt is read; other data or another metric changes no export.
     changed = [name for name in ("layout", "sampling") if recorded.get(name) != now[name]]
     if changed:
         raise ConfigError(
@@ -253,6 +254,7 @@ def export(
     if said := not_carried(task, exported, chosen):
         say(said)
     if out is None:
+        # What prints it ends the line.
         hand_over(text.rstrip("\n"))
         return
     try:

@@ -49,6 +49,7 @@ def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], t
         else:
             row += [""] * 5
         rows.append([*row, *([words.one_line(named.texts[place], 40)] if named.texts else [])])
+    # A pair that a judge could not read is in no test, so the least of them is told.
     examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
     lines = [
         f"{first.task}, the same {examples}, {first.evaluator}{title}",

@@ -16,6 +16,7 @@ def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     from promptopt.places import home
     from promptopt.store.runs import Store
 
+    # A dry run leaves nothing behind, and opening a store makes one.
     if not (home() / "store.db").exists():
         return None, 0
     tokens, seconds, runs = 0, 0.0, 0

@@ -124,6 +124,7 @@ class World:
         return own.random() if own.random() < self._climate.common else random.Random(text).random()
 
     def _share(self, head: str) -> float:
+        # The same prompt stands before every example.
         if head not in self._worth:
             climate, found = self._climate, WORD.findall(head)
             there = set(found)

@@ -26,14 +26,21 @@ SHARPNESS = 6.0
 """How fast a label's probability moves with a prompt's worth less an example's hardness. Ours, as in the arena."""
 LONGEST_PHRASE = 11
 """Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
+# Requests of our methods are told apart by their own words; tags are read whatever the method. First what stand-ins
+# wrote themselves, which a later change exchanges or drops.
 _CLAUSE = re.compile(rf"\b(?:{'|'.join(VERBS)}) the (?:{'|'.join(WORDS)})\b")
 _END = re.compile(r"[.!?](?=\s|$)")
+# Paraphrases of APO, EvoPrompt, CAPO and SPRIG keep the meaning, and so about the length.
 _SAME = re.compile(r"\bsame meaning\b")
+# SIMBA's advice stands below the prompt, and replaces nothing of it.
 _ADVICE = re.compile(r"\bdo not repeat the text\b")
+# CAPO's and `auto`'s crossover makes one text of two.
 _MERGE = re.compile(r"\bmerge two\b", re.IGNORECASE)
 _TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
+# Prompts are quoted in three marks, and by OPRO behind `text:`.
 _BLOCK = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
 _COUNT = re.compile(r"\b(\d{1,2})\s+(?:\w+\s+){0,2}?(?:ways|times|reasons|variants|variations|versions|paraphrases)\b")
+# Plum has single phrases paraphrased, as a JSON list, as SPRIG has its components.
 _PHRASE = re.compile(r"\bphrase: ([^\n]+)", re.IGNORECASE)
 _LIST = re.compile(r'\bJSON\b|\[\s*"')
 

@@ -46,6 +46,7 @@ def _description(name: str) -> str:
     return str(own.get("description", table.get("description", "")))
 
 
+# One file describes all tasks of a family, and a list shows each of them.
 @cache
 def _family(name: str) -> dict[str, Any] | None:
     from promptopt.tasks.task_file import read_table

@@ -66,6 +66,7 @@ def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: boo
     # Nobody writes prompts here.
     asked = dataclasses.replace(models_of(config), proposer=config.model)
     with interruptible() as stop, troubles(None if quiet else say), suspended_by(stop):
+        # One by one: dev is not sealed, so no look has to be shared.
         return evaluate(
             task, prompt, model=asked, evaluator=evaluator_of(config, task), budget=budget_of(config),
             seed=config.seed, interrupt=stop,

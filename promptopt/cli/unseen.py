@@ -108,6 +108,7 @@ def unseen(
 
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     folds = _folds(config, on)
+    # All its verdicts are given at once, so they share the level.
     rivals = sum(len(targets) for _, targets in folds)
     if dry_run:
         from promptopt.cli.foresight import foresee_unseen
@@ -160,6 +161,7 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
 
 def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) -> str:
     """What it takes, in a sentence."""
+    # Under the start's system prompt and the winner's: two of each.
     count = searches + (2 * targets if adapt else 0)
     each = 2 * (1 + user_prompts + (1 if adapt else 0))
     return (
@@ -218,6 +220,7 @@ def _reworded(
     from promptopt.tasks.parts import with_user_prompts
 
     whole = with_user_prompts(under_system(own, systems[0]))
+    # A task of conversations has no user prompt that could be worded anew.
     if len(whole.editables) == 1:
         return None
     asked = of_scoring(config)
@@ -243,6 +246,7 @@ def _judged(
 
     asked = of_scoring(config)
     wanted = [Wanted(asked, task.name, task, prompt) for task, prompt in prompts]
+    # One comparison, and so one look.
     before, after = (evaluation for _, evaluation in scored(wanted, "test", quiet))
     return OnUnseenTask(before, after, compare(before, after, rivals=rivals), runs)
 

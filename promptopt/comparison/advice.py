@@ -53,8 +53,10 @@ def advice_on(
         )
     if start.score >= FULL:
         return "Keep your prompt: the start is right on nearly all examples, and a search has nothing left to find."
+    # Both are within reach of the model as it is, so a search may hope for the larger one.
     rooms = [each.score - each.start for each in (voted, picked) if each is not None]
     room = max([*rooms, 0.0])
+    # A gain that the test cannot show would end as no evidence, however real.
     if math.isinf(smallest) or room < smallest:
         least = "no gain at all" if math.isinf(smallest) else f"no gain below {100 * smallest:.0f} points"
         return (

@@ -79,6 +79,7 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """One JSON object; minus infinity (an impossible item) is null."""
         items = [[each.key, each.group, _finite(each.start), _finite(each.best)] for each in self.items]
+        # Without the names, which would be most of the file.
         curve = [list(asdict(point).values()) for point in self.curve]
         kept = {name: getattr(self, name) for name in _PLAIN}
         return {**asdict(self.cell), **kept, "items": items, "spent": asdict(self.spent), "paid": asdict(self.paid),
@@ -134,7 +135,8 @@ def conduct(
 ) -> Iterator[Row]:
     """Run every cell, `jobs` at a time (threads, for a `run` that waits for a process), and yield rows in that order.
 
-    A cell that fails is a row that says so, and the others go on; once one was interrupted, no other is begun.
+    A cell that fails is a row that says so, and the others go on. With one job, none is begun after one that was
+    interrupted.
     """
 
     def one(cell: TableCell) -> Row:
@@ -155,6 +157,7 @@ def conduct(
         return
     # `map` keeps the order of the cells, whichever ends first.
     with ThreadPoolExecutor(jobs) as pool:
+        # Where this raises, `map` cancels what is queued: an interrupt begins no further cell.
         for row in pool.map(one, cells):
             tell(row)
             yield row

@@ -96,7 +96,7 @@ def cells_of(
     models: Sequence[str] | Mapping[str, Any],
     seeds: int | Sequence[int],
 ) -> list[TableCell]:
-    """Every cell, method by method last, so that a stop leaves whole blocks. Raises ConfigError for no seed."""
+    """Every cell; methods change fastest, so that a stop leaves whole blocks. Raises ConfigError for no seed."""
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(f"seeds are {seeds!r}; give how many (1 or more), or a list of different whole numbers")

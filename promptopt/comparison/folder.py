@@ -47,6 +47,7 @@ def save(folder: Path, plan: CommandPlan, found: Comparison, store: Store | None
     tasks = {name: _task_copied(folder, name, task) for name, task in plan.tasks.items()}
     config = dict(plan.config)
     if "data" in config:
+        # Relative, so that the folder can be moved or sent.
         config["data"] = _copied(folder / "data", Path(config["data"])).relative_to(folder).as_posix()
     cells = [asdict(row.cell) for row in found.rows]
     said = {"format": FORMAT, "config": config, "tasks": tasks, "cells": cells, "result": found.to_json()}
@@ -96,6 +97,7 @@ def _differences(place: str, first: Any, second: Any) -> Iterator[str]:
         one, other = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
         for name in dict.fromkeys([*one, *other]):
             if name not in one or name not in other:
+                # Where there is no place before it, the name stands without a dot.
                 yield f"{place}.{name} is missing"[1:] if not place else f"{place}.{name} is missing"
             else:
                 yield from _differences(f"{place}.{name}" if place else name, one[name], other[name])
@@ -127,6 +129,7 @@ def _task_copied(folder: Path, name: str, task: str) -> str:
         shutil.copyfile(path.parent / file, held)
         if Path(file).name != file:
             # It stood elsewhere, and stands beside the file now.
+            # In the text itself: a writer of TOML would lose the user's comments.
             _write(copy, path.read_text(encoding="utf-8").replace(f'"{file}"', f'"{Path(file).name}"'))
     return copy.relative_to(folder).as_posix()
 

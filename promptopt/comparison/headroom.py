@@ -226,6 +226,7 @@ def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple
     sampling = dataclasses.replace(task.sampling, temperature=max(TEMPERATURE, task.sampling.temperature))
     run = on(dataclasses.replace(task, sampling=sampling))
     examples = run.dev[:VOTED]
+    # A repetition is a draw: the cells of one are all asked, and none is answered by an earlier one.
     draws = [run.evaluate([run.initial], examples, repetition=number)[run.initial] for number in range(DRAWS)]
     votes = [_majority([row[place] for row in draws]) for place in range(len(examples))]
     ends = mean_interval(votes, groups=[example.group for example in examples])
@@ -237,6 +238,7 @@ def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple
 def _majority(scores: Sequence[Score]) -> float:
     """The value of the answer given most often; of equally frequent ones the first."""
     known = [score for score in scores if score.parsed]
+    # Of replies that nobody can read none is right.
     if not known:
         return 0.0
     counts = Counter(score.answer for score in known)
@@ -318,4 +320,5 @@ def _sum(ledgers: Sequence[Ledger]) -> Ledger:
     known = [each for each in dollars if each is not None]
     counts = {name: sum(getattr(each, name) for each in ledgers)
               for name in ("evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens")}  # fmt: skip
+    # One unknown price makes the sum unknown.
     return Ledger(**counts, usd=math.fsum(known) if len(known) == len(dollars) else None)

@@ -111,6 +111,7 @@ def _by_item(rows: Sequence[Row], method: str) -> Mapping[tuple[object, ...], tu
         for each in row.items:
             name = f"{cell.task}/{each.group if each.group else each.key}"
             count = 0
+            # One input may stand in a test twice, for every method alike.
             while (cell.task, cell.model, cell.seed, each.key, count) in found:
                 count += 1
             found[cell.task, cell.model, cell.seed, each.key, count] = (each.best, name)
@@ -145,6 +146,7 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
     """Ranks of the winners' test scores; None for fewer than two methods with a test, or no block that all have."""
     scores = scores_of(rows)
     ranked = [method for method in methods if any(method in each for each in scores.values())]
+    # A rank among fewer methods is another rank, so Friedman's test takes whole blocks alone.
     blocks = [each for each in scores.values() if len(each) == len(ranked)]
     if len(ranked) < 2 or not blocks:
         return None
@@ -242,6 +244,7 @@ class Chance:
 
 def chance_of(rows: Sequence[Row], alphas: Mapping[str, float]) -> Chance:
     """Half of each two-sided level, summed over the verdicts."""
+    # A start that stays is compared with itself: no verdict, and no chance of a false one.
     counted = [row for row in rows if row.measured and not row.kept]
     corrected = math.fsum(alphas.get(row.cell.task, ALPHA) / 2.0 for row in counted)
     return Chance(len(counted), len(counted) * ALPHA / 2.0, corrected)

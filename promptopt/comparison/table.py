@@ -116,6 +116,7 @@ class Comparison:
         known: list[tuple[float | None, float | None, str]] = [
             (getattr(each, cost), each.score, each.name) for each in self.table()
         ]
+        # Of one cost the best comes first, so one pass finds what none beats.
         priced = sorted(
             (price, -score, name) for price, score, name in known if price is not None and score is not None
         )
@@ -159,6 +160,7 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
     counts = (said.count("better"), len(said) - said.count("better") - said.count("worse"), said.count("worse"))
     if not measured:
         return Method(name, len(rows), len(rows), None, None, None, counts, *[None] * 6)
+    # Grouped by example: several seeds and models that saw one are no further draws of it.
     finite = [(each.best, f"{row.cell.task}/{each.group if each.group else each.key}")
               for row in measured for each in row.items if math.isfinite(each.best)]  # fmt: skip
     values = [value for value, _ in finite]
@@ -177,6 +179,7 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
         evaluations=_mean([row.spent.evaluations for row in measured]),
         calls=_mean([row.spent.calls for row in measured]),
         tokens=_mean([row.spent.tokens for row in measured]),
+        # The mean of the priced runs would pass for that of all.
         usd=_mean(dollars) if len(dollars) == len(measured) else None,
         minutes=_mean([row.seconds / 60.0 for row in measured]),
         prompt_tokens=_mean(lengths) if lengths else None,

@@ -118,6 +118,7 @@ def _chance(found: Comparison, table: Sequence[Method]) -> str:
     if not chance.verdicts:
         return ""
     better = sum(each.verdicts[0] for each in table)
+    # Before any count of verdicts: a judge's word is none.
     if any(row.judged for row in found.rows):
         return "By a judge's scores no verdict is given, and these tests are of what the judge says."
     said = [

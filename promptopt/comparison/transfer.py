@@ -54,6 +54,7 @@ class Transfer:
 def transfer_of(prompts: Sequence[str], found: Mapping[str, Sequence[Evaluation]]) -> Transfer:
     """The matrix of evaluations: for each model those of all prompts, in order, the start first."""
     models = list(found)
+    # From the second row on: the start against itself is no test, and Holm would charge the others for it.
     gains = {(model, place): compare(found[model][0], found[model][place]).gain
              for place in range(1, len(prompts)) for model in models}  # fmt: skip
     adjusted = dict(zip(gains, holm([gain.p_value for gain in gains.values()]), strict=True))

@@ -129,6 +129,7 @@ def induced(
 
 
 def _written(run: Run, task: Task, count: int) -> list[str]:
+    # One stream for both rounds: the second draws other pairs than the first.
     own, rng = task.initial[task.editable], run.rng(_WHO)
     slots = [f"{{{name}}}" for name in task.fields if f"{{{name}}}" in own]
     wanted = f" It has to hold {' and '.join(slots)} where the input goes." if slots else ""

@@ -39,6 +39,7 @@ def freeze(
         asked = model if isinstance(model, Models) else Models(model)
         examples = all_examples(task)
         requests, replies = answers_under_start(task, asked, examples, store, seed, interrupt)
+        # The name that is served, by which `Recorded` stands for the model later.
         name = open_models(asked).by_role["task"].name
     write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
     return len(replies)
@@ -69,4 +70,5 @@ def answers_under_start(
         content, shared = task.render(task.initial, example)
         requests.append(Request(content, task.sampling, shared=shared))
     with no_search():
+        # As an evaluation asks: what one has asked before is read, and not paid for again.
         return requests, door(requests)

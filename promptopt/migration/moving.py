@@ -123,6 +123,7 @@ class _Mover:
             reference=reference,
             cost=_cost(reference, self._opened(self.roles.task)),
             targets=tuple(
+                # By identity: where the old prompt stays, `chosen` has the very same object.
                 Target(old.model, old, None if new is old else new, search)
                 for old, new, search in zip(olds, chosen, searches, strict=True)
             ),
@@ -167,6 +168,7 @@ class _Mover:
             example: replace(example, target=reply.written) for example, reply in zip(examples, replies, strict=True)
         }
         splits = {name: tuple(answered[each] for each in getattr(task, name)) for name in ("train", "dev", "test")}
+        # No labels, for replies are free texts; no pool, which would bring the old targets back.
         targeted = replace(task, labels=(), pool=None, **splits)
         return targeted, Equivalence.for_task(targeted)
 
@@ -184,6 +186,7 @@ class _Mover:
             store=self.store,
             session=self.session,
         )
+        # A migration keeps nothing itself: run again, it reads all that was done from the store and comes back to here.
         if result.status == "suspended":
             raise BackendError(result.reason)
         return result

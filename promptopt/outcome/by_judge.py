@@ -64,6 +64,7 @@ def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | No
     left = f" ({counted(unjudged, 'pair')} left out)" if unjudged else ""
     if ends[0] is not None and ends[1] is not None and ends[0] <= 0.0 <= ends[1]:
         return f"Not decided: the judge sees no difference that is sure ({numbers}){left}. {label}."
+    # Before any kappa: honest replies do not show what a judge makes of planted ones.
     if trust is not None and trust["failed"]:
         return (
             f"Not decided: the judge is taken in by planted replies ({', '.join(trust['failed'])}; `promptopt judges "

@@ -78,6 +78,7 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
         most = f"{mean} (one-sided 95 %: {_bound(high, -margin)} or less), n = {gain.n}"
         return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
     open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {_bound(low, -margin)} or more)"
+    # Worse for sure, if perhaps by less than the margin: more examples would not mend that.
     if gain.ci95[1] < 0:
         return Decision(name, "regression", f"{shown}: worse, and {open_}", gain)
     return Decision(
@@ -99,6 +100,7 @@ def of_slices(
     if EVERY in largest_loss and not slices:
         what = "largest_loss is of slices, and no example is of one: name their column as slice under [data]"
         found.append(Decision("slices", "inconclusive", what))
+    # By name, so that a check says the same each time.
     for name in sorted({*slices, *largest_loss} - {EVERY}):
         margin = largest_loss.get(name, largest_loss.get(EVERY))
         held = slices.get(name, [])
@@ -124,6 +126,7 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
         if not own:
             continue
         decision = non_inferior(name, own, 0.0 if floor is None else floor)
+        # Shown on both sides, as every gain is; the floor alone is held on one.
         gain = _gain(own, 0.05)
         low, high = gain.interval
         points = f"{_points(gain.mean)} points ({_points(low)} to {_points(high)})"

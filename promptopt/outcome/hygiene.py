@@ -35,6 +35,7 @@ def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
     seen: dict[str, str] = {}
     for example in examples:
         for name, value in example.fields:
+            # Two letters or digits stand in any text by chance.
             if is_personal(name) and len(value.strip()) > 2:
                 seen.setdefault(value.strip(), name)
     said: list[str] = []

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from promptopt.text import counted, shorten
 
+# Gaps are short and end with the sentence: words far apart are of two thoughts, and no text makes the search slow.
 _ENGLISH = (
     r"\b(?:ignore|disregard|forget|override|bypass|skip|supersede|pay no attention to)\b[^.!?\n]{0,40}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
@@ -69,6 +70,7 @@ _LOOKALIKE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[асеорхуіјѕһАВЕК
 """Words of Latin letters and such Cyrillic ones as look the same."""
 _LATIN = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+# Not before a digit: there a list goes on.
 _WRAP = re.compile(r"[^\S\n]*\n[^\S\n]*(?=\w)(?!\d)")
 
 
@@ -109,6 +111,7 @@ def hidden(text: str, before: str) -> list[str]:
 def _hidden_in(text: str) -> Sequence[str]:
     bare = _FLAG.sub("", text)
     found = "".join(match[0] for match in _HIDDEN.finditer(bare))
+    # Beside letters from right to left, marks of direction belong to the spelling.
     if not any(each.isalpha() and unicodedata.bidirectional(each) in ("R", "AL") for each in bare):
         found += "".join(_TURNS.findall(bare))
     return found

@@ -41,6 +41,7 @@ def sealed_items(
     examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]
 ) -> tuple[SealedItem, ...]:
     """The items that both were scored on, in the order of `examples`."""
+    # A cap may have cut the test.
     scored = examples[: len(before)]
     return tuple(
         SealedItem(key=key, fields=example.fields, target=example.target, group=example.group, start=old, best=new)

@@ -50,6 +50,7 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
 def _known(path: Path) -> dict[str, Any]:
     try:
         found: object = json.loads(path.read_text(encoding="utf-8"))
+    # A damaged file is as good as none: the judge then counts as one that was held to nothing.
     except (OSError, ValueError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -115,6 +115,7 @@ def look_at(
     exact = example_keys(examples)
     items = zip(exact, *(row for _, row in scores), strict=True)
     # In the order of their keys: the same scores in another order of examples are the same look.
+    # `repr` is the shortest text that gives the number back, so equal digests are equal scores.
     values = sorted([key, *(repr(score and score.value) for score in row)] for key, *row in items)
     shown = digest([list(by), [prompt.id for prompt, _ in scores], values])
     return _look(looks.enter(shown, ledger_keys(examples), exact))
@@ -122,6 +123,7 @@ def look_at(
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
     """The look that the next new opening of `examples` would be. Raises StoreError."""
+    # By both keys: earlier versions entered examples by their exact words.
     return _look(looks.ahead(ledger_keys(examples), example_keys(examples)))
 
 

@@ -45,6 +45,7 @@ def _folded(name: str, text: str, *, opened: bool = False) -> str:
     mark = " open" if opened else ""
     shown = _text(shorten(text, LONGEST))
     return (
+        # Prompts may be written from right to left: the browser finds out.
         f'<details{mark}><summary>{name}</summary><pre dir="auto" style="white-space:pre-wrap">{shown}</pre></details>'
     )
 

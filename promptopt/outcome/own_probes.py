@@ -70,6 +70,7 @@ class Replied:
     def of(cls, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> Replied:
         """Those of which both replies were judged, and say something."""
         kept = [
+            # A cap may have cut the test, so that there are fewer scores than examples.
             (example, (said_in(old.output), old.value), (said_in(new.output), new.value))
             for example, old, new in zip(examples, before, after, strict=False)
             if old.judged and new.judged and said_in(old.output) and said_in(new.output)
@@ -87,11 +88,13 @@ def probe_own(evaluator: Evaluator, replied: Replied, ask: Ask) -> tuple[OwnProb
     found: list[OwnProbe] = []
     try:
         for probe in _KINDS:
+            # Kind by kind, not side by side: a budget that ends leaves kinds of which both sides can be compared.
             for whose, side in (("start", replied.start), ("winner", replied.winner)):
                 shown = side[:ITEMS]
                 plain = [reply for reply, _ in shown]
                 # Where all replies are one there is none to another input: it is in its place everywhere.
                 planted = [made if (made := probe.make(plain, at)) else plain[at] for at in range(len(plain))]
+                # `ITEMS` bounds the replies, and not the examples.
                 scores = evaluator.grade(list(zip(replied.examples, planted, strict=False)), ask)
                 values = [score.value if score.judged else None for score in scores]
                 made_of = found_in(probe, values, [value for _, value in shown])
@@ -163,6 +166,7 @@ def _of_length(replied: Replied) -> str:
             f"{longer}, and hardly two of them are of one length, so how much of what the judge likes is length cannot "
             f"be told; judges like length (arXiv:2404.04475)"
         )
+    # Most of the gain is there where length plays no part, so it is not for the length.
     if _mean(alike) > gain / 2.0:
         return ""
     return (

@@ -72,6 +72,7 @@ def keep_pairs(
     ]
     held = {"scale": scale, "rows": rows}
     name = digest(held)
+    # A memo stands in the run's journal, so `cache gc` keeps it as long as the run.
     run.memo(NAME, lambda: canonical(held), name)
     return name
 
@@ -113,6 +114,7 @@ def scored_pairs(report: Mapping[str, Any]) -> KeptPairs:
     seen: dict[str, int] = {}
     pairs: list[ReplyPair] = []
     for item in items:
+        # One input may stand in a test twice, and a sheet needs a name for each row.
         nth = seen[item.key] = seen.get(item.key, 0) + 1
         before, after = (score.value if score.judged else None for score in (item.start, item.best))
         pairs.append(

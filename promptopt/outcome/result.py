@@ -33,8 +33,8 @@ Basis = Literal["metric", "judge"]
 class Measured:
     """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
 
-    `cut`: replies that were cut at their length and are not right, those that could be read all the same. `unjudged`:
-    those whose judge could not be read, beside the `n`.
+    `cut`: of the replies that could be read, those that were cut at their length and are not right. `unjudged`: replies
+    whose judge could not be read, beside the `n`.
     """
 
     score: float
@@ -78,6 +78,7 @@ class Contender:
                 "n": test.n,
                 "unreadable": test.unreadable,
                 "cut": test.cut,
+                # Left out where there are none, as in results of before there were judges.
                 **({"unjudged": test.unjudged} if test.unjudged else {}),
             },
         }
@@ -257,6 +258,7 @@ class Result:
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)
+        # Half an emoji in a reply is no UTF-8, and must not cost the file.
         text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
         write_whole(target, text + "\n")
         return target
@@ -280,7 +282,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
 def _step_json(step: StepDone) -> dict[str, Any]:
     return {
         "number": step.number,
-        "pool": [{"prompt_id": e.prompt.id, "score": _finite(e), "n": e.count} for e in step.pool],
+        "pool": [{"prompt_id": each.prompt.id, "score": _finite(each), "n": each.count} for each in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
         **({"note": step.note} if step.note else {}),

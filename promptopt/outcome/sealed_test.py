@@ -37,6 +37,7 @@ def sealed_test(
     size = PAIRS if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
+    # There may be no test examples at all, and no range has steps of 0.
     for begin in range(0, len(chosen), max(1, size)):
         pairs = chosen[begin : begin + size]
         try:
@@ -81,6 +82,7 @@ def compared(
 def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Measured | None:
     """Mean, interval and unreadable count of the scores that are finite, and were judged; None for none."""
     names = [""] * len(scores) if groups is None else groups
+    # A test that a cap has cut has fewer scores than names.
     pairs = zip(scores, names, strict=False)
     finite = [(score.value, name) for score, name in pairs if score.judged and math.isfinite(score.value)]
     if not finite:
@@ -99,6 +101,7 @@ def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> 
     """What the sealed test can show, by how often start and winner differ on dev; nothing where scores are graded."""
     examples = run.dev[: allocation.dev]
     rows = [_known(run, prompt, examples) for prompt in (run.initial, winner)]
+    # A row that is not complete is empty, and makes no pair.
     values = [(before.value, after.value) for before, after in zip(*rows, strict=False)]
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
         return ""

@@ -80,6 +80,7 @@ def three_lines(report: Report) -> str:
     took = f"{counted(spent['evaluations'], 'evaluation')}, {counted(spent['calls'], 'call')}"
     return "\n".join(
         [
+            # A reason, or a remark on labels, may hold line breaks.
             normalise(verdict_line(report)),
             f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100)}",
             f"Run {report['run_id']}: {report['method']} on {report['task']}, {took}; `promptopt runs show "

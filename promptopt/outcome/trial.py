@@ -128,9 +128,11 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     examples = trial.test[: allocation.test]
     expectation = _expectation(trial, allocation, winner)
     judged_by = criterion.evaluator
+    # Programs may take more calls than were set aside for them, so a cap on calls can end the test too.
     varying = allocation.total.calls is not None and isinstance(judged_by, CallsVary) and judged_by.calls_vary
     metered = allocation.total.metered or varying
     before, after = sealed_test(run, examples, winner, metered=metered, expectation=expectation)
+    # Nothing was shown, so nobody has looked.
     if not before:
         return _Opened()
     # A start that won is one prompt, as `evaluate` shows it.
@@ -197,6 +199,7 @@ def _result(
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
+    # A judge that leans calls the new prompt better in 998 of 1,000 simulated runs (benchmarks/results/judges.md).
     undecided = winner != run.initial and (by_judge(criterion.evaluator) or too_few_judged(*scores))
     return Result(
         run_id=trial.id,
@@ -230,6 +233,7 @@ def _result(
 
 def _of_task(task: Task) -> tuple[str, ...]:
     """What is to be known of the task and was said before the search; the size of the test the plan says."""
+    # A foreign task may have none.
     return beside_test_size(getattr(task, "warnings", ()))
 
 

@@ -48,6 +48,7 @@ def _unreadable(task: Task, exported: Exported) -> str:
     prompt = exported.prompt
     try:
         _, found = from_text(task, export(exported, "txt"))
+    # What cannot be read at all is no prompt, and so another one.
     except (ConfigError, DataError):
         found = None
     # White space is left to the form: only words that are lost count.

@@ -80,6 +80,7 @@ class Exported:
             # Only the name within the user's own spelling grows: `{{name}}` becomes `{{name_}}`.
             before, _, after = dict(self.marks).get(name, f"{{{name}}}").partition(name)
             mark = name
+            # What the prompt itself says would be filled with the input as well.
             while f"{before}{mark}{after}" in fixed:
                 mark += "_"
             spelt[name] = f"{before}{mark}{after}"
@@ -271,6 +272,7 @@ def identifiers(names: Sequence[str]) -> list[str]:
     for position, name in enumerate(names):
         # Python takes names for the same that differ in compatible characters.
         cleaned = unicodedata.normalize("NFKC", re.sub(r"\W", "_", name))
+        # `__debug__` passes for a name, and Python takes it for no argument.
         usable = cleaned.isidentifier() and not keyword.iskeyword(cleaned) and cleaned != "__debug__"
         chosen = cleaned if usable else f"input_{position + 1}"
         while chosen in found:

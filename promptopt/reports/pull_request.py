@@ -95,6 +95,7 @@ def _diff(before: str, after: str) -> str:
 
 
 def _examples(pairs: Sequence[ScoredPair]) -> str:
+    # Sums in another order may differ in their last digits.
     moved = [pair for pair in pairs if abs(pair.after.value - pair.before.value) > 1e-9]
     broken = sorted((pair for pair in moved if pair.after.value < pair.before.value), key=_change)
     mended = sorted((pair for pair in moved if pair.after.value > pair.before.value), key=_change, reverse=True)

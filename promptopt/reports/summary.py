@@ -30,6 +30,7 @@ def summarise(report: Report, *, exports: bool = True, again: bool = True) -> st
 
 def _verdict(report: Report) -> str:
     """The verdict, and below it which look at the test it is."""
+    # Which look it is stands with every verdict, and deserves a line.
     return verdict_line(report).replace(". This is ", ".\nThis is ")
 
 

@@ -41,6 +41,7 @@ def duration(seconds: float) -> str:
 
 def roughly(seconds: float) -> str:
     """`about 40 seconds`, `about 6 minutes`, `about 2 hours`: no more digits than a guess has."""
+    # Below two minutes a number of minutes says less than one of seconds.
     if seconds < 90:
         return f"about {max(10, 10 * math.ceil(seconds / 10)):,} seconds"
     if seconds < 90 * 60:

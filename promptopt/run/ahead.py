@@ -17,8 +17,8 @@ class Handlers:
     """What a door does for a line, of one role and repetition.
 
     `calls`: requests and their draws as calls. `admit`: how many calls a cap lets through, from the first, where so
-    many others, by their keys, are on their way. `fetch`: a batch that lacks no keys which are flying. `charge`: enter
-    calls and their replies into the ledger; it gives the sentence for a cap that cut them.
+    many others, by their keys, are on their way. `fetch`: a batch, which asks for no key that is on its way already.
+    `charge`: enter calls and their replies into the ledger; it gives the sentence for a cap that cut them.
     """
 
     calls: Callable[[Sequence[Request], Sequence[str]], list[Call]]

@@ -29,6 +29,7 @@ def seen_through(
         place = index if type(index) is int else _whole(index)
         if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
+        # A second answer would be paid for, and which of the two a replay reads back would be chance.
         if place in answered:
             raise _broken(model, f"a second answer to request {place}")
         answered.add(place)
@@ -50,6 +51,7 @@ def _counted(
 ) -> Reply | Likelihoods:
     if isinstance(reply, Likelihoods):
         asked = [*_texts(request), *(request.continuations if isinstance(request, ScoreRequest) else ())]
+        # Scoring writes nothing, so there is no reply and no cap to count.
         most, _ = most_tokens(asked, "", 0)
         # Every continuation may have been read with the whole content before it.
         if count_of(reply.prompt_tokens, most * max(1, len(asked))) is None:

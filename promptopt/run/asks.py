@@ -31,6 +31,8 @@ class Otherwise:
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door, the shared prefix exchanged for none, or for one character."""
+        # The hint is part of a request's key and of no answer: another hint is another call, which an engine has to
+        # compute.
         return self.door.score([replace(each, shared=0 if each.shared else 1) for each in requests], role=role)
 
     def can_score(self, role: Role = "task") -> bool:
@@ -55,6 +57,7 @@ class Drawn:
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """As the door; what is asked of the task model is asked of the model of `self.role`."""
+        # Whom an evaluator asks beside the task model, such as a judge, stays who it is.
         return self.door(self._warm(requests), role=self.role if role == "task" else role, repetition=repetition)
 
     def each(

@@ -35,6 +35,7 @@ class Budget:
             if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
                 expected = "a whole number" if whole else "a number"
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
+            # Not `value <= 0`, by which NaN would pass.
             if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
             if value == math.inf:
@@ -141,6 +142,7 @@ class Allocation:
 
         `dev`, `test`: the examples there are. Nothing of what was set aside is taken back.
         """
+        # Without a cap every example is promised already.
         if left is None:
             return self
         contenders = self.finalists + 1
@@ -193,11 +195,13 @@ def allocate(
             "(see `promptopt models list`), or cap --max-tokens instead"
         )
     cells = _afforded(budget, calls_per_cell, tokens_per_cell, usd_per_cell)
+    # Without a cap there is nothing to divide: every example is scored.
     finalists, dev, test = _shares(int(min(cells)), dev, test) if cells else (4, dev, test)
     count = (finalists + 1) * dev + 2 * test
     reserve = Ledger(
         evaluations=count,
         calls=count * calls_per_cell,
+        # All as if they were read: a cap on tokens does not tell reading from writing.
         prompt_tokens=int(count * tokens_per_cell),
         usd=None if usd_per_cell is None else count * usd_per_cell,
     )

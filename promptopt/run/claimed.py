@@ -53,4 +53,5 @@ class ClaimedCalls(Generic[CallT]):
 
 
 def _at_once(keys: list[bytes]) -> Generator[list[bytes]]:
+    # A generator as `Claims.turns` is one: both are stepped and closed alike.
     yield keys

@@ -55,11 +55,13 @@ class Door:
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn, self._claims = stopping, warn, claims
+        # Keys of the calls that this run was charged for.
         self._used: set[int] = set()
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._owner, self._unsaid = 0, list[str]()
         self._served = Served(self._say)
         self._scorers: dict[str, bool] = {}
+        # By role and kind, a request that the model has answered: what it is asked again where it refuses others.
         self._checking, self._answered = False, dict[tuple[Role, type], Sequence[Request | ScoreRequest]]()
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
@@ -95,6 +97,8 @@ class Door:
             self._charge(batch, values, charged)
             return self._calls_spent()
 
+        # Replies of a line are read in a thread beside this one (`programs.lockstep`), and observers are not safe
+        # there: what is said meanwhile waits in `_unsaid`.
         self._owner = threading.get_ident()
         line = Line(Handlers(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
         try:
@@ -148,6 +152,7 @@ class Door:
                 answer = self.memo(
                     "can score", [model.name], lambda: str(interruptible(model.can_score, self._stopping))
                 )
+            # An engine that is down now may say it later: nothing is stored of this, and the run can go on.
             except BackendError as outage:
                 raise Suspended(str(outage)) from outage
             self._scorers[model.name] = answer == str(True)
@@ -223,6 +228,7 @@ class Door:
     def _asked(self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True) -> Call:
         if text is None:
             text = canonical(request.to_json())
+        # One answer, so one key for all draws: every run and repetition shares it.
         if request.sampling.temperature == 0 and greedy:
             draw = "greedy"
         key = call_key(self._model(role).name, text, draw)

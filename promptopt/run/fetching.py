@@ -76,6 +76,8 @@ class Fetch:
         # Equal calls of a batch are asked once; the journal has each of them, for a replay makes each of them.
         keys = list(dict.fromkeys(call.key for call in calls))
         if through.journal is not None:
+            # Before anything is asked: after a kill the next execution finds every key of the batch, and asks for those
+            # alone that have no reply.
             through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
         self._found = known(through.cache, keys, through.warn)
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
@@ -104,6 +106,7 @@ class Fetch:
                     return
                 self._flush()
         except BaseException:
+            # At a stop as well: other runs wait for what is claimed here.
             self.close()
             raise
 
@@ -166,6 +169,8 @@ class Fetch:
                         continue
                     if not _answers(spare, through):
                         raise
+                    # It does answer, so the batch goes out once more. From here on the model tells refusals of one
+                    # request by itself, and one that ends the batch again is of all.
                     tried = OTHERS
                 finally:
                     # Where the model fails, too: what was answered is paid for.
@@ -182,6 +187,7 @@ class Fetch:
         return found[:1]
 
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
+        # To the store first: nothing counts as paid that is not on its way to the disk.
         self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
         self._through.pay(value)
 
@@ -190,11 +196,14 @@ class Fetch:
 
         Raises the refusal where it answers none now, Suspended where the run stops.
         """
+        # A run that stops must not pay for a question of ours.
         through, reason = self._through, self._through.stopping()
         if reason is not None:
             raise Suspended(reason)
         first = refusal.__cause__
+        # `Refusals.tell` raises it from the first of them.
         assert isinstance(first, BackendError)
+        # Whoever has answered another request since need not be asked whether it answers at all.
         if not all(refusal.places.values()) and not _answers(spare, through):
             raise first
         for place in refusal.places:
@@ -226,6 +235,7 @@ def _answers(spare: Sequence[Request | ScoreRequest], through: Through) -> bool:
     """
     for request in spare:
         try:
+            # Without a key, for nothing of it is stored: the question is whether there is an answer now.
             for _, value in _settled([Call(request, "", b"")], through):
                 through.pay(value)
                 if value["finish"] in ANSWERED:
@@ -233,6 +243,7 @@ def _answers(spare: Sequence[Request | ScoreRequest], through: Through) -> bool:
         except (Refused, RequestRefused) as refusal:
             if not of_request(refusal):
                 raise
+        # Refused again, or not to be sent in this form: the next of them may do.
         except (SomeRefused, ConfigError):
             continue
     reason = through.stopping()
@@ -245,6 +256,7 @@ def _generated(missing: Sequence[Call], through: Through) -> Iterator[tuple[int,
     def stopping() -> bool:
         return through.stopping() is not None
 
+    # A batch is of one kind: the door takes both by methods of their own.
     if isinstance(missing[0].request, ScoreRequest):
         assert isinstance(through.model, TextScorer)
         texts = [call.request for call in missing if isinstance(call.request, ScoreRequest)]

@@ -36,6 +36,8 @@ def interruptible(compute: Callable[[], _Found], stopping: Callable[[], str | No
         except queue.Empty:
             reason = stopping()
             if reason is not None:
+                # The thread is left behind: nothing can stop a call that waits for a socket, and what it finds nobody
+                # reads.
                 raise Suspended(reason) from None
             continue
         if failed is not None:

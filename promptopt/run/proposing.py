@@ -29,6 +29,7 @@ class Proposing:
         self._door, self._warn = door, warn
         self._refused: Counter[Role] = Counter()
         self._answered: set[Role] = set()
+        # The evaluations that were spent when it was last left unasked, and the requests left unasked since.
         self._idle = (0, 0)
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
@@ -72,4 +73,5 @@ class Proposing:
         self._idle = (now, idle)
         if idle > IDLE:
             raise BudgetSpent(f"the {role} refuses every request, and the search has nothing else to try")
+        # As a filter would have it: every method knows that, counts it and goes on.
         return [Reply("", "filter")] * count

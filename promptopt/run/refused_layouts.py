@@ -17,6 +17,7 @@ def refused(run: Run, prompt: Prompt, example: Example) -> str | None:
     Any other stop passes through. A replay asks again, and is refused again.
     """
     door = run._door  # pyright: ignore[reportPrivateUsage]
+    # Else the refusal would settle as the outcome of one request, and the layout would be searched on.
     strict, door.strict = door.strict, True
     try:
         run.evaluate([prompt], [example])

@@ -50,6 +50,7 @@ class Reserve:
     def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
         """Learn from a batch of cells of the search, which the ledger was charged for."""
         charged = after.evaluations - before.evaluations
+        # Cells that were scored before are free, and tell nothing of what a cell takes.
         if self._same and charged:
             # Of a batch in which some cells share their calls, each counts for its part.
             estimated = sum(self._tokens(cell.prompt) for cell in cells)
@@ -69,6 +70,7 @@ class Reserve:
         likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
         # What is scored now has no rank yet, and may win all the same.
         contenders = dict.fromkeys([*likeliest, *scored])
+        # The dearest case, so that the promised test is paid for whoever wins.
         longest = sorted((each for each in contenders if each != start), key=self._tokens)[-plan.finalists :]
         tokens, usd = self._take(start, longest, plan.dev, plan.test)
         whole = _less(total.tokens, search.tokens, tokens)
@@ -94,6 +96,7 @@ class Reserve:
             dev = next((dev for dev in range(plan.dev, least - 1, -1) if affordable(finalists, dev, plan.test)), None)
             if dev is not None:
                 return replace(plan, finalists=finalists, dev=dev)
+        # Not even the least choice leaves the test whole, so now the test is cut too.
         least = min(plan.dev, 8)
         test = next((test for test in range(plan.test, 0, -1) if affordable(1, least, test)), 0)
         return replace(plan, finalists=1, dev=least, test=test)
@@ -102,6 +105,7 @@ class Reserve:
         """Tokens and dollars of the final choice, and of the test of the start and the longest finalist."""
         first, others = self._tokens(start), [self._tokens(prompt) for prompt in finalists]
         cells = dev * (1 + len(others)) + test * (2 if others else 1)
+        # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
         measured = self._cells >= MEASURED and self._estimated > 0
         read *= MARGIN * (self._read / self._estimated if measured else 1.0)

@@ -176,8 +176,7 @@ class Run:
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
 
-        So are those whose demonstrations do not fit the task model's context.
-        The first proposal of a prompt is its lineage.
+        So are demonstrations that do not fit the task model's context. A prompt's first proposal is its lineage.
         """
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
@@ -323,6 +322,7 @@ class Run:
     def _work_off(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
         self._check_thread()
         if self.reserve is not None:
+            # Before they are scored: a candidate longer than all others makes the test dearer, should it win.
             self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
         for batch in batches(cells, self._evaluator, self._door, self.evaluations_left, self.follow_budget):
             self._score(batch)

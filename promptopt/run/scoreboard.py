@@ -47,6 +47,7 @@ class Scoreboard:
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
+        # The first alone: a parent that is proposed again could else become the child of its own child.
         self._lineage.setdefault(proposal.prompt, proposal)
         self._place(proposal.prompt, proposal.parents)
 
@@ -117,6 +118,7 @@ class Scoreboard:
 
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
+        # A minibatch beside the ranking set would move the mean of those alone that were shown it.
         return self.estimate(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
@@ -186,6 +188,8 @@ class Scoreboard:
         held = [prompt for prompt in order if prompt in wanted]
         among = self.evidence() if dev else self.train
         names = dict.fromkeys([*_cell_names(among, 0), *_cell_names(dev, repetition)])
+        # By dense scores: prompts that are right on the same examples still differ in how likely the label is. On
+        # planted tasks `auto` gains 0.41 by these where it gains 0.37 without (benchmarks/results/search-dense.md).
         known = {
             prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
             for prompt in held

@@ -38,6 +38,7 @@ def drawn(requests: Sequence[Request], door: Door, left: int | None) -> list[Rep
     paid, asked = door.paid.calls, requests[:left]
     replies = door.generate(asked, "task")
     door.spent = door.spent.with_evaluations(len(asked))
+    # What the store held costs this session nothing.
     door.paid = door.paid.with_evaluations(min(len(asked), door.paid.calls - paid))
     if len(asked) < len(requests):
         raise exhausted(door.spent)

@@ -29,6 +29,7 @@ class Served:
         if served in seen:
             return
         model = served.partition(" ")[0]
+        # A service has several machines: each further fingerprint of one model would be told as a change.
         told = len(seen) > 1 and any(model == each.partition(" ")[0] for each in seen)
         seen.append(served)
         if len(seen) > 1 and not told:

@@ -16,6 +16,7 @@ def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> d
     found = {key: _whole(reply) for key, reply in cache.get(keys).items()}
     damaged = [key for key, value in found.items() if value is None]
     if damaged:
+        # The first row of a key stays, so a new reply would never be read while the damaged one is there.
         cache.forget(damaged)
         warn(
             f"{counted(len(damaged), 'stored reply is', 'stored replies are')} damaged and asked for again; what the "
@@ -39,6 +40,7 @@ def _whole(text: str) -> Any:
         if not sound or type(reading) is not int or type(writing) is not int:
             return None
         if "continuations" in value:
+            # Read as the program will read it: what fails there would fail after it was charged.
             Likelihoods.from_json(value)
             return value
         Reply.from_json(value)

@@ -23,6 +23,7 @@ def pieces(model: Model, text: str, warn: Callable[[str], None]) -> list[str]:
         warn(f"the model {model.name!r} does not show its tokens, so words stand in for them")
         return words(text)
     found = model.pieces(text)
+    # Tokenizers that normalise lose white space or accents: an edit of such pieces would edit the rest too.
     if "".join(found) != text:
         warn(f"the tokens of {model.name!r} do not give the text back, so words stand in for them")
         return words(text)

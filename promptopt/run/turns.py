@@ -42,6 +42,7 @@ class PartTurns:
         if len(self.parts) == 1 or self._held:
             return
         part = self.task.editable
+        # By the part alone: another best prompt may differ in a part that was not edited now.
         paid = bool(kept) and kept[0][part] != self._best[part]
         if kept:
             self._best = kept[0]

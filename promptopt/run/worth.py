@@ -23,6 +23,7 @@ def step_worth(own: Values, parent: Values, of_parent: float) -> float:
     """
     shared = [name for name in own if name in parent]
     if shared:
+        # `fsum`, for sums in another order of examples must tie to the last digit.
         return of_parent + math.fsum(own[name] - parent[name] for name in shared) / (len(shared) + SHRINK)
     return (math.fsum(own.values()) + SHRINK * of_parent) / (len(own) + SHRINK)
 
@@ -43,6 +44,7 @@ def worths(
         own = known.get(prompt, nothing)
         if start is None:
             start = prompt
+            # Under a start without a finite score children stand by what they score themselves, counted from 0.
             found[prompt] = of_start if math.isfinite(of_start) else 0.0
             continue
         named = lineage[prompt].parents if prompt in lineage else ()

@@ -66,6 +66,8 @@ def level(look: int) -> float:
     as he likes is told of a gain that is not there with probability 0.05 at most, and likewise of a loss. That holds
     whatever the looks share, as long as what one look shows does not decide which prompt the next one is about.
     """
+    # Of simulated users who look ten times 2 to 4 % are ever told *better*; with ALPHA each time 14 to 18 %
+    # (benchmarks/results/promise-looks.md).
     return 2.0 * ALPHA / (look * (look + 1))
 
 
@@ -112,6 +114,7 @@ def paired_gain(
         binary, test = _are_binary(scores), "McNemar exact"
         reach = 1.0 if _are_bounded(scores, bounded) else math.inf
     units, largest = _units(differences, names)
+    # Groups of several sizes, or whose items differ, have sums with more than a sign: Gaffke's test takes those.
     if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
         return _binary_gain(units, largest, math.fsum(differences) / n, test, alpha, n)
     reach = largest * (reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units)))
@@ -127,6 +130,7 @@ def _binary_gain(units: Sequence[float], largest: float, mean: float, test: str,
     """By the sign test, where every unit is a win, a loss or neither, and all count `largest`."""
     wins, losses = (sum(sign * unit > ROUNDING for unit in units) for sign in (1, -1))
     first = _scaled(binary_interval(wins, losses, len(units), ALPHA), largest)
+    # At the first look both are one interval, which is not worked out twice.
     shown = first if alpha == ALPHA else _scaled(binary_interval(wins, losses, len(units), alpha), largest)
     p_value = sign_test(wins, losses)
     return Gain(mean=mean, ci95=first, p_value=p_value, test=test, n=n, units=len(units), alpha=alpha, interval=shown)
@@ -144,6 +148,7 @@ def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Ga
         return Gain(
             mean=mean, ci95=unbounded, p_value=1.0, test=test, n=n, units=len(units), alpha=alpha, interval=unbounded
         )
+    # Twice the smaller of both sides is below alpha exactly where `means.interval` excludes zero.
     sides = [chance([sign * unit for unit in units], -reach, 0.0) for sign in (1.0, -1.0)]
     first = interval(units, -reach, reach, ALPHA)
     shown = first if alpha == ALPHA else interval(units, -reach, reach, alpha)
@@ -195,6 +200,7 @@ def _scaled(ends: tuple[float, float], factor: float) -> tuple[float, float]:
 def verdict(gain: Gain) -> Verdict:
     """`better` or `worse` where test, mean and interval agree at the gain's own level; `no_evidence` otherwise."""
     low, high = gain.interval
+    # The ends are found to a tolerance: where they and the test part, nothing is claimed.
     if gain.p_value < gain.alpha and gain.mean > 0.0 and low > 0.0:
         return "better"
     if gain.p_value < gain.alpha and gain.mean < 0.0 and high < 0.0:
@@ -210,6 +216,7 @@ def wilson(mean: float, n: int) -> tuple[float, float]:
     if not n:
         return (0.0, 1.0)
     successes = round(mean * n)
+    # A mean is a quotient of sums, so its product with n misses the whole number by rounding.
     if not 0 <= successes <= n or abs(successes - mean * n) > 1e-6 * n:
         raise ConfigError(
             f"a mean of {mean} over {n} items is not a share of them: use mean_interval for graded scores"
@@ -232,12 +239,14 @@ def mean_interval(
     # A reach is counted from zero, and losses lie anywhere: so from the middle of what was seen.
     middle = 0.0 if within else (max(values) + min(values)) / 2.0
     units, largest = _units([value - middle for value in values], names)
+    # Rows of one group are no independent draws, so a share of them is not binomial.
     if _are_binary(values) and len(units) == len(values):
         return wilson(math.fsum(values) / len(values), len(values))
     from promptopt.stats.means import interval
 
     if within:
         low, high = interval(units, 0.0, largest, ALPHA)
+        # A group above the mean size counts more than 1, so the end may lie beyond what a mean can be.
         return (low, min(1.0, high))
     # Half a spread from the middle to the ends of what was seen, and UNSEEN spreads beyond them.
     reach = largest * _reach([], values, len(units)) * (0.5 + UNSEEN)
@@ -279,6 +288,7 @@ def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
 
     share = max(disagreement, gain)
     discordant, needed, chances = _discordant(n, share, alpha)
+    # The chance that a discordant item is a win: wins less losses come to `gain` / `share` of them.
     found = binom.sf(needed - 1, discordant, (1 + gain / share) / 2)
     return float(numpy.sum(chances * found))
 

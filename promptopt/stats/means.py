@@ -42,9 +42,12 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
 
     counts = Counter(value - mean for value in values)
     counts[lowest - mean] += 1
+    # A value at the mean adds nothing to the sum, and has no pole.
     shifts = numpy.array([shift for shift in counts if shift])
+    # No value lies lower, so no mean does: that one is ruled out.
     if lowest >= mean:
         return 0.0
+    # Nothing seen lies above that mean, so nothing speaks against it.
     if not (shifts > 0.0).any():
         return 1.0
     weights = numpy.array([float(counts[shift]) for shift in counts if shift])
@@ -57,12 +60,16 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
     moments = weights * shifts
     for _ in range(HALVINGS):
         saddle = (left + right) / 2.0
+        # The derivative of the integrand's logarithm, sum(-w log(1 - s x)) - log(-s), which only grows: its zero is the
+        # saddle.
         slope = float(numpy.add.reduce(moments / (1.0 - saddle * shifts))) - 1.0 / saddle
         left, right = (left, saddle) if slope > 0.0 else (saddle, right)
     saddle = (left + right) / 2.0
+    # By the second derivative there: the width of the integrand along the line.
     spread = 1.0 / math.sqrt(float((weights * (shifts / (1.0 - saddle * shifts)) ** 2).sum()) + 1.0 / saddle**2)
     step = REACH / NODES
     places = numpy.arange(NODES) * step
+    # Of few values the integrand falls like a power only. By sinh the points lie dense at the saddle and reach far.
     along = saddle + 1j * spread * numpy.sinh(places)
     logs = -(weights[:, None] * numpy.log(1.0 - shifts[:, None] * along[None, :])).sum(axis=0)
     heights = numpy.real(numpy.exp(logs) / -along) * numpy.cosh(places) * spread * step
@@ -78,10 +85,12 @@ def interval(values: Sequence[float], lowest: float, highest: float, alpha: floa
     `lowest` and `highest` themselves where these are infinite.
     """
     low = lowest if math.isinf(lowest) else _end(tuple(values), lowest, alpha / 2.0)
+    # The upper end is the lower one of the mirrored values: one function for both, so they err alike.
     mirrored = tuple(-value for value in values)
     return low, highest if math.isinf(highest) else -_end(mirrored, -highest, alpha / 2.0)
 
 
+# A comparison asks for the same ends in its table, its pairs and its JSON.
 @lru_cache(maxsize=256)
 def _end(values: tuple[float, ...], lowest: float, alpha: float) -> float:
     """The largest mean that `chance` calls too low."""
@@ -103,6 +112,7 @@ def predicted(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> tuple[f
     All groups are taken to vary alike within themselves (Hahn and Meeker 1991, Statistical Intervals, 4.7). With a
     value for each, nothing is known of that: then the least and the greatest of them.
     """
+    # Counts: below one there is none, and zero has no logarithm.
     logs = [[math.log(max(value, 1.0)) for value in group] for group in groups if group]
     means = [math.fsum(group) / len(group) for group in logs]
     freedom, reach = sum(map(len, logs)) - len(logs), 0.0
@@ -110,5 +120,6 @@ def predicted(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> tuple[f
         from scipy.stats import t
 
         squares = math.fsum((value - mean) ** 2 for group, mean in zip(logs, means, strict=True) for value in group)
+        # The smallest group knows its own mean least, and its width is taken for all.
         reach = float(t.ppf(1 - alpha / 2, freedom)) * math.sqrt(squares / freedom * (1 + 1 / min(map(len, logs))))
     return math.exp(min(means) - reach), math.exp(max(means) + reach)

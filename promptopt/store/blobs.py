@@ -53,6 +53,7 @@ class Blobs:
         with sentences(self._where), self._engine.connect() as connection:
             rows = connection.execute(OWNERS, {"key": key, "own": _own(key, run)}).all()
         kept = [bytes(data) for _, data, digest in rows if hashlib.sha256(bytes(data)).digest() == bytes(digest)]
+        # What this run keeps already would be taken out and put in again.
         if kept and all(owner != run for owner, _, _ in rows):
             self.keep(key, run, name, kept[0])
 
@@ -64,6 +65,7 @@ class Blobs:
         with sentences(self._where), self._engine.connect() as connection:
             rows = connection.execute(asked, named).all()
         kept = [(bytes(data), bytes(digest)) for data, digest in rows]
+        # Weights that are damaged would go unseen into every later reward; made anew they cost time alone.
         return next((data for data, digest in kept if hashlib.sha256(data).digest() == digest), None)
 
 

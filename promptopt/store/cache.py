@@ -55,7 +55,9 @@ class Cache:
             if self._failure is not None:
                 raise self._failure
             if self._thread is None or not self._thread.is_alive():
+                # With the first write, for most commands only read; and again after a fork, which no thread survives.
                 self._start()
+            # A kill from here to the commit, some milliseconds, loses this reply: it is asked for, and paid, once more.
             self._waiting.append((key, *map(without_surrogates, (model, request, reply))))
             self._changed.notify_all()
 
@@ -84,6 +86,7 @@ class Cache:
                 self._thread.join()
 
     def _start(self) -> None:
+        # A daemon: a program that ends without closing its store must end.
         thread = threading.Thread(target=self._write, name="promptopt-store", daemon=True)
         try:
             thread.start()

@@ -56,6 +56,7 @@ class Claims:
             done = set(mine)
             done |= set(stored([key for key in left if key not in done]))
             left = [key for key in left if key not in done]
+            # Nothing was for this run to ask: what is left comes from others, in their time.
             if left and not asked:
                 look()
                 time.sleep(OTHERS_S)

@@ -28,6 +28,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
             chosen = names[begin : begin + AT_ONCE]
             _copy(reading, target, RUNS, sql.select(RUNS).where(RUNS.c.id.in_(chosen)))
             _copy(reading, target, JOURNAL, sql.select(JOURNAL).where(JOURNAL.c.run.in_(chosen)))
+            # Each key once, over all runs: those of one task share calls.
             asked = sql.select(JOURNAL.c.key).where(JOURNAL.c.run.in_(chosen))
             keys |= {bytes(key): None for (key,) in reading.execute(asked)}
         listed = list(keys)
@@ -47,5 +48,6 @@ def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.S
     )
     rows = reading.execute(query).mappings()
     while found := rows.fetchmany(AT_ONCE):
+        # A kill leaves a part of the copy; copied again, the rest is added to it.
         with target.engine.begin() as writing:
             writing.execute(insert, [dict(row) for row in found])

@@ -87,6 +87,7 @@ LOOKED_AT = sql.Table(
 CLAIMS = {
     kind: sql.Table(
         "claims",
+        # Of its own: one catalogue holds no two tables of one name.
         sql.MetaData(),
         sql.Column("key", sql.LargeBinary(32), primary_key=True),
         sql.Column("run", sql.String, nullable=False),
@@ -133,6 +134,7 @@ def sentences(where: str) -> Generator[None]:
     """Turn the driver's errors into one sentence each."""
     try:
         yield
+    # Drivers raise these as they are: for half an emoji, or a number beyond 64 bits.
     except (UnicodeError, OverflowError) as cause:
         raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
@@ -249,6 +251,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     if url.drivername == "sqlite" and url.database and not url.query:
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        # A null character in a name is a ValueError.
         except (OSError, ValueError) as cause:
             why = cause.strerror if isinstance(cause, OSError) else cause
             raise StoreError(

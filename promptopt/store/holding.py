@@ -48,12 +48,14 @@ def is_held(engine: sql.Engine, run_id: str) -> bool | None:
     if engine.dialect.name != "sqlite" or not file or file == ":memory:" or engine.url.query:
         return None
     path = Path(f"{file}.{run_id}.lock")
+    # Before the lock is tried: that would make the file, and leave it behind.
     if not path.exists():
         return False
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, thread_local=False)
     try:
+        # A process that was killed leaves the file, and no lock on it.
         lock.acquire(timeout=0.0)
     except Timeout:
         return True

@@ -60,6 +60,7 @@ class Looks:
             if found is not None:
                 return int(found)
             try:
+                # One change: a look whose examples a kill has kept out would be a look at nothing.
                 with self._engine.begin() as connection:
                     connection.execute(ENTER, {"shown": shown, "now": time.time()})
                     number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
@@ -76,6 +77,8 @@ class Looks:
         with sentences(self._where), self._engine.connect() as connection:
             for begin in range(0, len(keys), AT_ONCE):
                 for look, count in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
+                    # Earlier ones alone: a look keeps its number, and the level that was said with it, whatever comes
+                    # after.
                     if number is None or look < number:
                         counts[look] = counts.get(look, 0) + count
         return Opening(len(counts), max(counts.values(), default=0))

@@ -145,6 +145,7 @@ class Store:
 
     def find(self, run_id: str) -> RunRecord:
         """The run whose id begins with `run_id`. Raises ConfigError when there is none, or more than one."""
+        # An empty text begins every id.
         if not run_id.strip():
             raise ConfigError("which run? name one by its id, or by how that begins; `promptopt runs list` shows them")
         matches = self._ids(run_id)

@@ -41,6 +41,7 @@ class ModelContract:
         backwards = {index: reply.text for index, reply in model.generate(requests[::-1])}
         alone = {index: reply.text for index in range(len(requests)) for _, reply in model.generate([requests[index]])}
         assert together == alone
+        # Indices are places in the batch, which was turned round.
         assert together == {len(requests) - 1 - index: text for index, text in backwards.items()}
 
     def test_stopping_begins_nothing_new(self) -> None:
@@ -100,6 +101,7 @@ class ScorerContract:
             assert found.finish == "stop"
             assert found.prompt_tokens > sum(len(each.tokens) for each in found.continuations)
             for text, each in zip(request.continuations, found.continuations, strict=True):
+                # The token that ends a reply spells nothing of it.
                 spelt = each.tokens[:-1] if request.ends else each.tokens
                 assert "".join(spelt).strip() == text.strip()
                 assert len(each.tokens) == len(each.logprobs) > 0

@@ -57,6 +57,7 @@ def split_planted(request: Request) -> tuple[str, str]:
 
 def uniform(*parts: str) -> float:
     """A number in [0, 1) that only depends on `parts`."""
+    # By a digest and not by `hash`, which differs from process to process.
     return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") / 2**64
 
 

@@ -51,6 +51,7 @@ class EvaluatorContract:
         """Order and values do not depend on how cells are batched."""
         together = self.scores(tmp_path, 12, 12)
         assert len(together) == 12
+        # Batches that do not divide the whole: the last one is smaller.
         assert together == self.scores(tmp_path, 12, 5) == self.scores(tmp_path, 12, 1)
 
     def test_calls_per_cell_is_a_bound(self, tmp_path: Path) -> None:
@@ -90,6 +91,7 @@ class SelectorContract:
         optimize(
             planted_task(train=100),
             Select(self.selector),
+            # All outcomes paired, so that a wide gap shows on few examples.
             model=planted_model(accuracy, common=1.0),
             store=tmp_path / "store.db",
         )

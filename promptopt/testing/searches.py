@@ -139,6 +139,7 @@ class OptimizerContract:
         """The second time everything comes from the store, and the result is the same."""
         whole = self.undisturbed()
         tmp_path.mkdir(parents=True, exist_ok=True)
+        # Copied: the run that all tests of a class share must stay as it ended.
         for name, content in whole.store.items():
             (tmp_path / name).write_bytes(content)
         first, second = whole.result, self.conduct(tmp_path)
@@ -161,6 +162,7 @@ class OptimizerContract:
                 broken.fail_at = 1 + (asked[role] // share if share else 0)
                 stopped = self.conduct(tmp_path, task_model=task_model, proposer=proposer)
                 paid += stopped.paid.calls
+                # An execution that needs fewer new calls than that ends before it can fail.
                 assert (stopped.status == "suspended") == (broken.calls >= broken.fail_at), f"{role} {broken.fail_at}"
         resumed = self.conduct(tmp_path)
         assert outcome(resumed) == outcome(whole)
@@ -199,9 +201,11 @@ class OptimizerContract:
                 home = tmp_path / f"{size}-{budget.evaluations}"
                 result = self.conduct(home, budget=budget, task_model=task_model, proposer=proposer)
                 spent = result.spent
+                # Under the smallest cap, too, there is the test that was promised.
                 assert result.best.test is not None
                 assert spent.evaluations <= size if budget.evaluations else spent.calls <= size
                 assert spent.proposer_calls == proposer.calls
+                # The engines count by themselves: a call around the ledger shows here, whatever the cap.
                 assert spent.calls == task_model.calls + proposer.calls
                 assert spent.evaluations == self.cells(task_model)
 

@@ -54,6 +54,7 @@ class Told:
         self._each(lambda tracker: tracker.close())
 
     def _each(self, tell: Callable[[Tracker], None]) -> None:
+        # A copy, for one that fails is taken out on the way.
         for name, tracker in list(self._trackers.items()):
             try:
                 tell(tracker)

@@ -45,6 +45,7 @@ class MLflow:
         elif isinstance(event, PhaseBegun) and self._run:
             self._client.set_tag(self._run, "phase", event.name)
         elif isinstance(event, Warned):
+            # Kept for one file at the end: MLflow has no place for sentences, and some come before its run.
             self._warnings.append(event.message)
         elif isinstance(event, StepDone) and self._run:
             scored = {estimate.prompt: estimate.mean for estimate in event.pool if estimate.count}
@@ -79,6 +80,7 @@ class MLflow:
                  "warnings.txt": "\n".join(self._warnings)}  # fmt: skip
         for name, text in texts.items():
             self._client.log_text(self._run, without_surrogates(text), name)
+        # MLflow has no state for a run that goes on later.
         self._client.set_terminated(self._run, "KILLED" if result.status == "suspended" else "FINISHED")
         self._ended = True
 

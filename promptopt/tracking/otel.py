@@ -94,6 +94,7 @@ class OpenTelemetry:
         if self._run is not None:
             self._run.end()
             self._run = None
+        # Ours alone: the program's own provider goes on after this run.
         if self._provider is not None:
             self._provider.shutdown()
 

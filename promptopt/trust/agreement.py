@@ -30,7 +30,7 @@ def kappa(pairs: Sequence[tuple[float, float]], *, weighted: bool = False) -> fl
     observed = math.fsum(weight(one, other) for one, other in pairs) / len(pairs)
     # What two raters would disagree by who keep to their own shares, each item by itself.
     expected = math.fsum(
-        weight(one, other) * often * oft for one, often in first.items() for other, oft in second.items()
+        weight(one, other) * count * times for one, count in first.items() for other, times in second.items()
     ) / len(pairs) ** 2  # fmt: skip
     return None if expected == 0.0 else 1.0 - observed / expected
 
@@ -56,7 +56,9 @@ def alpha(items: Sequence[Sequence[float]], metric: Metric = "nominal") -> float
 
 def _within(values: Counter[float], weight: Callable[[float, float], float]) -> float:
     """The disagreement of all ordered pairs of values."""
-    return math.fsum(weight(one, other) * often * oft for one, often in values.items() for other, oft in values.items())
+    return math.fsum(
+        weight(one, other) * count * times for one, count in values.items() for other, times in values.items()
+    )
 
 
 def _differs(one: float, other: float) -> float:

@@ -21,7 +21,7 @@ ENOUGH = 50
 AT_LEAST = 0.4
 """Kappa at the lower end of its interval, from which on it can."""
 IN_A_SLICE = 20
-"""Labels of a slice below which its numbers would say nothing: true 0.60 shows as 0.27 to 0.87 at 30."""
+"""Labels of a slice below which its numbers say nothing: even at 30 a true kappa of 0.60 shows as 0.27 to 0.87."""
 RESAMPLES = 1000
 LEVEL = 0.005
 """Of the scale: a difference that is written as 0.00 is none."""
@@ -98,6 +98,7 @@ def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = 
 
     value = coefficient(pairs)
     top = levels - 1
+    # In shares of the scale, so that scales of two and of ten levels read alike.
     sides = [item.person / top for item in read], [item.said / top for item in read]
     gap = paired_gain(*sides, groups=[item.group for item in read], bounded=True)
     several = [item.people for item in items if len(item.people) > 1]
@@ -127,6 +128,7 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
     if report is None:
         return "uncalibrated"
     interval = report["interval"]
+    # By the lower end: on few labels a high kappa may be luck.
     sure = report["n"] >= ENOUGH and interval is not None and interval[0] >= AT_LEAST
     return "calibrated" if sure and probes else "weak"
 
@@ -189,6 +191,7 @@ def _bootstrap(
         # A draw in which all say the same shows nothing of agreement.
         values.append(0.0 if value is None else value)
     values.sort()
+    # Percentiles: a fortieth of the sorted draws lies beyond either end.
     return values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES) - 1]
 
 
@@ -201,6 +204,7 @@ def _slices(
         if item.part:
             parts.setdefault(item.part, []).append(item)
     ordered = sorted(items, key=lambda item: item.length)
+    # The middle third tells nothing of how short and long replies differ.
     third = len(ordered) // 3
     if third >= IN_A_SLICE:
         parts |= {"short replies": ordered[:third], "long replies": ordered[-third:]}

@@ -120,6 +120,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     if not better and not any(scores):
         return None
     if better:
+        # Where it first stood, for the error on sheets that mix both manners.
         read.kinds.setdefault("better", place)
         value = _CHOICES.get(better.casefold().rstrip("."))
         if value is None:

@@ -99,11 +99,15 @@ def powered_gain(
     others = [(value, group) for value, group in rest if group not in known]
     units = _units((item.group, item.people, item.judge) for item in labelled)
     free = _units((group, 0.0, value) for value, group in others)
+    # Where few differ the mean is a sum of few wins: at 20 labels t held the truth in 47 % of trials, and the exact
+    # test of people alone in all (benchmarks/results/judges.md).
     moved = sum(abs(item.people) > ROUNDING for item in labelled)
+    # A variance needs two units on either side.
     if len(labelled) < least or moved < differing or len(free) < 2 or len(units) < 2:
         return Powered(
             gain=_people_alone(labelled, alpha), basis="labels", labelled=len(labelled), judged=0, weight=0.0, worth=1.0
         )
+    # In the order of the module's equations: l, the gain, and the root of the variance.
     weight = _weight(units, free)
     shared = _mean(free, 0.0, 1.0) - _mean(units, 0.0, 1.0)
     mean = _mean(units, 1.0, 0.0) + weight * shared
@@ -170,6 +174,7 @@ def _weight(units: Sequence[_Unit], free: Sequence[_Unit]) -> float:
     every = [*units, *free]
     size = sum(unit.size for unit in every) / len(every)
     ratio = _mean(every, 0.0, 1.0)
+    # In units of one item, whatever the sizes of groups.
     spread = math.fsum((unit.judge - ratio * unit.size) ** 2 for unit in every) / (len(every) - 1) / size**2
     if spread <= ROUNDING:
         return 0.0

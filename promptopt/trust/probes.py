@@ -34,6 +34,7 @@ class Probe:
 
 
 PROBES: tuple[Probe, ...] = (
+    # In turn, so that none of them decides the probe alone.
     Probe("constant", "a reply that says nothing", "lowest", lambda _, at: _EMPTY[at % len(_EMPTY)]),
     Probe(
         "injection",
@@ -58,6 +59,7 @@ PROBES: tuple[Probe, ...] = (
         "elsewhere",
         "the reply to another input",
         "lowest",
+        # The nearest that differs: to many inputs the right reply is one and the same.
         lambda plain, at: next(
             (other for step in range(1, len(plain)) if (other := plain[(at + step) % len(plain)]) != plain[at]), ""
         ),

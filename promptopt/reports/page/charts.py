@@ -83,6 +83,7 @@ def _line(series: Series, place: Callable[[float, float], tuple[float, float]]) 
     drawn: list[tuple[float, float]] = []
     for x, y in chosen:
         if drawn:
+            # Level up to the next point: a score that was not measured in between is not drawn.
             drawn.append((place(x, y)[0], drawn[-1][1]))
         drawn.append(place(x, y))
     return PlottedLine(series.name, " ".join(f"{x:g},{y:g}" for x, y in drawn), drawn[-1], series.colour)

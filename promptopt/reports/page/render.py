@@ -53,6 +53,7 @@ def rendered(template: str, title: str, values: Mapping[str, Any]) -> str:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A name that a template misspells is an error, and no gap in the page.
         undefined=jinja2.StrictUndefined,
         # Whatever a template shows: controls are made visible here, before they are escaped.
         finalize=_finalised,
