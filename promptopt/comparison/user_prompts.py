@@ -19,8 +19,9 @@ from promptopt.binding.models import Models, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.errors import ConfigError
 from promptopt.evaluation import Evaluation, looking
+from promptopt.operators.drafts import unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import ask_whole, show_example, unusable
+from promptopt.operators.reflect import ask_whole, show_example
 from promptopt.operators.replies import Form, tidy
 from promptopt.outcome.looks import level_of
 from promptopt.protocols import Evaluator

@@ -18,6 +18,7 @@ def packed(trained: Mapping[str, Tensor], adam: Any) -> bytes:
     for name, value in trained.items():
         # Without its moments a resumed run would take other steps than the one that was not killed.
         tensors |= {f"adam {moment} {name}": kept for moment, kept in adam.state[value].items()}
+    # In double, as Python holds it: a rate that was rounded would change every step from there on.
     tensors["rate"] = torch.tensor(adam.param_groups[0]["lr"], dtype=torch.float64)
     # Safetensors takes no tensors that share memory or are not contiguous.
     made: bytes = safetensors.save({name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()})

@@ -35,6 +35,7 @@ class Teaching:
 
     def __post_init__(self) -> None:
         within(self, bootstrapped=(0, math.inf), labelled=(0, math.inf), tries=(1, math.inf), heat=(0.0, math.inf))
+        # Losses are below 0, so a threshold may be.
         within(self, threshold=(-math.inf, math.inf))
 
 
@@ -51,6 +52,7 @@ class Teacher:
             raise ConfigError("no teacher is named, and `teach.teacher` asks one: name a model as the teacher")
         # The teacher is shown the same examples throughout, whatever set it works for.
         self._own = labelled(run, self._shown, settings.labelled, "teacher")
+        # By example and try: sets share them, so what one has paid for costs the next nothing.
         self._known: dict[tuple[Example, int], Score] = {}
 
     def solved(self, order: Sequence[Example], most: int) -> dict[Example, Example]:
@@ -67,12 +69,14 @@ class Teacher:
                 for example, score in zip(left, self._scores(left, number), strict=True):
                     if score.value >= self._settings.threshold and score.parsed and said(score):
                         written[example] = Example(example.fields, said(score))
+            # In the order of the batch, whichever try solved them: a demonstration's place is that of its example.
             found |= {example: written[example] for example in batch if example in written}
         return found
 
     def demonstrations(self, order: Sequence[Example], most: int) -> tuple[Example, ...]:
         """Up to `most` that the teacher wrote, of the first of `order` that it solves, then bare ones up to L."""
         found = self.solved(order, most)
+        # What was solved is shown with its reply, and not with its bare answer too.
         rest = [example for example in self._shown if example not in found]
         filling = draw(self._run.rng("labelled"), rest, max(0, self._settings.labelled - len(found)))
         # What was solved stands first: where not all fit, `fitting` leaves out the bare ones.
@@ -81,6 +85,7 @@ class Teacher:
     def _scores(self, examples: Sequence[Example], number: int) -> list[Score]:
         """What the teacher's reply to each is worth in that try; no example stands in its own prompt."""
         run, settings = self._run, self._settings
+        # By the prompt that they are asked under: a batch for each, instead of one for each example.
         groups: dict[tuple[Example, ...], list[Example]] = {}
         for example in examples:
             if (example, number) not in self._known:
@@ -88,6 +93,7 @@ class Teacher:
                 groups.setdefault(others, []).append(example)
         for demos, asked in groups.items():
             prompt = run.initial.with_demos(demos)
+            # What the task forbids teaches nothing, and is not asked.
             if not run.admit([Proposal(prompt, (run.initial,), "teacher")]):
                 return [Score(-math.inf, parsed=False)] * len(examples)
             # The first try of the task model is an evaluation, free where it is known; others are draws of their own.

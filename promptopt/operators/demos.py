@@ -22,6 +22,7 @@ POOL_SHARE, POOL_MOST = 0.1, 200
 
 def shows_demos(task: Task, layout: str = "") -> bool:
     """Whether the layout (empty: the task's own) has a place for demonstrations, as turns or in the text."""
+    # Any will do: what a layout has a place for depends on no example.
     example = task.train[0]
     try:
         task.render(_in(task, layout).with_demos([example]), example)
@@ -40,6 +41,7 @@ def fitting(run: Run, prompt: Prompt, demos: Sequence[Example]) -> list[Example]
     """The leading demonstrations that fit the task model's context beside the prompt; the user is told of others."""
     kept = list(demos)
     while run.crowded(prompt.with_demos(kept)) is not None:
+        # From the end: callers put first what matters most.
         kept.pop()
     if len(kept) < len(demos):
         run.warn("demonstrations are left out where they would not fit the model's context beside the input")
@@ -72,6 +74,7 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold
     if not examples or not run.admit([Proposal(alone, (prompt,), "demonstrator")]):
         return [bare(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
+    # A reply that was all thought has nothing to show, and the bare answer stands in.
     return [
         Example(example.fields, said(score))
         if score.value >= threshold and score.parsed and said(score)

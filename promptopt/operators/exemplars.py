@@ -50,6 +50,7 @@ def most_wrong(run: Run, prompts: Sequence[Prompt], scored: Sequence[Example]) -
     lacking: dict[Example, float] = {}
     for example in scored:
         known = [run.estimate(prompt, [example]) for prompt in prompts]
+        # A prompt that was not scored on the example says nothing of it: the mean of no scores is no number.
         lacking[example] = sum(1.0 - each.mean for each in known if each.count)
     shuffled = run.rng("exemplars").sample(scored, len(scored))
     # Stable, so equals stay as they were shuffled: by their own order, the same few would always be shown.

@@ -50,6 +50,7 @@ def open_frozen(checkpoint: Checkpoint, device: str) -> Frozen:
     model.requires_grad_(False)
     if model.get_output_embeddings() is None:
         raise ConfigError(f"the policy model {checkpoint.called!r} has no output layer; name a causal model")
+    # Of a model that takes images too it is the text part that has the limit.
     named_context = getattr(config.get_text_config(), "max_position_embeddings", None)
     # Some models without a limit have -1 there.
     context = named_context if isinstance(named_context, int) and named_context > 0 else None
@@ -62,6 +63,7 @@ def _remembers(model: Any, device: str, called: str) -> bool:
     Raises ConfigError where the model does not read from left to right, or gives no numbers.
     """
     torch = require("torch")
+    # Every vocabulary has tokens 0 to 2; what they mean does not matter here.
     text = torch.tensor([[0, 1, 2]], device=device)
     cached = {"past_key_values": require("transformers").DynamicCache(), "use_cache": True}
     with torch.no_grad(), quiet():
@@ -72,6 +74,7 @@ def _remembers(model: Any, device: str, called: str) -> bool:
                 f"weights may be damaged"
             )
         # Some models give minus infinity where their output layer is padded.
+        # Of the largest value: read in pieces, sums go in another order, and float32 rounds them otherwise.
         tolerance = 1e-3 * float(whole[whole.isfinite()].abs().max())
 
         def same(one: Any, other: Any) -> bool:
@@ -103,6 +106,7 @@ def usable_device(asked: str) -> str:
     try:
         # A device may have a name and not be there, which shows when something is put on it and read back.
         torch.zeros(1, device=asked).cpu()
+    # Torch that was built without CUDA says so by an AssertionError.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).splitlines()[0][:80]
         raise ConfigError(

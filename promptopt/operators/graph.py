@@ -64,6 +64,7 @@ def reached(graph: Sequence[Node]) -> tuple[Node, ...]:
 def leads_to_text(graph: Sequence[Node]) -> frozenset[str]:
     """The names of the nodes that are an editable text or were made from one."""
     found: dict[str, None] = {}
+    # Parents stand before what was made of them, so one pass finds all.
     for node in graph:
         if node.kind == "text" or any(parent in found for parent in node.parents):
             found[node.name] = None
@@ -74,6 +75,7 @@ def _call(
     number: int, traced: TracedCall, texts: Sequence[Node], inputs: Sequence[Node], before: Sequence[Node]
 ) -> Node:
     parents = [node.name for node in texts if node.part == traced.part]
+    # Empty values are left out: they stand in every text.
     parents += [node.name for node in (*inputs, *before) if node.value.strip() and node.value.strip() in traced.input]
     return Node(f"reply_{number}", "call", traced.output, tuple(parents), traced.part, traced.input)
 

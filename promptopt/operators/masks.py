@@ -128,6 +128,7 @@ def analyse(
     before = run.evaluate([prompt], examples).values(prompt)
     # A prompt with a mark in it is not one to end with: scored as a repetition, it is never ranked among the others.
     scores = run.evaluate(list(kept.values()), examples, repetition=0 if mode == "remove" else 1)
+    # Infinite, so that what must stay comes first in the order below.
     effects = [Effect(segment, math.inf, 0.0, "required") for segment in segments if segment not in kept]
     for segment, each in kept.items():
         after = scores.values(each)
@@ -141,6 +142,7 @@ def analyse(
 
 def effect_of(segment: Segment, before: Sequence[float], after: Sequence[float]) -> Effect:
     """The effect of leaving `segment` out: scores (higher is better) with it and without, paired by position."""
+    # Scores are losses with the sign turned: what a score falls by the loss rises by.
     differences = [old - new for old, new in zip(before, after, strict=True)]
     delta, error = paired(differences)
     loss = math.fsum(before) / len(before)
@@ -212,6 +214,7 @@ def read_segments(reply: Reply, prompt: str, most: int) -> list[Segment] | None:
             if begin >= 0:
                 return None
             begin = len(copied)
+        # A copy that is longer than the prompt would reach past the end of `visible`.
         elif begin < 0 or len(copied) == begin or len(copied) > len(visible):
             return None
         else:
@@ -253,6 +256,7 @@ def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
             after = after.lstrip("\n")
         return (before + _renumbered(after, prompt[begin : segment.end])).strip("\n")
     rest = tail.lstrip(" \t")
+    # No blank before a mark that closes: what went may have stood right before it.
     gap = " " if head.strip() and rest and rest[0] not in ".,;:!?)" else ""
     line = head.rstrip(" \t") + gap + rest if head.strip() else head + rest
     return f"{before}{line}\n{after}".strip("\n")
@@ -270,6 +274,7 @@ def _renumbered(after: str, removed: str) -> str:
 
     def move(match: re.Match[str]) -> str:
         nonlocal following
+        # A number out of turn is of another list, and so is one of another indent.
         if match.group(1) != indent or int(match.group(2)) != following:
             return match.group()
         following += 1

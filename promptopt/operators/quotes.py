@@ -41,6 +41,7 @@ class Quotes:
         self._common = (*labels, *(text for text, count in holders.items() if count > 1))
         self._answers = frozenset(_bare(text) for text in (*labels, *(each.target for each in examples)))
         runs = Counter(run for texts in passages for run in dict.fromkeys(run for text in texts for run in _runs(text)))
+        # One at least: the share of a few examples is less than one, and nothing would count as a quote.
         most = max(1, COMMON * len(examples))
         self._runs = frozenset(run for run, count in runs.items() if count <= most)
         self._examples = [
@@ -55,6 +56,7 @@ class Quotes:
 
     def new_in(self, text: str, parent: str) -> bool:
         """Whether `text` quotes an example where `parent` does not, or is nothing but an answer."""
+        # Such a text tells the model what to say, whatever the input.
         if _bare(text) in self._answers:
             return True
         said = {run for run in _runs(text) if run in self._runs}
@@ -79,6 +81,7 @@ def _bare(text: str) -> str:
 def _runs(text: str) -> Iterator[tuple[str, ...]]:
     """Every five words in a row of which three tell something; in scripts without spaces, none."""
     heard = spoken_words(text)
+    # Windows over the words: the shortest slice ends them with the last whole one.
     for run in zip(*(heard[start:] for start in range(SHORT)), strict=False):
         # In scripts without spaces every character is heard as a word, and five in a row are no quote.
         if sum(word not in _COMMON_WORDS and (word.isascii() or len(word) > 1) for word in run) >= TELLING:

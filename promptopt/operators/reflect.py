@@ -1,20 +1,20 @@
-"""Reflection: mistakes shown to a model, its tagged replies read back, edited texts checked before they cost anything.
+"""Reflection: mistakes shown to a model, and its tagged replies read back.
 
-Methods that criticise and rewrite prompts share them.
+Methods that criticise and rewrite prompts share both. What was written is checked in `drafts.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from promptopt.operators.replies import NOTHING, Form, debris, tidy, unthought
+from promptopt.operators.replies import unthought
 from promptopt.protocols import Task
 from promptopt.run import Run
-from promptopt.text import find_spans, normalise, shorten, strip_fence
-from promptopt.types import Example, Message, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
+from promptopt.text import find_spans, shorten, strip_fence
+from promptopt.types import Example, Message, Prompt, Reply, Sampling, Score, ScoreMatrix
 
 Mistake = tuple[Example, Score]
 """An example, and what the prompt made of it."""
@@ -24,24 +24,14 @@ FIELD = 600
 WORKING = 40
 """A reply longer than its answer by more than this holds working that is worth showing. Ours."""
 
-_STRUCTURE = re.compile(
-    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
-)
-"""What chat templates read as the end of a message, or the start of another."""
-_PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
-r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
 _REFUSAL = re.compile(
     r"(?:i['’]?m |i am )?(?:very |really |so )?(?:sorry|afraid|unable)\b|i (?:can(?:no|['’])t|won['’]t)\b|as an ai\b",
     re.IGNORECASE,
 )
 """How a model begins that will not do what it is asked."""
 _NO_TAGS = "no tags"
-SAME = "same as its parent"
-"""Why a text is of no use that says nothing new."""
 BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
-_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
-"""A line of the reply form that was copied as it stood."""
 
 
 def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: float) -> list[Mistake]:
@@ -53,6 +43,7 @@ def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: 
     pairs = list(zip(scores.examples, scores[prompt], strict=True))
     if all(0.0 <= score.value <= 1.0 for each in scores for score in scores[each]):
         return [pair for pair in pairs if pair[1].value < threshold]
+    # One at least: a critic that is shown no mistake has nothing to say.
     lowest = sorted(range(len(pairs)), key=lambda place: pairs[place][1].value)[: max(1, round(worst * len(pairs)))]
     return [pairs[place] for place in sorted(lowest)]
 
@@ -109,12 +100,6 @@ def show_task(task: Task, prompt: Prompt) -> str:
         lines.append(f"{BESIDE}:")
         lines += [shorten(text, FIELD) for text in fixed]
     return "".join(f"{line}\n" for line in [*lines, ""] if lines)
-
-
-def said_of(task: Task, prompt: Prompt) -> list[str]:
-    """What requests say of a task that a prompt may say as well: its description, its labels, the fixed parts."""
-    fixed = [text for part, text in prompt.texts if part != task.editable]
-    return [task.description, ", ".join(task.labels), *fixed]
 
 
 def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
@@ -191,6 +176,7 @@ def refuses(text: str) -> bool:
 
 
 def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> list[Reply]:
+    # Before tags are looked for: a thought may hold drafts between the same ones.
     return [unthought(reply, tag) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
@@ -199,7 +185,8 @@ def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None
     if reply.finish not in ("stop", "length"):
         return None, reply.finish
     text = read_last(reply, tag, closed=closed)
-    if text is None and _tags((tag,)).search(reply.text):
+    # Half a pair: the reply is no bare text, and would be taken with a tag in it.
+    if text is None and tag_pattern((tag,)).search(reply.text):
         return None, _shortfall(reply, ())
     if text is None:
         said = strip_fence(reply.text)
@@ -228,9 +215,10 @@ def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     nothing then, for what was complete before was quoted. `closed`: only complete pairs count, whatever follows them.
     Lenient as `read_tagged`.
     """
-    tags = list(_tags((tag,)).finditer(reply.text))
+    tags = list(tag_pattern((tag,)).finditer(reply.text))
     if tags and "/" not in tags[-1].group() and not closed:
         return _bare(reply.text[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
+    # Neighbours alone: a tag that is named in passing has no end of its own behind it.
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():
             return _bare(reply.text[begin.end() : end.start()])
@@ -244,7 +232,7 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
     spans are left out.
     """
     spans = find_spans(reply.text, tag)
-    tags = list(_tags((tag,)).finditer(reply.text))
+    tags = list(tag_pattern((tag,)).finditer(reply.text))
     if tags and "/" not in tags[-1].group() and reply.finish == "stop":
         spans.append(reply.text[tags[-1].end() :].strip().removesuffix("```"))
     return [bare for span in spans if (bare := _bare(span))]
@@ -255,96 +243,6 @@ def _bare(span: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _tags(names: tuple[str, ...]) -> re.Pattern[str]:
+def tag_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Begin and end tags of these names, in any case and with white space inside."""
     return re.compile(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
-
-
-def placeholders(text: str) -> list[str]:
-    """The placeholders in a text as they stand there, each once, in order."""
-    return list(dict.fromkeys(found.group() for found in _PLACEHOLDER.finditer(text)))
-
-
-def room(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
-    """Tokens that an edit of `section` may have: `longest`, or a quarter more than the section has."""
-    return max(longest, count_tokens(section) * 5 // 4)
-
-
-def unusable(
-    text: str,
-    parent: str,
-    *,
-    most: int,
-    tags: Collection[str],
-    count_tokens: Callable[[str], int],
-    form: Form = NOTHING,
-    own: Sequence[str] = (),
-) -> str | None:
-    """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
-
-    `most`: its tokens. `tags`: those of the reply contract. `form`: what the requests say by themselves, and `own`:
-    what of it a text may say all the same.
-    """
-    if not text.strip():
-        return "empty"
-    if normalise(text) == normalise(parent):
-        return SAME
-    if _tags(tuple(tags)).search(text):
-        return "tags in the text"
-    if _STRUCTURE.search(text):
-        return "reads as chat structure"
-    before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
-    if before - after:
-        return "lost placeholder"
-    if after - before:
-        return "unresolved placeholder"
-    if BESIDE in text:
-        return "repeats the request"
-    piece = debris(text, parent, form, own)
-    if piece is not None:
-        return piece
-    if _UNFILLED.search(text) and not _UNFILLED.search(parent):
-        return "form not filled in"
-    # Last, as it alone may have to ask an engine.
-    if count_tokens(text) > most:
-        return "too long"
-    return None
-
-
-class Drafts:
-    """The distinct usable texts written for one parent's editable part: who wrote each, and the reason behind it."""
-
-    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form = NOTHING) -> None:
-        """`most`, `tags` and `form`: as in `unusable`."""
-        self._run, self._parent, self._most, self._tags, self._form = run, parent, most, tags, form
-        self._own = said_of(run.task, parent)
-        self._found: dict[str, tuple[str, str, str]] = {}
-
-    def add(self, texts: Sequence[str], who: str, reason: str) -> None:
-        """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`."""
-        section = self._parent[self._run.task.editable]
-        for text in (tidy(text, section) for text in texts):
-            why = unusable(
-                text,
-                section,
-                most=self._most,
-                tags=self._tags,
-                count_tokens=self._run.count_tokens,
-                form=self._form,
-                own=self._own,
-            )
-            if why is not None:
-                self._run.reject(f"{who}: {why}")
-            else:
-                self._found.setdefault(normalise(text), (text, who, reason))
-
-    def sections(self) -> list[tuple[str, str]]:
-        """(text, reason), in the order they came."""
-        return [(text, reason) for text, _, reason in self._found.values()]
-
-    def proposals(self) -> list[Proposal]:
-        """The parent with its editable part exchanged for each text."""
-        editable = self._run.task.editable
-        return [
-            Proposal(self._parent.replace(editable, text), (self._parent,), who, reason)
-            for text, who, reason in self._found.values()
-        ]

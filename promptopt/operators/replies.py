@@ -108,6 +108,7 @@ class Form:
         words = _words(text)
         if len(words) < WORDS:
             said = _said(text)
+            # One word alone stands in many a request by chance.
             return len(words) > 1 and _inside(said, self._heard) and not _inside(said, [_said(each) for each in own])
         found = [run for run in _runs(words) if run in self._runs]
         return bool(found) and not {run for each in own for run in _runs(_words(each))}.issuperset(found)
@@ -119,6 +120,7 @@ NOTHING = Form()
 
 def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()) -> str | None:
     """Why `text` is a piece of the request, in a few words; None where it is not. `own`: as in `Form.repeated_by`."""
+    # More than the parent has: a prompt may use such labels itself.
     if len(_FIELD.findall(text)) > len(_FIELD.findall(parent)):
         return "repeats the request's labels"
     if form.repeated_by(text, (parent, *own)):
@@ -144,6 +146,7 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 def _unlabelled(text: str, parent: str) -> str:
     """The text without an announcement and a label at its head."""
+    # In this order: a label may follow the announcement. What the parent has too is the prompt's own.
     for pattern in (_ANNOUNCED, _HEADING):
         found = pattern.match(text)
         if found is not None and pattern.match(parent) is None:
@@ -153,6 +156,7 @@ def _unlabelled(text: str, parent: str) -> str:
 
 def _without_score(text: str, parent: str) -> str:
     """The text up to the first score, or after it where it stands first."""
+    # Where the parent holds a score, that of the text may be the prompt's own.
     if _SCORE.search(parent):
         return text
     found = _SCORE.search(text)
@@ -166,6 +170,7 @@ def _unquoted(text: str, parent: str) -> str:
     """The text without quotes around all of it, or one that was opened or closed and no more."""
     for mark in ('"""', "'''", "```"):
         if text.startswith(mark) and not parent.startswith(mark):
+            # The line that opens a fence may name a language.
             return _FENCE_LINE.sub("", text).removeprefix(mark).removesuffix(mark)
         if text.endswith(mark) and text.count(mark) == 1 and not parent.endswith(mark):
             return text.removesuffix(mark)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from promptopt.operators.drafts import SAME, edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import SAME, ask_whole, refuses, room, said_of, unusable
+from promptopt.operators.reflect import ask_whole, refuses
 from promptopt.operators.replies import NOTHING, Form, sized, tidy
 from promptopt.run import Run
 from promptopt.tasks.parts import focused
@@ -63,6 +64,7 @@ def again(
 ) -> list[Prompt | None]:
     """What `write` makes of each prompt that was made, where that gives what can be used; else as it was made."""
     drafts = [each for each in made if each is not None]
+    # Where nothing was made nothing is asked.
     written = iter(write(drafts) if drafts else [])
     found: list[Prompt | None] = []
     for each in made:
@@ -117,6 +119,7 @@ def _written(
     form: Form = NOTHING,
 ) -> list[str | None]:
     """The texts of parts, as in `rewrites`; where one is the same as its parent's, that one."""
+    # Each section once: a count may have to ask an engine.
     sections = dict.fromkeys(parent[part] for parent, part, _ in asked)
     sampling = sized(sampling, max(map(run.count_tokens, sections), default=0))
     texts = ask_whole(run, [request for _, _, request in asked], tag, sampling, who, bare=bare, closed=closed)
@@ -130,12 +133,14 @@ def _written(
         why = unusable(
             text,
             section,
-            most=room(section, longest, run.count_tokens),
+            most=edit_limit(section, longest, run.count_tokens),
             tags=(tag, *tags),
             count_tokens=run.count_tokens,
             form=form,
+            # What the request tells of the task a text may say as well.
             own=said_of(focused(run.task, part), parent),
         )
+        # An operator may leave a text as it is, so that is no failure to be counted.
         if why is not None and why != SAME:
             run.reject(f"{who}: {why}")
         found.append(text if why is None else section if why == SAME else None)

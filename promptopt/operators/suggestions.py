@@ -12,6 +12,7 @@ from promptopt.text import find_spans, strip_fence
 UNCHANGED = re.compile(r"^\W*NO CHANGE\W*$", re.MULTILINE)
 """The word that nothing is to be changed, alone on a line: a value may hold it."""
 _NAME = re.compile(r"<\s*name\s*>(.*?)<\s*/\s*name\s*>", re.IGNORECASE | re.DOTALL)
+# Greedy: a value may itself hold such tags.
 _VALUE = re.compile(r"<\s*value\s*>(.*)<\s*/\s*value\s*>", re.IGNORECASE | re.DOTALL)
 
 

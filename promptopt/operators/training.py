@@ -144,7 +144,7 @@ class Training:
             return self._fresh.name
 
         # In the key too: two runs of one name may differ in what the name does not say, such as a price.
-        made_from = [spec, str(run.seed), *map(spoken, settings)]
+        made_from = [spec, str(run.seed), *map(setting_text, settings)]
         self._name = run.memo("policy", named, *made_from)
         # All that happened, and the beginning of it that the policy is to be as after.
         self._history: list[_Event] = []
@@ -238,6 +238,7 @@ class Training:
         return self._history[place - 1].after if place else self._marks[0]
 
     def _add(self, event: _Event) -> None:
+        # What `settle` went back behind is no part of a training that goes on from there.
         del self._history[len(self._events) :]
         self._history.append(event)
         self._events.append(event)
@@ -249,6 +250,7 @@ class Training:
             event = self._events[self._applied]
             if event.batch is None:
                 policy.restore(self._good)
+                # After the restore, which brings back the rate of that moment.
                 policy.halve_rate()
             else:
                 policy.learn(event.batch)
@@ -278,6 +280,7 @@ class Training:
         return policy
 
     def _kept_at(self, after: str) -> bytes | None:
+        # The best weights are kept apart, where a later mark has not taken their place.
         newest = self._run.kept.get("policy", after)
         return self._run.kept.get(BEST, after) if newest is None else newest
 
@@ -286,7 +289,7 @@ class Training:
         self._run.kept.put("policy", self._good, self._marks[place])
 
 
-def spoken(setting: object) -> str:
+def setting_text(setting: object) -> str:
     """A setting as text: of a user's own object, whose text may be an address in memory, the name of its kind."""
     if setting is None or isinstance(setting, (str, int, float, bool)) or is_dataclass(setting):
         return repr(setting)

@@ -92,6 +92,7 @@ class RandomSearch:
 
     def plan(self, room: Room) -> RandomSearchPlan:
         """By the budget where there is one."""
+        # One call a rewrite, which is seen DEPTH times on average.
         cells = None if self.preset == "paper" else room.cells(1 / DEPTH)
         if cells is None:
             candidates, examples = self.candidates, 50 if self.examples is None else self.examples
@@ -116,6 +117,7 @@ class RandomSearch:
         drawn = list[Prompt]()
         for begin in range(0, plan.candidates, self.breadth):
             drawn += self._drawn(run, min(self.breadth, plan.candidates - begin), seen)
+        # The start first: of equals the earlier stays.
         arms = [run.initial, *drawn]
         left = run.evaluations_left()
         most = plan.evaluations if left is None else min(plan.evaluations, left)
@@ -137,6 +139,7 @@ class RandomSearch:
             drawn = run.evaluate(self._drawn(run, min(self.breadth, plan.candidates - begin), seen), sample).means()
             means |= drawn
             pool = dict.fromkeys([best, *drawn])
+            # Of equals the earlier, which is the best before.
             best = max(pool, key=means.__getitem__)
             run.record([Estimate(prompt, means[prompt], len(sample)) for prompt in pool], [best])
 

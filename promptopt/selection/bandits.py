@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def ucb_index(mean: float, count: int, total: int, exploration: float) -> float:
     """μ + c·sqrt(ln t / N): an arm's mean over its `count` examples, with `total` examples over all arms."""
+    # UCB1 of Auer et al. 2002 is this with c = sqrt(2).
     return mean + exploration * math.sqrt(math.log(total) / count)
 
 
@@ -96,6 +97,7 @@ def _pull_largest(
     arms: Arms, keep: int, arms_per_round: int, examples_per_pull: int, index: Callable[[int], float]
 ) -> list[Estimate]:
     everyone = range(len(arms))
+    # Nobody has to leave, so there is nothing to find out: all are looked at alike.
     if len(arms) <= keep:
         arms.spread()
         return arms.estimates(arms.ranked(everyone))

@@ -184,6 +184,7 @@ class Generations:
         self.begun_again = False
         """Whether the last generation was the end of a dry spell, so that the best goes on alone."""
         self._run, self._examples, self._plan, self._dry = run, tuple(examples), plan, dry
+        # What was spent before is not this search's: its looks deepen over what is left from here.
         self._left = run.evaluations_left()
         self._idle = self._count = 0
         self._again = True

@@ -38,6 +38,7 @@ class SuccessiveHalving:
         """
         arms = Arms(run, prompts, examples, self.budget, keep)
         alive = list(range(len(arms)))
+        # With less than one evaluation an arm no phase could compare all of them.
         if len(arms) <= keep or len(arms) >= self.budget:
             arms.spread()
             return arms.estimates(arms.ranked(alive))

@@ -87,5 +87,6 @@ class LineageBounds:
                 return
             able = [arm for arm in arms if not run.seen(arm, [example])] if again else arms
             belief = run.posterior(arms)
+            # Anew for each example: what was seen a moment ago may put others first.
             hopeful = sorted(able, key=lambda arm: -belief.upper(arm, self.optimism))
             run.evaluate(hopeful[: min(self.at_once, left)], [example])

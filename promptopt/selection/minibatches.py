@@ -36,4 +36,5 @@ class Minibatches:
     def estimates(self) -> list[Estimate]:
         """All prompts: those scored in full, best first, then the others, best first."""
         estimates = [Estimate(prompt, self.mean(prompt), len(values)) for prompt, values in self._values.items()]
+        # Full scores first, whatever the means: on a minibatch the luckiest would lead.
         return sorted(estimates, key=lambda each: (each.count < len(self._scored), -each.mean))

@@ -25,6 +25,7 @@ class Parzen:
 
         `startup`: trials at random at first, those told included.
         """
+        # Imported here, so that `import promptopt` stays light.
         from optuna.distributions import CategoricalDistribution
 
         self._space: dict[str, BaseDistribution] = {
@@ -48,6 +49,7 @@ class Parzen:
         """A score that it did not ask for, told with its own choice."""
         from optuna.trial import create_trial
 
+        # As a finished trial: `Study.tell` takes only what was asked for.
         params = dict(zip(self._space, choice, strict=True))
         self._study.add_trial(create_trial(params=params, distributions=self._space, value=value))
 
@@ -56,11 +58,13 @@ def _study(seed: int, startup: int) -> Study:
     import optuna
 
     verbosity = optuna.logging.get_verbosity()
+    # Optuna tells on stderr of every study it makes, and a library prints nothing.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             # Before optuna 5 the joint model of both variables was called experimental.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # One model of all variables, as in MIPROv2: sought is which values go well with each other.
             sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=startup)
         return optuna.create_study(direction="maximize", sampler=sampler)
     finally:

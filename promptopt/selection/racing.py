@@ -77,6 +77,7 @@ def p_values(
     1 by the rule of `test.constant`. A score of -inf is worse than any other and equal to itself. So q is better (p =
     0) where p has one and q has none besides. Fewer than two examples decide nothing (p = 1).
     """
+    # Imported here, so that `import promptopt` stays light.
     import numpy as np
     from scipy.special import stdtr
 
@@ -227,6 +228,7 @@ class Racing:
                 dropped = [*best_first[going:], *dropped]
                 # Back in the order given, so that ties go to the earlier arm at every look.
                 alive = sorted(best_first[:going])
+            # A block that only some can see would leave means over different examples.
             if len(alive) <= keep or arms.left < size * len(alive):
                 break
             arms.pull(alive, size)

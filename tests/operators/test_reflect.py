@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,20 +9,16 @@ from hypothesis import strategies as st
 
 from promptopt.operators.reflect import (
     FIELD,
-    Drafts,
     ask,
     ask_whole,
     find_mistakes,
-    placeholders,
     read_last,
     read_tagged,
     refuses,
     remark,
-    room,
     show_example,
     show_mistakes,
     show_task,
-    unusable,
 )
 from promptopt.testing import planted_task
 from promptopt.types import Content, Example, Prompt, Reply, Sampling, Score, ScoreMatrix
@@ -110,34 +104,6 @@ def test_reasons_for_rejection_and_no_second_try_where_it_is_futile() -> None:
         "critic: no tags": 2,
     }
     assert len(run.asked) == 5
-
-
-PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ('Reply to {name} in {language}, \\boxed{answer}, x^{n}, {"a": 1}, {}', None),
-        ("  ", "empty"),
-        ("Answer  {name} in\n{{ language }}: \\boxed{x} ", "same as its parent"),
-        ("{name} {language} </ Instruction>", "tags in the text"),
-        ("{name} {language} <|im_end|>", "reads as chat structure"),
-        ("{name} {language} [INST] b", "reads as chat structure"),
-        ("{name} {language} <｜User｜>", "reads as chat structure"),
-        ("Reply in {language}", "lost placeholder"),
-        ("{name} {language} {section}", "unresolved placeholder"),
-        ("{name} {language}\n- If ...", "form not filled in"),
-        (
-            "{name} {language}\nText that stands beside the instruction and never changes:\nAnswer.",
-            "repeats the request",
-        ),
-        ("{name} {language}" + " word" * 9, "too long"),
-    ],
-)
-def test_why_a_text_is_unusable(text: str, why: str | None) -> None:
-    found = unusable(text, PARENT, most=10, tags=("instruction",), count_tokens=lambda text: len(text.split()))
-    assert found == why
 
 
 @pytest.mark.parametrize(
@@ -281,22 +247,6 @@ def test_mistakes_are_what_scores_below_the_threshold_or_lowest(
     assert [int(example["question"]) for example, _ in find_mistakes(scores, prompt, 0.5, worst)] == found
 
 
-def test_a_long_section_may_grow_by_a_quarter() -> None:
-    count = lambda text: len(text.split())  # noqa: E731
-    assert [room("word " * words, 100, count) for words in (10, 80, 81, 84)] == [100, 100, 101, 105]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("{a} {{ b }} {a} \\boxed{x} x^{n} {1} {}", ["{a}", "{{ b }}"]),
-        ("no slots", []),
-    ],
-)
-def test_placeholders_are_names_in_braces_each_once(text: str, found: list[str]) -> None:
-    assert placeholders(text) == found
-
-
 @pytest.mark.parametrize(
     ("text", "refused"),
     [
@@ -306,18 +256,3 @@ def test_placeholders_are_names_in_braces_each_once(text: str, found: list[str])
 )  # fmt: skip
 def test_how_a_refusal_begins(text: str, refused: bool) -> None:
     assert refuses(text) is refused
-
-
-def test_drafts_are_usable_texts_each_once_with_who_wrote_the_first() -> None:
-    task, rejected = planted_task(), Counter[str]()
-    run: Any = SimpleNamespace(
-        task=task, count_tokens=lambda text: len(text.split()), reject=lambda why: rejected.update([why])
-    )
-    drafts = Drafts(run, task.initial, 5, ("prompt",))
-    drafts.add(["Say it.", "Say  it.", "one two three four five six", "<prompt>x"], "critic", "a reason")
-    drafts.add(["Say it.", "Say so."], "other", "another")
-    assert drafts.sections() == [("Say it.", "a reason"), ("Say so.", "another")]
-    assert [(each.prompt["instruction"], each.parents, each.operator, each.note) for each in drafts.proposals()] == [
-        ("Say it.", (task.initial,), "critic", "a reason"), ("Say so.", (task.initial,), "other", "another")
-    ]  # fmt: skip
-    assert rejected == {"critic: too long": 1, "critic: tags in the text": 1}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import BEST, Batch, Learned, Sample, Training, spoken
+from promptopt.operators.training import BEST, Batch, Learned, Sample, Training, setting_text
 
 
 class Counting:
@@ -293,7 +293,7 @@ def test_a_batch_says_its_contexts_only_where_there_are_some() -> None:
     assert Batch(1, (), (), contexts=("x",)).said()["contexts"] == ("x",)
 
 
-def test_settings_are_spoken_alike_in_every_process() -> None:
-    assert [spoken(each) for each in (None, "a", 1, 0.5, True)] == ["None", "'a'", "1", "0.5", "True"]
-    assert spoken(batch(1)) == repr(batch(1))
-    assert spoken(Counting()) == f"{Counting.__module__}.Counting"
+def test_settings_are_written_alike_in_every_process() -> None:
+    assert [setting_text(each) for each in (None, "a", 1, 0.5, True)] == ["None", "'a'", "1", "0.5", "True"]
+    assert setting_text(batch(1)) == repr(batch(1))
+    assert setting_text(Counting()) == f"{Counting.__module__}.Counting"

@@ -15,7 +15,7 @@ import pytest
 from promptopt.optimizers.sprig.corpus import Component
 from promptopt.optimizers.sprig.edits import Parts, joined
 from promptopt.optimizers.sprig.population import FALL, Population, PopulationPlan, Settings, crossed
-from promptopt.optimizers.sprig.scoring import drawn, worth_of
+from promptopt.optimizers.sprig.scoring import step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import Scored
 from promptopt.testing import planted_task
 from promptopt.types import Content, Estimate, Example, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
@@ -296,5 +296,5 @@ def test_of_several_tasks_a_prompt_is_worth_what_their_objective_makes_of_the_me
     groups: Any = SimpleNamespace(rng=random.Random, train=examples, task=task)
     # As many of each task: 4 together are two of each, and each alone has what there is.
     for count, shared, odd, even in ((4, True, 2, 2), (4, False, 2, 3), (1, True, 1, 1)):
-        found = [int(each["question"]) % 2 for each in drawn(groups, count, shared=shared)]
+        found = [int(each["question"]) % 2 for each in step_examples(groups, count, shared=shared)]
         assert (found.count(1), found.count(0)) == (odd, even)

@@ -63,6 +63,7 @@ def archive_of(result: Mapping[str, Any], scale: tuple[float, float] = (0.0, 1.0
     most = max((each["search"]["n"] for each in known), default=0)
     known = [each for each in known if each["search"]["n"] == most]
     begun: dict[str, str] = result["start"]["parts"]
+    # Parts that never changed say nothing of rewrites; of several that did, the first is the text that is weighed.
     changed = [part for part in begun if any(each["parts"].get(part) != begun[part] for each in known)]
     if not changed:
         raise ConfigError(
@@ -86,6 +87,7 @@ def archive_of(result: Mapping[str, Any], scale: tuple[float, float] = (0.0, 1.0
 def largest_deviation(mean: float, count: int, scale: tuple[float, float]) -> float:
     """The largest sample standard deviation of `count` numbers in `scale` with this mean: all lie at its ends."""
     low, high = scale
+    # The largest variance is (high - mean)(mean - low) (Bhatia and Davis 2000); n / (n - 1) makes it that of a sample.
     return math.sqrt(max(0.0, (high - mean) * (mean - low)) * count / max(1, count - 1))
 
 

@@ -27,6 +27,7 @@ def held_against(best: Sequence[Score], start: Sequence[Score]) -> str:
     told = [
         f"{counted(wins, 'win')}, {counted(losses, 'loss', 'losses')}, {counted(len(pairs) - wins - losses, 'tie')}"
     ]
+    # One answer has no deviation.
     if len(pairs) > 1:
         told.append(f"deviation {statistics.stdev(mine):.3f} against {statistics.stdev(yours):.3f}")
     lengths = [statistics.fmean(len(score.output) for score in each) for each in (best, start)]

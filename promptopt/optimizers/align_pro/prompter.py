@@ -59,6 +59,7 @@ class Prompter:
         self._remembers = opened.remembers
         self._called, self._ends = checkpoint.called, _ends(opened.model, opened.tokenizer, checkpoint.called)
         self._tokens = ChatTokens(self._tokenizer, f"hf/{spec}")
+        # Updates are scaled by alpha / r, here 2 whatever the rank, so that a rate suits any rank (Hu et al. 2021).
         wanted = self._peft.LoraConfig(
             r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"
         )
@@ -66,6 +67,7 @@ class Prompter:
             with self._torch.random.fork_rng(devices=[]), quiet():
                 # peft draws its first weights from the global generator, which is given back as it was.
                 self._torch.manual_seed(settings.seed)
+                # In evaluation mode, also while it learns: dropout would give one text another likelihood each time.
                 self._adapted = self._peft.get_peft_model(self._model, wanted).eval()
         except ValueError as error:
             why = str(error).splitlines()[0][:90]
@@ -106,6 +108,7 @@ class Prompter:
     def learn(self, batch: Batch) -> Learned:
         """A step up targets times log-likelihood: of drawn rows their mean, of others (weights) their sum."""
         drawn = [(tokens, target) for tokens, target in zip(batch.samples, batch.targets, strict=True)]
+        # A row that is left out weighs nothing, and still counts in the means of entropy and KL.
         rows = [(tokens, 0.0 if target is None else target / len(drawn)) for tokens, target in drawn]
         rows += zip(batch.others, batch.other_targets, strict=True)
         contexts = batch.contexts if batch.contexts else ("",) * len(rows)
@@ -115,6 +118,7 @@ class Prompter:
         kls = 0.0
         with self._failing():
             for first in range(0, len(rows), AT_ONCE):
+                # Gradients add up over these, so that it is one step whatever goes through together.
                 part = rows[first : first + AT_ONCE]
                 logs, shown = self._read([tokens for tokens, _ in part], contexts[first : first + AT_ONCE])
                 # - target * log rho(text): REINFORCE for drawn rows, weighted likelihood for given ones.
@@ -175,12 +179,14 @@ class Prompter:
         rows: list[list[int]] = [[] for _ in range(count)]
         for _ in range(self._settings.longest):
             if chance is not None:
+                # On the CPU, so that a seed draws the same rows whatever the device; floored, for a number may be 0.
                 even = torch.rand(logits.shape, generator=chance).to(self._device)
                 # The largest of log-probability and Gumbel noise is a draw.
                 logits = logits - (-even.clamp_min(1e-30).log()).clamp_min(1e-30).log()
             chosen = logits.argmax(-1)
             going = False
             for row, token in zip(rows, chosen.tolist(), strict=True):
+                # Rows that have ended are read on beside the others, and what they would write is dropped.
                 if not row or row[-1] not in self._ends:
                     row.append(int(token))
                     going = going or row[-1] not in self._ends
@@ -204,6 +210,7 @@ class Prompter:
         """Nothing where the text is cut: its rest is not known."""
         if row[-1] not in self._ends:
             return ""
+        # As it was written: a tokenizer that tidies spaces would change what is scored.
         decoded = self._tokenizer.decode(list(row[:-1]), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return str(decoded).strip()
 
@@ -238,6 +245,7 @@ class Prompter:
     def _logs(self, ids: Tensor, spans: Sequence[tuple[int, int]]) -> list[Tensor]:
         """By the model's own last step: some scale or cap what their output layer gives."""
         begun = min(first for first, _ in spans)
+        # Logits hold the whole vocabulary at each place, so those within the request are not asked for.
         logits = self._model(input_ids=ids, logits_to_keep=ids.shape[1] - begun).logits
         return [
             row[first - begun : last - begun].log_softmax(-1) for row, (first, last) in zip(logits, spans, strict=True)
@@ -249,6 +257,7 @@ class Prompter:
         norm = torch.nn.utils.clip_grad_norm_(list(self._trained.values()), self._settings.clip)
         if not (loss == loss and abs(loss) != float("inf")) or not bool(torch.isfinite(norm)):
             return float("nan")
+        # By a gradient of 0 Adam would still move on, by its moments of before.
         if float(norm) > 0:
             self._adam.step()
         return loss
@@ -280,6 +289,7 @@ def _peft() -> Any:
 def _ends(model: Any, tokenizer: Any, called: str) -> tuple[int, ...]:
     """The tokens that end a text, the tokenizer's own first."""
     named: int | list[int] | None = model.generation_config.eos_token_id
+    # A chat model may end its turn by another token than a text, and either ends a rewrite.
     found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
     ends = tuple(dict.fromkeys(int(each) for each in found if each is not None))
     if not ends:

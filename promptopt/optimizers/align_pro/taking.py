@@ -13,6 +13,7 @@ from promptopt.optimizers.align_pro.trained import SCHEME
 from promptopt.places import check_new
 from promptopt.store.runs import Store
 
+# As the fingerprints of runs name the class, by which old runs are known too.
 MADE_BY = "promptopt.optimizers.align_pro.method:AlignPro"
 
 

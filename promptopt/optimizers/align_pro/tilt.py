@@ -16,6 +16,7 @@ LEAST, MOST = 1e-9, 1e9
 """Of lambda, in the reward's unit, between which a bound on KL is solved."""
 EQUAL = 1e-200
 """Rewards that differ by less are equal: a lambda for them would be no number."""
+# Some sixty leave less of the interval than a float can tell apart, and the others cost next to nothing.
 HALVINGS = 200
 
 
@@ -105,6 +106,6 @@ def corrected(rewards: Sequence[float], deviations: Sequence[float], answers: in
     return [reward - square / (2 * answers * strength) for reward, square in zip(rewards, squares, strict=True)]
 
 
-def draw(weights: Sequence[float], rng: random.Random) -> int:
+def draw_place(weights: Sequence[float], rng: random.Random) -> int:
     """A place by its weight."""
     return rng.choices(range(len(weights)), weights)[0]

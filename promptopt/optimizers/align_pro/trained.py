@@ -18,7 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from promptopt.errors import BudgetSpent, ConfigError
-from promptopt.operators.reflect import SAME, refuses, room, unusable
+from promptopt.operators.drafts import SAME, edit_limit, unusable
+from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import Form, tidy
 from promptopt.operators.training import Batch, Learned, Policy, Sample, Tokens, Training
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
@@ -67,6 +68,7 @@ def open_prompter(method: AlignPro, seed: int) -> Policy:
             f"the prompter is {method.prompter!r}; name a causal model on this machine, as --set prompter=hf/FOLDER or "
             f"--set prompter=hf/HuggingFaceTB/SmolLM2-135M-Instruct, or leave it out, which trains nothing"
         )
+    # Imported here, so that `import promptopt` stays light.
     from promptopt.operators.frozen import usable_device
     from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings
 
@@ -120,6 +122,7 @@ class Trained:
         self._training.mark()
         if cut:
             run.follow_budget()
+        # The likeliest text of the end, which no draw need have come upon.
         last = self._read([self._training.greedy(self._context)], "greedy")
         self._rewards(last)
         order = self._ranked()
@@ -168,6 +171,7 @@ class Trained:
         shares: dict[Tokens, float] = {}
         for each in first.draws:
             if each.prompt is not None and each.prompt != self._source:
+                # Draws that make one prompt share its weight.
                 share = first.weights[each.prompt] / times[each.prompt]
                 shares[each.sample.tokens] = shares.get(each.sample.tokens, 0.0) + share
         kept = {tokens: share for tokens, share in shares.items() if share >= LEAST_WEIGHT}
@@ -195,6 +199,7 @@ class Trained:
         method, run = self._method, self._run
         for number in range(method.train.steps):
             left = run.evaluations_left()
+            # One more, for the greedy text of the end.
             if left is not None and left < (method.rewrites + 1) * len(self._batch):
                 return True
             draws = self._draw()
@@ -225,6 +230,7 @@ class Trained:
                 f"ended at step {number + 1}"
             )
             return True
+        # Equal up to rounding.
         self._alike = self._alike + 1 if max(rewards) - min(rewards) < 1e-9 else 0
         if self._alike < PATIENCE:
             return False
@@ -256,14 +262,16 @@ class Trained:
         """The prompts that texts make; those of no use are counted by why."""
         run, source = self._run, self._source
         section = source[run.task.editable]
-        most = room(section, self._method.longest, run.count_tokens)
+        most = edit_limit(section, self._method.longest, run.count_tokens)
         found: list[Draw] = []
         for sample in samples:
             text = tidy(sample.text, section)
+            # No tags: this request asks for the bare text.
             why = unusable(text, section, most=most, tags=(), count_tokens=run.count_tokens, form=FORM)
             why = "refusal" if why is None and refuses(text) and not refuses(section) else why
             why = ANSWERS if why is None and answers(run, text) else why
             if why == SAME:
+                # To leave the prompt as it is is a rewrite too, and earns what the prompt earns.
                 found.append(Draw(sample, source))
                 continue
             prompt = None if why is not None else source.replace(run.task.editable, text)

@@ -17,8 +17,9 @@ from promptopt.errors import ConfigError
 from promptopt.models.providers import Provider
 from promptopt.models.specs import open_model
 from promptopt.models.tokens import estimate_tokens
+from promptopt.operators.drafts import SAME, edit_limit, unusable
 from promptopt.operators.marks import Fills, around, filled
-from promptopt.operators.reflect import SAME, refuses, room, unusable
+from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
 from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Tokenizer
@@ -67,7 +68,7 @@ class _Rewriting:
     def used(self, reply: Reply, text: str, count_tokens: Callable[[str], int]) -> str:
         """The rewrite, or the text itself where that is of no use."""
         written = tidy(unthought(reply).text, text)
-        most = room(text, LONGEST, count_tokens)
+        most = edit_limit(text, LONGEST, count_tokens)
         why = unusable(written, text, most=most, tags=(), count_tokens=count_tokens, form=FORM)
         refused = refuses(written) and not refuses(text)
         return text if reply.finish != "stop" or refused or (why is not None and why != SAME) else written
@@ -124,6 +125,7 @@ class Rewritten:
         self._sampling = sampling
         self._way: _Way = _Filling(prompter.mark) if isinstance(prompter, Fills) else _Rewriting()
         mark = digest([REQUEST.pieces, sampling.max_tokens, sampling.top_p, list(sampling.stop)])[:8]
+        # In the name, so that stored replies under another request or another length are not taken for these.
         self.name = f"rewritten/{prompter.name}{BETWEEN}{target.name}:{mark}"
         # What an input was rewritten as, and the tokens that took.
         self._known: dict[str, tuple[str, int, int]] = {}

@@ -140,12 +140,14 @@ class APE:
         proposing, scoring = self._split(run, plan)
         quotes = Quotes(proposing, run.task.labels)
         run.rank_by(scoring)
+        # A guess that reads like the start is no new prompt.
         found = {wording(run.task, run.initial): run.initial}
         if plan.fresh is None:
             run.evaluate([run.initial], scoring)
         candidates = self._guesses(run, plan, proposing, quotes, found)
         if len(candidates) < plan.candidates / 2:
             candidates += self._guesses(run, plan, proposing, quotes, found)
+        # The second round asks for as many as the first, and may bring more than are missing.
         candidates = candidates[: plan.candidates]
         if plan.fresh is None:
             self._published(run, plan, candidates, scoring, quotes, found)
@@ -173,6 +175,7 @@ class APE:
             # Iterative Monte-Carlo search: the best are paraphrased, and stay among what is compared (paper).
             best = ranked[: math.ceil(self.filter.keep * len(ranked))]
             variations = self._paraphrases(run, best, quotes, found)
+            # Without a new one the same prompts would be compared again.
             if not variations:
                 break
             ranked = self._select(run, [*best, *variations], scoring, first=False)
@@ -211,6 +214,7 @@ class APE:
 
     def _split(self, run: Run, plan: APEPlan) -> tuple[list[Example], list[Example]]:
         """D_propose and D_score."""
+        # Each once: an example that is there twice could be on both sides.
         train = list(dict.fromkeys(run.train))
         if len(train) < 2:
             raise ConfigError(
@@ -232,6 +236,7 @@ class APE:
         # Distinct ones, of which there are enough, so that the drawing ends.
         while len(subsets) < wanted:
             pairs = draw(run.rng("pairs"), proposing, size)
+            # By ids in any order: the same pairs in another order are nearly the same request.
             subsets.setdefault(frozenset(example.id for example in pairs), pairs)
         # m guesses over the subsets, as evenly as they go.
         shown = [pairs for number, pairs in enumerate(subsets.values()) for _ in range(number, plan.candidates, wanted)]
@@ -242,6 +247,7 @@ class APE:
 
     def _request(self, run: Run, pairs: Sequence[Example]) -> str:
         section = run.initial[run.task.editable]
+        # A guess must hold them, and the start, which would show how, is not shown.
         slots = [slot for name, _ in pairs[0].fields if (slot := f"{{{name}}}") in section]
         where = f" It has {' and '.join(slots)}, spelt like that, where the input goes." if slots else ""
         return FORWARD.render(

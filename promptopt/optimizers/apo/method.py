@@ -22,8 +22,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 
+from promptopt.operators.drafts import Drafts, edit_limit
 from promptopt.operators.dry import Dryness
-from promptopt.operators.reflect import Drafts, Mistake, ask, find_mistakes, room, show_task
+from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
 from promptopt.operators.replies import sized
 from promptopt.operators.traces import show_traced
 from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
@@ -98,6 +99,7 @@ class APO:
         }
         if self.preset == "paper" or room.cells() is None:
             return replace(PAPER, **{name: value for name, value in own.items() if value is not None})
+        # -1 for what is open, as 0 is a setting of its own.
         given = BeamPlan(**{name: -1 if value is None else value for name, value in own.items()})
         return scaled(room, given, self.expand)
 
@@ -201,7 +203,7 @@ class APO:
     def _expand(self, run: Run, plan: BeamPlan, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
         expand, editable = self.expand, run.task.editable
-        most = {parent: room(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
+        most = {parent: edit_limit(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
         drafts = {parent: Drafts(run, parent, most[parent], TAGS, FORM) for parent in mistakes}
 
         # The paper's gradients: what each of G groups of e mistakes says against the prompt.

@@ -34,6 +34,7 @@ class Credit:
         """P(o) = 0.4 / |O| + 0.6 rate(o) / sum of rates, for operators of equal weight."""
         weights = [self._weights[operator] for operator in among]
         earned = [weight * self.rate(operator) for operator, weight in zip(among, weights, strict=True)]
+        # Some of the draws go to all alike: an operator that had bad luck early would else never be drawn again.
         return {
             operator: EVEN * weight / sum(weights) + (1 - EVEN) * gain / sum(earned)
             for operator, weight, gain in zip(among, weights, earned, strict=True)

@@ -38,6 +38,7 @@ class Beginning:
 
 def opened(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
     """Look at the start, and where `layouts` at those of its task; None where nothing is to be found."""
+    # In one order: what confirms the start goes on where the first look ended, and pays for further examples alone.
     sample = run.rng("look").sample(run.train, len(run.train))
     seen = sample[: plan.look]
     scores = run.evaluate([run.initial], seen)[run.initial]
@@ -98,6 +99,7 @@ def _taken(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> 
     """Those whose requests the task model takes, scored on `examples`."""
     taken: list[Prompt] = []
     for prompt in prompts:
+        # On one example first: that a model takes no such request is no reason to end the search.
         why = refused(run, prompt, examples[0])
         if why is None:
             taken.append(prompt)

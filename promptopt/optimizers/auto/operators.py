@@ -77,11 +77,13 @@ class Operators:
         if left_out:
             run.warn(f"auto searches without {' and '.join(left_out)}")
         for start in starts:
+            # A child that reads like a start is not new.
             self.remember(start)
 
     def applicable(self, elite: Sequence[Prompt], found: Iterable[Prompt]) -> list[str]:
         """The operators that can make a child of these prompts."""
         listed = {
+            # A critic has nothing to say of a prompt that is right wherever it was seen.
             "critic": any(score.value < 1.0 for prompt in elite for _, score in self._run.seen(prompt)),
             "rewrite": True,
             "cross": len(elite) > 1,
@@ -186,12 +188,14 @@ class Operators:
             if prompt is None:
                 found.append(None)
                 continue
+            # Of this request's examples alone: no others can have been quoted.
             guard = Quotes(each.shown, run.task.labels)
             if each.shown and guard.new_in(prompt[editable], each.parents[0][editable]):
                 run.reject(f"{each.operator}: quotes an example")
                 found.append(None)
                 continue
             if each.operator == "cross":
+                # Other children keep what their parent shows; this one has two parents.
                 prompt = prompt.with_demos(each.demos)
             found.append(Proposal(prompt, each.parents, each.operator))
         for _ in range(self._writings - 1):
@@ -232,6 +236,7 @@ class Operators:
     def _place(self, prompt: Prompt) -> tuple[int, bool]:
         """How many demonstrations the layout of `prompt` may show, and whether as turns of the conversation."""
         task, layout = self._run.task, prompt.layout
+        # Once a layout: to find out takes a rendering.
         if layout not in self._places:
             turns = shows_demos(task, layout) and shows_turns(task, layout)
             most = (AS_TURNS if turns else IN_TEXT) if self._most_demos is None else self._most_demos
@@ -252,8 +257,10 @@ class Operators:
         most, turns = self._place(parent)
         if not most:
             return None
+        # By inputs: shown with the model's own reply it is the same example still.
         unused = [example for example in self._pool if example.fields not in [demo.fields for demo in demos]]
         action = rng.choice(("add", "add", "exchange", "drop")) if demos else "add"
+        # What cannot be done becomes the nearest that can, so that the draw is not lost.
         if action == "add" and (len(demos) >= most or not unused):
             action = "exchange"
         if action == "exchange" and not unused:
@@ -266,6 +273,7 @@ class Operators:
             demos += self._shown(parent, evenly(rng, unused, demos, 1))
         else:
             kept = len(demos) // 2 if turns else len(demos) - 1
+            # As turns the first half stays: about what was there before the last doubling.
             demos = demos[: max(0, kept)] if turns else rng.sample(demos, kept)
         prompt = parent.with_demos(demos)
         return None if prompt == parent else Proposal(prompt, (parent,), "demo", f"{action}: {len(demos)} shown")
@@ -295,6 +303,7 @@ def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example]
     shown: dict[str, int] = {}
     for demo in demos:
         shown[demo.target] = shown.get(demo.target, 0) + 1
+    # Shuffled first: of targets that are shown equally often `min` takes the first.
     left, found = rng.sample(pool, len(pool)), list[Example]()
     while left and len(found) < count:
         chosen = min(left, key=lambda example: shown.get(example.target, 0))

@@ -20,6 +20,7 @@ CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one."""
 
 
+# Numbers, where `selection.generations.Generations` does the work. Fingerprints of runs name it, so the name stays.
 @dataclass(frozen=True, slots=True)
 class Generations:
     """The numbers of a search.
@@ -73,6 +74,7 @@ def planned(
 def _paid(made: Generations, room: Room, children: int | None, depth: float | None, writings: int) -> Generations:
     """The plan where calls of the proposer come out of the same purse: how many depends on what they leave."""
     keep = made.keep
+    # Calls depend on the plan, and the plan on what calls leave of the purse: a few passes settle it.
     for _ in range(4):
         left = room.cells(writings * CALLING * made.children / (made.depth * (made.children + keep)))
         assert left is not None
@@ -83,5 +85,6 @@ def _paid(made: Generations, room: Room, children: int | None, depth: float | No
 def _of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
     size = generation_size(cells) if children is None else children
     mean = mean_depth(cells) if depth is None else depth
+    # As if no cell were known beforehand; those of survivors are, so there are more.
     rounds = round(cells / (mean * (size + keep)))
     return Generations(cells, min(LOOK, cells // 20, room.train), size, keep, mean, rounds)

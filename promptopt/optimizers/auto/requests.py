@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptopt.operators.drafts import edit_limit
 from promptopt.operators.exemplars import MARK, show_place
-from promptopt.operators.reflect import Mistake, room, show_task
+from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.traces import show_traced
 from promptopt.run import Run
 from promptopt.text import Pattern
@@ -16,6 +17,7 @@ _FORM = """Write it in at most {words} words, in this form:
 <prompt>
 ...
 </prompt>"""
+# An answer by another name, or in another form, is read as a wrong one.
 _KEEP = "Keep placeholders, the names of the answers and the form of the answer."
 
 # Reason and rewrite in one reply; APO asks for each by a call of its own.
@@ -118,6 +120,6 @@ class Requests:
         run = self._run
         section = parent[run.task.editable]
         # A token is about three quarters of a word; two thirds leave a margin.
-        words = room(section, self._longest, run.count_tokens) * 2 // 3
+        words = edit_limit(section, self._longest, run.count_tokens) * 2 // 3
         values = {"task": show_task(run.task, parent), "section": section, "other": other, "shown": shown}
         return pattern.render({**values, "words": str(words)})

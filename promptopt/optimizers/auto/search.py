@@ -100,6 +100,7 @@ class Auto:
         while _left(run, plan) >= plan.children + plan.keep:
             # Of many first steps from one prompt the best is worth more than a second generation's.
             count = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
+            # The answer lines first, in the place of children that would be drawn.
             made = [*first, *operators.children(credit, count - len(first), elite, belief.mean)]
             first = []
             admitted = run.admit(made)
@@ -116,6 +117,7 @@ class Auto:
                 elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
             if not children:
+                # Nothing was compared or recorded; of several parts that are edited the next has its turn all the same.
                 run.turn()
                 continue
             compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])

@@ -102,15 +102,18 @@ class Bootstrap:
                 "one (`demos` in the layout), or use another method"
             )
         plan = self.plan(run.room)
+        # Equal inputs once: else one would be shown and its twin scored on.
         pool = unlike(run.rng("split").sample(run.train, len(run.train)))
         if len(pool) < 2:
             raise ConfigError("one training example cannot be both shown and scored on: add training examples")
+        # One at least is left to score on.
         held = pool[: min(plan.shown, len(pool) - 1)]
         kept = {example.fields for example in held}
         # By inputs: a set that shows the answer to an example must not be scored on it.
         scored = [example for example in dict.fromkeys(run.train) if example.fields not in kept]
         # In the order of the data, as in the code.
         shown = [example for example in unlike(run.train) if example.fields in kept]
+        # Made as they are wanted: a set that nobody looks at any more would cost evaluations.
         candidates = self._candidates(run, shown)
         if plan.fresh is None:
             self._published(run, plan, candidates, scored)
@@ -130,6 +133,7 @@ class Bootstrap:
         skipped = 2 if self.sets == 0 else 0
         for number in range(FIRST - 1 + plan.sets):
             prompt = next(candidates)
+            # Equal sets are scored once: a draw may repeat one, and what the task forbids gives the start again.
             if number < skipped or any(prompt == each.prompt for each in estimates):
                 continue
             # Stable, so the first of the best stays ahead (code).

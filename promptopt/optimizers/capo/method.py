@@ -28,10 +28,11 @@ from typing import ClassVar, Literal
 
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, set_aside, shows_demos
-from promptopt.operators.reflect import room, show_task
-from promptopt.operators.replies import Form
+from promptopt.operators.drafts import edit_limit
+from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.capo.plan import CAPOPlan
+from promptopt.optimizers.capo.requests import CROSSOVER, FORM, MUTATION
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -40,44 +41,6 @@ from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
-CROSSOVER = Pattern(
-    '''Merge two prompts for a language model into one.
-
-{task}Prompt 1:
-"""
-{first}
-"""
-
-Prompt 2:
-"""
-{second}
-"""
-
-The new prompt must be one coherent text that keeps what is special about the language of both. \
-Keep the names of the answers. Write it in at most {words} words, in this form:
-<prompt>
-...
-</prompt>''',
-    ("task", "first", "second", "words"),
-)
-
-MUTATION = Pattern(
-    '''Rephrase a prompt for a language model: the same meaning, in a clearly different style.
-
-{task}Prompt:
-"""
-{section}
-"""
-
-Keep every rule and the names of the answers. \
-Write the new prompt in at most {words} words, in this form:
-<prompt>
-...
-</prompt>''',
-    ("task", "section", "words"),
-)
-
-FORM = Form(CROSSOVER, MUTATION)
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 ATTEMPTS = 3
 """Rounds of paraphrases that the first population is filled up with, before it stays smaller. Ours."""
@@ -210,6 +173,7 @@ class CAPO:
         for _ in range(plan.rounds):
             children = track.admit(self._children(run, plan, population, pool, most), population)
             survivors = track.race([*population, *children], plan.population)
+            # A survivor that is new: children that all fall behind leave the search where it was.
             idle = 0 if any(prompt not in population for prompt in survivors) else idle + 1
             population = survivors
             if idle == self.patience:
@@ -303,6 +267,7 @@ class CAPO:
         for parents, prompt in zip(pairs, crossed, strict=True):
             if prompt is None:
                 continue
+            # Each kind of draw has a stream of its own: more demonstrations move no later parent or action.
             demos = inherit(run.rng("demonstrations"), *parents, most)
             # Each a third of the times; what cannot be done leaves them as they are.
             action = run.rng("actions").choice(ACTIONS)
@@ -313,6 +278,7 @@ class CAPO:
                 demos += self._showing(run, prompt, draw(run.rng("demonstrations"), unused, 1)).demos
             elif action == "drop" and demos:
                 demos.pop(run.rng("demonstrations").randrange(len(demos)))
+            # Part of the mutation in the paper: the order of demonstrations is searched too.
             run.rng("demonstrations").shuffle(demos)
             children.append(Proposal(prompt.with_demos(demos), tuple(dict.fromkeys(parents)), "crossover", action))
         return children
@@ -332,7 +298,7 @@ class CAPO:
         return rewrites(run, asked, self.breed.sampling, who=who, longest=self.breed.longest, form=FORM)
 
     def _request(self, run: Run, pattern: Pattern, parent: Prompt, texts: Mapping[str, str]) -> str:
-        most = room(parent[run.task.editable], self.breed.longest, run.count_tokens)
+        most = edit_limit(parent[run.task.editable], self.breed.longest, run.count_tokens)
         # A token is about three quarters of a word; two thirds leave a margin.
         return pattern.render({"task": show_task(run.task, parent), "words": str(most * 2 // 3), **texts})
 

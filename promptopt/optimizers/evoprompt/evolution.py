@@ -182,6 +182,7 @@ class Breeder:
         `writings`: calls that a child comes of: the operator's, and further ones that paraphrase what it gave.
         """
         self._run, self._rewriting, self._writings = run, rewriting, writings
+        # With the worked example: a proposer that copies it hands back a prompt for another task.
         self._form = replies.Form(PARAPHRASER, *requests, *worked_for(run.task).texts())
         self._known: dict[str, Prompt] = {}
 
@@ -240,6 +241,7 @@ class Breeder:
         if _LABEL.search(text) and not any(_LABEL.search(parent[editable]) for parent in parents):
             self._run.reject(f"{who}: speaks of its parents")
             return None
+        # One or none.
         for prompt in self._run.admit([Proposal(child, tuple(dict.fromkeys(parents)), who)]):
             self._known[known] = prompt
             return prompt
@@ -280,11 +282,13 @@ def para_topk(
     half = math.ceil(size / 2)
     members: list[Prompt] = prompts[:half]
     for _ in range(ATTEMPTS):
+        # As many as are missing: once it is full, the further rounds ask for nothing.
         sources = list(islice(cycle(prompts[:half]), size - len(members)))
         requests = [((source,), request_paraphrase(source[run.task.editable])) for source in sources]
         written = breeder.children(requests, "paraphraser", bare=True)
         # One that is in the pool comes in with the pool, behind the paraphrases.
         new = [child for child in written if child is not None and child not in prompts]
+        # What is left of the pool comes in only where paraphrases are missing.
         members = list(dict.fromkeys([*members, *new, *prompts[half:]]))[:size]
     if len(members) < size:
         run.warn(
@@ -319,4 +323,5 @@ def wheel(scores: Sequence[float]) -> list[float]:
     weights = [score - shift if math.isfinite(score) else 0.0 for score in scores]
     if sum(weights) > 0:
         return weights
+    # All alike: `random.choices` refuses weights that are all zero.
     return [float(math.isfinite(score) or not finite) for score in scores]

@@ -35,65 +35,20 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.evoprompt.evolution import (
     REWRITING,
     Breeder,
-    Operator,
     Rewriting,
     best_first,
     fitness,
     fixed_sample,
     para_topk,
-    show_prompts,
-    show_steps,
     wheel,
-    worked_for,
 )
 from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, bounds, planned
+from promptopt.optimizers.evoprompt.requests import OPERATOR, request_child
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, least, writings_of
-from promptopt.text import Pattern, counted
+from promptopt.text import counted
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
-
-OPERATOR = Pattern(
-    """Make a better prompt for a language model out of the prompts you are given, in these steps:
-{steps}
-
-The steps, done for another task:
-
-{example}
-
-Now do the steps for these prompts:
-
-{prompts}
-
-Keep their task and the names of the answers. Write every step, in this form:
-{form}""",
-    ("steps", "example", "prompts", "form"),
-)
-FINAL = "and write the final prompt between <prompt> and </prompt>."
-DIFFERENT = "Different parts: name the parts in which Prompt 1 and Prompt 2 differ."
-MUTATED = "Mutated parts: change these parts at random."
-STEPS: Mapping[Operator, tuple[str, ...]] = {
-    "ga": (
-        "Crossover: join Prompt 1 and Prompt 2 into one new prompt.",
-        f"Mutation: change the prompt of step 1 at random, {FINAL}",
-    ),
-    "v1": (
-        DIFFERENT,
-        MUTATED,
-        "Combination: put the mutated parts in the place of some parts of Prompt 3.",
-        f"Crossover: join the prompt of step 3 and the base prompt into one, {FINAL}",
-    ),
-    "v2": (
-        DIFFERENT,
-        MUTATED,
-        f"Crossover: put the mutated parts in the place of some parts of the base prompt, {FINAL}",
-    ),
-    "v3": (
-        "Mutation: change Prompt 1 and Prompt 2 at random.",
-        "Combination: put parts of the two in the place of some parts of Prompt 3.",
-        f"Crossover: join the prompt of step 2 and the base prompt into one, {FINAL}",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +87,7 @@ class EvoPromptGA:
         lineage = Lineage(run, breeder, self.seeds, plan)
         lineage.select(lineage.paraphrases())
         while lineage.open:
+            # After a dry spell the best goes on alone, and has nobody to be crossed with.
             crossed = len(lineage.members) > 1
             lineage.select(
                 self._children(run, breeder, lineage.members, lineage.count) if crossed else lineage.paraphrases()
@@ -172,7 +128,8 @@ class EvoPromptGA:
         """A child of each of `count` pairs; None where a reply was of no use."""
         pairs = [self._pair(run.rng("parents"), population) for _ in range(count)]
         asked = [
-            ((first, second), _request(run, "ga", {"Prompt 1": first, "Prompt 2": second})) for first, second in pairs
+            ((first, second), request_child(run, "ga", {"Prompt 1": first, "Prompt 2": second}))
+            for first, second in pairs
         ]
         return breeder.children(asked, "crossover")
 
@@ -242,6 +199,7 @@ class EvoPromptDE:
             if len(members) < self._fewest:
                 lineage.select(lineage.paraphrases())
                 continue
+            # All at once, by the best of the last generation: one batch, where the paper asks for one after another.
             bases = islice(cycle(members), lineage.count)
             roles = [self._roles(run.rng("members"), members, base, members[0]) for base in bases]
             lineage.select(breeder.children([self._asked(run, each) for each in roles], "differential"))
@@ -278,6 +236,7 @@ class EvoPromptDE:
             # One after the other: a record is the donor of the very next child.
             for slot, base in enumerate(population):
                 asked = self._asked(run, self._roles(run.rng("members"), population, base, best))
+                # One or none.
                 for scored in fitness(run, _children(breeder, asked), examples):
                     tried.append(scored)
                     # Against its own base alone (paper). A prompt in two slots could be Prompt 1 and Prompt 2 at once.
@@ -291,7 +250,7 @@ class EvoPromptDE:
 
     def _asked(self, run: Run, roles: Mapping[str, Prompt]) -> tuple[tuple[Prompt, ...], str]:
         # The base comes last among the roles, and first among the parents.
-        return tuple(reversed(list(roles.values()))), _request(run, self.variant, roles)
+        return tuple(reversed(list(roles.values()))), request_child(run, self.variant, roles)
 
     def _roles(
         self, rng: random.Random, population: Sequence[Estimate], base: Estimate, best: Estimate
@@ -311,18 +270,6 @@ class EvoPromptDE:
         return {"Prompt 1": first, "Prompt 2": second, "Prompt 3": donor, "Base prompt": base.prompt}
 
 
-def _request(run: Run, form: Operator, roles: Mapping[str, Prompt]) -> str:
-    inner = [f"{step.partition(':')[0]}: ..." for step in STEPS[form][:-1]]
-    return OPERATOR.render(
-        {
-            "steps": show_steps(STEPS[form]),
-            "example": worked_for(run.task).show(form, roles),
-            "prompts": show_prompts({role: prompt[run.task.editable] for role, prompt in roles.items()}),
-            "form": show_steps([*inner, "<prompt>...</prompt>"]),
-        }
-    )
-
-
 def _children(breeder: Breeder, asked: tuple[tuple[Prompt, ...], str]) -> list[Prompt]:
     """The child of one request, or nothing."""
     return [child for child in breeder.children([asked], "differential") if child is not None]
@@ -335,6 +282,7 @@ def _overwritten(
     slots = list(population)
     for slot, child in enumerate(children):
         if child is not None and known[child] not in slots:
+            # A slice: a population that stayed small has no such slot yet.
             slots[slot : slot + 1] = [known[child]]
     return slots
 

@@ -115,6 +115,7 @@ class Lineage:
 
         Where generations bring nothing new, the best of all goes on alone, once: its paraphrases are a new beginning.
         """
+        # What was looked at before is no child again: its looks are spent.
         new = [child for child in dict.fromkeys(children) if child is not None and child not in self._seen]
         self._seen |= dict.fromkeys(new)
         ranked, kept = self._generations.select([member.prompt for member in self.members], new)

@@ -42,6 +42,7 @@ def front_row(frontier: Frontier, examples: Sequence[Example], scores: Sequence[
         for name, value in score.parts:
             parts.setdefault(name, []).append(value)
             pairs[f"{example.id} {name}"] = value
+    # Named apart from the ids of examples, beside which they stand in a hybrid front.
     means = {f"part {name}": math.fsum(each) / len(each) for name, each in parts.items()}
     if frontier != "instance" and not parts:
         # What no look at the metric could tell: an evaluator of somebody else's that gives one number.

@@ -89,6 +89,7 @@ class Merges:
         for _ in range(ATTEMPTS):
             # In order, so that a pair is the same whichever was drawn first.
             first, second = sorted(self._rng.sample(among, 2))
+            # Of one line: the descendant is what the ancestor became, and there is nothing to merge.
             if first in forebears[second] or second in forebears[first]:
                 continue
             ancestor = self._ancestor(first, second, forebears, prompts, means)
@@ -98,6 +99,7 @@ class Merges:
             shared = [key for key in pool.rows[first] if key in pool.rows[second]]
             if (first, second, sources) in self._built or len(shared) < self._settings.overlap:
                 continue
+            # Marked also where the task then forbids it, so that nothing is built twice.
             self._triples[first, second, ancestor] = None
             self._built[first, second, sources] = None
             prompt = prompts[ancestor]
@@ -119,6 +121,7 @@ class Merges:
         """A common ancestor that neither is worse than and from which they changed different texts; by its mean."""
         fit = [
             each
+            # Sorted, as the draw below goes by place, and sets have no order to rely on.
             for each in sorted(forebears[first] & forebears[second])
             if (first, second, each) not in self._triples
             and means[each] <= min(means[first], means[second])

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptopt.operators.demand import demand
+from promptopt.operators.drafts import edit_limit, placeholders
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import Mistake, placeholders, room, show_task
+from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.operators.traces import records_of
 from promptopt.optimizers.gepa.frontier import Frontier, check_parts
@@ -201,6 +202,7 @@ class GEPA:
                 pool,
                 [Estimate(child.prompt, total(scores) / len(scores), len(scores)) for child, scores in scored],
             )
+            # Full marks are no failure of the reflector, so they are counted apart.
             lost, skipped = (0 if children else lost + bool(imperfect)), (0 if imperfect else skipped + 1)
             # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
             if lost == PATIENCE or skipped == max(PATIENCE, slices.count):
@@ -285,6 +287,7 @@ class GEPA:
             if prompt in pool.prompts and changed:
                 run.reject("reflector: in the pool already")
             elif changed and run.admit([Proposal(prompt, (parent,), "reflector", ", ".join(changed))]):
+                # Where two parents come to one text, it is held against the first.
                 children.setdefault(prompt, _Child(prompt, trial))
         return list(children.values())
 
@@ -307,7 +310,7 @@ class GEPA:
                 "records": show_records(part, records),
                 "keep": f"{KEEP}{', '.join(kept)}." if kept else "",
                 # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, room(section, self.reflect.longest, run.count_tokens) * 2 // 3)),
+                "words": str(max(1, edit_limit(section, self.reflect.longest, run.count_tokens) * 2 // 3)),
             }
         )
 

@@ -49,6 +49,7 @@ def planned(
     """
     batch = MINIBATCH if minibatch is None else minibatch
     half = max(1, room.train // 2)
+    # One at least is left to be read.
     pareto = room.train if whole else None if pareto is None else min(pareto, max(1, room.train - 1))
     first = room.cells()
     if first is None:

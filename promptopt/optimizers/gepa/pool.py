@@ -31,6 +31,7 @@ class Pool:
 
     def join(self, prompt: Prompt, parents: tuple[int, ...]) -> None:
         """Score a candidate on all examples of the fronts and take it in, whatever it scores. BudgetSpent may pass."""
+        # Before anything is kept: BudgetSpent leaves the pool as it was.
         scores = self._run.evaluate([prompt], self.examples)[prompt]
         values = [score.value for score in scores]
         self.prompts.append(prompt)

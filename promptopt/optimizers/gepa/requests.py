@@ -40,6 +40,7 @@ def show_records(part: str, records: Sequence[Mistake]) -> str:
 
     Of a program also what the text of `part` was given and gave.
     """
+    # Right ones too: the reflector is to keep what worked.
     return "\n\n".join(
         f"{number}. {show_mistakes([record]).removeprefix('1. ')}{show_calls(part, record[1])}\n"
         f"   Worth: {record[1].value:.3g}"

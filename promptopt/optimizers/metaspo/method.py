@@ -108,6 +108,7 @@ class MetaSPO:
         most = (PAPER_SYSTEMS if cells is None else 4) if self.systems is None else self.systems
         users, systems = self.users if self._parts(room) else 0, 0 if self._adapts(room) else most
         if self.examples is not None or cells is None:
+            # n is of each task, and the plan speaks of all of them together.
             examples = (PAPER_EXAMPLES if self.examples is None else self.examples) * room.tasks
         else:
             examples = BUDGET_EXAMPLES
@@ -117,6 +118,7 @@ class MetaSPO:
             return MetaSPOPlan(usual if self.rounds is None else self.rounds, users, systems, examples)
         each = self._round(room, users, systems)
         fewest = max(FEWEST, FEWEST * room.tasks // 2)
+        # Halved until the start and two rounds can be paid: the second is the first that builds on what was found.
         while self.examples is None and examples > fewest and cells < examples * (1 + 2 * each):
             examples = max(fewest, examples // 2)
         afforded = max(1, int((cells - examples) / (examples * each)))
@@ -136,6 +138,7 @@ class MetaSPO:
         """What a round takes, in evaluations of all examples: each task scores its own user prompts alone."""
         parts = self._parts(room) / room.tasks
         others = min(self.kept, 1 + users) - 1
+        # Where the system prompt stays, every prompt that stayed is a parent.
         inner = parts * users * (1 if systems else self.kept)
         return inner + systems * (1 + parts * others) + (1 if parts and room.tasks > 1 else 0)
 
@@ -152,6 +155,7 @@ class MetaSPO:
             for _ in range(plan.rounds):
                 failed = search.inner() if search.users else False
                 if search.system is not None:
+                    # Not `or`: the system prompt is improved whatever the user prompts came to.
                     failed |= search.outer()
                 search.record()
                 if not failed:

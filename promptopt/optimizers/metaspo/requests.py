@@ -82,6 +82,7 @@ Why does the system prompt fail here? Speak of the system prompt alone.
 </critique>''',
     _SLOTS,
 )
+# Without the failures, so that nothing of single tasks gets into the prompt of all.
 REWRITE_SYSTEM = Pattern(
     '''You improve a system prompt that has to serve many different tasks, unseen ones too. What was found about it:
 
@@ -111,6 +112,7 @@ def show_failures(task: Task, prompt: Prompt, failures: Sequence[Mistake]) -> st
 
 def _failure(task: Task, prompt: Prompt, example: Example, score: Score) -> str:
     content, _ = task.render(prompt, example)
+    # The system prompt stands in the request once (code: beside every failure).
     sent = content if isinstance(content, str) else transcript([each for each in content if each.role != "system"])
     lines = [f"User: {shorten(sent, SHOWN)}", f"Reply: {shorten(score.output.strip(), SHOWN)}"]
     if not score.parsed:

@@ -113,12 +113,14 @@ class Search:
         for part in self.users:
             base, member = self._best, self._member[part]
             # At test time every prompt that stayed is a parent, in the search for a system prompt the best one is.
+            # A copy: what is kept changes as the children come in.
             parents = list(self._kept[part] if self.system is None else self._kept[part][:1])
             shown: list[tuple[Prompt, str]] = []
             for text in parents:
                 parent = base.replace(part, text)
                 mistakes = self._mistakes(parent, member)
                 rng, count = self._run.rng("failures"), min(self._method.user_failures, len(mistakes))
+                # Each rewrite is shown failures of its own, or the analyses would all be of the same.
                 drawn = [rng.sample(mistakes, count) for _ in range(self._plan.users)] if mistakes else []
                 shown += [(parent, show_failures(self._run.task, parent, each)) for each in drawn]
             if not shown:
@@ -127,7 +129,9 @@ class Search:
             self._run.edit(part)
             for child in self._written(part, shown):
                 self._mean(child, member)
+                # Beside the parts of `base`, with which the child was scored.
                 self._keep(base, part, child[part])
+        # Of one task the best was scored whole as it was found.
         if failed and len(self._groups) > 1:
             self._complete()
         return failed
@@ -144,11 +148,14 @@ class Search:
         shown: list[tuple[Prompt, str]] = []
         for _ in range(self._plan.systems):
             drawn = [each for pool in pools for each in rng.sample(pool, min(most, len(pool)))]
+            # Mixed over the tasks (code).
             rng.shuffle(drawn)
+            # All from the incumbent, none from another candidate (code).
             shown.append((incumbent, show_failures(self._run.task, incumbent, drawn)))
         worth = self._meta_score(incumbent)
         for child in self._written(self.system, shown):
             found = self._meta_score(child)
+            # Strictly: of equals the incumbent stays (code).
             if found > worth:
                 # At once: a budget that ends before the last candidate leaves the best of those that were finished.
                 self._best, worth = child, found
@@ -202,6 +209,7 @@ class Search:
         ]
         asked = [analyse.render({**each, "analysis": ""}) for each in about]
         found = ask_whole(run, asked, "critique", method.sampling, _WHO)
+        # Without an analysis there is nothing to rewrite by.
         analysed = [(base, each, said) for (base, _), each, said in zip(shown, about, found, strict=True) if said]
         requests = [(base, part, rewrite.render({**each, "analysis": said})) for base, each, said in analysed]
         form = FORM_SYSTEM if system else FORM_USER
@@ -225,6 +233,7 @@ class Search:
     def _meta_score(self, prompt: Prompt) -> float:
         """What a system prompt is worth: its mean over the user prompts that stayed, of each task."""
         means: dict[str, float] = {}
+        # The whole first: the examples of all tasks in one batch, and what follows pays for the variants alone.
         self._score_whole(prompt)
         for member in self._groups:
             variants = [prompt]
@@ -263,6 +272,7 @@ class Search:
     def _key(self, prompt: Prompt, member: str) -> tuple[str, ...]:
         """All that the examples of a task are shown of a prompt."""
         hidden = [part for part, name in self._member.items() if name not in ("", member)]
+        # Two prompts that differ only in what these examples are never shown have the same scores.
         return (member, *(text for part, text in prompt.texts if part not in hidden))
 
     def _mistakes(self, prompt: Prompt, member: str) -> list[Mistake]:

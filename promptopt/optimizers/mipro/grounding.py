@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptopt.operators.drafts import edit_limit
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import FIELD, ask_whole, room, show_example, show_task
+from promptopt.operators.reflect import FIELD, ask_whole, show_example, show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.optimizers.mipro.requests import (
     COMPLETE,
@@ -108,7 +109,7 @@ def instructions_for(
             "demos": f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else NONE_SOLVED,
             "tip": tip,
             # A token is about three quarters of a word; two thirds leave a margin.
-            "words": str(max(1, room(section, longest, run.count_tokens) * 2 // 3)),
+            "words": str(max(1, edit_limit(section, longest, run.count_tokens) * 2 // 3)),
         }
         asked.append((part, PROPOSE.render(values)))
     requests = [(run.initial, part, request) for part, request in asked]
@@ -143,6 +144,7 @@ def _grounds(
 
 def _program(run: Run, example: Example) -> str:
     """What the task model reads of an example under the start, and the names of the texts that may change."""
+    # By what the model reads of an example: the program's source, which the code shows, is not at hand.
     content, _ = run.task.render(run.initial.with_demos(()), example)
     read = content if isinstance(content, str) else "\n".join(f"{each.role}: {each.content}" for each in content)
     return f"{shorten(read, 4 * FIELD)}\n(texts: {', '.join(editables_of(run.task))})"

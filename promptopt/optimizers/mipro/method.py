@@ -111,6 +111,7 @@ class MIPRO:
         if math.prod(variables.values()) == 1:
             run.warn("neither another instruction nor a set of demonstrations came about, so there is nothing to try")
             return
+        # Numpy, which Optuna draws by, takes seeds of 32 bits.
         sampler = Parzen(variables, run.rng("tpe").getrandbits(32), plan.startup)
         # The start with its own demonstrations; the code credits its score to none, though it may have some.
         sampler.tell((0,) * len(variables), table.mean(run.initial))
@@ -118,6 +119,7 @@ class MIPRO:
         for number in range(1, plan.rounds + 1):
             choice = sampler.suggest()
             prompt = _combined(run, texts, sets, choice)
+            # The first choice stands for a prompt that several make, as where the task forbids one.
             choices.setdefault(prompt, choice)
             sampler.told(table.score(prompt, draw(run.rng("minibatch"), scored, plan.minibatch)))
             # After every fifth trial and after the last (code).
@@ -192,6 +194,7 @@ class MIPRO:
         plan, cells = self.plan(room), room.cells()
         each = 1 if self.propose.aware is False or (self.propose.aware is None and cells is not None) else 3
         batches = -(-plan.shown // self.propose.batch)
+        # The summary: a first look, further ones, and what is made of them.
         calls = (plan.instructions - 1) * each + (2 + min(FURTHER, batches - 1) if self.propose.summary else 0)
         calls = 2 * calls if plan.instructions > 1 else 0
         full = 1 + math.ceil(plan.rounds / FULL_EVERY)

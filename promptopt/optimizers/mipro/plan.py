@@ -98,5 +98,6 @@ def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> 
         minibatch=batch,
         shown=shown,
         scored=scored,
+        # Of few trials ten at random, as Optuna has them, would leave few to be guided.
         startup=min(10, max(2, count // 3)),
     )

@@ -24,37 +24,20 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from promptopt.errors import ConfigError
+from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
-from promptopt.operators.reflect import ask_whole, refuses, room, said_of, show_task, unusable
-from promptopt.operators.replies import Form, sized, tidy
+from promptopt.operators.reflect import ask_whole, refuses, show_task
+from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.opro.plan import OPROPlan
+from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, META, TAG, TAGS, WHERE
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
 from promptopt.tasks.parts import wording
-from promptopt.text import Pattern, counted
+from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
-META = Pattern(
-    """Write an instruction for a language model{where}. The higher its score, the better; scores go from 0 to 100.
-
-{task}{evidence}Write a new instruction that differs from all the instructions above and scores higher than any of \
-them. It must be concise, effective, and fit all inputs of this kind.{keep}
-End with the new instruction, once, in this form:
-<instruction>
-...
-</instruction>""",
-    ("where", "task", "evidence", "keep"),
-)
-WHERE = ". It will stand where <INS> stands in the examples"
-HISTORY = "Instructions so far with their scores, the worst first and the best last:"
-EXEMPLARS = "Examples of what the model will be given, and of what is right:"
-KEEP = " It must hold {places} once each: the input stands there."
-FORM = Form(META, WHERE, HISTORY, EXEMPLARS, KEEP)
-
-TAG = "instruction"
-TAGS = (TAG, "INS")
 PROPOSER = Sampling(temperature=1.0, max_tokens=512)
 SPLIT_FROM = 20
 """Examples from which on some can be held out at all. Ours."""
@@ -239,6 +222,7 @@ class OPRO:
             ended = step + 1 == plan.rounds or idle == self.stop.idle or stale == self.stop.patience
             best = best_last(history, plan.memory)
             if step % self.validation.every == 0 or ended:
+                # Those that were among the best before cost nothing here.
                 run.evaluate(best, held)
             pool = dict.fromkeys([*shown, *fresh])
             run.record([Estimate(prompt, history[prompt], len(scored)) for prompt in pool], best[::-1])
@@ -257,6 +241,7 @@ class OPRO:
             return UpperBounds(plan.fresh.evaluations, calls, calls * self.propose.sampling.max_tokens)
         held = self._held(plan.examples)
         prompts = 1 + len(self.seeds) + plan.rounds * plan.breadth
+        # One more for the last step, whatever its number.
         looks = len(range(0, plan.rounds, self.validation.every)) + 1
         validated = min(prompts, 1 + len(self.seeds) + looks * plan.memory)
         calls = 2 * plan.rounds * plan.breadth
@@ -315,6 +300,7 @@ class OPRO:
             polished = polish(tidy(text, start))
             prompt = run.base.replace(run.task.editable, polished)
             why = self._why_not(run, prompt, start, known)
+            # Whether of use or not: written again, it would be refused for the same reason.
             known.add(wording(run.task, prompt, key))
             if why is not None:
                 run.reject(f"{_WHO}: {why}")
@@ -335,6 +321,6 @@ class OPRO:
         if refuses(text):
             return "refusal"
         # Characters, as in the code.
-        most = room(start, self.propose.longest, len)
+        most = edit_limit(start, self.propose.longest, len)
         own = said_of(run.task, run.initial)
         return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own)

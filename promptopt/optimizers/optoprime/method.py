@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from promptopt.operators.demand import demand
+from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import room, said_of, unusable
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.optoprime.problem import Memory, Problem
 from promptopt.optimizers.optoprime.several import FORM, ONE, WHO, Draft, Multi, drafts, medoid, put_together
@@ -101,6 +101,7 @@ class OptoPrime:
         unchanged = perfect = 0
         for number in range(self._most(plan, run.room)):
             [batch] = slices.take()
+            # For old and new texts: a step that can run the old ones alone compares nothing.
             demand(run, (1 + self.multi.scored) * len(batch), "another step")
             scores = _scores(run, current, batch, number)
             children = list[Prompt]()
@@ -111,14 +112,17 @@ class OptoPrime:
                 problem = Problem.of(current, editables_of(run.task), batch, scores)
                 children = self._step(run, current, problem, memory, quotes, unchanged)
                 unchanged = 0 if children else unchanged + 1
+                # A slice from -0 on would keep everything.
                 if self.memory:
                     values = {name: current[name] for name in problem.names}
                     memory = [*memory, Memory(values, problem.feedback)][-self.memory :]
             tried = [Estimate(current, _mean(scores), len(batch))]
             tried += [Estimate(child, _mean(_scores(run, child, batch, number)), len(batch)) for child in children]
             best = max(tried, key=lambda each: each.mean)
+            # Equal means may differ by rounding, and of equals the old texts stay.
             current = best.prompt if best.mean > tried[0].mean + self.threshold + 1e-9 else current
             run.record(tried, [current])
+            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
             if unchanged == DRY or perfect == max(DRY, slices.count):
                 run.warn(
                     f"nothing was changed in {max(unchanged, perfect)} steps in a row, so the search ended before its "
@@ -136,12 +140,14 @@ class OptoPrime:
         unchanged: int,
     ) -> list[Prompt]:
         """The current texts with those exchanged that the model named new values for: what is to be tried of it."""
+        # No text took part in what was run, so the feedback is on none.
         if not problem.names:
             return []
         names = problem.names
         longest = max(run.count_tokens(current[name]) for name in names)
-        words = room(" ".join(current[name] for name in names[:1]), self.longest, run.count_tokens) * 2 // 3
+        words = edit_limit(" ".join(current[name] for name in names[:1]), self.longest, run.count_tokens) * 2 // 3
         request = problem.render(focused(run.task, names[0]), current, memory, max(1, words))
+        # One reply may hold a new value for each.
         sampling = sized(self.sampling, longest * len(names))
         found = drafts(run, request, names, sampling, self.multi, WARMER * (unchanged // COOL))
         made = [(draft, self._applied(run, current, problem, draft, quotes)) for draft in found]
@@ -152,6 +158,7 @@ class OptoPrime:
             texts = ["\n".join(prompt[name] for name in names) for _, prompt in usable]
             prompts = [usable[medoid(texts)][1]]
         elif len(prompts) > 1 and technique != "scored":
+            # `last_of_n`; it stands in too where the further call gives nothing.
             chosen = usable[-1][1]
             if technique != "last_of_n":
                 draft = put_together(run, request, names, [draft for draft, _ in usable], sampling, self.multi)
@@ -169,6 +176,7 @@ class OptoPrime:
                 run.reject(f"{WHO}: {why}")
             else:
                 prompt = prompt.replace(name, text)
+        # Here, and not by `admit` alone: what the task forbids must have no voice in a choice among several.
         broken = None if prompt == current else run.task.broken_by(prompt, run.count_tokens)
         if broken is not None:
             run.reject(broken)
@@ -188,7 +196,7 @@ class OptoPrime:
         why = unusable(
             text,
             section,
-            most=room(section, self.longest, run.count_tokens),
+            most=edit_limit(section, self.longest, run.count_tokens),
             tags=("name", "value"),
             count_tokens=run.count_tokens,
             form=FORM,

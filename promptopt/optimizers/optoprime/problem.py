@@ -74,7 +74,9 @@ class Problem:
     def of(cls, prompt: Prompt, parts: Sequence[str], examples: Sequence[Example], scores: Sequence[Score]) -> Problem:
         """Texts that no output was made from are left out: there is no feedback on them."""
         graphs = tuple(
-            reached(graph_of(prompt, parts, example, score)) for example, score in zip(examples, scores, strict=True)
+            # Only what an output was made from: feedback says nothing of the rest.
+            reached(graph_of(prompt, parts, example, score))
+            for example, score in zip(examples, scores, strict=True)
         )
         used = {node.name: None for graph in graphs for node in graph if node.kind == "text"}
         return cls(graphs, tuple(scores), tuple(part for part in parts if part in used))

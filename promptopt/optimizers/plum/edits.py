@@ -52,7 +52,7 @@ def active(bank: Bank) -> tuple[Kind, ...]:
     return ("del", "swap", "sub", "add") if bank else ("del", "swap", "sub")
 
 
-def draw(phrases: Phrases, kinds: Sequence[Kind], bank: Bank, rng: random.Random, *, least: int = 2) -> Edit | str:
+def draw_edit(phrases: Phrases, kinds: Sequence[Kind], bank: Bank, rng: random.Random, *, least: int = 2) -> Edit | str:
     """One edit, uniformly over `kinds` and then over where it can be made; or why there is none, in a few words.
 
     least: chunks that must be editable for one of them to be deleted.
@@ -116,6 +116,7 @@ def crossover(first: Phrases, second: Phrases, split: int) -> str:
     if split >= len(right):
         return head
     tail = second.text[second.chunks[right[split]].start :]
+    # What stood at the cut in the first; where that is used up, what stood there in the second.
     gap = first.gap(stop) if split < len(left) else "" if head[-1:].isspace() else second.gap(right[split])
     return head + gap + tail if gap else join(head, tail)
 
@@ -163,6 +164,7 @@ def _without(phrases: Phrases, index: int) -> str:
         return inner + right
     if (not after and not chunks[last + 1].solid) or (not before and not chunks[first - 1].solid):
         return inner + rest
+    # Of the two gaps the one with more line breaks: a paragraph must not run into the next.
     gap = max((after, before), key=lambda gap: (gap.count("\n"), bool(gap)))
     return inner + gap + rest if gap else join(inner, rest)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from promptopt.optimizers.plum.edits import Bank, Edit, Kind, active, draw, join, settle
+from promptopt.optimizers.plum.edits import Bank, Edit, Kind, active, draw_edit, join, settle
 from promptopt.optimizers.plum.phrases import Phrases
 
 Segment = tuple[Phrases, Edit | None]
@@ -24,6 +24,7 @@ def plan_segments(
     """
     plan: list[Segment] = []
     for slot in range(segments):
+        # Each segment of a text drawn anew: that is what mixes the memory.
         source = rng.choice(cuts)
         # b_j = ceil(j * L / ks)
         begin, end = (-(-place * len(source.chunks) // segments) for place in (slot, slot + 1))
@@ -32,7 +33,7 @@ def plan_segments(
         # Textbook harmony search draws a fresh value where it does not consider its memory; here that is an edit.
         if rng.random() < consider:
             kinds = ("sub",) if rng.random() < adjust else ()
-        edit = draw(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
+        edit = draw_edit(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
         if isinstance(edit, Edit):
             plan.append((part, edit))
             # A harmony puts each text of the bank back once at most; what it deletes is not in the bank yet.

@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.optimizers.plum.edits import Bank, Edit, active, apply, draw, settle, substitute
+from promptopt.optimizers.plum.edits import Bank, Edit, active, apply, draw_edit, settle, substitute
 from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
-from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut, frozen_texts, protected
+from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut_phrases, frozen_texts, protected
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of
@@ -73,6 +73,7 @@ class Editor:
         self._kept = {part: self._protected(run.initial[part]) for part in editables_of(run.task)}
         self._paraphraser = Paraphraser(run, settings.paraphrases, settings.sampling, renewed=renewed)
         self._failed: dict[str, None] = {}
+        # On a fixed set a prompt that comes up again is free; on fresh examples it would be looked at anew.
         self._seen: dict[tuple[tuple[str, str], ...], None] | None = {} if renewed else None
 
     def neighbours(self, base: Prompt, bank: Bank, wanted: int) -> list[Neighbour]:
@@ -155,6 +156,7 @@ class Editor:
             cuts: dict[str, tuple[Phrases, Phrases]] = {}
             drawn: list[tuple[_Draft, Phrases, Edit]] = []
             for draft in drafts:
+                # Once a text: a chunker that draws cuts it alike for all drafts of this step.
                 if draft.text not in cuts:
                     phrases = self._phrases(draft.text)
                     cuts[draft.text] = phrases, self._finer(phrases)
@@ -176,24 +178,24 @@ class Editor:
         """The phrases of a text; by rule, and with a warning, where the chunker fails on it."""
         chunker, rng = self._settings.chunker, self._run.rng("chunks")
         try:
-            return cut(text, chunker, rng, self._frozen)
+            return cut_phrases(text, chunker, rng, self._frozen)
         except Exception as cause:  # noqa: BLE001 - a chunker is anybody's code, often a parser
             name, what = type(chunker).__name__, f"{type(cause).__name__}: {cause}"
             self._run.warn(f"the chunker {name} failed on a prompt, which was cut by rule instead ({what})")
-            return cut(text, RULES, rng, self._frozen)
+            return cut_phrases(text, RULES, rng, self._frozen)
 
     def _finer(self, phrases: Phrases) -> Phrases:
         chunker = self._settings.chunker
         # A chunker that was set to another level, or is the user's own, is taken at its word.
         few = len(phrases.editable) < FEWEST and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
-        return cut(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
+        return cut_phrases(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
 
     def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, Edit] | str:
         """An edit and what it is made in, or why there is none: a phrase is paraphrased whole, also where it is cut."""
         rng = self._run.rng("edits")
-        edit, source = draw(finer, active(bank), bank, rng), finer
+        edit, source = draw_edit(finer, active(bank), bank, rng), finer
         if isinstance(edit, Edit) and edit.kind == "sub" and finer is not phrases:
-            edit, source = draw(phrases, ("sub",), bank, rng), phrases
+            edit, source = draw_edit(phrases, ("sub",), bank, rng), phrases
         return edit if isinstance(edit, str) else (source, edit)
 
     def _protected(self, text: str) -> list[str]:

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
-from promptopt.operators.reflect import refuses, unusable
+from promptopt.operators.drafts import unusable
+from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import NOTHING, WORDS, Form, tidy, unthought
 from promptopt.optimizers.plum.phrases import protected
 from promptopt.run import Run
@@ -93,6 +94,7 @@ class Paraphraser:
         return not known or (self._renewed and self._wanted[phrase] >= len(known))
 
     def _usable(self, reply: Reply, phrase: str, sentence: str) -> tuple[str, ...]:
+        # What is complete of a list that was cut at length is still of use.
         if reply.finish not in ("stop", "length"):
             self._run.reject(f"paraphraser: {reply.finish}")
             return ()
@@ -154,6 +156,7 @@ def _listed(reply: Reply) -> list[str]:
         return [match.group(1) for match in _STRING.finditer(text, begin)]
     lines = [line.strip() for line in text.splitlines()]
     if reply.finish == "length":
+        # The last line is the one that was cut.
         lines = lines[:-1]
     # "Here are ten ways:" announces variants and is none.
     return [line for line in lines if not line.endswith(":")]

@@ -94,6 +94,7 @@ class PhraseSearch(Protocol):
 
 def begun(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, Scores, Patience]:
     """What draws neighbours, what scores them, and what ends the search."""
+    # By its budget a search goes on after the first variants of a phrase are used up.
     renewed = isinstance(plan.way, Fresh)
     return Editor(run, settings.edit, renewed=renewed), scores_by(run, settings.score, plan.way), Patience(plan)
 

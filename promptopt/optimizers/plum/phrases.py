@@ -125,7 +125,7 @@ class Phrases:
         return self.whole[begin : min((place for place in ends if place >= end), default=len(self.whole))].strip()
 
 
-def cut(text: str, chunker: Chunker, rng: random.Random, frozen: Sequence[str] = ()) -> Phrases:
+def cut_phrases(text: str, chunker: Chunker, rng: random.Random, frozen: Sequence[str] = ()) -> Phrases:
     """`text` in chunks: what is protected, and between it what the chunker says.
 
     frozen: texts that are protected wherever they stand. Raises ValueError where the chunker's spans are out of order,
@@ -153,6 +153,7 @@ def protected(text: str, frozen: Sequence[str] = ()) -> list[Span]:
         found += [match.span() for match in re.finditer(re.escape(span), text)]
     merged: list[Span] = []
     for start, end in sorted(found):
+        # What overlaps is one stretch: chunks must not share a character.
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
@@ -160,6 +161,7 @@ def protected(text: str, frozen: Sequence[str] = ()) -> list[Span]:
     return merged
 
 
+# A task of a user's own kind need not have one.
 @runtime_checkable
 class _UnderContract(Protocol):
     @property
@@ -262,6 +264,7 @@ def _sentences(text: str) -> Iterator[list[_Piece]]:
         if pieces and (piece.kind == "lead" or "\n" in text[pieces[-1].end : piece.start]):
             yield pieces
             pieces = []
+        # The mark of a list item begins a sentence, and is no part of it.
         if piece.kind == "lead":
             continue
         pieces.append(piece)

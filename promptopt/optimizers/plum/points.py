@@ -132,7 +132,7 @@ class ScoreSet:
         ]
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
-        """See `Scores.step`."""
+        """See `Scores.record`."""
         _record(self._run, pool, kept)
 
     def _rank(self, prompts: Sequence[Prompt]) -> None:
@@ -140,6 +140,7 @@ class ScoreSet:
         run, examples = self._run, self._examples
         for prompt in prompts:
             if prompt not in self._known and run.estimate(prompt, examples).count == len(examples):
+                # All of them are known here, so nothing is asked.
                 scores = run.evaluate([prompt], examples)[prompt]
                 self._known[prompt] = points(examples, scores, run.task.labels, self._weight)
         # Of equals the earlier: the sort is stable.
@@ -189,7 +190,7 @@ class FreshScores:
         return sorted(ranked, key=lambda estimate: place[estimate.prompt])
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
-        """See `Scores.step`."""
+        """See `Scores.record`."""
         _record(self._run, pool, kept)
 
 

@@ -19,12 +19,12 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from promptopt.errors import ConfigError
-from promptopt.optimizers.plum.edits import Bank, Edit, crossover, settle
+from promptopt.optimizers.plum.edits import Bank, Edit, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
-from promptopt.optimizers.plum.individuals import Individual, fitter, fittest, scored
+from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
 from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan, Stopping, begun, bounds, planned
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
@@ -32,8 +32,6 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import SMALL, Fresh, Preset, least
 from promptopt.types import Prompt, Room, UpperBounds
-
-_Item = TypeVar("_Item")
 
 KEEP = 2
 """Prompts that live on under a budget. Ours."""
@@ -44,7 +42,7 @@ OFFSPRING = 5
 MEMORY = 10
 """N_H of the paper's code."""
 BREEDERS = 3
-"""The same with crossover, which is of no use between two that are always the same."""
+"""Prompts that live on with crossover, which is of no use between two that are always the same. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,9 @@ class MutationGA:
         top, bank = scores.start(), Bank()
         archive = [top]
         for _ in scores.iterations():
-            parent = best(_draws(run.rng("tournament"), archive, self.tournament))
+            parent = best(draws(run.rng("tournament"), archive, self.tournament))
             neighbours = editor.neighbours(parent.prompt, bank, plan.neighbours)
+            # The old ones too: on fresh examples their former scores compare with none of these.
             pool = scores.score([*(each.candidate for each in archive), *neighbours])
             found, old = pool[len(archive) :], pool[: len(archive)]
             improved = best(pool).prompt not in [each.prompt for each in old]
@@ -188,9 +187,9 @@ class CrossoverGA:
         """All that a generation held, and who lives on; a child is scored at once, and may be the next parent."""
         pool = list(population)
         for _ in range(plan.offspring):
-            bred = self._child(run, editor, pool)
-            if bred is not None:
-                pool += scored(scores, [bred])
+            child = bred(run, editor, pool, self.tournament)
+            if child is not None:
+                pool += scored(scores, [child])
         population = fittest(pool, len(population))
         mutants = list[Individual]()
         for parent in population:
@@ -203,12 +202,13 @@ class CrossoverGA:
     ) -> tuple[list[Individual], list[Individual]]:
         """The same where children and mutants are looked at beside the old, all at once."""
         made = [(each.scored.candidate, each.bank) for each in population]
-        bred = (self._child(run, editor, population) for _ in range(plan.offspring))
-        made += [child for child in bred if child is not None]
+        children = (bred(run, editor, population, self.tournament) for _ in range(plan.offspring))
+        made += [child for child in children if child is not None]
         for parent in population:
             made += self._mutants(run, editor, parent, plan)
         banks: dict[Prompt, Bank] = {}
         for candidate, bank in made:
+            # The first of equal prompts: an old one comes before its copies, and keeps its bank.
             banks.setdefault(candidate.prompt, bank)
         size = _size(plan, self._published[0])
         pool = scores.score([candidate for candidate, _ in made])
@@ -221,28 +221,6 @@ class CrossoverGA:
             return []
         found = editor.neighbours(parent.scored.prompt, parent.bank, plan.neighbours)
         return [(each, settle(parent.bank, each.edits)) for each in found]
-
-    def _child(self, run: Run, editor: Editor, pool: Sequence[Individual]) -> tuple[Neighbour, Bank] | None:
-        """A child that is not in the pool yet, and the bank of its first parent; None where five attempts gave none."""
-        editable = run.task.editable
-        tournaments, splits = run.rng("tournament"), run.rng("crossover")
-        for _ in range(ATTEMPTS):
-            first, second = (fitter(_draws(tournaments, pool, self.tournament)) for _ in range(2))
-            parents = (first.scored.prompt, second.scored.prompt)
-            cuts = [editor.cut(parent[editable]) for parent in parents]
-            places = max(len(each.solid) for each in cuts)
-            if not places:
-                return None
-            # Up to the longer of the two: beyond the end of the shorter, one parent gives all or nothing.
-            split = splits.randrange(places)
-            text = crossover(cuts[0], cuts[1], split)
-            if parents[0].replace(editable, text) in [each.scored.prompt for each in pool]:
-                continue
-            prompt = editor.admit(text, parents, "crossover", f"split {split}")
-            if prompt is not None:
-                # The first parent's bank as it is now: the code's children share one list with it.
-                return Neighbour(prompt), first.bank
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +290,7 @@ class HarmonySearch:
         """Up to `wanted` harmonies that are not in the memory, within 5 attempts for each."""
         editable = run.task.editable
         known, found = [prompt[editable] for prompt in memory], dict[Prompt, Neighbour]()
+        # Bounded: a small memory has few harmonies, and all of them may be known.
         left = ATTEMPTS * wanted
         while len(found) < wanted and left:
             count = min(wanted - len(found), left)
@@ -344,7 +323,3 @@ class HarmonySearch:
 def _size(plan: PhrasePlan, otherwise: int) -> int:
     """Prompts that live on: by the plan on fresh examples, else as they were set or published."""
     return plan.way.keep if isinstance(plan.way, Fresh) else otherwise
-
-
-def _draws(rng: random.Random, pool: Sequence[_Item], count: int) -> list[_Item]:
-    return [rng.choice(pool) for _ in range(count)]

@@ -65,6 +65,7 @@ class HillClimbing:
         editor, scores, patience = begun(run, self, plan)
         top, bank = scores.start(), Bank()
         for _ in scores.iterations():
+            # With the prompt in use: on fresh examples its former score compares with none of theirs.
             pool = scores.score([top.candidate, *editor.neighbours(top.prompt, bank, plan.neighbours)])
             # Of equals the first: the prompt in use, then the neighbours as they were drawn.
             found = best(pool)
@@ -210,6 +211,7 @@ class TabuSearch:
 
 def acceptance(points: float, incumbent: float, temperature: float) -> float:
     """The probability that a neighbour replaces the incumbent: 1 unless it is worse, then exp(-loss / temperature)."""
+    # The Metropolis criterion, for points that are to rise.
     if points >= incumbent:
         return 1.0
     return math.exp((points - incumbent) / temperature) if temperature > 0 else 0.0

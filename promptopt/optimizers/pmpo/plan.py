@@ -152,6 +152,7 @@ def _sized(cells: int, train: int, own: RewritingPlan, solutions: int) -> Rewrit
     # Three at least: with fewer the search writes them into the prompt.
     affordable = train if solutions == 0 else max(3, int(OWN_SHARE * cells / solutions))
     examples = min(train, own.examples if own.examples > 0 else affordable)
+    # Own solutions are drawn before the search, out of the same purse.
     cells = max(0, cells - solutions * examples)
     parts = own.parts if own.parts >= 0 else PARTS
     hard = own.hard if own.hard > 0 else HARD

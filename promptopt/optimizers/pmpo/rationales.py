@@ -91,6 +91,7 @@ class _RepliesAtHand:
     tell: Callable[[str], None]
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        # In the order of the cells, for which they were drawn.
         return list(self.replies)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:

@@ -56,6 +56,7 @@ def cut(text: str, slots: Collection[str], pieces: Callable[[str], Sequence[str]
     elements: list[str] = []
     droppable: list[int] = []
     for number, part in enumerate(pattern.pieces):
+        # Literals and slots take turns, a literal first.
         if number % 2:
             elements.append(f"{{{part}}}")
             continue
@@ -127,6 +128,7 @@ def _mask_of(genes: Genes, text: str) -> Mask | None:
     """A mask that leaves `text`, of later genes where several do, or None."""
     droppable = frozenset(genes.droppable)
     # reached[i]: the places in the text that the elements before i can end at, each with how it was reached.
+    # All ends at once: a match from the left alone may take an element that leaves the rest without one.
     reached: list[dict[int, bool]] = [{0: False}]
     for place, element in enumerate(genes.elements):
         after: dict[int, bool] = {}

@@ -56,7 +56,7 @@ def whole(run: Run, prompt: Prompt, gene: Gene) -> Individual:
     return Individual(genes.whole, prompt, math.nan, run.count_tokens(text), 0, genes)
 
 
-def unlike(
+def new_children(
     run: Run, parents: Sequence[Individual], known: Mapping[Prompt, Individual], count: int, drops: int
 ) -> dict[Prompt, Individual]:
     """Up to `count` children, not scored yet, that are not known; of short prompts many are alike."""
@@ -106,6 +106,7 @@ class History:
         """
         left, later = self._run.evaluations_left(), parts - part
         self.closed = self.cut = False
+        # A cap on all so far: what one search leaves of its share the next may use.
         self._most = self._whole * part // parts
         if left is not None and later:
             free = max(0, left - self._reserve(len(self._found) + 1))
@@ -161,6 +162,7 @@ class History:
             # The mean over all its cells weighs examples, not halves. fsum: equal scores tie, in whatever order.
             fitness = math.fsum(values) / len(values)
             known = self._found.get(prompt)
+            # Two masks that leave one string are one individual, the first.
             if known is not None and known.count >= len(values):
                 found.append(known)
                 continue

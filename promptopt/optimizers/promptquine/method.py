@@ -19,7 +19,6 @@ Departs  slots are elements of their own, and genes are cut between them; a stri
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -27,10 +26,11 @@ from typing import ClassVar, Literal
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.promptquine.genes import Gene, genes_of, mutate, prune_anyhow, prune_lightly
-from promptopt.optimizers.promptquine.history import Genotype, History, Individual, offspring, unlike, whole
+from promptopt.optimizers.promptquine.history import Genotype, History, Individual, new_children, offspring, whole
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
 from promptopt.optimizers.promptquine.plan import KEEP, PruningPreset, Sizes, planned
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
+from promptopt.optimizers.promptquine.selection import survivors, tournament
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -129,6 +129,7 @@ class PromptQuine:
 
     def optimize(self, run: Run) -> None:
         """Search by training examples, and rank the best on others, or leave that to the final choice."""
+        # Only here: the settings by themselves say nothing of the task.
         if self.evolve.halving and run.task.labels:
             raise ConfigError("the setting 'evolve.halving' is for tasks without labels; leave it out for this one")
         plan = self.plan(run.room)
@@ -186,7 +187,7 @@ class PromptQuine:
         while selection.open:
             long = sum(each.length for each in population) > shortest * len(population)
             wanted = plan.children if long else 0
-            children = unlike(run, population, known, wanted, self.evolve.drops)
+            children = new_children(run, population, known, wanted, self.evolve.drops)
             known |= children
             ranked, kept = selection.select([each.prompt for each in population], list(children))
             population = [known[prompt] for prompt in kept]
@@ -198,6 +199,7 @@ class PromptQuine:
 
     def _deepened(self, run: Run, plan: Fresh, surplus: float) -> Fresh:
         """A plan that sees more of each prompt where few generations can be had: a short prompt is soon pruned."""
+        # A child loses (1 + drops) / 2 genes on average, as their number is drawn evenly.
         generations_had = ACCEPTED * surplus / ((1 + self.evolve.drops) / 2)
         depth = plan.evaluations / ((plan.children + plan.keep) * max(1.0, generations_had))
         return replace(plan, depth=max(plan.depth, min(depth, len(run.train))))
@@ -257,7 +259,7 @@ class PromptQuine:
                 return
             if len(children) < plan.population and not history.closed:
                 run.warn("a generation had fewer new prompts than the population holds; the best old ones filled it up")
-            population = _survivors(children, population, plan.population)
+            population = survivors(children, population, plan.population)
             run.record([each.estimate for each in children], [each.prompt for each in population])
 
     def _first_population(self, run: Run, history: History, first: Individual, plan: Sizes) -> list[Individual]:
@@ -271,6 +273,7 @@ class PromptQuine:
                 children.setdefault(child, (first.genes, mask))
         population = history.add(children)
         run.record([each.estimate for each in population], [each.prompt for each in population])
+        # The contract may refuse all of them, and a cap leave none.
         return population if population else [first]
 
     def _generation(
@@ -320,16 +323,10 @@ class PromptQuine:
                 if child is not None:
                     batch.setdefault(child, (first.genes, mask))
             found = history.add(batch)
+            # Draws in vain end it: of a short prompt all that can be left of it may be known.
             misses = 0 if len(history) > before else misses + 1
             if found:
                 run.record([each.estimate for each in found], [max(found, key=lambda each: each.fitness).prompt])
-
-
-def _survivors(children: Sequence[Individual], population: Sequence[Individual], size: int) -> list[Individual]:
-    """The fittest children; no parent survives, unless there are too few children to fill the population."""
-    # Regularised evolution (paper): with parents among them, populations converged too soon.
-    fittest = sorted(children, key=lambda each: -each.fitness)[:size]
-    return [*fittest, *sorted(population, key=lambda each: -each.fitness)[: size - len(fittest)]]
 
 
 def _refuse_below(run: Run, least: int, what: str) -> None:
@@ -341,10 +338,3 @@ def _refuse_below(run: Run, least: int, what: str) -> None:
             f"least: {what}; "
             f"allow more, or score and rank on fewer examples"
         )
-
-
-def tournament(rng: random.Random, pool: Sequence[Individual], share: float) -> Individual:
-    """The fittest of max(1, floor(share * pool)) drawn with replacement; ties to the first drawn."""
-    # A tenth of a millionth: 0.2 * 35 is a little more than 7, and shares can as well come out a little below.
-    drawn = rng.choices(pool, k=max(1, math.floor(share * len(pool) + 1e-7)))
-    return max(drawn, key=lambda each: each.fitness)

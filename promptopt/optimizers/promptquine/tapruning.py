@@ -108,6 +108,7 @@ class TAPruning:
         best = current.mean
         trace = [current]
         tried = 1
+        # Ranked from the first on: a cap may end the search within its first pass.
         _keep_best(run, trace, examples)
         run.record([current], [current.prompt])
         changed = True
@@ -179,6 +180,7 @@ def accepts(score: float, best: float, threshold: float) -> bool:
     # At a threshold of 1 the next line would multiply infinity by 0.
     if math.isinf(best):
         return score >= best
+    # For positive scores the code's rule, score / best >= threshold; below 0 that ratio accepts what is worse.
     return score >= best - (1.0 - threshold) * abs(best) - SLACK * max(1.0, abs(best))
 
 

@@ -23,7 +23,7 @@ from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Batch, Learned, Sample, Tokens
 from promptopt.optimizers.rlprompt import objectives
 from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
-from promptopt.optimizers.rlprompt.layers import draw, two_layers
+from promptopt.optimizers.rlprompt.layers import initialise, two_layers
 from promptopt.optimizers.rlprompt.weights import packed, unpacked
 from promptopt.optimizers.rlprompt.words import allowed_tokens, check_allowed, text_of
 
@@ -148,6 +148,7 @@ class AdapterPolicy:
         check_allowed(ids, self._checkpoint.called, top=settings.top, fluent=settings.fluent)
         self._ids = torch.tensor(ids, device=self._device)
         self._place = {each: place for place, each in enumerate(ids)}
+        # The rows of what may be written: nothing else has a logit, or a share of the softmax.
         self._head = head.weight[self._ids]
         self._head_bias = None if getattr(head, "bias", None) is None else head.bias[self._ids]
         self._start = self._start_of()
@@ -195,8 +196,10 @@ class AdapterPolicy:
         with torch.no_grad():
             if any(bool((first(states) > 0).any()) for states in read):
                 return
-        draw(first, torch.Generator().manual_seed(seed))
+        # A policy whose prompts hardly differ gets there by itself: one seed of five did on a toy task.
+        initialise(first, torch.Generator().manual_seed(seed))
         for parameter in first.parameters():
+            # The moments of weights that are gone would move the new ones.
             self._adam.state.pop(parameter, None)
 
     def _bias(self) -> float:
@@ -258,6 +261,7 @@ class AdapterPolicy:
             chosen = logits.argmax(-1)
             written.append(chosen)
             token = self._ids[chosen][:, None]
+            # With a cache the last token is enough; without one all is read again.
             read = token if self._remembers else torch.cat([read, token], dim=1)
         return torch.stack(written, dim=1)
 
@@ -288,6 +292,7 @@ class AdapterPolicy:
         for chosen, before in self._apart(contexts, len(rows)):
             begun = torch.tensor([before] * len(chosen), device=self._device)
             with torch.no_grad(), quiet():
+                # What predicts a token stands at the place before it, so the last token is not read.
                 read = reading(torch.cat([begun, ids[chosen][:, :-1]], dim=1))[:, len(before) - 1 :]
             found |= dict(zip(chosen, read, strict=True))
         return torch.stack([found[row] for row in range(len(rows))])

@@ -20,11 +20,11 @@ def two_layers(width: int, hidden: int, seed: int) -> Any:
     made = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, width))
     chance = torch.Generator().manual_seed(seed)
     for layer in (made[0], made[2]):
-        draw(layer, chance)
+        initialise(layer, chance)
     return made
 
 
-def draw(layer: Any, chance: Any) -> None:
+def initialise(layer: Any, chance: Any) -> None:
     """First weights for a layer on any device; they are drawn on the CPU, so that they are the same on all."""
     torch = require("torch")
     drawn = torch.nn.init.xavier_uniform_(torch.empty(layer.weight.shape), gain=SPREAD, generator=chance)

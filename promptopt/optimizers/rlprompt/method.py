@@ -112,7 +112,7 @@ class RLPrompt:
 
     def optimize(self, run: Run) -> None:
         """Draw, reward, learn; look at the greedy prompt now and then; rank all of these in the end."""
-        # What is learnt is of one text: of several editable parts, the first.
+        # What is learned is of one text: of several editable parts, the first.
         run.edit(run.task.editable, hold=True)
         plan = self._sized(run.room)
         examples = evenly(run, run.train, plan.examples, "examples")
@@ -192,4 +192,5 @@ def _given(value: int | None, otherwise: int) -> int:
 
 
 def _limit(value: int | None, otherwise: int | None) -> int | None:
+    # 0 is no limit, while None leaves it to the preset.
     return otherwise if value is None else (None if value == 0 else value)

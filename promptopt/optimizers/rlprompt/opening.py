@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from promptopt.errors import ConfigError
@@ -34,6 +35,7 @@ def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
             f"{found}; name the causal model that writes the prompts, as --set policy=hf/distilbert/distilgpt2 or "
             f"--set policy=hf/FOLDER"
         )
+    # Imported here, so that `import promptopt` stays light.
     from promptopt.operators.frozen import usable_device
     from promptopt.optimizers.rlprompt.adapter import AdapterPolicy
 
@@ -61,4 +63,13 @@ def adapter_settings(method: RLPrompt, plan: RLPlan, seed: int) -> AdapterSettin
         kl=learn.kl,
         seed=seed,
         fluent=method.explore.fluent,
+    )
+
+
+def without_seeds(seeds: Sequence[str], usable: int) -> ConfigError:
+    """Why `mode=off` cannot begin; `usable`: of the given prompts, how many the policy can write."""
+    said = "one of the seeds can be used" if usable else "none of the seeds can be used" if seeds else "there are none"
+    return ConfigError(
+        f"mode=off learns from given prompts alone, held against each other, and {said}; set two or more that differ, "
+        f"as seeds=…, or mode=mix"
     )

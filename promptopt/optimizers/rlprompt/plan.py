@@ -43,6 +43,7 @@ class RLPlan:
     @property
     def step(self) -> int:
         """Evaluations of one step, where no prompt comes up again."""
+        # For single inputs each prompt is rewarded on its own input alone.
         return self.prompts if self.inputs else self.prompts * self.examples
 
     def describe(self) -> str:

@@ -60,7 +60,7 @@ def leave_one_out(rewards: Sequence[float]) -> list[float]:
     return [each - (total - each) / others for each in rewards]
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """The places of points that no other is above in one number and at least level with in the other, best first.
 
     By the first number, then by the second; of equal points the first stands for all.

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from promptopt.errors import ConfigError
 from promptopt.evaluators.style_reward import maxima_of
 from promptopt.operators.marks import mark_in
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput
-from promptopt.optimizers.rlprompt.opening import open_policy
+from promptopt.optimizers.rlprompt.opening import open_policy, without_seeds
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import finite, front, leave_one_out, shaped, tied, z_scores
+from promptopt.optimizers.rlprompt.rewards import finite, leave_one_out, pareto_front, shaped, tied, z_scores
 from promptopt.run import Run
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal
@@ -38,6 +37,7 @@ class Search:
         """Prompts are rewarded on `examples`, and ranked on `held`."""
         self._method, self._run, self._plan = method, run, plan
         self._examples, self._held = list(examples), list(held)
+        # Whatever changes what is learned: a training by other values must not be taken up as this one.
         made_from = (plan.length, plan.hidden, plan.rate, plan.top, plan.vocabulary, method.algorithm)
         self._training = Training(
             run,
@@ -78,7 +78,7 @@ class Search:
                 self._seeds.append((sample.tokens, entry.reward))
         # Of one prompt alone, or of one that is given twice, nothing says whether it earned much.
         if self._method.mode == "off" and len(self._archive) < 2:
-            raise _without_seeds(self._method.seeds, len(self._archive))
+            raise without_seeds(self._method.seeds, len(self._archive))
 
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""
@@ -138,7 +138,7 @@ class Search:
         """Record what no other prompt beats in both dev accuracy and fluency: a user may want another than the best."""
         written = [self._ranked[prompt] for prompt in order if self._ranked[prompt].sample.tokens]
         points = [(self._accuracy(each.prompt), each.sample.fluency) for each in written]
-        chosen = front(points)
+        chosen = pareto_front(points)
         told = ", ".join(f"{points[place][0]:.2f} at {points[place][1]:.2f}" for place in chosen)
         pool = [self._run.estimate(written[place].prompt, self._held) for place in chosen]
         kept = [each.prompt for each in pool]
@@ -319,6 +319,7 @@ class Search:
 
     def _rank(self, entry: Entry) -> None:
         self._run.evaluate([entry.prompt], self._held)
+        # As it was written first: ties go to the earlier step.
         self._ranked.setdefault(entry.prompt, entry)
 
     def _order(self) -> list[Prompt]:
@@ -339,11 +340,3 @@ class Search:
             return run.estimate(prompt, held).mean
         known = [score.value > 0 for _, score in run.seen(prompt, held)]
         return sum(known) / len(known)
-
-
-def _without_seeds(seeds: Sequence[str], usable: int) -> ConfigError:
-    said = "one of the seeds can be used" if usable else "none of the seeds can be used" if seeds else "there are none"
-    return ConfigError(
-        f"mode=off learns from given prompts alone, held against each other, and {said}; set two or more that differ, "
-        f"as seeds=…, or mode=mix"
-    )

@@ -23,6 +23,7 @@ from promptopt.run.kept import Kept
 from promptopt.store.runs import Store
 from promptopt.types import Reply, Request
 
+# As the fingerprints of runs name the class, by which old runs are known too.
 MADE_BY = "promptopt.optimizers.rlprompt.method:RLPrompt"
 CARD, WEIGHTS = "policy.json", "policy.safetensors"
 
@@ -121,6 +122,7 @@ class Written:
         except (KeyError, TypeError, ValueError) as cause:
             raise ConfigError(f"{CARD} of {self.name} is damaged ({cause!r}); write the policy anew") from cause
         now = files_of(spec).fingerprint
+        # An adapter turns the states of the weights it was trained beside, and of no others.
         if now != files:
             raise ConfigError(
                 f"{self.name} was trained on hf/{spec} with files {files}, and they are {now} now; put those back"
@@ -131,6 +133,7 @@ class Written:
 
 
 def _fields(said: Mapping[str, Any]) -> dict[str, Any]:
+    # "is" names the class, which is known here: nothing is imported by a name that stands in a file.
     return {name: value for name, value in said.items() if name != "is"}
 
 

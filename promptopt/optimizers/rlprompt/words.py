@@ -53,6 +53,7 @@ def allowed_tokens(tokenizer: Any, rows: int, most: int | None, *, masked: bool 
         return found
     first = words[:most]
     others = [token for token in found if token not in set(first)]
+    # By id: a token's place in this list is what a policy's samples are made of.
     return sorted([*first, *others[: most - len(first)]])
 
 

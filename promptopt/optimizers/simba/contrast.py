@@ -45,6 +45,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def softmax_draw(rng: random.Random, means: Sequence[float], temperature: float) -> int:
     """A place, by exp(mean / temperature)."""
     most = max(means)
+    # Less the largest, which changes no share: exp of a large mean by a small temperature would overflow.
     return rng.choices(range(len(means)), [math.exp((mean - most) / temperature) for mean in means])[0]
 
 
@@ -66,6 +67,7 @@ def dropped(rng: random.Random, demos: Sequence[Example], most: int) -> list[Exa
     """
     count, m = len(demos), most if most else 3
     gone = min(count, max(poisson(rng, count / m), int(count >= m)))
+    # With replacement (code), so fewer may go than were drawn.
     places = {rng.randrange(count): None for _ in range(gone)}
     return [demo for place, demo in enumerate(demos) if place not in places]
 

@@ -23,8 +23,9 @@ from typing import ClassVar
 from promptopt.operators.bootstrapping import teacher_of
 from promptopt.operators.demand import demand
 from promptopt.operators.demos import fitting, said, shows_demos
+from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import room, said_of, show_task, unusable
+from promptopt.operators.reflect import show_task
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
@@ -89,9 +90,11 @@ class SIMBA:
         most = self.demos if shows_demos(run.task) else 0
         means: dict[Prompt, float] = {}
         winners, idle = [run.initial], 0
+        # Set aside from the first: winners can only be compared on what all of them were scored on.
         ending = (plan.candidates + 1) * len(held)
         for number in range(plan.rounds):
             size = min(plan.minibatch, len(rest))
+            # What is left of an epoch and fills no step is left out.
             if len(order) < size:
                 order = run.rng("order").sample(rest, len(rest))
             batch, order = order[:size], order[size:]
@@ -109,6 +112,7 @@ class SIMBA:
             means |= scored
             idle = 0 if made else idle + 1
             if scored:
+                # Though each was scored on other examples: the end compares them all on the same.
                 winners.append(max(scored, key=scored.__getitem__))
             known = [Estimate(prompt, mean, size) for prompt, mean in scored.items()]
             run.record([*known, Estimate(run.initial, means[run.initial], size)], [winners[-1]])
@@ -123,8 +127,10 @@ class SIMBA:
     ) -> list[list[Score]]:
         """For each example n runs of programs drawn by their means, at a temperature, no draw made twice."""
         view = sorted(means, key=lambda prompt: -means[prompt])[: plan.candidates] if means else [run.initial]
+        # The start may be drawn in every step (code).
         if run.initial not in view:
             view = [*view[: plan.candidates - 1], run.initial]
+        # Before its first runs the start has no mean, and is alone.
         rng, worth = run.rng("runs"), [means.get(prompt, 0.0) for prompt in view]
         demand(run, plan.candidates * len(batch), "another step")
         found: list[list[Score]] = [[] for _ in batch]
@@ -135,6 +141,7 @@ class SIMBA:
             # Programs that were drawn together run together: an engine has few batches instead of many.
             for prompt in dict.fromkeys(drawn):
                 places = [place for place, own in enumerate(drawn) if own == prompt]
+                # 0 and 1 are the draws of the search's own scores and of the final choice.
                 draw = number * plan.candidates + model + 2
                 asked = [batch[place] for place in places]
                 scores = run.rescore(prompt, asked, self.heat if model else heat, draw, role if model == 0 else "task")
@@ -162,12 +169,14 @@ class SIMBA:
             if len(made) > plan.candidates:
                 break
             source = view[softmax_draw(rng, [means[prompt] for prompt in view], self.sharpness)]
+            # Some go before one may come (code), or a prompt would fill up with them.
             thinned = source.with_demos(dropped(rng, source.demos, most)) if source.demos else source
             strategy = rng.choice(("demonstration", "rule")) if most else "rule"
             if strategy == "demonstration":
                 prompt, note = self._with_demo(run, thinned, bucket, low), "demonstration"
             else:
                 prompt, note = self._with_rule(run, thinned, bucket, low, high, quotes), "rule"
+            # What an earlier step scored has its mean, by which it may be drawn.
             if prompt is not None and prompt not in means and run.admit([Proposal(prompt, (source,), note)]):
                 made[prompt] = None
         return list(made)
@@ -178,6 +187,7 @@ class SIMBA:
         if best.value <= low or not best.parsed or not said(best):
             return None
         demo = Example(bucket.example.fields, said(best))
+        # A reply to an input that is shown already takes the place of the one before.
         kept = [each for each in source.demos if each.fields != demo.fields]
         return source.with_demos(fitting(run, source, [*kept, demo]))
 
@@ -191,6 +201,7 @@ class SIMBA:
         # No contrast: the runs are told of as bad ones. (In the code as good ones where they are above `high`; but then
         # the test before has ended it.)
         better = best if best.value > worst.value else None
+        # A text that neither run used has no part in what sets them apart.
         used = {call.part: None for score in (best, worst) for call in score.trace}
         names = [part for part in editables_of(run.task) if not used or part in used]
         request = ADVICE.render(
@@ -220,8 +231,9 @@ class SIMBA:
             if name in names and isinstance(value, str):
                 section = source[name]
                 added = tidy(value, section)
+                # Below the text, which stays: advice is added, and nothing is rewritten (code).
                 text = f"{section}\n\n{added}"
-                most = room(section, self.longest, run.count_tokens)
+                most = edit_limit(section, self.longest, run.count_tokens)
                 own = said_of(focused(run.task, name), source)
                 why = (
                     "empty"
@@ -250,6 +262,7 @@ class SIMBA:
         chosen = list(dict.fromkeys(winners[place] for place in places))
         means = run.evaluate(chosen, held).means()
         order = sorted(means, key=lambda prompt: -means[prompt])
+        # Steps have other examples each, so what was scored in them alone does not compare.
         run.rank_by(held, order, others=False)
         run.record([Estimate(prompt, means[prompt], len(held)) for prompt in order], order[:1])
 

@@ -53,6 +53,7 @@ def planned(
     left = max(0, (cells if some is None else some) - (count + 1) * held)
     batch = minibatch
     if batch is None:
+        # Eight steps, as in the code, on as many examples as that leaves; then further steps.
         batch = max(LEAST, min(MINIBATCH, room.train - held, left // (STEPS * (2 * count + 1))))
     afforded = max(1, left // ((2 * count + 1) * batch))
     return SIMBAPlan(afforded if rounds is None else rounds, batch, count, held)

@@ -34,6 +34,7 @@ class Credits:
 
     def select(self, corpus: Sequence[Component], most: int, c: float = 1.0) -> list[Component]:
         """The `most` families with the highest index, ties by their place in `corpus`; before any credit, all."""
+        # Nothing was tried: the first step tries the whole corpus, or as much of it as a budget affords.
         if not self.given:
             return list(corpus)
         indices = self._indices([each.family for each in corpus], c)
@@ -41,6 +42,7 @@ class Credits:
 
     def _indices(self, families: Sequence[str], c: float) -> list[float]:
         every = [change for changes in self.given.values() for change in changes]
+        # Where all credits are equal there is no deviation to divide by.
         scale = pstdev(every) if self.scaled and every else 1.0
         found: list[float] = []
         for family in families:

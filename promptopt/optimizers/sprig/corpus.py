@@ -39,10 +39,12 @@ def fault(text: str, category: str = "custom") -> str:
         return f"category {category!r} is none of {', '.join(CATEGORIES)}"
     if "\n" in text or "\r" in text:
         return "a line break"
+    # In a prompt they would be places for the inputs.
     if any(brace in text for brace in "{}"):
         return "braces"
     if not FEWEST_WORDS <= count <= MOST_WORDS:
         return f"{count} words, and it has to have {FEWEST_WORDS} to {MOST_WORDS}"
+    # Components are joined by blanks: without an end two would run into one sentence.
     if not text.rstrip("\"'”’)").endswith(_ENDS):
         return "no full stop, exclamation or question mark at its end"
     if len(_SENTENCE.findall(text)) > 2:
@@ -67,6 +69,7 @@ def read_corpus(name: str, lines: Iterable[str]) -> tuple[Component, ...]:
         where = f"{name}, line {number}"
         try:
             value: object = json.loads(line)
+        # Brackets nested deeply enough overflow the parser.
         except (ValueError, RecursionError) as cause:
             raise DataError(f"{where}: not valid JSON ({cause}); write an object with id, text and category") from cause
         row: Mapping[str, object] = cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
@@ -99,6 +102,7 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
     found: list[Component] = []
     if path:
         try:
+            # A byte order mark, as some editors write, is no part of the first line.
             found += read_corpus(path, Path(path).read_text("utf-8-sig").splitlines())
         except (OSError, UnicodeDecodeError) as cause:
             raise DataError(f"the corpus {path} cannot be read as UTF-8 text ({cause}); check the path") from cause

@@ -32,6 +32,7 @@ class Candidates:
 
     def add(self, parts: Parts, edit: Edit) -> None:
         """One more way to a candidate."""
+        # By what is read: several edits may lead to one candidate, and each of them is credited.
         text = joined(parts)
         self.parts.setdefault(text, parts)
         self.edits.setdefault(text, []).append(edit)
@@ -50,6 +51,7 @@ def enumerated(
     And each in each of its `rephrasings` (by id). A component whose family is there already is not added again.
     """
     there = {each.family for each in parent}
+    # The order of edits is that of ties: of equal worth the earlier one is kept.
     if len(parent) < most:
         for place in range(len(parent) + 1):
             for each in pool:

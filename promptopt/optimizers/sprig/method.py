@@ -32,7 +32,7 @@ from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, faul
 from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, ROUND, Population, PopulationPlan, Settings, planned
-from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
+from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -111,6 +111,7 @@ class Sprig:
     def _of_beam(self, room: Room) -> SprigPlan:
         cells = None if self.preset == "paper" else room.cells()
         by_budget = cells is not None
+        # Smaller under a budget: at two components a step of the paper's sizes has 10 * 203 edits.
         beam, pool, rephrasings = (
             (small if by_budget else paper) if own is None else own
             for own, small, paper in ((self.beam, 4, 10), (self.pool, 12, 60), (self.rephrasings, 3, 10))
@@ -155,7 +156,7 @@ class Sprig:
 
     def optimize(self, run: Run) -> None:
         """Search step by step."""
-        # What is learnt is of one text: of several editable parts, the first.
+        # What is learned is of one text: of several editable parts, the first.
         run.edit(run.task.editable, hold=True)
         corpus = corpus_of(self.corpus, self.components)
         if self.search == "population":
@@ -165,6 +166,7 @@ class Sprig:
             return
         plan = self._of_beam(run.room)
         search = _Search(self, run, plan, corpus)
+        # Without a component: the start itself.
         beam: list[Parts] = [()]
         for _ in range(plan.steps):
             beam = search.step(beam)
@@ -212,7 +214,7 @@ class _Search:
     def step(self, beam: list[Parts]) -> list[Parts]:
         """The beam after one step."""
         run, plan = self._run, self._plan
-        examples = drawn(run, plan.examples, shared=plan.evaluations is not None)
+        examples = step_examples(run, plan.examples, shared=plan.evaluations is not None)
         pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
         found = Candidates()
         for parent in beam:
@@ -220,6 +222,7 @@ class _Search:
                 found.add(parts, edit)
         known = {joined(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known])
+        # The beam first: of equals what is there already goes on.
         prompts = {text: prompt_of(run, parts) for text, parts in ((joined(parent), parent) for parent in beam)}
         children = self._admitted(found, fresh)
         prompts |= children
@@ -239,6 +242,7 @@ class _Search:
         most = self._plan.candidates
         if most is None or len(texts) <= most:
             return texts
+        # Back in the order of the edits, so that ties go by it.
         places = sorted(self._run.rng("candidates").sample(range(len(texts)), most))
         return [texts[place] for place in places]
 
@@ -261,8 +265,10 @@ class _Search:
 
     def _credit(self, edits: Mapping[str, Sequence[Edit]], worth: Mapping[str, float], scored: Sequence[str]) -> None:
         for text in scored:
+            # By every way it came about: one candidate may be the addition of several families.
             for edit in edits[text]:
                 parent = joined(edit.parent)
+                # On one draw, so that its luck is in neither; a swap or a rephrasing says nothing of a family.
                 change = worth[text] - worth[parent]
                 if edit.kind == "add":
                     self._credits.add(edit.family, change)

@@ -42,6 +42,7 @@ class SprigPlan:
 def affordable(room: Room, cells: int, examples: int | None, beam: int) -> tuple[int, int, int]:
     """(steps, examples, candidates of a step) that so many cells afford: fewer steps before fewer candidates."""
     shown = min(EXAMPLES if examples is None else examples, room.train)
+    # Fewer examples where they buy a second step: one step adds one component.
     while shown > 4 and examples is None and cells < 2 * shown * (FEWEST + beam):
         shown //= 2
     steps = max(1, min(STEPS, cells // (shown * (FEWEST + beam))))

@@ -23,7 +23,7 @@ from typing import Literal
 
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, joined
-from promptopt.optimizers.sprig.scoring import drawn, listed, prompt_of, worth_of
+from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import Scored, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
@@ -119,8 +119,10 @@ def planned(room: Room, cells: int | None, examples: int | None, steps: int | No
     shown = min(24 if examples is None else examples, room.train)
     while shown > 4 and examples is None and cells < 5 * ROUND * shown:
         shown //= 2
+    # Less the start, which is scored on every draw.
     prompts = max(2, cells // shown - 1)
     data = max(1, round(DATA * prompts))
+    # One more in each step: the start, on a new draw.
     rounds = min(STEPS, max(1, (prompts - data) // (ROUND + 1))) if steps is None else steps
     each = max(1, (prompts - data) // rounds - 1)
     best = max(1, each // 3)
@@ -169,9 +171,11 @@ class Population:
             chosen = self.by_chance(rng)
             members.setdefault(joined(chosen), chosen)
         for _ in range(plan.steps):
+            # Two at least, so that there is a pair to be crossed.
             survivors = self.ranked(list(members.values()))[: max(2, round(SURVIVORS * len(members)))]
             members = {joined(each): each for each in survivors}
             for child in self.children(survivors, size - len(survivors)):
+                # Children that read alike are one member, so there may be fewer than went.
                 members.setdefault(joined(child), child)
             ranked = self.ranked(list(members.values()))
             best, others = ranked[: plan.best], ranked[plan.best :]
@@ -192,9 +196,10 @@ class Population:
     def score(self, members: Sequence[Parts]) -> None:
         """Truly score these and the start on a new draw, and learn from them and some older ones."""
         run = self.run
-        examples = drawn(run, self.plan.examples, shared=self.plan.evaluations is not None)
+        examples = step_examples(run, self.plan.examples, shared=self.plan.evaluations is not None)
         prompts: dict[Prompt, Parts] = {run.initial: ()}
         proposals: list[Proposal] = []
+        # Each once: equal ones would be scored once, and learned from twice.
         for parts in dict.fromkeys(members):
             if run.count_tokens(joined(parts)) > self.method.longest:
                 run.reject(f"sprig: more than {self.method.longest} tokens added")
@@ -202,6 +207,7 @@ class Population:
             prompt = prompt_of(run, parts)
             prompts.setdefault(prompt, parts)
             proposals.append(Proposal(prompt, (run.initial,), self.operators.get(joined(parts), "chance")))
+        # The start on every draw, as a prompt of no components: the surrogate learns from pairs of one draw.
         kept = [run.initial, *run.admit(proposals)]
         matrix = run.evaluate(kept, examples)
         worth = {each: worth_of(run.task, examples, [score.value for score in matrix[each]]) for each in kept}
@@ -211,9 +217,10 @@ class Population:
         self.learn()
 
     def learn(self) -> None:
-        """Fit the surrogate to all that was scored; what it learnt is kept, so that a replay ranks alike anywhere."""
+        """Fit the surrogate to all that was scored; what it learned is kept, so that a replay ranks alike anywhere."""
         surrogate, draws = self.method.surrogate, self.scored
         told = digest([[[joined(parts), worth] for parts, worth in draw] for draw in draws])
+        # The text of a user's own object may be an address in memory, another one in each process.
         named = repr(surrogate) if is_dataclass(surrogate) else type(surrogate).__qualname__
         fitted = self.run.memo("sprig surrogate", lambda: json.dumps(dict(surrogate.fit(draws))), named, told)
         self.weights = json.loads(fitted)
@@ -233,7 +240,9 @@ class Population:
             if operation in WRITTEN and len(asked) < self.plan.written:
                 asked.append((operation, parent, _about(operation, parent, rng)))
                 continue
+            # Beyond the proposer's share a component is drawn from the corpus instead.
             child = self.changed("insert" if operation in WRITTEN else operation, parent, rng.choice(partners), rng)
+            # Without its last component a child is the start, which is scored on every draw.
             if child:
                 self.operators.setdefault(joined(child), "insert" if operation in WRITTEN else operation)
                 found.append(child)
@@ -244,6 +253,7 @@ class Population:
         most = self.method.most_components
         if operation == "crossover":
             return crossed(parent, partner, most, rng)
+        # What cannot be done leaves the parent, which is a member already.
         parts = list(parent)
         if operation == "delete":
             parts.pop(rng.randrange(len(parts)))
@@ -268,6 +278,7 @@ class Population:
         replies = self.run.generate([(Message("user", text),) for text in requests], self.method.sampling)
         found: list[Parts] = []
         for (operation, parent, about), reply in zip(asked, replies, strict=True):
+            # One or two where parts are added, as the request says, and one in the place of others.
             texts = [closed(" ".join(text.split())) for text in listed(reply.text)][
                 : 2 if operation.startswith("use") else 1
             ]
@@ -298,6 +309,7 @@ def crossed(parent: Parts, partner: Parts, most: int, rng: random.Random) -> Par
     rng.shuffle(pooled)
     one, other = len(parent), len(partner)
     size = round(rng.gauss((one + other) / 2, abs(one - other) / 4))
+    # One at least, as a normal draw may be below.
     return tuple(pooled[: max(1, min(size, len(pooled), most))])
 
 

@@ -20,11 +20,12 @@ def prompt_of(run: Run, parts: Parts) -> Prompt:
     start = run.initial[run.task.editable]
     if not parts:
         return run.initial
+    # To a start of several lines the components are one more paragraph.
     between = "\n\n" if "\n" in start else " "
     return run.initial.replace(run.task.editable, f"{start}{between}{joined(parts)}")
 
 
-def drawn(run: Run, count: int, *, shared: bool) -> list[Example]:
+def step_examples(run: Run, count: int, *, shared: bool) -> list[Example]:
     """The examples of a step: as many of each task, `count` each or, `shared`, together."""
     rng = run.rng("examples")
     train = run.train
@@ -32,6 +33,7 @@ def drawn(run: Run, count: int, *, shared: bool) -> list[Example]:
     groups: dict[str, list[Example]] = {}
     for example in train:
         groups.setdefault(task.member_of(example) if isinstance(task, SeveralTasks) else "", []).append(example)
+    # As many of each: the objective is over tasks, however many examples they have.
     each = max(1, count // len(groups)) if shared else count
     return [example for group in groups.values() for example in rng.sample(group, min(each, len(group)))]
 
@@ -50,6 +52,7 @@ def listed(reply: str) -> list[str]:
     """The texts of the JSON list in a reply, from its first to its last bracket; none where there is no such list."""
     said = spoken(reply)
     text = strip_fence("" if said is None else said)
+    # Models write a sentence before the list, or one after it.
     begin, end = text.find("["), text.rfind("]")
     try:
         found: object = json.loads(text[begin : end + 1]) if 0 <= begin < end else None

@@ -1,4 +1,4 @@
-"""What prompts of components are worth, learnt from those that were scored: it ranks the thousands that are not.
+"""What prompts of components are worth, learned from those that were scored: it ranks the thousands that are not.
 
 Source   Zhang et al. 2024, SPRIG, version 3 (arXiv:2410.14826): a reward model of pairs, the loss of one being
          -log sigmoid(r_winner - r_loser - margin) with the gap of their scores as the margin.
@@ -24,7 +24,7 @@ from typing import Protocol
 from promptopt.optimizers.sprig.edits import Parts
 
 PAIRS = 20_000
-"""Pairs learnt from, about: as many of each draw as its share of the prompts, by chance where it has more. The paper:
+"""Pairs learned from, about: as many of each draw as its share of the prompts, by chance where it has more. The paper:
 100,000."""
 GAP = 10.0
 """Margin of a pair whose scores are 1 apart: a linear model of scores in [0, 1] needs no percentage points. Ours."""
@@ -39,7 +39,7 @@ class ScorePredictor(Protocol):
     """Learns from scored prompts, and says what others may be worth; only the order of that counts."""
 
     def fit(self, draws: Sequence[Scored]) -> Weights:
-        """What was learnt, as numbers by name: a function of `draws` alone, kept by the run."""
+        """What was learned, as numbers by name: a function of `draws` alone, kept by the run."""
         ...
 
     def worth(self, parts: Parts, weights: Weights) -> float:
@@ -55,11 +55,13 @@ class RewardModel:
 
     def fit(self, draws: Sequence[Scored]) -> Weights:
         """The weights of least loss; none where no two prompts of a draw differ."""
+        # Imported here, so that `import promptopt` stays light.
         import numpy as np
         from scipy.optimize import minimize
 
         prompts = sum(map(len, draws))
         pairs = [pair for draw in draws for pair in _pairs(draw, max(1, PAIRS * len(draw) // prompts))]
+        # In the order they come up: that of a set would differ between processes.
         names = list(
             dict.fromkeys(name for better, worse, _ in pairs for name in (*_features(better), *_features(worse)))
         )
@@ -75,11 +77,14 @@ class RewardModel:
 
         def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
             ahead = apart @ weights - margins
+            # Clipped and by logaddexp: exp of a large number would overflow.
             slope = -1.0 / (1.0 + np.exp(np.clip(ahead, -500.0, 500.0)))
             value = float(np.logaddexp(0.0, -ahead).mean()) + self.ridge * float(weights @ weights)
             return value, apart.T @ slope / len(pairs) + 2.0 * self.ridge * weights
 
+        # Convex with the ridge, so where it begins makes no difference.
         found = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B")
+        # Rounded: what libraries differ by in the last digits must not rank anything.
         return {name: round(float(weight), 6) for name, weight in zip(names, found.x, strict=True)}
 
     def worth(self, parts: Parts, weights: Weights) -> float:
@@ -97,6 +102,7 @@ def _pairs(draw: Scored, most: int) -> Iterator[tuple[Parts, Parts, float]]:
     if count * (count - 1) // 2 <= most:
         places = list(combinations(range(count), 2))
     else:
+        # A generator of its own, for what is learned has to follow from the scored prompts alone.
         rng = random.Random(f"pairs {count}")
         places = [(rng.randrange(count), rng.randrange(count)) for _ in range(most)]
     for at, to in places:

@@ -86,11 +86,14 @@ def criticisms_of(
             if node is None:
                 continue
             said = _reduced(run, item.found.get(node.name, []), sampling, summed=summed)
+            # A reply that nobody criticised passes nothing on.
             if node.kind == "output" or (node.kind == "call" and said):
                 by_name = {each.name: each for each in item.graph}
                 objective = AT_LOSS.format(judged=item.judged) if node.kind == "output" else BEYOND.format(judged=said)
+                # Towards texts alone: criticism of an input could change nothing.
                 edges += [(number, node, by_name[name], objective) for name in node.parents if name in item.paths]
         requests = [_request(run, prompt, items[number], node, parent, goal) for number, node, parent, goal in edges]
+        # A criticism that forgot its tags is one all the same (`bare`).
         replies = ask_whole(run, requests, TAG, sampling, "backward", bare=True)
         for (number, node, parent, _), reply in zip(edges, replies, strict=True):
             if reply is None:
@@ -101,6 +104,7 @@ def criticisms_of(
             if parent.kind == "text":
                 criticism = Criticism(reply, item.exchange(node), item.judged, item.score.value)
                 texts[parent.name].append((number, criticism))
+    # By example again: criticisms come in place by place from the end.
     return {part: [each for _, each in sorted(found, key=lambda pair: pair[0])] for part, found in texts.items()}
 
 

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptopt.operators.demand import demand
+from promptopt.operators.drafts import edit_limit
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import room, show_task
+from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, listed, summed_up, within_words
 from promptopt.optimizers.textgrad.requests import CONSTRAINTS, FORM, HISTORY, UPDATE
@@ -120,6 +121,7 @@ class TextGrad:
         plan = self.plan(run.room)
         drawn = run.rng("split").sample(run.train, len(run.train))
         judges, rest = drawn[: plan.validation], drawn[plan.validation :]
+        # Of one training example there is nothing else to learn from.
         slices = Slices(rest if rest else judges, plan.minibatch, run.rng("slices"))
         quotes = Quotes(run.train, run.task.labels)
         current, history = run.initial, {part: list[tuple[str, str]]() for part in editables_of(run.task)}
@@ -128,7 +130,9 @@ class TextGrad:
         dry = perfect = 0
         for number in range(self._most(plan, run.room)):
             [batch] = slices.take()
+            # For the judges too: a child that cannot be judged is paid for in vain.
             demand(run, len(batch) + len(judges), "another step")
+            # Where the task model samples, drawn anew: 0 and 1 are of the search's scores and of the final choice.
             repetition = number + 2 if run.task.sampling.temperature > 0 else 0
             scores = run.evaluate([current], batch, repetition=repetition)[current]
             failed = [pair for pair in zip(batch, scores, strict=True) if pair[1].value < self.perfect]
@@ -136,11 +140,13 @@ class TextGrad:
             perfect, dry = (0 if failed else perfect + 1), (0 if child is not None else dry + bool(failed))
             if child is not None:
                 means[child] = _mean(run.evaluate([child], judges)[child])
+                # Equal stays, and equal means may differ by rounding.
                 if self.revert == "never" or means[child] >= means[current] - 1e-9:
                     current = child
             order = sorted(means, key=lambda prompt: -means[prompt])
             run.rank_by(judges, order, others=False)
             run.record([Estimate(prompt, means[prompt], len(judges)) for prompt in order], [current])
+            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
             if dry == DRY or perfect == max(DRY, slices.count):
                 run.warn(
                     f"no text was changed in {max(dry, perfect)} steps in a row, so the search ended before its budget "
@@ -164,6 +170,7 @@ class TextGrad:
             if criticisms:
                 said = self._said(run, within_words(criticisms, WORDS), summed=summed)
                 asked.append((current, part, self._update(run, current, part, said, history[part])))
+                # Whatever comes of it: criticism that is repeated says that the last change was too small.
                 history[part].append((current[part], "\n".join(each.text for each in criticisms)))
         texts = revisions(run, asked, self.sampling, who="optimizer", longest=self.longest, quotes=quotes, form=FORM)
         prompt = current
@@ -173,6 +180,7 @@ class TextGrad:
         changed = ", ".join(part for _, part, _ in asked if prompt[part] != current[part])
         if not changed:
             return None
+        # The contract is of the whole prompt: texts that are fit alone may break it together.
         admitted = run.admit([Proposal(prompt, (current,), "optimizer", changed)])
         return admitted[0] if admitted else None
 
@@ -182,6 +190,7 @@ class TextGrad:
         return listed(criticisms)
 
     def _update(self, run: Run, current: Prompt, part: str, said: str, past: Sequence[tuple[str, str]]) -> str:
+        # Not by a negative index: from -0 on all would be shown.
         shown = past[len(past) - min(len(past), self.momentum) :]
         recalled = "\n\n".join(f'"""\n{value}\n"""\nCriticism: {criticism}' for value, criticism in shown)
         section = current[part]
@@ -196,7 +205,7 @@ class TextGrad:
                 else "",
                 "history": f"{HISTORY}{recalled}\n" if shown else "",
                 # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, room(section, self.longest, run.count_tokens) * 2 // 3)),
+                "words": str(max(1, edit_limit(section, self.longest, run.count_tokens) * 2 // 3)),
             }
         )
 

@@ -36,6 +36,7 @@ BOOTSTRAPPING = Bootstrapping()
 def demo_sets(run: Run, bootstrap: Bootstrapping, count: int, shown: Sequence[Example]) -> list[tuple[Example, ...]]:
     """Up to M distinct sets: the start's own, none, one of bare targets, and bootstrapped ones."""
     most, pool = bootstrap.demos, unlike(shown)
+    # Of one set, or of nothing to show, the start's own is all there is to choose from.
     if count == 1 or not pool:
         return [run.initial.demos]
     if not shows_demos(run.task):

@@ -25,47 +25,21 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from promptopt.operators.demos import draw
+from promptopt.operators.drafts import edit_limit
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import room, show_example, show_task
-from promptopt.operators.replies import Form
+from promptopt.operators.reflect import show_example, show_task
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
+from promptopt.optimizers.tpe.requests import FORM, PROPOSER, TIPS
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation, writings_of
 from promptopt.selection.minibatches import Minibatches
 from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import wording
-from promptopt.text import Pattern, counted
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
-PROPOSER = Pattern(
-    '''Write an instruction for a language model that does this task.
-
-{task}The instruction now:
-"""
-{section}
-"""
-
-{examples}Write a better instruction. {tip}It is for all inputs of that kind, so do not quote the examples. \
-Do not rename the answers, and do not change the form of the answer.
-Write it in at most {words} words, in this form:
-<prompt>
-...
-</prompt>''',
-    ("task", "section", "examples", "tip", "words"),
-)
-TIPS = (
-    "",
-    "Dare to be creative. ",
-    "Keep it short and clear. ",
-    "Make it detailed, and say everything that helps. ",
-    "Say that much depends on the right answer. ",
-    "Begin with a role that suits the task, as in: You are a ... ",
-)
-"""What a request may advise, one drawn for each: nothing, or one of five tips. After the code; the wording is ours."""
-
-FORM = Form(PROPOSER, *TIPS)
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 TRIALS = 2
 """Trials for each new instruction by the budget. Ours."""
@@ -229,8 +203,10 @@ class TPE:
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
         found = {wording(run.task, run.initial)}
         instructions = [run.initial, *self._instructions(run, plan.instructions - 1, run.initial, shown, found)]
+        # Neither another instruction nor a set came about: there is nothing to try.
         if len(sets) * len(instructions) == 1:
             return
+        # Numpy, which Optuna draws by, takes seeds of 32 bits.
         sampler = Parzen(_variables(instructions, sets), run.rng("tpe").getrandbits(32))
         # Instruction 0 and set 0 are the start's own; the code credits its score to no demonstrations.
         sampler.tell((0, 0), table.mean(run.initial))
@@ -279,6 +255,7 @@ class TPE:
 
     def _split(self, run: Run, plan: TPEPlan) -> tuple[list[Example], list[Example]]:
         """The examples that proposer and prompts may show, and those that prompts are scored on."""
+        # Each once: an example that is there twice could be on both sides.
         train = list(dict.fromkeys(run.train))
         drawn = draw(run.rng("split"), train, len(train))
         count = self._shown(len(train), plan.sets)
@@ -306,6 +283,7 @@ class TPE:
         for _ in range(writings - 1):
             written = again(written, write)
         proposals = list[Proposal]()
+        # The tips of the first writing: `write` may have been asked for the same instructions again.
         for prompt, tip in zip(written, tips[:count], strict=True):
             if prompt is None:
                 continue
@@ -328,7 +306,7 @@ class TPE:
                 "examples": "".join(f"{show_example(example)}\n\n" for example in examples),
                 "tip": tip,
                 # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, room(section, self.propose.longest, run.count_tokens) * 2 // 3)),
+                "words": str(max(1, edit_limit(section, self.propose.longest, run.count_tokens) * 2 // 3)),
             }
         )
 

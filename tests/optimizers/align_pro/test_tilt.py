@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.optimizers.align_pro.preferences import Rewarded, preference_lines
-from promptopt.optimizers.align_pro.tilt import corrected, draw, tilted, within_bound
+from promptopt.optimizers.align_pro.tilt import corrected, draw_place, tilted, within_bound
 
 
 def test_two_rewrites_are_weighed_as_by_hand() -> None:
@@ -81,8 +81,8 @@ def test_of_few_answers_the_pooled_deviation_stands_for_all() -> None:
 
 def test_draws_are_the_seeds_and_follow_the_weights() -> None:
     weights = (0.5, 0.3, 0.2)
-    draws = [draw(weights, rng) for rng in [random.Random(3)] for _ in range(20_000)]
-    assert draws[:50] == [draw(weights, rng) for rng in [random.Random(3)] for _ in range(50)]
+    draws = [draw_place(weights, rng) for rng in [random.Random(3)] for _ in range(20_000)]
+    assert draws[:50] == [draw_place(weights, rng) for rng in [random.Random(3)] for _ in range(50)]
     assert [draws.count(place) / 20_000 for place in range(3)] == pytest.approx(weights, abs=0.01)
 
 

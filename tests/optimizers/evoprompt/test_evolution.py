@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.operators.reflect import read_last, unusable
+from promptopt.operators.drafts import unusable
+from promptopt.operators.reflect import read_last
 from promptopt.optimizers.evoprompt.evolution import (
     CLASSIFICATION,
     SIMPLIFICATION,

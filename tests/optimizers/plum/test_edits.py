@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.plum.edits import FRONT, Edit, active, apply, crossover, draw, join, settle, substitute
-from promptopt.optimizers.plum.phrases import Chunker, Phrases, RuleChunker, cut, protected
+from promptopt.optimizers.plum.edits import FRONT, Edit, active, apply, crossover, draw_edit, join, settle, substitute
+from promptopt.optimizers.plum.phrases import Chunker, Phrases, RuleChunker, cut_phrases, protected
 from tests.optimizers.plum.phrase_search import Bars
 
 WORDS = RuleChunker("word")
@@ -18,7 +18,7 @@ PHRASE_LISTS = st.lists(st.sampled_from(["a", "b", "an", "in a", "b b", "c"]), m
 
 
 def phrases_of(text: str, chunker: Chunker | None = None) -> Phrases:
-    return cut(text, RuleChunker() if chunker is None else chunker, random.Random(0))
+    return cut_phrases(text, RuleChunker() if chunker is None else chunker, random.Random(0))
 
 
 def deleted(text: str, phrase: str, chunker: Chunker | None = None) -> str:
@@ -55,7 +55,7 @@ def test_a_deletion_leaves_one_separator(text: str, phrase: str, left: str) -> N
 @given(PHRASE_LISTS, st.integers())
 def test_a_swap_keeps_all_phrases(texts: list[str], seed: int) -> None:
     phrases = phrases_of("|".join(texts), Bars())
-    edit = draw(phrases, ("swap",), (), random.Random(seed))
+    edit = draw_edit(phrases, ("swap",), (), random.Random(seed))
     assert isinstance(edit, Edit)
     swapped = apply(phrases, edit)
     assert Counter(swapped.split("|")) == Counter(texts)
@@ -76,7 +76,7 @@ def test_no_sequence_of_edits_touches_what_is_protected() -> None:
     rng, text, bank = random.Random(7), start, ()
     for number in range(3_000):
         phrases = phrases_of(text, RuleChunker(("phrase", "word", "span", "sentence")[number % 4]))
-        edit = draw(phrases, active(bank), bank, rng)
+        edit = draw_edit(phrases, active(bank), bank, rng)
         known = substitute(edit, ["another way", "最好的"], rng) if isinstance(edit, Edit) else edit
         if isinstance(known, str):
             text, bank = start, ()
@@ -105,7 +105,7 @@ def test_an_addition_is_set_apart() -> None:
 
 @given(PHRASE_LISTS, st.lists(st.sampled_from(["x", "y"]), max_size=3), st.integers())
 def test_what_is_drawn(texts: list[str], bank: list[str], seed: int) -> None:
-    edit = draw(phrases_of("|".join(texts), Bars()), active(tuple(bank)), tuple(bank), random.Random(seed))
+    edit = draw_edit(phrases_of("|".join(texts), Bars()), active(tuple(bank)), tuple(bank), random.Random(seed))
     assert isinstance(edit, Edit)
     assert edit.kind != "add" or edit.new in bank
     assert edit.kind == "add" or edit.old == " | ".join(texts[index] for index in edit.at)
@@ -113,7 +113,7 @@ def test_what_is_drawn(texts: list[str], bank: list[str], seed: int) -> None:
 
 def test_draws_are_uniform_over_edits_and_places() -> None:
     phrases, rng = phrases_of("a|b|c", Bars()), random.Random(1)
-    edits = [draw(phrases, active(("x",)), ("x",), rng) for _ in range(4_000)]
+    edits = [draw_edit(phrases, active(("x",)), ("x",), rng) for _ in range(4_000)]
     kinds = Counter(edit.kind for edit in edits if isinstance(edit, Edit))
     assert all(900 < kinds[kind] < 1_100 for kind in ("del", "swap", "sub", "add"))
     places = Counter(edit.at[0] for edit in edits if isinstance(edit, Edit) and edit.kind == "add")
@@ -130,7 +130,7 @@ def test_draws_are_uniform_over_edits_and_places() -> None:
     ],
 )
 def test_an_edit_that_cannot_be_made_says_why(text: str, kind, why: str) -> None:
-    assert draw(phrases_of(text), (kind,), (), random.Random(0)) == why
+    assert draw_edit(phrases_of(text), (kind,), (), random.Random(0)) == why
 
 
 def test_the_bank_follows_accepted_edits() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.optimizers.plum.phrases import Level, Phrases, RuleChunker, cut, frozen_texts, protected
+from promptopt.optimizers.plum.phrases import Level, Phrases, RuleChunker, cut_phrases, frozen_texts, protected
 from promptopt.tasks.contract import Contract
 from promptopt.testing import planted_task
 from tests.optimizers.plum.phrase_search import Bars
@@ -47,7 +47,7 @@ def joined(phrases: Phrases) -> str:
 
 
 def loses_nothing(text: str, level: Level, seed: int) -> None:
-    phrases = cut(text, RuleChunker(level), random.Random(seed), ("don't", "the review"))
+    phrases = cut_phrases(text, RuleChunker(level), random.Random(seed), ("don't", "the review"))
     assert joined(phrases) == text
     assert all(chunk.text and text[chunk.start : chunk.end] == chunk.text for chunk in phrases.chunks)
     # Words are in chunks; only white space, list marks, and at level `span` punctuation, stand between them.
@@ -69,7 +69,7 @@ def test_with_any_text(text: str, level: Level, seed: int) -> None:
 
 @given(TEXTS, st.sampled_from(LEVELS), st.integers(1, 7))
 def test_parts_joined_are_the_text(text: str, level: Level, count: int) -> None:
-    phrases = cut(text, RuleChunker(level), random.Random(0))
+    phrases = cut_phrases(text, RuleChunker(level), random.Random(0))
     size = len(phrases.chunks)
     bounds = [-(-place * size // count) for place in range(count + 1)]
     parts = [phrases.part(begin, end) for begin, end in pairwise(bounds)]
@@ -85,7 +85,7 @@ def test_without_a_draw_the_same_text_gives_the_same_chunks(text: str, seed: int
 
 
 def shown(text: str, level: Level = "phrase", frozen: tuple[str, ...] = (), seed: int = 0) -> list[str]:
-    return [chunk.text for chunk in cut(text, RuleChunker(level), random.Random(seed), frozen).chunks]
+    return [chunk.text for chunk in cut_phrases(text, RuleChunker(level), random.Random(seed), frozen).chunks]
 
 
 @pytest.mark.parametrize(
@@ -132,19 +132,19 @@ def test_what_no_edit_may_touch() -> None:
     found = [text[start:end] for start, end in protected(text, ("yes or no", "or no!"))]
     fence = "```\nlet a | b\n```"
     assert found == ["{x}", "\\boxed{y}", "<b>", "</b>", fence, "https://a.b/c", "yes or no!"]
-    phrases = cut(text, Bars(), random.Random(0), ("yes or no!",))
+    phrases = cut_phrases(text, Bars(), random.Random(0), ("yes or no!",))
     assert [chunk.text for chunk in phrases.chunks if not chunk.editable] == found
     assert not any("|" in chunk.text for chunk in phrases.chunks if chunk.editable)
 
 
 def test_marks_are_no_phrases() -> None:
-    phrases = cut("Read it, {x}! - Go: 🙂", RuleChunker(), random.Random(0))
+    phrases = cut_phrases("Read it, {x}! - Go: 🙂", RuleChunker(), random.Random(0))
     assert [phrases.chunks[index].text for index in phrases.editable] == ["Read it", "- Go"]
     assert [phrases.chunks[index].text for index in phrases.solid] == ["Read it", "{x}", "- Go"]
 
 
 def test_the_sentence_a_phrase_stands_in() -> None:
-    phrases = cut("Read it. Then say yes, or say no.\nStop", RuleChunker(), random.Random(0))
+    phrases = cut_phrases("Read it. Then say yes, or say no.\nStop", RuleChunker(), random.Random(0))
     of = {chunk.text: phrases.sentence(index) for index, chunk in enumerate(phrases.chunks)}
     assert of["or say no"] == "Then say yes, or say no."
     assert of["Read it"] == "Read it."
@@ -166,7 +166,7 @@ def test_spans_out_of_order_are_an_error(spans: list[tuple[int, int]]) -> None:
             return spans
 
     with pytest.raises(ValueError, match="span"):
-        cut("some words", Wrong(), random.Random(0))
+        cut_phrases("some words", Wrong(), random.Random(0))
 
 
 def test_unusable_settings_are_refused() -> None:

@@ -20,7 +20,8 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine import method as promptquine
 from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
 from promptopt.optimizers.promptquine.history import Individual
-from promptopt.optimizers.promptquine.method import PromptQuine, tournament
+from promptopt.optimizers.promptquine.method import PromptQuine
+from promptopt.optimizers.promptquine.selection import tournament
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task

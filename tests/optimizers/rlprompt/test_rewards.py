@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.rlprompt.rewards import finite, front, leave_one_out, shaped, tied, z_scores
+from promptopt.optimizers.rlprompt.rewards import finite, leave_one_out, pareto_front, shaped, tied, z_scores
 
 
 def test_z_scores_are_by_the_population_deviation_of_the_group() -> None:
@@ -46,12 +46,12 @@ def test_leave_one_out_adds_up_to_zero(rewards: list[float]) -> None:
 
 def test_the_front_holds_what_nothing_beats_in_both() -> None:
     points = [(0.8, -9.0), (0.8, -7.0), (0.7, -8.0), (0.6, -3.0), (0.6, -3.0), (0.5, -4.0)]
-    assert front(points) == [1, 3]
-    assert front([]) == []
+    assert pareto_front(points) == [1, 3]
+    assert pareto_front([]) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-5, 0)), max_size=12))
 def test_every_point_is_on_the_front_or_below_it(points: list[tuple[float, float]]) -> None:
-    kept = [points[place] for place in front(points)]
+    kept = [points[place] for place in pareto_front(points)]
     assert all(any(a >= x and b >= y for a, b in kept) for x, y in points)
     assert not any(a >= x and b >= y for a, b in kept for x, y in kept if (a, b) != (x, y))

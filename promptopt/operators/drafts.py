@@ -1,0 +1,124 @@
+"""Edited texts, checked before they cost anything: what of a reply can stand in for the text it was made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+
+from promptopt.operators.reflect import BESIDE, tag_pattern
+from promptopt.operators.replies import NOTHING, Form, debris, tidy
+from promptopt.protocols import Task
+from promptopt.run import Run
+from promptopt.text import normalise
+from promptopt.types import Prompt, Proposal
+
+_STRUCTURE = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
+)
+"""What chat templates read as the end of a message, or the start of another."""
+_PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
+r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
+SAME = "same as its parent"
+"""Why a text is of no use that says nothing new."""
+_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
+"""A line of the reply form that was copied as it stood."""
+
+
+def said_of(task: Task, prompt: Prompt) -> list[str]:
+    """What requests say of a task that a prompt may say as well: its description, its labels, the fixed parts."""
+    fixed = [text for part, text in prompt.texts if part != task.editable]
+    return [task.description, ", ".join(task.labels), *fixed]
+
+
+def placeholders(text: str) -> list[str]:
+    """The placeholders in a text as they stand there, each once, in order."""
+    return list(dict.fromkeys(found.group() for found in _PLACEHOLDER.finditer(text)))
+
+
+def edit_limit(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
+    """Tokens that an edit of `section` may have: `longest`, or a quarter more than the section has."""
+    # An edit of a text that is longer than that already needs room for what it keeps.
+    return max(longest, count_tokens(section) * 5 // 4)
+
+
+def unusable(
+    text: str,
+    parent: str,
+    *,
+    most: int,
+    tags: Collection[str],
+    count_tokens: Callable[[str], int],
+    form: Form = NOTHING,
+    own: Sequence[str] = (),
+) -> str | None:
+    """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
+
+    `most`: its tokens. `tags`: those of the reply contract. `form`: what the requests say by themselves, and `own`:
+    what of it a text may say all the same.
+    """
+    if not text.strip():
+        return "empty"
+    # Before what follows: a parent may itself hold tags, or be longer than it should.
+    if normalise(text) == normalise(parent):
+        return SAME
+    if tag_pattern(tuple(tags)).search(text):
+        return "tags in the text"
+    if _STRUCTURE.search(text):
+        return "reads as chat structure"
+    # By name: braces may be doubled or hold blanks, and stand for the same input.
+    before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
+    if before - after:
+        return "lost placeholder"
+    if after - before:
+        return "unresolved placeholder"
+    if BESIDE in text:
+        return "repeats the request"
+    piece = debris(text, parent, form, own)
+    if piece is not None:
+        return piece
+    if _UNFILLED.search(text) and not _UNFILLED.search(parent):
+        return "form not filled in"
+    # Last, as it alone may have to ask an engine.
+    if count_tokens(text) > most:
+        return "too long"
+    return None
+
+
+class Drafts:
+    """The distinct usable texts written for one parent's editable part: who wrote each, and the reason behind it."""
+
+    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form = NOTHING) -> None:
+        """`most`, `tags` and `form`: as in `unusable`."""
+        self._run, self._parent, self._most, self._tags, self._form = run, parent, most, tags, form
+        self._own = said_of(run.task, parent)
+        self._found: dict[str, tuple[str, str, str]] = {}
+
+    def add(self, texts: Sequence[str], who: str, reason: str) -> None:
+        """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`."""
+        section = self._parent[self._run.task.editable]
+        for text in (tidy(text, section) for text in texts):
+            why = unusable(
+                text,
+                section,
+                most=self._most,
+                tags=self._tags,
+                count_tokens=self._run.count_tokens,
+                form=self._form,
+                own=self._own,
+            )
+            if why is not None:
+                self._run.reject(f"{who}: {why}")
+            else:
+                self._found.setdefault(normalise(text), (text, who, reason))
+
+    def sections(self) -> list[tuple[str, str]]:
+        """(text, reason), in the order they came."""
+        return [(text, reason) for text, _, reason in self._found.values()]
+
+    def proposals(self) -> list[Proposal]:
+        """The parent with its editable part exchanged for each text."""
+        editable = self._run.task.editable
+        return [
+            Proposal(self._parent.replace(editable, text), (self._parent,), who, reason)
+            for text, who, reason in self._found.values()
+        ]
