@@ -23,6 +23,7 @@ import numpy as np
 from promptopt.protocols import Selector
 from promptopt.run import Run
 from promptopt.selection.halving import SuccessiveHalving
+from promptopt.selection.item_response import ItemResponse
 from promptopt.selection.racing import PairedTest, Racing
 from promptopt.selection.rejects import SuccessiveRejects
 from tests.selection.landscape import Landscape, plant
@@ -33,6 +34,7 @@ CAPO = PairedTest(alpha=0.2, correction="none", population="infinite")
 PLAIN = PairedTest(population="infinite")
 SELECTORS: dict[str, tuple[Callable[[int], Selector], float]] = {
     "racing (default), a third at most": (Racing, 1 / 3),
+    "item response, a third at most": (ItemResponse, 1 / 3),
     "racing (default), any number": (Racing, 1.0),
     "racing until the budget ends, a third at most": (lambda budget: Racing(budget, short="stop"), 1 / 3),
     "racing, uncorrected for the finite sample, a third at most": (lambda budget: Racing(budget, test=PLAIN), 1 / 3),

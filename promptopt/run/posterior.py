@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from promptopt.stats.threads import one_thread
 from promptopt.types import Prompt
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt,
     seen: Matrix = numpy.zeros((len(prompts), len(columns)))
     excess: Matrix = numpy.zeros((len(prompts), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level
-    # Threads gain nothing on matrices of this size, and on a busy machine they wait for each other.
-    with _threads().limit(limits=1, user_api="blas"):
+    with one_thread():
         mean, deviation = _solved(_steps(parents), seen, excess, spread)
     # Rounded, for equal evidence must tie on every machine.
     means = {prompt: round(level + float(value), 9) for prompt, value in zip(prompts, mean, strict=True)}
@@ -103,14 +102,6 @@ def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:
         for parent in own:
             steps[row, place[parent]] -= 1 / len(own)
     return steps
-
-
-@cache
-def _threads() -> Any:
-    """Of the algebra libraries; found once, which takes some milliseconds."""
-    from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
-
-    return ThreadpoolController()
 
 
 def _finite(own: Values) -> bool:

@@ -202,29 +202,28 @@ class Racing:
         examples or `keep` is below 1.
         """
         arms = Arms(run, prompts, examples, self.budget, keep)
-        prices = self.price.of(run, arms.prompts)
-
-        def ranked(some: Sequence[int]) -> list[int]:
-            seen = [arm for arm in some if arms.count(arm)]
-            best_first = sorted(seen, key=lambda arm: prices[arm] - arms.mean(arm))
-            return [*best_first, *(arm for arm in some if not arms.count(arm))]
-
-        alive, dropped = list(range(len(arms))), list[int]()
         if len(arms) <= keep or len(arms) >= self.budget:
+            prices = self.price.of(run, arms.prompts)
             arms.spread()
-            return arms.estimates(ranked(alive))
+            return arms.estimates(_ranked(arms, prices, range(len(arms))))
+        return self.race(run, arms, keep)
+
+    def race(self, run: Run, arms: Arms, keep: int) -> list[Estimate]:
+        """The race over more arms than `keep`, from the start or from a first look of all that was one block."""
+        prices = self.price.of(run, arms.prompts)
+        alive, dropped = list(range(len(arms))), list[int]()
         total = len(arms.sample)
         # Two looks at least, where the budget has them: after the only one, nothing is left to save.
         block = min(total, self.block, max(1, self.budget // (2 * len(arms))))
         looks = math.ceil(total / block)
         for number in range(1, looks + 1):
             seen = arms.count(alive[0])
-            size = min(block, total - seen)
-            if seen and self.short == "narrow":
+            size = min(number * block, total) - seen
+            if seen and size and self.short == "narrow":
                 going = affordable(len(alive), keep, seen, seen + size, total, arms.left)
                 if not going:
                     break
-                best_first = ranked(alive)
+                best_first = _ranked(arms, prices, alive)
                 dropped = [*best_first[going:], *dropped]
                 # Back in the order given, so that ties go to the earlier arm at every look.
                 alive = sorted(best_first[:going])
@@ -236,6 +235,13 @@ class Racing:
             out = {
                 alive[place] for place in eliminated(scores, costs, keep, self.test, RaceStage(number, looks, total))
             }
-            dropped = [*ranked([arm for arm in alive if arm in out]), *dropped]
+            dropped = [*_ranked(arms, prices, [arm for arm in alive if arm in out]), *dropped]
             alive = [arm for arm in alive if arm not in out]
-        return arms.estimates([*ranked(alive), *dropped])
+        return arms.estimates([*_ranked(arms, prices, alive), *dropped])
+
+
+def _ranked(arms: Arms, prices: Sequence[float], some: Sequence[int]) -> list[int]:
+    """`some` by mean less price, best first; those that saw nothing go last."""
+    seen = [arm for arm in some if arms.count(arm)]
+    best_first = sorted(seen, key=lambda arm: prices[arm] - arms.mean(arm))
+    return [*best_first, *(arm for arm in some if not arms.count(arm))]

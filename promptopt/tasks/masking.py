@@ -39,12 +39,12 @@ _RULES: Mapping[str, re.Pattern[str]] = {
     "link with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d.-])"),
-    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
+    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
+    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)"),
     "phone": re.compile(
         r"(?<![\w+])(?:\+|00)\d[\d ()./-]{6,18}\d(?!\w)"
         r"|(?<![\w-])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)|(?<![\w-])\(?\d{3}\)?[ -]\d{3}-\d{4}(?!\w)"
-        r"|(?<![\w.-])\d{3}\.\d{3}\.\d{4}(?![\w.])"
+        r"|(?<![\w.-])\d{3}\.\d{3}\.\d{4}(?!\.?\w)"
     ),
 }
 """In this order: what is a card number would else be half a phone number."""

@@ -15,6 +15,7 @@ from promptopt.run.budget import Budget
 from promptopt.selection.bandits import UCB, UCBE
 from promptopt.selection.exhaustive import Exhaustive
 from promptopt.selection.halving import SuccessiveHalving
+from promptopt.selection.item_response import ItemResponse
 from promptopt.selection.racing import Racing
 from promptopt.selection.rejects import SuccessiveRejects
 from promptopt.testing import feature_accuracy, planted_model, planted_task
@@ -49,7 +50,7 @@ def pick(selector, store, evaluations):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing, ItemResponse])
 def test_on_a_run(kind, tmp_path):
     whole = pick(kind(budget=300), tmp_path, 1000)
     assert whole.status == "finished"
@@ -59,14 +60,14 @@ def test_on_a_run(kind, tmp_path):
     assert again.prompt == whole.prompt
 
 
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing, ItemResponse])
 def test_cut_by_the_budget_in_mid_course(kind, tmp_path):
     cut = pick(kind(budget=300), tmp_path, 250)
     assert cut.status == "budget"
     assert cut.spent.evaluations <= 250
 
 
-@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing])
+@pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing, ItemResponse])
 def test_prompts_never_evaluated_leave_valid_json(kind, tmp_path):
     result = pick(kind(budget=3), tmp_path, 1000)
     json.dumps(result.to_json(), allow_nan=False)

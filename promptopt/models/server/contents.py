@@ -35,7 +35,8 @@ def contents_of(message: Mapping[str, Any]) -> Contents:
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         found = Contents(refusal, found.thought, refused=True)
-    apart = "".join(str(message[name]) for name in THOUGHT_FIELDS if isinstance(message.get(name), str))
+    # One thought, which some gateways give under two names.
+    apart = "".join(dict.fromkeys(str(message[name]) for name in THOUGHT_FIELDS if isinstance(message.get(name), str)))
     return Contents(found.said, found.thought + apart, found.refused)
 
 

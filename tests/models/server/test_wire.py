@@ -52,6 +52,11 @@ def test_a_reply_that_is_only_thought_is_told_from_an_empty_one(name: str) -> No
     assert read({"message": {"content": "", name: "positive?"}, "finish_reason": "length"})[0].startswith("<think>")
 
 
+def test_a_thought_that_a_gateway_gives_under_two_names_is_one() -> None:
+    message = {"content": "", "reasoning": "positive?", "reasoning_content": "positive?"}
+    assert read({"message": message, "finish_reason": "length"})[0].count("positive?") == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "finish"),
     [
